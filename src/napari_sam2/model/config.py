@@ -1,0 +1,144 @@
+"""Sizes of the SAM 2 variants, as plain data (no torch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class HieraConfig:
+    """Shape of the hierarchical encoder (Hiera, Ryali et al. 2023; SAM 2 paper, appendix D.1).
+
+    Attributes
+    ----------
+    embed_dim : int
+        Channels of the first stage; every later stage doubles them.
+    num_heads : int
+        Attention heads of the first stage; every later stage doubles them.
+    stages : tuple of int
+        Blocks in each of the four stages.
+    global_blocks : tuple of int
+        Indices of the blocks that attend over the whole map instead of windows.
+    window_sizes : tuple of int
+        Window side, in tokens, of each stage.
+    background_size : tuple of int
+        Side lengths of the learned low-resolution position map.
+    """
+
+    embed_dim: int
+    num_heads: int
+    stages: tuple[int, int, int, int]
+    global_blocks: tuple[int, ...]
+    window_sizes: tuple[int, int, int, int] = (8, 4, 14, 7)
+    background_size: tuple[int, int] = (7, 7)
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks over all stages."""
+        return sum(self.stages)
+
+    @property
+    def stage_channels(self) -> tuple[int, ...]:
+        """Channels at the end of each stage, fine to coarse."""
+        return tuple(self.embed_dim * 2**stage for stage in range(len(self.stages)))
+
+
+@dataclass(frozen=True)
+class Sam2Config:
+    """Everything that distinguishes one member of the family from another.
+
+    Attributes
+    ----------
+    name : str
+        Name of the variant, as in the official checkpoint's file name.
+    generation : str
+        ``"2.0"`` or ``"2.1"``: the latter encodes the age of object pointers and marks memories of hidden objects.
+    trunk : HieraConfig
+        The image encoder.
+    image_size : int
+        Side of the square input in pixels; a multiple of 32. No weight depends on it.
+    d_model : int
+        Channels of the image features, of the prompt tokens and of the object pointers.
+    memory_dim : int
+        Channels of a memory map; divides ``d_model``.
+    memory_attention_layers, memory_attention_hidden : int
+        Depth and feed-forward width of the memory attention.
+    decoder_hidden : int
+        Feed-forward width of the mask decoder's transformer.
+    fuser_layers : int
+        Convolutional blocks that fuse a mask with the image features in the memory encoder.
+    num_memories : int
+        Spatial memories attended to: the conditioning frames share one slot, the others are the most recent frames.
+    max_object_pointers : int
+        Upper bound of the number of frames whose object pointers are attended to.
+    """
+
+    name: str
+    generation: str
+    trunk: HieraConfig
+    image_size: int = 1024
+    d_model: int = 256
+    memory_dim: int = 64
+    memory_attention_layers: int = 4
+    memory_attention_hidden: int = 2048
+    decoder_hidden: int = 2048
+    fuser_layers: int = 2
+    num_memories: int = 7
+    max_object_pointers: int = 16
+
+    def __post_init__(self) -> None:
+        if self.generation not in ("2.0", "2.1"):
+            raise ValueError(f"generation is '2.0' or '2.1', got {self.generation!r}")
+        if self.image_size < 32 or self.image_size % 32:
+            raise ValueError(
+                f"image_size must be a positive multiple of 32, got {self.image_size}; "
+                f"the nearest is {max(32, round(self.image_size / 32) * 32)}"
+            )
+        if self.d_model % self.memory_dim:
+            raise ValueError(f"memory_dim {self.memory_dim} does not divide d_model {self.d_model}")
+
+    @property
+    def low_res_size(self) -> int:
+        """Side of the mask decoder's output, in pixels."""
+        return self.image_size // 4
+
+    @property
+    def grid_size(self) -> int:
+        """Side of the stride-16 feature grid, in tokens."""
+        return self.image_size // 16
+
+    def with_image_size(self, image_size: int | None) -> Sam2Config:
+        """Return the same variant for another input size (``None`` keeps the variant's own)."""
+        return self if image_size is None else replace(self, image_size=image_size)
+
+
+_TRUNKS = {
+    "tiny": HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9)),
+    "small": HieraConfig(96, 1, (1, 2, 11, 2), (7, 10, 13)),
+    "base_plus": HieraConfig(112, 2, (2, 3, 16, 3), (12, 16, 20), background_size=(14, 14)),
+    "large": HieraConfig(144, 2, (2, 6, 36, 4), (23, 33, 43), window_sizes=(8, 4, 16, 8)),
+}
+
+_NANO = Sam2Config(
+    name="sam2_nano",
+    generation="2.1",
+    trunk=HieraConfig(48, 1, (1, 2, 4, 1), (4, 6), window_sizes=(8, 8, 8, 8)),
+    image_size=256,
+    d_model=128,
+    memory_dim=64,
+    memory_attention_layers=2,
+    memory_attention_hidden=512,
+    decoder_hidden=512,
+)
+
+CONFIGS: dict[str, Sam2Config] = {
+    **{
+        f"{prefix}_hiera_{size}": Sam2Config(f"{prefix}_hiera_{size}", generation, trunk)
+        for prefix, generation in (("sam2", "2.0"), ("sam2.1", "2.1"))
+        for size, trunk in _TRUNKS.items()
+    },
+    _NANO.name: _NANO,
+}

@@ -1,0 +1,193 @@
+"""Hiera, the hierarchical vision transformer that encodes a frame (spec section 3.1; Ryali et al. 2023)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn, zeros
+
+from .config import HieraConfig
+from .layers import MLP
+
+
+def partition_windows(x_bhwc: Tensor, side: int) -> Tensor:
+    """Cut a map into square windows, zero-padding bottom and right.
+
+    Returns
+    -------
+    Tensor
+        (batch * windows, side, side, channels).
+    """
+    height, width = x_bhwc.shape[1:3]
+    x = F.pad(x_bhwc, (0, 0, 0, -width % side, 0, -height % side))
+    batch, rows, columns, channels = x.shape
+    x = x.reshape(batch, rows // side, side, columns // side, side, channels)
+    return x.transpose(2, 3).reshape(-1, side, side, channels)
+
+
+def merge_windows(windows_bhwc: Tensor, height: int, width: int) -> Tensor:
+    """Undo `partition_windows` for a map of the given height and width, dropping the padding."""
+    side, channels = windows_bhwc.shape[2:]
+    rows, columns = -(-height // side), -(-width // side)
+    x = windows_bhwc.reshape(-1, rows, columns, side, side, channels).transpose(2, 3)
+    return x.reshape(-1, rows * side, columns * side, channels)[:, :height, :width]
+
+
+def pool_2x2(x_bhwc: Tensor) -> Tensor:
+    """Max-pool a map by two in both directions."""
+    # Some back-ends miscompute pooling on a permuted view, hence the copy.
+    return F.max_pool2d(x_bhwc.permute(0, 3, 1, 2).contiguous(), 2).permute(0, 2, 3, 1)
+
+
+class WindowAttention(nn.Module):
+    """Self-attention among the tokens of each window."""
+
+    def __init__(self, channels_in: int, channels_out: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels_in, 3 * channels_out)
+        self.proj = nn.Linear(channels_out, channels_out)
+
+    def pool_queries(self, q_bhwc: Tensor) -> Tensor:
+        """Leave the queries as they are; `PooledWindowAttention` shrinks them."""
+        return q_bhwc
+
+    def forward(self, windows_bhwc: Tensor) -> Tensor:
+        """Attend within (windows, rows, columns, channels); the output has the pooled queries' shape."""
+        q, k, v = self.qkv(windows_bhwc).chunk(3, dim=-1)
+        q = self.pool_queries(q)
+        shape = q.shape
+        q, k, v = (x.flatten(1, 2).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
+        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(shape)
+        result: Tensor = self.proj(out)
+        return result
+
+
+class PooledWindowAttention(WindowAttention):
+    """Window attention whose queries are max-pooled by two, so that the map shrinks."""
+
+    def pool_queries(self, q_bhwc: Tensor) -> Tensor:
+        """Halve the queries' rows and columns."""
+        return pool_2x2(q_bhwc)
+
+
+class HieraBlock(nn.Module):
+    """Pre-norm transformer block on a BHWC map.
+
+    Parameters
+    ----------
+    channels : int
+        Channels in and out.
+    num_heads : int
+        Attention heads.
+    window : int
+        Window side in tokens; 0 attends over the whole map.
+    """
+
+    def __init__(self, channels: int, num_heads: int, window: int) -> None:
+        super().__init__()
+        self.window = window
+        self.norm1 = nn.LayerNorm(channels, eps=1e-6)
+        self.attn = WindowAttention(channels, channels, num_heads)
+        self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+        self.mlp = MLP(channels, 4 * channels, channels, activation=F.gelu)
+
+    def _attend(self, normed_bhwc: Tensor, height: int, width: int) -> Tensor:
+        # Padding comes after the norm: padded tokens are exact zeros that take part in the softmax, as in training.
+        if self.window == 0:
+            out: Tensor = self.attn(normed_bhwc)
+            return out
+        return merge_windows(self.attn(partition_windows(normed_bhwc, self.window)), height, width)
+
+    def forward(self, x_bhwc: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        height, width = x_bhwc.shape[1:3]
+        x = x_bhwc + self._attend(self.norm1(x_bhwc), height, width)
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class StageEntryBlock(HieraBlock):
+    """First block of a stage: doubles the channels and halves the map.
+
+    The shortcut is projected from the normed input, and the windows are those of the stage before.
+    """
+
+    def __init__(self, channels_in: int, channels: int, num_heads: int, window: int) -> None:
+        super().__init__(channels, num_heads, window)
+        self.norm1 = nn.LayerNorm(channels_in, eps=1e-6)
+        self.attn = PooledWindowAttention(channels_in, channels, num_heads)
+        self.proj = nn.Linear(channels_in, channels)
+
+    def forward(self, x_bhwc: Tensor) -> Tensor:
+        """Map (batch, h, w, channels_in) to (batch, h / 2, w / 2, channels)."""
+        normed = self.norm1(x_bhwc)
+        shortcut = pool_2x2(self.proj(normed))
+        height, width = shortcut.shape[1:3]
+        x = shortcut + self._attend(normed, height, width)
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class PatchEmbed(nn.Module):
+    """Overlapping 7 x 7 patches, one token for every 4 x 4 pixels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, channels, kernel_size=7, stride=4, padding=3)
+
+    def forward(self, image_bchw: Tensor) -> Tensor:
+        """Map (batch, 3, H, W) to (batch, H / 4, W / 4, channels)."""
+        out: Tensor = self.proj(image_bchw).permute(0, 2, 3, 1)
+        return out
+
+
+class Hiera(nn.Module):
+    """The trunk: four stages at strides 4, 8, 16 and 32."""
+
+    def __init__(self, config: HieraConfig) -> None:
+        super().__init__()
+        channels = config.embed_dim
+        self.patch_embed = PatchEmbed(channels)
+        self.pos_embed = nn.Parameter(zeros(1, channels, *config.background_size))
+        self.pos_embed_window = nn.Parameter(zeros(1, channels, config.window_sizes[0], config.window_sizes[0]))
+        self.blocks = nn.ModuleList(_build_blocks(config))
+        self.stage_ends = _stage_ends(config)
+
+    def position_map(self, height: int, width: int) -> Tensor:
+        """Learned position code of a (height, width) token grid, BHWC: a coarse map plus a tiled window."""
+        # Interpolated in float32: half precision would quantise the coordinates' weights.
+        background = F.interpolate(self.pos_embed.float(), (height, width), mode="bicubic")
+        side = self.pos_embed_window.shape[-1]
+        tiled = self.pos_embed_window.tile(1, 1, -(-height // side), -(-width // side))
+        code = background + tiled[:, :, :height, :width]
+        return code.to(self.pos_embed.dtype).permute(0, 2, 3, 1)
+
+    def forward(self, image_bchw: Tensor) -> list[Tensor]:
+        """Encode (batch, 3, H, W) into four BCHW maps, fine to coarse."""
+        x = self.patch_embed(image_bchw)
+        x = x + self.position_map(x.shape[1], x.shape[2])
+        maps = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.stage_ends:
+                maps.append(x.permute(0, 3, 1, 2))
+        return maps
+
+
+def _stage_ends(config: HieraConfig) -> tuple[int, ...]:
+    return tuple(sum(config.stages[: stage + 1]) - 1 for stage in range(len(config.stages)))
+
+
+def _build_blocks(config: HieraConfig) -> list[HieraBlock]:
+    blocks: list[HieraBlock] = []
+    for stage, depth in enumerate(config.stages):
+        channels = config.stage_channels[stage]
+        heads = config.num_heads * 2**stage
+        for position in range(depth):
+            if stage > 0 and position == 0:
+                window = config.window_sizes[stage - 1]
+                blocks.append(StageEntryBlock(channels // 2, channels, heads, window))
+            else:
+                window = 0 if len(blocks) in config.global_blocks else config.window_sizes[stage]
+                blocks.append(HieraBlock(channels, heads, window))
+    return blocks

@@ -1,0 +1,52 @@
+"""Hiera plus feature pyramid: a frame becomes features at strides 4, 8 and 16 (spec sections 2.3, 3.2)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import HieraConfig
+from .hiera import Hiera
+
+
+class FeaturePyramid(nn.Module):
+    """Project the trunk's maps to one width; add the stride-32 map into the stride-16 one."""
+
+    def __init__(self, d_model: int, stage_channels: tuple[int, ...]) -> None:
+        super().__init__()
+        # Coarse to fine, each wrapped under the name the checkpoints use.
+        self.convs = nn.ModuleList(
+            nn.Sequential(OrderedDict(conv=nn.Conv2d(channels, d_model, kernel_size=1)))
+            for channels in reversed(stage_channels)
+        )
+
+    def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Map the trunk's four maps (fine to coarse) to BCHW features at strides 4, 8 and 16."""
+        s4, s8, s16, s32 = maps
+        # Only the two coarsest levels take part in the top-down path, and the sum is taken in float32.
+        coarse = F.interpolate(self.convs[0](s32).float(), scale_factor=2.0, mode="nearest")
+        lateral = self.convs[1](s16)
+        merged = (lateral + coarse).to(lateral.dtype)
+        return self.convs[3](s4), self.convs[2](s8), merged
+
+
+class ImageEncoder(nn.Module):
+    """Trunk and neck."""
+
+    def __init__(self, config: HieraConfig, d_model: int) -> None:
+        super().__init__()
+        self.trunk = Hiera(config)
+        self.neck = FeaturePyramid(d_model, config.stage_channels)
+
+    def forward(self, image_bchw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode normalised (batch, 3, H, W) images; H and W are multiples of 32.
+
+        Returns
+        -------
+        tuple of Tensor
+            (batch, d_model, H / s, W / s) for s = 4, 8, 16.
+        """
+        features: tuple[Tensor, Tensor, Tensor] = self.neck(self.trunk(image_bchw))
+        return features

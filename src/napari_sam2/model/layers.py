@@ -1,0 +1,202 @@
+"""Building blocks shared by the modules: MLP, channel norm, attention, position codes (spec sections 3.3, 3.13)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them and none at the end.
+
+    Parameters
+    ----------
+    widths : int
+        Channels of the input, of every hidden layer and of the output.
+    activation : callable
+        Applied after every layer but the last.
+    """
+
+    def __init__(self, *widths: int, activation: Callable[[Tensor], Tensor] = F.relu) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., first width) to (..., last width)."""
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))
+        out: Tensor = self.layers[-1](x)
+        return out
+
+
+class LayerNorm2d(nn.Module):
+    """Layer norm over the channels of a BCHW map."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Normalise each pixel's channels; shape and dtype are kept."""
+        # The fused kernel wants channels last; in half precision it accumulates in float32, which a hand-written
+        # mean and variance would not.
+        x_bhwc = F.layer_norm(x_bchw.movedim(1, -1), self.weight.shape, self.weight, self.bias, self.eps)
+        return x_bhwc.movedim(-1, 1)
+
+
+class Attention(nn.Module):
+    """Multi-head attention with separate projections and an optionally narrower inside.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the queries and of the output.
+    num_heads : int
+        Heads, which divide ``inner_channels``.
+    inner_channels : int, optional
+        Channels inside; ``channels`` where not given.
+    key_channels : int, optional
+        Channels of keys and values; ``channels`` where not given.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        *,
+        inner_channels: int | None = None,
+        key_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        inner = inner_channels or channels
+        self.num_heads = num_heads
+        self.q_proj = nn.Linear(channels, inner)
+        self.k_proj = nn.Linear(key_channels or channels, inner)
+        self.v_proj = nn.Linear(key_channels or channels, inner)
+        self.out_proj = nn.Linear(inner, channels)
+
+    def _split_heads(self, x_bnc: Tensor) -> Tensor:
+        batch, tokens = x_bnc.shape[:2]
+        return x_bnc.reshape(batch, tokens, self.num_heads, -1).transpose(1, 2)
+
+    def forward(self, q_bnc: Tensor, k_bnc: Tensor, v_bnc: Tensor) -> Tensor:
+        """Attend; keys and values share their tokens, the output has the queries' tokens.
+
+        A batch of one broadcasts against a larger one on the other side.
+        """
+        q = self._split_heads(self.q_proj(q_bnc))
+        k = self._split_heads(self.k_proj(k_bnc))
+        v = self._split_heads(self.v_proj(v_bnc))
+        out: Tensor = self.out_proj(attend(q, k, v).transpose(1, 2).flatten(2))
+        return out
+
+
+def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
+    """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves)."""
+    batch = max(q_bhnc.shape[0], k_bhnc.shape[0])
+    q, k, v = (x.expand(batch, -1, -1, -1) for x in (q_bhnc, k_bhnc, v_bhnc))
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def _constant(build: Callable[[], Tensor], device: str) -> Tensor:
+    # Constants made under inference mode could never take part in training later, whichever call came first.
+    with torch.inference_mode(False), torch.no_grad():
+        return build().to(device)
+
+
+@lru_cache(maxsize=64)
+def sine_position_map(channels: int, height: int, width: int, device: str) -> Tensor:
+    """Two-dimensional sine code, rows before columns (spec 3.3).
+
+    Returns
+    -------
+    Tensor
+        (1, channels, height, width) float32 on ``device``.
+    """
+
+    def code(length: int) -> Tensor:
+        half = channels // 2
+        position = torch.arange(1, length + 1, dtype=torch.float32) / (length + 1e-6) * (2 * math.pi)
+        k = torch.arange(half, dtype=torch.float32)
+        angle = position[:, None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / half)
+        return torch.stack((angle[:, 0::2].sin(), angle[:, 1::2].cos()), dim=2).flatten(1)
+
+    def build() -> Tensor:
+        rows = code(height)[:, None].expand(-1, width, -1)
+        columns = code(width)[None].expand(height, -1, -1)
+        return torch.cat((rows, columns), dim=2).permute(2, 0, 1)[None].contiguous()
+
+    return _constant(build, device)
+
+
+def sine_time_code(positions_n: Tensor, channels: int) -> Tensor:
+    """One-dimensional sine code of relative time: all sines, then all cosines (spec 3.3).
+
+    Parameters
+    ----------
+    positions_n : Tensor
+        (n,) relative times.
+    channels : int
+        Channels of the code.
+
+    Returns
+    -------
+    Tensor
+        (n, channels) in the dtype of ``positions_n``.
+    """
+    half = channels // 2
+    k = torch.arange(half, dtype=positions_n.dtype, device=positions_n.device)
+    angle = positions_n[:, None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / half)
+    return torch.cat((angle.sin(), angle.cos()), dim=1)
+
+
+@lru_cache(maxsize=64)
+def rotary_table(channels: int, height: int, width: int, device: str) -> Tensor:
+    """Angles of the axial rotary code: half of the channel pairs turn with x, half with y (spec 3.3).
+
+    Returns
+    -------
+    Tensor
+        (2, height * width, channels / 2) float32: cosines and sines per token and channel pair.
+    """
+
+    def build() -> Tensor:
+        frequencies = 1.0 / 10000 ** (torch.arange(0, channels, 4, dtype=torch.float32) / channels)
+        token = torch.arange(height * width, dtype=torch.float32)
+        x, y = token % width, torch.div(token, width, rounding_mode="floor")
+        angles = torch.cat((torch.outer(x, frequencies), torch.outer(y, frequencies)), dim=1)
+        return torch.stack((angles.cos(), angles.sin()))
+
+    return _constant(build, device)
+
+
+def rotate(x_bhnc: Tensor, table: Tensor) -> Tensor:
+    """Turn neighbouring channel pairs by the table's angles, repeating the table along the tokens.
+
+    Parameters
+    ----------
+    x_bhnc : Tensor
+        (batch, heads, r * tokens, channels) where the table covers ``tokens``.
+    table : Tensor
+        From `rotary_table`.
+
+    Returns
+    -------
+    Tensor
+        Like ``x_bhnc``; the products are taken in float32 whatever its dtype.
+    """
+    tokens = table.shape[1]
+    cos, sin = table
+    batch, heads, _, channels = x_bhnc.shape
+    even, odd = x_bhnc.float().reshape(batch, heads, -1, tokens, channels // 2, 2).unbind(-1)
+    turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
+    return turned.flatten(-2).flatten(2, 3).to(x_bhnc.dtype)
