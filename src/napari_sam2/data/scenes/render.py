@@ -1,0 +1,48 @@
+"""Rendering a clip of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .cells import draw_cells
+from .endoscope import draw_endoscope
+from .imaging import expose
+from .objects import draw_natural, draw_shapes
+from .settings import KINDS, Clip, Drawing, SceneSettings
+from .slices import draw_slices
+from .textures import Rng
+
+_DRAW: dict[str, Callable[[Rng, SceneSettings], Drawing]] = {
+    "shapes": draw_shapes,
+    "cells": draw_cells,
+    "slices": draw_slices,
+    "endoscope": draw_endoscope,
+    "natural": draw_natural,
+}
+_ATTEMPTS = 4
+_SMALLEST_AREA = 24
+
+
+def render_clip(rng: np.random.Generator, settings: SceneSettings) -> Clip:
+    """Render a clip; the same state of the generator gives the same clip.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance, advanced by the call.
+    settings : SceneSettings
+        What to render.
+
+    Returns
+    -------
+    Clip
+        Frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. At least one object is seen on the clip, save for rare draws.
+    """
+    for _ in range(_ATTEMPTS):
+        kind = settings.kind or str(rng.choice(KINDS, p=(0.25, 0.18, 0.17, 0.15, 0.25)))
+        drawing = _DRAW[kind](rng, settings)
+        if np.count_nonzero(drawing.labels) >= _SMALLEST_AREA * settings.n_frames:
+            break
+    return Clip(expose(rng, drawing.frames, drawing.imaging), drawing.labels)

@@ -1,0 +1,84 @@
+"""What a clip is and what may be asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .imaging import Imaging
+from .textures import Field
+
+KINDS = ("shapes", "cells", "slices", "endoscope", "natural")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A rendered clip and the truth about it.
+
+    Attributes
+    ----------
+    frames : ndarray
+        (T, Y, X, 3) uint8.
+    labels : ndarray
+        (T, Y, X) uint8: 0 for background, one id per object throughout the clip. Only visible pixels are labelled.
+    """
+
+    frames: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What to render.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Rows and columns of a frame.
+    n_frames : int
+        Frames of the clip.
+    kind : str or None
+        One of `KINDS`; drawn at random if None.
+    motion : float
+        Factor for the speed of objects and camera; 0 is a still scene.
+    noise : float
+        Factor for blur, noise and flicker; 0 is a perfect instrument.
+    """
+
+    size: tuple[int, int] = (256, 256)
+    n_frames: int = 8
+    kind: str | None = None
+    motion: float = 1.0
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be rendered."""
+        if min(self.size) < 16:
+            raise ValueError(f"size={self.size} is too small to draw in; give at least (16, 16).")
+        if self.n_frames < 1:
+            raise ValueError(f"n_frames={self.n_frames} leaves nothing to render; give at least 1.")
+        if self.kind is not None and self.kind not in KINDS:
+            raise ValueError(f"kind={self.kind!r} is not a kind of scene; choose one of {', '.join(KINDS)}.")
+        if self.motion < 0 or self.noise < 0:
+            raise ValueError(f"motion={self.motion} and noise={self.noise} must not be negative.")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A scene before it is photographed.
+
+    Attributes
+    ----------
+    frames : ndarray
+        (T, Y, X, channels) float32, about 0..1; channels is 1 or 3.
+    labels : ndarray
+        (T, Y, X) uint8.
+    imaging : Imaging
+        The instrument.
+    """
+
+    frames: Field
+    labels: NDArray[np.uint8]
+    imaging: Imaging
