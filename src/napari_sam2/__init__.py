@@ -1,0 +1,39 @@
+"""Track objects through video and z-stacks with SAM 2, in napari and without it.
+
+``load_model`` and ``Session`` are all it takes. They are imported when first asked for: napari imports this package at
+its own start, which must not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .session.propagate import FrameResult
+    from .session.session import Session
+    from .weights.load import load_model, save_checkpoint
+
+try:
+    from ._version import __version__
+except ModuleNotFoundError:  # a source tree that was never installed or built
+    __version__ = "0+unknown"
+
+__all__ = ["FrameResult", "Session", "__version__", "load_model", "save_checkpoint"]
+
+_HOMES = {
+    "FrameResult": "session.propagate",
+    "Session": "session.session",
+    "load_model": "weights.load",
+    "save_checkpoint": "weights.load",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

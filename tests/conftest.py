@@ -1,0 +1,41 @@
+"""Folders shared by all tests. Nothing heavy is imported here: many tests need neither torch nor Qt."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the user's napari settings and downloaded weights out of the tests.
+
+    napari reads its variable once, at import, so this cannot wait for a fixture.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["NAPARI_CONFIG"] = str(Path(folder.name, "settings.yaml"))
+    os.environ["NAPARI_SAM2_HOME"] = str(Path(folder.name, "home"))
+
+
+def _folder_or_skip(what: str, *, variable: str, default: Path) -> Path:
+    folder = Path(os.environ.get(variable, default))
+    if not folder.is_dir():
+        pytest.skip(f"no {what} at {folder}; set {variable} to the folder that has them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parity_dir() -> Path:
+    """The reference outputs of SAM 2."""
+    return _folder_or_skip("reference outputs", variable="NAPARI_SAM2_PARITY", default=SHARED / "parity")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real labelled sequences."""
+    return _folder_or_skip("labelled sequences", variable="NAPARI_SAM2_TEST_DATA", default=SHARED / "data")

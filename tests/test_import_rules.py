@@ -1,0 +1,215 @@
+"""Who may import whom, and what may be loaded before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import napari_sam2.data
+
+PACKAGE = Path(napari_sam2.__file__).parent
+
+NONE: frozenset[str] = frozenset()
+ARRAYS = frozenset({"numpy", "scipy", "skimage", "tifffile", "pandas", "imageio", "PIL"})
+GUI = frozenset({"napari", "magicgui", "superqt", "vispy", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6"})
+TORCH = frozenset({"torch", "safetensors"})
+HEAVY = ARRAYS | GUI | TORCH
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one part of the package may import.
+
+    ``own`` and ``own_inside`` name parts of this package, separated by spaces: importable anywhere, and only inside
+    functions or for type checkers. ``heavy`` are the slow libraries it may load at module level, ``heavy_inside``
+    those it may load in a function; a library that is not in ``HEAVY`` is free.
+    """
+
+    own: str
+    heavy: frozenset[str]
+    own_inside: str = ""
+    heavy_inside: frozenset[str] = NONE
+
+
+# A module belongs to the part with the longest fitting name, and to the root if there is none.
+RULES = {
+    "root": Rule("root", NONE, own_inside="session weights.load"),
+    "data": Rule("data", ARRAYS),
+    "model": Rule("model model.config", frozenset({"torch"})),
+    "model.config": Rule("", NONE),
+    "weights": Rule("weights model.config", NONE),
+    "weights.load": Rule("weights weights.load model model.config", TORCH),
+    "session": Rule("session data model model.config", TORCH | ARRAYS),
+    "training": Rule("training data model model.config weights weights.load session", TORCH | ARRAYS),
+    "cli": Rule(
+        "data weights",
+        NONE,
+        own_inside="model model.config weights.load session training",
+        heavy_inside=TORCH | ARRAYS | {"napari"},
+    ),
+    "plugin": Rule("plugin data weights", GUI | ARRAYS, own_inside="session weights.load"),
+}
+
+
+def part_of(module: str) -> str:
+    fitting = (part for part in RULES if module == part or module.startswith(part + "."))
+    return max(fitting, key=len, default="root")
+
+
+def module_name(path: Path, package: Path) -> str:
+    """Dotted name below the package; "" for the package's own ``__init__``."""
+    parts = path.relative_to(package).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, absolute; ``needed_at_import`` unless it is in a function or for type checkers only."""
+
+    line: int
+    name: str
+    needed_at_import: bool
+
+
+def imported_names(node: ast.Import | ast.ImportFrom, home: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    base = node.module or ""
+    if node.level:
+        base = importlib.util.resolve_name("." * node.level + base, home)
+    # `from napari_sam2.weights import load` imports a module although only the package is named.
+    if is_own(base):
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+    else:
+        yield base
+
+
+def is_own(name: str) -> bool:
+    return name == "napari_sam2" or name.startswith("napari_sam2.")
+
+
+def imports_of(path: Path, package: Path) -> list[Import]:
+    home = ".".join(["napari_sam2", *path.relative_to(package).parts[:-1]])
+    found: list[Import] = []
+
+    def walk(node: ast.AST, needed_at_import: bool) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.extend(Import(node.lineno, name, needed_at_import) for name in imported_names(node, home))
+        for child in ast.iter_child_nodes(node):
+            later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or is_for_type_checkers(node, child)
+            walk(child, needed_at_import and not later)
+
+    walk(ast.parse(path.read_text(encoding="utf-8")), True)
+    return found
+
+
+def is_for_type_checkers(node: ast.AST, child: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and "TYPE_CHECKING" in (getattr(node.test, "id", None), getattr(node.test, "attr", None))
+        and child in node.body
+    )
+
+
+def is_allowed(item: Import, allowed: Rule) -> bool:
+    if is_own(item.name):
+        target = part_of(item.name.removeprefix("napari_sam2."))
+        return target in allowed.own.split() or (not item.needed_at_import and target in allowed.own_inside.split())
+    library = item.name.partition(".")[0]
+    return (
+        library not in HEAVY
+        or library in allowed.heavy
+        or (not item.needed_at_import and library in allowed.heavy_inside)
+    )
+
+
+def violations(path: Path, package: Path = PACKAGE) -> list[str]:
+    allowed = RULES[part_of(module_name(path, package))]
+    return [
+        f"line {item.line} imports {item.name} {'at module level' if item.needed_at_import else 'inside'}"
+        for item in imports_of(path, package)
+        if not is_allowed(item, allowed)
+    ]
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=[module_name(path, PACKAGE) or "__init__" for path in MODULES])
+def test_module_imports_only_what_the_table_allows(path: Path) -> None:
+    assert violations(path) == []
+
+
+def write_module(package: Path, where: str, source: str) -> Path:
+    path = package / where
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(source)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("where", "source", "complaint"),
+    [
+        ("data/stack.py", "import torch", "torch at module level"),
+        ("data/stack.py", "def f():\n    import torch.nn", "torch.nn inside"),
+        ("data/stack.py", "from napari_sam2.model import config", "napari_sam2.model.config at module level"),
+        ("model/config.py", "import torch", "torch at module level"),
+        ("model/sam2.py", "import numpy", "numpy at module level"),
+        ("weights/catalog.py", "from .load import load_model", "napari_sam2.weights.load.load_model at module level"),
+        ("session/session.py", "def f():\n    from napari_sam2.weights import load", "napari_sam2.weights.load inside"),
+        ("training/train.py", "from napari_sam2 import cli", "napari_sam2.cli at module level"),
+        ("cli.py", "from napari_sam2.session import session", "napari_sam2.session.session at module level"),
+        ("plugin/widget.py", "from napari_sam2 import Session", "napari_sam2.Session at module level"),
+        ("plugin/widget.py", "class W:\n    import torch", "torch at module level"),
+    ],
+)
+def test_table_catches(tmp_path: Path, where: str, source: str, complaint: str) -> None:
+    (broken,) = violations(write_module(tmp_path, where, source), tmp_path)
+    assert broken.endswith(f"imports {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("where", "source"),
+    [
+        ("cli.py", "def segment():\n    from napari_sam2.session.session import Session"),
+        ("plugin/worker.py", "if TYPE_CHECKING:\n    from napari_sam2.session.session import Session"),
+        ("session/session.py", "from .propagate import propagate\nfrom napari_sam2.data import stack\nimport torch"),
+    ],
+)
+def test_table_lets_through(tmp_path: Path, where: str, source: str) -> None:
+    assert violations(write_module(tmp_path, where, source), tmp_path) == []
+
+
+def loaded_by(module: str) -> set[str]:
+    """The top-level packages that a fresh interpreter has loaded after importing ``module``."""
+    code = f"import {module}, json, sys; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+DATA_MODULES = [info.name for info in pkgutil.walk_packages(napari_sam2.data.__path__, "napari_sam2.data.")]
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["napari_sam2", *DATA_MODULES, "napari_sam2.weights.catalog", "napari_sam2.cli", "napari_sam2.plugin.sample_data"],
+)
+def test_importing_loads_neither_torch_nor_qt(module: str) -> None:
+    assert loaded_by(module) & (TORCH | GUI) == set()
+
+
+def test_importing_the_widget_loads_no_torch() -> None:
+    if importlib.util.find_spec("napari_sam2.plugin.widget") is None:
+        pytest.skip("the dock widget is not part of this version")
+    assert "torch" not in loaded_by("napari_sam2.plugin.widget")

@@ -1,0 +1,99 @@
+"""What an installed copy must bring: the wheel's files, a version without tags, the manifest, the public names."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+import napari_sam2
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "napari_sam2"
+
+
+def run(*command: str, cwd: Path) -> str:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def copy_sources(target: Path) -> Path:
+    """The files a source archive has: no repository, hence no tags to read a version from."""
+    shutil.copytree(ROOT / "src", target / "src", ignore=shutil.ignore_patterns("__pycache__", "_version.py"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    sources = copy_sources(tmp_path_factory.mktemp("sources"))
+    run("hatchling", "build", "--target", "wheel", cwd=sources)
+    (path,) = (sources / "dist").glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
+    expected = {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert packed == expected
+    assert {"napari_sam2/napari.yaml", "napari_sam2/py.typed"} <= packed
+    assert any(name.startswith("napari_sam2/weights/") and name.endswith(".safetensors") for name in packed)
+
+
+def test_wheel_brings_no_qt_binding_unasked(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    required = [
+        line.removeprefix("Requires-Dist: ")
+        for line in wheel.read(name).decode().splitlines()
+        if line.startswith("Requires-Dist: ")
+    ]
+    asked_for = [line for line in required if "extra ==" in line]
+    assert any("pyqt6" in line for line in asked_for)
+    assert not [line for line in required if "qt6" in line.lower() and line not in asked_for]
+
+
+def test_version_without_a_repository_is_the_fallback(tmp_path: Path) -> None:
+    assert run("hatchling", "version", cwd=copy_sources(tmp_path)).strip() == "0.1.0.dev0"
+
+
+def test_version_is_the_installed_one() -> None:
+    assert napari_sam2.__version__ == importlib.metadata.version("napari-sam2")
+
+
+def test_manifest_is_found_through_its_entry_point() -> None:
+    manifest = PluginManifest.from_distribution("napari-sam2")
+    assert manifest.name == "napari-sam2"
+    assert manifest.display_name == "SAM 2"
+
+
+def test_every_name_in_the_manifest_imports() -> None:
+    run("npe2", "validate", "--imports", "napari-sam2", cwd=ROOT)
+
+
+def test_manifest_at_the_root_is_the_packages() -> None:
+    assert (ROOT / "napari.yaml").samefile(PACKAGE / "napari.yaml")
+
+
+@pytest.mark.parametrize("name", napari_sam2.__all__)
+def test_public_name_resolves(name: str) -> None:
+    assert name in dir(napari_sam2)
+    assert getattr(napari_sam2, name) is not None
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'napari_sam2' has no attribute 'Sesion'"):
+        napari_sam2.Sesion  # noqa: B018
