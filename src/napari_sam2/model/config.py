@@ -134,6 +134,28 @@ _NANO = Sam2Config(
     decoder_hidden=512,
 )
 
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """How a model is run, apart from its weights.
+
+    Attributes
+    ----------
+    preset : str
+        Name of the preset these options started from.
+    recent_memories : int or None
+        How many frames back a memory map is attended to; ``None`` for as many as the model was trained with.
+    max_conditioning : int or None
+        Most prompted frames attended to; ``None`` for all of them.
+    """
+
+    preset: str = "balanced"
+    recent_memories: int | None = None
+    max_conditioning: int | None = None
+
+
+DEFAULT_OPTIONS = InferenceOptions()
+
 CONFIGS: dict[str, Sam2Config] = {
     **{
         f"{prefix}_hiera_{size}": Sam2Config(f"{prefix}_hiera_{size}", generation, trunk)

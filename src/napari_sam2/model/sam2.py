@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import IMAGE_MEAN, IMAGE_STD, Sam2Config
+from .config import DEFAULT_OPTIONS, IMAGE_MEAN, IMAGE_STD, InferenceOptions, Sam2Config
 from .image_encoder import ImageEncoder
 from .layers import MLP, sine_position_map, sine_time_code
 from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
@@ -123,12 +123,15 @@ class Sam2(nn.Module):
     ----------
     config : Sam2Config
         Sizes.
+    options : InferenceOptions
+        How the model is meant to be run; read by whoever chooses what it attends to.
     """
 
-    def __init__(self, config: Sam2Config) -> None:
+    def __init__(self, config: Sam2Config, options: InferenceOptions = DEFAULT_OPTIONS) -> None:
         super().__init__()
         c = config.d_model
         self.config = config
+        self.options = options
         self.image_encoder = ImageEncoder(config.trunk, c)
         self.sam_prompt_encoder = PromptEncoder(c, config.image_size)
         self.sam_mask_decoder = MaskDecoder(c, config.decoder_hidden)
@@ -373,8 +376,8 @@ class Sam2(nn.Module):
 class Sam21(Sam2):
     """Generation 2.1: pointers know their age, memories know whether the object was hidden."""
 
-    def __init__(self, config: Sam2Config) -> None:
-        super().__init__(config)
+    def __init__(self, config: Sam2Config, options: InferenceOptions = DEFAULT_OPTIONS) -> None:
+        super().__init__(config, options)
         self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, config.memory_dim))
         self.obj_ptr_tpos_proj = nn.Linear(config.d_model, config.memory_dim)
 
@@ -405,12 +408,12 @@ def hard_mask(logits: Tensor) -> Tensor:
     return (logits > 0).to(logits.dtype)
 
 
-def build_sam2(config: Sam2Config) -> Sam2:
+def build_sam2(config: Sam2Config, options: InferenceOptions = DEFAULT_OPTIONS) -> Sam2:
     """Build the class of the config's generation, in evaluation mode, with freshly drawn weights.
 
     Layers keep PyTorch's initialisation; embeddings and free parameters come from a narrow normal distribution.
     """
-    model = (Sam21 if config.generation == "2.1" else Sam2)(config)
+    model = (Sam21 if config.generation == "2.1" else Sam2)(config, options)
     trunk = model.image_encoder.trunk
     with torch.no_grad():
         for parameter in (trunk.pos_embed, trunk.pos_embed_window, *model.parameters(recurse=False)):

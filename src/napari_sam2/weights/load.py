@@ -1,0 +1,328 @@
+"""Checkpoints in and out: official ``.pt`` files and safetensors, strict, never unpickling (spec section 1)."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from napari_sam2.model.config import CONFIGS, HieraConfig, InferenceOptions, Sam2Config
+from napari_sam2.model.sam2 import Sam2, build_sam2
+
+from .catalog import CATALOG, get_entry
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+BACKENDS = ("auto", "torch")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that go together; any of them given by name wins.
+
+    Attributes
+    ----------
+    dtype : str
+        As the ``dtype`` of `load_model`.
+    largest_input : int or None
+        Upper bound of the input size.
+    options : InferenceOptions
+        What is attended to.
+    """
+
+    dtype: str
+    largest_input: int | None
+    options: InferenceOptions
+
+
+PRESETS = {
+    "exact": Preset("float32", None, InferenceOptions("exact")),
+    "balanced": Preset("auto", None, InferenceOptions("balanced")),
+    "fast": Preset("auto", 512, InferenceOptions("fast", recent_memories=3, max_conditioning=4)),
+}
+
+
+def load_model(
+    name: str | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    image_size: int | None = None,
+    preset: str = "balanced",
+    backend: str = "auto",
+) -> Sam2:
+    """Load a model by its catalogue name or from a file.
+
+    Parameters
+    ----------
+    name : str, optional
+        A name of the catalogue; ``"sam2_nano"``, the bundled model, where neither name nor file is given.
+    checkpoint : path, optional
+        An official or fine-tuned ``.pt`` file, or safetensors; size and generation are read from it.
+    device : str or torch.device
+        ``"auto"`` takes CUDA, else MPS, else the CPU.
+    dtype : str or torch.dtype
+        ``"float32"`` (all of it, memory maps included), ``"bfloat16"``, ``"float16"``, or ``"auto"``: what the preset
+        says, else what the device does well.
+    image_size : int, optional
+        Side of the square input in pixels, a multiple of 32; the variant's own where not given.
+    preset : str
+        ``"exact"`` (what the reference computes), ``"balanced"`` or ``"fast"``.
+    backend : str
+        ``"auto"`` or ``"torch"``.
+
+    Returns
+    -------
+    Sam2
+        In evaluation mode, on the device.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, preset, device, dtype or backend, or a file that is not a SAM 2 checkpoint.
+    FileNotFoundError
+        Where the weights are not on this machine; the message says how to get them.
+    """
+    if name is not None and checkpoint is not None:
+        raise ValueError(f"give a name or a checkpoint, not both: got {name!r} and {str(checkpoint)!r}")
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is one of {', '.join(BACKENDS)}, got {backend!r}")
+    if preset not in PRESETS:
+        raise ValueError(f"preset is one of {', '.join(PRESETS)}, got {preset!r}")
+    chosen = PRESETS[preset]
+    place = choose_device(device)
+    number = choose_dtype(chosen.dtype if dtype == "auto" else dtype, place)
+
+    path, own_size = _locate(name, checkpoint)
+    weights, config = read_checkpoint(path)
+    config = config.with_image_size(_input_size(image_size, own_size or config.image_size, chosen))
+    with torch.device("meta"):
+        model = build_sam2(config, chosen.options)
+    _check_weights(path, weights, model)
+    model.load_state_dict(weights, strict=True, assign=True)
+    model.requires_grad_(False)
+    return _cast(model, place, number)
+
+
+def _input_size(asked: int | None, own: int, preset: Preset) -> int:
+    if asked is not None:
+        return asked
+    return own if preset.largest_input is None else min(own, preset.largest_input)
+
+
+def _locate(name: str | None, checkpoint: str | Path | None) -> tuple[Path, int | None]:
+    if checkpoint is not None:
+        path = Path(checkpoint).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no checkpoint file {str(path)!r}")
+        # Nothing inside a file tells its input size, but a catalogued file is known by its name.
+        sizes = [entry.image_size for entry in CATALOG.values() if entry.file_name == path.name]
+        return path, (sizes[0] if sizes else None)
+    entry = get_entry(name or "sam2_nano")
+    if not entry.path.is_file():
+        how = (
+            "reinstall the package"
+            if entry.bundled
+            else f"run 'napari-sam2 weights download {entry.name}', or put {entry.url} there by hand"
+        )
+        raise FileNotFoundError(f"the weights of {entry.name} are not at {entry.path}: {how}")
+    return entry.path, entry.image_size
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """Resolve ``"auto"`` and check that the device is there; ``ValueError`` says what is there instead."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if device == "auto":
+        return torch.device(available[0])
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {str(device)!r}; here there is: {', '.join(available)}") from error
+    if place.type not in available:
+        raise ValueError(f"device {str(device)!r} is not available; here there is: {', '.join(available)}")
+    return place
+
+
+def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Resolve ``"auto"`` to the type the device computes fast without losing masks."""
+    if isinstance(dtype, torch.dtype):
+        dtype = str(dtype).removeprefix("torch.")
+    if dtype == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return torch.float32
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is 'auto' or one of {', '.join(DTYPES)}, got {dtype!r}")
+    return DTYPES[dtype]
+
+
+def _cast(model: Sam2, device: torch.device, dtype: torch.dtype) -> Sam2:
+    # The Fourier matrix of the prompt encoder stays in float32: rounding it would move every prompt.
+    fourier = model.sam_prompt_encoder.pe_layer
+    matrix = fourier.positional_encoding_gaussian_matrix.to(device, torch.float32)
+    model.to(device=device, dtype=dtype)
+    fourier.positional_encoding_gaussian_matrix = matrix
+    return model.eval()
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], Sam2Config]:
+    """Read a checkpoint's tensors and find out which member of the family it is.
+
+    Parameters
+    ----------
+    path : path
+        A ``.pt`` or ``.pth`` file in the official layout (tensors under ``"model"``) or a bare state dict, or a
+        safetensors file.
+
+    Returns
+    -------
+    dict of Tensor
+        By official key name, on the CPU.
+    Sam2Config
+        The variant, with its own input size.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read safely or belongs to no known variant.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        weights, stored = _read_safetensors(path)
+    else:
+        weights, stored = _read_torch(path), None
+    weights = {_official_key(key): value for key, value in weights.items()}
+    return weights, stored or detect_config(weights, path.name)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Sam2Config | None]:
+    try:
+        weights = load_file(path)
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path.name} is not a readable safetensors file: {error}") from error
+    if "config" not in metadata:
+        return weights, None
+    try:
+        fields = json.loads(metadata["config"])
+        trunk: dict[str, Any] = fields.pop("trunk")
+        trunk = {k: tuple(v) if isinstance(v, list) else v for k, v in trunk.items()}
+        return weights, Sam2Config(trunk=HieraConfig(**trunk), **fields)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise ValueError(f"the model description inside {path.name} is damaged: {error}") from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{path.name} cannot be read as a checkpoint of plain tensors ({first_line}); "
+            "the file is damaged, or holds code, which is never run"
+        ) from error
+    weights = content.get("model", content) if isinstance(content, Mapping) else None
+    if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise ValueError(f"{path.name} holds no table of tensors, neither under 'model' nor at its top")
+    return dict(weights)
+
+
+def _official_key(key: str) -> str:
+    # Data-parallel training prefixes every key; some re-packagings rename the layer scale.
+    key = key.removeprefix("module.")
+    if key.startswith("memory_encoder.fuser.layers.") and key.count(".") == 4 and key.endswith(".weight"):
+        return key.removesuffix("weight") + "gamma"
+    return key
+
+
+def detect_config(weights: Mapping[str, Tensor], source: str = "the checkpoint") -> Sam2Config:
+    """Tell generation and size from the keys and shapes (spec 1.1).
+
+    Raises
+    ------
+    ValueError
+        If they fit no known variant.
+    """
+    patch_key, pointer_key = "image_encoder.trunk.patch_embed.proj.weight", "no_obj_ptr"
+    lacking = [key for key in (patch_key, pointer_key) if key not in weights]
+    if lacking:
+        shown = ", ".join(sorted(weights)[:3]) or "nothing"
+        raise ValueError(f"{source} is not a SAM 2 checkpoint: it lacks {', '.join(lacking)}; it has {shown}, ...")
+    generation = "2.1" if "no_obj_embed_spatial" in weights else "2.0"
+    embed_dim, d_model = weights[patch_key].shape[0], weights[pointer_key].shape[-1]
+    prefix = "image_encoder.trunk.blocks."
+    blocks = {key.removeprefix(prefix).split(".")[0] for key in weights if key.startswith(prefix)}
+    for config in CONFIGS.values():
+        signature = (config.generation, config.trunk.embed_dim, config.trunk.num_blocks, config.d_model)
+        if signature == (generation, embed_dim, len(blocks), d_model):
+            return config
+    raise ValueError(
+        f"{source} looks like SAM {generation} with {embed_dim} channels, {len(blocks)} encoder blocks and "
+        f"{d_model}-channel features, which is none of {', '.join(CONFIGS)}"
+    )
+
+
+def _check_weights(path: Path, weights: Mapping[str, Tensor], model: Sam2) -> None:
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    problems = [f"missing {key} {expected[key]}" for key in sorted(expected.keys() - found.keys())]
+    problems += [f"unexpected {key} {found[key]}" for key in sorted(found.keys() - expected.keys())]
+    problems += [
+        f"{key} has shape {found[key]}, expected {expected[key]}"
+        for key in sorted(expected.keys() & found.keys())
+        if expected[key] != found[key]
+    ]
+    if problems:
+        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise ValueError(f"{path.name} does not fit {model.config.name}: {'; '.join(problems[:10])}{more}")
+
+
+def save_checkpoint(model: Sam2, path: str | Path, *, dtype: str | torch.dtype = "float32") -> None:
+    """Write a checkpoint that this and other SAM 2 programs read.
+
+    Parameters
+    ----------
+    model : Sam2
+        Its weights are copied; the model itself is not changed.
+    path : path
+        ``.pt`` or ``.pth`` for the official layout, ``.safetensors`` for the same keys with the model's description
+        beside them. Replaced only once the new file is complete.
+    dtype : str or torch.dtype
+        Type of the stored numbers; the Fourier matrix of the prompt encoder is always stored in float32.
+
+    Raises
+    ------
+    ValueError
+        For another ending.
+    """
+    path = Path(path)
+    if path.suffix not in (".pt", ".pth", ".safetensors"):
+        raise ValueError(f"a checkpoint's name ends in .pt, .pth or .safetensors, got {path.name!r}")
+    number = choose_dtype(dtype, torch.device("cpu"))
+    weights = {
+        key: value.detach().to("cpu", torch.float32 if "gaussian_matrix" in key else number).contiguous().clone()
+        for key, value in model.state_dict().items()
+    }
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        if path.suffix == ".safetensors":
+            config = json.dumps(asdict(model.config))
+            save_file(weights, partial, metadata={"format": "pt", "config": config})
+        else:
+            torch.save({"model": weights}, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
