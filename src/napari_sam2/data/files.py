@@ -1,0 +1,104 @@
+"""Files that are either written whole or left as they were."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path to write to, which becomes `path` once the block ends well.
+
+    The temporary file lies in the same folder, so that the last step is one rename: a reader sees the old
+    file or the new one, and a failure leaves the old one in place. Missing folders are made.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write.
+
+    Yields
+    ------
+    Path
+        A path with the same suffix, where nothing exists yet.
+    """
+    target = Path(path).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        yield draft
+        os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write a value as indented JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write.
+    value : object
+        What JSON can hold; NumPy scalars and arrays, sets and paths are converted.
+
+    Raises
+    ------
+    ValueError
+        If the value holds something that JSON has no form for, or a number that is not finite.
+    """
+    try:
+        text = json.dumps(value, indent=2, allow_nan=False, default=_plain, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{Path(path).name} cannot be written as JSON: {error}") from error
+    with replacing(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to read.
+
+    Returns
+    -------
+    object
+        The value it holds.
+
+    Raises
+    ------
+    ValueError
+        If the file is not UTF-8 text or not JSON; the message gives line and column.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{path} is not valid JSON: {error.msg} at {where}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: byte {error.start} cannot be read") from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{value!r} is a {type(value).__name__}, which has no JSON form")

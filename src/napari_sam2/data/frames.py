@@ -1,0 +1,138 @@
+"""From pixels of any type to the 8-bit RGB the model sees, with one window for the whole stack."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .stack import Stack
+
+# A hot pixel or a metal implant must not set the window, but nuclei that cover half a percent of the frame
+# must: so a thousandth at either end.
+_PERCENTILES = (0.1, 99.9)
+_SAMPLED_FRAMES = 16
+_SAMPLED_PIXELS = 2**18
+
+
+@dataclass(frozen=True)
+class Window:
+    """The range of pixel values that is stretched over 0..255.
+
+    Attributes
+    ----------
+    low, high : float
+        Values shown black and white; everything beyond is clipped.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite or `high` is not above `low`.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError(f"contrast limits must be finite, not {self.low} and {self.high}")
+        if self.high <= self.low:
+            raise ValueError(f"the upper contrast limit ({self.high}) must be above the lower one ({self.low})")
+
+
+def choose_window(stack: Stack, contrast_limits: Sequence[float] | None = None) -> Window | None:
+    """Choose the one window a whole stack is mapped with.
+
+    Without contrast limits it runs from the 0.1th to the 99.9th percentile of up to 16 frames spread over the
+    stack, or from the lowest to the highest of their values where those percentiles are the same (a few
+    bright spots on an even ground).
+
+    Parameters
+    ----------
+    stack : Stack
+        The frames.
+    contrast_limits : sequence of float, optional
+        Lowest and highest value to show, in the pixels' units.
+
+    Returns
+    -------
+    Window or None
+        None for uint8 RGB, which goes to the model unchanged whatever the limits.
+
+    Raises
+    ------
+    ValueError
+        If the contrast limits are not two rising numbers, or a sampled frame cannot be read.
+    """
+    if contrast_limits is not None and len(contrast_limits) != 2:
+        raise ValueError(f"contrast limits are two numbers, low and high, not {contrast_limits}")
+    if stack.is_rgb and stack.dtype == np.uint8:
+        return None
+    if contrast_limits is not None:
+        return Window(float(contrast_limits[0]), float(contrast_limits[1]))
+    values = _sample(stack)
+    low, high = (float(value) for value in np.percentile(values, _PERCENTILES))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    if high <= low:
+        # A constant stack has no contrast to show; any width gives a valid window.
+        high = low + max(1.0, abs(low))
+    return Window(low, high)
+
+
+def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
+    """Turn a frame into the 8-bit RGB image the model takes.
+
+    Parameters
+    ----------
+    frame : ndarray
+        (Y, X) or (Y, X, 3).
+    window : Window or None
+        What to stretch over 0..255; None leaves the values alone and is for uint8 only.
+
+    Returns
+    -------
+    ndarray
+        (Y, X, 3) uint8; grey frames get three equal channels.
+
+    Raises
+    ------
+    ValueError
+        If there is no window for a frame that is not uint8.
+    """
+    if window is None:
+        if frame.dtype != np.uint8:
+            raise ValueError(f"a {frame.dtype} frame needs a window to become 8-bit")
+        image = frame
+    else:
+        image = _stretch(frame, window)
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=-1)
+    return np.ascontiguousarray(image)
+
+
+def _stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+    # float32 holds 16-bit values exactly; wider integers need float64.
+    values = frame.astype(np.result_type(frame.dtype, np.float32))
+    values -= window.low
+    values *= 255 / (window.high - window.low)
+    np.clip(values, 0, 255, out=values)
+    np.rint(values, out=values)
+    return values.astype(np.uint8)
+
+
+def _sample(stack: Stack) -> NDArray[np.float64]:
+    """Collect pixels from frames spread evenly over the stack, the first and the last among them."""
+    count = min(stack.n_frames, _SAMPLED_FRAMES)
+    indices = np.linspace(0, stack.n_frames - 1, count).round().astype(int)
+    # An odd stride does not fall in step with patterns that repeat every two or four pixels.
+    stride = math.ceil(math.sqrt(stack.height * stack.width / _SAMPLED_PIXELS)) | 1
+    frames = [stack.read(int(index))[::stride, ::stride].ravel() for index in indices]
+    return np.concatenate(frames).astype(np.float64)
