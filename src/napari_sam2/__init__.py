@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .session.propagate import FrameResult
+    from .session.results import FrameResult
     from .session.session import Session
     from .weights.load import load_model, save_checkpoint
 
@@ -22,7 +22,7 @@ except ModuleNotFoundError:  # a source tree that was never installed or built
 __all__ = ["FrameResult", "Session", "__version__", "load_model", "save_checkpoint"]
 
 _HOMES = {
-    "FrameResult": "session.propagate",
+    "FrameResult": "session.results",
     "Session": "session.session",
     "load_model": "weights.load",
     "save_checkpoint": "weights.load",
