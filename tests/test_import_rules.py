@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import importlib.util
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,6 +150,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 @pytest.mark.parametrize("path", MODULES, ids=[module_name(path, PACKAGE) or "__init__" for path in MODULES])
 def test_module_imports_only_what_the_table_allows(path: Path) -> None:
     assert violations(path) == []
+
+
+def test_every_library_is_a_declared_dependency() -> None:
+    declared = {
+        re.match(r"[\w.-]+", line)[0].lower().replace("_", "-")
+        for line in importlib.metadata.requires("napari-sam2")
+        if "extra ==" not in line
+    }
+    distributions = importlib.metadata.packages_distributions()
+    undeclared = {
+        f"{module_name(path, PACKAGE)}: {item.name}"
+        for path in MODULES
+        for item in imports_of(path, PACKAGE)
+        if not is_own(item.name) and (library := item.name.partition(".")[0]) not in sys.stdlib_module_names
+        if declared.isdisjoint(name.lower() for name in distributions.get(library, []))
+    }
+    assert undeclared == set()
 
 
 def write_module(package: Path, where: str, source: str) -> Path:
