@@ -16,13 +16,13 @@ from .textures import Field, Rng, colourise, fractal_field, noise_field, squash
 
 def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
     """Draw one to four polyps and tools over tissue, with highlights, smoke and a vignette."""
-    camera = draw_camera(rng, settings.n_frames, settings.size, strength=1.3 * settings.motion)
+    camera = draw_camera(rng, settings.n_frames, settings.size, strength=log_uniform(rng, 0.5, 3) * settings.motion)
     size = background_size(camera, settings.size)
     colours = _tissue_colours(rng)
     polyps, tools = int(rng.integers(0, 3)), int(rng.integers(0, 3))
     if polyps + tools == 0:
         polyps = 1
-    sprites = [_polyp(rng, settings, colours, label=0 if index >= polyps else index + 1) for index in range(polyps)]
+    sprites = [_polyp(rng, settings, colours, label=index + 1) for index in range(polyps)]
     sprites += [_highlight(rng, settings) for _ in range(int(rng.integers(0, 14)))]
     sprites += [_tool(rng, settings, label=polyps + index + 1) for index in range(tools)]
     frames, labels = compose(Scene(_tissue(rng, size, colours), camera, tuple(sprites)), settings.size)
@@ -43,42 +43,62 @@ def _tissue_colours(rng: Rng) -> Field:
 
 
 def _tissue(rng: Rng, size: tuple[int, int], colours: Field) -> Field:
-    """Draw folds, mottles and vessels."""
-    folds = noise_field(rng, size, cells=rng.uniform(2, 5))
+    """Draw folds lit from one side, mottles, vessels and, in some, the dark of the tube's far end."""
+    folds = noise_field(rng, size, cells=rng.uniform(2, 6))
+    if rng.random() < 0.5:
+        # Sharp creases between rounded ridges.
+        folds = np.float32(1.6) * np.sqrt(np.abs(folds) + np.float32(0.02)) - np.float32(1.2)
     mottle = fractal_field(rng, size, cells=rng.uniform(4, 16), octaves=4)
-    relief = _relief(folds) if rng.random() < 0.5 else folds
-    field = colourise(squash(relief * np.float32(0.8) + mottle * np.float32(rng.uniform(0.1, 0.6))), colours)
+    light, glints = _lit(rng, folds + np.float32(rng.uniform(0, 0.15)) * mottle, pitch=8 / max(size))
+    mix = np.float32(rng.uniform(0.2, 0.8)) * folds + np.float32(rng.uniform(0.1, 0.6)) * mottle + light
+    field = colourise(squash(mix), colours)
     if rng.random() < 0.7:
         lines = np.abs(fractal_field(rng, size, cells=rng.uniform(2, 6), octaves=3, gain=0.35))
         vessels = np.exp(-lines * np.float32(rng.uniform(12, 40))) * np.float32(rng.uniform(0.1, 0.5))
-        field = field * (1 - vessels[..., None] * np.array([0.5, 1.0, 0.9], dtype=np.float32))
-    return np.asarray(field, dtype=np.float32)
+        field *= 1 - vessels[..., None] * np.array([0.5, 1.0, 0.9], dtype=np.float32)
+    if rng.random() < 0.4:
+        rows, columns = np.ogrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
+        distance = np.hypot(rows - rng.normal(0, 0.4), columns - rng.normal(0, 0.4)) + 0.05 * folds
+        field *= 1 - rng.uniform(0.4, 0.95) * np.exp(-((distance / rng.uniform(0.15, 0.5)) ** 4))[..., None]
+    return np.asarray(field + glints[..., None], dtype=np.float32)
 
 
-def _relief(field: Field) -> Field:
-    """Sharpen smooth noise into folds: dark creases between rounded ridges."""
-    return np.float32(1.6) * np.sqrt(np.abs(field) + np.float32(0.02)) - np.float32(1.2)
+def _lit(rng: Rng, height: Field, *, pitch: float) -> tuple[Field, Field]:
+    """Light a relief from one side: brightness around 0 and the glints where it mirrors the lamp, both (h, w)."""
+    slope_y, slope_x = np.gradient(height, pitch)
+    angle = rng.uniform(0, 2 * np.pi)
+    sin, cos = np.float32(np.sin(angle)), np.float32(np.cos(angle))
+    toward = sin * slope_y + cos * slope_x
+    light = np.asarray(np.float32(rng.uniform(0.1, 0.9)) * np.clip(toward, -2, 2), dtype=np.float32)
+    if rng.random() < 0.5:
+        return light, np.zeros_like(light)
+    # Only slopes that face halfway to the lamp mirror it; moisture breaks the glints up.
+    across = cos * slope_y - sin * slope_x
+    moisture = np.float32(0.4) * noise_field(rng, (height.shape[0], height.shape[1]), cells=25)
+    off = (toward - np.float32(rng.uniform(0.2, 0.8)) + moisture) ** 2 + (across + moisture) ** 2
+    glints = np.exp(-off * np.float32(1 / rng.uniform(0.004, 0.03))) * np.float32(rng.uniform(0.4, 1.0))
+    return light, np.asarray(glints, dtype=np.float32)
 
 
 def _polyp(rng: Rng, settings: SceneSettings, colours: Field, *, label: int) -> Sprite:
-    """Draw a bump of the tissue's colours, lit from one side."""
+    """Draw a bump of about the tissue's colours, lit from one side."""
     unit = min(settings.size)
-    radius = log_uniform(rng, 0.06, 0.32) * unit
-    extent = 1.35
+    radius = log_uniform(rng, 0.07, 0.42) * unit
+    extent = 1.15
     n_pixels = int(np.clip(2.4 * radius, 24, 200))
     size = (n_pixels, n_pixels)
-    outline = draw_outline(rng, "blob", roughness=rng.uniform(0.2, 0.8))
+    outline = draw_outline(rng, "blob", roughness=rng.uniform(0.1, 0.5))
     levels = level_maps(rng, outline, n_pixels=n_pixels, extent=extent, change=rng.uniform(0, 0.2))
     dome = np.sqrt(np.clip(levels.mean(axis=-1) + np.float32(0.02), 0, 1))
-    slope_y, slope_x = np.gradient(dome, 2 * extent / n_pixels)
-    angle, relief = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.25)
-    light = 0.5 + relief * np.clip(np.sin(angle) * slope_y + np.cos(angle) * slope_x, -1.5, 1.5)
-    bumps = 0.1 * fractal_field(rng, size, cells=rng.uniform(4, 14), octaves=3)
-    tinted = colours * (1 + rng.normal(0, 0.08, 3)) + rng.normal(0, 0.05)
-    shade = squash(np.asarray((light - 0.5 + 0.3 * dome - 0.15 + bumps) * 2.5, dtype=np.float32))
-    skin = colourise(shade, tinted.astype(np.float32))
-    skin = skin * (1 - np.float32(rng.uniform(0, 0.35)) * np.exp(-((levels[..., :1] / np.float32(0.08)) ** 2)))
+    bumps = fractal_field(rng, size, cells=rng.uniform(4, 14), octaves=3)
+    light, glints = _lit(rng, dome + np.float32(rng.uniform(0.01, 0.08)) * bumps, pitch=2 * extent / n_pixels)
+    tinted = colours * (1 + rng.normal(0, 0.09, 3)) + rng.normal(0, 0.05)
+    shade = light + np.float32(rng.uniform(0, 1.2)) * (dome - np.float32(0.5)) + np.float32(0.3) * bumps
+    skin = colourise(squash(shade), np.clip(tinted, 0, 1).astype(np.float32))
+    crease = np.exp(-((levels[..., :1] / np.float32(0.08)) ** 2))
+    skin = skin * (1 - np.float32(rng.uniform(0, 0.4)) * crease) + glints[..., None]
     path = draw_path(rng, settings.n_frames, settings.size, radius=radius, speed=0.006 * unit * settings.motion)
+    # Polyps sit on the wall: most only move as the camera does.
     start = path.centres[:1] if rng.random() < 0.6 else path.centres
     path = replace(path, centres=np.broadcast_to(start, path.centres.shape), visible=np.ones_like(path.visible))
     return Sprite(levels, skin.astype(np.float32), extent, path, label, softness=float(rng.uniform(1, 6)))
@@ -149,15 +169,17 @@ def _steel(rng: Rng, width: float, *, n_pixels: int, extent: float) -> Field:
     """Draw the gloss of a cylinder, bands along it, and a tint: (S, S, 3)."""
     rows, columns = grid(n_pixels, extent)
     across = np.clip(rows / np.float32(width), -1.5, 1.5)
-    gloss = rng.uniform(0.1, 0.5) + rng.uniform(0.2, 0.7) * np.exp(
-        -((across - rng.normal(0, 0.4)) ** 2) * rng.uniform(2, 8)
-    )
-    bands = np.where(columns > rng.uniform(0.3, 0.8), rng.uniform(0.6, 1.6), 1.0)
-    if rng.random() < 0.5:
-        bands = bands * np.where(np.abs(columns - rng.uniform(0, 0.6)) < 0.04, rng.uniform(0.4, 1.5), 1.0)
-    tint = 1 + rng.normal(0, 0.06, 3)
+    shine = np.exp(-((across - rng.normal(0, 0.4)) ** 2) * rng.uniform(2, 8))
+    gloss = rng.uniform(0.05, 0.5) + rng.uniform(0.1, 0.7) * shine
+    bands = np.where(columns > rng.uniform(0.3, 0.8), rng.uniform(0.6, 1.8), 1.0)
+    for _ in range(int(rng.integers(0, 3))):
+        bands = bands * np.where(
+            np.abs(columns - rng.uniform(0, 0.8)) < rng.uniform(0.01, 0.06), rng.uniform(0.4, 2), 1.0
+        )
+    spread = 0.5 if rng.random() < 0.15 else 0.06
+    tint = np.clip(1 + rng.normal(0, spread, 3), 0.1, 1.4)
     scratches = 1 + 0.06 * noise_field(rng, (n_pixels, n_pixels), cells=40)
-    return np.clip((gloss * bands * scratches)[..., None] * tint, 0, 1.2).astype(np.float32)
+    return np.asarray(np.clip((gloss * bands * scratches)[..., None] * tint, 0, 1.2), dtype=np.float32)
 
 
 def _fog(rng: Rng, frames: Field) -> None:
@@ -179,4 +201,4 @@ def _lens(rng: Rng, size: tuple[int, int]) -> Field:
     if rng.random() < 0.4:
         rim = np.hypot(rows, columns)
         view = view * np.clip((rng.uniform(0.95, 1.3) - rim) * 40, 0, 1)
-    return np.clip(view, 0, 1.2).astype(np.float32)
+    return np.asarray(np.clip(view, 0, 1.2), dtype=np.float32)

@@ -52,7 +52,7 @@ def draw_imaging(rng: Rng, n_frames: int, size: tuple[int, int], *, noise: float
     unit = min(size) / 256
     light = None
     if rng.random() < 0.5 * min(noise, 1):
-        light = np.exp(rng.uniform(0.05, 0.3) * noise_field(rng, size, cells=rng.uniform(1, 3))).astype(np.float32)
+        light = np.exp(rng.uniform(0.03, 0.2) * noise_field(rng, size, cells=rng.uniform(0.5, 2))).astype(np.float32)
     flicker = np.ones(n_frames)
     if rng.random() < 0.35:
         flicker = np.exp(rng.normal(0, rng.uniform(0.01, 0.12) * noise, n_frames))
@@ -64,9 +64,9 @@ def draw_imaging(rng: Rng, n_frames: int, size: tuple[int, int], *, noise: float
         flicker=flicker.astype(np.float32),
         blur=blur.astype(np.float32),
         gamma=log_uniform(rng, 0.65, 1.5) if rng.random() < 0.4 else 1.0,
-        gaussian=log_uniform(rng, 0.004, 0.08) * noise if rng.random() < 0.7 else 0.0,
+        gaussian=log_uniform(rng, 0.003, 0.06) * noise if rng.random() < 0.6 else 0.0,
         poisson=log_uniform(rng, 0.01, 0.1) * noise if rng.random() < 0.3 else 0.0,
-        grain=int(rng.choice((1, 1, 1, 2, 3))),
+        grain=int(rng.choice((1, 2, 3), p=(0.82, 0.13, 0.05))),
         jpeg_quality=int(rng.integers(25, 90)) if noise > 0 and rng.random() < 0.25 else None,
     )
 
@@ -105,7 +105,7 @@ def expose(rng: Rng, frames: Field, imaging: Imaging) -> NDArray[np.uint8]:
 def _blurred(scene: Field, sigma: float) -> Field:
     image = Image.fromarray(_to_bytes(scene))
     blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(sigma)), dtype=np.float32)
-    return blurred.reshape(scene.shape) * np.float32(1 / 255)
+    return np.asarray(blurred.reshape(scene.shape) * np.float32(1 / 255), dtype=np.float32)
 
 
 def _noisy(rng: Rng, scene: Field, imaging: Imaging) -> Field:
@@ -117,9 +117,11 @@ def _noisy(rng: Rng, scene: Field, imaging: Imaging) -> Field:
     if grain > 1:
         draw = draw.repeat(grain, axis=0).repeat(grain, axis=1)[:rows, :columns]
     if imaging.poisson <= 0:
-        return scene + draw * np.float32(imaging.gaussian)
-    variance = np.float32(imaging.gaussian**2) + scene * np.float32(imaging.poisson**2)
-    return scene + draw * np.sqrt(variance)
+        draw *= np.float32(imaging.gaussian)
+    else:
+        draw *= np.sqrt(np.float32(imaging.gaussian**2) + scene * np.float32(imaging.poisson**2))
+    draw += scene
+    return draw
 
 
 def _developed(scene: Field, imaging: Imaging) -> NDArray[np.uint8]:
@@ -132,5 +134,5 @@ def _developed(scene: Field, imaging: Imaging) -> NDArray[np.uint8]:
 
 
 def _to_bytes(scene: Field) -> NDArray[np.uint8]:
-    pixels = np.clip(scene * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(scene * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
     return pixels if pixels.shape[2] == 3 else pixels[..., 0]

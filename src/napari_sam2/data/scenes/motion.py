@@ -26,6 +26,8 @@ class Path:
         (T,) 0..1: how far the outline has changed into the second one.
     visible : ndarray
         (T,) bool.
+    stretch : ndarray or None
+        (T,) factor on the object's own rows, at most 1, as if it turned away; None for none.
     """
 
     centres: Field
@@ -33,6 +35,18 @@ class Path:
     radii: Field
     blend: Field
     visible: NDArray[np.bool_]
+    stretch: Field | None = None
+
+
+def still_path(n_frames: int, centre: Field, *, radius: float, angle: float = 0.0) -> Path:
+    """Return the path of an object that stays at one place (y, x)."""
+    return Path(
+        np.repeat(np.asarray(centre, dtype=np.float32)[None], n_frames, axis=0),
+        np.full(n_frames, angle, dtype=np.float32),
+        np.full(n_frames, radius, dtype=np.float32),
+        np.zeros(n_frames, dtype=np.float32),
+        np.ones(n_frames, dtype=bool),
+    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +183,7 @@ def draw_path(rng: Rng, n_frames: int, size: tuple[int, int], *, radius: float, 
         (radius * _sizes(rng, n_frames)).astype(np.float32),
         _blend(rng, n_frames),
         _visible(rng, n_frames),
+        _stretch(rng, n_frames),
     )
 
 
@@ -196,19 +211,35 @@ def _angles(rng: Rng, n_frames: int) -> Field:
     if rng.random() < 0.3:
         return np.full(n_frames, start, dtype=np.float32)
     rate = rng.normal(0, 0.12)
-    return (start + rate * np.arange(n_frames) + 0.05 * smooth_walk(rng, n_frames)[:, 0]).astype(np.float32)
+    wobble = 0.05 * smooth_walk(rng, n_frames)[:, 0]
+    angles: Field = (start + rate * np.arange(n_frames) + wobble).astype(np.float32)
+    return angles
 
 
 def _sizes(rng: Rng, n_frames: int) -> Field:
-    if rng.random() < 0.4:
+    """Draw relative sizes: constant, wandering, or coming nearer (or going away) all the time."""
+    draw = rng.random()
+    if draw < 0.4:
         return np.ones(n_frames, dtype=np.float32)
-    walk = smooth_walk(rng, n_frames, inertia=0.9)[:, 0] * rng.uniform(0.005, 0.06)
-    return np.exp(np.clip(walk, -0.7, 0.7)).astype(np.float32)
+    growth = smooth_walk(rng, n_frames, inertia=0.9)[:, 0] * rng.uniform(0.005, 0.06)
+    if draw > 0.8:
+        growth = growth + np.linspace(-0.5, 0.5, n_frames) * rng.normal(0, 0.6)
+    sizes: Field = np.exp(np.clip(growth, -0.9, 0.7)).astype(np.float32)
+    return sizes
+
+
+def _stretch(rng: Rng, n_frames: int) -> Field | None:
+    if rng.random() < 0.6:
+        return None
+    tilt = rng.uniform(-0.8, 0.8) + smooth_walk(rng, n_frames, inertia=0.9)[:, 0] * rng.uniform(0.02, 0.12)
+    stretch: Field = np.cos(np.clip(tilt, -1.2, 1.2)).astype(np.float32)
+    return stretch
 
 
 def _blend(rng: Rng, n_frames: int) -> Field:
     phase = rng.uniform(0, 2 * np.pi) + np.arange(n_frames) * rng.uniform(0.1, 0.9)
-    return (0.5 + 0.5 * np.sin(phase)).astype(np.float32)
+    blend: Field = (0.5 + 0.5 * np.sin(phase)).astype(np.float32)
+    return blend
 
 
 def _visible(rng: Rng, n_frames: int) -> NDArray[np.bool_]:

@@ -11,13 +11,20 @@ from .endoscope import draw_endoscope
 from .imaging import expose
 from .objects import draw_natural, draw_shapes
 from .settings import KINDS, Clip, Drawing, SceneSettings
-from .slices import draw_slices
+from .slices import draw_organs
 from .textures import Rng
+from .tissue import draw_tissue
+
+
+def _draw_slices(rng: Rng, settings: SceneSettings) -> Drawing:
+    """Draw a stack of slices through organs or through dense tissue."""
+    return draw_tissue(rng, settings) if rng.random() < 0.35 else draw_organs(rng, settings)
+
 
 _DRAW: dict[str, Callable[[Rng, SceneSettings], Drawing]] = {
     "shapes": draw_shapes,
     "cells": draw_cells,
-    "slices": draw_slices,
+    "slices": _draw_slices,
     "endoscope": draw_endoscope,
     "natural": draw_natural,
 }
@@ -38,7 +45,7 @@ def render_clip(rng: np.random.Generator, settings: SceneSettings) -> Clip:
     Returns
     -------
     Clip
-        Frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. At least one object is seen on the clip, save for rare draws.
+        Frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. Save for rare draws, some object is seen in it.
     """
     for _ in range(_ATTEMPTS):
         kind = settings.kind or str(rng.choice(KINDS, p=(0.25, 0.18, 0.17, 0.15, 0.25)))

@@ -1,23 +1,17 @@
-"""Kind "slices": organs and dense tissue cut into slices, as in MRI, CT and confocal stacks."""
+"""Kind "slices", first half: bodies and their organs cut into slices, as in MRI and CT."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .imaging import Imaging, draw_imaging
 from .motion import Path, draw_camera, log_uniform, smooth_walk
 from .outlines import draw_outline
 from .settings import Drawing, SceneSettings
-from .sprites import Labels, Scene, Sprite, background_size, compose, level_maps
-from .textures import Field, Rng, fractal_field, noise_field
-
-
-def draw_slices(rng: Rng, settings: SceneSettings) -> Drawing:
-    """Draw a stack of slices through organs or through dense tissue."""
-    return _draw_tissue(rng, settings) if rng.random() < 0.35 else _draw_organs(rng, settings)
+from .sprites import Scene, Sprite, background_size, compose, level_maps
+from .textures import Field, Rng, fractal_field, noise_field, palette, texture
 
 
 @dataclass(frozen=True)
@@ -46,53 +40,120 @@ class Lump:
     label: int
 
 
-def _draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
+@dataclass(frozen=True)
+class Trunk:
+    """The section of the body that organs lie in.
+
+    Attributes
+    ----------
+    centre : ndarray
+        (2,) pixels.
+    radius : float
+        Half its width in pixels.
+    aspect : float
+        Height over width.
+    value : float
+        Brightness.
+    contrast : float
+        Typical difference in brightness between an organ and the rest.
+    """
+
+    centre: Field
+    radius: float
+    aspect: float
+    value: float
+    contrast: float
+
+
+def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
     """Draw bodies that grow and vanish, some nested, inside a body outline."""
-    n_frames, unit = settings.n_frames, min(settings.size)
-    middle = np.array(settings.size) / 2
-    body_radius = rng.uniform(0.38, 0.62) * unit
-    values = [rng.uniform(0, 0.12), rng.uniform(0.2, 0.75)]
-    contrast = log_uniform(rng, 0.04, 0.4)
-    sprites = [
-        _lump_sprite(rng, settings, Lump(n_frames / 2, 3.0 * n_frames, middle, body_radius, values[1], 0), rim=True)
-    ]
-    count, clutter = int(rng.integers(1, 7)), int(rng.integers(2, 14))
-    labelled = rng.permutation(np.array([0] * clutter + [1] * count))
+    n_frames = settings.n_frames
+    trunk = Trunk(
+        centre=(np.array(settings.size) * rng.normal(0.5, 0.05, 2)).astype(np.float32),
+        radius=(rng.uniform(0.38, 0.55) if rng.random() < 0.6 else rng.uniform(0.6, 1.8)) * min(settings.size),
+        aspect=rng.uniform(0.6, 1.0),
+        value=rng.uniform(0.2, 0.75),
+        contrast=log_uniform(rng, 0.05, 0.4),
+    )
+    sprites = [_trunk_sprite(rng, settings, trunk)]
+    count, clutter = int(rng.integers(1, 7)), int(rng.integers(4, 22))
     label = 0
-    for is_object in labelled:
+    for is_object in rng.permutation(np.arange(clutter + count) < count):
         label += int(is_object)
-        angle, out = rng.uniform(0, 2 * np.pi), body_radius * np.sqrt(rng.uniform(0, 0.5))
-        lump = Lump(
-            middle=rng.uniform(-0.2, 1.2) * n_frames if not is_object else rng.uniform(0.1, 0.9) * n_frames,
-            half=log_uniform(rng, 0.3, 2.5) * n_frames / max(settings.motion, 0.1),
-            centre=(middle + out * np.array([np.sin(angle), np.cos(angle)])).astype(np.float32),
-            radius=log_uniform(rng, 0.03, 0.25) * unit,
-            value=values[1] + contrast * (float(rng.choice((-1, 1))) * rng.uniform(0.5, 1.5)),
-            label=label if is_object else 0,
-        )
+        lump = _draw_lump(rng, settings, trunk, label=label if is_object else 0)
         sprites.append(_lump_sprite(rng, settings, lump))
         if is_object and rng.random() < 0.3:
             label += 1
-            inner = replace(
-                lump,
-                half=0.8 * lump.half,
-                radius=0.5 * lump.radius,
-                value=lump.value + rng.normal(0, contrast),
-                label=label,
-            )
-            sprites.append(_lump_sprite(rng, settings, inner))
+            value = lump.value + rng.choice((-1, 1)) * rng.uniform(0.5, 1.5) * trunk.contrast
+            core = replace(lump, half=0.8 * lump.half, radius=0.5 * lump.radius, value=value, label=label)
+            sprites.append(_lump_sprite(rng, settings, core))
     camera = draw_camera(rng, n_frames, settings.size, strength=0.15 * settings.motion)
     size = background_size(camera, settings.size)
-    air = (
-        np.full((*size, 1), values[0], dtype=np.float32)
-        + np.float32(0.01) * noise_field(rng, size, cells=20)[..., None]
+    air = np.float32(rng.uniform(0, 0.08)) + np.float32(0.01) * noise_field(rng, size, cells=20)
+    frames, labels = compose(Scene(air[..., None], camera, tuple(sprites)), settings.size)
+    frames *= coil_bias(rng, settings.size)
+    return Drawing(frames, labels, scanner(rng, settings, contrast=trunk.contrast))
+
+
+def _draw_lump(rng: Rng, settings: SceneSettings, trunk: Trunk, *, label: int) -> Lump:
+    """Draw an organ inside the trunk: unlabelled ones may be as dark as air or as bright as bone."""
+    n_frames = settings.n_frames
+    angle, out = rng.uniform(0, 2 * np.pi), 0.62 * np.sqrt(rng.random())
+    in_view = min(trunk.radius, 0.7 * min(settings.size))
+    place = out * in_view * np.array([trunk.aspect * np.sin(angle), np.cos(angle)])
+    room = 0.65 * trunk.aspect * (1 - out) * in_view
+    value = trunk.value + trunk.contrast * rng.choice((-1, 1)) * rng.uniform(0.5, 1.5)
+    if rng.random() < (0.1 if label else 0.25):
+        value = rng.choice((0.02, rng.uniform(0.9, 1.1)))
+    return Lump(
+        middle=rng.uniform(0.1, 0.9) * n_frames if label else rng.uniform(-0.3, 1.3) * n_frames,
+        half=log_uniform(rng, 0.25, 2.5) * n_frames / max(settings.motion, 0.1),
+        centre=(trunk.centre + place).astype(np.float32),
+        radius=min(log_uniform(rng, 0.03, 0.36) * min(settings.size), room),
+        value=float(value),
+        label=label,
     )
-    frames, labels = compose(Scene(air, camera, tuple(sprites)), settings.size)
-    frames *= _bias(rng, settings.size)
-    return Drawing(frames, labels, _scanner(rng, settings))
 
 
-def _lump_sprite(rng: Rng, settings: SceneSettings, lump: Lump, *, rim: bool = False) -> Sprite:
+def _trunk_sprite(rng: Rng, settings: SceneSettings, trunk: Trunk) -> Sprite:
+    """Draw the body: skin, fat or skull in layers, and a mottled or folded inside that changes with z."""
+    n_frames = settings.n_frames
+    n_pixels = int(np.clip(2.2 * trunk.radius, 32, 300))
+    size = (n_pixels, n_pixels)
+    outline = replace(draw_outline(rng, "blob", roughness=rng.uniform(0.1, 0.5)), aspect=trunk.aspect)
+    levels = level_maps(rng, outline, n_pixels=n_pixels, extent=1.1, change=rng.uniform(0.02, 0.15))
+    shell = levels.mean(axis=-1)
+    layers = np.zeros(size, dtype=np.float32)
+    depth = 0.0
+    for _ in range(int(rng.integers(0, 4))):
+        depth += rng.uniform(0.01, 0.06)
+        width = np.float32(rng.uniform(0.01, 0.04))
+        layers += np.exp(-(((shell - np.float32(depth)) / width) ** 2)) * np.float32(rng.uniform(-0.5, 0.6))
+    inks = np.float32(trunk.value) + np.float32(trunk.contrast) * (palette(rng, 3, channels=1) - np.float32(0.5))
+    early = texture(rng, size, inks, detail=0.02) if rng.random() < 0.3 else _mottle(rng, size, trunk)
+    late = early if rng.random() < 0.3 else _mottle(rng, size, trunk)
+    growth = np.exp(0.02 * settings.motion * smooth_walk(rng, n_frames, inertia=0.9)[:, 0])
+    path = Path(
+        np.repeat(trunk.centre[None], n_frames, axis=0),
+        np.zeros(n_frames, dtype=np.float32),
+        (trunk.radius * growth).astype(np.float32),
+        np.linspace(0, 1, n_frames, dtype=np.float32),
+        np.ones(n_frames, dtype=bool),
+    )
+    first, last = (np.clip(skin + layers[..., None], 0.01, 1) for skin in (early, late))
+    return Sprite(levels, first, 1.1, path, 0, softness=rng.uniform(0.8, 3.0), late_texture=last)
+
+
+def _mottle(rng: Rng, size: tuple[int, int], trunk: Trunk) -> Field:
+    """Draw soft or folded tissue: (S, S, 1)."""
+    field = fractal_field(rng, size, cells=rng.uniform(3, 14), octaves=4)
+    if rng.random() < 0.5:
+        field = np.float32(2) * np.exp(-np.abs(field) * np.float32(rng.uniform(1, 6))) - 1
+    amount = np.float32(trunk.contrast * rng.uniform(0.05, 0.6))
+    return np.asarray(trunk.value + amount * field[..., None], dtype=np.float32)
+
+
+def _lump_sprite(rng: Rng, settings: SceneSettings, lump: Lump) -> Sprite:
     """Turn a lump into a sprite whose radius follows its thickness through the slices."""
     n_frames = settings.n_frames
     depth = (np.arange(n_frames) - lump.middle) / lump.half
@@ -100,115 +161,36 @@ def _lump_sprite(rng: Rng, settings: SceneSettings, lump: Lump, *, rim: bool = F
     drift = smooth_walk(rng, n_frames, dims=2, inertia=0.9) * 0.008 * settings.motion * min(settings.size)
     path = Path(
         (lump.centre + drift).astype(np.float32),
-        np.full(n_frames, rng.uniform(0, 2 * np.pi), dtype=np.float32) if not rim else np.zeros(n_frames, np.float32),
+        np.full(n_frames, rng.uniform(0, 2 * np.pi), dtype=np.float32),
         (lump.radius * thickness).astype(np.float32),
         np.clip(0.5 + 0.5 * depth, 0, 1).astype(np.float32),
         thickness > 0.05,
     )
-    n_pixels = int(np.clip(2.5 * lump.radius, 24, 200))
-    outline = draw_outline(
-        rng, str(rng.choice(("blob", "blob", "ellipse", "parts" if not rim else "ellipse"))), roughness=0.7
-    )
+    n_pixels = int(np.clip(2.5 * lump.radius, 20, 200))
+    size = (n_pixels, n_pixels)
+    kind = str(rng.choice(("blob", "ellipse", "spindle", "parts"), p=(0.6, 0.2, 0.1, 0.1)))
+    outline = draw_outline(rng, kind, roughness=rng.uniform(0.2, 0.9))
     levels = level_maps(rng, outline, n_pixels=n_pixels, extent=1.2, change=rng.uniform(0.05, 0.35))
-    grain = np.float32(rng.uniform(0, 0.06)) * fractal_field(rng, levels.shape[:2], cells=rng.uniform(3, 12), octaves=4)
+    grain = np.float32(rng.uniform(0, 0.06)) * fractal_field(rng, size, cells=rng.uniform(3, 12), octaves=4)
     skin = np.float32(lump.value) + grain
-    if rim:
-        shell, width = levels.mean(axis=-1), np.float32(rng.uniform(0.02, 0.08))
-        skin = skin + np.exp(-(((shell - width) / width) ** 2)) * np.float32(rng.uniform(-0.4, 0.4))
-    elif rng.random() < 0.25:
-        width = np.float32(max(0.06, 1.5 / lump.radius))
-        skin = skin + np.exp(-((levels[..., 0] / width) ** 2)) * np.float32(rng.normal(0, 0.12))
-    return Sprite(levels, np.clip(skin, 0.01, 1)[..., None], 1.2, path, lump.label, softness=rng.uniform(0.8, 3.0))
+    if rng.random() < 0.3:
+        # A capsule, or the dark wall around a bright chamber.
+        width = np.float32(max(rng.uniform(0.06, 0.25), 1.5 / max(lump.radius, 1)))
+        skin = skin + np.exp(-((levels[..., 0] / width) ** 2)) * np.float32(rng.normal(0, 0.2))
+    skin = np.clip(skin, 0.01, 1.0)[..., None]
+    soft = rng.uniform(0.8, 2.5) if rng.random() < 0.7 else max(1.5, rng.uniform(0.1, 0.4) * lump.radius)
+    return Sprite(levels, skin.astype(np.float32), 1.2, path, lump.label, softness=float(soft))
 
 
-def _bias(rng: Rng, size: tuple[int, int]) -> Field:
-    """Draw the uneven sensitivity of a coil: (Y, X, 1)."""
-    field = np.exp(np.float32(rng.uniform(0, 0.35)) * noise_field(rng, size, cells=rng.uniform(1, 2.5)))
-    return field[..., None].astype(np.float32)
+def coil_bias(rng: Rng, size: tuple[int, int]) -> Field:
+    """Draw the uneven sensitivity of a receiver coil: (Y, X, 1) factor."""
+    field = noise_field(rng, size, cells=rng.uniform(0.5, 2.5))
+    return np.asarray(np.exp(np.float32(rng.uniform(0, 0.25)) * field)[..., None], dtype=np.float32)
 
 
-def _scanner(rng: Rng, settings: SceneSettings) -> Imaging:
+def scanner(rng: Rng, settings: SceneSettings, *, contrast: float) -> Imaging:
+    """Draw an instrument for stacks, with no more noise than the contrast bears."""
     imaging = draw_imaging(rng, settings.n_frames, settings.size, noise=settings.noise)
-    return replace(imaging, light=None, jpeg_quality=None, gaussian=log_uniform(rng, 0.005, 0.06) * settings.noise)
-
-
-def _draw_tissue(rng: Rng, settings: SceneSettings) -> Drawing:
-    """Draw cells that fill space, between bright walls or as bright nuclei."""
-    n_frames, size = settings.n_frames, settings.size
-    spacing = log_uniform(rng, 0.06, 0.22) * min(size)
-    step = spacing * log_uniform(rng, 0.06, 0.35) * settings.motion
-    seeds = _seeds(rng, size, spacing=spacing, depth=step * n_frames)
-    warp = [np.float32(0.12 * spacing) * noise_field(rng, size, cells=2.2 * max(size) / spacing) for _ in range(2)]
-    tissue = _tissue_mask(rng, size)
-    nuclei = bool(rng.random() < 0.3)
-    shades = np.concatenate([[0], np.exp(rng.normal(0, 0.25, len(seeds)))]).astype(np.float32)
-    wall = rng.uniform(0.6, 1.6) + 0.02 * spacing
-    floor, bright, inner = rng.uniform(0.02, 0.15), rng.uniform(0.2, 0.8), rng.uniform(0.02, 0.15)
-    frames = np.empty((n_frames, *size, 1), dtype=np.float32)
-    labels = np.empty((n_frames, *size), dtype=np.uint8)
-    for frame in range(n_frames):
-        owner, gap = _cut(seeds, frame * step, size, warp=warp, spacing=spacing)
-        if nuclei:
-            owner = np.where(gap > 0.16 * spacing, owner, 0).astype(np.uint8)
-            field = floor + bright * shades[owner] * np.clip((gap - 0.16 * spacing) * 0.5, 0, 1)
-        else:
-            field = floor + bright * np.exp(-((gap / wall) ** 2)) + inner * shades[owner]
-        owner = np.where(tissue, owner, 0).astype(np.uint8)
-        frames[frame, ..., 0] = np.where(tissue, field, floor)
-        labels[frame] = owner
-    grain = 1 + np.float32(rng.uniform(0, 0.25)) * fractal_field(rng, size, cells=max(size) / 6, octaves=2)
-    frames *= grain[..., None] * _bias(rng, size)
-    return Drawing(frames, labels, _scanner(rng, settings))
-
-
-def _seeds(rng: Rng, size: tuple[int, int], *, spacing: float, depth: float) -> Field:
-    """Draw cell centres (n, 3) in (z, y, x), at most 255 of them, on a shaken grid."""
-    margin = 0.5 * spacing
-    axes = [np.arange(-margin, length + margin, spacing) for length in (depth, *size)]
-    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    seeds = lattice + rng.uniform(-0.45, 0.45, lattice.shape) * spacing
-    if len(seeds) > 255:
-        # Labels are bytes: keep the cells nearest to the first slices.
-        seeds = seeds[np.argsort(np.abs(seeds[:, 0] - depth / 2))[:255]]
-    return rng.permutation(seeds).astype(np.float32)
-
-
-def _tissue_mask(rng: Rng, size: tuple[int, int]) -> NDArray[np.bool_]:
-    if rng.random() < 0.4:
-        return np.ones(size, dtype=bool)
-    rows, columns = np.ogrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
-    edge = rng.uniform(0.6, 1.1) + 0.08 * noise_field(rng, size, cells=4)
-    return np.asarray(np.hypot(rows - rng.normal(0, 0.1), columns - rng.normal(0, 0.1)) < edge)
-
-
-def _cut(seeds: Field, z: float, size: tuple[int, int], *, warp: list[Field], spacing: float) -> tuple[Labels, Field]:
-    """Cut the tissue at one height.
-
-    Returns
-    -------
-    owner : ndarray
-        (Y, X) uint8: one more than the index of the nearest seed.
-    gap : ndarray
-        (Y, X) float32: about the distance to the nearest wall, in pixels.
-    """
-    nearest = np.full(size, 1e6, dtype=np.float32)
-    second = np.full(size, 1e6, dtype=np.float32)
-    owner = np.zeros(size, dtype=np.uint8)
-    reach = 1.75 * spacing
-    for index in np.flatnonzero(np.abs(seeds[:, 0] - z) < reach):
-        depth, y, x = seeds[index] - np.array([z, 0, 0], dtype=np.float32)
-        half = np.sqrt(reach**2 - depth**2)
-        low = np.maximum([int(y - half), int(x - half)], 0)
-        high = np.minimum([int(y + half) + 1, int(x + half) + 1], size)
-        if (low >= high).any():
-            continue
-        box = slice(low[0], high[0]), slice(low[1], high[1])
-        rows = np.arange(low[0], high[0], dtype=np.float32)[:, None] - y + warp[0][box]
-        columns = np.arange(low[1], high[1], dtype=np.float32)[None, :] - x + warp[1][box]
-        distance = np.sqrt(rows * rows + columns * columns + np.float32(depth**2))
-        near, owners = nearest[box], owner[box]
-        nearer = distance < near
-        second[box] = np.minimum(second[box], np.maximum(distance, near))
-        owners[nearer] = index + 1
-        np.minimum(near, distance, out=near)
-    return owner, (second - nearest) * np.float32(0.5)
+    noise = min(log_uniform(rng, 0.004, 0.08) * settings.noise, 0.5 * contrast)
+    steady = np.full_like(imaging.blur, imaging.blur.min())
+    return replace(imaging, light=None, jpeg_quality=None, gaussian=noise, poisson=0.0, blur=steady)

@@ -39,6 +39,8 @@ class Sprite:
         0 to 1.
     ripple : tuple of float
         Amplitude (in radii) and waves per radius of a bend that runs along the object.
+    late_texture : ndarray or None
+        What the texture has become where the path's blend is 1; None for no change.
     """
 
     levels: Field
@@ -50,6 +52,7 @@ class Sprite:
     softness: float = 1.0
     opacity: float = 1.0
     ripple: tuple[float, float] = (0.0, 0.0)
+    late_texture: Field | None = None
 
 
 @dataclass(frozen=True)
@@ -151,14 +154,17 @@ def _paint(sprite: Sprite, camera: Camera, frame: int, *, canvas: Field, labels:
         return
     box = slice(low[0], high[0]), slice(low[1], high[1])
     angle = float(path.angles[frame] + camera.angles[frame])
-    corners = _lookup(sprite, (low - centre) / radius, (high - low, 1 / radius), angle=angle, phase=0.9 * frame)
+    corners = _lookup(sprite, (low - centre) / radius, (high - low, 1 / radius), angle=angle, frame=frame)
     level = _mix(sprite.levels, corners)
     blend = np.float32(path.blend[frame])
     distance = (level[..., 0] + blend * (level[..., 1] - level[..., 0])) * np.float32(radius)
     edge = distance + np.float32(sprite.reach * radius)
     alpha = np.clip(edge * np.float32(1 / sprite.softness) + np.float32(0.5), 0, 1) * np.float32(sprite.opacity)
+    skin = _mix(sprite.texture, corners)
+    if sprite.late_texture is not None:
+        skin += blend * (_mix(sprite.late_texture, corners) - skin)
     view = canvas[box]
-    view += alpha[..., None] * (_mix(sprite.texture, corners) - view)
+    view += alpha[..., None] * (skin - view)
     if sprite.label is not None:
         labels[box][distance > 0] = sprite.label
 
@@ -166,9 +172,7 @@ def _paint(sprite: Sprite, camera: Camera, frame: int, *, canvas: Field, labels:
 Corners = tuple[NDArray[np.intp], int, Field, Field]
 
 
-def _lookup(
-    sprite: Sprite, first: Field, span: tuple[NDArray[np.int_], float], *, angle: float, phase: float
-) -> Corners:
+def _lookup(sprite: Sprite, first: Field, span: tuple[NDArray[np.int_], float], *, angle: float, frame: int) -> Corners:
     """Find, for each pixel of a box, its place in the sprite's maps: index, row length, and the two fractions."""
     shape, step = span
     rows = (first[0] + np.arange(shape[0]) * step).astype(np.float32)[:, None]
@@ -178,7 +182,9 @@ def _lookup(
     u = sin * rows + cos * columns
     amplitude, waves = sprite.ripple
     if amplitude > 0:
-        v = v + np.float32(amplitude) * np.sin(np.float32(waves) * u + np.float32(phase))
+        v = v + np.float32(amplitude) * np.sin(np.float32(waves) * u + np.float32(0.9 * frame))
+    if sprite.path.stretch is not None:
+        v = v / sprite.path.stretch[frame]
     n_pixels = sprite.levels.shape[0]
     to_index = np.float32((n_pixels - 1) / (2 * sprite.extent))
     v = np.clip((v + np.float32(sprite.extent)) * to_index, 0, n_pixels - 1.001)

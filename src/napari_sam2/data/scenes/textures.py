@@ -71,12 +71,14 @@ def fractal_field(rng: Rng, size: tuple[int, int], *, cells: float, octaves: int
 def standardise(field: Field) -> Field:
     """Shift and scale a field to mean 0 and variance 1 (a constant field becomes 0)."""
     centred = field - field.mean()
-    return centred / np.float32(max(float(centred.std()), 1e-6))
+    result: Field = centred / np.float32(max(float(centred.std()), 1e-6))
+    return result
 
 
 def squash(field: Field) -> Field:
     """Map a standardised field to 0..1 so that most of the range is used."""
-    return np.clip(field * np.float32(0.25) + np.float32(0.5), 0.0, 1.0)
+    result: Field = np.clip(field * np.float32(0.25) + np.float32(0.5), 0.0, 1.0)
+    return result
 
 
 def palette(rng: Rng, n_colours: int, *, channels: int, near: Field | None = None, spread: float = 1.0) -> Field:
@@ -108,7 +110,8 @@ def palette(rng: Rng, n_colours: int, *, channels: int, near: Field | None = Non
     value = rng.uniform(0.08, 0.97, size=(n_colours, 1))
     if channels == 1:
         return value.astype(np.float32)
-    saturation = rng.uniform(0, 1, size=(n_colours, 1)) ** rng.uniform(0.7, 2.5)
+    # From gaudy to the muted colours of most places.
+    saturation = rng.uniform(0, 1, size=(n_colours, 1)) ** rng.uniform(0.7, 2.5) * rng.uniform(0.25, 1.0)
     hue = rng.uniform(0, 2 * np.pi, size=(n_colours, 1))
     if rng.random() < 0.5:
         hue = hue[:1] + rng.normal(0, 0.5, size=(n_colours, 1))
@@ -170,25 +173,29 @@ def _stripes(rng: Rng, size: tuple[int, int]) -> Field:
     angle, count = rng.uniform(0, np.pi), rng.uniform(3, 20)
     ramp = np.float32(np.cos(angle)) * rows + np.float32(np.sin(angle)) * columns
     bend = np.float32(rng.uniform(0, 1.5)) * noise_field(rng, size, cells=rng.uniform(2, 5))
-    wave = np.sin(np.float32(2 * np.pi * count) * ramp + bend)
-    return np.float32(0.5) + np.float32(0.5) * np.clip(wave * np.float32(rng.uniform(0.8, 4)), -1, 1)
+    wave = np.sin(np.float32(2 * np.pi * count) * ramp + bend) * np.float32(rng.uniform(0.8, 4))
+    field: Field = np.clip(np.float32(0.5) + np.float32(0.5) * wave, 0, 1)
+    return field
 
 
 def _rings(rng: Rng, size: tuple[int, int]) -> Field:
     rows, columns = _axes(size)
     distance = np.hypot(rows - np.float32(rng.random()), columns - np.float32(rng.random()))
     phase = np.float32(2 * np.pi * rng.uniform(3, 14)) * distance
-    return np.float32(0.5) + np.float32(0.5) * np.sin(phase + noise_field(rng, size, cells=4))
+    field: Field = np.float32(0.5) + np.float32(0.5) * np.sin(phase + noise_field(rng, size, cells=4))
+    return field
 
 
 def _spots(rng: Rng, size: tuple[int, int]) -> Field:
-    field = noise_field(rng, size, cells=rng.uniform(6, 24))
-    return np.clip((field - np.float32(rng.uniform(0.3, 1.2))) * np.float32(rng.uniform(1, 6)) + np.float32(0.5), 0, 1)
+    field = noise_field(rng, size, cells=rng.uniform(6, 24)) - np.float32(rng.uniform(0.3, 1.2))
+    spots: Field = np.clip(field * np.float32(rng.uniform(1, 6)) + np.float32(0.5), 0, 1)
+    return spots
 
 
 def _veins(rng: Rng, size: tuple[int, int]) -> Field:
     field = np.abs(fractal_field(rng, size, cells=rng.uniform(3, 9), octaves=3, gain=0.4))
-    return np.exp(-field * np.float32(rng.uniform(4, 14)))
+    veins: Field = np.exp(-field * np.float32(rng.uniform(4, 14)))
+    return veins
 
 
 def _checks(rng: Rng, size: tuple[int, int]) -> Field:
@@ -196,7 +203,8 @@ def _checks(rng: Rng, size: tuple[int, int]) -> Field:
     angle, count = rng.uniform(0, np.pi), rng.uniform(3, 10)
     turned = [np.cos(angle) * rows + np.sin(angle) * columns, np.cos(angle) * columns - np.sin(angle) * rows]
     waves = [np.sin(np.float32(2 * np.pi * count) * axis.astype(np.float32)) for axis in turned]
-    return np.float32(0.5) + np.float32(0.5) * np.clip(waves[0] * waves[1] * np.float32(6), -1, 1)
+    field: Field = np.clip(np.float32(0.5) + np.float32(3) * waves[0] * waves[1], 0, 1)
+    return field
 
 
 def _patches(rng: Rng, size: tuple[int, int]) -> Field:
@@ -220,7 +228,7 @@ def _flat(rng: Rng, size: tuple[int, int]) -> Field:
 PATTERNS: dict[str, tuple[Callable[[Rng, tuple[int, int]], Field], float]] = {
     "flat": (_flat, 1.0),
     "gradient": (_gradient, 1.0),
-    "clouds": (_clouds, 2.5),
+    "clouds": (_clouds, 3.5),
     "grain": (_grain, 1.0),
     "stripes": (_stripes, 1.0),
     "rings": (_rings, 0.5),
@@ -233,7 +241,7 @@ _WEIGHTS = np.array([weight for _, weight in PATTERNS.values()])
 _WEIGHTS /= _WEIGHTS.sum()
 
 
-def texture(rng: Rng, size: tuple[int, int], colours: Field, *, detail: float = 0.05) -> Field:
+def texture(rng: Rng, size: tuple[int, int], colours: Field, *, detail: float = 0.02) -> Field:
     """Draw a texture in the given colours.
 
     Parameters
