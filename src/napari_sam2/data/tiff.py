@@ -135,12 +135,15 @@ def open_tiff(path: Path, axis: str | None = None) -> TiffStack:
         try:
             tif = opened.enter_context(tifffile.TiffFile(path))
             shapes = [series.shape for series in tif.series]
+            cut_short = _names_missing_page(tif)
         except _UNREADABLE as error:
             raise ValueError(f"{path} cannot be read as a TIFF file: {error}") from error
         if len(shapes) != 1:
             raise ValueError(
                 f"{path} holds {len(shapes)} images of shapes {shapes}: save the one to track in a file of its own"
             )
+        if cut_short:
+            raise ValueError(f"{path} is cut short: pages are missing at its end; copy or export it again")
         layout = _layout(tif.series[0], path)
         axis = axis or ("z" if layout.frame_axis == "Z" else "t")
         calibration = read_calibration(tif, axis)
@@ -148,6 +151,16 @@ def open_tiff(path: Path, axis: str | None = None) -> TiffStack:
         if isinstance(source, PageSource):
             opened.pop_all()
     return TiffStack(source, axis, calibration)
+
+
+def _names_missing_page(tif: tifffile.TiffFile) -> bool:
+    """Tell whether the last page names another one: tifffile then takes the file for a shorter one."""
+    file, form = tif.filehandle, tif.tiff
+    file.seek(tif.pages[len(tif.pages) - 1].offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(n_tags * form.tagsize, 1)
+    (next_page,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    return bool(next_page)
 
 
 def _layout(series: tifffile.TiffPageSeries, path: Path) -> Layout:
