@@ -81,8 +81,9 @@ class ScoreChart:
             draw.polygon([(x - 4, top + _TOP - 8), (x + 4, top + _TOP - 8), (x, top + _TOP - 3)], _CURSOR)
 
     def _x(self, frame: int) -> float:
-        span = max(1, len(self.frames) - 1)
-        return _LEFT + (frame - self.frames.start) / span * (self.width - _LEFT - _RIGHT)
+        span = len(self.frames) - 1
+        share = (frame - self.frames.start) / span if span else 0.5
+        return _LEFT + share * (self.width - _LEFT - _RIGHT)
 
     def _y(self, score: float) -> float:
         return _TOP + (1 - score) * (CHART_HEIGHT - _TOP - _BOTTOM)
@@ -113,8 +114,10 @@ class ScoreChart:
             x, y = self._x(frame) * n, self._y(row.object_score) * n
             if previous is not None:
                 draw.line((*previous, x, y), color, 2 * n)
-            # Rounds the corners, and shows a frame whose neighbours have no score.
-            draw.ellipse((x - n, y - n, x + n, y + n), color)
+            # Rounds the corners of the line; a frame on its own, which has no line, gets a dot.
+            alone = all(self.scores.get(frame + side, object_id) is None for side in (-1, 1))
+            radius = 4 * n if alone else n
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), color)
             previous = x, y
 
     def _draw_text(self, draw: ImageDraw.ImageDraw) -> None:

@@ -75,7 +75,7 @@ def draw_objects(image: NDArray[np.uint8], labels: NDArray[Any], size: tuple[int
 
 
 def draw_caption(picture: Image.Image, text: str) -> None:
-    """Write a caption on a dark ground into the upper left corner.
+    """Write a caption on a dark ground into the upper left corner, if the picture is wide enough for it.
 
     Parameters
     ----------
@@ -86,6 +86,8 @@ def draw_caption(picture: Image.Image, text: str) -> None:
     """
     draw = ImageDraw.Draw(picture, "RGBA")
     left, top, right, bottom = draw.textbbox((12, 9), text, font=font(14))
+    if right + 6 > picture.width:
+        return
     draw.rounded_rectangle((left - 6, top - 4, right + 6, bottom + 4), 5, fill=(0, 0, 0, 150))
     draw.text((12, 9), text, font=font(14), fill=(255, 255, 255, 255))
 
