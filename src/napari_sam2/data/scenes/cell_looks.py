@@ -46,7 +46,7 @@ class Culture:
     light_angle: float
 
 
-def medium(rng: Rng, size: tuple[int, int], culture: Culture) -> Field:
+def medium(rng: Rng, size: tuple[int, int], *, culture: Culture) -> Field:
     """Draw what lies between the cells: `size` + (1,) float32."""
     wave = noise_field(rng, size, cells=rng.uniform(0.5, 2))
     field = culture.floor * (1 + np.float32(rng.uniform(0, 0.12)) * wave)
@@ -56,7 +56,7 @@ def medium(rng: Rng, size: tuple[int, int], culture: Culture) -> Field:
     return np.asarray(np.clip(field, 0, 1)[..., None], dtype=np.float32)
 
 
-def draw_body(rng: Rng, culture: Culture, path: Path, *, label: int) -> Sprite:
+def draw_body(rng: Rng, culture: Culture, *, path: Path, label: int) -> Sprite:
     """Draw a cell of the culture."""
     radius = float(path.radii[0])
     reach = float(np.clip((3.0 if culture.look == "phase" else 1.5) / radius, 0.05, 0.5))
@@ -66,16 +66,16 @@ def draw_body(rng: Rng, culture: Culture, path: Path, *, label: int) -> Sprite:
     levels = level_maps(rng, outline, n_pixels=n_pixels, extent=extent, change=0.15 * culture.roughness)
     level = levels.mean(axis=-1)
     if culture.look == "fluorescent":
-        skin = _fluorescent(rng, level, culture, radius=radius)
+        skin = _fluorescent(rng, level, culture=culture, radius=radius)
     elif culture.look == "phase":
-        skin = _phase(rng, level, culture, radius=radius)
+        skin = _phase(rng, level, culture=culture, radius=radius)
     else:
-        skin = _oblique(rng, level, culture, angle=culture.light_angle - float(path.angles[0]))
+        skin = _oblique(rng, level, culture=culture, angle=culture.light_angle - float(path.angles[0]))
     texture = np.asarray(np.clip(skin, 0, 1)[..., None], dtype=np.float32)
     return Sprite(levels, texture, extent, path, label, reach=reach, softness=max(1.2, reach * radius))
 
 
-def _fluorescent(rng: Rng, level: Field, culture: Culture, *, radius: float) -> Field:
+def _fluorescent(rng: Rng, level: Field, *, culture: Culture, radius: float) -> Field:
     """Draw a bright body with grains, or a bright shell, or one with dark holes."""
     size = (level.shape[0], level.shape[1])
     bright = culture.contrast * float(np.exp(rng.normal(0, 0.25)))
@@ -89,7 +89,7 @@ def _fluorescent(rng: Rng, level: Field, culture: Culture, *, radius: float) -> 
     return np.asarray(culture.floor + bright * dome * (1 + grains), dtype=np.float32)
 
 
-def _phase(rng: Rng, level: Field, culture: Culture, *, radius: float) -> Field:
+def _phase(rng: Rng, level: Field, *, culture: Culture, radius: float) -> Field:
     """Draw a body that is darker or brighter than the medium, a bright halo and dark grains."""
     size = (level.shape[0], level.shape[1])
     contrast = np.float32(culture.contrast * 0.7)
@@ -107,7 +107,7 @@ def _phase(rng: Rng, level: Field, culture: Culture, *, radius: float) -> Field:
     return np.asarray(culture.floor + inside * (field - culture.floor) + halo + rim, dtype=np.float32)
 
 
-def _oblique(rng: Rng, level: Field, culture: Culture, *, angle: float) -> Field:
+def _oblique(rng: Rng, level: Field, *, culture: Culture, angle: float) -> Field:
     """Draw a body as a relief lit from one side: bright flank, dark flank."""
     size = (level.shape[0], level.shape[1])
     height = np.sqrt(np.clip(level + np.float32(0.05), 0, 1)) + np.float32(0.06) * noise_field(rng, size, cells=7)

@@ -12,28 +12,41 @@ from .imaging import Imaging, draw_imaging
 from .motion import Path, draw_camera, log_uniform, smooth_walk, still_path
 from .outlines import draw_outline
 from .settings import Drawing, SceneSettings
-from .sprites import Scene, Sprite, background_size, compose
+from .sprites import Labels, Scene, Sprite, background_size, compose
 from .textures import Field, Rng, colourise, palette
 
 
 def draw_cells(rng: Rng, settings: SceneSettings) -> Drawing:
     """Draw 4 to 40 cells; a dividing cell keeps its id and its daughter gets a new one."""
     count = int(rng.integers(4, 41))
-    culture = _draw_culture(rng, settings, count)
-    sprites: list[Sprite] = []
-    for centre in _scattered(rng, count, settings.size, distance=1.7 * culture.radius):
-        sprites += _cell(rng, settings, culture, centre=centre, label=len(sprites) + 1)
-    camera = draw_camera(rng, settings.n_frames, settings.size, strength=0.4 * settings.motion)
-    background = medium(rng, background_size(camera, settings.size), culture)
-    sprites = [sprites[index] for index in rng.permutation(len(sprites))]
-    debris = [_debris(rng, settings, culture) for _ in range(int(rng.integers(0, 8)))]
-    frames, labels = compose(Scene(background, camera, (*debris, *sprites)), settings.size)
+    culture = _draw_culture(rng, settings, count=count)
+    frames, labels = grow(rng, settings, culture=culture, count=count)
     if rng.random() < 0.12:
         frames = _stained(rng, frames)
-    return Drawing(frames, labels, _microscope(rng, settings, culture))
+    return Drawing(frames, labels, _microscope(rng, settings, culture=culture))
 
 
-def _draw_culture(rng: Rng, settings: SceneSettings, count: int) -> Culture:
+def grow(rng: Rng, settings: SceneSettings, *, culture: Culture, count: int) -> tuple[Field, Labels]:
+    """Paint a culture of up to `count` cells, their daughters and some dirt.
+
+    Returns
+    -------
+    frames : ndarray
+        (T, Y, X, 1) float32, about 0..1.
+    labels : ndarray
+        (T, Y, X) uint8.
+    """
+    sprites: list[Sprite] = []
+    for centre in _scattered(rng, count, size=settings.size, distance=1.7 * culture.radius):
+        sprites += _cell(rng, settings, culture=culture, centre=centre, label=len(sprites) + 1)
+    camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=0.4 * settings.motion)
+    background = medium(rng, background_size(camera, settings.size), culture=culture)
+    sprites = [sprites[index] for index in rng.permutation(len(sprites))]
+    debris = [_debris(rng, settings, culture=culture) for _ in range(int(rng.integers(0, 8)))]
+    return compose(Scene(background, camera, (*debris, *sprites)), settings.size)
+
+
+def _draw_culture(rng: Rng, settings: SceneSettings, *, count: int) -> Culture:
     unit = min(settings.size)
     look = str(rng.choice(("fluorescent", "phase", "oblique"), p=(0.55, 0.33, 0.12)))
     roughness = log_uniform(rng, 0.15, 1.2)
@@ -52,9 +65,9 @@ def _draw_culture(rng: Rng, settings: SceneSettings, count: int) -> Culture:
     )
 
 
-def _microscope(rng: Rng, settings: SceneSettings, culture: Culture) -> Imaging:
+def _microscope(rng: Rng, settings: SceneSettings, *, culture: Culture) -> Imaging:
     """Draw the instrument, with no more noise than leaves the cells to be found."""
-    imaging = draw_imaging(rng, settings.n_frames, settings.size, noise=settings.noise)
+    imaging = draw_imaging(rng, settings.n_frames, size=settings.size, noise=settings.noise)
     limit = 0.14 * culture.contrast * np.sqrt(culture.radius)
     imaging = replace(imaging, gaussian=min(imaging.gaussian, limit), poisson=min(imaging.poisson, limit))
     blur = np.minimum(imaging.blur, 0.35 * culture.radius)
@@ -64,7 +77,7 @@ def _microscope(rng: Rng, settings: SceneSettings, culture: Culture) -> Imaging:
     return replace(imaging, blur=blur)
 
 
-def _scattered(rng: Rng, count: int, size: tuple[int, int], *, distance: float) -> Field:
+def _scattered(rng: Rng, count: int, *, size: tuple[int, int], distance: float) -> Field:
     """Draw up to (count, 2) places, trying to keep a distance, so that most cells are apart and some touch."""
     tries = rng.uniform(-0.02, 1.02, (8 * count, 2)) * np.array(size)
     if rng.random() < 0.3:
@@ -81,7 +94,7 @@ def _scattered(rng: Rng, count: int, size: tuple[int, int], *, distance: float) 
     return np.array(chosen, dtype=np.float32)
 
 
-def _cell(rng: Rng, settings: SceneSettings, culture: Culture, *, centre: Field, label: int) -> list[Sprite]:
+def _cell(rng: Rng, settings: SceneSettings, *, culture: Culture, centre: Field, label: int) -> list[Sprite]:
     """Draw a cell and, where it divides, its daughter (which takes the id after its own)."""
     n_frames = settings.n_frames
     radius = culture.radius * float(np.clip(np.exp(rng.normal(0, 0.2)), 0.6, 1.7))
@@ -96,10 +109,10 @@ def _cell(rng: Rng, settings: SceneSettings, culture: Culture, *, centre: Field,
         np.clip(0.5 + 0.25 * smooth_walk(rng, n_frames)[:, 0], 0, 1).astype(np.float32),
         _lifetime(rng, n_frames),
     )
-    mother = draw_body(rng, culture, path, label=label)
+    mother = draw_body(rng, culture, path=path, label=label)
     if n_frames < 3 or rng.random() > 0.08:
         return [mother]
-    return _divided(rng, mother, culture, label=label)
+    return _divided(rng, mother, culture=culture, label=label)
 
 
 def _lifetime(rng: Rng, n_frames: int) -> NDArray[np.bool_]:
@@ -112,7 +125,7 @@ def _lifetime(rng: Rng, n_frames: int) -> NDArray[np.bool_]:
     return visible
 
 
-def _divided(rng: Rng, mother: Sprite, culture: Culture, *, label: int) -> list[Sprite]:
+def _divided(rng: Rng, mother: Sprite, *, culture: Culture, label: int) -> list[Sprite]:
     """Split a cell in two that move apart and are smaller."""
     path = mother.path
     radius = float(path.radii[0])
@@ -124,16 +137,18 @@ def _divided(rng: Rng, mother: Sprite, culture: Culture, *, label: int) -> list[
     radii = (path.radii * np.where(since > 0, 0.75, 1.0)).astype(np.float32)
     first = replace(path, centres=path.centres + shift, radii=radii)
     second = replace(first, centres=path.centres - shift, visible=path.visible & (since > 0))
-    return [replace(mother, path=first), draw_body(rng, culture, second, label=label + 1)]
+    return [replace(mother, path=first), draw_body(rng, culture, path=second, label=label + 1)]
 
 
-def _debris(rng: Rng, settings: SceneSettings, culture: Culture) -> Sprite:
+def _debris(rng: Rng, settings: SceneSettings, *, culture: Culture) -> Sprite:
     """Draw dirt: small or out of focus, unlabelled, lying still."""
     radius = culture.radius * log_uniform(rng, 0.2, 1.3)
     place = (rng.random(2) * settings.size).astype(np.float32)
     path = still_path(settings.n_frames, place, radius=radius, angle=rng.uniform(0, 6))
     faint = replace(culture, contrast=culture.contrast * rng.uniform(0.1, 0.6), radius=radius)
-    return replace(draw_body(rng, faint, path, label=0), label=None, softness=max(2.0, rng.uniform(0.3, 1) * radius))
+    return replace(
+        draw_body(rng, faint, path=path, label=0), label=None, softness=max(2.0, rng.uniform(0.3, 1) * radius)
+    )
 
 
 def _stained(rng: Rng, frames: Field) -> Field:

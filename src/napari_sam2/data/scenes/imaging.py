@@ -47,7 +47,7 @@ class Imaging:
     jpeg_quality: int | None = None
 
 
-def draw_imaging(rng: Rng, n_frames: int, size: tuple[int, int], *, noise: float = 1.0) -> Imaging:
+def draw_imaging(rng: Rng, n_frames: int, *, size: tuple[int, int], noise: float = 1.0) -> Imaging:
     """Draw an instrument; `noise` scales blur, noise and flicker (0: a perfect one)."""
     unit = min(size) / 256
     light = None
@@ -71,7 +71,7 @@ def draw_imaging(rng: Rng, n_frames: int, size: tuple[int, int], *, noise: float
     )
 
 
-def expose(rng: Rng, frames: Field, imaging: Imaging) -> NDArray[np.uint8]:
+def expose(rng: Rng, frames: Field, *, imaging: Imaging) -> NDArray[np.uint8]:
     """Take the frames.
 
     Parameters
@@ -98,7 +98,7 @@ def expose(rng: Rng, frames: Field, imaging: Imaging) -> NDArray[np.uint8]:
             np.power(scene, np.float32(imaging.gamma), out=scene)
         if imaging.blur[frame] > 0.2:
             scene = _blurred(scene, float(imaging.blur[frame]))
-        taken[frame] = _developed(_noisy(rng, scene, imaging), imaging)
+        taken[frame] = _developed(_noisy(rng, scene, imaging=imaging), imaging)
     return taken
 
 
@@ -108,7 +108,7 @@ def _blurred(scene: Field, sigma: float) -> Field:
     return np.asarray(blurred.reshape(scene.shape) * np.float32(1 / 255), dtype=np.float32)
 
 
-def _noisy(rng: Rng, scene: Field, imaging: Imaging) -> Field:
+def _noisy(rng: Rng, scene: Field, *, imaging: Imaging) -> Field:
     if imaging.gaussian <= 0 and imaging.poisson <= 0:
         return scene
     rows, columns, channels = scene.shape

@@ -9,7 +9,7 @@ from .motion import log_uniform
 from .textures import Field, Rng, noise_field, palette, texture
 
 
-def heap(rng: Rng, size: tuple[int, int], colours: Field, *, count: int) -> Field:
+def heap(rng: Rng, size: tuple[int, int], *, colours: Field, count: int) -> Field:
     """Heap textured shapes over a textured ground.
 
     Parameters
@@ -29,27 +29,27 @@ def heap(rng: Rng, size: tuple[int, int], colours: Field, *, count: int) -> Fiel
         `size` + (channels,) float32 in 0..1.
     """
     channels = colours.shape[1]
-    picture = _image(_ground(rng, size, colours))
+    picture = _image(_ground(rng, size, colours=colours))
     longer = max(size)
     patch = max(16, longer // 2)
     bank = []
     for _ in range(4):
         near = colours if rng.random() < 0.6 else None
         inks = palette(rng, int(rng.integers(2, 5)), channels=channels, near=near, spread=1.5)
-        bank.append(_image(texture(rng, (patch, patch), inks)))
+        bank.append(_image(texture(rng, (patch, patch), colours=inks)))
     # Large ones first: small things lie in front, so that all sizes stay in sight.
     radii = np.sort([log_uniform(rng, 0.015, 0.24) * longer for _ in range(count)])[::-1]
     for radius in radii:
-        _lay(rng, picture, bank[int(rng.integers(len(bank)))], radius=float(radius))
+        _lay(rng, picture, cloth=bank[int(rng.integers(len(bank)))], radius=float(radius))
     return np.asarray(picture, dtype=np.float32).reshape(*size, channels) * np.float32(1 / 255)
 
 
-def _ground(rng: Rng, size: tuple[int, int], colours: Field) -> Field:
+def _ground(rng: Rng, size: tuple[int, int], *, colours: Field) -> Field:
     """Draw what the shapes lie on: one texture, or one above and one below a wavy horizon."""
-    below = texture(rng, size, colours)
+    below = texture(rng, size, colours=colours)
     if rng.random() < 0.5:
         return below
-    above = texture(rng, size, palette(rng, 3, channels=colours.shape[1]))
+    above = texture(rng, size, colours=palette(rng, 3, channels=colours.shape[1]))
     wave = noise_field(rng, (1, size[1]), cells=rng.uniform(1, 6))[0]
     horizon = size[0] * (rng.uniform(0.3, 0.7) + rng.uniform(0, 0.06) * wave)
     return np.where((np.arange(size[0])[:, None] < horizon)[..., None], above, below)
@@ -60,7 +60,7 @@ def _image(picture: Field) -> Image.Image:
     return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
 
 
-def _lay(rng: Rng, picture: Image.Image, cloth: Image.Image, *, radius: float) -> None:
+def _lay(rng: Rng, picture: Image.Image, *, cloth: Image.Image, radius: float) -> None:
     """Cut one shape out of a cloth and paste it, in place."""
     side = int(2 * radius) + 2
     mask = Image.new("L", (side, side))

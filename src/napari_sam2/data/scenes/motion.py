@@ -67,7 +67,7 @@ class Camera:
     angles: Field
     zooms: Field
 
-    def project(self, points: Field, frame: int, size: tuple[int, int]) -> Field:
+    def project(self, points: Field, frame: int, *, size: tuple[int, int]) -> Field:
         """Map world points (..., 2) in (y, x) to the pixels of a frame."""
         middle = (np.array(size) - 1) / 2
         cos, sin = np.cos(self.angles[frame]), np.sin(self.angles[frame])
@@ -99,7 +99,7 @@ def smooth_walk(rng: Rng, n_frames: int, *, dims: int = 1, inertia: float = 0.7)
     return walked
 
 
-def draw_camera(rng: Rng, n_frames: int, size: tuple[int, int], *, strength: float) -> Camera:
+def draw_camera(rng: Rng, n_frames: int, *, size: tuple[int, int], strength: float) -> Camera:
     """Draw a camera path: still, pan, shake, zoom or several of them.
 
     Parameters
@@ -138,7 +138,7 @@ def draw_camera(rng: Rng, n_frames: int, size: tuple[int, int], *, strength: flo
     )
 
 
-def draw_path(rng: Rng, n_frames: int, size: tuple[int, int], *, radius: float, speed: float) -> Path:
+def draw_path(rng: Rng, n_frames: int, *, size: tuple[int, int], radius: float, speed: float) -> Path:
     """Draw the path of an object that crosses, wanders, swings, rests, or leaves the frame and comes back.
 
     Parameters

@@ -55,15 +55,15 @@ def draw_shapes(rng: Rng, settings: SceneSettings) -> Drawing:
     sprites: list[Sprite] = []
     for label in range(1, count + 1):
         if sprites and rng.random() < 0.2:
-            sprites.append(_twin(rng, _any(rng, sprites), settings, style=style, label=label))
+            sprites.append(_twin(rng, _any(rng, sprites), settings=settings, style=style, label=label))
         else:
             radius = log_uniform(rng, 0.02, largest) * unit
-            sprites.append(_thing(rng, settings, style, radius=radius, label=label))
+            sprites.append(_thing(rng, settings, style=style, radius=radius, label=label))
     for _ in range(int(rng.integers(0, 4))):
-        sprites.append(_twin(rng, _any(rng, sprites), settings, style=style, label=0))
+        sprites.append(_twin(rng, _any(rng, sprites), settings=settings, style=style, label=0))
     sprites = [sprites[index] for index in rng.permutation(len(sprites))]
     if rng.random() < 0.3:
-        sprites += [_occluder(rng, settings, style) for _ in range(int(rng.integers(1, 4)))]
+        sprites += [_occluder(rng, settings, style=style) for _ in range(int(rng.integers(1, 4)))]
     return _finish(rng, settings, style=style, sprites=sprites)
 
 
@@ -73,16 +73,16 @@ def draw_natural(rng: Rng, settings: SceneSettings) -> Drawing:
     style = replace(_draw_style(rng, settings, cluttered=0.7), regions=True)
     sprites: list[Sprite] = []
     for _ in range(int(rng.integers(0, 4))):
-        sprites.append(_thing(rng, settings, style, radius=log_uniform(rng, 0.05, 0.25) * unit, label=0))
+        sprites.append(_thing(rng, settings, style=style, radius=log_uniform(rng, 0.05, 0.25) * unit, label=0))
     count = int(rng.integers(1, 5))
     for label in range(1, count + 1):
         if label > 1 and rng.random() < 0.25:
-            sprites += _with_shadow(rng, _twin(rng, sprites[-1], settings, style=style, label=label))
+            sprites += _with_shadow(rng, _twin(rng, sprites[-1], settings=settings, style=style, label=label))
             continue
         radius = log_uniform(rng, 0.1, 0.65 if count < 3 else 0.32) * unit
-        sprites += _with_shadow(rng, _thing(rng, settings, style, radius=radius, label=label))
+        sprites += _with_shadow(rng, _thing(rng, settings, style=style, radius=radius, label=label))
     if rng.random() < 0.3:
-        sprites += [_occluder(rng, settings, style) for _ in range(int(rng.integers(1, 3)))]
+        sprites += [_occluder(rng, settings, style=style) for _ in range(int(rng.integers(1, 3)))]
     return _finish(rng, settings, style=style, sprites=sprites)
 
 
@@ -105,19 +105,21 @@ def _draw_style(rng: Rng, settings: SceneSettings, *, cluttered: float) -> Style
 
 
 def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sprite]) -> Drawing:
-    camera = draw_camera(rng, settings.n_frames, settings.size, strength=settings.motion)
+    camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=settings.motion)
     size = background_size(camera, settings.size)
     if style.clutter:
-        background = heap(rng, size, style.colours, count=style.clutter)
+        background = heap(rng, size, colours=style.colours, count=style.clutter)
     else:
-        background = texture(rng, size, style.colours, detail=_detail(rng))
+        background = texture(rng, size, colours=style.colours, detail=_detail(rng))
     frames, labels = compose(Scene(background, camera, tuple(sprites)), settings.size)
     # Cameras for daylight are quieter than scientific ones.
     quiet = 0.5 if style.regions else 1.0
-    return Drawing(frames, labels, draw_imaging(rng, settings.n_frames, settings.size, noise=quiet * settings.noise))
+    return Drawing(
+        frames, labels, draw_imaging(rng, settings.n_frames, size=settings.size, noise=quiet * settings.noise)
+    )
 
 
-def _thing(rng: Rng, settings: SceneSettings, style: Style, *, radius: float, label: int) -> Sprite:
+def _thing(rng: Rng, settings: SceneSettings, *, style: Style, radius: float, label: int) -> Sprite:
     """Draw a thing with an outline, a texture and a path."""
     extent = 1.1
     n_pixels = int(np.clip(2.2 * extent * radius, 16, 220))
@@ -134,7 +136,7 @@ def _thing(rng: Rng, settings: SceneSettings, style: Style, *, radius: float, la
         levels,
         skin * shade,
         extent,
-        draw_path(rng, settings.n_frames, settings.size, radius=radius, speed=speed),
+        draw_path(rng, settings.n_frames, size=settings.size, radius=radius, speed=speed),
         label,
         softness=float(rng.uniform(0.8, 2.0)),
         ripple=(rng.uniform(0.02, 0.12), rng.uniform(1.5, 5)) if rng.random() < 0.3 else (0.0, 0.0),
@@ -147,12 +149,12 @@ def _skin(rng: Rng, style: Style, *, near: Field | None, n_pixels: int) -> Field
     size = (n_pixels, n_pixels)
     if style.regions and rng.random() < 0.2:
         inks = palette(rng, 4, channels=style.channels, near=near)
-        return heap(rng, size, inks, count=int(rng.integers(3, 20)))
+        return heap(rng, size, colours=inks, count=int(rng.integers(3, 20)))
     inks = palette(rng, int(rng.integers(1, 6)), channels=style.channels, near=near)
-    skin = texture(rng, size, inks, detail=_detail(rng))
+    skin = texture(rng, size, colours=inks, detail=_detail(rng))
     for _ in range(int(rng.integers(1, 4)) if style.regions else 0):
         colours = palette(rng, int(rng.integers(1, 4)), channels=style.channels, near=near, spread=2.0)
-        skin = np.where(_region(rng, n_pixels)[..., None], texture(rng, size, colours), skin)
+        skin = np.where(_region(rng, n_pixels)[..., None], texture(rng, size, colours=colours), skin)
     return skin
 
 
@@ -204,15 +206,15 @@ def _with_shadow(rng: Rng, sprite: Sprite) -> list[Sprite]:
     return [shadow, sprite]
 
 
-def _twin(rng: Rng, model: Sprite, settings: SceneSettings, *, style: Style, label: int) -> Sprite:
+def _twin(rng: Rng, model: Sprite, *, settings: SceneSettings, style: Style, label: int) -> Sprite:
     """Draw another thing of the same make."""
     radius = float(model.path.radii[0]) * log_uniform(rng, 0.8, 1.25)
-    path = draw_path(rng, settings.n_frames, settings.size, radius=radius, speed=style.speed)
+    path = draw_path(rng, settings.n_frames, size=settings.size, radius=radius, speed=style.speed)
     tint = np.float32(1 + rng.normal(0, 0.06))
     return replace(model, texture=model.texture * tint, late_texture=None, path=path, label=label)
 
 
-def _occluder(rng: Rng, settings: SceneSettings, style: Style) -> Sprite:
+def _occluder(rng: Rng, settings: SceneSettings, *, style: Style) -> Sprite:
     """Draw a bar or a bush that stands still in the world and hides what passes behind it."""
     unit = min(settings.size)
     if rng.random() < 0.6:
@@ -226,4 +228,4 @@ def _occluder(rng: Rng, settings: SceneSettings, style: Style) -> Sprite:
     colours = palette(rng, 3, channels=style.channels, near=style.colours if rng.random() < 0.6 else None)
     place = (rng.random(2) * settings.size).astype(np.float32)
     path = still_path(settings.n_frames, place, radius=radius, angle=rng.uniform(0, np.pi))
-    return Sprite(levels, texture(rng, (n_pixels, n_pixels), colours), 1.1, path, 0)
+    return Sprite(levels, texture(rng, (n_pixels, n_pixels), colours=colours), 1.1, path, 0)

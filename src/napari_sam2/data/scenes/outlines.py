@@ -128,7 +128,7 @@ def _blob(outline: Outline, rows: Field, columns: Field) -> Field:
     orders = np.arange(2, 2 + len(outline.first))
     radius = 0.8 + (outline.first[:, None] * np.cos(orders[:, None] * angle + outline.second[:, None])).sum(axis=0)
     radius = np.maximum(radius, 0.25)
-    return _polar(rows, columns, radius / max(1.0, float(radius.max())))
+    return _polar(rows, columns, radius=radius / max(1.0, float(radius.max())))
 
 
 def _star(outline: Outline, rows: Field, columns: Field) -> Field:
@@ -136,10 +136,10 @@ def _star(outline: Outline, rows: Field, columns: Field) -> Field:
     angle = np.linspace(-np.pi, np.pi, 361)
     nodes = np.mod(outline.second, 2 * np.pi)[order]
     radius = np.interp(np.mod(angle, 2 * np.pi), nodes, outline.first[order], period=2 * np.pi)
-    return np.float32(0.7) * _polar(rows, columns, radius)
+    return np.float32(0.7) * _polar(rows, columns, radius=radius)
 
 
-def _polar(rows: Field, columns: Field, radius: NDArray[np.floating]) -> Field:
+def _polar(rows: Field, columns: Field, *, radius: NDArray[np.floating]) -> Field:
     """Level of a star-shaped region whose border radius is tabulated from -pi to pi."""
     turn = (np.arctan2(rows, columns) + np.float32(np.pi)) * np.float32((len(radius) - 1) / (2 * np.pi))
     table = radius.astype(np.float32)

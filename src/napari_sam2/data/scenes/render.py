@@ -52,4 +52,4 @@ def render_clip(rng: np.random.Generator, settings: SceneSettings) -> Clip:
         drawing = _DRAW[kind](rng, settings)
         if np.count_nonzero(drawing.labels) >= _SMALLEST_AREA * settings.n_frames:
             break
-    return Clip(expose(rng, drawing.frames, drawing.imaging), drawing.labels)
+    return Clip(expose(rng, drawing.frames, imaging=drawing.imaging), drawing.labels)

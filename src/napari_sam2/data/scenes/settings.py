@@ -42,7 +42,7 @@ class SceneSettings:
     kind : str or None
         One of `KINDS`; drawn at random if None.
     motion : float
-        Factor for the speed of objects and camera; 0 is a still scene.
+        Factor for the speed of objects and camera, 1 for the usual range.
     noise : float
         Factor for blur, noise and flicker; 0 is a perfect instrument.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from .imaging import Imaging, draw_imaging
 from .motion import Path, draw_camera, log_uniform, smooth_walk
 from .outlines import draw_outline
 from .settings import Drawing, SceneSettings
-from .sprites import Scene, Sprite, background_size, compose, level_maps
+from .sprites import Labels, Scene, Sprite, background_size, compose, level_maps
 from .textures import Field, Rng, fractal_field, noise_field, palette, texture
 
 
@@ -67,7 +68,6 @@ class Trunk:
 
 def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
     """Draw bodies that grow and vanish, some nested, inside a body outline."""
-    n_frames = settings.n_frames
     trunk = Trunk(
         centre=(np.array(settings.size) * rng.normal(0.5, 0.05, 2)).astype(np.float32),
         radius=(rng.uniform(0.38, 0.55) if rng.random() < 0.6 else rng.uniform(0.6, 1.8)) * min(settings.size),
@@ -75,27 +75,42 @@ def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
         value=rng.uniform(0.2, 0.75),
         contrast=log_uniform(rng, 0.05, 0.4),
     )
-    sprites = [_trunk_sprite(rng, settings, trunk)]
     count, clutter = int(rng.integers(1, 7)), int(rng.integers(4, 22))
+    lumps: list[Lump] = []
     label = 0
     for is_object in rng.permutation(np.arange(clutter + count) < count):
         label += int(is_object)
-        lump = _draw_lump(rng, settings, trunk, label=label if is_object else 0)
-        sprites.append(_lump_sprite(rng, settings, lump))
+        lumps.append(_draw_lump(rng, settings, trunk=trunk, label=label if is_object else 0))
         if is_object and rng.random() < 0.3:
             label += 1
-            value = lump.value + rng.choice((-1, 1)) * rng.uniform(0.5, 1.5) * trunk.contrast
-            core = replace(lump, half=0.8 * lump.half, radius=0.5 * lump.radius, value=value, label=label)
-            sprites.append(_lump_sprite(rng, settings, core))
-    camera = draw_camera(rng, n_frames, settings.size, strength=0.15 * settings.motion)
+            value = lumps[-1].value + rng.choice((-1, 1)) * rng.uniform(0.5, 1.5) * trunk.contrast
+            half, radius = 0.8 * lumps[-1].half, 0.5 * lumps[-1].radius
+            lumps.append(replace(lumps[-1], half=half, radius=radius, value=value, label=label))
+    frames, labels = cut_body(rng, settings, trunk=trunk, lumps=lumps)
+    return Drawing(frames, labels, scanner(rng, settings, contrast=trunk.contrast))
+
+
+def cut_body(rng: Rng, settings: SceneSettings, *, trunk: Trunk, lumps: Sequence[Lump]) -> tuple[Field, Labels]:
+    """Paint the slices of a body; later lumps lie over earlier ones.
+
+    Returns
+    -------
+    frames : ndarray
+        (Z, Y, X, 1) float32, about 0..1.
+    labels : ndarray
+        (Z, Y, X) uint8.
+    """
+    sprites = [_trunk_sprite(rng, settings, trunk=trunk)]
+    sprites += [_lump_sprite(rng, settings, lump=lump) for lump in lumps]
+    camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=0.15 * settings.motion)
     size = background_size(camera, settings.size)
     air = np.float32(rng.uniform(0, 0.08)) + np.float32(0.01) * noise_field(rng, size, cells=20)
     frames, labels = compose(Scene(air[..., None], camera, tuple(sprites)), settings.size)
     frames *= coil_bias(rng, settings.size)
-    return Drawing(frames, labels, scanner(rng, settings, contrast=trunk.contrast))
+    return frames, labels
 
 
-def _draw_lump(rng: Rng, settings: SceneSettings, trunk: Trunk, *, label: int) -> Lump:
+def _draw_lump(rng: Rng, settings: SceneSettings, *, trunk: Trunk, label: int) -> Lump:
     """Draw an organ inside the trunk: unlabelled ones may be as dark as air or as bright as bone."""
     n_frames = settings.n_frames
     angle, out = rng.uniform(0, 2 * np.pi), 0.62 * np.sqrt(rng.random())
@@ -115,7 +130,7 @@ def _draw_lump(rng: Rng, settings: SceneSettings, trunk: Trunk, *, label: int) -
     )
 
 
-def _trunk_sprite(rng: Rng, settings: SceneSettings, trunk: Trunk) -> Sprite:
+def _trunk_sprite(rng: Rng, settings: SceneSettings, *, trunk: Trunk) -> Sprite:
     """Draw the body: skin, fat or skull in layers, and a mottled or folded inside that changes with z."""
     n_frames = settings.n_frames
     n_pixels = int(np.clip(2.2 * trunk.radius, 32, 300))
@@ -130,8 +145,8 @@ def _trunk_sprite(rng: Rng, settings: SceneSettings, trunk: Trunk) -> Sprite:
         width = np.float32(rng.uniform(0.01, 0.04))
         layers += np.exp(-(((shell - np.float32(depth)) / width) ** 2)) * np.float32(rng.uniform(-0.5, 0.6))
     inks = np.float32(trunk.value) + np.float32(trunk.contrast) * (palette(rng, 3, channels=1) - np.float32(0.5))
-    early = texture(rng, size, inks, detail=0.02) if rng.random() < 0.3 else _mottle(rng, size, trunk)
-    late = early if rng.random() < 0.3 else _mottle(rng, size, trunk)
+    early = texture(rng, size, colours=inks, detail=0.02) if rng.random() < 0.3 else _mottle(rng, size, trunk=trunk)
+    late = early if rng.random() < 0.3 else _mottle(rng, size, trunk=trunk)
     growth = np.exp(0.02 * settings.motion * smooth_walk(rng, n_frames, inertia=0.9)[:, 0])
     path = Path(
         np.repeat(trunk.centre[None], n_frames, axis=0),
@@ -144,7 +159,7 @@ def _trunk_sprite(rng: Rng, settings: SceneSettings, trunk: Trunk) -> Sprite:
     return Sprite(levels, first, 1.1, path, 0, softness=rng.uniform(0.8, 3.0), late_texture=last)
 
 
-def _mottle(rng: Rng, size: tuple[int, int], trunk: Trunk) -> Field:
+def _mottle(rng: Rng, size: tuple[int, int], *, trunk: Trunk) -> Field:
     """Draw soft or folded tissue: (S, S, 1)."""
     field = fractal_field(rng, size, cells=rng.uniform(3, 14), octaves=4)
     if rng.random() < 0.5:
@@ -153,7 +168,7 @@ def _mottle(rng: Rng, size: tuple[int, int], trunk: Trunk) -> Field:
     return np.asarray(trunk.value + amount * field[..., None], dtype=np.float32)
 
 
-def _lump_sprite(rng: Rng, settings: SceneSettings, lump: Lump) -> Sprite:
+def _lump_sprite(rng: Rng, settings: SceneSettings, *, lump: Lump) -> Sprite:
     """Turn a lump into a sprite whose radius follows its thickness through the slices."""
     n_frames = settings.n_frames
     depth = (np.arange(n_frames) - lump.middle) / lump.half
@@ -190,7 +205,7 @@ def coil_bias(rng: Rng, size: tuple[int, int]) -> Field:
 
 def scanner(rng: Rng, settings: SceneSettings, *, contrast: float) -> Imaging:
     """Draw an instrument for stacks, with no more noise than the contrast bears."""
-    imaging = draw_imaging(rng, settings.n_frames, settings.size, noise=settings.noise)
+    imaging = draw_imaging(rng, settings.n_frames, size=settings.size, noise=settings.noise)
     noise = min(log_uniform(rng, 0.004, 0.08) * settings.noise, 0.5 * contrast)
     steady = np.full_like(imaging.blur, imaging.blur.min())
     return replace(imaging, light=None, jpeg_quality=None, gaussian=noise, poisson=0.0, blur=steady)

@@ -125,14 +125,14 @@ def compose(scene: Scene, size: tuple[int, int]) -> tuple[Field, Labels]:
     planes = (np.clip(scene.background, 0, 1) * 255).astype(np.uint8)
     image = Image.fromarray(planes if planes.shape[2] == 3 else planes[..., 0])
     for frame in range(n_frames):
-        frames[frame] = _view(image, scene.camera, frame, size)
+        frames[frame] = _view(image, scene.camera, frame=frame, size=size)
         for sprite in scene.sprites:
             if sprite.path.visible[frame]:
-                _paint(sprite, scene.camera, frame, canvas=frames[frame], labels=labels[frame])
+                _paint(sprite, scene.camera, frame=frame, canvas=frames[frame], labels=labels[frame])
     return frames, labels
 
 
-def _view(image: Image.Image, camera: Camera, frame: int, size: tuple[int, int]) -> Field:
+def _view(image: Image.Image, camera: Camera, *, frame: int, size: tuple[int, int]) -> Field:
     """Sample the background as the camera sees it."""
     cos, sin = np.cos(camera.angles[frame]), np.sin(camera.angles[frame])
     inverse = np.array([[cos, -sin], [sin, cos]]) / camera.zooms[frame]
@@ -143,9 +143,9 @@ def _view(image: Image.Image, camera: Camera, frame: int, size: tuple[int, int])
     return np.asarray(view, dtype=np.float32).reshape(*size, -1) * np.float32(1 / 255)
 
 
-def _paint(sprite: Sprite, camera: Camera, frame: int, *, canvas: Field, labels: Labels) -> None:
+def _paint(sprite: Sprite, camera: Camera, *, frame: int, canvas: Field, labels: Labels) -> None:
     path = sprite.path
-    centre = camera.project(path.centres[frame], frame, labels.shape)
+    centre = camera.project(path.centres[frame], frame, size=labels.shape)
     radius = float(path.radii[frame] * camera.zooms[frame])
     half = radius * min(sprite.extent, 1.15 + sprite.reach) + 2
     low = np.maximum(np.floor(centre - half).astype(int), 0)
@@ -154,7 +154,7 @@ def _paint(sprite: Sprite, camera: Camera, frame: int, *, canvas: Field, labels:
         return
     box = slice(low[0], high[0]), slice(low[1], high[1])
     angle = float(path.angles[frame] + camera.angles[frame])
-    corners = _lookup(sprite, (low - centre) / radius, (high - low, 1 / radius), angle=angle, frame=frame)
+    corners = _lookup(sprite, (low - centre) / radius, span=(high - low, 1 / radius), angle=angle, frame=frame)
     level = _mix(sprite.levels, corners)
     blend = np.float32(path.blend[frame])
     distance = (level[..., 0] + blend * (level[..., 1] - level[..., 0])) * np.float32(radius)
@@ -172,7 +172,7 @@ def _paint(sprite: Sprite, camera: Camera, frame: int, *, canvas: Field, labels:
 Corners = tuple[NDArray[np.intp], int, Field, Field]
 
 
-def _lookup(sprite: Sprite, first: Field, span: tuple[NDArray[np.int_], float], *, angle: float, frame: int) -> Corners:
+def _lookup(sprite: Sprite, first: Field, *, span: tuple[NDArray[np.int_], float], angle: float, frame: int) -> Corners:
     """Find, for each pixel of a box, its place in the sprite's maps: index, row length, and the two fractions."""
     shape, step = span
     rows = (first[0] + np.arange(shape[0]) * step).astype(np.float32)[:, None]

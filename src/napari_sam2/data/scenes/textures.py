@@ -241,7 +241,7 @@ _WEIGHTS = np.array([weight for _, weight in PATTERNS.values()])
 _WEIGHTS /= _WEIGHTS.sum()
 
 
-def texture(rng: Rng, size: tuple[int, int], colours: Field, *, detail: float = 0.02) -> Field:
+def texture(rng: Rng, size: tuple[int, int], *, colours: Field, detail: float = 0.02) -> Field:
     """Draw a texture in the given colours.
 
     Parameters

@@ -71,7 +71,7 @@ def draw_tissue(rng: Rng, settings: SceneSettings) -> Drawing:
     spacing = log_uniform(rng, 0.07, 0.28) * min(size)
     step = spacing * log_uniform(rng, 0.04, 0.3) * settings.motion
     tissue = _draw_tissue(rng, size, spacing=spacing, depth=step * n_frames)
-    dye = _draw_dye(rng, size, tissue)
+    dye = _draw_dye(rng, size, tissue=tissue)
     mask = _mask(rng, size)
     frames = np.empty((n_frames, *size, 1), dtype=np.float32)
     labels = np.empty((n_frames, *size), dtype=np.uint8)
@@ -101,7 +101,7 @@ def _draw_tissue(rng: Rng, size: tuple[int, int], *, spacing: float, depth: floa
     )
 
 
-def _draw_dye(rng: Rng, size: tuple[int, int], tissue: Tissue) -> Dye:
+def _draw_dye(rng: Rng, size: tuple[int, int], *, tissue: Tissue) -> Dye:
     uneven = fractal_field(rng, size, cells=rng.uniform(2, 8), octaves=4)
     shades = np.exp(rng.normal(0, 0.25, len(tissue.seeds) + 1))
     return Dye(
