@@ -1,0 +1,1 @@
+"""The engine inside napari: what the manifest, ``napari.yaml``, refers to."""
