@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,129 @@ def choose_memories(
     pointers = [(t, (frame - t) * step) for t in selected if (frame - t) * step >= 0]
     pointers += [(frame - step * back, back) for back in range(1, reach) if frame - step * back in recent]
     return MemoryChoice(tuple(spatial), tuple(pointers), max(reach - 1, 1))
+
+
+@dataclass(frozen=True)
+class FrameMemory:
+    """What is kept of one object on one frame.
+
+    Attributes
+    ----------
+    low_res_bhw : Tensor or None
+        (1, h, w) float32 mask logits, holes filled; ``None`` once only the pointer is kept.
+    pointer_bc : Tensor
+        (1, channels) object pointer.
+    object_score_logit, iou : float
+        The model's scores.
+    memory_bchw : Tensor or None
+        (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
+    """
+
+    low_res_bhw: Tensor | None
+    pointer_bc: Tensor
+    object_score_logit: float
+    iou: float
+    memory_bchw: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors."""
+        tensors = (self.low_res_bhw, self.pointer_bc, self.memory_bchw)
+        return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+
+    @property
+    def logits_bhw(self) -> Tensor:
+        """The mask logits, where the caller knows that they are kept."""
+        if self.low_res_bhw is None:
+            raise LookupError("the mask logits of this frame are no longer kept")
+        return self.low_res_bhw
+
+    @property
+    def map_bchw(self) -> Tensor:
+        """The memory map, where the caller knows that it is kept."""
+        if self.memory_bchw is None:
+            raise LookupError("the memory map of this frame is not encoded yet, or no longer kept")
+        return self.memory_bchw
+
+    def thin(self) -> FrameMemory:
+        """Keep the pointer and the scores only."""
+        return replace(self, low_res_bhw=None, memory_bchw=None)
+
+
+class MemoryBank:
+    """The memories of one object: all conditioning frames, and of the others what a frame may still attend to.
+
+    Parameters
+    ----------
+    rule : MemoryRule
+        How far back frames look.
+    spare_bytes : int
+        Beyond what has to be kept, the most recent memories stay as long as they fit into this many bytes, so that
+        clicking on a frame tracked lately sees what the reference would see.
+    """
+
+    def __init__(self, rule: MemoryRule, *, spare_bytes: int) -> None:
+        self.rule = rule
+        self.spare_bytes = spare_bytes
+        self.conditioning: dict[int, FrameMemory] = {}
+        self.recent: dict[int, FrameMemory] = {}
+
+    def get(self, frame: int) -> FrameMemory | None:
+        """Memory of a frame, if it is kept."""
+        return self.conditioning.get(frame) or self.recent.get(frame)
+
+    def __getitem__(self, frame: int) -> FrameMemory:
+        memory = self.get(frame)
+        if memory is None:
+            raise LookupError(f"no memory of frame {frame} is kept")
+        return memory
+
+    def put_recent(self, frame: int, memory: FrameMemory, *, step: int) -> None:
+        """Remember a tracked frame and forget what no later frame of this pass can attend to.
+
+        Parameters
+        ----------
+        frame : int
+            The frame just tracked.
+        memory : FrameMemory
+            What to keep of it.
+        step : int
+            Direction of the pass.
+        """
+        # Taken out first, so that the dictionary's order is the order of tracking.
+        self.recent.pop(frame, None)
+        self.recent[frame] = memory
+        self._trim(frame, step)
+
+    def _trim(self, frame: int, step: int) -> None:
+        total = sum(memory.nbytes for memory in self.recent.values())
+        for old, memory in list(self.recent.items()):
+            if total <= self.spare_bytes:
+                return
+            distance = self._distance_to_use(old, frame, step)
+            if distance >= self.rule.reach:
+                del self.recent[old]
+                total -= memory.nbytes
+            elif distance >= self.rule.num_recent:
+                self.recent[old] = memory.thin()
+                total -= memory.nbytes - self.recent[old].nbytes
+
+    def _distance_to_use(self, old: int, frame: int, step: int) -> float:
+        """Frames between a memory and the nearest frame that will look back at it."""
+        behind = (frame - old) * step
+        # A pass in the other direction starts at the outermost conditioning frames, and looks past them.
+        anchors = (min(self.conditioning), max(self.conditioning)) if self.conditioning else ()
+        distances = [abs(old - anchor) for anchor in anchors] + ([behind] if behind >= 0 else [])
+        return min(distances, default=math.inf)
+
+    def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
+        """Say which of the memories a frame attends to; see `choose_memories`."""
+        choice = choose_memories(
+            frame, list(self.conditioning), others=self.recent, step=step, num_frames=num_frames, rule=self.rule
+        )
+        whole = tuple((t, slot) for t, slot in choice.spatial if self._has_map(t))
+        return replace(choice, spatial=whole)
+
+    def _has_map(self, frame: int) -> bool:
+        memory = self.get(frame)
+        return memory is not None and memory.memory_bchw is not None

@@ -1,0 +1,120 @@
+"""Labels and scores of a session, written frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.data.labels import LabelStack, compose_labels, label_dtype
+from napari_sam2.data.scores import ScoreRow, ScoreTable
+from napari_sam2.model.sam2 import MASK_LOGIT
+
+from .results import FrameResult
+
+
+@dataclass(frozen=True, eq=False)
+class ErasedObject:
+    """Masks and rows of an object that was taken out.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label.
+    masks : LabelStack
+        1 where it was drawn.
+    rows : tuple of ScoreRow
+        Its rows of the score table.
+    """
+
+    object_id: int
+    masks: LabelStack
+    rows: tuple[ScoreRow, ...]
+
+
+class SessionOutputs:
+    """The label stack and the score table.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (T, Y, X).
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.labels = LabelStack(shape)
+        self.scores = ScoreTable()
+
+    def write(self, result: FrameResult, painted: dict[int, NDArray[np.bool_]]) -> None:
+        """Write the labels and scores of a frame.
+
+        Parameters
+        ----------
+        result : FrameResult
+            Masks of the objects to draw. Objects drawn before that have no row here keep their pixels.
+        painted : dict
+            By object id, masks the user gave on this frame, which are drawn to the pixel.
+        """
+        self._widen(result.object_ids)
+        logits = result.logits
+        if painted:
+            logits = logits.copy()
+            for object_id, mask in painted.items():
+                logits[result.row(object_id)] = np.where(mask, MASK_LOGIT, -MASK_LOGIT)
+        image = compose_labels(logits, result.object_ids).astype(self.labels.dtype, copy=False)
+        others = [i for i in self.labels.object_ids(result.frame) if i not in result.object_ids]
+        if others:
+            earlier = self.labels[result.frame]
+            kept = np.isin(earlier, others)
+            image[kept] = earlier[kept]
+        self.labels.set(result.frame, image)
+        for row, object_id in enumerate(result.object_ids):
+            if not np.isnan(result.object_score_logits[row]):
+                scores = (float(result.object_scores[row]), float(result.ious[row]))
+                self.scores.put(ScoreRow.from_mask(result.frame, object_id, scores=scores, mask=image == object_id))
+
+    def erase(self, frame: int, object_id: int) -> None:
+        """Remove an object's pixels and row on one frame."""
+        if object_id in self.labels.object_ids(frame):
+            image = self.labels[frame]
+            image[image == object_id] = 0
+            self.labels.set(frame, image)
+        self.scores.remove_frames([frame], object_id)
+
+    def take_out(self, object_id: int) -> ErasedObject:
+        """Remove an object everywhere and return what it takes to bring it back."""
+        masks = LabelStack(self.labels.shape, np.uint8)
+        for frame in self.labels.frames_done:
+            if object_id in self.labels.object_ids(frame):
+                masks.set(frame, (self.labels[frame] == object_id).astype(np.uint8))
+        rows = tuple(row for row in self.scores if row.object_id == object_id)
+        self.labels.remove_object(object_id)
+        self.scores.remove_object(object_id)
+        return ErasedObject(object_id, masks, rows)
+
+    def bring_back(self, erased: ErasedObject) -> None:
+        """Undo `take_out`; pixels that another object has taken since stay with it."""
+        for frame in erased.masks.frames_done:
+            image = self.labels[frame]
+            image[(erased.masks[frame] > 0) & (image == 0)] = erased.object_id
+            self.labels.set(frame, image)
+        for row in erased.rows:
+            self.scores.put(row)
+
+    def mask(self, frame: int, object_id: int) -> NDArray[np.bool_] | None:
+        """(Y, X) mask of an object as drawn on a frame, ``None`` where it has no pixels."""
+        if object_id not in self.labels.object_ids(frame):
+            return None
+        drawn: NDArray[np.bool_] = self.labels[frame] == object_id
+        return drawn
+
+    def _widen(self, object_ids: Iterable[int]) -> None:
+        wanted: np.dtype[Any] = label_dtype(object_ids)
+        if wanted.itemsize > self.labels.dtype.itemsize:
+            wider = LabelStack(self.labels.shape, wanted)
+            for frame in self.labels.frames_done:
+                wider.set(frame, self.labels[frame])
+            self.labels = wider

@@ -1,0 +1,489 @@
+"""The scripting interface: frames and prompts in, labels and scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from napari_sam2.data.labels import LabelStack
+from napari_sam2.data.prompts import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
+from napari_sam2.data.stack import Stack
+from napari_sam2.model.sam2 import MASK_LOGIT, NO_OBJECT_LOGIT, Sam2
+
+from .feature_cache import CACHE_BYTES, FrameEncoder
+from .history import AttachObject, DetachObject, Edit, EditGroup, History, PromptEdit
+from .memory_bank import MemoryBank
+from .outputs import ErasedObject, SessionOutputs
+from .propagate import FrameTracker, mask_at_input, memory_rule
+from .results import FrameResult
+from .track import FrameState, ObjectTrack
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIRECTIONS = {"forward": (1,), "backward": (-1,), "both": (1, -1)}
+SPARE_BYTES = 16 * 2**20
+
+
+class Session:
+    """Prompts, memories and results of one stack and one model.
+
+    Parameters
+    ----------
+    model : Sam2
+        From `napari_sam2.load_model`.
+    frames : Stack or array-like
+        (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3) of any real type; numpy, dask, zarr or anything sliceable. Frames
+        are read when they are needed and not held.
+    contrast_limits : sequence of float, optional
+        Values shown black and white, one pair for the whole stack; chosen from a sample of frames where not given.
+        8-bit colour is left as it is.
+    fill_hole_area : int
+        Holes of up to this many pixels of the mask decoder's grid (a quarter of the model's input) are filled; 0 fills
+        none.
+    axis : str
+        ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
+    cache_bytes : int
+        How much memory image features may take.
+
+    Raises
+    ------
+    ValueError
+        If the frames have another shape or an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: Sam2,
+        frames: Stack | ArrayLike,
+        *,
+        contrast_limits: Sequence[float] | None = None,
+        fill_hole_area: int = 8,
+        axis: str = "t",
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        if fill_hole_area < 0:
+            raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
+        self.model = model
+        self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
+        self._encoder = FrameEncoder(model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes)
+        self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area)
+        self._rule = memory_rule(model)
+        self._tracks: dict[int, ObjectTrack] = {}
+        self._outputs = SessionOutputs(self.stack.shape)
+        self._erased: dict[int, ErasedObject] = {}
+        self._history = History()
+
+    # What there is
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Labels of the objects, in the order they were added."""
+        return tuple(self._tracks)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts, by object and in the order they were given."""
+        return tuple(prompt for track in self._tracks.values() for prompt in track.prompts.values())
+
+    @property
+    def labels(self) -> LabelStack:
+        """The label stack so far."""
+        return self._outputs.labels
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Table with a row per object and frame, as written to ``scores.csv``."""
+        return self._outputs.scores.to_pandas()
+
+    @property
+    def outputs(self) -> SessionOutputs:
+        """Labels and scores in the form the export functions take."""
+        return self._outputs
+
+    @property
+    def encoder(self) -> FrameEncoder:
+        """Source of image features; knows the window and counts the frames it encoded."""
+        return self._encoder
+
+    @property
+    def stale(self) -> dict[int, tuple[int, ...]]:
+        """By object, the frames whose result an edit has made out of date and `update` would track again."""
+        plans = {object_id: self._plan(track) for object_id, track in self._tracks.items()}
+        return {object_id: tuple(sorted(plan)) for object_id, plan in plans.items() if plan}
+
+    # Prompts
+
+    def add_points(
+        self, frame: int, object_id: int, points: ArrayLike, labels: ArrayLike, replace: bool = True
+    ) -> FrameResult:
+        """Click on an object.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        object_id : int
+            Label of the object, from 1; a new one is added to the session.
+        points : array-like
+            (N, 2), rows (y, x) in pixels.
+        labels : array-like
+            (N,): 1 on the object, 0 off it.
+        replace : bool
+            Whether the points take the place of earlier points and boxes on this frame, or join them. Either way
+            they refine the object's present mask here, if it has one; `clear_prompts` gives a fresh start.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If something is out of range; nothing is changed then.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        positions, marks = check_points(points, labels, self._frame_size)
+        box = None
+        earlier = self._prompt_at(frame, object_id)
+        if earlier is not None and not replace:
+            box = earlier.box
+            if earlier.points is not None and earlier.labels is not None:
+                positions = np.concatenate((earlier.points, positions))
+                marks = np.concatenate((earlier.labels, marks))
+        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=box))
+
+    def add_box(
+        self,
+        frame: int,
+        object_id: int,
+        box: ArrayLike,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> FrameResult:
+        """Draw a box around an object, in place of earlier prompts on the frame.
+
+        Parameters
+        ----------
+        frame, object_id : int
+            As for `add_points`.
+        box : array-like
+            (y0, x0, y1, x1) in pixels.
+        points, labels : array-like, optional
+            Clicks that go with the box, as for `add_points`.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If something is out of range; nothing is changed then.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        corners = check_box(box, self._frame_size)
+        if (points is None) != (labels is None):
+            raise ValueError("points and labels go together: one was given without the other")
+        positions, marks = None, None
+        if points is not None and labels is not None:
+            positions, marks = check_points(points, labels, self._frame_size)
+        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=corners))
+
+    def add_mask(self, frame: int, object_id: int, mask: ArrayLike) -> FrameResult:
+        """Say exactly which pixels are the object, in place of earlier prompts on the frame.
+
+        Parameters
+        ----------
+        frame, object_id : int
+            As for `add_points`.
+        mask : array-like
+            (Y, X) bool. The labels on this frame keep it to the pixel.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If the mask is empty, not binary or of another shape; nothing is changed then.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size)))
+
+    def add_prompt(self, prompt: Prompt) -> FrameResult:
+        """Add a prompt as read from a prompts file, in place of earlier prompts of the object on the frame."""
+        if prompt.mask is not None:
+            return self.add_mask(prompt.frame, prompt.object_id, prompt.mask)
+        if prompt.box is not None:
+            return self.add_box(prompt.frame, prompt.object_id, prompt.box, points=prompt.points, labels=prompt.labels)
+        if prompt.points is None or prompt.labels is None:
+            raise ValueError(f"the prompt for object {prompt.object_id} on frame {prompt.frame} says nothing")
+        return self.add_points(prompt.frame, prompt.object_id, prompt.points, prompt.labels)
+
+    def clear_prompts(self, frame: int, object_id: int) -> None:
+        """Take an object's prompts on a frame back.
+
+        What was tracked stays until it is tracked again; a mask that came from these prompts alone goes.
+
+        Raises
+        ------
+        ValueError
+            If the object has no prompt on the frame.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        track = self._known(object_id)
+        if frame not in track.prompts:
+            prompted = ", ".join(map(str, sorted(track.prompts))) or "none"
+            raise ValueError(f"object {object_id} has no prompt on frame {frame}; its prompted frames: {prompted}")
+        before = track.snapshot(frame)
+        del track.prompts[frame]
+        track.staged.pop(frame, None)
+        demoted = track.bank.conditioning.pop(frame, None)
+        step = track.visited.pop(frame, None)
+        track.mark_downstream_stale(frame)
+        if demoted is not None and step is not None:
+            track.bank.recent[frame] = demoted
+            track.stale[frame] = step
+        self._history.record(PromptEdit(object_id, frame, before, track.snapshot(frame)))
+        self._redraw(frame, track)
+
+    def remove_object(self, object_id: int) -> None:
+        """Remove an object with its prompts, labels and scores; the others are not affected."""
+        edit = DetachObject(self._known(check_object_id(object_id)))
+        edit.apply(self)
+        self._history.record(edit)
+
+    def reset(self) -> None:
+        """Remove all objects and results; the frames and their features stay."""
+        self._tracks.clear()
+        self._erased.clear()
+        self._history.clear()
+        self._outputs = SessionOutputs(self.stack.shape)
+
+    def undo(self) -> Edit | None:
+        """Undo the last edit of the prompts and return it; ``None`` if there is none."""
+        return self._history.undo(self)
+
+    def redo(self) -> Edit | None:
+        """Do the last undone edit again and return it; ``None`` if there is none."""
+        return self._history.redo(self)
+
+    # Tracking
+
+    def propagate(
+        self,
+        start: int | None = None,
+        direction: str = "forward",
+        max_frames: int | None = None,
+        object_ids: Iterable[int] | None = None,
+    ) -> Iterator[FrameResult]:
+        """Track objects over frames.
+
+        Parameters
+        ----------
+        start : int, optional
+            First frame; the earliest prompted one where not given (the latest for ``"backward"``).
+        direction : str
+            ``"forward"``, ``"backward"`` or ``"both"``: forward to the end, then backward from before the start.
+        max_frames : int, optional
+            Most frames in each direction, the start included.
+        object_ids : iterable of int, optional
+            Which objects; all where not given.
+
+        Returns
+        -------
+        iterator of FrameResult
+            A result per frame, as tracking goes. It can be closed at any frame; the session can then go on.
+
+        Raises
+        ------
+        ValueError
+            At once, for an unknown direction or object, a frame out of range, or an object without prompts.
+        """
+        if direction not in DIRECTIONS:
+            raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
+        if max_frames is not None and max_frames < 1:
+            raise ValueError(f"max_frames must be at least 1, got {max_frames}")
+        tracks = self._promptable(self._tracks if object_ids is None else object_ids)
+        prompted = [frame for track in tracks for frame in track.prompts]
+        if start is None:
+            start = max(prompted) if direction == "backward" else min(prompted)
+        start = check_frame(start, self.stack.n_frames)
+        reach = self.stack.n_frames if max_frames is None else max_frames
+        plan: list[tuple[int, int, list[int]]] = []
+        ids = [track.object_id for track in tracks]
+        for step in DIRECTIONS[direction]:
+            end = min(start + reach, self.stack.n_frames) if step > 0 else max(start - reach, -1)
+            # The start belongs to both directions, but is visited once.
+            first = start - 1 if direction == "both" and step < 0 else start
+            plan += [(frame, step, ids) for frame in range(first, end, step)]
+        return self._run(plan)
+
+    def update(self) -> Iterator[FrameResult]:
+        """Track again what edits have made out of date, and nothing else.
+
+        Objects added after others were tracked are tracked over the frames that those cover.
+
+        Returns
+        -------
+        iterator of FrameResult
+            A result per frame with the objects tracked there. It can be closed at any frame and called again.
+
+        Raises
+        ------
+        ValueError
+            At once, if there is an object without prompts.
+        """
+        plans = {track.object_id: self._plan(track) for track in self._promptable(self._tracks)} if self._tracks else {}
+        plan = []
+        for step in (1, -1):
+            frames = sorted({t for p in plans.values() for t, way in p.items() if way == step}, reverse=step < 0)
+            plan += [(t, step, [i for i, p in plans.items() if p.get(t) == step]) for t in frames]
+        return self._run(plan)
+
+    def _run(self, plan: list[tuple[int, int, list[int]]]) -> Iterator[FrameResult]:
+        for frame, step, object_ids in plan:
+            # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
+            tracks = [self._tracks[i] for i in object_ids if i in self._tracks and self._tracks[i].prompts]
+            if not tracks:
+                continue
+            for track in tracks:
+                self._tracker.commit(track)
+            self._tracker.track(tracks, frame, step)
+            result = self._result(frame, tracks)
+            self._draw(result)
+            yield result
+
+    def _plan(self, track: ObjectTrack) -> dict[int, int]:
+        if track.visited or not track.prompts:
+            return track.stale
+        covered = {t for other in self._tracks.values() for t in other.visited}
+        first = min(track.prompts)
+        return {t: 1 if t >= first else -1 for t in covered}
+
+    # Edits, as `history.Editable`
+
+    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> None:
+        """Go back to a recorded state of an object on a frame."""
+        track = self._tracks[object_id]
+        track.restore(frame, state)
+        self._redraw(frame, track)
+
+    def attach(self, track: ObjectTrack) -> None:
+        """Take an object into the session, with the results it had when it was taken out."""
+        self._tracks[track.object_id] = track
+        erased = self._erased.pop(track.object_id, None)
+        if erased is not None:
+            self._outputs.bring_back(erased)
+
+    def detach(self, object_id: int) -> None:
+        """Take an object and its results out of the session."""
+        del self._tracks[object_id]
+        self._erased[object_id] = self._outputs.take_out(object_id)
+
+    # Inner workings
+
+    @property
+    def _frame_size(self) -> tuple[int, int]:
+        return self.stack.height, self.stack.width
+
+    def _check_place(self, frame: int, object_id: int) -> tuple[int, int]:
+        return check_frame(frame, self.stack.n_frames), check_object_id(object_id)
+
+    def _known(self, object_id: int) -> ObjectTrack:
+        if object_id not in self._tracks:
+            known = ", ".join(map(str, self._tracks)) or "none"
+            raise ValueError(f"there is no object {object_id}; the session's objects: {known}")
+        return self._tracks[object_id]
+
+    def _promptable(self, object_ids: Iterable[int]) -> list[ObjectTrack]:
+        tracks = [self._known(check_object_id(i)) for i in object_ids]
+        if not tracks:
+            raise ValueError("there is nothing to track: no object has a prompt yet")
+        for track in tracks:
+            if not track.prompts:
+                raise ValueError(f"object {track.object_id} has no prompts: add one, or remove the object")
+        return tracks
+
+    def _prompt_at(self, frame: int, object_id: int) -> Prompt | None:
+        track = self._tracks.get(object_id)
+        return None if track is None else track.prompts.get(frame)
+
+    def _prompt(self, prompt: Prompt) -> FrameResult:
+        known = self._tracks.get(prompt.object_id)
+        track = known or ObjectTrack(prompt.object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
+        # Whatever can fail comes first, so that a failure leaves everything as it was.
+        memory = self._tracker.predict_prompt(track, prompt, self._previous_logits(track, prompt.frame))
+        before = track.snapshot(prompt.frame)
+        track.prompts[prompt.frame] = prompt
+        track.staged[prompt.frame] = memory
+        track.stale.pop(prompt.frame, None)
+        track.mark_downstream_stale(prompt.frame)
+        edit: Edit = PromptEdit(prompt.object_id, prompt.frame, before, track.snapshot(prompt.frame))
+        if known is None:
+            self._tracks[prompt.object_id] = track
+            edit = EditGroup((AttachObject(track), edit))
+        self._history.record(edit)
+        self._draw(self._result(prompt.frame, [track]))
+        return self._result(prompt.frame, list(self._tracks.values()))
+
+    def _previous_logits(self, track: ObjectTrack, frame: int) -> Tensor | None:
+        earlier = track.result(frame)
+        if earlier is not None and earlier.low_res_bhw is not None:
+            return earlier.low_res_bhw
+        # The logits of frames tracked long ago are gone; their mask is still in the labels.
+        drawn = self._outputs.mask(frame, track.object_id) if frame in track.visited else None
+        if drawn is None:
+            return None
+        mask = mask_at_input(drawn, self.model.config.low_res_size)[0].to(self.model.device)
+        return mask * (2 * MASK_LOGIT) - MASK_LOGIT
+
+    def _result(self, frame: int, tracks: Sequence[ObjectTrack]) -> FrameResult:
+        config = self.model.config
+        low_res = np.full((len(tracks), config.low_res_size, config.low_res_size), NO_OBJECT_LOGIT, np.float32)
+        scores = np.full((2, len(tracks)), np.nan, np.float32)
+        pointers = np.zeros((len(tracks), config.d_model), np.float32)
+        for row, track in enumerate(tracks):
+            memory = track.result(frame)
+            if memory is None or memory.low_res_bhw is None:
+                continue
+            low_res[row] = memory.low_res_bhw[0].cpu().numpy()
+            scores[:, row] = memory.object_score_logit, memory.iou
+            pointers[row] = memory.pointer_bc[0].to("cpu", torch.float32).numpy()
+        ids = tuple(track.object_id for track in tracks)
+        return FrameResult(frame, ids, low_res, scores[0], scores[1], pointers, self._frame_size)
+
+    def _draw(self, result: FrameResult) -> None:
+        """Write a result into labels and scores; objects in it compete with the others on the frame."""
+        rivals = [
+            track
+            for object_id, track in self._tracks.items()
+            if object_id not in result.object_ids
+            and (memory := track.result(result.frame)) is not None
+            and memory.low_res_bhw is not None
+        ]
+        if rivals:
+            ours = [self._tracks[object_id] for object_id in result.object_ids]
+            result = self._result(result.frame, ours + rivals)
+        self._outputs.write(result, self._painted(result))
+
+    def _painted(self, result: FrameResult) -> dict[int, NDArray[np.bool_]]:
+        prompts = {object_id: self._prompt_at(result.frame, object_id) for object_id in result.object_ids}
+        return {i: p.mask for i, p in prompts.items() if p is not None and p.mask is not None}
+
+    def _redraw(self, frame: int, track: ObjectTrack) -> None:
+        memory = track.result(frame)
+        if memory is not None and memory.low_res_bhw is not None:
+            self._draw(self._result(frame, [track]))
+        elif frame not in track.visited and frame not in track.stale:
+            self._outputs.erase(frame, track.object_id)
