@@ -85,7 +85,8 @@ def _fluorescent(rng: Rng, level: Field, *, culture: Culture, radius: float) -> 
         rim = np.exp(-(((level - np.float32(0.08)) / np.float32(max(0.1, 1.2 / radius))) ** 2))
         dome = np.float32(0.35) * dome + rim
     if rng.random() < 0.3:
-        dome = dome * (1 - np.float32(0.5) * (noise_field(rng, size, cells=5) > 1.0))
+        holes = np.clip((noise_field(rng, size, cells=5) - np.float32(0.9)) * np.float32(3), 0, 1)
+        dome = dome * (1 - np.float32(0.5) * holes)
     return np.asarray(culture.floor + bright * dome * (1 + grains), dtype=np.float32)
 
 

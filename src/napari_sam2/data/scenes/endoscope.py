@@ -9,7 +9,7 @@ import numpy as np
 from .imaging import draw_imaging
 from .motion import Path, draw_camera, draw_path, log_uniform, smooth_walk
 from .settings import Drawing, SceneSettings
-from .sprites import Scene, background_size, compose
+from .sprites import Labels, Scene, background_size, compose
 from .textures import Field, Rng, fractal_field, squash
 from .tools import draw_tool
 from .tract import draw_glint, draw_polyp, draw_tract, tissue_colours
@@ -28,14 +28,29 @@ def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
     for label in range(polyps + 1, polyps + tools + 1):
         sprites.append(draw_tool(rng, _tool_path(rng, settings), width=log_uniform(rng, 0.03, 0.11), label=label))
     tract = draw_tract(rng, background_size(camera, settings.size), colours=colours)
-    frames, labels = compose(Scene(tract, camera, tuple(sprites)), settings.size)
-    if rng.random() < 0.25:
-        _smoke(rng, frames)
-    view = _lens(rng, settings.size)
-    frames *= view[..., None]
-    labels[:, view <= 0.02] = 0
+    smoky = bool(rng.random() < 0.25)
+    frames, labels = film(rng, Scene(tract, camera, tuple(sprites)), size=settings.size, smoky=smoky)
     imaging = draw_imaging(rng, settings.n_frames, size=settings.size, noise=settings.noise)
     return Drawing(frames, labels, replace(imaging, light=None))
+
+
+def film(rng: Rng, scene: Scene, *, size: tuple[int, int], smoky: bool) -> tuple[Field, Labels]:
+    """Paint a scene as seen through the lens, and through smoke where wanted.
+
+    Returns
+    -------
+    frames : ndarray
+        (T, Y, X, 3) float32, about 0..1.
+    labels : ndarray
+        (T, Y, X) uint8, 0 where the lens lets no light through.
+    """
+    frames, labels = compose(scene, size)
+    if smoky:
+        _smoke(rng, frames)
+    view = _lens(rng, size)
+    frames *= view[..., None]
+    labels[:, view <= 0.02] = 0
+    return frames, labels
 
 
 def _polyp_path(rng: Rng, settings: SceneSettings) -> Path:
