@@ -1,0 +1,147 @@
+"""Clips become batches: cut, turned and recoloured at random, with the objects to prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .sources import ClipSource
+
+SMALLEST_AREA = 10
+_ATTEMPTS = 64
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of the same length with the same number of objects each.
+
+    Attributes
+    ----------
+    frames_btchw : Tensor
+        (batch, frames, 3, size, size) uint8 RGB.
+    masks_btnhw : Tensor
+        (batch, frames, objects, size, size) bool. Every object is seen on frame 0.
+    """
+
+    frames_btchw: Tensor
+    masks_btnhw: Tensor
+
+    @property
+    def present_btn(self) -> Tensor:
+        """(batch, frames, objects) bool: is the object seen at all."""
+        return self.masks_btnhw.flatten(-2).any(dim=-1)
+
+
+def draw_batch(
+    sources: Sequence[ClipSource], rng: np.random.Generator, *, size: int, shape: tuple[int, int, int]
+) -> Batch:
+    """Draw a batch.
+
+    Parameters
+    ----------
+    sources : sequence of ClipSource
+        Each as likely as the others.
+    rng : numpy.random.Generator
+        Source of all chance.
+    size : int
+        Side of the images.
+    shape : tuple of int
+        Clips, frames and objects.
+    """
+    count, frames, objects = shape
+    drawn = [_draw_one(sources, rng, size=size, frames=frames, objects=objects) for _ in range(count)]
+    return Batch(torch.stack([images for images, _ in drawn]), torch.stack([masks for _, masks in drawn]))
+
+
+def _draw_one(
+    sources: Sequence[ClipSource], rng: np.random.Generator, *, size: int, frames: int, objects: int
+) -> tuple[Tensor, Tensor]:
+    for _ in range(_ATTEMPTS):
+        clip = sources[int(rng.integers(len(sources)))].draw(rng)
+        chosen = choose_frames(rng, len(clip.frames), frames)
+        images, labels = cut_window(rng, clip.frames[chosen], clip.labels[chosen], size=size)
+        areas = np.bincount(labels[0].ravel(), minlength=256)
+        areas[0] = 0
+        ids = np.flatnonzero(areas >= SMALLEST_AREA)
+        if len(ids):
+            picked = rng.permutation(ids)[:objects]
+            # Too few objects: some come twice, and get two different prompts.
+            picked = np.concatenate((picked, rng.choice(ids, objects - len(picked))))
+            images, labels = turn(rng, images, labels)
+            masks = labels[:, None] == picked[None, :, None, None]
+            recoloured = recolour(rng, images)
+            return torch.from_numpy(recoloured).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(masks)
+    raise ValueError(f"No object of {SMALLEST_AREA} pixels in {_ATTEMPTS} clips; check the labels of the source.")
+
+
+def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDArray[np.int64]:
+    """Choose evenly spaced frames, forward or backward; a short clip is played to and fro."""
+    if wanted == 1:
+        return rng.integers(0, available, 1)
+    longest = max((available - 1) // (wanted - 1), 1)
+    # Small steps are what most stacks have.
+    stride = int(min(rng.integers(1, longest + 1), rng.integers(1, longest + 1)))
+    span = stride * (wanted - 1)
+    start = int(rng.integers(0, max(available - span, 1)))
+    order = start + stride * np.arange(wanted)
+    period = max(2 * (available - 1), 1)
+    order = np.abs((order + available - 1) % period - (available - 1)) if available > 1 else np.zeros(wanted, np.int64)
+    return order[::-1].copy() if rng.random() < 0.5 else order
+
+
+def cut_window(
+    rng: np.random.Generator, frames: NDArray[np.uint8], labels: NDArray[np.uint8], *, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Cut a random window of a random scale and aspect out of all frames and resize it to a square."""
+    height, width = frames.shape[1:3]
+    scale = 1.0 if rng.random() < 0.4 else float(rng.uniform(0.45, 1.0))
+    aspect = float(np.exp(rng.normal(0, 0.15))) if rng.random() < 0.5 else 1.0
+    rows = int(np.clip(round(height * scale * aspect), 16, height))
+    columns = int(np.clip(round(width * scale / aspect), 16, width))
+    top, left = int(rng.integers(0, height - rows + 1)), int(rng.integers(0, width - columns + 1))
+    frames = frames[:, top : top + rows, left : left + columns]
+    labels = labels[:, top : top + rows, left : left + columns]
+    if (rows, columns) == (size, size):
+        return frames, labels
+    images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    resized = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    pick_rows = ((np.arange(size) + 0.5) * rows / size).astype(np.int64)
+    pick_columns = ((np.arange(size) + 0.5) * columns / size).astype(np.int64)
+    return resized.permute(0, 2, 3, 1).numpy(), labels[:, pick_rows][:, :, pick_columns]
+
+
+def turn(
+    rng: np.random.Generator, frames: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Flip and transpose the whole clip at random."""
+    for axis in (1, 2):
+        if rng.random() < 0.5:
+            frames, labels = np.flip(frames, axis), np.flip(labels, axis)
+    if rng.random() < 0.5:
+        frames, labels = frames.swapaxes(1, 2), labels.swapaxes(1, 2)
+    return np.ascontiguousarray(frames), np.ascontiguousarray(labels)
+
+
+def recolour(rng: np.random.Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Change brightness, contrast, tone and channels at random, by one table per channel for the whole clip."""
+    if rng.random() < 0.25:
+        grey = frames @ np.array((0.3, 0.59, 0.11), dtype=np.float32)
+        frames = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
+    elif rng.random() < 0.2:
+        frames = frames[..., rng.permutation(3)]
+    if rng.random() < 0.3:
+        return np.ascontiguousarray(frames)
+    level = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+    gamma = np.exp(rng.normal(0, 0.25))
+    contrast = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3))
+    table = (level**gamma - 0.5) * contrast + 0.5 + rng.normal(0, 0.08) + rng.normal(0, 0.03, 3)
+    if rng.random() < 0.12:
+        table = 1 - table
+    bytes_ = (np.clip(table, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return np.stack([bytes_[frames[..., channel], channel] for channel in range(3)], axis=-1)

@@ -1,0 +1,120 @@
+"""What the network is graded on: each term a function of its own, per object, averaged by `frame_loss`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sam2.model.mask_decoder import DecoderOutput, resize_logits
+
+FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
+FOCAL_WEIGHT = 20.0
+RUNNER_UP_WEIGHT = 0.1
+
+
+def dice_loss(logits_bkhw: Tensor, target_b1hw: Tensor) -> Tensor:
+    """One minus the overlap ``2 |p t| / (|p| + |t|)``, smoothed by one pixel: (objects, k)."""
+    p = logits_bkhw.sigmoid().flatten(2)
+    t = target_b1hw.flatten(2)
+    return 1 - (2 * (p * t).sum(-1) + 1) / (p.sum(-1) + t.sum(-1) + 1)
+
+
+def balanced_cross_entropy(logits_bkhw: Tensor, target_b1hw: Tensor) -> Tensor:
+    """Cross-entropy in which object and background weigh the same whatever their areas: (objects, k)."""
+    t = target_b1hw.flatten(2)
+    loss = F.binary_cross_entropy_with_logits(
+        logits_bkhw.flatten(2), t.expand(-1, logits_bkhw.shape[1], -1), reduction="none"
+    )
+    inside = (loss * t).sum(-1) / t.sum(-1).clamp(min=1)
+    outside = (loss * (1 - t)).sum(-1) / (1 - t).sum(-1).clamp(min=1)
+    return (inside + outside) / 2
+
+
+def focal_loss(logits_bkhw: Tensor, target_b1hw: Tensor) -> Tensor:
+    """Focal loss (Lin et al. 2017) averaged over pixels, alpha 0.25 and gamma 2: (objects, k)."""
+    t = target_b1hw.expand_as(logits_bkhw)
+    loss = F.binary_cross_entropy_with_logits(logits_bkhw, t, reduction="none")
+    p = logits_bkhw.sigmoid()
+    wrong = p * (1 - t) + (1 - p) * t
+    alpha = FOCAL_ALPHA * t + (1 - FOCAL_ALPHA) * (1 - t)
+    return (alpha * wrong**FOCAL_GAMMA * loss).flatten(2).mean(-1)
+
+
+def mask_iou(logits_bkhw: Tensor, target_b1hw: Tensor) -> Tensor:
+    """Overlap of the thresholded logits with a target of values in [0, 1]: (objects, k), 1 where both are empty."""
+    p = (logits_bkhw > 0).to(target_b1hw.dtype).flatten(2)
+    t = target_b1hw.flatten(2)
+    both = (p * t).sum(-1)
+    either = p.sum(-1) + t.sum(-1) - both
+    return torch.where(either > 0, both / either.clamp(min=1e-6), 1.0)
+
+
+def mask_loss(logits_bkhw: Tensor, target_b1hw: Tensor, *, cross_entropy: str) -> Tensor:
+    """Dice plus the cross-entropy of that name (``"balanced"`` or ``"focal"``): (objects, k)."""
+    if cross_entropy == "focal":
+        return dice_loss(logits_bkhw, target_b1hw) + FOCAL_WEIGHT * focal_loss(logits_bkhw, target_b1hw)
+    return dice_loss(logits_bkhw, target_b1hw) + balanced_cross_entropy(logits_bkhw, target_b1hw)
+
+
+@dataclass(frozen=True)
+class FrameLoss:
+    """Terms of one frame, each a scalar mean over its objects.
+
+    Attributes
+    ----------
+    mask, iou, score : Tensor
+        Masks, predicted IoU and object score.
+    reached_iou : Tensor
+        Mean IoU of the best candidate, for the log.
+    """
+
+    mask: Tensor
+    iou: Tensor
+    score: Tensor
+    reached_iou: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Sum of the terms."""
+        return self.mask + self.iou + self.score
+
+
+def frame_loss(
+    output: DecoderOutput, target_b1hw: Tensor, *, present_b: Tensor, single_weight: float, cross_entropy: str
+) -> FrameLoss:
+    """Grade the decoder's answer on one frame, before anything is made of an "absent" verdict.
+
+    Parameters
+    ----------
+    output : DecoderOutput
+        The four masks; numbers 1 to 3 are the candidates of which the best is graded.
+    target_b1hw : Tensor
+        (objects, 1, h, w) float32 in [0, 1] at the size masks are to be compared at.
+    present_b : Tensor
+        (objects,) bool; where the object is absent only its score is graded.
+    single_weight : float
+        Weight of mask 0, the answer to an unambiguous prompt; 0 where it is not asked for.
+    cross_entropy : str
+        See `mask_loss`.
+    """
+    logits = resize_logits(output.masks_bkhw, (target_b1hw.shape[-2], target_b1hw.shape[-1]))
+    losses = mask_loss(logits, target_b1hw, cross_entropy=cross_entropy)
+    candidates = losses[:, 1:]
+    # A little for the runners-up, too: a candidate that never wins would never learn.
+    per_object = candidates.min(dim=1).values + RUNNER_UP_WEIGHT * candidates.mean(dim=1)
+    per_object = (per_object + single_weight * losses[:, 0]) / (1 + RUNNER_UP_WEIGHT + single_weight)
+    with torch.no_grad():
+        reached = mask_iou(logits, target_b1hw)
+    iou_error = (output.ious_bk - reached).abs().mean(dim=1)
+    weight = present_b.to(logits.dtype)
+    count = weight.sum().clamp(min=1)
+    score = F.binary_cross_entropy_with_logits(output.object_score_logits_b, weight)
+    return FrameLoss(
+        mask=(per_object * weight).sum() / count,
+        iou=(iou_error * weight).sum() / count,
+        score=score,
+        reached_iou=(reached[:, 1:].max(dim=1).values * weight).sum() / count,
+    )

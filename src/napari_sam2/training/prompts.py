@@ -1,0 +1,110 @@
+"""Simulated users: clicks inside a region, boxes drawn by a hurried hand."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, PAD_LABEL, POSITIVE
+
+BOX_JITTER = 0.1
+_INTERIOR = 9
+
+
+def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw one pixel of each region, the interior more likely than the rim.
+
+    Parameters
+    ----------
+    region_bhw : Tensor
+        (objects, h, w) bool; an empty region gives an arbitrary pixel.
+    generator : torch.Generator
+        Source of chance.
+
+    Returns
+    -------
+    Tensor
+        (objects, 2) float32 as (x, y).
+    """
+    region = region_bhw.float()[:, None]
+    # Separable, or the pooling would cost more than the network's decoder.
+    rows = F.avg_pool2d(region, (_INTERIOR, 1), stride=1, padding=(_INTERIOR // 2, 0))
+    depth = F.avg_pool2d(rows, (1, _INTERIOR), stride=1, padding=(0, _INTERIOR // 2))
+    weight = (region * depth.square()).flatten(1)
+    # An empty region still has to give something; its click is ignored by whoever asks.
+    weight = torch.where(weight.sum(1, keepdim=True) > 0, weight, torch.ones_like(weight))
+    total = weight.cumsum(1)
+    aim = torch.rand(len(total), 1, generator=generator) * total[:, -1:]
+    place = torch.searchsorted(total, aim, right=True)[:, 0].clamp(max=total.shape[1] - 1)
+    width = region_bhw.shape[-1]
+    return torch.stack((place % width, place // width), dim=1).float()
+
+
+def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Find bounding boxes, jittered by up to a tenth of their size where a generator is given.
+
+    Returns
+    -------
+    Tensor
+        (objects, 2, 2) float32: top left and bottom right as (x, y), pixel centres of the outermost pixels.
+    """
+    corners = []
+    for axis in (1, 2):
+        seen = masks_bhw.any(dim=axis)
+        length = seen.shape[1]
+        first = seen.int().argmax(dim=1)
+        last = length - 1 - seen.flip(1).int().argmax(dim=1)
+        corners.append(torch.stack((first, last), dim=1).float())
+    boxes = torch.stack(corners, dim=2)
+    if generator is None:
+        return boxes
+    extent = (boxes[:, 1] - boxes[:, 0]).clamp(min=2)[:, None]
+    noise = (torch.rand(boxes.shape, generator=generator) * 2 - 1) * BOX_JITTER
+    limit = torch.tensor([masks_bhw.shape[2] - 1.0, masks_bhw.shape[1] - 1.0])
+    return (boxes + noise * extent).clamp(min=torch.zeros(2), max=limit)
+
+
+def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: float = 0.5) -> tuple[Tensor, Tensor]:
+    """Prompt each object with a click or a box.
+
+    Returns
+    -------
+    tuple of Tensor
+        (objects, 2, 2) points as (x, y) and (objects, 2) labels; a click fills its second place with "no point".
+    """
+    boxes = boxes_of(masks_bhw, generator)
+    click = click_in(masks_bhw, generator)
+    boxed = torch.rand(len(masks_bhw), generator=generator) < box_share
+    clicks = torch.stack((click, torch.zeros_like(click)), dim=1)
+    points = torch.where(boxed[:, None, None], boxes, clicks)
+    labels = torch.where(
+        boxed[:, None],
+        torch.tensor([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]),
+        torch.tensor([POSITIVE, PAD_LABEL]),
+    )
+    return points, labels
+
+
+def correction(prediction_bhw: Tensor, masks_bhw: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Click where the prediction is wrong: positive on what it missed, negative on what it added.
+
+    Parameters
+    ----------
+    prediction_bhw, masks_bhw : Tensor
+        (objects, h, w) bool.
+    generator : torch.Generator
+        Source of chance.
+
+    Returns
+    -------
+    tuple of Tensor
+        (objects, 1, 2) points as (x, y) and (objects, 1) labels; "no point" where nothing is wrong.
+    """
+    wrong = prediction_bhw ^ masks_bhw
+    points = click_in(wrong, generator)
+    columns, rows = points.long().unbind(1)
+    inside = masks_bhw[torch.arange(len(points)), rows, columns]
+    labels = torch.where(inside, POSITIVE, NEGATIVE)
+    labels = torch.where(wrong.flatten(1).any(dim=1), labels, PAD_LABEL)
+    return points[:, None], labels[:, None]

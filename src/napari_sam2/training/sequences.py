@@ -1,0 +1,103 @@
+"""Labelled sequences to measure on: a folder each, with frames, ``labels.tif`` and ``meta.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from napari_sam2.data.stack import Stack, open_stack
+
+MOST_OBJECTS = 6
+LONG_LIFE = 8
+
+
+@dataclass(frozen=True)
+class LabelledSequence:
+    """Frames and the truth about them.
+
+    Attributes
+    ----------
+    name : str
+        The folder's name.
+    axis : str
+        ``"t"`` or ``"z"``.
+    stack : Stack
+        The frames.
+    labels : ndarray
+        (T, Y, X) ids, 0 for background.
+    """
+
+    name: str
+    axis: str
+    stack: Stack
+    labels: NDArray[np.integer]
+
+    def objects(self) -> list[int]:
+        """Ids of the up to six largest objects that are seen in half the frames, or in eight."""
+        ids = [int(i) for i in np.unique(self.labels) if i]
+        enough = min(len(self.labels) / 2, LONG_LIFE)
+        areas = {i: (self.labels == i).sum(axis=(1, 2)) for i in ids}
+        lasting = [i for i in ids if np.count_nonzero(areas[i]) >= enough]
+        return sorted(lasting, key=lambda i: -int(areas[i].sum()))[:MOST_OBJECTS]
+
+    def prompt_frame(self, object_id: int) -> int:
+        """First frame of the object through time, its largest slice through depth."""
+        areas = (self.labels == object_id).sum(axis=(1, 2))
+        return int(np.argmax(areas)) if self.axis == "z" else int(np.flatnonzero(areas)[0])
+
+    def truth(self, frame: int, object_id: int) -> NDArray[np.bool_]:
+        """(Y, X) bool mask of an object."""
+        mask: NDArray[np.bool_] = self.labels[frame] == object_id
+        return mask
+
+
+def deepest_point(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """(y, x) of the pixel farthest from the mask's edge: where a careful user clicks."""
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(np.argmax(depth)), mask.shape)
+    return int(y), int(x)
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """(y0, x0, y1, x1) around a mask, the far edges exclusive."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[LabelledSequence]:
+    """Read the sequences of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : path
+        With a folder for each sequence: ``frames.tif`` or ``frames/``, ``labels.tif`` and, where the axis is not time,
+        ``meta.json`` with ``"axis": "z"``.
+    names : tuple of str
+        Only these, where any are given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such sequence, or frames and labels differ in shape.
+    """
+    found = sorted(path.parent for path in Path(folder).glob("*/labels.tif"))
+    missing = set(names) - {path.name for path in found}
+    if missing or not found:
+        raise ValueError(f"{folder} holds no sequence {', '.join(sorted(missing)) or 'with a labels.tif'}.")
+    for path in found:
+        if names and path.name not in names:
+            continue
+        meta = json.loads((path / "meta.json").read_text()) if (path / "meta.json").exists() else {}
+        axis = str(meta.get("axis", "t"))
+        frames = path / "frames.tif" if (path / "frames.tif").exists() else path / "frames"
+        stack, labels = open_stack(frames, axis=axis), tifffile.imread(path / "labels.tif")
+        if stack.shape != labels.shape:
+            raise ValueError(f"{path}: frames of shape {stack.shape} with labels of shape {labels.shape}.")
+        yield LabelledSequence(path.name, axis, stack, labels)

@@ -1,0 +1,96 @@
+"""What a training run is told: everything that shapes the curve, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of a run; the same settings and seed give the same curve.
+
+    Attributes
+    ----------
+    folder : str
+        Where checkpoint and log go; a run goes on from the checkpoint it finds there.
+    data, held_out : tuple of str
+        Sources of clips to train on and to validate on, see `open_source`; no validation without the latter.
+    model : str
+        Configuration trained, a key of `CONFIGS`.
+    steps : int
+        Optimiser steps over the whole run.
+    seed : int
+        Decides initial weights, batches and prompts.
+    image_size : int
+        Side of the square training images in pixels, a multiple of 32.
+    stills, still_objects : int
+        Images of a batch of stills, and objects prompted on each.
+    clips, clip_objects, clip_frames : int
+        The same for batches of clips, and frames of a clip.
+    clip_share : float
+        Share of the steps that train on clips.
+    corrections : int
+        Rounds of correction clicks after the first prompt of a still.
+    mask_prompts : float
+        Share of the clips prompted with a mask; the others get a click or a box.
+    cross_entropy : str
+        ``"balanced"`` or ``"focal"``, see `losses`.
+    loss_stride : int
+        Masks are compared at ``image_size / loss_stride``.
+    learning_rate, weight_decay, clip_norm : float
+        Of AdamW, and the bound of the gradient's norm.
+    warmup, cooldown : int
+        First steps with a rising and last steps with a falling learning rate.
+    ema : float
+        Decay of the running average of the weights, which is what is exported.
+    bfloat16 : bool
+        Compute the network in mixed precision.
+    compile : bool
+        Compile the image encoder first: a minute, then faster steps.
+    checkpoint_minutes : float
+        Time between checkpoints.
+    validate_every : int
+        Steps between validations; 0 for none.
+    """
+
+    folder: str
+    data: tuple[str, ...] = ("generated",)
+    held_out: tuple[str, ...] = ()
+    model: str = "sam2_nano"
+    steps: int = 20_000
+    seed: int = 0
+    image_size: int = 256
+    stills: int = 8
+    still_objects: int = 8
+    clips: int = 4
+    clip_objects: int = 4
+    clip_frames: int = 6
+    clip_share: float = 0.5
+    corrections: int = 1
+    mask_prompts: float = 0.5
+    cross_entropy: str = "balanced"
+    loss_stride: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    warmup: int = 200
+    cooldown: int = 4_000
+    ema: float = 0.998
+    bfloat16: bool = True
+    compile: bool = False
+    checkpoint_minutes: float = 3.0
+    validate_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be trained with."""
+        if self.image_size < 32 or self.image_size % 32:
+            raise ValueError(f"image_size={self.image_size} must be a positive multiple of 32.")
+        if self.cross_entropy not in ("balanced", "focal"):
+            raise ValueError(f"cross_entropy={self.cross_entropy!r} is neither 'balanced' nor 'focal'.")
+        if self.clip_frames < 2:
+            raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
+        if self.loss_stride not in (1, 2, 4):
+            raise ValueError(f"loss_stride={self.loss_stride} must be 1, 2 or 4.")
+        for name in ("clip_share", "mask_prompts"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")

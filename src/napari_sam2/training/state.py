@@ -1,0 +1,101 @@
+"""Everything a run needs to go on as if it had never stopped: weights, their average, optimiser, step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from napari_sam2.model.config import CONFIGS
+from napari_sam2.model.sam2 import Sam2, build_sam2
+
+from .settings import TrainSettings
+
+CHECKPOINT = "checkpoint.pt"
+FUSER_GAMMA = 0.3
+VISIBLE_BIAS = 2.0
+
+
+@dataclass
+class TrainState:
+    """A run in progress.
+
+    Attributes
+    ----------
+    model : Sam2
+        Being trained.
+    average : dict of str to Tensor
+        Running average of every weight, which is what is exported.
+    optimiser : torch.optim.AdamW
+        Its moments.
+    step : int
+        Optimiser steps done.
+    """
+
+    model: Sam2
+    average: dict[str, Tensor]
+    optimiser: torch.optim.AdamW
+    step: int = 0
+
+    def averaged_model(self) -> Sam2:
+        """Return a copy of the model with the averaged weights, in evaluation mode."""
+        model = build_sam2(self.model.config, self.model.options)
+        model.load_state_dict(self.average)
+        return model
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """Move the average towards the weights; fast at first, so that the start is forgotten."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        state = self.model.state_dict()
+        torch._foreach_lerp_([self.average[key] for key in state], list(state.values()), 1 - decay)
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+        partial = folder / (CHECKPOINT + ".part")
+        torch.save(content, partial)
+        partial.replace(folder / CHECKPOINT)
+
+    def load(self, path: Path) -> None:
+        """Take up a checkpoint written by `save`."""
+        content = torch.load(path, weights_only=True)
+        self.model.load_state_dict(content["model"])
+        self.average = content["average"]
+        # The settings of the present run win over those of the run that wrote the file.
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in self.optimiser.param_groups]
+        self.optimiser.load_state_dict(content["optimiser"])
+        for group, wanted in zip(self.optimiser.param_groups, groups, strict=True):
+            group.update(wanted)
+        self.step = int(content["step"])
+
+
+def start(settings: TrainSettings) -> TrainState:
+    """Draw fresh weights from the settings' seed."""
+    torch.manual_seed(settings.seed)
+    model = build_sam2(CONFIGS[settings.model].with_image_size(settings.image_size))
+    with torch.no_grad():
+        # A fuser that starts as the identity needs thousands of steps to begin to fuse.
+        for block in model.memory_encoder.fuser.layers:
+            nn.init.constant_(block.get_parameter("gamma"), FUSER_GAMMA)
+        # Objects count as seen until the model has learned otherwise: "absent" would empty every memory.
+        nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].get_parameter("bias"), VISIBLE_BIAS)
+    average = {key: value.clone() for key, value in model.state_dict().items()}
+    return TrainState(model, average, _optimiser(model, settings))
+
+
+def _optimiser(model: Sam2, settings: TrainSettings) -> torch.optim.AdamW:
+    # Biases, norms and single embeddings are not pulled to zero.
+    decayed = [p for p in model.parameters() if p.ndim >= 2 and p.shape[0] > 1]
+    ids = {id(p) for p in decayed}
+    others = [p for p in model.parameters() if id(p) not in ids]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))

@@ -1,0 +1,123 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from .clips import Batch, draw_batch
+from .log import CurveLog
+from .losses import FrameLoss
+from .processes import average_gradients, rank
+from .settings import TrainSettings
+from .sources import ClipSource, open_source
+from .state import CHECKPOINT, TrainState, start
+from .unroll import unroll
+from .validate import validate
+
+_AHEAD = 3
+Progress = Callable[[int, int, str], None]
+
+
+def learning_rate(step: int, settings: TrainSettings) -> float:
+    """Rise over the warm-up, stay, and fall along a cosine over the cool-down."""
+    rise = min(1.0, (step + 1) / max(settings.warmup, 1))
+    left = (settings.steps - step) / max(settings.cooldown, 1)
+    fall = 0.5 - 0.5 * math.cos(math.pi * min(left, 1.0))
+    return settings.learning_rate * rise * max(fall, 0.01)
+
+
+def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
+    """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
+    # All processes train on the same kind of batch at a time, or the faster would wait for the slower.
+    if np.random.default_rng((settings.seed, step)).random() < settings.clip_share:
+        shape = (settings.clips, settings.clip_frames, settings.clip_objects)
+    else:
+        shape = (settings.stills, 1, settings.still_objects)
+    rng = np.random.default_rng((settings.seed, step, rank()))
+    return draw_batch(sources, rng, size=settings.image_size, shape=shape)
+
+
+def batches(sources: Sequence[ClipSource], first: int, settings: TrainSettings) -> Iterator[tuple[int, Batch]]:
+    """Yield the remaining steps with their batches, drawn ahead in a thread."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: list[Future[Batch]] = []
+        for step in range(first, settings.steps):
+            for ahead in range(step + len(waiting), min(step + _AHEAD, settings.steps)):
+                waiting.append(pool.submit(batch_of_step, sources, ahead, settings))
+            yield step, waiting.pop(0).result()
+
+
+def train_step(state: TrainState, batch: Batch, settings: TrainSettings) -> list[FrameLoss]:
+    """Do one optimiser step on a batch and return the terms it was graded by."""
+    generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+        losses = unroll(state.model, batch, settings, generator=generator)
+        total = torch.stack([loss.total for loss in losses]).mean()
+    total.backward()  # type: ignore[no-untyped-call]
+    average_gradients(state.model)
+    nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(state.step, settings)
+    state.optimiser.step()
+    state.optimiser.zero_grad(set_to_none=True)
+    state.step += 1
+    state.update_average(settings.ema)
+    return losses
+
+
+def run_training(
+    settings: TrainSettings,
+    *,
+    init: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainState:
+    """Train, from the folder's checkpoint where there is one.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        What to do.
+    init : path, optional
+        Checkpoint of another run to start from, its step count included; the folder's own comes first.
+    progress : callable, optional
+        Called after each step with the steps done, their total and a line about the losses.
+
+    Returns
+    -------
+    TrainState
+        After the last step; also on disk.
+    """
+    folder = Path(settings.folder)
+    sources = [open_source(name, size=settings.image_size) for name in settings.data]
+    held_out = [open_source(name, size=settings.image_size) for name in settings.held_out]
+    state = start(settings)
+    found = folder / CHECKPOINT
+    if found.exists() or init is not None:
+        state.load(found if found.exists() or init is None else init)
+    if settings.compile:
+        state.model.image_encoder.compile(dynamic=False)
+    log = CurveLog(folder, first_step=state.step)
+    saved = time.monotonic()
+    for _, batch in batches(sources, state.step, settings):
+        losses = train_step(state, batch, settings)
+        if rank() > 0:
+            continue
+        log.add_step(state.step, losses, frames=batch.frames_btchw.shape[1])
+        if held_out and settings.validate_every and state.step % settings.validate_every == 0:
+            log.add_validation(state.step, validate(state.averaged_model(), held_out, settings))
+        if time.monotonic() - saved > 60 * settings.checkpoint_minutes:
+            state.save(folder)
+            saved = time.monotonic()
+        if progress is not None:
+            progress(state.step, settings.steps, log.line)
+    if rank() == 0:
+        state.save(folder)
+    return state

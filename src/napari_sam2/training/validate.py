@@ -1,0 +1,75 @@
+"""How well a model does on held-out clips, prompted and tracked as a session does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_sam2.model.prompt_encoder import POSITIVE
+from napari_sam2.model.sam2 import Sam2, upsample_to_input
+
+from .clips import draw_batch
+from .losses import mask_iou
+from .prompts import boxes_of, click_in
+from .settings import TrainSettings
+from .sources import ClipSource
+from .unroll import Tracker
+
+_CLIPS, _FRAMES, _OBJECTS = 32, 8, 4
+_SEED = 12345
+
+
+@torch.inference_mode()
+def validate(model: Sam2, held_out: Sequence[ClipSource], settings: TrainSettings) -> dict[str, float]:
+    """Measure mean IoU on the same held-out clips every time.
+
+    Returns
+    -------
+    dict of str to float
+        ``click`` and ``box`` on the first frame, ``next`` and ``last`` of tracking a mask over eight frames,
+        ``presence``: share of right verdicts on whether an object is there.
+    """
+    rng = np.random.default_rng(_SEED)
+    gathered: dict[str, list[Tensor]] = {}
+    for _ in range(_CLIPS // 4):
+        batch = draw_batch(held_out, rng, size=settings.image_size, shape=(4, _FRAMES, _OBJECTS))
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            for name, values in _measure(Tracker(model, batch, replace(settings, loss_stride=4))).items():
+                gathered.setdefault(name, []).append(values)
+    return {name: float(torch.cat(values).float().mean()) for name, values in gathered.items()}
+
+
+def _measure(tracker: Tracker) -> dict[str, Tensor]:
+    model, truth = tracker.model, tracker.masks_tbhw
+    generator = torch.Generator().manual_seed(_SEED)
+
+    def iou(low_res_bhw: Tensor, frame: int) -> Tensor:
+        return mask_iou(upsample_to_input(low_res_bhw, model.config), truth[frame].float()[:, None])[:, 0]
+
+    features = tracker.encoded.at(0)
+    plain = model.without_memory(features)
+    click = click_in(truth[0], generator)[:, None]
+    figures = {}
+    labels = torch.full((len(click), 1), POSITIVE)
+    figures["click"] = iou(model.decode(plain, features, points_bpxy=click, labels_bp=labels).low_res_bhw, 0)
+    labels = torch.tensor([[2, 3]]).expand(len(click), -1)
+    boxed = model.decode(plain, features, points_bpxy=boxes_of(truth[0]), labels_bp=labels)
+    figures["box"] = iou(boxed.low_res_bhw, 0)
+    tracker.prompt_with_masks(0)
+    right = []
+    for frame in range(1, _FRAMES):
+        prediction = tracker.track(frame)
+        there = tracker.present_tb[frame]
+        right.append((prediction.object_score_logits_b > 0) == there)
+        if frame in (1, _FRAMES - 1):
+            name = "next" if frame == 1 else "last"
+            figures[name] = iou(prediction.low_res_bhw, frame)[there]
+            figures[name + "_copied"] = mask_iou(truth[0].float()[:, None] - 0.5, truth[frame].float()[:, None])[
+                there, 0
+            ]
+    figures["presence"] = torch.cat(right)
+    return figures
