@@ -21,12 +21,12 @@ from .memory_bank import MemoryBank
 from .outputs import ErasedObject, SessionOutputs
 from .propagate import FrameTracker, mask_at_input, memory_rule
 from .results import FrameResult
+from .schedule import DIRECTIONS, Visit, outward, schedule, straight
 from .track import FrameState, ObjectTrack
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DIRECTIONS = {"forward": (1,), "backward": (-1,), "both": (1, -1)}
 SPARE_BYTES = 16 * 2**20
 
 
@@ -294,7 +294,9 @@ class Session:
         start : int, optional
             First frame; the earliest prompted one where not given (the latest for ``"backward"``).
         direction : str
-            ``"forward"``, ``"backward"`` or ``"both"``: forward to the end, then backward from before the start.
+            ``"forward"``, ``"backward"``, ``"both"``: forward to the end, then backward from before the start; or
+            ``"outward"``: both ways for each object from its own first prompt, so that no object is looked for before
+            anything is known of it. The others track every object over every frame, as the reference does.
         max_frames : int, optional
             Most frames in each direction, the start included.
         object_ids : iterable of int, optional
@@ -308,26 +310,25 @@ class Session:
         Raises
         ------
         ValueError
-            At once, for an unknown direction or object, a frame out of range, or an object without prompts.
+            At once, for an unknown direction or object, a frame out of range, an object without prompts, or a start
+            given for ``"outward"``.
         """
         if direction not in DIRECTIONS:
             raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
         if max_frames is not None and max_frames < 1:
             raise ValueError(f"max_frames must be at least 1, got {max_frames}")
         tracks = self._promptable(self._tracks if object_ids is None else object_ids)
+        reach = self.stack.n_frames if max_frames is None else max_frames
+        if direction == "outward":
+            if start is not None:
+                raise ValueError(f"outward tracking starts at each object's first prompt: leave out start={start}")
+            return self._run(schedule({t.object_id: self._outward(t, reach) for t in tracks}))
         prompted = [frame for track in tracks for frame in track.prompts]
         if start is None:
             start = max(prompted) if direction == "backward" else min(prompted)
         start = check_frame(start, self.stack.n_frames)
-        reach = self.stack.n_frames if max_frames is None else max_frames
-        plan: list[tuple[int, int, list[int]]] = []
-        ids = [track.object_id for track in tracks]
-        for step in DIRECTIONS[direction]:
-            end = min(start + reach, self.stack.n_frames) if step > 0 else max(start - reach, -1)
-            # The start belongs to both directions, but is visited once.
-            first = start - 1 if direction == "both" and step < 0 else start
-            plan += [(frame, step, ids) for frame in range(first, end, step)]
-        return self._run(plan)
+        plan = straight(start, direction, reach=reach, num_frames=self.stack.n_frames)
+        return self._run(schedule({track.object_id: plan for track in tracks}))
 
     def update(self) -> Iterator[FrameResult]:
         """Track again what edits have made out of date, and nothing else.
@@ -344,23 +345,19 @@ class Session:
         ValueError
             At once, if there is an object without prompts.
         """
-        plans = {track.object_id: self._plan(track) for track in self._promptable(self._tracks)} if self._tracks else {}
-        plan = []
-        for step in (1, -1):
-            frames = sorted({t for p in plans.values() for t, way in p.items() if way == step}, reverse=step < 0)
-            plan += [(t, step, [i for i, p in plans.items() if p.get(t) == step]) for t in frames]
-        return self._run(plan)
+        tracks = self._promptable(self._tracks) if self._tracks else []
+        return self._run(schedule({track.object_id: self._plan(track) for track in tracks}))
 
-    def _run(self, plan: list[tuple[int, int, list[int]]]) -> Iterator[FrameResult]:
-        for frame, step, object_ids in plan:
+    def _run(self, visits: Sequence[Visit]) -> Iterator[FrameResult]:
+        for visit in visits:
             # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
-            tracks = [self._tracks[i] for i in object_ids if i in self._tracks and self._tracks[i].prompts]
+            tracks = [self._tracks[i] for i in visit.object_ids if i in self._tracks and self._tracks[i].prompts]
             if not tracks:
                 continue
             for track in tracks:
                 self._tracker.commit(track)
-            self._tracker.track(tracks, frame, step)
-            result = self._result(frame, tracks)
+            self._tracker.track(tracks, visit.frame, visit.step)
+            result = self._result(visit.frame, tracks)
             self._draw(result)
             yield result
 
@@ -368,8 +365,10 @@ class Session:
         if track.visited or not track.prompts:
             return track.stale
         covered = {t for other in self._tracks.values() for t in other.visited}
-        first = min(track.prompts)
-        return {t: 1 if t >= first else -1 for t in covered}
+        return {t: step for t, step in self._outward(track, self.stack.n_frames).items() if t in covered}
+
+    def _outward(self, track: ObjectTrack, reach: int) -> dict[int, int]:
+        return outward(min(track.prompts), reach=reach, num_frames=self.stack.n_frames)
 
     # Edits, as `history.Editable`
 

@@ -1,0 +1,25 @@
+"""Correct one frame of a tracked object, and track again only what the correction changed."""
+
+import numpy as np
+
+from napari_sam2 import Session, load_model
+from napari_sam2.data.samples import make_sample
+
+sample = make_sample("endoscope")
+session = Session(load_model("sam2_nano"), sample.frames)
+first = sample.prompts[0]
+session.add_points(first["frame"], 1, first["points"], first["labels"])
+for _ in session.propagate():
+    pass
+
+# Say exactly what the object is on one frame: that frame is now a conditioning frame like the first.
+truth = sample.labels == first["object"]
+frame = int(np.argmax(truth.any(axis=(1, 2)) & (np.arange(len(truth)) > 10)))
+session.add_mask(frame, 1, truth[frame])
+print("out of date now:", session.stale)
+
+tracked = [result.frame for result in session.update()]
+print(f"tracked again: frames {tracked[0]} to {tracked[-1]}")
+
+session.undo()
+print("after undoing the correction:", session.stale)

@@ -1,0 +1,58 @@
+"""Which object is tracked on which frame, in which order: pure functions of frame numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DIRECTIONS: dict[str, tuple[int, ...]] = {
+    "forward": (1,),
+    "backward": (-1,),
+    "both": (1, -1),
+    "outward": (1, -1),
+}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One frame of a pass.
+
+    Attributes
+    ----------
+    frame : int
+        Index of the frame.
+    step : int
+        1 when the pass goes forward, -1 backward.
+    object_ids : tuple of int
+        Who is tracked there.
+    """
+
+    frame: int
+    step: int
+    object_ids: tuple[int, ...]
+
+
+def straight(start: int, direction: str, *, reach: int, num_frames: int) -> dict[int, int]:
+    """Step by frame of a pass from ``start`` over at most ``reach`` frames each way; the start is visited once."""
+    plan: dict[int, int] = {}
+    for step in DIRECTIONS[direction]:
+        end = min(start + reach, num_frames) if step > 0 else max(start - reach, -1)
+        plan |= {frame: step for frame in range(start, end, step) if frame not in plan}
+    return plan
+
+
+def outward(first: int, *, reach: int, num_frames: int) -> dict[int, int]:
+    """Step by frame for an object tracked both ways from its first prompt."""
+    frames = range(max(first - reach + 1, 0), min(first + reach, num_frames))
+    return {frame: 1 if frame >= first else -1 for frame in frames}
+
+
+def schedule(plans: Mapping[int, Mapping[int, int]]) -> list[Visit]:
+    """Merge the objects' plans, so that a frame is visited once a direction: all forward visits, then all backward."""
+    visits = []
+    for step in (1, -1):
+        frames = sorted({frame for plan in plans.values() for frame, way in plan.items() if way == step})
+        for frame in frames[::step]:
+            due = tuple(object_id for object_id, plan in plans.items() if plan.get(frame) == step)
+            visits.append(Visit(frame, step, due))
+    return visits
