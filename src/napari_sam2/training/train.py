@@ -77,6 +77,7 @@ def run_training(
     settings: TrainSettings,
     *,
     init: Path | None = None,
+    stop_after: int | None = None,
     progress: Progress | None = None,
 ) -> TrainState:
     """Train, from the folder's checkpoint where there is one.
@@ -87,6 +88,8 @@ def run_training(
         What to do.
     init : path, optional
         Checkpoint of another run to start from, its step count included; the folder's own comes first.
+    stop_after : int, optional
+        Stop, with a checkpoint, once so many steps are done in all; a later call goes on to the end.
     progress : callable, optional
         Called after each step with the steps done, their total and a line about the losses.
 
@@ -106,7 +109,9 @@ def run_training(
         state.model.image_encoder.compile(dynamic=False)
     log = CurveLog(folder, first_step=state.step)
     saved = time.monotonic()
-    for _, batch in batches(sources, state.step, settings):
+    for step, batch in batches(sources, state.step, settings):
+        if step == stop_after:
+            break
         losses = train_step(state, batch, settings)
         if rank() > 0:
             continue

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_sam2.data.scenes import SceneSettings
+from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.sources import Pool, fill_pool
+from napari_sam2.training.state import start
+from napari_sam2.training.train import batch_of_step, learning_rate, run_training, train_step
+
+CALM = SceneSettings(size=(64, 64), n_frames=4, kind="shapes", motion=0.3, noise=0.0)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pool")
+    fill_pool(folder, CALM, clips=6, seed=1)
+    return folder
+
+
+def tiny(folder: Path, pool: Path) -> TrainSettings:
+    return TrainSettings(
+        folder=str(folder),
+        data=(str(pool),),
+        steps=4,
+        image_size=64,
+        stills=2,
+        still_objects=2,
+        clips=1,
+        clip_frames=3,
+        clip_objects=2,
+        clip_share=0.5,
+        warmup=2,
+        cooldown=1,
+        bfloat16=False,
+        validate_every=0,
+    )
+
+
+def curve(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "steps.csv").read_text().splitlines()))
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+def test_a_seed_decides_the_run_and_resuming_does_not_change_it(tmp_path: Path, pool: Path) -> None:
+    whole = run_training(tiny(tmp_path / "whole", pool))
+    again = run_training(tiny(tmp_path / "again", pool))
+    assert same_weights(whole.model, again.model)
+    assert curve(tmp_path / "whole") == curve(tmp_path / "again")
+
+    halves = replace(tiny(tmp_path / "halves", pool), steps=4)
+    run_training(halves, stop_after=2)
+    resumed = run_training(halves)
+    assert resumed.step == 4
+    assert same_weights(whole.model, resumed.model)
+    assert all(torch.equal(whole.average[key], resumed.average[key]) for key in whole.average)
+    assert curve(tmp_path / "whole") == curve(tmp_path / "halves")
+
+    other = run_training(replace(tiny(tmp_path / "other", pool), seed=1))
+    assert not same_weights(whole.model, other.model)
+
+
+def test_clips_and_stills_both_occur(pool: Path, tmp_path: Path) -> None:
+    settings = tiny(tmp_path, pool)
+    sources = [Pool(pool)]
+    lengths = {batch_of_step(sources, step, settings).frames_btchw.shape[1] for step in range(20)}
+    assert lengths == {1, 3}
+
+
+def test_a_few_steps_on_one_batch_lower_the_loss(tmp_path: Path, pool: Path) -> None:
+    settings = replace(tiny(tmp_path, pool), steps=100, clip_share=0.0, corrections=0, still_objects=4, cooldown=0)
+    batch = batch_of_step([Pool(pool)], 0, settings)
+    state = start(settings)
+    losses = [float(train_step(state, batch, settings)[0].mask.detach()) for _ in range(30)]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+def test_the_checkpoint_holds_nothing_but_tensors_and_numbers(tmp_path: Path, pool: Path) -> None:
+    run_training(replace(tiny(tmp_path, pool), steps=1))
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert content["step"] == 1
+
+
+def test_learning_rate_rises_stays_and_falls() -> None:
+    settings = TrainSettings("unused", steps=100, warmup=10, cooldown=20, learning_rate=1.0)
+    assert learning_rate(0, settings) == pytest.approx(0.1)
+    assert learning_rate(50, settings) == 1.0
+    assert learning_rate(90, settings) == pytest.approx(0.5)
+    assert learning_rate(99, settings) < 0.02
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="image_size=100"):
+        TrainSettings("unused", image_size=100)
+    with pytest.raises(ValueError, match="cross_entropy='dice'"):
+        TrainSettings("unused", cross_entropy="dice")
