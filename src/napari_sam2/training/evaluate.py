@@ -128,8 +128,7 @@ def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> dict[t
     for start, object_ids in starts.items():
         direction = "both" if sequence.axis == "z" else "forward"
         for result in session.propagate(start=start, direction=direction, object_ids=object_ids):
-            for object_id, mask in zip(result.object_ids, result.masks, strict=True):
-                masks[result.frame, object_id] = mask
+            masks.update({(result.frame, i): result.masks[result.row(i)] for i in object_ids})
     return masks
 
 

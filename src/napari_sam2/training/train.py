@@ -34,10 +34,18 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
     return settings.learning_rate * rise * max(fall, 0.01)
 
 
+def kind_of_step(step: int, settings: TrainSettings) -> tuple[bool, bool]:
+    """Decide whether a step trains on clips, and whether it prompts them with masks.
+
+    All processes decide alike: they train the same parts of the model, and none waits long for another.
+    """
+    chance = np.random.default_rng((settings.seed, step)).random(2)
+    return bool(chance[0] < settings.clip_share), bool(chance[1] < settings.mask_prompts)
+
+
 def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
     """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
-    # All processes train on the same kind of batch at a time, or the faster would wait for the slower.
-    if np.random.default_rng((settings.seed, step)).random() < settings.clip_share:
+    if kind_of_step(step, settings)[0]:
         shape = (settings.clips, settings.clip_frames, settings.clip_objects)
     else:
         shape = (settings.stills, 1, settings.still_objects)
@@ -59,7 +67,8 @@ def train_step(state: TrainState, batch: Batch, settings: TrainSettings) -> list
     """Do one optimiser step on a batch and return the terms it was graded by."""
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-        losses = unroll(state.model, batch, settings, generator=generator)
+        give_masks = kind_of_step(state.step, settings)[1]
+        losses = unroll(state.model, batch, settings, give_masks=give_masks, generator=generator)
         total = torch.stack([loss.total for loss in losses]).mean()
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)

@@ -191,7 +191,9 @@ class Tracker:
         self.pointers[frame] = prediction.pointers_bc
 
 
-def unroll(model: Sam2, batch: Batch, settings: TrainSettings, *, generator: torch.Generator) -> list[FrameLoss]:
+def unroll(
+    model: Sam2, batch: Batch, settings: TrainSettings, *, give_masks: bool, generator: torch.Generator
+) -> list[FrameLoss]:
     """Run a batch through the model.
 
     Parameters
@@ -202,6 +204,8 @@ def unroll(model: Sam2, batch: Batch, settings: TrainSettings, *, generator: tor
         Stills (one frame) or clips.
     settings : TrainSettings
         How to prompt and what to grade.
+    give_masks : bool
+        Prompt clips with masks instead of clicks and boxes.
     generator : torch.Generator
         Source of the prompts.
 
@@ -212,8 +216,7 @@ def unroll(model: Sam2, batch: Batch, settings: TrainSettings, *, generator: tor
     """
     tracker = Tracker(model, batch, settings)
     frames = batch.frames_btchw.shape[1]
-    chance = float(torch.rand((), generator=generator))
-    if frames > 1 and chance < settings.mask_prompts:
+    if frames > 1 and give_masks:
         tracker.prompt_with_masks(0)
     else:
         tracker.prompt_with_points(0, generator, corrections=settings.corrections if frames == 1 else 0)

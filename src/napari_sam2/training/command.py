@@ -1,0 +1,64 @@
+"""``napari-sam2 train``: settings from the command line, progress on the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from tqdm import tqdm
+
+from napari_sam2.data.scenes import SceneSettings
+from napari_sam2.weights.load import save_checkpoint
+
+from .processes import join, leave, rank
+from .settings import TrainSettings
+from .sources import fill_pool
+from .train import run_training
+
+_LISTS = ("data", "held_out")
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``napari-sam2 train`` takes: an option for each field of `TrainSettings`, and where to begin."""
+    parser.add_argument("folder", type=Path, help="checkpoint and curves; a run goes on from what it finds there")
+    for field in fields(TrainSettings):
+        option, default = "--" + field.name.replace("_", "-"), field.default
+        if field.name in _LISTS:
+            parser.add_argument(option, nargs="+", default=default, help="'generated', a pool, or labelled stacks")
+        elif isinstance(default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default)
+        elif default is not MISSING:
+            parser.add_argument(option, type=type(default), default=default, help=f"default {default}")
+    parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
+    parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
+    parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")
+    parser.add_argument(
+        "--fill-pool", type=int, metavar="CLIPS", help="first render so many clips into the data folder"
+    )
+
+
+def settings_from_args(args: argparse.Namespace) -> TrainSettings:
+    """Gather the settings among the arguments."""
+    values = {field.name: getattr(args, field.name) for field in fields(TrainSettings)}
+    values.update({name: tuple(values[name]) for name in _LISTS}, folder=str(args.folder))
+    return TrainSettings(**values)
+
+
+def train_from_args(args: argparse.Namespace) -> None:
+    """Train as the arguments say."""
+    settings = settings_from_args(args)
+    if args.fill_pool:
+        size = (settings.image_size, settings.image_size)
+        fill_pool(settings.data[0], SceneSettings(size=size, n_frames=10), clips=args.fill_pool, seed=settings.seed)
+    join()
+    with tqdm(total=settings.steps, unit="step", disable=rank() > 0) as bar:
+
+        def show(step: int, _steps: int, line: str) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix_str(line, refresh=False)
+
+        state = run_training(settings, init=args.init, stop_after=args.stop_after, progress=show)
+    if args.export and rank() == 0:
+        save_checkpoint(state.averaged_model(), args.export, dtype="float16")
+    leave()
