@@ -1,0 +1,324 @@
+"""Download of catalogue files, checked against their hash, and the check of files that are already there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pooch
+from tqdm import tqdm
+
+from .catalog import (
+    BUNDLED_NAME,
+    CATALOG,
+    HOME_VARIABLE,
+    CatalogEntry,
+    format_size,
+    get_entry,
+)
+from .transfer import (
+    DownloadCancelled,
+    ProgressCallback,
+    ResumingDownloader,
+    TransferError,
+    TransferSettings,
+)
+
+__all__ = [
+    "DownloadCancelled",
+    "DownloadError",
+    "HashMismatchError",
+    "TransferSettings",
+    "VerifyResult",
+    "download",
+    "download_entry",
+    "verify",
+]
+
+URL_VARIABLE = "NAPARI_SAM2_WEIGHTS_URL"
+_DEFAULT_SETTINGS = TransferSettings()
+
+
+class DownloadError(RuntimeError):
+    """The file is not there and could not be fetched; the message says what the user can do."""
+
+
+class HashMismatchError(DownloadError):
+    """The bytes are not the catalogue's; the message shows both hashes."""
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """What a file is, judged by its hash.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    sha256 : str
+        Its hash in hexadecimal.
+    matching_name : str or None
+        The catalogue entry with this hash.
+    expected_name : str or None
+        The entry it was compared with: the one asked for, else the one that its file name suggests.
+    expected_sha256 : str or None
+        The hash of that entry, where it is known.
+    """
+
+    path: Path
+    sha256: str
+    matching_name: str | None
+    expected_name: str | None
+    expected_sha256: str | None
+
+    @property
+    def verdict(self) -> Literal["match", "mismatch", "unknown"]:
+        """``"unknown"`` where the catalogue has no hash to compare with."""
+        if self.matching_name is not None and self.expected_name in (None, self.matching_name):
+            return "match"
+        return "unknown" if self.expected_sha256 is None and self.matching_name is None else "mismatch"
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.verdict == "match":
+            return f"{self.path} is {self.matching_name} (sha256 {self.sha256})"
+        if self.verdict == "unknown":
+            asked = f"no hash for {self.expected_name}" if self.expected_name else "no file with this hash"
+            return f"{self.path} has sha256 {self.sha256}; the catalogue has {asked}"
+        rather = f"; the file is {self.matching_name}" if self.matching_name else ""
+        expected = self.expected_sha256 or "a hash that was not published"
+        return f"{self.path} is not {self.expected_name}: expected {expected}, got {self.sha256}{rather}"
+
+
+def download(
+    name: str,
+    *,
+    progress: bool | ProgressCallback = True,
+    base_url: str | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Path:
+    """Return the path of a catalogue file, fetching it if it is not on this machine.
+
+    A file that is there already is checked against its hash and never replaced. A transfer that was cut off is
+    taken up where it stopped, in this call or the next.
+
+    Parameters
+    ----------
+    name : str
+        Name of a catalogue entry.
+    progress : bool or callable
+        ``True`` draws a bar on stderr; a callable gets ``(bytes_done, bytes_total or None)``.
+    base_url : str, optional
+        Address of a folder that holds the file, used instead of the catalogue's addresses. Defaults to the
+        environment variable ``NAPARI_SAM2_WEIGHTS_URL``.
+    cancelled : callable, optional
+        Asked again and again whether to stop.
+
+    Returns
+    -------
+    Path
+        The file, whole and checked.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue has no such name, or the base address is not http or https.
+    DownloadError
+        If the file cannot be fetched or written, or (:class:`HashMismatchError`) is not the catalogue's.
+    DownloadCancelled
+        If ``cancelled()`` became true.
+    """
+    return download_entry(get_entry(name), progress=progress, base_url=base_url, cancelled=cancelled)
+
+
+def download_entry(
+    entry: CatalogEntry,
+    *,
+    progress: bool | ProgressCallback = True,
+    base_url: str | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    settings: TransferSettings = _DEFAULT_SETTINGS,
+) -> Path:
+    """Do what :func:`download` does for an entry that need not be in the catalogue.
+
+    Parameters
+    ----------
+    entry : CatalogEntry
+        What to fetch.
+    progress, base_url, cancelled
+        As for :func:`download`.
+    settings : TransferSettings
+        Timeouts and retries.
+
+    Returns
+    -------
+    Path
+        The file, whole and checked.
+
+    Raises
+    ------
+    ValueError, DownloadError, DownloadCancelled
+        As for :func:`download`.
+    """
+    if entry.path.is_file():
+        _require_hash(entry)
+        return entry.path
+    if entry.bundled:
+        raise DownloadError(f"{entry.name} is part of the package, but {entry.path} is missing; reinstall napari-sam2")
+    addresses = _addresses(entry, base_url)
+    if entry.notice:
+        warnings.warn(f"{entry.name}: {entry.notice}", stacklevel=3)
+    with _reporter(progress, entry) as report:
+        downloader = ResumingDownloader(
+            entry.path,
+            report,
+            cancelled=cancelled or (lambda: False),
+            keep_partial=entry.sha256 is not None,
+            settings=settings,
+        )
+        _fetch_from_first(addresses, entry, downloader)
+    if entry.sha256 is None:
+        warnings.warn(
+            f"the hash of {entry.name} was not published, so the file could not be checked; "
+            f"{entry.path} has sha256 {pooch.file_hash(entry.path)}",
+            stacklevel=3,
+        )
+    return entry.path
+
+
+def verify(path: str | os.PathLike[str], name: str | None = None) -> VerifyResult:
+    """Compare a file's hash with the catalogue.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    name : str, optional
+        The entry it should be; by default the one that the file name suggests, else any.
+
+    Returns
+    -------
+    VerifyResult
+        What the file is; a mismatch is a result, not an error.
+
+    Raises
+    ------
+    ValueError
+        If the catalogue has no such name.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file at {path}")
+    expected = get_entry(name) if name is not None else _entry_for_file(path)
+    sha256 = pooch.file_hash(path)
+    return VerifyResult(
+        path=path,
+        sha256=sha256,
+        matching_name=next((entry.name for entry in CATALOG.values() if entry.sha256 == sha256), None),
+        expected_name=expected.name if expected else None,
+        expected_sha256=expected.sha256 if expected else None,
+    )
+
+
+def _entry_for_file(path: Path) -> CatalogEntry | None:
+    return next((entry for entry in CATALOG.values() if entry.file_name == path.name), None)
+
+
+def _require_hash(entry: CatalogEntry) -> None:
+    if entry.sha256 is None:
+        return
+    actual = pooch.file_hash(entry.path)
+    if actual != entry.sha256:
+        raise HashMismatchError(
+            f"{entry.path} is not {entry.name}: expected sha256 {entry.sha256}, got {actual}; "
+            "move the file away to download it again, or load it by its path if it is your own"
+        )
+
+
+def _addresses(entry: CatalogEntry, base_url: str | None) -> tuple[str, ...]:
+    base = base_url or os.environ.get(URL_VARIABLE)
+    if base:
+        if urlsplit(base).scheme not in ("http", "https"):
+            raise ValueError(f"base_url or {URL_VARIABLE} must begin with http:// or https://, got {base!r}")
+        return (f"{base.rstrip('/')}/{entry.file_name}",)
+    if entry.url is None:
+        raise ValueError(f"{entry.name} has no address to download it from")
+    return (entry.url, *entry.mirrors)
+
+
+def _fetch_from_first(addresses: tuple[str, ...], entry: CatalogEntry, downloader: ResumingDownloader) -> None:
+    problems = []
+    for address in addresses:
+        try:
+            _fetch(address, entry, downloader)
+        except TransferError as error:
+            problems.append(f"{address}: {error}")
+        except OSError as error:
+            raise DownloadError(
+                f"could not write {entry.path}: {error}; make room there or set {HOME_VARIABLE} to another folder"
+            ) from error
+        else:
+            return
+    raise DownloadError(
+        f"could not download {entry.name} ({format_size(entry.size_bytes)}) from {'; nor from '.join(problems)}. "
+        f"Fetch the file by other means and put it at {entry.path}, "
+        f"or use the bundled model {BUNDLED_NAME}, which needs no download"
+    )
+
+
+def _fetch(address: str, entry: CatalogEntry, downloader: ResumingDownloader) -> None:
+    """Fetch from one address, once more from the beginning if what an earlier call left spoiled the file."""
+    for _ in range(2):
+        try:
+            with _quiet_pooch():
+                pooch.retrieve(
+                    address,
+                    known_hash=entry.sha256,
+                    fname=entry.file_name,
+                    path=entry.path.parent,
+                    downloader=downloader,
+                )
+        except ValueError as error:
+            # The only ValueError that gets here is pooch's for a wrong hash, which shows both.
+            mismatch = HashMismatchError(f"{entry.name} from {address} was refused: {error}")
+            if not downloader.resumed_earlier:
+                raise mismatch from error
+        else:
+            return
+    raise mismatch
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    # pooch logs each step to stderr, in terms of its own arguments and across the progress bar.
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _reporter(progress: bool | ProgressCallback, entry: CatalogEntry) -> Iterator[ProgressCallback]:
+    if callable(progress):
+        yield progress
+        return
+    with tqdm(total=entry.size_bytes, desc=entry.name, unit="B", unit_scale=True, disable=not progress) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
