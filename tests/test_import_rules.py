@@ -52,7 +52,7 @@ RULES = {
     "session": Rule("session data model model.config", TORCH | ARRAYS),
     "training": Rule("training data model model.config weights weights.load session", TORCH | ARRAYS),
     "cli": Rule(
-        "data weights",
+        "cli data weights",
         NONE,
         own_inside="model model.config weights.load session training",
         heavy_inside=TORCH | ARRAYS | {"napari"},

@@ -1,0 +1,116 @@
+"""The command ``napari-sam2``: its sub-commands, and how a run ends that went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import MappingProxyType, ModuleType
+from typing import NoReturn
+
+from . import demo, evaluate, segment, train, weights
+from .errors import EXIT_ERROR, EXIT_INTERRUPTED, describe_error
+
+_PROGRAM = "napari-sam2"
+# Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.
+_COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
+    {"segment": segment, "demo": demo, "weights": weights, "evaluate": evaluate, "train": train}
+)
+_EXAMPLES = """\
+examples:
+  napari-sam2 demo
+  napari-sam2 segment cells.tif --prompts prompts.json --output result
+  napari-sam2 weights download sam2.1_hiera_tiny
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like every other error of this program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave.
+
+        Raises
+        ------
+        SystemExit
+            Always, with status 2.
+        """
+        self.exit(EXIT_ERROR, f"{_PROGRAM}: error: {message} (see '{self.prog} --help')\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after the program's name; those of the process where not given.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 where a check failed, 2 after an error, 130 after Ctrl-C.
+
+    Raises
+    ------
+    SystemExit
+        By ``--help``, ``--version`` and words that make no command.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        # Taken anywhere on the line: who has just seen an error adds it at the end.
+        args = _parse([word for word in words if word != "--debug"])
+        with _warnings_in_a_line():
+            status: int = args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print(f"{_PROGRAM}: stopped", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough, as `head` does; Python must not try to flush again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        message = describe_error(error)
+        if message is None or "--debug" in words:
+            raise
+        print(f"{_PROGRAM}: error: {message}", file=sys.stderr)
+        return EXIT_ERROR
+    return status
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog=_PROGRAM,
+        description="Follow objects through video and z-stacks with SAM 2: prompts in, labels and object scores out.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {version(_PROGRAM)}")
+    parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for name, command in _COMMANDS.items():
+        one = commands.add_parser(name, help=command.SUMMARY, formatter_class=argparse.RawDescriptionHelpFormatter)
+        one.set_defaults(run=command.run)
+        # The arguments of some commands come with torch, which the others need not wait for.
+        if name == asked:
+            command.add_arguments(one)
+    return parser.parse_args(words)
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    def formatted(message: Warning | str, *_where: object, **_line: object) -> str:
+        return f"{_PROGRAM}: note: {message}\n"
+
+    usual = warnings.formatwarning
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual

@@ -1,0 +1,37 @@
+"""Ctrl-C that waits for the frame at hand."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Event]:
+    """Turn Ctrl-C into an event to look at between two frames; pressed again, it ends the program at once.
+
+    Yields
+    ------
+    Event
+        Set once the user wants to stop.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        In the block, from the second time on.
+    """
+    stop = Event()
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,109 @@
+"""``napari-sam2 segment``: the main job on a stack of the user's."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .errors import EXIT_INTERRUPTED
+from .job import JobOptions, JobReport, run_job
+from .model_options import ModelOptions, add_model_arguments
+
+SUMMARY = "track the objects of a prompts file through a stack"
+
+_DESCRIPTION = """\
+Track objects through a stack: labels.tif, scores.csv, session.json and an overlay are written to a folder.
+
+prompts.json says what to track. Coordinates are (row, column) in pixels, frames count from 0:
+  {"version": 1, "prompts": [
+    {"frame": 0, "object": 1, "points": [[120, 85], [140, 60]], "labels": [1, 0]},
+    {"frame": 0, "object": 2, "box": [30, 200, 64, 250]},
+    {"frame": 3, "object": 1, "mask": "mask.tif"}]}
+"""
+_EXAMPLES = """\
+examples:
+  napari-sam2 segment cells.tif --prompts prompts.json --output result
+  napari-sam2 segment frames/ --prompts prompts.json --output result --model sam2.1_hiera_tiny --device cuda
+  napari-sam2 segment scan.tif --prompts prompts.json --output result --axis z --contrast-limits -160 240
+"""
+_OVERLAYS = {"gif": ("gif",), "png": ("png",), "both": ("gif", "png"), "none": ()}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLES
+    parser.add_argument("input", metavar="INPUT", type=Path, help="a TIFF stack, or a folder of PNG, JPEG or TIFF")
+    parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="the prompts file")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
+    parser.add_argument("--overwrite", action="store_true", help="replace the results that DIR holds already")
+    overlay = "picture of the objects over the frames with their scores: %(choices)s (default png)"
+    parser.add_argument("--overlay", choices=_OVERLAYS, default="png", help=overlay)
+    _add_tracking_arguments(parser)
+    add_model_arguments(parser)
+
+
+def _add_tracking_arguments(parser: argparse.ArgumentParser) -> None:
+    from napari_sam2.session.schedule import DIRECTIONS
+
+    group = parser.add_argument_group("tracking")
+    group.add_argument(
+        "--direction",
+        choices=DIRECTIONS,
+        help="outward (default): each object both ways from its own first prompt; forward, backward or both: every "
+        "object from one start (both is the default with --start)",
+    )
+    start = "frame to start at; by default the first prompted one (the last for backward)"
+    group.add_argument("--start", type=int, metavar="N", help=start)
+    group.add_argument("--max-frames", type=int, metavar="N", help="most frames in each direction, the start included")
+    group.add_argument("--axis", choices=("t", "z"), help="what the frames are; by default what the file says, else t")
+    limits = "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack"
+    group.add_argument("--contrast-limits", type=float, nargs=2, metavar=("LOW", "HIGH"), help=limits)
+    holes = "fill holes of up to N pixels of the mask decoder's grid, 0 for none (default 8)"
+    group.add_argument("--fill-holes", type=int, default=8, metavar="N", help=holes)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track, write and say where; returns the exit status."""
+    report = run_job(_options(args))
+    if not report.complete:
+        print(stopped_line(report), file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(done_line(report))
+    return 0
+
+
+def done_line(report: JobReport) -> str:
+    """Say what was done and where it is."""
+    rate = report.frames / report.seconds
+    objects = f"{report.n_objects} object{'s' if report.n_objects > 1 else ''}"
+    return f"{objects}, {report.frames} frames, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
+
+
+def stopped_line(report: JobReport) -> str:
+    """Say how far a stopped job came and where its results are."""
+    return f"napari-sam2: stopped after {report.frames} of {report.planned} frames; what was done is in {report.folder}"
+
+
+def _options(args: argparse.Namespace) -> JobOptions:
+    direction = args.direction or ("outward" if args.start is None else "both")
+    return JobOptions(
+        input=args.input,
+        prompts=args.prompts,
+        output=args.output,
+        model=model_options(args),
+        axis=args.axis,
+        direction=direction,
+        start=args.start,
+        max_frames=args.max_frames,
+        contrast_limits=None if args.contrast_limits is None else (args.contrast_limits[0], args.contrast_limits[1]),
+        fill_holes=args.fill_holes,
+        overlays=_OVERLAYS[args.overlay],
+        overwrite=args.overwrite,
+    )
+
+
+def model_options(args: argparse.Namespace) -> ModelOptions:
+    """Gather the options that `add_model_arguments` added."""
+    return ModelOptions(args.model, args.checkpoint, args.device, args.dtype, args.preset, args.image_size)

@@ -1,0 +1,85 @@
+"""Results in napari, where there is a screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .results import LABELS
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+_SCREEN_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+def why_no_viewer(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str | None:
+    """Tell why napari cannot open a window here.
+
+    Parameters
+    ----------
+    environment : mapping
+        Environment variables.
+    platform : str
+        As `sys.platform`.
+
+    Returns
+    -------
+    str or None
+        The reason; None where nothing speaks against it.
+    """
+    if environment.get("CI"):
+        return "nobody looks at the screen of a CI run"
+    if platform.startswith("linux") and not any(environment.get(name) for name in _SCREEN_VARIABLES):
+        return "there is no screen"
+    if not any(find_spec(binding) for binding in _QT_BINDINGS):
+        return "no Qt binding is installed (pip install 'napari-sam2[all]' brings one)"
+    return None
+
+
+def show_results(folders: Sequence[Path], image_name: str) -> None:
+    """Open napari with the stacks and their labels; returns when its window is closed.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders of results.
+    image_name : str
+        The stack's file in each of them.
+    """
+    import napari
+
+    viewer = napari.Viewer(title="napari-sam2 demo")
+    add_results(viewer, folders, image_name)
+    napari.run()
+
+
+def add_results(viewer: ViewerModel, folders: Sequence[Path], image_name: str) -> None:
+    """Add a stack and its labels from each folder; only the first are visible.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where to.
+    folders : sequence of Path
+        Folders of results.
+    image_name : str
+        The stack's file in each of them.
+    """
+    import tifffile
+
+    from napari_sam2.data.stack import open_stack
+
+    for folder in folders:
+        with open_stack(folder / image_name) as stack:
+            scale, rgb = (stack.step or 1, *(stack.pixel_size or (1, 1))), stack.is_rgb
+        first = folder == folders[0]
+        image, labels = tifffile.imread(folder / image_name), tifffile.imread(folder / LABELS)
+        viewer.add_image(image, name=folder.name, scale=scale, rgb=rgb, visible=first)
+        viewer.add_labels(labels, name=f"{folder.name} labels", scale=scale, visible=first)
+    viewer.reset_view()

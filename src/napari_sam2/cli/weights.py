@@ -1,0 +1,71 @@
+"""``napari-sam2 weights``: what there is, fetching it, checking it."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+from napari_sam2.weights.catalog import HOME_VARIABLE, cache_dir, format_size, list_entries
+
+SUMMARY = "list, download and verify weights"
+
+_EXAMPLES = """\
+examples:
+  napari-sam2 weights list
+  napari-sam2 weights download sam2.1_hiera_tiny
+  napari-sam2 weights verify ~/Downloads/sam2.1_hiera_tiny.pt
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of the command."""
+    parser.description = SUMMARY
+    parser.epilog = _EXAMPLES
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions.add_parser("list", help="all weights, and which are on this computer").set_defaults(action=_list)
+    fetch = actions.add_parser("download", help="fetch weights, checked against their hash")
+    fetch.add_argument("name", metavar="NAME", help="as 'weights list' shows it")
+    fetch.set_defaults(action=_download)
+    check = actions.add_parser("verify", help="compare a file's hash with the catalogue's; status 1 if it differs")
+    check.add_argument("file", metavar="FILE", type=Path)
+    check.add_argument("--name", help="what it should be; by default what its file name says")
+    check.set_defaults(action=_verify)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do one of the actions; returns the exit status."""
+    status: int = args.action(args)
+    return status
+
+
+def _list(_args: argparse.Namespace) -> int:
+    rows = [("name", "size", "on this computer", "licence", "what it is")]
+    for entry in list_entries():
+        place = "bundled" if entry.bundled else "downloaded"
+        size = format_size(entry.size_bytes)
+        rows.append((entry.name, size, place if entry.present else "no", entry.licence, entry.description))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\nDownloads go to {cache_dir()}; the environment variable {HOME_VARIABLE} names another folder.")
+    return 0
+
+
+def _download(args: argparse.Namespace) -> int:
+    from napari_sam2.weights.download import download
+
+    with warnings.catch_warnings():
+        # Licence notices are warnings, which a setting of the user's must not hide.
+        warnings.simplefilter("always")
+        path = download(args.name)
+    print(path)
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from napari_sam2.weights.download import verify
+
+    result = verify(args.file, args.name)
+    print(result.summary)
+    return 0 if result.verdict == "match" else 1
