@@ -70,19 +70,20 @@ class FrameEncoder:
         self.stack = stack
         self.cache_bytes = cache_bytes
         self.frames_encoded = 0
-        self._contrast_limits = contrast_limits
-        self._window: Window | None = None
-        self._window_chosen = False
+        # Limits that are given are checked at once; choosing them takes reading frames, which can wait.
+        self._window = None if contrast_limits is None else choose_window(stack, contrast_limits)
+        self._window_chosen = contrast_limits is not None
         self._features: OrderedDict[int, ImageFeatures] = OrderedDict()
 
     @property
     def window(self) -> Window | None:
         """The window that maps the whole stack to 8 bits; ``None`` for 8-bit colour, which is left alone."""
         if not self._window_chosen:
-            self._window = choose_window(self.stack, self._contrast_limits)
+            self._window = choose_window(self.stack)
             self._window_chosen = True
         return self._window
 
+    @torch.inference_mode()
     def encode(self, frame: int) -> ImageFeatures:
         """Features of a frame, from the cache where they are there.
 

@@ -1,4 +1,4 @@
-"""Edits of a session as invertible objects, and the stacks that undo and redo them."""
+"""Edits of a session that can be undone, and the stacks that undo and redo them."""
 
 from __future__ import annotations
 
@@ -6,90 +6,92 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from .outputs import ErasedObject
 from .track import FrameState, ObjectTrack
 
 
 class Editable(Protocol):
     """What an edit needs of the session it edits."""
 
-    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> None:
-        """Set what is known of an object on a frame."""
+    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> FrameState:
+        """Set what is known of an object on a frame; return what was known before."""
 
-    def attach(self, track: ObjectTrack) -> None:
-        """Take an object into the session, with its results."""
+    def attach(self, track: ObjectTrack, place: int, erased: ErasedObject) -> None:
+        """Take an object into the session at its place in the order, with its results."""
 
-    def detach(self, object_id: int) -> None:
-        """Take an object out of the session, with its results."""
+    def detach(self, object_id: int) -> tuple[int, ErasedObject]:
+        """Take an object out of the session; return what it takes to bring it back."""
 
 
 class Edit(Protocol):
-    """Something a user did that can be undone."""
+    """Something that changes what the user said."""
 
     @property
     def frames(self) -> Sequence[int]:
-        """Frames whose prompts the edit changed."""
+        """Frames whose prompts it concerns."""
 
-    def apply(self, target: Editable) -> None:
-        """Do it."""
-
-    def inverse(self) -> Edit:
-        """Return the edit that undoes it."""
+    def apply(self, target: Editable) -> Edit:
+        """Do it, and return the edit that undoes it."""
 
 
 @dataclass(frozen=True, eq=False)
-class PromptEdit:
-    """A prompt was set, changed or cleared.
+class RestoreFrame:
+    """Go back to what was known of an object on a frame, before or after a prompt there.
 
     Attributes
     ----------
     object_id, frame : int
         Where.
-    before, after : FrameState
-        What was known of the object on the frame.
+    state : FrameState
+        What was known.
     """
 
     object_id: int
     frame: int
-    before: FrameState
-    after: FrameState
+    state: FrameState
 
     @property
     def frames(self) -> Sequence[int]:
         """The one frame."""
         return (self.frame,)
 
-    def apply(self, target: Editable) -> None:
-        """Set the state after the edit."""
-        target.restore_frame(self.object_id, self.frame, self.after)
-
-    def inverse(self) -> PromptEdit:
-        """Swap before and after."""
-        return replace(self, before=self.after, after=self.before)
+    def apply(self, target: Editable) -> RestoreFrame:
+        """Swap the states."""
+        return replace(self, state=target.restore_frame(self.object_id, self.frame, self.state))
 
 
 @dataclass(frozen=True, eq=False)
 class AttachObject:
-    """An object came into the session."""
+    """Take an object into the session again.
+
+    Attributes
+    ----------
+    track : ObjectTrack
+        The object.
+    place : int
+        Its place in the order of the objects.
+    erased : ErasedObject
+        Its results.
+    """
 
     track: ObjectTrack
+    place: int
+    erased: ErasedObject
 
     @property
     def frames(self) -> Sequence[int]:
         """Its prompted frames."""
         return tuple(self.track.prompts)
 
-    def apply(self, target: Editable) -> None:
+    def apply(self, target: Editable) -> DetachObject:
         """Take it in."""
-        target.attach(self.track)
-
-    def inverse(self) -> DetachObject:
-        """Take it out again."""
+        target.attach(self.track, self.place, self.erased)
         return DetachObject(self.track)
 
 
 @dataclass(frozen=True, eq=False)
 class DetachObject:
-    """An object was removed from the session."""
+    """Take an object out of the session."""
 
     track: ObjectTrack
 
@@ -98,78 +100,54 @@ class DetachObject:
         """Its prompted frames."""
         return tuple(self.track.prompts)
 
-    def apply(self, target: Editable) -> None:
+    def apply(self, target: Editable) -> AttachObject:
         """Take it out."""
-        target.detach(self.track.object_id)
-
-    def inverse(self) -> AttachObject:
-        """Take it in again."""
-        return AttachObject(self.track)
-
-
-@dataclass(frozen=True, eq=False)
-class EditGroup:
-    """Several edits that are one step to the user."""
-
-    edits: tuple[Edit, ...]
-
-    @property
-    def frames(self) -> Sequence[int]:
-        """The frames of all of them."""
-        return tuple(dict.fromkeys(frame for edit in self.edits for frame in edit.frames))
-
-    def apply(self, target: Editable) -> None:
-        """Do them in order."""
-        for edit in self.edits:
-            edit.apply(target)
-
-    def inverse(self) -> EditGroup:
-        """Undo them in the opposite order."""
-        return EditGroup(tuple(edit.inverse() for edit in reversed(self.edits)))
+        place, erased = target.detach(self.track.object_id)
+        return AttachObject(self.track, place, erased)
 
 
 class History:
-    """Edits done, and edits undone that can be done again."""
+    """What undoes the edits done, and what does the undone ones again."""
 
     def __init__(self, *, limit: int = 100) -> None:
         self.limit = limit
-        self._done: list[Edit] = []
-        self._undone: list[Edit] = []
+        self._undos: list[Edit] = []
+        self._redos: list[Edit] = []
 
     @property
     def can_undo(self) -> bool:
         """Whether there is an edit to undo."""
-        return bool(self._done)
+        return bool(self._undos)
 
     @property
     def can_redo(self) -> bool:
         """Whether there is an undone edit."""
-        return bool(self._undone)
+        return bool(self._redos)
 
-    def record(self, edit: Edit) -> None:
-        """Note an edit that was just done; what had been undone before is gone."""
-        self._done.append(edit)
-        del self._done[: -self.limit]
-        self._undone.clear()
+    def record(self, undo: Edit) -> None:
+        """Note what undoes an edit that was just done; what had been undone before is gone."""
+        self._undos.append(undo)
+        del self._undos[: -self.limit]
+        self._redos.clear()
 
     def undo(self, target: Editable) -> Edit | None:
-        """Undo the last edit and return it, or ``None`` if there is none."""
-        return self._move(self._done, self._undone, target)
+        """Undo the last edit; return what undid it, or ``None`` if there is nothing to undo."""
+        return _move(self._undos, self._redos, target)
 
     def redo(self, target: Editable) -> Edit | None:
-        """Do the last undone edit again; return its inverse, or ``None`` if there is none."""
-        return self._move(self._undone, self._done, target)
+        """Do the last undone edit again; return what did it, or ``None`` if there is nothing to redo."""
+        return _move(self._redos, self._undos, target)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._done.clear()
-        self._undone.clear()
+        self._undos.clear()
+        self._redos.clear()
 
-    def _move(self, source: list[Edit], destination: list[Edit], target: Editable) -> Edit | None:
-        if not source:
-            return None
-        edit = source.pop()
-        inverse = edit.inverse()
-        inverse.apply(target)
-        destination.append(inverse)
-        return edit
+
+def _move(source: list[Edit], destination: list[Edit], target: Editable) -> Edit | None:
+    if not source:
+        return None
+    edit = source.pop()
+    # What leads back is recorded now, not when the edit was first done: it may have been tracked since.
+    destination.append(edit.apply(target))
+    return edit

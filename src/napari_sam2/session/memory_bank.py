@@ -216,7 +216,7 @@ class MemoryBank:
             if distance >= self.rule.reach:
                 del self.recent[old]
                 total -= memory.nbytes
-            elif distance >= self.rule.num_recent:
+            elif distance >= max(self.rule.num_recent, 1):
                 self.recent[old] = memory.thin()
                 total -= memory.nbytes - self.recent[old].nbytes
 

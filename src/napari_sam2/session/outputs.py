@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from napari_sam2.data.labels import LabelStack, compose_labels, label_dtype
 from napari_sam2.data.scores import ScoreRow, ScoreTable
-from napari_sam2.model.sam2 import MASK_LOGIT
 
 from .results import FrameResult
 
@@ -63,18 +62,23 @@ class SessionOutputs:
         if painted:
             logits = logits.copy()
             for object_id, mask in painted.items():
-                logits[result.row(object_id)] = np.where(mask, MASK_LOGIT, -MASK_LOGIT)
+                # Above anything the model says: what the user painted is not up for competition.
+                logits[result.row(object_id)] = np.where(mask, np.inf, -np.inf)
         image = compose_labels(logits, result.object_ids).astype(self.labels.dtype, copy=False)
         others = [i for i in self.labels.object_ids(result.frame) if i not in result.object_ids]
         if others:
             earlier = self.labels[result.frame]
             kept = np.isin(earlier, others)
+            for mask in painted.values():
+                kept &= ~mask
             image[kept] = earlier[kept]
         self.labels.set(result.frame, image)
         for row, object_id in enumerate(result.object_ids):
             if not np.isnan(result.object_score_logits[row]):
                 scores = (float(result.object_scores[row]), float(result.ious[row]))
                 self.scores.put(ScoreRow.from_mask(result.frame, object_id, scores=scores, mask=image == object_id))
+        if painted:
+            self._measure(result.frame, others)
 
     def erase(self, frame: int, object_id: int) -> None:
         """Remove an object's pixels and row on one frame."""
@@ -96,11 +100,13 @@ class SessionOutputs:
         return ErasedObject(object_id, masks, rows)
 
     def bring_back(self, erased: ErasedObject) -> None:
-        """Undo `take_out`; pixels that another object has taken since stay with it."""
+        """Undo `take_out`; pixels that another object has taken since go back."""
         for frame in erased.masks.frames_done:
             image = self.labels[frame]
-            image[(erased.masks[frame] > 0) & (image == 0)] = erased.object_id
+            others = self.labels.object_ids(frame)
+            image[erased.masks[frame] > 0] = erased.object_id
             self.labels.set(frame, image)
+            self._measure(frame, others)
         for row in erased.rows:
             self.scores.put(row)
 
@@ -110,6 +116,15 @@ class SessionOutputs:
             return None
         drawn: NDArray[np.bool_] = self.labels[frame] == object_id
         return drawn
+
+    def _measure(self, frame: int, object_ids: Iterable[int]) -> None:
+        """Bring the rows of objects up to date that have lost pixels to another one."""
+        image = self.labels[frame]
+        for object_id in object_ids:
+            row = self.scores.get(frame, object_id)
+            if row is not None:
+                scores = (row.object_score, row.predicted_iou)
+                self.scores.put(ScoreRow.from_mask(frame, object_id, scores=scores, mask=image == object_id))
 
     def _widen(self, object_ids: Iterable[int]) -> None:
         wanted: np.dtype[Any] = label_dtype(object_ids)

@@ -16,7 +16,7 @@ from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import MASK_LOGIT, NO_OBJECT_LOGIT, Sam2
 
 from .feature_cache import CACHE_BYTES, FrameEncoder
-from .history import AttachObject, DetachObject, Edit, EditGroup, History, PromptEdit
+from .history import DetachObject, Edit, History, RestoreFrame
 from .memory_bank import MemoryBank
 from .outputs import ErasedObject, SessionOutputs
 from .propagate import FrameTracker, mask_at_input, memory_rule
@@ -76,7 +76,6 @@ class Session:
         self._rule = memory_rule(model)
         self._tracks: dict[int, ObjectTrack] = {}
         self._outputs = SessionOutputs(self.stack.shape)
-        self._erased: dict[int, ErasedObject] = {}
         self._history = History()
 
     # What there is
@@ -248,34 +247,37 @@ class Session:
         before = track.snapshot(frame)
         del track.prompts[frame]
         track.staged.pop(frame, None)
-        demoted = track.bank.conditioning.pop(frame, None)
-        step = track.visited.pop(frame, None)
         track.mark_downstream_stale(frame)
-        if demoted is not None and step is not None:
-            track.bank.recent[frame] = demoted
-            track.stale[frame] = step
-        self._history.record(PromptEdit(object_id, frame, before, track.snapshot(frame)))
+        demoted = track.bank.conditioning.pop(frame, None)
+        if frame in track.visited:
+            track.stale[frame] = track.visited[frame]
+            if demoted is not None:
+                # A prompt given here later starts afresh, as on a frame never tracked.
+                track.bank.recent[frame] = demoted
+                del track.visited[frame]
+        self._history.record(RestoreFrame(object_id, frame, before))
         self._redraw(frame, track)
 
     def remove_object(self, object_id: int) -> None:
-        """Remove an object with its prompts, labels and scores; the others are not affected."""
-        edit = DetachObject(self._known(check_object_id(object_id)))
-        edit.apply(self)
-        self._history.record(edit)
+        """Remove an object with its prompts, labels and scores.
+
+        Where it had won an overlap, the others get their pixels back on frames tracked lately; elsewhere when they
+        are tracked again.
+        """
+        self._history.record(DetachObject(self._known(check_object_id(object_id))).apply(self))
 
     def reset(self) -> None:
         """Remove all objects and results; the frames and their features stay."""
         self._tracks.clear()
-        self._erased.clear()
         self._history.clear()
         self._outputs = SessionOutputs(self.stack.shape)
 
     def undo(self) -> Edit | None:
-        """Undo the last edit of the prompts and return it; ``None`` if there is none."""
+        """Undo the last edit of the prompts; return what was done for it, ``None`` if there was no edit."""
         return self._history.undo(self)
 
     def redo(self) -> Edit | None:
-        """Do the last undone edit again and return it; ``None`` if there is none."""
+        """Do the last undone edit again and return it; ``None`` if there was none."""
         return self._history.redo(self)
 
     # Tracking
@@ -346,12 +348,16 @@ class Session:
             At once, if there is an object without prompts.
         """
         tracks = self._promptable(self._tracks) if self._tracks else []
-        return self._run(schedule({track.object_id: self._plan(track) for track in tracks}))
+        plans = {track.object_id: dict(self._plan(track)) for track in tracks}
+        for track in tracks:
+            # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
+            track.stale = dict(plans[track.object_id])
+        return self._run(schedule(plans))
 
     def _run(self, visits: Sequence[Visit]) -> Iterator[FrameResult]:
         for visit in visits:
             # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
-            tracks = [self._tracks[i] for i in visit.object_ids if i in self._tracks and self._tracks[i].prompts]
+            tracks = [track for i, track in self._tracks.items() if i in visit.object_ids and track.prompts]
             if not tracks:
                 continue
             for track in tracks:
@@ -365,30 +371,38 @@ class Session:
         if track.visited or not track.prompts:
             return track.stale
         covered = {t for other in self._tracks.values() for t in other.visited}
-        return {t: step for t, step in self._outward(track, self.stack.n_frames).items() if t in covered}
+        plan = {t: step for t, step in self._outward(track, self.stack.n_frames).items() if t in covered}
+        return plan | track.stale
 
     def _outward(self, track: ObjectTrack, reach: int) -> dict[int, int]:
         return outward(min(track.prompts), reach=reach, num_frames=self.stack.n_frames)
 
     # Edits, as `history.Editable`
 
-    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> None:
-        """Go back to a recorded state of an object on a frame."""
+    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> FrameState:
+        """Go back to a recorded state of an object on a frame; return the state there was."""
         track = self._tracks[object_id]
+        before = track.snapshot(frame)
         track.restore(frame, state)
         self._redraw(frame, track)
+        return before
 
-    def attach(self, track: ObjectTrack) -> None:
+    def attach(self, track: ObjectTrack, place: int, erased: ErasedObject) -> None:
         """Take an object into the session, with the results it had when it was taken out."""
-        self._tracks[track.object_id] = track
-        erased = self._erased.pop(track.object_id, None)
-        if erased is not None:
-            self._outputs.bring_back(erased)
+        others = list(self._tracks.items())
+        self._tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
+        self._outputs.bring_back(erased)
+        for frame in erased.masks.frames_done:
+            self._draw_live(frame)
 
-    def detach(self, object_id: int) -> None:
-        """Take an object and its results out of the session."""
+    def detach(self, object_id: int) -> tuple[int, ErasedObject]:
+        """Take an object and its results out of the session; return its place in the order, and its results."""
+        place = list(self._tracks).index(object_id)
         del self._tracks[object_id]
-        self._erased[object_id] = self._outputs.take_out(object_id)
+        erased = self._outputs.take_out(object_id)
+        for frame in erased.masks.frames_done:
+            self._draw_live(frame)
+        return place, erased
 
     # Inner workings
 
@@ -406,7 +420,9 @@ class Session:
         return self._tracks[object_id]
 
     def _promptable(self, object_ids: Iterable[int]) -> list[ObjectTrack]:
-        tracks = [self._known(check_object_id(i)) for i in object_ids]
+        wanted = {self._known(check_object_id(i)).object_id for i in object_ids}
+        # In the session's order, whatever order they were asked for in: it decides ties between masks.
+        tracks = [track for object_id, track in self._tracks.items() if object_id in wanted]
         if not tracks:
             raise ValueError("there is nothing to track: no object has a prompt yet")
         for track in tracks:
@@ -423,17 +439,16 @@ class Session:
         track = known or ObjectTrack(prompt.object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
         # Whatever can fail comes first, so that a failure leaves everything as it was.
         memory = self._tracker.predict_prompt(track, prompt, self._previous_logits(track, prompt.frame))
-        before = track.snapshot(prompt.frame)
+        undo: Edit = DetachObject(track)
+        if known is not None:
+            undo = RestoreFrame(prompt.object_id, prompt.frame, track.snapshot(prompt.frame))
+        self._tracks[prompt.object_id] = track
         track.prompts[prompt.frame] = prompt
         track.staged[prompt.frame] = memory
         track.stale.pop(prompt.frame, None)
         track.mark_downstream_stale(prompt.frame)
-        edit: Edit = PromptEdit(prompt.object_id, prompt.frame, before, track.snapshot(prompt.frame))
-        if known is None:
-            self._tracks[prompt.object_id] = track
-            edit = EditGroup((AttachObject(track), edit))
-        self._history.record(edit)
-        self._draw(self._result(prompt.frame, [track]))
+        self._history.record(undo)
+        self._draw_live(prompt.frame)
         return self._result(prompt.frame, list(self._tracks.values()))
 
     def _previous_logits(self, track: ObjectTrack, frame: int) -> Tensor | None:
@@ -464,25 +479,25 @@ class Session:
 
     def _draw(self, result: FrameResult) -> None:
         """Write a result into labels and scores; objects in it compete with the others on the frame."""
-        rivals = [
-            track
-            for object_id, track in self._tracks.items()
-            if object_id not in result.object_ids
-            and (memory := track.result(result.frame)) is not None
-            and memory.low_res_bhw is not None
-        ]
-        if rivals:
-            ours = [self._tracks[object_id] for object_id in result.object_ids]
-            result = self._result(result.frame, ours + rivals)
+        live = self._live(result.frame)
+        if len(live) > len(result.object_ids):
+            result = self._result(result.frame, live)
         self._outputs.write(result, self._painted(result))
+
+    def _draw_live(self, frame: int) -> None:
+        """Draw the objects again whose masks on a frame are still known as logits."""
+        if live := self._live(frame):
+            self._draw(self._result(frame, live))
+
+    def _live(self, frame: int) -> list[ObjectTrack]:
+        results = [(track, track.result(frame)) for track in self._tracks.values()]
+        return [track for track, memory in results if memory is not None and memory.low_res_bhw is not None]
 
     def _painted(self, result: FrameResult) -> dict[int, NDArray[np.bool_]]:
         prompts = {object_id: self._prompt_at(result.frame, object_id) for object_id in result.object_ids}
         return {i: p.mask for i, p in prompts.items() if p is not None and p.mask is not None}
 
     def _redraw(self, frame: int, track: ObjectTrack) -> None:
-        memory = track.result(frame)
-        if memory is not None and memory.low_res_bhw is not None:
-            self._draw(self._result(frame, [track]))
-        elif frame not in track.visited and frame not in track.stale:
+        if track.result(frame) is None and frame not in track.visited and frame not in track.stale:
             self._outputs.erase(frame, track.object_id)
+        self._draw_live(frame)

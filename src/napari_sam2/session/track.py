@@ -102,11 +102,14 @@ class ObjectTrack:
         _put(self.staged, frame, state.staged)
         _put(self.bank.conditioning, frame, state.conditioning)
         _put(self.bank.recent, frame, state.recent)
-        _put(self.visited, frame, state.visited)
         if state.version == self.version:
+            _put(self.visited, frame, state.visited)
             self.stale = dict(state.stale)
-        else:
-            self.mark_downstream_stale(frame)
+            return
+        self.stale.pop(frame, None)
+        if state.prompt is None and frame in self.visited:
+            self.stale[frame] = self.visited[frame]
+        self.mark_downstream_stale(frame)
 
 
 def _put(table: dict[int, Value], key: int, value: Value | None) -> None:

@@ -1,0 +1,90 @@
+"""The whole state of a session at one moment, to go back to: what it takes to undo a tracking run."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam2.data.scores import ScoreTable
+
+if TYPE_CHECKING:
+    from napari_sam2.data.labels import LabelStack
+    from napari_sam2.data.prompts import Prompt
+
+    from .memory_bank import FrameMemory
+    from .session import Session
+    from .track import ObjectTrack
+
+
+@dataclass(frozen=True, eq=False)
+class _TrackSnapshot:
+    track: ObjectTrack
+    prompts: dict[int, Prompt]
+    staged: dict[int, FrameMemory]
+    conditioning: dict[int, FrameMemory]
+    recent: dict[int, FrameMemory]
+    visited: dict[int, int]
+    stale: dict[int, int]
+    version: int
+
+    @classmethod
+    def of(cls, track: ObjectTrack) -> _TrackSnapshot:
+        bank = track.bank
+        tables = (track.prompts, track.staged, bank.conditioning, bank.recent)
+        return cls(track, *map(dict, tables), dict(track.visited), dict(track.stale), track.version)  # type: ignore[arg-type]
+
+    def restore(self) -> ObjectTrack:
+        # The same object, because the history of edits refers to it.
+        track = self.track
+        track.prompts, track.staged = dict(self.prompts), dict(self.staged)
+        track.bank.conditioning, track.bank.recent = dict(self.conditioning), dict(self.recent)
+        track.visited, track.stale, track.version = dict(self.visited), dict(self.stale), self.version
+        return track
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Prompts, memories, labels and scores; tensors and packed labels are shared with the session, not copied."""
+
+    tracks: tuple[_TrackSnapshot, ...]
+    labels: LabelStack
+    scores: ScoreTable
+
+
+def take_snapshot(session: Session) -> Snapshot:
+    """Record the state of a session.
+
+    Parameters
+    ----------
+    session : Session
+        Not changed.
+
+    Returns
+    -------
+    Snapshot
+        Cheap: what is large is shared.
+    """
+    tracks = tuple(_TrackSnapshot.of(track) for track in session._tracks.values())
+    outputs = session.outputs
+    return Snapshot(tracks, copy.deepcopy(outputs.labels), ScoreTable(outputs.scores))
+
+
+def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
+    """Take a session back to a recorded state.
+
+    Edits made since must have been undone before; those made earlier can be undone afterwards.
+
+    Parameters
+    ----------
+    session : Session
+        The one that the snapshot was taken of.
+    snapshot : Snapshot
+        Stays usable.
+    """
+    session._tracks.clear()
+    for recorded in snapshot.tracks:
+        track = recorded.restore()
+        session._tracks[track.object_id] = track
+    session.outputs.labels = copy.deepcopy(snapshot.labels)
+    session.outputs.scores = ScoreTable(snapshot.scores)
