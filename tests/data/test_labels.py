@@ -50,6 +50,23 @@ def test_frames_come_back() -> None:
     assert stack.largest_id == 4
 
 
+def test_arrays_and_slices() -> None:
+    array = np.random.default_rng(0).integers(0, 5, (6, 4, 5)).astype(np.uint16)
+    stack = LabelStack(array.shape)
+    for frame in (1, 2, 3, 5):
+        stack.set(frame, array[frame])
+    array[[0, 4]] = 0
+    for part in (slice(2, 5), slice(None), slice(-2, None), slice(5, 0, -2), slice(4, 4), slice(3, 99)):
+        np.testing.assert_array_equal(stack[part], array[part])
+        assert stack[part].dtype == np.uint16
+    np.testing.assert_array_equal(np.asarray(stack), array)
+    assert np.asarray(stack).dtype == np.uint16
+    assert np.array(stack, dtype=np.int64).dtype == np.int64
+    assert np.max(stack) == 4
+    with pytest.raises(ValueError, match="always a copy"):
+        stack.__array__(copy=False)
+
+
 def test_what_is_read_can_be_changed_without_changing_the_stack() -> None:
     stack = LabelStack((1, 2, 2))
     stack.set(0, np.ones((2, 2), int))

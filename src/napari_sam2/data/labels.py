@@ -87,7 +87,8 @@ class LabelStack:
 
     Notes
     -----
-    A frame that was never set reads as background and takes no memory.
+    ``labels[t]`` is a frame, ``labels[a:b]`` and ``numpy.asarray(labels)`` are arrays of several: copies all. A frame
+    that was never set reads as background and takes no memory.
     """
 
     def __init__(self, shape: tuple[int, int, int], dtype: DTypeLike = np.uint16) -> None:
@@ -115,11 +116,18 @@ class LabelStack:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, frame: int) -> NDArray[Any]:
+    def __getitem__(self, frame: int | slice) -> NDArray[Any]:
+        if isinstance(frame, slice):
+            return self._gather(range(*frame.indices(self.shape[0])))
         packed = self._frames.get(check_frame(frame, self.shape[0]))
         if packed is None:
             return np.zeros(self.shape[1:], self.dtype)
         return packed.unpack(self.dtype, self.shape[1:])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("labels are kept compressed: an array of them is always a copy")
+        return self.to_array().astype(dtype or self.dtype, copy=False)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[frame] for frame in range(self.shape[0]))
@@ -191,9 +199,13 @@ class LabelStack:
         ndarray
             (T, Y, X).
         """
-        labels = np.zeros(self.shape, self.dtype)
-        for frame in self._frames:
-            labels[frame] = self[frame]
+        return self._gather(range(self.shape[0]))
+
+    def _gather(self, frames: range) -> NDArray[Any]:
+        labels = np.zeros((len(frames), *self.shape[1:]), self.dtype)
+        for index, frame in enumerate(frames):
+            if frame in self._frames:
+                labels[index] = self[frame]
         return labels
 
 

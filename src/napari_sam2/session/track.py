@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 from napari_sam2.data.prompts import Prompt
@@ -10,6 +11,8 @@ from napari_sam2.data.prompts import Prompt
 from .memory_bank import FrameMemory, MemoryBank
 
 Value = TypeVar("Value")
+
+_VERSIONS = count(1)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class ObjectTrack:
     stale : dict
         Tracked frames that an edit has made out of date, and the direction to track them in again.
     version : int
-        Counts tracked frames; tells whether anything was tracked between two moments.
+        Changes with every tracked frame and never comes back; tells whether anything was tracked between two moments.
     """
 
     def __init__(self, object_id: int, bank: MemoryBank) -> None:
@@ -78,7 +81,7 @@ class ObjectTrack:
         """Note that a pass went over a frame."""
         self.visited[frame] = step
         self.stale.pop(frame, None)
-        self.version += 1
+        self.version = next(_VERSIONS)
 
     def mark_downstream_stale(self, frame: int) -> None:
         """Mark the tracked frames whose results came after that of ``frame``, and so depend on it, as out of date."""
