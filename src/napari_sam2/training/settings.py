@@ -33,6 +33,10 @@ class TrainSettings:
         Rounds of correction clicks after the first prompt of a still.
     mask_prompts : float
         Share of the clips prompted with a mask; the others get a click or a box.
+    teacher_forcing : float
+        Share of the tracked objects and frames that are remembered by their true mask instead of the model's.
+    feature_penalty : float
+        Weight of the penalty on large image features, see `unroll.feature_penalty`.
     cross_entropy : str
         ``"balanced"`` or ``"focal"``, see `losses`.
     loss_stride : int
@@ -68,6 +72,8 @@ class TrainSettings:
     clip_share: float = 0.5
     corrections: int = 1
     mask_prompts: float = 0.5
+    teacher_forcing: float = 0.0
+    feature_penalty: float = 0.05
     cross_entropy: str = "balanced"
     loss_stride: int = 4
     learning_rate: float = 1e-3
@@ -91,6 +97,6 @@ class TrainSettings:
             raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
         if self.loss_stride not in (1, 2, 4):
             raise ValueError(f"loss_stride={self.loss_stride} must be 1, 2 or 4.")
-        for name in ("clip_share", "mask_prompts"):
+        for name in ("clip_share", "mask_prompts", "teacher_forcing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")

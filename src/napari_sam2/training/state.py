@@ -16,6 +16,7 @@ from .settings import TrainSettings
 CHECKPOINT = "checkpoint.pt"
 FUSER_GAMMA = 0.3
 VISIBLE_BIAS = 2.0
+LOCAL_BIAS = 2.0
 
 
 @dataclass
@@ -86,6 +87,11 @@ def start(settings: TrainSettings) -> TrainState:
         # A fuser that starts as the identity needs thousands of steps to begin to fuse.
         for block in model.memory_encoder.fuser.layers:
             nn.init.constant_(block.get_parameter("gamma"), FUSER_GAMMA)
+        # Equal queries and keys, turned by their places, match best where the places are equal: the memory is read
+        # from the same spot until the model knows better. Drawn at random, attention takes long to find any spot.
+        for layer in model.memory_attention.layers:
+            nn.init.constant_(layer.get_submodule("cross_attn_image.q_proj").get_parameter("bias"), LOCAL_BIAS)
+            nn.init.constant_(layer.get_submodule("cross_attn_image.k_proj").get_parameter("bias"), LOCAL_BIAS)
         # Objects count as seen until the model has learned otherwise: "absent" would empty every memory.
         nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].get_parameter("bias"), VISIBLE_BIAS)
     average = {key: value.clone() for key, value in model.state_dict().items()}

@@ -68,8 +68,7 @@ def train_step(state: TrainState, batch: Batch, settings: TrainSettings) -> list
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
         give_masks = kind_of_step(state.step, settings)[1]
-        losses = unroll(state.model, batch, settings, give_masks=give_masks, generator=generator)
-        total = torch.stack([loss.total for loss in losses]).mean()
+        losses, total = unroll(state.model, batch, settings, give_masks=give_masks, generator=generator)
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)

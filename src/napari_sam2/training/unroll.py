@@ -60,6 +60,15 @@ def encode(model: Sam2, batch: Batch) -> Encoded:
     return Encoded((s4, s8, s16), batch.masks_btnhw.shape[2])
 
 
+def feature_penalty(s16: Tensor) -> Tensor:
+    """Penalty on stride-16 features larger than 1 on average.
+
+    Nothing normalises them, yet they are added to position codes, masks and normalised features of that size. Left
+    alone, they grow a hundredfold in a thousand steps, and nothing added to them can be heard.
+    """
+    return (s16.float().square().mean() - 1).clamp(min=0)
+
+
 class Tracker:
     """Memories of a batch of clips, all objects alike; every frame is graded as it is passed.
 
@@ -78,6 +87,7 @@ class Tracker:
         self.model = model
         self.settings = settings
         self.encoded = encode(model, batch)
+        self.feature_loss = feature_penalty(self.encoded.maps[2])
         self.masks_tbhw = batch.masks_btnhw.transpose(0, 1).flatten(1, 2)
         self.present_tb = batch.present_btn.transpose(0, 1).flatten(1)
         self.rule = MemoryRule(config.num_memories, config.max_object_pointers)
@@ -150,11 +160,11 @@ class Tracker:
             self.keep(frame, features, mask, prediction=prediction, visible_b=prediction.object_score_logits_b > 0)
         self.conditioning.append(frame)
 
-    def track(self, frame: int, *, num_frames: int = LONG_STACK) -> MaskPrediction:
-        """Find the objects on a frame from what is remembered."""
+    def track(self, frame: int, generator: torch.Generator | None = None) -> MaskPrediction:
+        """Find the objects on a frame from what is remembered; the generator decides about teacher forcing."""
         features = self.encoded.at(frame)
         choice = choose_memories(
-            frame, self.conditioning, others=self.maps.keys(), step=1, num_frames=num_frames, rule=self.rule
+            frame, self.conditioning, others=self.maps.keys(), step=1, num_frames=LONG_STACK, rule=self.rule
         )
         conditioned = self.model.condition(
             features,
@@ -174,6 +184,11 @@ class Tracker:
         if frame + 1 < len(self.masks_tbhw):
             mask = soft_mask(upsample_to_input(prediction.low_res_bhw, self.model.config))
             visible = prediction.object_score_logits_b > 0
+            if generator is not None and self.settings.teacher_forcing > 0:
+                told = torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing
+                truth = self.masks_tbhw[frame].to(mask.dtype)[:, None]
+                mask = torch.where(told[:, None, None, None], truth, mask)
+                visible = torch.where(told, self.present_tb[frame], visible)
             self.keep(frame, features, mask, prediction=prediction, visible_b=visible)
         return prediction
 
@@ -193,7 +208,7 @@ class Tracker:
 
 def unroll(
     model: Sam2, batch: Batch, settings: TrainSettings, *, give_masks: bool, generator: torch.Generator
-) -> list[FrameLoss]:
+) -> tuple[list[FrameLoss], Tensor]:
     """Run a batch through the model.
 
     Parameters
@@ -213,6 +228,8 @@ def unroll(
     -------
     list of FrameLoss
         In the order of the answers: several for a corrected frame, none for a frame whose mask was given.
+    Tensor
+        Their mean and the penalty on the features, to be minimised.
     """
     tracker = Tracker(model, batch, settings)
     frames = batch.frames_btchw.shape[1]
@@ -221,5 +238,6 @@ def unroll(
     else:
         tracker.prompt_with_points(0, generator, corrections=settings.corrections if frames == 1 else 0)
     for frame in range(1, frames):
-        tracker.track(frame)
-    return tracker.losses
+        tracker.track(frame, generator)
+    mean = torch.stack([loss.total for loss in tracker.losses]).mean()
+    return tracker.losses, mean + settings.feature_penalty * tracker.feature_loss

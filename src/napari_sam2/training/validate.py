@@ -19,12 +19,14 @@ from .settings import TrainSettings
 from .sources import ClipSource
 from .unroll import Tracker
 
-_CLIPS, _FRAMES, _OBJECTS = 32, 8, 4
+_FRAMES, _OBJECTS = 8, 4
 _SEED = 12345
 
 
 @torch.inference_mode()
-def validate(model: Sam2, held_out: Sequence[ClipSource], settings: TrainSettings) -> dict[str, float]:
+def validate(
+    model: Sam2, held_out: Sequence[ClipSource], settings: TrainSettings, *, clips: int = 32
+) -> dict[str, float]:
     """Measure mean IoU on the same held-out clips every time.
 
     Returns
@@ -35,7 +37,7 @@ def validate(model: Sam2, held_out: Sequence[ClipSource], settings: TrainSetting
     """
     rng = np.random.default_rng(_SEED)
     gathered: dict[str, list[Tensor]] = {}
-    for _ in range(_CLIPS // 4):
+    for _ in range(clips // 4):
         batch = draw_batch(held_out, rng, size=settings.image_size, shape=(4, _FRAMES, _OBJECTS))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
             for name, values in _measure(Tracker(model, batch, replace(settings, loss_stride=4))).items():

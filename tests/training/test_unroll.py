@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.data.scenes import SceneSettings
+from napari_sam2.training.clips import Batch, draw_batch
+from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.sources import Generated
+from napari_sam2.training.state import start
+from napari_sam2.training.unroll import Tracker, feature_penalty, unroll
+from napari_sam2.training.validate import validate
+
+SETTINGS = TrainSettings("unused", image_size=64, bfloat16=False, corrections=2)
+SOURCE = Generated(SceneSettings(size=(64, 64), n_frames=9, kind="shapes"))
+
+
+@pytest.fixture(scope="module")
+def clip() -> Batch:
+    return draw_batch([SOURCE], np.random.default_rng(2), size=64, shape=(1, 9, 2))
+
+
+def still_of(batch: Batch) -> Batch:
+    return Batch(batch.frames_btchw[:, :1], batch.masks_btnhw[:, :1])
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_a_still_is_graded_after_the_prompt_and_after_each_correction(clip: Batch) -> None:
+    model = start(SETTINGS).model
+    losses, total = unroll(model, still_of(clip), SETTINGS, give_masks=True, generator=generator())
+    assert len(losses) == 3
+    total.backward()
+    assert model.sam_prompt_encoder.mask_downscaling[0].weight.grad.abs().sum() > 0
+
+
+def test_a_frame_whose_mask_was_given_is_not_graded(clip: Batch) -> None:
+    model = start(SETTINGS).model
+    with torch.no_grad():
+        given, _ = unroll(model, clip, SETTINGS, give_masks=True, generator=generator())
+        clicked, _ = unroll(model, clip, SETTINGS, give_masks=False, generator=generator())
+    assert (len(given), len(clicked)) == (8, 9)
+
+
+def test_gradients_reach_every_part_through_the_memory(clip: Batch) -> None:
+    model = start(SETTINGS).model
+    short = Batch(clip.frames_btchw[:, :3], clip.masks_btnhw[:, :3])
+    _, total = unroll(model, short, SETTINGS, give_masks=True, generator=generator())
+    total.backward()
+    for name in ("image_encoder", "memory_encoder", "memory_attention", "obj_ptr_proj", "mask_downsample"):
+        gradients = [p.grad for p in model.get_submodule(name).parameters() if p.grad is not None]
+        assert sum(float(g.abs().sum()) for g in gradients) > 0, name
+
+
+def test_tracking_attends_to_what_a_session_would(clip: Batch) -> None:
+    tracker = Tracker(start(SETTINGS).model, clip, SETTINGS)
+    with torch.no_grad():
+        tracker.prompt_with_masks(0)
+        for frame in range(1, 9):
+            prediction = tracker.track(frame)
+    assert tracker.conditioning == [0]
+    # the last frame needs no memory: nothing follows it
+    assert sorted(tracker.maps) == list(range(8))
+    assert prediction.low_res_bhw.shape == (2, 16, 16)
+
+
+def test_teacher_forcing_remembers_the_truth(clip: Batch) -> None:
+    short = Batch(clip.frames_btchw[:, :3], clip.masks_btnhw[:, :3])
+    memories = {}
+    for share in (0.0, 1.0):
+        settings = replace(SETTINGS, teacher_forcing=share)
+        tracker = Tracker(start(settings).model, short, settings)
+        with torch.no_grad():
+            tracker.prompt_with_masks(0)
+            tracker.track(1, generator())
+            features = tracker.encoded.at(1)
+            truth = tracker.masks_tbhw[1].float()[:, None]
+            expected = tracker.model.remember(features, truth, visible_b=tracker.present_tb[1])
+        memories[share] = torch.allclose(tracker.maps[1], expected, atol=1e-5)
+    assert memories == {0.0: False, 1.0: True}
+
+
+def test_only_large_features_are_penalised() -> None:
+    assert feature_penalty(torch.full((1, 1, 4, 4, 4), 0.9)) == 0
+    assert feature_penalty(torch.full((1, 1, 4, 4, 4), 3.0)) == pytest.approx(8.0)
+
+
+def test_validation_is_repeatable_and_in_range() -> None:
+    model = start(SETTINGS).model.eval()
+    one, two = (validate(model, [SOURCE], replace(SETTINGS), clips=4) for _ in range(2))
+    assert one == two
+    assert set(one) == {"click", "box", "next", "next_copied", "last", "last_copied", "presence"}
+    assert all(0 <= value <= 1 for value in one.values())
