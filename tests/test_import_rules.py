@@ -21,7 +21,7 @@ PACKAGE = Path(napari_sam2.__file__).parent
 
 NONE: frozenset[str] = frozenset()
 ARRAYS = frozenset({"numpy", "scipy", "skimage", "tifffile", "pandas", "imageio", "PIL"})
-GUI = frozenset({"napari", "magicgui", "superqt", "vispy", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6"})
+GUI = frozenset({"napari", "magicgui", "superqt", "vispy", "pyqtgraph", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6"})
 TORCH = frozenset({"torch", "safetensors"})
 HEAVY = ARRAYS | GUI | TORCH
 
