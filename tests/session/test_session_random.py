@@ -11,6 +11,7 @@ import pytest
 from napari_sam2 import FrameResult, Session
 from napari_sam2.model.sam2 import Sam2
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SEEDS = range(8)
 
 
