@@ -172,6 +172,13 @@ class MemoryBank:
     spare_bytes : int
         Beyond what has to be kept, the most recent memories stay as long as they fit into this many bytes, so that
         clicking on a frame tracked lately sees what the reference would see.
+
+    Attributes
+    ----------
+    conditioning, recent : dict
+        Memories of prompted and of other frames, by frame.
+    starts : collection of int
+        Frames that passes start at, besides the object's own conditioning frames: a pass the other way looks past them.
     """
 
     def __init__(self, rule: MemoryRule, *, spare_bytes: int) -> None:
@@ -179,6 +186,7 @@ class MemoryBank:
         self.spare_bytes = spare_bytes
         self.conditioning: dict[int, FrameMemory] = {}
         self.recent: dict[int, FrameMemory] = {}
+        self.starts: Collection[int] = ()
 
     def get(self, frame: int) -> FrameMemory | None:
         """Memory of a frame, if it is kept."""
@@ -212,21 +220,23 @@ class MemoryBank:
         for old, memory in list(self.recent.items()):
             if total <= self.spare_bytes:
                 return
+            if old == frame:
+                continue  # It is going to be shown, even if no frame attends to it.
             distance = self._distance_to_use(old, frame, step)
             if distance >= self.rule.reach:
                 del self.recent[old]
                 total -= memory.nbytes
-            elif distance >= max(self.rule.num_recent, 1):
+            elif distance >= self.rule.num_recent:
                 self.recent[old] = memory.thin()
                 total -= memory.nbytes - self.recent[old].nbytes
 
     def _distance_to_use(self, old: int, frame: int, step: int) -> float:
         """Frames between a memory and the nearest frame that will look back at it."""
         behind = (frame - old) * step
-        # A pass in the other direction starts at the outermost conditioning frames, and looks past them.
-        anchors = (min(self.conditioning), max(self.conditioning)) if self.conditioning else ()
-        distances = [abs(old - anchor) for anchor in anchors] + ([behind] if behind >= 0 else [])
-        return min(distances, default=math.inf)
+        own = (min(self.conditioning), max(self.conditioning)) if self.conditioning else ()
+        # A start that is no conditioning frame of this object is itself tracked, and looks back.
+        distances = [abs(old - anchor) for anchor in own] + [abs(old - start) - 1 for start in self.starts]
+        return min([*distances, *([behind] if behind >= 0 else [])], default=math.inf)
 
     def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
         """Say which of the memories a frame attends to; see `choose_memories`."""

@@ -355,12 +355,15 @@ class Session:
         return self._run(schedule(plans))
 
     def _run(self, visits: Sequence[Visit]) -> Iterator[FrameResult]:
+        turns = {visit.step: visit.frame for visit in reversed(visits)}
         for visit in visits:
             # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
             tracks = [track for i, track in self._tracks.items() if i in visit.object_ids and track.prompts]
             if not tracks:
                 continue
+            prompted = [prompt.frame for prompt in self.prompts]
             for track in tracks:
+                track.bank.starts = {min(prompted), max(prompted), *turns.values()}
                 self._tracker.commit(track)
             self._tracker.track(tracks, visit.frame, visit.step)
             result = self._result(visit.frame, tracks)
