@@ -13,7 +13,8 @@ from torch import Tensor
 
 from .sources import ClipSource
 
-SMALLEST_AREA = 10
+SMALLEST_SHARE = 0.0012
+WINDOW = (0.45, 1.0)
 _ATTEMPTS = 64
 
 
@@ -39,7 +40,12 @@ class Batch:
 
 
 def draw_batch(
-    sources: Sequence[ClipSource], rng: np.random.Generator, *, size: int, shape: tuple[int, int, int]
+    sources: Sequence[ClipSource],
+    rng: np.random.Generator,
+    *,
+    size: int,
+    shape: tuple[int, int, int],
+    window: tuple[float, float] = WINDOW,
 ) -> Batch:
     """Draw a batch.
 
@@ -53,22 +59,29 @@ def draw_batch(
         Side of the images.
     shape : tuple of int
         Clips, frames and objects.
+    window : tuple of float
+        Smallest and largest side of the window cut out of a clip, as shares of the frame's.
     """
-    count, frames, objects = shape
-    drawn = [_draw_one(sources, rng, size=size, frames=frames, objects=objects) for _ in range(count)]
+    drawn = [_draw_one(sources, rng, size=size, shape=shape, window=window) for _ in range(shape[0])]
     return Batch(torch.stack([images for images, _ in drawn]), torch.stack([masks for _, masks in drawn]))
 
 
 def _draw_one(
-    sources: Sequence[ClipSource], rng: np.random.Generator, *, size: int, frames: int, objects: int
+    sources: Sequence[ClipSource],
+    rng: np.random.Generator,
+    *,
+    size: int,
+    shape: tuple[int, int, int],
+    window: tuple[float, float],
 ) -> tuple[Tensor, Tensor]:
+    _, frames, objects = shape
     for _ in range(_ATTEMPTS):
         clip = sources[int(rng.integers(len(sources)))].draw(rng)
         chosen = choose_frames(rng, len(clip.frames), frames)
-        images, labels = cut_window(rng, clip.frames[chosen], clip.labels[chosen], size=size)
+        images, labels = cut_window(rng, clip.frames[chosen], clip.labels[chosen], size=size, window=window)
         areas = np.bincount(labels[0].ravel(), minlength=256)
         areas[0] = 0
-        ids = np.flatnonzero(areas >= SMALLEST_AREA)
+        ids = np.flatnonzero(areas >= SMALLEST_SHARE * size**2)
         if len(ids):
             picked = rng.permutation(ids)[:objects]
             # Too few objects: some come twice, and get two different prompts.
@@ -77,7 +90,9 @@ def _draw_one(
             masks = labels[:, None] == picked[None, :, None, None]
             recoloured = recolour(rng, images)
             return torch.from_numpy(recoloured).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(masks)
-    raise ValueError(f"No object of {SMALLEST_AREA} pixels in {_ATTEMPTS} clips; check the labels of the source.")
+    raise ValueError(
+        f"No object of {SMALLEST_SHARE:.2%} of a frame in {_ATTEMPTS} clips; check the labels of the source."
+    )
 
 
 def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDArray[np.int64]:
@@ -96,11 +111,16 @@ def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDAr
 
 
 def cut_window(
-    rng: np.random.Generator, frames: NDArray[np.uint8], labels: NDArray[np.uint8], *, size: int
+    rng: np.random.Generator,
+    frames: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    *,
+    size: int,
+    window: tuple[float, float] = WINDOW,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Cut a random window of a random scale and aspect out of all frames and resize it to a square."""
     height, width = frames.shape[1:3]
-    scale = 1.0 if rng.random() < 0.4 else float(rng.uniform(0.45, 1.0))
+    scale = window[1] if rng.random() < 0.4 else float(rng.uniform(*window))
     aspect = float(np.exp(rng.normal(0, 0.15))) if rng.random() < 0.5 else 1.0
     rows = int(np.clip(round(height * scale * aspect), 16, height))
     columns = int(np.clip(round(width * scale / aspect), 16, width))

@@ -23,6 +23,8 @@ class TrainSettings:
         Decides initial weights, batches and prompts.
     image_size : int
         Side of the square training images in pixels, a multiple of 32.
+    smallest_window, largest_window : float
+        Side of the window that is cut out of a clip, as a share of the frame's; two in five are the largest.
     stills, still_objects : int
         Images of a batch of stills, and objects prompted on each.
     clips, clip_objects, clip_frames : int
@@ -64,6 +66,8 @@ class TrainSettings:
     steps: int = 20_000
     seed: int = 0
     image_size: int = 256
+    smallest_window: float = 0.45
+    largest_window: float = 1.0
     stills: int = 8
     still_objects: int = 8
     clips: int = 4
@@ -93,6 +97,11 @@ class TrainSettings:
             raise ValueError(f"image_size={self.image_size} must be a positive multiple of 32.")
         if self.cross_entropy not in ("balanced", "focal"):
             raise ValueError(f"cross_entropy={self.cross_entropy!r} is neither 'balanced' nor 'focal'.")
+        if not 0 < self.smallest_window <= self.largest_window <= 1:
+            raise ValueError(
+                f"smallest_window={self.smallest_window} and largest_window={self.largest_window} must be shares of "
+                "the frame, the former not above the latter."
+            )
         if self.clip_frames < 2:
             raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
         if self.loss_stride not in (1, 2, 4):

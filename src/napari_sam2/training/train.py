@@ -50,7 +50,8 @@ def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSetti
     else:
         shape = (settings.stills, 1, settings.still_objects)
     rng = np.random.default_rng((settings.seed, step, rank()))
-    return draw_batch(sources, rng, size=settings.image_size, shape=shape)
+    window = (settings.smallest_window, settings.largest_window)
+    return draw_batch(sources, rng, size=settings.image_size, shape=shape, window=window)
 
 
 def batches(sources: Sequence[ClipSource], first: int, settings: TrainSettings) -> Iterator[tuple[int, Batch]]:
