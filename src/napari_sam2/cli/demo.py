@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from napari_sam2.data.samples import Sample
 
 SUMMARY = "track generated samples of each kind and look at the results"
-INPUT = "input.tif"
 
 _DESCRIPTION = """\
 Track the objects of three generated samples: cells in time, a z-stack and an endoscope video.
@@ -66,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
             return EXIT_INTERRUPTED
         print(f"{name}: {done_line(report)}")
         overlaps = measure(sample, report.folder)
-        print(", ".join(f"object {one.object_id} IoU {one.iou:.2f}" for one in overlaps))
-        print(f"mean IoU {sum(one.iou for one in overlaps) / len(overlaps):.2f}\n")
+        each = ", ".join(f"object {one.object_id}: {one.iou:.2f}" for one in overlaps)
+        print(f"  mean IoU {sum(one.iou for one in overlaps) / len(overlaps):.2f} ({each})")
     return _show([args.output / name for name in SAMPLES], no_viewer=args.no_viewer)
 
 
@@ -90,13 +89,14 @@ def run_sample(sample: Sample, folder: Path, model: ModelOptions) -> JobReport:
     """
     from napari_sam2.data.prompts import Prompt, write_prompts
 
-    _write_stack(sample, folder / INPUT)
+    stack = folder / f"{sample.name}.tif"
+    _write_stack(sample, stack)
     prompts = (
         Prompt(one["frame"], one["object"], one.get("points"), one.get("labels"), one.get("box"))
         for one in sample.prompts
     )
     write_prompts(folder / PROMPTS, prompts)
-    job = JobOptions(folder / INPUT, folder / PROMPTS, folder, model, overlays=("gif", "png"), overwrite=True)
+    job = JobOptions(stack, folder / PROMPTS, folder, model, overlays=("gif", "png"), overwrite=True)
     return run_job(job)
 
 
@@ -150,7 +150,7 @@ def _show(folders: list[Path], *, no_viewer: bool) -> int:
     reason = "--no-viewer was given" if no_viewer else why_no_viewer()
     if reason is None:
         print("Opening napari ...")
-        show_results(folders, INPUT)
+        show_results([folder / f"{folder.name}.tif" for folder in folders])
     elif not no_viewer:
         print(f"napari was not opened: {reason}. Look at {folders[0] / 'overlay.gif'} and its like.")
     return 0

@@ -71,8 +71,10 @@ class JobReport:
         Where the results are.
     files : tuple of str
         Their names.
-    frames, planned : int
-        Steps taken and planned; a frame that is passed in both directions counts twice.
+    n_frames : int
+        Frames tracked.
+    steps, planned : int
+        Steps taken and planned; a frame that is passed in both directions takes two.
     n_objects : int
         Objects tracked.
     seconds : float
@@ -81,7 +83,8 @@ class JobReport:
 
     folder: Path
     files: tuple[str, ...]
-    frames: int
+    n_frames: int
+    steps: int
     planned: int
     n_objects: int
     seconds: float
@@ -89,7 +92,7 @@ class JobReport:
     @property
     def complete(self) -> bool:
         """Whether everything planned was done."""
-        return self.frames == self.planned
+        return self.steps == self.planned
 
 
 class _Progress:
@@ -104,6 +107,11 @@ class _Progress:
     def seconds(self) -> float:
         """Time since the start."""
         return time.perf_counter() - self._begun
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was done."""
+        return len(self.frames) == self.planned
 
 
 def run_job(options: JobOptions) -> JobReport:
@@ -142,10 +150,9 @@ def run_job(options: JobOptions) -> JobReport:
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             if progress.frames:
                 report = _save(options, session, progress, folder=folder.for_partial)
-                error.add_note(f"the {report.frames} frames done before that are in {report.folder}")
+                error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
             raise
-        done = len(progress.frames) == progress.planned
-        return _save(options, session, progress, folder=folder.path if done else folder.for_partial)
+        return _save(options, session, progress, folder=folder.path if progress.complete else folder.for_partial)
 
 
 def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None:
@@ -227,13 +234,21 @@ def _save(options: JobOptions, session: Session, progress: _Progress, *, folder:
     seconds = progress.seconds
     record = {
         "command": _command(options, folder / PROMPTS, session.stack.axis),
-        "complete": len(progress.frames) == progress.planned,
+        "complete": progress.complete,
         "tracked_frames": _spans(progress.frames),
         "seconds": round(seconds, 3),
         "model": options.model.describe(session.model),
     }
     files = write_results(folder, session, record=record, overlays=options.overlays, prompts=options.prompts)
-    return JobReport(folder, files, len(progress.frames), progress.planned, len(session.object_ids), seconds)
+    return JobReport(
+        folder=folder,
+        files=files,
+        n_frames=len(set(progress.frames)),
+        steps=len(progress.frames),
+        planned=progress.planned,
+        n_objects=len(session.object_ids),
+        seconds=seconds,
+    )
 
 
 def _command(options: JobOptions, prompts: Path, axis: str) -> list[str]:

@@ -76,14 +76,18 @@ def run(args: argparse.Namespace) -> int:
 
 def done_line(report: JobReport) -> str:
     """Say what was done and where it is."""
-    rate = report.frames / report.seconds
-    objects = f"{report.n_objects} object{'s' if report.n_objects > 1 else ''}"
-    return f"{objects}, {report.frames} frames, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
+    rate = report.steps / report.seconds
+    tracked = f"{_count(report.n_objects, 'object')} on {_count(report.n_frames, 'frame')}"
+    return f"{tracked}, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
 
 
 def stopped_line(report: JobReport) -> str:
     """Say how far a stopped job came and where its results are."""
-    return f"napari-sam2: stopped after {report.frames} of {report.planned} frames; what was done is in {report.folder}"
+    return f"napari-sam2: stopped after {report.steps} of {report.planned} frames; what was done is in {report.folder}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _options(args: argparse.Namespace) -> JobOptions:

@@ -42,44 +42,40 @@ def why_no_viewer(environment: Mapping[str, str] = os.environ, platform: str = s
     return None
 
 
-def show_results(folders: Sequence[Path], image_name: str) -> None:
+def show_results(stacks: Sequence[Path]) -> None:
     """Open napari with the stacks and their labels; returns when its window is closed.
 
     Parameters
     ----------
-    folders : sequence of Path
-        Folders of results.
-    image_name : str
-        The stack's file in each of them.
+    stacks : sequence of Path
+        TIFF stacks, each in the folder of its results.
     """
     import napari
 
     viewer = napari.Viewer(title="napari-sam2 demo")
-    add_results(viewer, folders, image_name)
+    add_results(viewer, stacks)
     napari.run()
 
 
-def add_results(viewer: ViewerModel, folders: Sequence[Path], image_name: str) -> None:
-    """Add a stack and its labels from each folder; only the first are visible.
+def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
+    """Add stacks and their labels; only the first of them are visible.
 
     Parameters
     ----------
     viewer : ViewerModel
         Where to.
-    folders : sequence of Path
-        Folders of results.
-    image_name : str
-        The stack's file in each of them.
+    stacks : sequence of Path
+        TIFF stacks, each in the folder of its results.
     """
     import tifffile
 
     from napari_sam2.data.stack import open_stack
 
-    for folder in folders:
-        with open_stack(folder / image_name) as stack:
+    for path in stacks:
+        with open_stack(path) as stack:
             scale, rgb = (stack.step or 1, *(stack.pixel_size or (1, 1))), stack.is_rgb
-        first = folder == folders[0]
-        image, labels = tifffile.imread(folder / image_name), tifffile.imread(folder / LABELS)
-        viewer.add_image(image, name=folder.name, scale=scale, rgb=rgb, visible=first)
-        viewer.add_labels(labels, name=f"{folder.name} labels", scale=scale, visible=first)
+        first = path == stacks[0]
+        image, labels = tifffile.imread(path), tifffile.imread(path.parent / LABELS)
+        viewer.add_image(image, name=path.stem, scale=scale, rgb=rgb, visible=first)
+        viewer.add_labels(labels, name=f"{path.stem} labels", scale=scale, visible=first)
     viewer.reset_view()

@@ -1,0 +1,69 @@
+"""Running the command, and small stacks to run it on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SCRIPT = Path(sys.executable).parent / "napari-sam2"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run in this process ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The last line of stderr, after checking that besides progress bars there is no other."""
+        return only_line(self.err)
+
+
+Run = Callable[..., Finished]
+
+
+@dataclass(frozen=True)
+class DiskStack:
+    """A stack of a moving disk, with a prompts file."""
+
+    path: Path
+    prompts: Path
+    masks: np.ndarray
+
+
+def only_line(err: str) -> str:
+    *bars, last, end = err.replace("\r", "\n").split("\n")
+    assert end == "", err
+    assert last.startswith("napari-sam2: "), err
+    assert [line for line in bars if line.strip() and "frame" not in line and "%|" not in line] == [], err
+    return last
+
+
+def start_script(*words: object, **options: Any) -> subprocess.Popen[str]:
+    """Start the installed command."""
+    command = [str(SCRIPT), *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def draw_disk(n_frames: int, shape: tuple[int, int] = (40, 56)) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a bright disk that moves to the right: uint16 frames and masks."""
+    rows, columns = np.indices(shape)
+    rng = np.random.default_rng(7)
+    masks = np.stack([np.hypot(rows - 20, columns - centre) < 7 for centre in np.linspace(12, 42, n_frames)])
+    return (rng.normal(300, 20, masks.shape) + 2000 * masks).astype(np.uint16), masks
+
+
+def write_entries(path: Path, entries: Iterable[dict[str, Any]]) -> Path:
+    """Write a prompts file by hand."""
+    path.write_text(json.dumps({"version": 1, "prompts": list(entries)}))
+    return path

@@ -1,0 +1,93 @@
+"""The command as a whole: help, versions, what it loads, how errors are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from commandline import SCRIPT, Run, start_script
+
+import napari_sam2
+from napari_sam2.cli.errors import describe_error
+from napari_sam2.weights.download import DownloadError
+
+
+def test_installed_command_says_its_version() -> None:
+    process = start_script("--version")
+    out, err = process.communicate()
+    assert (process.returncode, out, err) == (0, f"napari-sam2 {napari_sam2.__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["segment", "--help"], ["demo", "--help"], ["weights", "list"]])
+def test_answers_that_need_no_model_load_no_torch(words: list[str]) -> None:
+    code = (
+        "import sys\nfrom napari_sam2.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        "print('loaded', *{'torch', 'numpy', 'napari'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert done.stderr == "loaded\n"
+
+
+@pytest.mark.parametrize("command", ["segment", "demo", "weights", "evaluate", "train"])
+def test_every_command_has_help(run: Run, command: str) -> None:
+    done = run(command, "--help")
+    assert done.status == 0
+    assert done.out.startswith(f"usage: napari-sam2 {command}")
+    assert command in run("--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [([], "COMMAND"), (["segmnt"], "'segmnt'"), (["segment", "a.tif"], "--prompts"), (["weights"], "ACTION")],
+)
+def test_words_that_make_no_command(run: Run, words: list[str], named: str) -> None:
+    done = run(*words)
+    assert (done.status, done.out) == (2, "")
+    assert named in done.complaint
+    assert "--help" in done.complaint
+
+
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    process = subprocess.Popen([SCRIPT, "weights", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("two\n  lines"), "two lines"),
+        (FileNotFoundError("x does not exist"), "x does not exist"),
+        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (DownloadError("no network"), "no network"),
+        (RuntimeError("shapes differ"), None),
+        (KeyError("x"), None),
+    ],
+)
+def test_description_of_an_error(error: Exception, line: str | None) -> None:
+    assert describe_error(error) == line
+
+
+def test_description_of_too_little_memory() -> None:
+    import torch
+
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50)
+    line = describe_error(caught.value)
+    assert line is not None
+    assert line.startswith("out of memory (")
+    assert "--preset fast" in line
+
+
+def test_notes_join_the_line() -> None:
+    error = ValueError("frame 4 is broken")
+    error.add_note("frames 0 to 3 are in result")
+    assert describe_error(error) == "frame 4 is broken; frames 0 to 3 are in result"

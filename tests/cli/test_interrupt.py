@@ -1,0 +1,61 @@
+"""Ctrl-C during a run, pressed on the installed command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tifffile
+from commandline import draw_disk, only_line, start_script, write_entries
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+
+N_FRAMES = 400
+
+
+def interrupt_after_some_frames(process: subprocess.Popen[str]) -> str:
+    """Press Ctrl-C once the progress bar has moved; everything the command wrote to stderr."""
+    seen = ""
+    assert process.stderr is not None
+    while "/s" not in seen.rpartition("\r")[2]:
+        letter = process.stderr.read(1)
+        assert letter, seen
+        seen += letter
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate()
+    assert out == ""
+    return seen + rest
+
+
+def frames_done(folder: Path) -> int:
+    return len(pd.read_csv(folder / "scores.csv"))
+
+
+def test_ctrl_c_keeps_what_was_done_and_nothing_earlier_is_lost(tmp_path: Path, checkpoint: Path) -> None:
+    stack, out = tmp_path / "disk.tif", tmp_path / "result"
+    tifffile.imwrite(stack, draw_disk(N_FRAMES)[0], metadata={"axes": "TYX"})
+    prompts = write_entries(tmp_path / "prompts.json", [{"frame": 0, "object": 1, "box": [12, 4, 28, 20]}])
+    options = ["--output", out, "--checkpoint", checkpoint, "--image-size", 64]
+
+    first = start_script("segment", stack, "--prompts", prompts, *options)
+    line = only_line(interrupt_after_some_frames(first))
+    assert first.returncode == 130
+    n_done = frames_done(out)
+    assert line == f"napari-sam2: stopped after {n_done} of {N_FRAMES} frames; what was done is in {out}"
+    assert 0 < n_done < N_FRAMES
+    assert tifffile.imread(out / "labels.tif").shape == (N_FRAMES, 40, 56)
+    record = json.loads((out / "session.json").read_text())
+    assert record["complete"] is False
+    assert record["tracked_frames"] == [[0, n_done - 1]]
+
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    second = start_script("segment", stack, "--prompts", prompts, *options, "--overwrite")
+    assert str(out / "stopped") in interrupt_after_some_frames(second)
+    assert second.returncode == 130
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    assert frames_done(out / "stopped") > 0
