@@ -30,9 +30,16 @@ class _TrackSnapshot:
 
     @classmethod
     def of(cls, track: ObjectTrack) -> _TrackSnapshot:
-        bank = track.bank
-        tables = (track.prompts, track.staged, bank.conditioning, bank.recent)
-        return cls(track, *map(dict, tables), dict(track.visited), dict(track.stale), track.version)  # type: ignore[arg-type]
+        return cls(
+            track=track,
+            prompts=dict(track.prompts),
+            staged=dict(track.staged),
+            conditioning=dict(track.bank.conditioning),
+            recent=dict(track.bank.recent),
+            visited=dict(track.visited),
+            stale=dict(track.stale),
+            version=track.version,
+        )
 
     def restore(self) -> ObjectTrack:
         # The same object, because the history of edits refers to it.

@@ -1,0 +1,418 @@
+"""The model's side of the plugin: everything here runs on the worker's thread, never on Qt's."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .wishes import Place, Wish, Wishes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2.data.scores import ScoreRow
+    from napari_sam2.data.stack import Stack
+    from napari_sam2.session.session import Session
+    from napari_sam2.session.snapshots import Snapshot
+
+UNDO_STEPS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class ModelChoice:
+    """Which model to load.
+
+    Attributes
+    ----------
+    name : str or None
+        A name of the catalogue; None with a checkpoint.
+    checkpoint : str or None
+        Path of a file of the user's own.
+    device : str
+        As for `napari_sam2.load_model`.
+    """
+
+    name: str | None
+    checkpoint: str | None
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class FrameUpdate:
+    """What there is to show on a frame.
+
+    Attributes
+    ----------
+    frame : int
+        Index of the frame.
+    image : ndarray
+        (Y, X) unsigned integers.
+    rows : dict
+        Scores by object id.
+    """
+
+    frame: int
+    image: NDArray[Any]
+    rows: dict[int, ScoreRow]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What the user interface has to know of a session.
+
+    Attributes
+    ----------
+    prompted : dict
+        By object id, its prompted frames.
+    stale : dict
+        By object id, its frames that are out of date.
+    """
+
+    prompted: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    stale: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Frames to draw again, and the state after that.
+
+    Attributes
+    ----------
+    frames : tuple of FrameUpdate
+        In no order.
+    state : State
+        After the work.
+    problems : tuple of str
+        What was refused, in words for the user.
+    """
+
+    frames: tuple[FrameUpdate, ...]
+    state: State
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a tracking run is to visit.
+
+    Attributes
+    ----------
+    kind : str
+        ``"both"``, ``"forward"``, ``"backward"``, ``"range"`` or ``"update"``.
+    frame : int
+        Where forward and backward runs start.
+    first, last : int
+        The frames of a range, both included.
+    """
+
+    kind: str
+    frame: int = 0
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """A step of a tracking run.
+
+    Attributes
+    ----------
+    update : FrameUpdate
+        The frame just tracked.
+    done, total : int
+        Frames so far and in all.
+    state : State
+        After the frame.
+    """
+
+    update: FrameUpdate
+    done: int
+    total: int
+    state: State
+
+
+@dataclass(eq=False)
+class _Step:
+    """What one step of the user's did to the session."""
+
+    edits: int = 0
+    before: dict[Place, Wish] = field(default_factory=dict)
+    after: dict[Place, Wish] = field(default_factory=dict)
+    run_before: Snapshot | None = None
+    run_after: Snapshot | None = None
+
+
+class Engine:
+    """A session that is kept in step with what the prompt layers say.
+
+    Parameters
+    ----------
+    session : Session
+        Used by nobody else while the engine works.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.threshold = 0.5
+        self._applied: dict[Place, Wish] = {}
+        self._refused: dict[Place, Wish] = {}
+        self._steps: dict[int, _Step] = {}
+
+    # Prompts
+
+    def sync(self, wishes: Wishes, step: int | None) -> Report:
+        """Make the session's prompts what the layers say.
+
+        Parameters
+        ----------
+        wishes : mapping
+            All that the layers say.
+        step : int or None
+            Number of the user's step that led here, for `undo`.
+        """
+        record = _Step() if step is None else self._record(step)
+        touched: set[int] = set()
+        problems: list[str] = []
+        for place in [p for p in self._applied if p not in wishes]:
+            touched |= self._withdraw(place, wishes, record)
+        for place, wish in wishes.items():
+            if self._applied.get(place) == wish or self._refused.get(place) == wish:
+                continue
+            try:
+                self._apply(place, wish, record)
+            except ValueError as error:
+                self._refused[place] = wish
+                problems.append(f"Object {place.object_id} on frame {place.frame}: {error}")
+            else:
+                self._applied[place] = wish
+            touched.add(place.frame)
+        record.after = dict(self._applied)
+        if step is None and record.edits:
+            # The session's own history no longer matches the user's steps: undoing goes by what the layers say.
+            for known in self._steps.values():
+                known.edits = 0
+        return self._report(touched, problems)
+
+    def _withdraw(self, place: Place, wishes: Wishes, record: _Step) -> set[int]:
+        del self._applied[place]
+        session = self.session
+        if any(p.object_id == place.object_id for p in wishes):
+            session.clear_prompts(place.frame, place.object_id)
+            record.edits += 1
+            return {place.frame}
+        if place.object_id not in session.object_ids:
+            return set()
+        # An object without any prompt has nothing to stand on: it goes, with what was tracked of it.
+        frames = set(self._frames_of(place.object_id))
+        session.remove_object(place.object_id)
+        record.edits += 1
+        return frames | {place.frame}
+
+    def _apply(self, place: Place, wish: Wish, record: _Step) -> None:
+        earlier = self._applied.get(place)
+        if earlier is not None and not wish.extends(earlier):
+            self.session.clear_prompts(place.frame, place.object_id)
+            del self._applied[place]
+            record.edits += 1
+            earlier = None
+        points = [(y, x) for y, x, _ in wish.points]
+        labels = [label for _, _, label in wish.points]
+        if wish.mask is not None and earlier is None:
+            self.session.add_mask(place.frame, place.object_id, wish.mask)
+            record.edits += 1
+        if wish.box is not None:
+            clicks, marks = (points, labels) if points else (None, None)
+            self.session.add_box(place.frame, place.object_id, wish.box, points=clicks, labels=marks)
+            record.edits += 1
+        elif points:
+            self.session.add_points(place.frame, place.object_id, points, labels)
+            record.edits += 1
+
+    def undo(self, step: int) -> Report:
+        """Take back what a step did."""
+        record = self._steps.get(step, _Step())
+        before = self._all_frames()
+        if record.run_before is not None:
+            # Only now, because prompts given during the run have been undone by now.
+            record.run_after = self._snapshot()
+            self._restore(record.run_before)
+        for _ in range(record.edits):
+            self.session.undo()
+        if record.edits or record.run_before is not None:
+            self._applied = dict(record.before)
+        return self._report(before | self._all_frames())
+
+    def redo(self, step: int) -> Report:
+        """Do again what a step did."""
+        record = self._steps.get(step, _Step())
+        before = self._all_frames()
+        if record.run_after is not None:
+            self._restore(record.run_after)
+            self._applied = dict(record.before)
+        for _ in range(record.edits):
+            self.session.redo()
+        if record.edits:
+            self._applied = dict(record.after)
+        return self._report(before | self._all_frames())
+
+    def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[Place, Wish], set[Place]]:
+        """Compare what a user painted with what was shown.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        image : ndarray
+            (Y, X) labels as they are now.
+
+        Returns
+        -------
+        dict
+            A mask for every object whose pixels changed.
+        set
+            Objects that have no pixel left.
+        """
+        earlier = masks_of(self.frame_update(frame).image)
+        now = masks_of(image)
+        changed = {i: mask for i, mask in now.items() if i not in earlier or (mask != earlier[i]).any()}
+        wishes = {Place(frame, i): Wish().with_mask(mask) for i, mask in changed.items()}
+        return wishes, {Place(frame, i) for i in earlier if i not in now}
+
+    # Tracking
+
+    def track(self, plan: Plan, step: int) -> Generator[Tracked, None, None]:
+        """Track frame by frame.
+
+        Parameters
+        ----------
+        plan : Plan
+            What to visit.
+        step : int
+            Number of the user's step, for `undo`.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to track.
+        """
+        record = self._record(step)
+        record.run_before = self._snapshot()
+        parts, total = self._parts(plan)
+        done = 0
+        for part in parts:
+            for result in part:
+                done += 1
+                yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
+
+    def _parts(self, plan: Plan) -> tuple[list[Iterable[Any]], int]:
+        session, n_frames = self.session, self.session.stack.n_frames
+        if plan.kind == "update":
+            return [session.update()], len({t for frames in session.stale.values() for t in frames})
+        if plan.kind == "both":
+            return [session.propagate(direction="outward")], n_frames
+        if plan.kind == "forward":
+            return [session.propagate(plan.frame)], n_frames - plan.frame
+        if plan.kind == "backward":
+            return [session.propagate(plan.frame, "backward")], plan.frame + 1
+        first, last = sorted((plan.first, plan.last))
+        prompted = sorted(p.frame for p in session.prompts)
+        inside = [t for t in prompted if first <= t <= last]
+        behind = bool(prompted) and prompted[0] < first
+        # From a prompt in the range outwards; without one, from the end where the object comes from.
+        start = inside[0] if inside else first if behind else last
+        parts: list[Iterable[Any]] = []
+        if inside or behind:
+            parts.append(session.propagate(start, "forward", last - start + 1))
+        if start > first:
+            after = start - 1 if parts else start
+            parts.append(session.propagate(after, "backward", after - first + 1))
+        return parts, last - first + 1
+
+    def _record(self, step: int) -> _Step:
+        if step not in self._steps:
+            self._steps[step] = _Step(before=dict(self._applied))
+            for old in sorted(self._steps)[:-UNDO_STEPS]:
+                del self._steps[old]
+        return self._steps[step]
+
+    def _snapshot(self) -> Snapshot:
+        from napari_sam2.session.snapshots import take_snapshot
+
+        return take_snapshot(self.session)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        from napari_sam2.session.snapshots import restore_snapshot
+
+        restore_snapshot(self.session, snapshot)
+
+    # What there is to show
+
+    def prepare(self, frame: int) -> None:
+        """Encode a frame, so that a click there is answered at once."""
+        self.session.encoder.encode(frame)
+
+    def show_again(self, threshold: float) -> Report:
+        """Draw every frame with another threshold."""
+        self.threshold = threshold
+        return self._report(self._all_frames())
+
+    def frame_update(self, frame: int) -> FrameUpdate:
+        """Compose what is to be shown on a frame."""
+        labels, scores = self.session.labels, self.session.outputs.scores
+        image = labels[frame]
+        rows = {}
+        for object_id in self.session.object_ids:
+            row = scores.get(frame, object_id)
+            if row is None:
+                continue
+            rows[object_id] = row
+            painted = self._applied.get(Place(frame, object_id), Wish()).mask_key is not None
+            if row.object_score < self.threshold and not painted:
+                image[image == object_id] = 0
+        return FrameUpdate(frame, image, rows)
+
+    def state(self) -> State:
+        """Say which frames are prompted and stale."""
+        prompted: dict[int, tuple[int, ...]] = {}
+        for prompt in self.session.prompts:
+            prompted[prompt.object_id] = (*prompted.get(prompt.object_id, ()), prompt.frame)
+        return State(prompted, self.session.stale)
+
+    def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
+        return Report(tuple(self.frame_update(t) for t in sorted(frames)), self.state(), tuple(problems))
+
+    def _all_frames(self) -> set[int]:
+        return set(self.session.labels.frames_done)
+
+    def _frames_of(self, object_id: int) -> list[int]:
+        labels = self.session.labels
+        scored = [row.frame for row in self.session.outputs.scores if row.object_id == object_id]
+        return [t for t in labels.frames_done if object_id in labels.object_ids(t)] + scored
+
+
+def load(choice: ModelChoice) -> Any:
+    """Load a model; imports torch.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `napari_sam2.load_model`.
+    """
+    from napari_sam2.weights.load import load_model
+
+    return load_model(choice.name, checkpoint=choice.checkpoint, device=choice.device)
+
+
+def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None) -> Engine:
+    """Make a session over a stack."""
+    from napari_sam2.session.session import Session
+
+    return Engine(Session(model, stack, contrast_limits=window))
+
+
+def masks_of(image: NDArray[Any]) -> Mapping[int, NDArray[np.bool_]]:
+    """Split a label image into a mask per object."""
+    return {int(i): image == i for i in np.unique(image) if i > 0}

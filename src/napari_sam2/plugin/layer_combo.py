@@ -1,0 +1,108 @@
+"""A combo box of the viewer's layers of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QSizePolicy
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_NONE = "none"
+
+
+class LayerCombo(QComboBox):
+    """Follows the layer list: layers that come, go, move or get another name.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose layers.
+    kind : type
+        Class of the layers to offer.
+    accepts : callable
+        Says whether a layer is offered.
+    optional : bool
+        Whether "none" can be chosen. Without it the first layer is chosen by itself.
+    """
+
+    layer_changed = Signal(object)
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        kind: type[Layer],
+        *,
+        accepts: Callable[[Any], bool] = lambda _layer: True,
+        optional: bool = True,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._kind = kind
+        self._accepts = accepts
+        self._optional = optional
+        self._layers: list[Any] = []
+        self._chosen: Any = None
+        self.setMinimumContentsLength(8)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for event in ("inserted", "removed", "reordered", "renamed"):
+            getattr(viewer.layers.events, event).connect(self.refresh)
+        self.activated.connect(self._user_chose)
+        self.currentIndexChanged.connect(self._user_chose)
+        self.refresh()
+
+    @property
+    def layer(self) -> Any:
+        """The chosen layer, or None."""
+        return self._chosen
+
+    def offers(self, layer: Layer) -> bool:
+        """Whether a layer can be chosen."""
+        return any(layer is known for known in self._layers)
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer of the viewer."""
+        if layer is not None and not self.offers(layer):
+            self.refresh()
+        self._show(layer)
+        self._set(layer)
+
+    def refresh(self, _event: object = None) -> None:
+        """Read the layer list again."""
+        self._layers = [x for x in self._viewer.layers if isinstance(x, self._kind) and self._accepts(x)]
+        gone = self._chosen is not None and all(x is not self._chosen for x in self._layers)
+        chosen = None if gone else self._chosen
+        if chosen is None and not self._optional and self._layers:
+            chosen = self._layers[-1]
+        self._show(chosen)
+        self._set(chosen)
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer."""
+        for event in ("inserted", "removed", "reordered", "renamed"):
+            getattr(self._viewer.layers.events, event).disconnect(self.refresh)
+
+    def _show(self, layer: Layer | None) -> None:
+        self.blockSignals(True)
+        self.clear()
+        if self._optional or not self._layers:
+            self.addItem(_NONE, None)
+        for known in self._layers:
+            self.addItem(known.name, known.unique_id)
+        index = -1 if layer is None else self.findData(layer.unique_id)
+        self.setCurrentIndex(max(index, 0))
+        self.blockSignals(False)
+
+    def _user_chose(self, index: int) -> None:
+        key = self.itemData(index)
+        self._set(next((x for x in self._layers if x.unique_id == key), None))
+
+    def _set(self, layer: Layer | None) -> None:
+        if layer is not self._chosen:
+            self._chosen = layer
+            self.layer_changed.emit(layer)

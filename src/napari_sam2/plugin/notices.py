@@ -1,0 +1,30 @@
+"""What went wrong, in words for the user."""
+
+from __future__ import annotations
+
+_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def explain(error: Exception) -> str:
+    """Say what went wrong and what to do; the traceback is in the log.
+
+    Parameters
+    ----------
+    error : Exception
+        From the worker.
+
+    Returns
+    -------
+    str
+        For a notification.
+    """
+    text = str(error).strip()
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in _MEMORY):
+        return (
+            "SAM 2 ran out of memory. What was tracked is kept. Choose a smaller model, or the device cpu, or close "
+            "other programs; then press Continue or Update."
+        )
+    # Errors of this package say what to do; others need a hint at where to look.
+    if isinstance(error, ValueError | FileNotFoundError) or type(error).__module__.startswith("napari_sam2"):
+        return f"SAM 2: {text}"
+    return f"SAM 2 stopped on an unexpected error: {type(error).__name__}: {text}. The log has the details."

@@ -1,0 +1,138 @@
+"""The table of objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
+# Six columns in a narrow dock.
+_STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 3px; }"
+_TIPS = (
+    "The object's colour and its number: its label in the result",
+    "Double-click to give the object a name",
+    "Frames with a prompt for this object",
+    "Frames on which the object is seen",
+    "Lowest object score over all frames, 0 to 1",
+    "Untick to hide the object in the viewer",
+)
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """What the table shows of an object.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label.
+    name : str
+        Given by the user.
+    prompts, seen : int
+        Numbers of frames.
+    lowest : float or None
+        Lowest object score.
+    shown : bool
+        Whether it is drawn.
+    colour : tuple of int
+        Red, green, blue, 0 to 255.
+    """
+
+    object_id: int
+    name: str
+    prompts: int = 0
+    seen: int = 0
+    lowest: float | None = None
+    shown: bool = True
+    colour: tuple[int, int, int] = (200, 200, 200)
+
+
+class ObjectTable(QTableWidget):
+    """One row per object; the selected row is the object that clicks are about."""
+
+    object_selected = Signal(int)
+    object_renamed = Signal(int, str)
+    object_shown = Signal(int, bool)
+
+    def __init__(self) -> None:
+        super().__init__(0, len(COLUMNS))
+        self.setHorizontalHeaderLabels(COLUMNS)
+        for column, tip in enumerate(_TIPS):
+            self.horizontalHeaderItem(column).setToolTip(tip)
+        self.verticalHeader().hide()
+        self.setShowGrid(False)
+        self.setAlternatingRowColors(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setMinimumSectionSize(30)
+        self.verticalHeader().setDefaultSectionSize(24)
+        self.setStyleSheet(_STYLE)
+        self.setFixedHeight(128)
+        self.itemSelectionChanged.connect(self._selection_changed)
+        self.itemChanged.connect(self._item_changed)
+
+    @property
+    def object_ids(self) -> list[int]:
+        """The objects, from top to bottom."""
+        return [self._id_at(row) for row in range(self.rowCount())]
+
+    @property
+    def selected_id(self) -> int | None:
+        """The selected object."""
+        rows = self.selectionModel().selectedRows()
+        return self._id_at(rows[0].row()) if rows else None
+
+    def show_rows(self, rows: list[ObjectRow], selected: int | None) -> None:
+        """Show objects in place of those there were, one of them selected."""
+        if self.state() == QAbstractItemView.State.EditingState:
+            return
+        self.blockSignals(True)
+        self.setRowCount(len(rows))
+        for index, row in enumerate(rows):
+            self._fill(index, row)
+            if row.object_id == selected:
+                self.selectRow(index)
+        if selected not in [row.object_id for row in rows]:
+            self.clearSelection()
+        self.blockSignals(False)
+
+    def _fill(self, index: int, row: ObjectRow) -> None:
+        swatch = QPixmap(12, 12)
+        swatch.fill(QColor(*row.colour))
+        number = QTableWidgetItem(QIcon(swatch), str(row.object_id))
+        number.setData(Qt.ItemDataRole.UserRole, row.object_id)
+        name = QTableWidgetItem(row.name)
+        name.setToolTip(row.name)
+        lowest = "-" if row.lowest is None else f"{row.lowest:.2f}"
+        texts = [QTableWidgetItem(text) for text in (str(row.prompts), str(row.seen), lowest)]
+        show = QTableWidgetItem()
+        show.setCheckState(Qt.CheckState.Checked if row.shown else Qt.CheckState.Unchecked)
+        locked = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        for item in (number, *texts):
+            item.setFlags(locked)
+        for item in texts:
+            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        show.setFlags(locked | Qt.ItemFlag.ItemIsUserCheckable)
+        for column, item in enumerate((number, name, *texts, show)):
+            self.setItem(index, column, item)
+
+    def _id_at(self, row: int) -> int:
+        return int(self.item(row, 0).data(Qt.ItemDataRole.UserRole))
+
+    def _selection_changed(self) -> None:
+        if self.selected_id is not None:
+            self.object_selected.emit(self.selected_id)
+
+    def _item_changed(self, item: QTableWidgetItem) -> None:
+        object_id = self._id_at(item.row())
+        if item.column() == COLUMNS.index("name"):
+            self.object_renamed.emit(object_id, item.text().strip())
+        elif item.column() == COLUMNS.index("show"):
+            self.object_shown.emit(object_id, item.checkState() == Qt.CheckState.Checked)

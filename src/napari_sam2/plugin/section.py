@@ -1,0 +1,42 @@
+"""A part of the panel that folds."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QToolButton, QVBoxLayout, QWidget
+
+_STYLE = "QToolButton { border: none; background: transparent; font-weight: bold; padding: 4px 0px; }"
+
+
+class Section(QWidget):
+    """A title to click on, and what unfolds below it.
+
+    Parameters
+    ----------
+    title : str
+        Shown always.
+    content : QWidget
+        Shown when unfolded, which it is at first.
+    """
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self.setObjectName(f"section_{title.lower()}")
+        self.content = content
+        self.title = QToolButton()
+        self.title.setText(title)
+        self.title.setCheckable(True)
+        self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.title.setStyleSheet(_STYLE)
+        self.title.setToolTip(f"Fold or unfold {title}")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.title)
+        layout.addWidget(content)
+        self.title.toggled.connect(self._unfold)
+        self.title.setChecked(True)
+
+    def _unfold(self, open_: bool) -> None:
+        self.title.setArrowType(Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow)
+        self.content.setVisible(open_)

@@ -1,0 +1,34 @@
+"""What the plugin remembers from one start to the next: its settings in napari's preferences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari.settings import get_plugin_settings
+
+_PLUGIN = "napari-sam2"
+
+
+def remembered(category: str, name: str, default: Any) -> Any:
+    """Read a setting.
+
+    Parameters
+    ----------
+    category, name : str
+        As in the manifest's configurations.
+    default : object
+        Where napari does not know the plugin, which is so where the widget is used by a script without its manifest.
+    """
+    try:
+        return getattr(getattr(get_plugin_settings(_PLUGIN), category), name)
+    except KeyError:
+        return default
+
+
+def remember(category: str, name: str, value: Any) -> None:
+    """Write a setting, if napari knows the plugin."""
+    try:
+        settings = get_plugin_settings(_PLUGIN)
+    except KeyError:
+        return
+    setattr(getattr(settings, category), name, value)

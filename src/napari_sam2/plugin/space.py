@@ -1,0 +1,164 @@
+"""Where an image layer's frames lie: which axis is tracked, and what of the others is on show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.stack import Stack
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
+
+# What prompts and labels share with their image, so that they lie on it.
+_TRANSFORM = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
+
+
+class FramesView:
+    """The frames of an array of any number of axes, as an array whose first axis is the tracked one.
+
+    Parameters
+    ----------
+    array : array-like
+        With ``shape`` and ``dtype``, sliceable.
+    before, after : tuple of int
+        Indices on the axes before and after the tracked one.
+    """
+
+    def __init__(self, array: Any, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+        self._array = array
+        self._before = before
+        self._after = after
+        axis = len(before)
+        self.shape = (array.shape[axis], *array.shape[axis + 1 + len(after) :])
+        self.dtype = np.dtype(array.dtype)
+
+    def __getitem__(self, frame: int) -> NDArray[Any]:
+        return np.asarray(self._array[(*self._before, frame, *self._after)])
+
+
+@dataclass(frozen=True)
+class Space:
+    """Frames of an image layer: (Y, X) planes along one axis.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the layer, without the colour axis.
+    axis : int or None
+        The tracked axis; None for a single image.
+    fixed : tuple of int
+        Indices on the other axes before Y and X, in their order.
+    """
+
+    shape: tuple[int, ...]
+    axis: int | None
+    fixed: tuple[int, ...] = ()
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames there are."""
+        return 1 if self.axis is None else self.shape[self.axis]
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(Y, X)."""
+        return self.shape[-2], self.shape[-1]
+
+    def index(self, frame: int) -> tuple[int, ...]:
+        """Index of a frame's plane in an array of `shape`."""
+        if self.axis is None:
+            return ()
+        return (*self.fixed[: self.axis], frame, *self.fixed[self.axis :])
+
+    def position(self, frame: int, y: float, x: float) -> tuple[float, ...]:
+        """Data coordinates, in the layer's axes, of a place on a frame."""
+        return (*map(float, self.index(frame)), y, x)
+
+    def frame_of(self, position: NDArray[Any]) -> int | None:
+        """Frame that data coordinates lie on; None if they lie on none of these frames."""
+        leading = np.round(np.asarray(position[:-2], float)).astype(int)
+        if self.axis is None:
+            return 0
+        frame = int(leading[self.axis])
+        others = tuple(int(i) for i in np.delete(leading, self.axis))
+        return frame if others == self.fixed and 0 <= frame < self.n_frames else None
+
+
+def layer_shape(layer: Image) -> tuple[int, ...]:
+    """Shape of an image layer's full-resolution data, without the colour axis."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    return tuple(int(size) for size in (data.shape[:-1] if layer.rgb else data.shape))
+
+
+def choosable_axes(layer: Image) -> list[tuple[int, str]]:
+    """Axes that can be tracked, with the names to show: all but the last two."""
+    return [(axis, str(layer.axis_labels[axis])) for axis in range(len(layer_shape(layer)) - 2)]
+
+
+def current_space(layer: Image, axis: int | None, viewer: ViewerModel) -> Space:
+    """Frames along an axis, the other axes as the viewer's sliders stand."""
+    shape = layer_shape(layer)
+    if axis is None or len(shape) == 2:
+        return Space(shape, None)
+    place = data_position(layer, viewer)
+    others = [i for i in range(len(shape) - 2) if i != axis]
+    return Space(shape, axis, tuple(int(np.clip(round(place[i]), 0, shape[i] - 1)) for i in others))
+
+
+def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
+    """Where the viewer's sliders stand, in a layer's data coordinates."""
+    return tuple(float(value) for value in layer.world_to_data(viewer.dims.point))
+
+
+def current_frame(layer: Image, space: Space, viewer: ViewerModel) -> int:
+    """Frame that the viewer shows."""
+    if space.axis is None:
+        return 0
+    return int(np.clip(round(data_position(layer, viewer)[space.axis]), 0, space.n_frames - 1))
+
+
+def go_to_frame(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) -> None:
+    """Move the viewer's slider to a frame."""
+    if space.axis is None:
+        return
+    place = list(data_position(layer, viewer))
+    place[space.axis] = float(frame)
+    axis = viewer.dims.ndim - len(space.shape) + space.axis
+    viewer.dims.set_point(axis, float(layer.data_to_world(place)[space.axis]))
+
+
+def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
+    """Wrap a layer's frames, which stay where they are.
+
+    Raises
+    ------
+    ValueError
+        If the layer's pixels are not real numbers.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    if space.axis is not None:
+        before, after = space.fixed[: space.axis], space.fixed[space.axis :]
+        data = FramesView(data, before, after)
+    return Stack.from_array(data, axis, rgb=bool(layer.rgb))
+
+
+def model_window(layer: Image) -> tuple[float, float] | None:
+    """Pixel values that become black and white in the model's eyes: the contrast limits, as the user sees the image.
+
+    Colour layers have no such limits: uint8 goes unchanged, float is 0 to 1 as napari shows it, and for wider integers
+    None leaves the choice to the session.
+    """
+    if not layer.rgb:
+        low, high = layer.contrast_limits
+        return float(low), float(high)
+    return (0.0, 1.0) if np.dtype(layer.dtype).kind == "f" else None
+
+
+def transform_like(layer: Image) -> dict[str, Any]:
+    """Keyword arguments that put a new layer of the same dimensions onto an image layer."""
+    return {name: getattr(layer, name) for name in _TRANSFORM} | {"affine": layer.affine.affine_matrix}

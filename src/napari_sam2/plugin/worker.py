@@ -1,0 +1,209 @@
+"""One thread that does all model work, in order; a tracking run rests between frames so that prompts get in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+logger = logging.getLogger(__name__)
+
+# A frame of a large model takes seconds; a window that closes must not wait for it.
+_CLOSE_SECONDS = 2.0
+# Steps that may wait to be shown. More would mean that the run is far beyond what the user sees when cancelling.
+_MOST_UNSEEN = 2
+
+
+def _ignore(_value: Any) -> None:
+    """Take a result that nobody wants."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Something to do on the worker's thread.
+
+    Attributes
+    ----------
+    work : callable
+        Called on the worker's thread.
+    done : callable
+        Called on the GUI thread with what ``work`` returned.
+    key : str
+        A waiting job gives way to a newer one of the same key, unless the key is empty.
+    failed : callable
+        Called on the GUI thread with the exception that ``work`` raised.
+    """
+
+    work: Callable[[], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[Exception], None]
+    key: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A long piece of work that is done one step at a time.
+
+    Attributes
+    ----------
+    steps : callable
+        Called on the worker's thread; gives the generator.
+    step_done : callable
+        Called on the GUI thread with each thing the generator yields.
+    ended : callable
+        Called on the GUI thread with True when the generator came to its end, False when it was stopped.
+    failed : callable
+        Called on the GUI thread with the exception; ``ended`` is not called then.
+    """
+
+    steps: Callable[[], Generator[Any, None, None]]
+    step_done: Callable[[Any], None]
+    ended: Callable[[bool], None]
+    failed: Callable[[Exception], None]
+
+
+class Worker(QObject):
+    """A thread with a queue of jobs and at most one run.
+
+    Jobs go first: a run advances by one step whenever no job is waiting. The thread stays the same for the widget's
+    life, because torch starts a new pool of threads for every thread that calls it.
+    """
+
+    _arrived = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: deque[Job] = deque()
+        self._run: Run | None = None
+        self._steps: Generator[Any, None, None] | None = None
+        self._resting = False
+        self._unseen = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._thread = threading.Thread(target=self._work, name="napari-sam2", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is under way and not resting."""
+        return self._run is not None and not self._resting
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a run was stopped before its end."""
+        return self._run is not None and self._resting
+
+    def submit(self, job: Job) -> None:
+        """Queue a job, in place of a waiting one with the same key."""
+        with self._changed:
+            if job.key:
+                self._jobs = deque(waiting for waiting in self._jobs if waiting.key != job.key)
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def start(self, run: Run) -> None:
+        """Start a run, in place of one that was stopped."""
+        with self._changed:
+            self._run, self._steps, self._resting = run, None, False
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Let the run rest after the step it is in; `resume` goes on from there."""
+        with self._changed:
+            if self._run is None or self._resting:
+                return
+            self._resting = True
+            self._arrived.emit(self._run.ended, False)
+
+    def resume(self) -> None:
+        """Go on with a run that was stopped."""
+        with self._changed:
+            self._resting = False
+            self._changed.notify()
+
+    def forget_run(self) -> None:
+        """Give up a run, resting or not, without a word."""
+        with self._changed:
+            self._run, self._steps, self._resting = None, None, False
+
+    def close(self) -> None:
+        """Stop the thread; whatever it still finishes is not delivered."""
+        with self._changed:
+            self._closed = True
+            self._jobs.clear()
+            self._run = self._steps = None
+            self._changed.notify()
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _deliver(self, callback: Callable[[Any], None], value: Any) -> None:
+        if not self._closed:
+            callback(value)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._closed or self._jobs or (self.is_running and self._unseen < _MOST_UNSEEN)):
+                    self._changed.wait()
+                if self._closed:
+                    return
+                job = self._jobs.popleft() if self._jobs else None
+                run = self._run
+            if job is not None:
+                self._do(job)
+            elif run is not None:
+                self._step(run)
+
+    def _do(self, job: Job) -> None:
+        try:
+            value = job.work()
+        except Exception as error:
+            logger.exception("a job failed")
+            self._emit(job.failed, error)
+        else:
+            self._emit(job.done, value)
+
+    def _step(self, run: Run) -> None:
+        try:
+            if self._steps is None:
+                self._steps = run.steps()
+            value = next(self._steps)
+        except StopIteration:
+            self._finish(run, run.ended, True)
+        except Exception as error:
+            logger.exception("a run failed")
+            self._finish(run, run.failed, error)
+        else:
+            with self._changed:
+                self._unseen += 1
+            self._emit(self._see, (run.step_done, value))
+
+    def _see(self, step: tuple[Callable[[Any], None], Any]) -> None:
+        step_done, value = step
+        with self._changed:
+            self._unseen -= 1
+            self._changed.notify()
+        step_done(value)
+
+    def _finish(self, run: Run, callback: Callable[[Any], None], value: Any) -> None:
+        with self._changed:
+            if self._run is not run:
+                return
+            already_told = self._resting and callback is run.ended
+            self._run, self._steps, self._resting = None, None, False
+        if not already_told:
+            self._emit(callback, value)
+
+    def _emit(self, callback: Callable[[Any], None], value: Any) -> None:
+        if not self._closed:
+            self._arrived.emit(callback, value)
+
+
+def job(work: Callable[[], Any], failed: Callable[[Exception], None], **options: Any) -> Job:
+    """Make a `Job` whose result nobody waits for, unless ``done`` is given."""
+    return Job(work=work, failed=failed, done=options.pop("done", _ignore), **options)
