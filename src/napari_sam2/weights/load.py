@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,21 @@ from .catalog import CATALOG, get_entry
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 BACKENDS = ("auto", "torch")
+
+# A pickle whose bytes are damaged sends its reader astray, which ends in any of these.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -228,14 +244,16 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Sam2Config | None]
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
             f"{path.name} cannot be read as a checkpoint of plain tensors ({first_line}); "
             "the file is damaged, or holds code, which is never run"
         ) from error
     weights = content.get("model", content) if isinstance(content, Mapping) else None
-    if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
+    ):
         raise ValueError(f"{path.name} holds no table of tensors, neither under 'model' nor at its top")
     return dict(weights)
 
@@ -262,7 +280,8 @@ def detect_config(weights: Mapping[str, Tensor], source: str = "the checkpoint")
         shown = ", ".join(sorted(weights)[:3]) or "nothing"
         raise ValueError(f"{source} is not a SAM 2 checkpoint: it lacks {', '.join(lacking)}; it has {shown}, ...")
     generation = "2.1" if "no_obj_embed_spatial" in weights else "2.0"
-    embed_dim, d_model = weights[patch_key].shape[0], weights[pointer_key].shape[-1]
+    # Sliced, as the tensors of a strange file may have no axes at all.
+    embed_dim, d_model = sum(weights[patch_key].shape[:1]), sum(weights[pointer_key].shape[-1:])
     prefix = "image_encoder.trunk.blocks."
     blocks = {key.removeprefix(prefix).split(".")[0] for key in weights if key.startswith(prefix)}
     for config in CONFIGS.values():
@@ -284,6 +303,11 @@ def _check_weights(path: Path, weights: Mapping[str, Tensor], model: Sam2) -> No
         f"{key} has shape {found[key]}, expected {expected[key]}"
         for key in sorted(expected.keys() & found.keys())
         if expected[key] != found[key]
+    ]
+    problems += [
+        f"{key} holds {str(value.dtype).removeprefix('torch.')}, not floating-point numbers"
+        for key, value in weights.items()
+        if not value.is_floating_point()
     ]
     if problems:
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
