@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from napari_sam2.data.scenes import SceneSettings
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.sources import Pool, fill_pool
 from napari_sam2.training.state import start
-from napari_sam2.training.train import batch_of_step, learning_rate, run_training, train_step
+from napari_sam2.training.train import batch_of_step, learning_rate, run_training, share_done, train_step
 
 CALM = SceneSettings(size=(64, 64), n_frames=4, kind="shapes", motion=0.3, noise=0.0)
 
@@ -36,7 +37,7 @@ def tiny(folder: Path, pool: Path) -> TrainSettings:
         clip_objects=2,
         clip_share=0.5,
         warmup=2,
-        cooldown=1,
+        cooldown=0.25,
         bfloat16=False,
         validate_every=0,
     )
@@ -77,7 +78,7 @@ def test_clips_and_stills_both_occur(pool: Path, tmp_path: Path) -> None:
 
 
 def test_a_few_steps_on_one_batch_lower_the_loss(tmp_path: Path, pool: Path) -> None:
-    settings = replace(tiny(tmp_path, pool), steps=100, clip_share=0.0, corrections=0, still_objects=4, cooldown=0)
+    settings = replace(tiny(tmp_path, pool), steps=100, clip_share=0.0, corrections=0, still_objects=4, cooldown=0.0)
     batch = batch_of_step([Pool(pool)], 0, settings)
     state = start(settings)
     losses = [float(train_step(state, batch, settings)[0].mask.detach()) for _ in range(30)]
@@ -91,11 +92,21 @@ def test_the_checkpoint_holds_nothing_but_tensors_and_numbers(tmp_path: Path, po
 
 
 def test_learning_rate_rises_stays_and_falls() -> None:
-    settings = TrainSettings("unused", steps=100, warmup=10, cooldown=20, learning_rate=1.0)
-    assert learning_rate(0, settings) == pytest.approx(0.1)
-    assert learning_rate(50, settings) == 1.0
-    assert learning_rate(90, settings) == pytest.approx(0.5)
-    assert learning_rate(99, settings) < 0.02
+    settings = TrainSettings("unused", steps=100, warmup=10, cooldown=0.2, learning_rate=1.0)
+    assert learning_rate(0, 0.0, settings) == pytest.approx(0.1)
+    assert learning_rate(50, 0.5, settings) == 1.0
+    assert learning_rate(90, 0.9, settings) == pytest.approx(0.5)
+    assert learning_rate(100, 1.0, settings) == pytest.approx(0.01)
+
+
+def test_a_run_can_be_ended_by_the_clock(tmp_path: Path, pool: Path) -> None:
+    settings = replace(tiny(tmp_path, pool), minutes=1e-9)
+    assert run_training(settings).step == 0
+    assert share_done(30, time.monotonic() - 60, replace(settings, steps=100, minutes=2)) == pytest.approx(
+        0.5, abs=1e-3
+    )
+    assert share_done(80, time.monotonic() - 60, replace(settings, steps=100, minutes=2)) == 0.8
+    assert share_done(30, time.monotonic() - 60, replace(settings, steps=100, minutes=0)) == 0.3
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from .sources import ClipSource
 
 SMALLEST_SHARE = 0.0012
+VANISHING_WEIGHT = 4.0
 WINDOW = (0.45, 1.0)
 _ATTEMPTS = 64
 
@@ -83,9 +84,7 @@ def _draw_one(
         areas[0] = 0
         ids = np.flatnonzero(areas >= SMALLEST_SHARE * size**2)
         if len(ids):
-            picked = rng.permutation(ids)[:objects]
-            # Too few objects: some come twice, and get two different prompts.
-            picked = np.concatenate((picked, rng.choice(ids, objects - len(picked))))
+            picked = choose_objects(rng, labels, ids, objects=objects)
             images, labels = turn(rng, images, labels)
             masks = labels[:, None] == picked[None, :, None, None]
             recoloured = recolour(rng, images)
@@ -93,6 +92,17 @@ def _draw_one(
     raise ValueError(
         f"No object of {SMALLEST_SHARE:.2%} of a frame in {_ATTEMPTS} clips; check the labels of the source."
     )
+
+
+def choose_objects(
+    rng: np.random.Generator, labels: NDArray[np.uint8], ids: NDArray[np.int64], *, objects: int
+) -> NDArray[np.int64]:
+    """Choose objects of a clip; those that vanish are rare, teach what absence is, and are preferred."""
+    lasting = np.array([(labels == i).any(axis=(1, 2)).all() for i in ids])
+    weight = np.where(lasting, 1.0, VANISHING_WEIGHT)
+    picked = rng.choice(ids, min(objects, len(ids)), replace=False, p=weight / weight.sum())
+    # Too few objects: some come twice, and get two different prompts.
+    return np.concatenate((picked, rng.choice(ids, objects - len(picked))))
 
 
 def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDArray[np.int64]:

@@ -26,6 +26,15 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def from_first(value: float) -> float:
+    """Return the first process's value in all of them."""
+    if not dist.is_initialized():
+        return value
+    shared = torch.tensor(value, dtype=torch.float64)
+    dist.broadcast(shared, 0)
+    return float(shared)
+
+
 def average_gradients(model: nn.Module) -> None:
     """Replace every gradient by its mean over the processes."""
     if not dist.is_initialized():

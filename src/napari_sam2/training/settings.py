@@ -19,6 +19,9 @@ class TrainSettings:
         Configuration trained, a key of `CONFIGS`.
     steps : int
         Optimiser steps over the whole run.
+    minutes : float
+        Where positive, the run also ends after so much time, and the learning rate falls by the clock: such a run is
+        not repeatable.
     seed : int
         Decides initial weights, batches and prompts.
     image_size : int
@@ -45,8 +48,10 @@ class TrainSettings:
         Masks are compared at ``image_size / loss_stride``.
     learning_rate, weight_decay, clip_norm : float
         Of AdamW, and the bound of the gradient's norm.
-    warmup, cooldown : int
-        First steps with a rising and last steps with a falling learning rate.
+    warmup : int
+        First steps, with a rising learning rate.
+    cooldown : float
+        Last share of the run, with a falling learning rate.
     ema : float
         Decay of the running average of the weights, which is what is exported.
     bfloat16 : bool
@@ -64,6 +69,7 @@ class TrainSettings:
     held_out: tuple[str, ...] = ()
     model: str = "sam2_nano"
     steps: int = 20_000
+    minutes: float = 0.0
     seed: int = 0
     image_size: int = 256
     smallest_window: float = 0.45
@@ -84,7 +90,7 @@ class TrainSettings:
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     warmup: int = 200
-    cooldown: int = 4_000
+    cooldown: float = 0.3
     ema: float = 0.998
     bfloat16: bool = True
     compile: bool = False
@@ -106,6 +112,6 @@ class TrainSettings:
             raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
         if self.loss_stride not in (1, 2, 4):
             raise ValueError(f"loss_stride={self.loss_stride} must be 1, 2 or 4.")
-        for name in ("clip_share", "mask_prompts", "teacher_forcing"):
+        for name in ("clip_share", "mask_prompts", "teacher_forcing", "cooldown"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")

@@ -15,7 +15,7 @@ from torch import nn
 from .clips import Batch, draw_batch
 from .log import CurveLog
 from .losses import FrameLoss
-from .processes import average_gradients, rank
+from .processes import average_gradients, from_first, rank
 from .settings import TrainSettings
 from .sources import ClipSource, open_source
 from .state import CHECKPOINT, TrainState, start
@@ -26,12 +26,30 @@ _AHEAD = 3
 Progress = Callable[[int, int, str], None]
 
 
-def learning_rate(step: int, settings: TrainSettings) -> float:
-    """Rise over the warm-up, stay, and fall along a cosine over the cool-down."""
+def learning_rate(step: int, done: float, settings: TrainSettings) -> float:
+    """Rise over the warm-up steps, stay, and fall along a cosine over the last share of the run.
+
+    Parameters
+    ----------
+    step : int
+        Steps done.
+    done : float
+        Share of the run that is done.
+    settings : TrainSettings
+        Of the run.
+    """
     rise = min(1.0, (step + 1) / max(settings.warmup, 1))
-    left = (settings.steps - step) / max(settings.cooldown, 1)
+    left = max(1 - done, 0.0) / settings.cooldown if settings.cooldown else 1.0
     fall = 0.5 - 0.5 * math.cos(math.pi * min(left, 1.0))
     return settings.learning_rate * rise * max(fall, 0.01)
+
+
+def share_done(step: int, begun: float, settings: TrainSettings) -> float:
+    """Say how much of the run is done, by steps or by the first process's clock."""
+    done = step / settings.steps
+    if settings.minutes > 0:
+        done = from_first(max(done, (time.monotonic() - begun) / 60 / settings.minutes))
+    return done
 
 
 def kind_of_step(step: int, settings: TrainSettings) -> tuple[bool, bool]:
@@ -64,8 +82,8 @@ def batches(sources: Sequence[ClipSource], first: int, settings: TrainSettings) 
             yield step, waiting.pop(0).result()
 
 
-def train_step(state: TrainState, batch: Batch, settings: TrainSettings) -> list[FrameLoss]:
-    """Do one optimiser step on a batch and return the terms it was graded by."""
+def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done: float = 0.0) -> list[FrameLoss]:
+    """Do one optimiser step on a batch, that share of the run being done; return the terms it was graded by."""
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
         give_masks = kind_of_step(state.step, settings)[1]
@@ -74,7 +92,7 @@ def train_step(state: TrainState, batch: Batch, settings: TrainSettings) -> list
     average_gradients(state.model)
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(state.step, settings)
+        group["lr"] = learning_rate(state.step, done, settings)
     state.optimiser.step()
     state.optimiser.zero_grad(set_to_none=True)
     state.step += 1
@@ -117,11 +135,12 @@ def run_training(
     if settings.compile:
         state.model.image_encoder.compile(dynamic=False)
     log = CurveLog(folder, first_step=state.step)
-    saved = time.monotonic()
+    begun = saved = time.monotonic()
     for step, batch in batches(sources, state.step, settings):
-        if step == stop_after:
+        done = share_done(step, begun, settings)
+        if step == stop_after or done >= 1:
             break
-        losses = train_step(state, batch, settings)
+        losses = train_step(state, batch, settings, done=done)
         if rank() > 0:
             continue
         log.add_step(state.step, losses, frames=batch.frames_btchw.shape[1])
