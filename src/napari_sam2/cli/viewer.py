@@ -58,7 +58,7 @@ def show_results(stacks: Sequence[Path]) -> None:
 
 
 def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
-    """Add stacks and their labels; only the first of them are visible.
+    """Add stacks and their labels; only the first of them are visible, and on top.
 
     Parameters
     ----------
@@ -71,11 +71,13 @@ def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
 
     from napari_sam2.data.stack import open_stack
 
-    for path in stacks:
-        with open_stack(path) as stack:
-            scale, rgb = (stack.step or 1, *(stack.pixel_size or (1, 1))), stack.is_rgb
+    for path in reversed(stacks):
         first = path == stacks[0]
-        image, labels = tifffile.imread(path), tifffile.imread(path.parent / LABELS)
-        viewer.add_image(image, name=path.stem, scale=scale, rgb=rgb, visible=first)
-        viewer.add_labels(labels, name=f"{path.stem} labels", scale=scale, visible=first)
+        with open_stack(path) as stack:
+            rgb = stack.is_rgb
+        # In pixels, not in their own units: the stacks share one slider and one canvas.
+        viewer.add_image(tifffile.imread(path), name=path.stem, rgb=rgb, visible=first)
+        viewer.add_labels(tifffile.imread(path.parent / LABELS), name=f"{path.stem} labels", visible=first)
+    viewer.dims.axis_labels = ("frame", "y", "x")
+    viewer.dims.set_current_step(0, 0)
     viewer.reset_view()
