@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_sam2 import FrameResult, Session
 from napari_sam2.model.sam2 import Sam2
@@ -33,11 +34,13 @@ class RecordingTracker:
 
     def __init__(self, session: Session) -> None:
         self.work: list[tuple[int, int]] = []
+        self.largest = 0
         tracker = session._tracker
         run = tracker._track_group
 
         def noted(tracks: Any, choice: Any, frame: int, step: int) -> None:
             self.work += [(frame, track.object_id) for track in tracks]
+            self.largest = max(self.largest, len(tracks))
             run(tracks, choice, frame, step)
 
         tracker._track_group = noted  # type: ignore[method-assign]
@@ -334,6 +337,43 @@ def test_objects_tracked_together_or_alone_are_the_same(model: Sam2, frames: np.
             np.testing.assert_allclose(
                 single.low_res_logits[0], result.low_res_logits[result.row(object_id)], rtol=0, atol=1e-4
             )
+
+
+def test_any_number_of_objects(session: Session) -> None:
+    work = RecordingTracker(session)
+    for object_id in range(1, 41):
+        session.add_points(0, object_id, [[object_id, object_id]], [1])
+    results = list(session.propagate(max_frames=2))
+    assert [len(result.object_ids) for result in results] == [40, 40]
+    assert work.work == [(1, object_id) for object_id in range(1, 41)]
+    assert work.largest <= 16
+    assert len(session.scores) == 80
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(make_model: Callable[..., Sam2], frames: np.ndarray, dtype: torch.dtype) -> None:
+    masks = []
+    for model in (make_model(3), make_model(3).to(dtype)):
+        session = Session(model, frames)
+        session.add_points(0, 1, [[10, 12]], [1])
+        session.add_mask(0, 2, np.pad(np.ones((9, 9)), ((20, 19), (20, 27))))
+        session.add_box(3, 2, (20, 20, 40, 44))
+        results = list(session.propagate(max_frames=4))
+        list(session.propagate(5, "backward"))
+        for result in results:
+            assert result.low_res_logits.dtype == result.object_pointers.dtype == np.float32
+            assert np.isfinite(result.low_res_logits).all()
+        masks.append(results[0].masks)
+    assert (masks[0] == masks[1]).mean() > 0.95
+
+
+def test_prompts_can_be_given_again(tracked: Session, model: Sam2, frames: np.ndarray) -> None:
+    tracked.add_mask(4, 3, np.eye(48, 56))
+    tracked.add_box(5, 3, (1, 1, 20, 20), points=[[3, 3]], labels=[0])
+    other = Session(model, frames)
+    for prompt in tracked.prompts:
+        other.add_prompt(prompt)
+    assert everything(other)[1] == everything(tracked)[1]
 
 
 def test_an_object_added_later_leaves_the_others_alone(tracked: Session) -> None:

@@ -30,6 +30,8 @@ from .track import ObjectTrack
 
 HOLE_LOGIT = 0.1
 PREVIOUS_LOGIT_LIMIT = 32.0
+# At an input of 1024 pixels an object takes a few hundred megabytes for a moment, while it attends to its memories.
+OBJECTS_AT_ONCE = 16
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
@@ -212,9 +214,10 @@ class FrameTracker:
             if frame not in track.bank.conditioning:
                 choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
                 groups.setdefault(choice, []).append(track)
-        # Objects that attend to the same frames go through the model together.
+        # Objects that attend to the same frames go through the model together, as many as fit comfortably.
         for choice, members in groups.items():
-            self._track_group(members, choice, frame, step)
+            for first in range(0, len(members), OBJECTS_AT_ONCE):
+                self._track_group(members[first : first + OBJECTS_AT_ONCE], choice, frame, step)
         for track in tracks:
             track.mark_tracked(frame, step)
 
