@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from napari_sam2.data.labels import LabelStack
 from napari_sam2.data.prompts import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
@@ -395,15 +396,15 @@ class Session:
         others = list(self._tracks.items())
         self._tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
         self._outputs.bring_back(erased)
-        for frame in erased.masks.frames_done:
+        for frame in self._contested(track, erased.masks.frames_done):
             self._draw_live(frame)
 
     def detach(self, object_id: int) -> tuple[int, ErasedObject]:
         """Take an object and its results out of the session; return its place in the order, and its results."""
         place = list(self._tracks).index(object_id)
-        del self._tracks[object_id]
+        track = self._tracks.pop(object_id)
         erased = self._outputs.take_out(object_id)
-        for frame in erased.masks.frames_done:
+        for frame in self._contested(track, erased.masks.frames_done):
             self._draw_live(frame)
         return place, erased
 
@@ -495,6 +496,22 @@ class Session:
     def _live(self, frame: int) -> list[ObjectTrack]:
         results = [(track, track.result(frame)) for track in self._tracks.values()]
         return [track for track, memory in results if memory is not None and memory.low_res_bhw is not None]
+
+    def _contested(self, track: ObjectTrack, frames: Sequence[int]) -> list[int]:
+        """Frames on which an object's mask may meet another's: drawing all others again would take long."""
+        contested = []
+        for frame in frames:
+            memory, prompt = track.result(frame), track.prompts.get(frame)
+            others = [other.result(frame) for other in self._live(frame) if other is not track]
+            if not others or memory is None or memory.low_res_bhw is None:
+                continue
+            # Resized to the frame, each of two masks grows by less than a cell of this grid. What the user painted may
+            # have parts too thin for the grid.
+            near = max_pool2d((memory.low_res_bhw > 0).float(), 5, stride=1, padding=2) > 0
+            painted = prompt is not None and prompt.mask is not None
+            if painted or any(((other.logits_bhw > 0) & near).any() for other in others if other is not None):
+                contested.append(frame)
+        return contested
 
     def _painted(self, result: FrameResult) -> dict[int, NDArray[np.bool_]]:
         prompts = {object_id: self._prompt_at(result.frame, object_id) for object_id in result.object_ids}
