@@ -331,10 +331,14 @@ def save_checkpoint(model: Sam2, path: str | Path, *, dtype: str | torch.dtype =
     ------
     ValueError
         For another ending.
+    FileNotFoundError
+        If the folder does not exist.
     """
     path = Path(path)
     if path.suffix not in (".pt", ".pth", ".safetensors"):
         raise ValueError(f"a checkpoint's name ends in .pt, .pth or .safetensors, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name} to")
     number = choose_dtype(dtype, torch.device("cpu"))
     weights = {
         key: value.detach().to("cpu", torch.float32 if "gaussian_matrix" in key else number).contiguous().clone()
