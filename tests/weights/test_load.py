@@ -167,7 +167,7 @@ def test_saving_replaces_the_file_only_once_it_is_whole(nano: Sam2, tmp_path: Pa
             save_checkpoint(nano, tmp_path / f"a.{ending}")
     with pytest.raises(ValueError, match="int8"):
         save_checkpoint(nano, path, dtype="int8")
-    with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         save_checkpoint(nano, tmp_path / "nowhere" / "a.pt")
     assert path.read_bytes() == b"earlier"
     save_checkpoint(nano, path)
