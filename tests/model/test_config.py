@@ -111,8 +111,9 @@ def test_derived_sizes() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 100}, "multiple of 32, got 100; the nearest is 96"),
+        ({"image_size": 100}, "multiple of 32 up to 4096, got 100; the nearest is 96"),
         ({"image_size": -32}, "the nearest is 32"),
+        ({"image_size": 2**20}, "up to 4096, got 1048576; the nearest is 4096"),
         ({"generation": "2"}, "'2.0' or '2.1', got '2'"),
         ({"memory_dim": 60}, "memory_dim 60 does not divide d_model 256"),
     ],

@@ -352,7 +352,7 @@ def test_options_that_are_refused(nano: Sam2, tmp_path: Path) -> None:
         ({"preset": "quick"}, "quick"),
         ({"backend": "onnx"}, "onnx"),
         ({"device": "abacus"}, "abacus"),
-        ({"image_size": 100}, "multiple of 32, got 100; the nearest is 96"),
+        ({"image_size": 100}, "multiple of 32 up to 4096, got 100; the nearest is 96"),
         ({"image_size": 0}, "got 0; the nearest is 32"),
         ({"name": "sam2_nano"}, "not both"),
     ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
+# Attention over the whole map grows with the fourth power of the side: beyond this, it only fills the memory.
+LARGEST_INPUT = 4096
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,11 @@ class Sam2Config:
     def __post_init__(self) -> None:
         if self.generation not in ("2.0", "2.1"):
             raise ValueError(f"generation is '2.0' or '2.1', got {self.generation!r}")
-        if self.image_size < 32 or self.image_size % 32:
+        if not 32 <= self.image_size <= LARGEST_INPUT or self.image_size % 32:
+            nearest = min(max(32, round(self.image_size / 32) * 32), LARGEST_INPUT)
             raise ValueError(
-                f"image_size must be a positive multiple of 32, got {self.image_size}; "
-                f"the nearest is {max(32, round(self.image_size / 32) * 32)}"
+                f"image_size must be a multiple of 32 up to {LARGEST_INPUT}, got {self.image_size}; "
+                f"the nearest is {nearest}"
             )
         if self.d_model % self.memory_dim:
             raise ValueError(f"memory_dim {self.memory_dim} does not divide d_model {self.d_model}")

@@ -17,6 +17,7 @@ from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results import FrameResult
 from napari_sam2.session.session import Session
+from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import load_model
 
 from .metrics import boundary_accuracy, region_similarity
@@ -173,8 +174,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     """Measure as the arguments say, write the report and return it."""
-    file = Path(args.model)
-    model = load_model(checkpoint=file) if file.suffix else load_model(args.model)
+    model = load_model(args.model) if args.model in CATALOG else load_model(checkpoint=args.model)
     names = tuple(args.sequences)
     report = evaluate(model, args.data_dir, prompt=args.prompt, names=names, progress=tqdm.write)
     args.output.write_text(json.dumps(report, indent=2) + "\n")
