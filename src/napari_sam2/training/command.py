@@ -11,7 +11,7 @@ from tqdm import tqdm
 from napari_sam2.data.scenes import SceneSettings
 from napari_sam2.weights.load import save_checkpoint
 
-from .processes import join, leave, rank
+from .processes import from_first, join, leave, rank
 from .settings import TrainSettings
 from .sources import fill_pool
 from .train import run_training
@@ -48,10 +48,11 @@ def settings_from_args(args: argparse.Namespace) -> TrainSettings:
 def train_from_args(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
     settings = settings_from_args(args)
-    if args.fill_pool:
+    join()
+    if args.fill_pool and rank() == 0:
         size = (settings.image_size, settings.image_size)
         fill_pool(settings.data[0], SceneSettings(size=size, n_frames=10), clips=args.fill_pool, seed=settings.seed)
-    join()
+    from_first(0.0)  # the others wait for the clips
     with tqdm(total=settings.steps, unit="step", disable=rank() > 0) as bar:
 
         def show(step: int, _steps: int, line: str) -> None:

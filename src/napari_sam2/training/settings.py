@@ -36,6 +36,8 @@ class TrainSettings:
         Share of the steps that train on clips.
     corrections : int
         Rounds of correction clicks after the first prompt of a still.
+    long_share : float
+        Share of the clip steps with half as many clips of twice the length.
     mask_prompts : float
         Share of the clips prompted with a mask; the others get a click or a box.
     teacher_forcing : float
@@ -81,6 +83,7 @@ class TrainSettings:
     clip_frames: int = 6
     clip_share: float = 0.5
     corrections: int = 1
+    long_share: float = 0.0
     mask_prompts: float = 0.5
     teacher_forcing: float = 0.0
     feature_penalty: float = 0.05
@@ -112,6 +115,6 @@ class TrainSettings:
             raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
         if self.loss_stride not in (1, 2, 4):
             raise ValueError(f"loss_stride={self.loss_stride} must be 1, 2 or 4.")
-        for name in ("clip_share", "mask_prompts", "teacher_forcing", "cooldown"):
+        for name in ("clip_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,23 +53,45 @@ def share_done(step: int, begun: float, settings: TrainSettings) -> float:
     return done
 
 
-def kind_of_step(step: int, settings: TrainSettings) -> tuple[bool, bool]:
-    """Decide whether a step trains on clips, and whether it prompts them with masks.
+@dataclass(frozen=True)
+class StepKind:
+    """What a step trains on.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Clips, frames and objects of the batch; one frame for stills.
+    give_masks : bool
+        Prompt clips with masks instead of clicks and boxes.
+    """
+
+    shape: tuple[int, int, int]
+    give_masks: bool
+
+
+def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
+    """Decide what a step trains on.
 
     All processes decide alike: they train the same parts of the model, and none waits long for another.
     """
-    chance = np.random.default_rng((settings.seed, step)).random(2)
-    return bool(chance[0] < settings.clip_share), bool(chance[1] < settings.mask_prompts)
+    on_clips, long, give_masks = np.random.default_rng((settings.seed, step)).random(3) < (
+        settings.clip_share,
+        settings.long_share,
+        settings.mask_prompts,
+    )
+    if not on_clips:
+        return StepKind((settings.stills, 1, settings.still_objects), False)
+    clips, frames = settings.clips, settings.clip_frames
+    if long:
+        clips, frames = max(clips // 2, 1), frames * 2
+    return StepKind((clips, frames, settings.clip_objects), bool(give_masks))
 
 
 def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
     """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
-    if kind_of_step(step, settings)[0]:
-        shape = (settings.clips, settings.clip_frames, settings.clip_objects)
-    else:
-        shape = (settings.stills, 1, settings.still_objects)
     rng = np.random.default_rng((settings.seed, step, rank()))
     window = (settings.smallest_window, settings.largest_window)
+    shape = kind_of_step(step, settings).shape
     return draw_batch(sources, rng, size=settings.image_size, shape=shape, window=window)
 
 
@@ -86,7 +109,7 @@ def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done
     """Do one optimiser step on a batch, that share of the run being done; return the terms it was graded by."""
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-        give_masks = kind_of_step(state.step, settings)[1]
+        give_masks = kind_of_step(state.step, settings).give_masks
         losses, total = unroll(state.model, batch, settings, give_masks=give_masks, generator=generator)
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)
