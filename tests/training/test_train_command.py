@@ -15,24 +15,6 @@ from napari_sam2.weights.load import load_model
 SIZES = {"image-size": 64, "stills": 1, "still-objects": 1, "clips": 1, "clip-frames": 2, "clip-objects": 1}
 TINY = [word for name, value in SIZES.items() for word in (f"--{name}", str(value))]
 TINY += ["--clip-share", "0.5", "--validate-every", "0", "--no-bfloat16"]
-    "--image-size",
-    "64",
-    "--stills",
-    "1",
-    "--still-objects",
-    "1",
-    "--clips",
-    "1",
-    "--clip-frames",
-    "2",
-    "--clip-objects",
-    "1",
-    "--clip-share",
-    "0.5",
-    "--validate-every",
-    "0",
-    "--no-bfloat16",
-]
 
 
 def parse(*arguments: str) -> argparse.Namespace:
