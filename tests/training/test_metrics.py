@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.training.metrics import boundary_accuracy, contour, region_similarity
+from napari_sam2.training.metrics import boundary_accuracy, contour, region_similarity, roc_auc
 
 
 def square(top: int, left: int, side: int, *, shape: tuple[int, int] = (60, 80)) -> np.ndarray:
@@ -52,3 +52,12 @@ def test_f_is_the_harmonic_mean() -> None:
     truth = square(10, 10, 20) | square(10, 50, 20)
     # every drawn pixel lies on a contour, half of the contours are drawn
     assert boundary_accuracy(square(10, 10, 20), truth) == pytest.approx(2 * 0.5 / 1.5)
+
+
+def test_auc_by_hand() -> None:
+    scores = np.array([0.1, 0.4, 0.4, 0.8])
+    # of four pairs three are in order and one is tied
+    assert roc_auc(scores, np.array([False, False, True, True])) == pytest.approx(3.5 / 4)
+    assert roc_auc(scores, np.array([False, True, False, True])) == pytest.approx(3.5 / 4)
+    assert roc_auc(scores, np.array([True, False, False, False])) == 0
+    assert np.isnan(roc_auc(scores, np.ones(4, dtype=bool)))

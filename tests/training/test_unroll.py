@@ -93,6 +93,6 @@ def test_only_large_features_are_penalised() -> None:
 def test_validation_is_repeatable_and_in_range() -> None:
     model = start(SETTINGS).model.eval()
     one, two = (validate(model, [SOURCE], replace(SETTINGS), clips=4) for _ in range(2))
-    assert one == two
-    assert set(one) == {"click", "box", "next", "next_copied", "last", "last_copied", "presence"}
-    assert all(0 <= value <= 1 for value in one.values())
+    assert one == pytest.approx(two, nan_ok=True)
+    assert set(one) == {"click", "box", "next", "next_copied", "last", "last_copied", "score_auc"}
+    assert all(0 <= value <= 1 for value in one.values() if value == value)

@@ -1,4 +1,4 @@
-"""J and F as the DAVIS benchmark defines them (Perazzi et al. 2016)."""
+"""J and F as the DAVIS benchmark defines them (Perazzi et al. 2016), and the area under a ROC curve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
+from scipy.stats import rankdata
 
 BOUNDARY_TOLERANCE = 0.008
 
@@ -50,3 +51,12 @@ def boundary_accuracy(mask: Mask, truth: Mask, *, tolerance: float = BOUNDARY_TO
     precision = float(np.mean(distance_transform_edt(~wanted)[drawn] <= reach))
     recall = float(np.mean(distance_transform_edt(~drawn)[wanted] <= reach))
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def roc_auc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Chance that a positive has a higher score than a negative, ties counting half; NaN without one of either."""
+    positives, negatives = np.count_nonzero(positive), np.count_nonzero(~positive)
+    if not positives or not negatives:
+        return math.nan
+    above = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * negatives))

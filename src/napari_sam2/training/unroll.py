@@ -95,7 +95,6 @@ class Tracker:
         self.pointers: dict[int, Tensor] = {}
         self.conditioning: list[int] = []
         self.losses: list[FrameLoss] = []
-        self.ious: list[Tensor] = []
 
     def grade(self, output: DecoderOutput, frame: int, *, single_weight: float) -> None:
         """Add the frame's loss."""

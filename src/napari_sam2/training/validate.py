@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sam2.model.prompt_encoder import POSITIVE
+from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
 from napari_sam2.model.sam2 import Sam2, upsample_to_input
 
 from .clips import draw_batch
 from .losses import mask_iou
+from .metrics import roc_auc
 from .prompts import boxes_of, click_in
 from .settings import TrainSettings
 from .sources import ClipSource
@@ -33,7 +34,8 @@ def validate(
     -------
     dict of str to float
         ``click`` and ``box`` on the first frame, ``next`` and ``last`` of tracking a mask over eight frames,
-        ``presence``: share of right verdicts on whether an object is there.
+        ``score_auc``: how well the object score tells objects that are there from hidden ones (area under the ROC
+        curve; 0.5 is chance).
     """
     rng = np.random.default_rng(_SEED)
     gathered: dict[str, list[Tensor]] = {}
@@ -42,7 +44,9 @@ def validate(
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
             for name, values in _measure(Tracker(model, batch, replace(settings, loss_stride=4))).items():
                 gathered.setdefault(name, []).append(values)
-    return {name: float(torch.cat(values).float().mean()) for name, values in gathered.items()}
+    scores, there = (torch.cat(gathered.pop(name)).float().numpy() for name in ("scores", "there"))
+    figures = {name: float(torch.cat(values).float().mean()) for name, values in gathered.items()}
+    return {**figures, "score_auc": roc_auc(scores, there > 0)}
 
 
 def _measure(tracker: Tracker) -> dict[str, Tensor]:
@@ -58,20 +62,18 @@ def _measure(tracker: Tracker) -> dict[str, Tensor]:
     figures = {}
     labels = torch.full((len(click), 1), POSITIVE)
     figures["click"] = iou(model.decode(plain, features, points_bpxy=click, labels_bp=labels).low_res_bhw, 0)
-    labels = torch.tensor([[2, 3]]).expand(len(click), -1)
+    labels = torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]]).expand(len(click), -1)
     boxed = model.decode(plain, features, points_bpxy=boxes_of(truth[0]), labels_bp=labels)
     figures["box"] = iou(boxed.low_res_bhw, 0)
     tracker.prompt_with_masks(0)
-    right = []
+    scores = []
     for frame in range(1, _FRAMES):
         prediction = tracker.track(frame)
         there = tracker.present_tb[frame]
-        right.append((prediction.object_score_logits_b > 0) == there)
+        scores.append(prediction.object_score_logits_b)
         if frame in (1, _FRAMES - 1):
             name = "next" if frame == 1 else "last"
+            copied = mask_iou(truth[0].float()[:, None] - 0.5, truth[frame].float()[:, None])[:, 0]
             figures[name] = iou(prediction.low_res_bhw, frame)[there]
-            figures[name + "_copied"] = mask_iou(truth[0].float()[:, None] - 0.5, truth[frame].float()[:, None])[
-                there, 0
-            ]
-    figures["presence"] = torch.cat(right)
-    return figures
+            figures[f"{name}_copied"] = copied[there]
+    return {**figures, "scores": torch.cat(scores), "there": tracker.present_tb[1:].flatten()}
