@@ -99,11 +99,16 @@ def test_only_uint8_goes_without_a_window() -> None:
         to_rgb8(np.zeros((3, 3), np.uint16), None)
 
 
-def test_nan_frame_is_named() -> None:
-    array = np.zeros((3, 4, 5))
-    array[2, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="frame 2"):
-        choose_window(Stack.from_array(array))
+def test_a_bad_frame_does_not_keep_the_others_from_a_window() -> None:
+    array = np.linspace(0, 9, 60).reshape(3, 4, 5)
+    array[2] = np.nan
+    window = choose_window(Stack.from_array(array))
+    assert window == choose_window(Stack.from_array(array[:2]))
+
+
+def test_a_stack_of_bad_frames_is_refused() -> None:
+    with pytest.raises(ValueError, match="frame 0"):
+        choose_window(Stack.from_array(np.full((3, 4, 5), np.nan)))
 
 
 @pytest.mark.parametrize("name", ["ctc_fluo_n2dh_sim01", "brats2013_flair_pat0005", "pyradiomics_brain1"])

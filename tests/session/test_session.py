@@ -595,8 +595,9 @@ def test_clearing_while_a_run_rests(prompted: Session) -> None:
 def test_reset_while_a_run_rests(prompted: Session) -> None:
     pending = resting(prompted)
     prompted.reset()
+    prompted.add_points(0, 1, [[10, 12]], [1])
     assert list(pending) == []
-    assert not prompted.labels.to_array().any()
+    assert prompted.labels.frames_done == [0]
 
 
 # Frames

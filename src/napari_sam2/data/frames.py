@@ -69,7 +69,7 @@ def choose_window(stack: Stack, contrast_limits: Sequence[float] | None = None) 
     Raises
     ------
     ValueError
-        If the contrast limits are not two rising numbers, or a sampled frame cannot be read.
+        If the contrast limits are not two rising numbers, or none of the sampled frames can be read.
     """
     if contrast_limits is not None and len(contrast_limits) != 2:
         raise ValueError(f"contrast limits are two numbers, low and high, not {contrast_limits}")
@@ -134,5 +134,13 @@ def _sample(stack: Stack) -> NDArray[np.float64]:
     indices = np.linspace(0, stack.n_frames - 1, count).round().astype(int)
     # An odd stride does not fall in step with patterns that repeat every two or four pixels.
     stride = math.ceil(math.sqrt(stack.height * stack.width / _SAMPLED_PIXELS)) | 1
-    frames = [stack.read(int(index))[::stride, ::stride].ravel() for index in indices]
-    return np.concatenate(frames).astype(np.float64)
+    pixels, problems = [], []
+    for index in indices:
+        try:
+            pixels.append(stack.read(int(index))[::stride, ::stride].ravel())
+        except ValueError as error:
+            # One bad frame must not keep the user from the others; it is reported when it is needed itself.
+            problems.append(error)
+    if not pixels:
+        raise problems[0]
+    return np.concatenate(pixels).astype(np.float64)

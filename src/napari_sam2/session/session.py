@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from napari_sam2.data.labels import LabelStack
 from napari_sam2.data.prompts import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
 from napari_sam2.data.stack import Stack
-from napari_sam2.model.sam2 import MASK_LOGIT, NO_OBJECT_LOGIT, Sam2
+from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 
+from .drawing import contested_frames, frame_result, live_tracks, painted_masks
 from .feature_cache import CACHE_BYTES, FrameEncoder
 from .history import DetachObject, Edit, History, RestoreFrame
 from .memory_bank import MemoryBank
@@ -28,7 +27,8 @@ from .track import FrameState, ObjectTrack
 if TYPE_CHECKING:
     import pandas as pd
 
-SPARE_BYTES = 16 * 2**20
+# Memories kept beyond those that tracking needs, over all objects.
+SPARE_BYTES = 32 * 2**20
 
 
 class Session:
@@ -357,7 +357,11 @@ class Session:
 
     def _run(self, visits: Sequence[Visit]) -> Iterator[FrameResult]:
         turns = {visit.step: visit.frame for visit in reversed(visits)}
+        outputs = self._outputs
         for visit in visits:
+            if outputs is not self._outputs:
+                # The session was reset: this run has nothing to do with what came since.
+                return
             # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
             tracks = [track for i, track in self._tracks.items() if i in visit.object_ids and track.prompts]
             if not tracks:
@@ -396,16 +400,16 @@ class Session:
         others = list(self._tracks.items())
         self._tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
         self._outputs.bring_back(erased)
-        for frame in self._contested(track, erased.masks.frames_done):
-            self._draw_live(frame)
+        self._share_memory()
+        self._draw_live(contested_frames(track, list(self._tracks.values()), erased.masks.frames_done))
 
     def detach(self, object_id: int) -> tuple[int, ErasedObject]:
         """Take an object and its results out of the session; return its place in the order, and its results."""
         place = list(self._tracks).index(object_id)
         track = self._tracks.pop(object_id)
         erased = self._outputs.take_out(object_id)
-        for frame in self._contested(track, erased.masks.frames_done):
-            self._draw_live(frame)
+        self._share_memory()
+        self._draw_live(contested_frames(track, list(self._tracks.values()), erased.masks.frames_done))
         return place, erased
 
     # Inner workings
@@ -447,12 +451,13 @@ class Session:
         if known is not None:
             undo = RestoreFrame(prompt.object_id, prompt.frame, track.snapshot(prompt.frame))
         self._tracks[prompt.object_id] = track
+        self._share_memory()
         track.prompts[prompt.frame] = prompt
         track.staged[prompt.frame] = memory
         track.stale.pop(prompt.frame, None)
         track.mark_downstream_stale(prompt.frame)
         self._history.record(undo)
-        self._draw_live(prompt.frame)
+        self._draw_live([prompt.frame])
         return self._result(prompt.frame, list(self._tracks.values()))
 
     def _previous_logits(self, track: ObjectTrack, frame: int) -> Tensor | None:
@@ -467,57 +472,28 @@ class Session:
         return mask * (2 * MASK_LOGIT) - MASK_LOGIT
 
     def _result(self, frame: int, tracks: Sequence[ObjectTrack]) -> FrameResult:
-        config = self.model.config
-        low_res = np.full((len(tracks), config.low_res_size, config.low_res_size), NO_OBJECT_LOGIT, np.float32)
-        scores = np.full((2, len(tracks)), np.nan, np.float32)
-        pointers = np.zeros((len(tracks), config.d_model), np.float32)
-        for row, track in enumerate(tracks):
-            memory = track.result(frame)
-            if memory is None or memory.low_res_bhw is None:
-                continue
-            low_res[row] = memory.low_res_bhw[0].cpu().numpy()
-            scores[:, row] = memory.object_score_logit, memory.iou
-            pointers[row] = memory.pointer_bc[0].to("cpu", torch.float32).numpy()
-        ids = tuple(track.object_id for track in tracks)
-        return FrameResult(frame, ids, low_res, scores[0], scores[1], pointers, self._frame_size)
+        return frame_result(frame, tracks, config=self.model.config, size=self._frame_size)
 
     def _draw(self, result: FrameResult) -> None:
         """Write a result into labels and scores; objects in it compete with the others on the frame."""
-        live = self._live(result.frame)
+        live = live_tracks(result.frame, self._tracks.values())
         if len(live) > len(result.object_ids):
             result = self._result(result.frame, live)
-        self._outputs.write(result, self._painted(result))
+        tracks = [self._tracks[object_id] for object_id in result.object_ids]
+        self._outputs.write(result, painted_masks(result.frame, tracks))
 
-    def _draw_live(self, frame: int) -> None:
-        """Draw the objects again whose masks on a frame are still known as logits."""
-        if live := self._live(frame):
-            self._draw(self._result(frame, live))
-
-    def _live(self, frame: int) -> list[ObjectTrack]:
-        results = [(track, track.result(frame)) for track in self._tracks.values()]
-        return [track for track, memory in results if memory is not None and memory.low_res_bhw is not None]
-
-    def _contested(self, track: ObjectTrack, frames: Sequence[int]) -> list[int]:
-        """Frames on which an object's mask may meet another's: drawing all others again would take long."""
-        contested = []
+    def _draw_live(self, frames: Iterable[int]) -> None:
+        """Draw the objects again whose masks on some frames are still known as logits."""
         for frame in frames:
-            memory, prompt = track.result(frame), track.prompts.get(frame)
-            others = [other.result(frame) for other in self._live(frame) if other is not track]
-            if not others or memory is None or memory.low_res_bhw is None:
-                continue
-            # Resized to the frame, each of two masks grows by less than a cell of this grid. What the user painted may
-            # have parts too thin for the grid.
-            near = max_pool2d((memory.low_res_bhw > 0).float(), 5, stride=1, padding=2) > 0
-            painted = prompt is not None and prompt.mask is not None
-            if painted or any(((other.logits_bhw > 0) & near).any() for other in others if other is not None):
-                contested.append(frame)
-        return contested
-
-    def _painted(self, result: FrameResult) -> dict[int, NDArray[np.bool_]]:
-        prompts = {object_id: self._prompt_at(result.frame, object_id) for object_id in result.object_ids}
-        return {i: p.mask for i, p in prompts.items() if p is not None and p.mask is not None}
+            if live := live_tracks(frame, self._tracks.values()):
+                self._draw(self._result(frame, live))
 
     def _redraw(self, frame: int, track: ObjectTrack) -> None:
         if track.result(frame) is None and frame not in track.visited and frame not in track.stale:
             self._outputs.erase(frame, track.object_id)
-        self._draw_live(frame)
+        self._draw_live([frame])
+
+    def _share_memory(self) -> None:
+        # The budget is the session's: a hundred objects must not take a hundred times as much.
+        for track in self._tracks.values():
+            track.bank.spare_bytes = SPARE_BYTES // len(self._tracks)

@@ -158,15 +158,15 @@ def choose_device(device: str | torch.device) -> torch.device:
     available = ["cpu"]
     if torch.backends.mps.is_available():
         available.insert(0, "mps")
-    if torch.cuda.is_available():
-        available.insert(0, "cuda")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    available[:0] = ["cuda", *(f"cuda:{index}" for index in range(gpus))] if gpus else []
     if device == "auto":
         return torch.device(available[0])
     try:
         place = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"unknown device {str(device)!r}; here there is: {', '.join(available)}") from error
-    if place.type not in available:
+    if place.type not in available or (place.type == "cuda" and str(place) not in available):
         raise ValueError(f"device {str(device)!r} is not available; here there is: {', '.join(available)}")
     return place
 
