@@ -33,7 +33,7 @@ SMALL = Sam2Config(
     decoder_hidden=64,
     fuser_layers=1,
 )
-PATIENCE_S = 60
+PATIENCE_S = 20
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -108,12 +108,12 @@ class Desk:
         self.until(lambda: self.widget.session is not None, "the model")
 
     def settle(self) -> None:
-        """Let everything queued be done and shown."""
-        answers: list[int] = []
-        QTest.qWait(20)
-        self.widget.controller.worker.submit(_marker(answers))
-        self.until(lambda: answers, "the worker")
-        QTest.qWait(20)
+        """Let everything queued be done and shown; what is found in painted labels is queued in its turn."""
+        for _ in range(2):
+            answers: list[int] = []
+            self.until(lambda: self.widget.layers.is_settled, "the layers")
+            self.widget.controller.worker.submit(_marker(answers))
+            self.until(lambda: answers, "the worker")  # noqa: B023
 
     def canvas_point(self, y: float, x: float) -> QPoint:
         canvas = self.viewer.window._qt_viewer.canvas
@@ -168,8 +168,8 @@ def _marker(answers: list[int]) -> Any:
 
 
 @pytest.fixture
-def open_desk(make_napari_viewer: Callable[..., Viewer]) -> Iterator[Callable[..., Desk]]:
-    """Open a viewer with an image and the widget docked."""
+def open_desk(plugin_settings: None, make_napari_viewer: Callable[..., Viewer]) -> Iterator[Callable[..., Desk]]:
+    """Open a viewer with an image and the widget docked; nothing is remembered from one test to the next."""
     desks = []
 
     def make(image: np.ndarray, **options: Any) -> Desk:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from npe2._pytest_plugin import TestPluginManager
 
 
-def test_opens_by_its_name_in_the_menu(make_napari_viewer_proxy: Callable[..., Viewer], npe2pm: Any) -> None:
+def test_opens_by_its_name_in_the_menu(
+    make_napari_viewer_proxy: Callable[..., Viewer], plugin_settings: None, npe2pm: Any
+) -> None:
     with npe2pm.tmp_plugin(package="napari-sam2"):
         viewer = make_napari_viewer_proxy()
         dock, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")

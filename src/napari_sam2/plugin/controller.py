@@ -57,7 +57,7 @@ class Controller(QObject):
         # Counts models and images; what an earlier one still answers is not shown.
         self._generation = 0
         self._content = layers.content()
-        self._wishes: dict[Place, Wish] = {}
+        self.wishes: dict[Place, Wish] = {}
         self._unsynced: int | None = None
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
@@ -115,7 +115,7 @@ class Controller(QObject):
 
     def open_space(self) -> None:
         """Show the session of the stack on show, a new one where there is none."""
-        self._content, self._wishes, self._unsynced = self.layers.content(), self._all_wishes(), None
+        self._content, self.wishes, self._unsynced = self.layers.content(), self._all_wishes(), None
         self.undo_stack.clear()
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
@@ -203,8 +203,8 @@ class Controller(QObject):
 
     def _prompts_changed(self, *, always: bool = False) -> None:
         before, self._content = self._content, self.layers.content()
-        said, self._wishes = self._wishes, self._all_wishes()
-        if self._wishes == said:
+        said, self.wishes = self.wishes, self._all_wishes()
+        if self.wishes == said:
             return
         self._unsynced = self.undo_stack.record(before, self._content)
         self.results_changed.emit()
@@ -245,7 +245,7 @@ class Controller(QObject):
 
     def _go(self, content: Any, work: Callable[[Engine], Report]) -> None:
         self.layers.put_back(content)
-        self._content, self._wishes, self._unsynced = content, self._all_wishes(), None
+        self._content, self.wishes, self._unsynced = content, self._all_wishes(), None
         engine, space = self.engine, self.layers.space
         self.results_changed.emit()
         if engine is None or space is None:

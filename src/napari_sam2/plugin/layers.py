@@ -72,6 +72,7 @@ class SessionLayers(QObject):
         self.labels: Labels | None = None
         self.selected = 1
         self.frame = 0
+        self._dragging = False
         self._masks: dict[tuple[tuple[int, ...], Place], Wish] = {}
         self._notice = self._timer(self.prompts_changed.emit)
         self._notice_paint = self._timer(self._tell_painted)
@@ -143,6 +144,11 @@ class SessionLayers(QObject):
     def displayed(self) -> tuple[int, ...]:
         """Axes that the viewer shows: two, or three in its volume view."""
         return tuple(self._viewer.dims.displayed)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that happened in the layers has been told."""
+        return not (self._notice.isActive() or self._notice_paint.isActive())
 
     # What they say
 
@@ -220,11 +226,14 @@ class SessionLayers(QObject):
                 getattr(layer.events, name).disconnect(handler)
 
     def _data_changed(self, event: Any) -> None:
-        if str(getattr(event, "action", "changed")) in _SETTLED:
+        # A point that is being dragged tells of its features at every step; only where it is dropped counts.
+        self._dragging = str(event.action) == "changing"
+        if str(event.action) in _SETTLED:
             self._notice.start()
 
     def _features_changed(self, _event: Any) -> None:
-        self._notice.start()
+        if not self._dragging:
+            self._notice.start()
 
     def _paint_happened(self, _event: Any) -> None:
         self._notice_paint.start()

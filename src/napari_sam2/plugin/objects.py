@@ -23,10 +23,16 @@ class ObjectList:
         self.names: dict[int, str] = {}
         self.hidden: set[int] = set()
         self._own_colormap: Any = None
+        self._applied: object = None
+        self._known: list[int] = []
+
+    def name_of(self, object_id: int) -> str:
+        """Name of an object."""
+        return self.names.get(object_id, f"object {object_id}")
 
     def add(self, object_id: int) -> None:
         """Give an object a name, if it has none."""
-        self.names.setdefault(object_id, f"object {object_id}")
+        self.names.setdefault(object_id, self.name_of(object_id))
 
     def rename(self, object_id: int, name: str) -> None:
         """Give an object a name; an empty one brings back the first."""
@@ -43,9 +49,9 @@ class ObjectList:
         self.hidden.clear()
         self._own_colormap = None
 
-    def next_id(self, taken: Iterable[int]) -> int:
+    def next_id(self) -> int:
         """Return the id of the next new object."""
-        return max((*taken, *self.names), default=0) + 1
+        return max((*self.names, *self._known), default=0) + 1
 
     def show(self, object_id: int, shown: bool, labels: Labels | None) -> None:
         """Draw an object in the Labels layer, or do not."""
@@ -58,14 +64,16 @@ class ObjectList:
 
     def apply(self, labels: Labels) -> None:
         """Give a Labels layer the colours it had, with hidden objects left out."""
+        wanted = (labels.unique_id, frozenset(self.hidden), frozenset(self._known) if self.hidden else frozenset())
+        if wanted == self._applied or (not self.hidden and self._own_colormap is None):
+            return
+        self._applied = wanted
         if not self.hidden:
-            if self._own_colormap is not None:
-                labels.colormap = self._own_colormap
-                self._own_colormap = None
+            labels.colormap, self._own_colormap = self._own_colormap, None
             return
         if self._own_colormap is None:
             self._own_colormap = labels.colormap
-        colours = {object_id: self._own_colormap.map(object_id) for object_id in self.names}
+        colours = {object_id: self._own_colormap.map(object_id) for object_id in self._known}
         hide_labels(labels, self.hidden, colours)
 
     def rows(
@@ -73,16 +81,15 @@ class ObjectList:
     ) -> list[ObjectRow]:
         """Describe every object that was named, prompted or tracked."""
         places = set(prompts)
-        for object_id in (*results.object_ids, *(place.object_id for place in places)):
-            self.add(object_id)
+        self._known = sorted({*self.names, *results.object_ids, *(place.object_id for place in places)})
         rows = []
-        for object_id in sorted(self.names):
+        for object_id in self._known:
             summary = results.summary(object_id, threshold)
             lowest = summary["lowest_score"]
             rows.append(
                 ObjectRow(
                     object_id=object_id,
-                    name=self.names[object_id],
+                    name=self.name_of(object_id),
                     prompts=sum(place.object_id == object_id for place in places),
                     seen=summary["frames_seen"],
                     # NaN is the one number that is not itself.

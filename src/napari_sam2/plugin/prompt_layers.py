@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from napari.layers import Points, Shapes
 
-from .space import transform_like
+from .space import made_for, transform_like
 from .wishes import Place, Wish, box_around, is_inside, mask_inside, merge, points_along
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def new_points_layer(image: Image, *, object_id: int) -> Points:
         size=_point_size(image),
         border_color="white",
         border_width=0.12,
+        metadata=made_for(image),
         **transform_like(image),
     )
     layer.feature_defaults = {OBJECT: object_id, PROMPT: POSITIVE}
@@ -52,6 +53,7 @@ def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
         edge_color=_SHAPE_COLOUR,
         edge_width=max(0.5, _point_size(image) / 6),
         face_color="transparent",
+        metadata=made_for(image),
         **transform_like(image),
     )
     layer.feature_defaults = {OBJECT: object_id}
@@ -70,12 +72,6 @@ def adopt(layer: Points | Shapes, *, object_id: int) -> None:
         if isinstance(layer, Points):
             colour_by_sign(layer)
     set_next(layer, object_id)
-
-
-def is_prompt_layer(layer: Points | Shapes) -> bool:
-    """Whether a layer was made to hold prompts."""
-    wanted = {OBJECT, PROMPT} if isinstance(layer, Points) else {OBJECT}
-    return wanted <= set(layer.features)
 
 
 def colour_by_sign(layer: Points) -> None:

@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_sam2.data.labels import label_dtype
 
-from .space import transform_like
+from .space import made_for, transform_like
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -32,6 +32,7 @@ def new_labels_layer(image: Image, space: Space, *, object_id: int) -> Labels:
         np.zeros(space.shape, label_dtype([object_id])),
         name=f"{image.name}: objects",
         opacity=0.6,
+        metadata=made_for(image),
         **transform_like(image),
     )
     layer.selected_label = object_id

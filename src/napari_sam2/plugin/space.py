@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+_IMAGE_KEY = "napari_sam2_image"
 # What prompts and labels share with their image, so that they lie on it.
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
 
@@ -162,3 +163,13 @@ def model_window(layer: Image) -> tuple[float, float] | None:
 def transform_like(layer: Image) -> dict[str, Any]:
     """Keyword arguments that put a new layer of the same dimensions onto an image layer."""
     return {name: getattr(layer, name) for name in _TRANSFORM} | {"affine": layer.affine.affine_matrix}
+
+
+def made_for(image: Image) -> dict[str, str]:
+    """Metadata that tell which image a layer was made for."""
+    return {_IMAGE_KEY: str(image.unique_id)}
+
+
+def is_made_for(layer: Layer, image: Image) -> bool:
+    """Whether a layer was made for an image."""
+    return bool(layer.metadata.get(_IMAGE_KEY) == str(image.unique_id))

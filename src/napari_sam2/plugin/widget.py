@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Points, Shapes
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
@@ -17,10 +16,11 @@ from .layers import SessionLayers
 from .notices import explain
 from .objects import ObjectList
 from .panel import Panel
-from .prompt_layers import NEGATIVE, POSITIVE, is_prompt_layer, next_sign, set_next, turn_selected
-from .result_layers import colour_of, fits, write_tables
+from .result_layers import fits
 from .settings import remember, remembered
-from .space import choosable_axes, current_frame, current_space, go_to_frame, model_window
+from .space import choosable_axes, current_frame, current_space, go_to_frame, is_made_for
+from .tools import SHAPE_TOOLS, Tools
+from .view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 # A slider that is being dragged passes frames nobody wants encoded.
 _REST_MS = 150
-_SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso", "tool_scribble": "add_path"}
 
 
 class Sam2Widget(QWidget):
@@ -59,6 +58,8 @@ class Sam2Widget(QWidget):
         self.layers = SessionLayers(self._viewer)
         self.controller = Controller(self.layers)
         self.panel = Panel(self._viewer, self._accepts)
+        self.view = View(self.controller, self.panel, objects=self.objects)
+        self.tools = Tools(self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
@@ -125,19 +126,19 @@ class Sam2Widget(QWidget):
         controller.preview_shown.connect(self.preview_shown)
         controller.tracking_finished.connect(self._tracking_ended)
         controller.tracking_stepped.connect(self._tracking_stepped)
-        controller.results_changed.connect(self._show_results)
+        controller.results_changed.connect(self.view.show)
         controller.model_changed.connect(self.panel.model_box.show_status)
         controller.failed.connect(self._failed)
         controller.refused.connect(show_warning)
         controller.exported.connect(show_info)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
-        track = self.panel.track_box
+        track, tools = self.panel.track_box, self.tools
         actions: dict[str, Callable[[], None]] = {
-            "new_object": self._new_object,
-            "remove_object": self._remove_object,
-            "switch_sign": self._switch_sign,
-            "take_labels": self._take_labels,
+            "new_object": tools.new_object,
+            "remove_object": tools.remove_object,
+            "switch_sign": tools.switch_sign,
+            "take_labels": tools.take_labels,
             "take_window": self.controller.reopen,
             "undo": self._undo,
             "redo": self._redo,
@@ -148,10 +149,10 @@ class Sam2Widget(QWidget):
             "new_points": lambda: self._make(self.layers.need_points),
             "new_shapes": lambda: self._make(self.layers.need_shapes),
             "new_labels": lambda: self._make(self.layers.need_labels),
-            "tool_click": self._start_clicking,
-            "tool_paint": self._start_painting,
+            "tool_click": tools.start_clicking,
+            "tool_paint": tools.start_painting,
         }
-        return actions | {tool: partial(self._start_drawing, mode) for tool, mode in _SHAPE_TOOLS.items()}
+        return actions | {tool: partial(tools.start_drawing, mode) for tool, mode in SHAPE_TOOLS.items()}
 
     # Image and layers
 
@@ -179,15 +180,15 @@ class Sam2Widget(QWidget):
             self._set_track_frames()
         for combo in self.panel.combos[1:]:
             combo.refresh()
-        for combo in (self.panel.points_layer, self.panel.shapes_layer):
+        for combo in self.panel.combos[1:4]:
             self._choose_own(combo)
         self.controller.axis_name = self.panel.axis.currentText()
         self.controller.open_image()
 
     def _choose_own(self, combo: Any) -> None:
-        """Choose a layer that was made for prompts; any other stays the user's own until chosen by hand."""
+        """Choose a layer that was made for this image; any other stays the user's own until chosen by hand."""
         for layer in self._viewer.layers:
-            if isinstance(layer, Points | Shapes) and is_prompt_layer(layer) and combo.offers(layer):
+            if combo.offers(layer) and is_made_for(layer, self.layers.image):
                 combo.choose(layer)
 
     def _show_axes(self) -> None:
@@ -223,7 +224,7 @@ class Sam2Widget(QWidget):
             self.objects.apply(layer)
             keymap.bind(layer, self._actions(), tuple(keymap.undo_keys()))
             self.controller.draw_again()
-        self._show_results()
+        self.view.show()
 
     def _layer_added(self, layer: Any) -> None:
         combos = {"Points": self.panel.points_layer, "Shapes": self.panel.shapes_layer}
@@ -244,15 +245,7 @@ class Sam2Widget(QWidget):
         # Prompts and tracks were made with the window of then; before there are any, it follows the eye.
         if not self.controller.has_work and self.controller.engine is not None:
             self.controller.reopen()
-        self._show_window()
-
-    def _show_window(self) -> None:
-        image, window = self.layers.image, self.controller.window
-        now = None if image is None else model_window(image)
-        self.panel.window_row.setVisible(window is not None)
-        if window is not None:
-            self.panel.window_note.setText(f"model sees {window[0]:.5g} to {window[1]:.5g}")
-            self.panel.buttons["take_window"].setVisible(now != window)
+        self.view.show_window()
 
     # Model
 
@@ -262,68 +255,19 @@ class Sam2Widget(QWidget):
     # Objects and tools
 
     def _select(self, object_id: int) -> None:
+        if object_id == self.layers.selected and object_id in self.objects.names:
+            return
         self.objects.add(object_id)
         self.layers.select(object_id)
         self._doubt_at = -1
-        self._show_results()
-
-    def _new_object(self) -> None:
-        if self.layers.image is None:
-            show_warning("Open an image first: objects are clicked on it.")
-            return
-        taken = [] if self.layers.labels is None else self.controller.results.object_ids
-        self._select(self.objects.next_id(taken))
-        self._start_clicking()
-
-    def _remove_object(self) -> None:
-        object_id = self.panel.object_table.selected_id
-        if object_id is not None:
-            self.objects.remove(object_id)
-            self.controller.remove_object(object_id)
-            rest = self.objects.names
-            self.layers.select(max((i for i in rest if i < object_id), default=min(rest, default=1)))
-            self._show_results()
+        self.view.show()
 
     def _rename(self, object_id: int, name: str) -> None:
         self.objects.rename(object_id, name)
-        self._show_results()
+        self.view.show()
 
     def _show_object(self, object_id: int, shown: bool) -> None:
         self.objects.show(object_id, shown, self.layers.labels)
-
-    def _switch_sign(self) -> None:
-        points = self.layers.points
-        if points is None:
-            return
-        if str(points.mode) == "select" and turn_selected(points):
-            return
-        set_next(points, self.layers.selected, POSITIVE if next_sign(points) == NEGATIVE else NEGATIVE)
-        self._show_results()
-
-    def _start_clicking(self) -> None:
-        if self.layers.image is not None:
-            self.objects.add(self.layers.selected)
-            self._activate(self.layers.need_points(), "add")
-
-    def _start_drawing(self, mode: str) -> None:
-        if self.layers.image is not None:
-            self._activate(self.layers.need_shapes(), mode)
-
-    def _start_painting(self) -> None:
-        if self.layers.image is not None:
-            self._activate(self.layers.need_labels(), "paint")
-
-    def _activate(self, layer: Any, mode: str) -> None:
-        self._viewer.layers.selection.active = layer
-        layer.mode = mode
-        self._show_results()
-
-    def _take_labels(self) -> None:
-        source, space = self.panel.source_labels.layer, self.layers.space
-        if source is None or space is None:
-            show_warning("Choose a Labels layer to take prompts from; it must have the image's shape.")
-            return
-        self.controller.take_labels(self.layers.frame, np.array(source.data[space.index(self.layers.frame)]))
 
     # Frames
 
@@ -337,7 +281,7 @@ class Sam2Widget(QWidget):
         self.layers.frame = current_frame(image, space, self._viewer)
         self.panel.track_box.set_frame(self.layers.frame)
         self.panel.score_plot.show_frame(self.layers.frame)
-        self._show_frame_note()
+        self.view.show_frame_note()
         self._rest.start()
 
     def _go_to(self, frame: int) -> None:
@@ -362,12 +306,12 @@ class Sam2Widget(QWidget):
         self.controller.track(plan)
         if self.controller.is_running:
             self.panel.track_box.show_running()
-        self._show_undo()
+        self.view.show_undo()
 
     def _resume(self) -> None:
         self.controller.resume()
         self.panel.track_box.show_running()
-        self._show_undo()
+        self.view.show_undo()
 
     def _tracking_stepped(self, tracked: Tracked) -> None:
         if self.controller.is_running:
@@ -379,7 +323,7 @@ class Sam2Widget(QWidget):
             self.panel.track_box.show_complete()
         resumable = self.controller.worker.can_resume
         self.panel.track_box.show_idle(can_resume=resumable, text="Done." if complete else "Stopped.")
-        self._show_results()
+        self.view.show()
         self.tracking_finished.emit(complete)
 
     # Undo
@@ -407,46 +351,6 @@ class Sam2Widget(QWidget):
     def _threshold_changed(self, threshold: float) -> None:
         remember("results", "threshold", threshold)
         self.controller.set_threshold(threshold)
-
-    # What is shown
-
-    def _show_results(self) -> None:
-        layers, results, panel = self.layers, self.controller.results, self.panel
-        threshold = panel.threshold.value()
-        prompts = [] if layers.space is None else layers.wishes(layers.space)
-        rows = self.objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
-        panel.object_table.show_rows(rows, layers.selected)
-        scores = results.series(layers.selected, "object_score")
-        panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
-        prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
-        stale = results.marks(results.state.stale.get(layers.selected, ()))
-        panel.score_plot.show_marks(prompted, stale)
-        panel.score_plot.show_frame(layers.frame)
-        panel.track_box.show_stale(len(results.stale_frames()))
-        self._show_frame_note()
-        self._show_undo()
-        self._show_window()
-        if layers.labels is not None and not self.controller.is_running:
-            self.objects.apply(layers.labels)
-            write_tables(layers.labels, results, self.objects.names, threshold)
-
-    def _show_frame_note(self) -> None:
-        layers, results = self.layers, self.controller.results
-        row = results.table.get(layers.frame, layers.selected)
-        name = self.objects.names.get(layers.selected, f"object {layers.selected}")
-        if row is None:
-            text = f"Frame {layers.frame}: nothing known of {name} yet"
-        else:
-            seen = "hidden" if row.object_score < self.panel.threshold.value() else "seen"
-            text = f"Frame {layers.frame}: {name} {seen}, score {row.object_score:.2f}, IoU {row.predicted_iou:.2f}"
-        if layers.frame in results.stale_frames():
-            text += " · out of date: press Update"
-        self.panel.frame_note.setText(text)
-
-    def _show_undo(self) -> None:
-        stack, running = self.controller.undo_stack, self.controller.is_running
-        self.panel.buttons["undo"].setEnabled(stack.can_undo and not running)
-        self.panel.buttons["redo"].setEnabled(stack.can_redo and not running)
 
     def _failed(self, error: Exception) -> None:
         show_error(explain(error))

@@ -1,0 +1,236 @@
+"""Every way to prompt, in a real viewer; the session must hear exactly what the layers say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+if TYPE_CHECKING:
+    from conftest import Desk
+
+
+def said(desk: Desk) -> dict[tuple[int, int], tuple[list[list[float]], list[int]]]:
+    """Points of the session by frame and object, rounded."""
+    return {
+        (p.frame, p.object_id): (np.round(p.points).tolist(), p.labels.tolist())
+        for p in desk.widget.session.prompts
+        if p.points is not None
+    }
+
+
+def test_moving_a_point_is_heard(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    first = desk.labels[0].copy()
+    points = desk.widget.layers.points
+    points.mode = "select"
+    points.selected_data = {0}
+    desk.drag((20, 30), (40, 10))
+    desk.until(lambda: len(desk.previews) > 1)
+    assert said(desk) == {(0, 1): ([[40, 10]], [1])}
+    assert not np.array_equal(desk.labels[0], first)
+    desk.press("undo")
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+    np.testing.assert_array_equal(desk.labels[0], first)
+    desk.press("redo")
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[40, 10]], [1])}
+
+
+def test_recolouring_and_reassigning_points_is_heard(desk: Desk) -> None:
+    desk.press("new_object")
+    for place in ((20, 30), (40, 10), (10, 10)):
+        desk.click_shown(*place)
+    points = desk.widget.layers.points
+    features = points.features.copy()
+    features.loc[1, "prompt"] = "negative"
+    features.loc[2, "object"] = 4
+    points.features = features
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30], [40, 10]], [1, 0]), (0, 4): ([[10, 10]], [1])}
+    assert desk.find("object_table").object_ids == [1, 4]
+
+
+def test_key_turns_selected_points_round(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.click_shown(40, 10)
+    points = desk.widget.layers.points
+    points.mode = "select"
+    points.selected_data = {1}
+    QTest.keyClick(desk.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Q)
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30], [40, 10]], [1, 0])}
+    np.testing.assert_allclose(points.face_color[1][:3], [1, 0.31, 0.506], atol=0.01)
+
+
+def test_deleting_points_is_heard_and_the_last_one_takes_the_object_along(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.click_shown(40, 10)
+    points = desk.widget.layers.points
+    points.mode = "select"
+    points.selected_data = {1}
+    QTest.keyClick(desk.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Delete)
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+    desk.track()
+    points.selected_data = {0}
+    points.remove_selected()
+    desk.settle()
+    assert desk.widget.session.prompts == ()
+    assert not desk.labels.any()
+    desk.press("undo")
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+    assert desk.labels[5].any()
+
+
+def test_box_drawn_with_the_mouse(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.press("tool_box")
+    desk.drag((10, 12), (30, 40))
+    desk.until(lambda: desk.previews)
+    (prompt,) = desk.widget.session.prompts
+    # Corners on pixel centres; the box counts pixel edges.
+    np.testing.assert_allclose(prompt.box, (10.5, 12.5, 30.5, 40.5), atol=0.3)
+    assert (desk.labels[0] == 1).any()
+
+
+@pytest.mark.parametrize("kind", ["polygon", "ellipse"])
+def test_outlines_become_masks(desk: Desk, kind: str) -> None:
+    desk.press("new_object")
+    desk.press("new_shapes")
+    corners = np.array([[0, 10, 10], [0, 10, 30], [0, 26, 30], [0, 26, 10]])
+    desk.widget.layers.shapes.add(corners, shape_type=kind)
+    desk.settle()
+    (prompt,) = desk.widget.session.prompts
+    area = 16 * 20 * (np.pi / 4 if kind == "ellipse" else 1)
+    assert prompt.mask is not None
+    assert prompt.mask.sum() == pytest.approx(area, rel=0.12)
+    np.testing.assert_array_equal(desk.labels[0] == 1, prompt.mask)
+
+
+def test_line_becomes_points_along_it(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.press("new_shapes")
+    desk.widget.layers.shapes.add(np.array([[0, 10, 10], [0, 10, 34]]), shape_type="line")
+    desk.settle()
+    (prompt,) = desk.widget.session.prompts
+    np.testing.assert_allclose(prompt.points, [[10, x] for x in (12, 16, 20, 24, 28, 32)])
+    assert prompt.labels.tolist() == [1] * 6
+
+
+def test_box_and_clicks_go_together(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.press("new_shapes")
+    desk.widget.layers.shapes.add(np.array([[0, 5, 5], [0, 5, 30], [0, 30, 30], [0, 30, 5]]), shape_type="rectangle")
+    desk.press("tool_click")
+    desk.click_shown(20, 20)
+    desk.settle()
+    (prompt,) = desk.widget.session.prompts
+    assert prompt.box == (5.5, 5.5, 30.5, 30.5)
+    np.testing.assert_allclose(prompt.points, [[20, 20]], atol=0.2)
+
+
+def test_painting_is_kept_to_the_pixel(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    desk.viewer.dims.set_point(0, 3)
+    desk.press("tool_paint")
+    labels = desk.widget.layers.labels
+    labels.brush_size = 7
+    assert labels.selected_label == 1
+    labels.data[3] = 0
+    before = desk.labels[3].copy()
+    desk.drag((20, 20), (30, 30))
+    desk.settle()
+    painted = desk.labels[3].copy()
+    assert painted.any()
+    assert not np.array_equal(painted, before)
+    (prompt,) = [p for p in desk.widget.session.prompts if p.frame == 3]
+    np.testing.assert_array_equal(prompt.mask, painted == 1)
+    assert desk.find("score_plot").stale == [(4, 11)]
+    desk.track("update")
+    np.testing.assert_array_equal(desk.labels[3], painted)
+
+
+def test_erasing_is_heard_and_undone_in_one_step(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    whole = desk.labels.copy()
+    labels = desk.widget.layers.labels
+    y, x = np.argwhere(whole[0] == 1)[len(np.argwhere(whole[0] == 1)) // 2]
+    desk.viewer.layers.selection.active = labels
+    labels.mode = "erase"
+    labels.brush_size = 6
+    desk.drag((y, x), (y, x))
+    desk.settle()
+    assert desk.labels[0, y, x] == 0
+    (prompt,) = desk.widget.session.prompts
+    np.testing.assert_array_equal(prompt.mask, desk.labels[0] == 1)
+    QTest.keyClick(desk.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    desk.settle()
+    np.testing.assert_array_equal(desk.labels, whole)
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+    assert desk.widget.controller.results.stale_frames() == []
+
+
+def test_labels_of_another_program_become_prompts(desk: Desk, frames: np.ndarray) -> None:
+    mine = np.zeros(frames.shape, np.int32)
+    mine[2, 5:15, 5:15], mine[2, 20:30, 20:40], mine[2, 35:45, 2:12] = 3, 7, 9
+    source = desk.viewer.add_labels(mine, name="from a threshold")
+    desk.widget.panel.source_labels.setCurrentText("from a threshold")
+    desk.viewer.dims.set_point(0, 2)
+    desk.press("take_labels")
+    desk.settle()
+    assert {(p.frame, p.object_id) for p in desk.widget.session.prompts} == {(2, 3), (2, 7), (2, 9)}
+    np.testing.assert_array_equal(desk.labels[2], mine[2])
+    assert desk.widget.layers.labels is not source
+    np.testing.assert_array_equal(source.data, mine)
+    assert desk.track()
+    assert desk.find("object_table").object_ids == [3, 7, 9]
+
+
+def test_preview_can_be_turned_off(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.find("live_preview").setChecked(False)
+    desk.click(20, 30)
+    desk.settle()
+    assert desk.previews == []
+    assert desk.widget.session.prompts == ()
+    assert desk.track()
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+    assert desk.labels.any()
+
+
+def test_points_outside_the_image_are_passed_over(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.widget.layers.points.add([[0, 20, 30], [0, -4, 30], [0, 20, 99]])
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+
+
+def test_quick_clicks_all_count_and_undo_one_by_one(desk: Desk) -> None:
+    desk.press("new_object")
+    places = [(20, 30), (40, 10), (10, 10), (30, 40)]
+    for place in places:
+        desk.click(*place)
+    desk.settle()
+    assert said(desk) == {(0, 1): ([list(p) for p in places], [1] * 4)}
+    for count in (3, 2, 1):
+        desk.press("undo")
+        desk.settle()
+        assert len(desk.widget.layers.points.data) == count
+        assert len(said(desk)[0, 1][0]) == count
+    for count in (2, 3, 4):
+        desk.press("redo")
+        desk.settle()
+        assert len(said(desk)[0, 1][0]) == count
