@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .layers import SessionLayers
     from .wishes import Place, Wish
 
+# Qt draws the whole window anew, canvas and all, for every change of a bar or a plot: without a GPU that takes as long
+# as a frame of a small model.
+_REDRAW_MS = 1000
+
 
 class Controller(QObject):
     """Owns the worker, the model, and a session for every stack of the image that was looked at.
@@ -61,7 +65,7 @@ class Controller(QObject):
         self._unsynced: int | None = None
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
-        self._redraw.setInterval(150)
+        self._redraw.setInterval(_REDRAW_MS)
         self._redraw.timeout.connect(self.results_changed)
         layers.prompts_changed.connect(self._prompts_changed)
         layers.painted.connect(self._painted)

@@ -9,7 +9,8 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
-# Six columns in a narrow dock.
+# Six columns in a narrow dock: the tips say the rest.
+_HEADINGS = ("id", "name", "in", "seen", "min", "show")
 _STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 3px; }"
 _TIPS = (
     "The object's colour and its number: its label in the result",
@@ -59,7 +60,7 @@ class ObjectTable(QTableWidget):
 
     def __init__(self) -> None:
         super().__init__(0, len(COLUMNS))
-        self.setHorizontalHeaderLabels(COLUMNS)
+        self.setHorizontalHeaderLabels(_HEADINGS)
         for column, tip in enumerate(_TIPS):
             self.horizontalHeaderItem(column).setToolTip(tip)
         self.verticalHeader().hide()

@@ -190,7 +190,7 @@ class Panel(QScrollArea):
                 self.score_plot,
                 _row((self.buttons["next_doubtful"],)),
                 _row((QLabel("by"), self.doubt)),
-                _row((QLabel("draw from score"), self.threshold, self.buttons["export"])),
+                _row((QLabel("draw from"), self.threshold, self.buttons["export"])),
             )
         )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_sam2.data.labels import label_dtype
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from .results import Results
     from .space import Space
 
+# Bright enough for dark images and for the plot in either theme; neighbours are told apart easily.
+_PALETTE = (
+    *("#ff9f40", "#35c9c9", "#b794f6", "#8fdc5b", "#ff6fae", "#f5d547", "#5aa9ff", "#ff6b5e", "#7fe0b8", "#d9b48a"),
+    *("#c4e538", "#f78fb3"),
+)
 SCORES_KEY = "object_scores"
 
 
@@ -32,6 +38,7 @@ def new_labels_layer(image: Image, space: Space, *, object_id: int) -> Labels:
         np.zeros(space.shape, label_dtype([object_id])),
         name=f"{image.name}: objects",
         opacity=0.6,
+        colormap=CyclicLabelColormap(colors=transform_color(["transparent", *_PALETTE])),
         metadata=made_for(image),
         **transform_like(image),
     )

@@ -52,6 +52,7 @@ class Sam2Widget(QWidget):
         # napari hands plugins a proxy, whose layers are never the same object twice.
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._doubt_at = -1
+        self._latest: Tracked | None = None
         self._was_docked = False
         self._closed = False
         self.objects = ObjectList()
@@ -126,7 +127,7 @@ class Sam2Widget(QWidget):
         controller.preview_shown.connect(self.preview_shown)
         controller.tracking_finished.connect(self._tracking_ended)
         controller.tracking_stepped.connect(self._tracking_stepped)
-        controller.results_changed.connect(self.view.show)
+        controller.results_changed.connect(self._results_changed)
         controller.model_changed.connect(self.panel.model_box.show_status)
         controller.failed.connect(self._failed)
         controller.refused.connect(show_warning)
@@ -302,6 +303,7 @@ class Sam2Widget(QWidget):
     def _track(self, plan: Any) -> None:
         if self.controller.is_running:
             return
+        self._latest = None
         self.panel.track_box.restart_progress()
         self.controller.track(plan)
         if self.controller.is_running:
@@ -314,8 +316,12 @@ class Sam2Widget(QWidget):
         self.view.show_undo()
 
     def _tracking_stepped(self, tracked: Tracked) -> None:
-        if self.controller.is_running:
-            self.panel.track_box.show_progress(tracked.done, tracked.total)
+        self._latest = tracked
+
+    def _results_changed(self) -> None:
+        self.view.show()
+        if self._latest is not None and self.controller.is_running:
+            self.panel.track_box.show_progress(self._latest.done, self._latest.total)
 
     def _tracking_ended(self, complete: bool) -> None:
         self._restart_doubts()

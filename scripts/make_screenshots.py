@@ -1,0 +1,93 @@
+"""Make the pictures of the documentation: the whole window and the widget at work, dark and light.
+
+Run it where there is a screen, or under a virtual one::
+
+    scripts/qt_run.sh --virtual-display .venv/bin/python scripts/make_screenshots.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+# Before napari is imported: the pictures must not depend on anybody's settings.
+os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(), "settings.yaml"))
+
+import napari
+import numpy as np
+from qtpy.QtTest import QTest
+
+from napari_sam2.data.samples import make_sample
+from napari_sam2.plugin.sample_data import endoscope
+from napari_sam2.plugin.widget import Sam2Widget
+
+WINDOW = (1440, 1060)
+PATIENCE_S = 600
+
+
+def wait(condition: Callable[[], object]) -> None:
+    """Let Qt work until a condition holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the widget did not get there")
+        QTest.qWait(20)
+
+
+def open_sample() -> tuple[napari.Viewer, Sam2Widget]:
+    """Open the endoscope sample with the widget beside it."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*WINDOW)
+    data, options, _ = endoscope()[0]
+    viewer.add_image(data, **options)
+    widget = Sam2Widget(viewer)
+    viewer.window.add_dock_widget(widget, name="SAM 2")
+    viewer.dims.set_point(0, 0)
+    wait(lambda: widget.session is not None)
+    return viewer, widget
+
+
+def track(widget: Sam2Widget) -> None:
+    """Click on the sample's objects and track them."""
+    shown: list[int] = []
+    ended: list[bool] = []
+    widget.preview_shown.connect(shown.append)
+    widget.tracking_finished.connect(ended.append)
+    for prompt in make_sample("endoscope").prompts:
+        before = len(shown)
+        widget.panel.buttons["new_object"].click()
+        if "points" in prompt:
+            widget.layers.points.add([(prompt["frame"], *point) for point in prompt["points"]])
+        else:
+            y0, x0, y1, x1 = prompt["box"]
+            corners = [(prompt["frame"], y, x) for y, x in ((y0, x0), (y0, x1), (y1, x1), (y1, x0))]
+            widget.layers.need_shapes().add(np.array(corners), shape_type="rectangle")
+        wait(lambda before=before: len(shown) > before)
+    widget.panel.track_box.ask("both")
+    wait(lambda: ended)
+    widget.panel.object_table.selectRow(0)
+
+
+def main() -> None:
+    """Write the pictures."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    folder.mkdir(parents=True, exist_ok=True)
+    viewer, widget = open_sample()
+    try:
+        track(widget)
+        viewer.dims.set_point(0, 4)
+        for theme in ("dark", "light"):
+            viewer.theme = theme
+            QTest.qWait(800)
+            viewer.screenshot(folder / f"window-{theme}.png", canvas_only=False, flash=False)
+            widget.panel.widget().grab().save(str(folder / f"widget-{theme}.png"))
+    finally:
+        viewer.close()
+
+
+if __name__ == "__main__":
+    main()

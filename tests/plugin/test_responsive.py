@@ -1,0 +1,47 @@
+"""napari answers while the model works."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+from qtpy.QtTest import QTest
+
+from napari_sam2.plugin.engine import Engine
+from napari_sam2.plugin.keymap import KEYS
+
+if TYPE_CHECKING:
+    import pytest
+
+    from conftest import Desk
+
+
+def test_events_are_handled_while_a_frame_is_being_tracked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Engine.frame_update
+
+    def slow(self: Engine, frame: int) -> object:
+        # As long as a large model takes on a CPU, and with the lock released as torch does.
+        time.sleep(0.4)
+        return whole(self, frame)
+
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    monkeypatch.setattr(Engine, "frame_update", slow)
+    ticks = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(len(desk.finished)))
+    timer.start(20)
+    desk.press("track_both")
+    QTest.qWait(100)
+    desk.viewer.dims.set_point(0, 5)
+    desk.until(lambda: desk.finished)
+    # Twelve frames of 0.4 s, and a tick every 20 ms if nothing were ever drawn: a window that hangs has about twelve.
+    assert ticks.count(0) > 48
+
+
+def test_every_key_is_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "widget.md").read_text(encoding="utf-8")
+    for key in KEYS:
+        assert f"`{key.key.replace('Control', 'Ctrl').replace('-', '+')}`" in guide
