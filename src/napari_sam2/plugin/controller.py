@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from .engine import Engine, ModelChoice, Plan, Report, Tracked, load, open_engine
+from .engine import Engine, load, open_engine
 from .exports import export
 from .result_layers import refresh, write_frame
 from .results import Results
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.session.session import Session
 
-    from .engine import FrameUpdate
     from .layers import SessionLayers
+    from .messages import FrameUpdate, ModelChoice, Plan, Report, Tracked
     from .wishes import Place, Wish
 
 # Qt draws the whole window anew, canvas and all, for every change of a bar or a plot: without a GPU that takes as long

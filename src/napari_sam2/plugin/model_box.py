@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.weights.catalog import BUNDLED_NAME, CATALOG, format_size, is_available
 
-from .engine import ModelChoice
+from .messages import ModelChoice
 from .settings import remember, remembered
 
 DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -22,7 +22,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, MemoryError) or any(words in text.lower() for words in _MEMORY):
         return (
             "SAM 2 ran out of memory. What was tracked is kept. Choose a smaller model, or the device cpu, or close "
-            "other programs; then press Continue or Update."
+            "other programs; then track on from the frame on show."
         )
     # Errors of this package say what to do; others need a hint at where to look.
     if isinstance(error, ValueError | FileNotFoundError) or type(error).__module__.startswith("napari_sam2"):

@@ -107,7 +107,11 @@ class ObjectTable(QTableWidget):
     def _fill(self, index: int, row: ObjectRow) -> None:
         swatch = QPixmap(12, 12)
         swatch.fill(QColor(*row.colour))
-        number = QTableWidgetItem(QIcon(swatch), str(row.object_id))
+        icon = QIcon()
+        # Qt would tint it in the selected row, and the colour is the point.
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+            icon.addPixmap(swatch, mode)
+        number = QTableWidgetItem(icon, str(row.object_id))
         number.setData(Qt.ItemDataRole.UserRole, row.object_id)
         name = QTableWidgetItem(row.name)
         name.setToolTip(row.name)

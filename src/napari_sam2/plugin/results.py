@@ -8,14 +8,14 @@ import numpy as np
 
 from napari_sam2.data.scores import ScoreTable
 
-from .engine import State
+from .messages import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from .engine import FrameUpdate
+    from .messages import FrameUpdate
 
 DOUBTS = {
     "score": "lowest object score",

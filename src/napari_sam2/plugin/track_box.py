@@ -7,8 +7,8 @@ import time
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
-from .engine import Plan
 from .keymap import tip
+from .messages import Plan
 
 _BUTTONS = {
     "track_both": ("⟷  Track both ways", "Track all objects over the whole stack, from their prompts both ways"),

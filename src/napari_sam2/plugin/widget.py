@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.session.session import Session
 
-    from .engine import Tracked
+    from .messages import Tracked
 
 # A slider that is being dragged passes frames nobody wants encoded.
 _REST_MS = 150

@@ -1,0 +1,107 @@
+"""Choosing a model: licences, downloads from a real server, files of the user's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QMessageBox
+
+from napari_sam2.weights.catalog import CATALOG, is_available
+
+if TYPE_CHECKING:
+    from conftest import Desk
+
+# No hash of it was published, so that any bytes will do.
+NAME = "MedSAM2_CTLesion"
+SIZE = 1_000_000
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[threading.Event]:
+    """A server of weights that sends the second half of a file when the gate opens."""
+    opened = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(SIZE))
+            self.end_headers()
+            self.wfile.write(bytes(SIZE // 2))
+            opened.wait(20)
+            try:
+                self.wfile.write(bytes(SIZE // 2))
+            except OSError:
+                return
+
+        def log_message(self, *_args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("NAPARI_SAM2_WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path / "home"))
+    yield opened
+    opened.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def asked(open_desk: Callable[..., Desk], frames: np.ndarray, gate: threading.Event) -> Desk:
+    """A desk with a model chosen that is not here, and its licence on the screen."""
+    desk = open_desk(frames)
+    desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
+    assert desk.widget.session is None
+    desk.press("download")
+    return desk
+
+
+def test_licence_is_shown_before_anything_is_fetched(asked: Desk) -> None:
+    question = asked.find("licence")
+    assert CATALOG[NAME].notice in question.text()
+    assert CATALOG[NAME].licence in question.text()
+    question.button(QMessageBox.StandardButton.Cancel).click()
+    assert asked.find("download").isVisibleTo(asked.widget)
+    assert not asked.find("download_progress").isVisibleTo(asked.widget)
+    assert not is_available(NAME)
+
+
+def test_download_shows_progress_and_ends_in_the_cache(asked: Desk, gate: threading.Event) -> None:
+    asked.find("licence").button(QMessageBox.StandardButton.Ok).click()
+    bar = asked.find("download_progress")
+    asked.until(lambda: 0 < bar.value() < bar.maximum() == SIZE // 1000, "the first half")
+    gate.set()
+    asked.until(lambda: is_available(NAME), "the second half")
+    asked.until(lambda: not bar.isVisibleTo(asked.widget), "the end")
+    assert not asked.find("download").isVisibleTo(asked.widget)
+    # The bytes are no model, and the widget says so.
+    asked.until(lambda: any("cannot be read as" in record.message for record in notification_manager.records))
+
+
+def test_download_can_be_cancelled(asked: Desk, gate: threading.Event) -> None:
+    asked.find("licence").button(QMessageBox.StandardButton.Ok).click()
+    bar = asked.find("download_progress")
+    asked.until(lambda: bar.value() > 0, "the first half")
+    asked.press("cancel_download")
+    gate.set()
+    asked.until(lambda: asked.find("download").isVisibleTo(asked.widget), "the end")
+    assert not is_available(NAME)
+
+
+def test_a_file_that_is_no_checkpoint_is_told(
+    open_desk: Callable[..., Desk], frames: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.pt"
+    path.write_bytes(b"not a checkpoint")
+    desk = open_desk(frames)
+    desk.widget.panel.model_box.set_checkpoint(path)
+    desk.until(lambda: desk.find("model_status").text() == "Not loaded.")
+    assert "broken.pt cannot be read" in notification_manager.records[-1].message
+    assert desk.widget.session is None
