@@ -79,7 +79,7 @@ def main() -> None:
     viewer, widget = open_sample()
     try:
         track(widget)
-        viewer.dims.set_point(0, 4)
+        viewer.dims.set_point(0, 12)
         for theme in ("dark", "light"):
             viewer.theme = theme
             QTest.qWait(800)
