@@ -236,6 +236,7 @@ def test_invalid_input_is_named_and_changes_nothing(case: str, tracked: Session)
     ("options", "message"),
     [
         ({"fill_hole_area": -1}, "-1"),
+        ({"zoom": "auto"}, "'auto'"),
         ({"axis": "x"}, "'x'"),
         ({"contrast_limits": (5, 5)}, "above"),
         ({"contrast_limits": (1, 2, 3)}, "two numbers"),

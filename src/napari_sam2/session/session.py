@@ -49,6 +49,8 @@ class Session:
         none.
     axis : str
         ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
+    zoom : str
+        ``"off"``: the model sees whole frames. There is no other way yet.
     cache_bytes : int
         How much memory image features may take.
 
@@ -66,10 +68,13 @@ class Session:
         contrast_limits: Sequence[float] | None = None,
         fill_hole_area: int = 8,
         axis: str = "t",
+        zoom: str = "off",
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if fill_hole_area < 0:
             raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
+        if zoom != "off":
+            raise ValueError(f"zoom can only be 'off' in this version, got {zoom!r}")
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
         self._encoder = FrameEncoder(model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes)
