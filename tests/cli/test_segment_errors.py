@@ -168,9 +168,9 @@ def test_too_little_memory_is_answered_with_advice(disk: DiskStack, fast: list[o
     import resource
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30))
+        resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
 
-    options = ["--prompts", disk.prompts, "--output", tmp_path / "r", *fast, "--image-size", 16384]
+    options = ["--prompts", disk.prompts, "--output", tmp_path / "r", *fast, "--image-size", 4096]
     process = start_script("segment", disk.path, *options, preexec_fn=limit)
     _, err = process.communicate()
     assert process.returncode == 2, err
