@@ -20,13 +20,13 @@ from napari_sam2.model.sam2 import (
     upsample_to_input,
 )
 from napari_sam2.session.memory_bank import MemoryRule, choose_memories
+from napari_sam2.session.propagate import PREVIOUS_LOGIT_LIMIT
 
 from .clips import Batch
 from .losses import FrameLoss, frame_loss
 from .prompts import correction, first_prompts
 from .settings import TrainSettings
 
-MASK_PROMPT_CLAMP = 32.0
 # Stacks are mostly longer than the pointers' reach, clips never are: the time code must fit the former.
 LONG_STACK = 64
 
@@ -153,7 +153,7 @@ class Tracker:
                 answer = upsample_to_input(low_res.detach(), self.model.config)[:, 0] > 0
                 point, label = correction(answer, truth, generator)
                 points, labels = torch.cat((points, point), dim=1), torch.cat((labels, label), dim=1)
-                previous = low_res.detach().clamp(-MASK_PROMPT_CLAMP, MASK_PROMPT_CLAMP)[:, None]
+                previous = low_res.detach().clamp(-PREVIOUS_LOGIT_LIMIT, PREVIOUS_LOGIT_LIMIT)[:, None]
         mask = hard_mask(upsample_to_input(low_res.detach(), self.model.config))
         if self.masks_tbhw.shape[0] > 1:
             self.keep(frame, features, mask, prediction=prediction, visible_b=prediction.object_score_logits_b > 0)
