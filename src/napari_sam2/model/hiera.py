@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn, zeros
 
 from .config import HieraConfig
-from .layers import MLP
+from .layers import MLP, attend
 
 
 def partition_windows(x_bhwc: Tensor, side: int) -> Tensor:
@@ -57,7 +57,7 @@ class WindowAttention(nn.Module):
         q = self.pool_queries(q)
         shape = q.shape
         q, k, v = (x.flatten(1, 2).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
-        out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(shape)
+        out = attend(q, k, v).transpose(1, 2).reshape(shape)
         result: Tensor = self.proj(out)
         return result
 

@@ -100,11 +100,23 @@ class Attention(nn.Module):
         return out
 
 
+LARGEST_PLAIN_MAP = 2**26
+
+
 def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
     """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves)."""
     batch = max(q_bhnc.shape[0], k_bhnc.shape[0])
     q, k, v = (x.expand(batch, -1, -1, -1) for x in (q_bhnc, k_bhnc, v_bhnc))
+    if _plain_products_are_faster(q, k):
+        return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v)
+
+
+def _plain_products_are_faster(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
+    # On CPUs the fused kernel computes bfloat16 products in float32; plain ones use the CPU's own, six times as fast.
+    # They keep the whole attention map, so it must be small.
+    on_cpu = q_bhnc.device.type == "cpu" and q_bhnc.dtype == torch.bfloat16
+    return on_cpu and q_bhnc.shape[:3].numel() * k_bhnc.shape[2] <= LARGEST_PLAIN_MAP
 
 
 def _constant(build: Callable[[], Tensor], device: str) -> Tensor:

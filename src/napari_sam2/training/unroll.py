@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -119,15 +119,15 @@ class Tracker:
         labels_bp: Tensor,
         mask_logits_b1hw: Tensor | None = None,
     ) -> DecoderOutput:
-        """Run the decoder in float32: its many small operations are slower in mixed precision."""
-        with torch.autocast(conditioned_bchw.device.type, enabled=False):
-            return self.model.run_decoder(
-                conditioned_bchw.float(),
-                features,
-                points_bpxy=points_bpxy,
-                labels_bp=labels_bp,
-                mask_logits_b1hw=mask_logits_b1hw,
-            )
+        """Run the decoder; its answers are graded in float32 whatever precision it ran in."""
+        output = self.model.run_decoder(
+            conditioned_bchw,
+            features,
+            points_bpxy=points_bpxy,
+            labels_bp=labels_bp,
+            mask_logits_b1hw=mask_logits_b1hw,
+        )
+        return DecoderOutput(*(getattr(output, field.name).float() for field in fields(output)))
 
     def prompt_with_masks(self, frame: int) -> None:
         """Give the true masks on a frame."""
