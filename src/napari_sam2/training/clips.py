@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +18,19 @@ from .sources import ClipSource
 SMALLEST_SHARE = 0.0012
 VANISHING_WEIGHT = 4.0
 WINDOW = (0.45, 1.0)
+# Side of a window that follows an object, in extents of the object; the session's zoom aims at the middle.
+FOLLOW_SIDE = (1.8, 5.0)
+_SMALLEST_FOLLOWED = 12
 _ATTEMPTS = 64
+
+
+class Cut(Protocol):
+    """A way to make a clip square."""
+
+    def __call__(
+        self, rng: np.random.Generator, frames: NDArray[np.uint8], labels: NDArray[np.uint8], /, *, size: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return frames and labels of that size."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,7 @@ def draw_batch(
     size: int,
     shape: tuple[int, int, int],
     window: tuple[float, float] = WINDOW,
+    follow_share: float = 0.0,
 ) -> Batch:
     """Draw a batch.
 
@@ -62,8 +77,13 @@ def draw_batch(
         Clips, frames and objects.
     window : tuple of float
         Smallest and largest side of the window cut out of a clip, as shares of the frame's.
+    follow_share : float
+        Share of the clips cut out by a window that follows an object instead, see `follow_window`.
     """
-    drawn = [_draw_one(sources, rng, size=size, shape=shape, window=window) for _ in range(shape[0])]
+    cuts = [
+        follow_window if rng.random() < follow_share else partial(cut_window, window=window) for _ in range(shape[0])
+    ]
+    drawn = [_draw_one(sources, rng, size=size, shape=shape, cut=cut) for cut in cuts]
     return Batch(torch.stack([images for images, _ in drawn]), torch.stack([masks for _, masks in drawn]))
 
 
@@ -73,13 +93,13 @@ def _draw_one(
     *,
     size: int,
     shape: tuple[int, int, int],
-    window: tuple[float, float],
+    cut: Cut,
 ) -> tuple[Tensor, Tensor]:
     _, frames, objects = shape
     for _ in range(_ATTEMPTS):
         clip = sources[int(rng.integers(len(sources)))].draw(rng)
         chosen = choose_frames(rng, len(clip.frames), frames)
-        images, labels = cut_window(rng, clip.frames[chosen], clip.labels[chosen], size=size, window=window)
+        images, labels = cut(rng, clip.frames[chosen], clip.labels[chosen], size=size)
         areas = np.bincount(labels[0].ravel(), minlength=256)
         areas[0] = 0
         ids = np.flatnonzero(areas >= SMALLEST_SHARE * size**2)
@@ -137,6 +157,47 @@ def cut_window(
     top, left = int(rng.integers(0, height - rows + 1)), int(rng.integers(0, width - columns + 1))
     frames = frames[:, top : top + rows, left : left + columns]
     labels = labels[:, top : top + rows, left : left + columns]
+    return _squeeze(frames, labels, size)
+
+
+def follow_window(
+    rng: np.random.Generator, frames: NDArray[np.uint8], labels: NDArray[np.uint8], *, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Cut out a square window that follows an object a frame late, as a session's zoom does.
+
+    The window keeps its size and stays inside the frame; while the object is hidden it rests.
+    """
+    areas = np.bincount(labels[0].ravel(), minlength=256)
+    ids = 1 + np.flatnonzero(areas[1:] >= _SMALLEST_FOLLOWED)
+    if not len(ids):
+        return cut_window(rng, frames, labels, size=size)
+    target = rng.choice(ids)
+    height, width = labels.shape[1:]
+    top, left, bottom, right = _bounds(labels[0] == target)
+    extent = max(bottom - top, right - left)
+    side = int(np.clip(extent * np.exp(rng.uniform(*np.log(FOLLOW_SIDE))), 24, min(height, width)))
+    images, ids_seen = [], []
+    centre = np.array((top + bottom, left + right)) / 2
+    for image, label in zip(frames, labels, strict=True):
+        at = np.round(centre + rng.normal(0, 0.04 * side, 2) - side / 2)
+        y, x = np.clip(at, 0, (height - side, width - side)).astype(int)
+        images.append(image[y : y + side, x : x + side])
+        ids_seen.append(label[y : y + side, x : x + side])
+        if (label == target).any():
+            top, left, bottom, right = _bounds(label == target)
+            centre = np.array((top + bottom, left + right)) / 2
+    return _squeeze(np.stack(images), np.stack(ids_seen), size)
+
+
+def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def _squeeze(
+    frames: NDArray[np.uint8], labels: NDArray[np.uint8], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    rows, columns = labels.shape[1:]
     if (rows, columns) == (size, size):
         return frames, labels
     images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)

@@ -28,6 +28,8 @@ class TrainSettings:
         Side of the square training images in pixels, a multiple of 32.
     smallest_window, largest_window : float
         Side of the window that is cut out of a clip, as a share of the frame's; two in five are the largest.
+    follow_share : float
+        Share of the images and clips cut out by a small window that follows an object, as a session's zoom does.
     stills, still_objects : int
         Images of a batch of stills, and objects prompted on each.
     clips, clip_objects, clip_frames : int
@@ -48,8 +50,11 @@ class TrainSettings:
         ``"balanced"`` or ``"focal"``, see `losses`.
     loss_stride : int
         Masks are compared at ``image_size / loss_stride``.
+    optimiser : str
+        ``"adamw"``; or ``"muon"`` for the weight matrices of linear layers and AdamW for the rest, which learns more
+        in a step.
     learning_rate, weight_decay, clip_norm : float
-        Of AdamW, and the bound of the gradient's norm.
+        Of the optimiser, and the bound of the gradient's norm.
     warmup : int
         First steps, with a rising learning rate.
     cooldown : float
@@ -76,6 +81,7 @@ class TrainSettings:
     image_size: int = 256
     smallest_window: float = 0.45
     largest_window: float = 1.0
+    follow_share: float = 0.35
     stills: int = 8
     still_objects: int = 8
     clips: int = 4
@@ -89,7 +95,8 @@ class TrainSettings:
     feature_penalty: float = 0.05
     cross_entropy: str = "balanced"
     loss_stride: int = 4
-    learning_rate: float = 1e-3
+    optimiser: str = "muon"
+    learning_rate: float = 8e-4
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     warmup: int = 200
@@ -106,6 +113,8 @@ class TrainSettings:
             raise ValueError(f"image_size={self.image_size} must be a positive multiple of 32.")
         if self.cross_entropy not in ("balanced", "focal"):
             raise ValueError(f"cross_entropy={self.cross_entropy!r} is neither 'balanced' nor 'focal'.")
+        if self.optimiser not in ("adamw", "muon"):
+            raise ValueError(f"optimiser={self.optimiser!r} is neither 'adamw' nor 'muon'.")
         if not 0 < self.smallest_window <= self.largest_window <= 1:
             raise ValueError(
                 f"smallest_window={self.smallest_window} and largest_window={self.largest_window} must be shares of "
@@ -115,6 +124,6 @@ class TrainSettings:
             raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
         if self.loss_stride not in (1, 2, 4):
             raise ValueError(f"loss_stride={self.loss_stride} must be 1, 2 or 4.")
-        for name in ("clip_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share"):
+        for name in ("clip_share", "follow_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")

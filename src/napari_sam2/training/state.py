@@ -16,6 +16,7 @@ from .settings import TrainSettings
 CHECKPOINT = "checkpoint.pt"
 FUSER_GAMMA = 0.3
 VISIBLE_BIAS = 2.0
+SMALLEST_MATRIX = 32
 LOCAL_BIAS = 2.0
 
 
@@ -29,15 +30,15 @@ class TrainState:
         Being trained.
     average : dict of str to Tensor
         Running average of every weight, which is what is exported.
-    optimiser : torch.optim.AdamW
-        Its moments.
+    optimisers : tuple of torch.optim.Optimizer
+        Each with its share of the parameters, and their moments.
     step : int
         Optimiser steps done.
     """
 
     model: Sam2
     average: dict[str, Tensor]
-    optimiser: torch.optim.AdamW
+    optimisers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
 
     def averaged_model(self) -> Sam2:
@@ -59,7 +60,7 @@ class TrainState:
         content = {
             "model": self.model.state_dict(),
             "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
         }
         partial = folder / (CHECKPOINT + ".part")
@@ -72,10 +73,11 @@ class TrainState:
         self.model.load_state_dict(content["model"])
         self.average = content["average"]
         # The settings of the present run win over those of the run that wrote the file.
-        groups = [{k: v for k, v in group.items() if k != "params"} for group in self.optimiser.param_groups]
-        self.optimiser.load_state_dict(content["optimiser"])
-        for group, wanted in zip(self.optimiser.param_groups, groups, strict=True):
-            group.update(wanted)
+        for optimiser, moments in zip(self.optimisers, content["optimisers"], strict=True):
+            groups = [{k: v for k, v in group.items() if k != "params"} for group in optimiser.param_groups]
+            optimiser.load_state_dict(moments)
+            for group, wanted in zip(optimiser.param_groups, groups, strict=True):
+                group.update(wanted)
         self.step = int(content["step"])
 
 
@@ -95,13 +97,30 @@ def start(settings: TrainSettings) -> TrainState:
         # Objects count as seen until the model has learned otherwise: "absent" would empty every memory.
         nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].get_parameter("bias"), VISIBLE_BIAS)
     average = {key: value.clone() for key, value in model.state_dict().items()}
-    return TrainState(model, average, _optimiser(model, settings))
+    return TrainState(model, average, _optimisers(model, settings))
 
 
-def _optimiser(model: Sam2, settings: TrainSettings) -> torch.optim.AdamW:
+def _optimisers(model: Sam2, settings: TrainSettings) -> tuple[torch.optim.Optimizer, ...]:
+    named = dict(model.named_parameters())
+    matrices = {name: p for name, p in named.items() if settings.optimiser == "muon" and _is_matrix(name, p)}
+    others = [p for name, p in named.items() if name not in matrices]
     # Biases, norms and single embeddings are not pulled to zero.
-    decayed = [p for p in model.parameters() if p.ndim >= 2 and p.shape[0] > 1]
-    ids = {id(p) for p in decayed}
-    others = [p for p in model.parameters() if id(p) not in ids]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+    groups = [
+        {"params": [p for p in others if p.ndim >= 2 and p.shape[0] > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in others if p.ndim < 2 or p.shape[0] == 1], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+    if not matrices:
+        return (adamw,)
+    # Scaled so that its updates are as large as AdamW's, the same learning rate fits both.
+    muon = torch.optim.Muon(
+        matrices.values(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    return (adamw, muon)
+
+
+def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 2 and min(parameter.shape) >= SMALLEST_MATRIX and "embed" not in name
