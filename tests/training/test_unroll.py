@@ -33,7 +33,7 @@ def generator() -> torch.Generator:
 
 def test_a_still_is_graded_after_the_prompt_and_after_each_correction(clip: Batch) -> None:
     model = start(SETTINGS).model
-    losses, total = unroll(model, still_of(clip), SETTINGS, give_masks=True, generator=generator())
+    losses, total = unroll(Tracker(model, still_of(clip), SETTINGS), give_masks=True, generator=generator())
     assert len(losses) == 3
     total.backward()
     assert model.sam_prompt_encoder.mask_downscaling[0].weight.grad.abs().sum() > 0
@@ -42,15 +42,15 @@ def test_a_still_is_graded_after_the_prompt_and_after_each_correction(clip: Batc
 def test_a_frame_whose_mask_was_given_is_not_graded(clip: Batch) -> None:
     model = start(SETTINGS).model
     with torch.no_grad():
-        given, _ = unroll(model, clip, SETTINGS, give_masks=True, generator=generator())
-        clicked, _ = unroll(model, clip, SETTINGS, give_masks=False, generator=generator())
+        given, _ = unroll(Tracker(model, clip, SETTINGS), give_masks=True, generator=generator())
+        clicked, _ = unroll(Tracker(model, clip, SETTINGS), give_masks=False, generator=generator())
     assert (len(given), len(clicked)) == (8, 9)
 
 
 def test_gradients_reach_every_part_through_the_memory(clip: Batch) -> None:
     model = start(SETTINGS).model
     short = Batch(clip.frames_btchw[:, :3], clip.masks_btnhw[:, :3])
-    _, total = unroll(model, short, SETTINGS, give_masks=True, generator=generator())
+    _, total = unroll(Tracker(model, short, SETTINGS), give_masks=True, generator=generator())
     total.backward()
     for name in ("image_encoder", "memory_encoder", "memory_attention", "obj_ptr_proj", "mask_downsample"):
         gradients = [p.grad for p in model.get_submodule(name).parameters() if p.grad is not None]

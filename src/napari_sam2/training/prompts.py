@@ -1,4 +1,7 @@
-"""Simulated users: clicks inside a region, boxes drawn by a hurried hand."""
+"""Simulated users: clicks inside a region, boxes drawn by a hurried hand.
+
+Chance is always drawn on the CPU: the same seed gives the same prompts on every device.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
     # An empty region still has to give something; its click is ignored by whoever asks.
     weight = torch.where(weight.sum(1, keepdim=True) > 0, weight, torch.ones_like(weight))
     total = weight.cumsum(1)
-    aim = torch.rand(len(total), 1, generator=generator) * total[:, -1:]
+    aim = torch.rand(len(total), 1, generator=generator).to(total.device) * total[:, -1:]
     place = torch.searchsorted(total, aim, right=True)[:, 0].clamp(max=total.shape[1] - 1)
     width = region_bhw.shape[-1]
     return torch.stack((place % width, place // width), dim=1).float()
@@ -60,9 +63,9 @@ def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Ten
     if generator is None:
         return boxes
     extent = (boxes[:, 1] - boxes[:, 0]).clamp(min=2)[:, None]
-    noise = (torch.rand(boxes.shape, generator=generator) * 2 - 1) * BOX_JITTER
-    limit = torch.tensor([masks_bhw.shape[2] - 1.0, masks_bhw.shape[1] - 1.0])
-    return (boxes + noise * extent).clamp(min=torch.zeros(2), max=limit)
+    noise = (torch.rand(boxes.shape, generator=generator).to(boxes.device) * 2 - 1) * BOX_JITTER
+    limit = torch.tensor([masks_bhw.shape[2] - 1.0, masks_bhw.shape[1] - 1.0], device=boxes.device)
+    return (boxes + noise * extent).clamp(min=torch.zeros_like(limit), max=limit)
 
 
 def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: float = 0.5) -> tuple[Tensor, Tensor]:
@@ -75,13 +78,13 @@ def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: f
     """
     boxes = boxes_of(masks_bhw, generator)
     click = click_in(masks_bhw, generator)
-    boxed = torch.rand(len(masks_bhw), generator=generator) < box_share
+    boxed = (torch.rand(len(masks_bhw), generator=generator) < box_share).to(masks_bhw.device)
     clicks = torch.stack((click, torch.zeros_like(click)), dim=1)
     points = torch.where(boxed[:, None, None], boxes, clicks)
     labels = torch.where(
         boxed[:, None],
-        torch.tensor([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]),
-        torch.tensor([POSITIVE, PAD_LABEL]),
+        torch.tensor([BOX_TOP_LEFT, BOX_BOTTOM_RIGHT], device=boxed.device),
+        torch.tensor([POSITIVE, PAD_LABEL], device=boxed.device),
     )
     return points, labels
 
@@ -104,7 +107,7 @@ def correction(prediction_bhw: Tensor, masks_bhw: Tensor, generator: torch.Gener
     wrong = prediction_bhw ^ masks_bhw
     points = click_in(wrong, generator)
     columns, rows = points.long().unbind(1)
-    inside = masks_bhw[torch.arange(len(points)), rows, columns]
+    inside = masks_bhw[torch.arange(len(points), device=points.device), rows, columns]
     labels = torch.where(inside, POSITIVE, NEGATIVE)
     labels = torch.where(wrong.flatten(1).any(dim=1), labels, PAD_LABEL)
     return points[:, None], labels[:, None]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+PARTS = ("all", "decoder+memory", "adapters")
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,55 @@ class TrainSettings:
         for name in ("clip_share", "follow_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class TeachSettings:
+    """How to teach.
+
+    Attributes
+    ----------
+    minutes : float
+        Time for teaching; measuring before and after comes on top.
+    steps : int or None
+        Optimiser steps to teach for instead: the same steps and seed give the same model.
+    part : str
+        What is trained, see `adapters.train_part`. With ``"decoder+memory"`` the image encoder is left alone, and what
+        it makes of a frame is used several times; that is by far the fastest for large models without a GPU.
+    rank : int
+        Of the adapters.
+    held_out : float
+        Share of the accepted frames of each stack, at its far end, that is not learned from but measured on.
+    learning_rate : float
+        Highest learning rate; it rises to it at first and falls to nothing.
+    clips, clip_frames, objects : int
+        Clips of a step, their frames, and the objects followed in each, at most. A model with an input of 512 pixels
+        or more takes one clip of half as many objects.
+    seed : int
+        Decides what is drawn in which order.
+    """
+
+    minutes: float = 10.0
+    steps: int | None = None
+    part: str = "decoder+memory"
+    rank: int = 8
+    held_out: float = 0.25
+    learning_rate: float = 2e-4
+    clips: int = 2
+    clip_frames: int = 5
+    objects: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot be taught with."""
+        if self.part not in PARTS:
+            raise ValueError(f"part={self.part!r} is not one of {', '.join(PARTS)}.")
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out={self.held_out} must be a share of the frames, below 1.")
+        if self.clip_frames < 2:
+            raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
+        positive = [field.name for field in fields(self) if field.name not in ("part", "held_out", "seed")]
+        for name in positive:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value} must be positive.")

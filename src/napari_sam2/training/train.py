@@ -20,7 +20,7 @@ from .processes import average_gradients, from_first, rank
 from .settings import TrainSettings
 from .sources import ClipSource, open_source
 from .state import CHECKPOINT, TrainState, start
-from .unroll import unroll
+from .unroll import Tracker, unroll
 from .validate import validate
 
 _AHEAD = 3
@@ -92,7 +92,9 @@ def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSetti
     rng = np.random.default_rng((settings.seed, step, rank()))
     window = (settings.smallest_window, settings.largest_window)
     shape = kind_of_step(step, settings).shape
-    return draw_batch(sources, rng, size=settings.image_size, shape=shape, window=window)
+    return draw_batch(
+        sources, rng, size=settings.image_size, shape=shape, window=window, follow_share=settings.follow_share
+    )
 
 
 def batches(sources: Sequence[ClipSource], first: int, settings: TrainSettings) -> Iterator[tuple[int, Batch]]:
@@ -110,14 +112,15 @@ def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
         give_masks = kind_of_step(state.step, settings).give_masks
-        losses, total = unroll(state.model, batch, settings, give_masks=give_masks, generator=generator)
+        losses, total = unroll(Tracker(state.model, batch, settings), give_masks=give_masks, generator=generator)
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
-    for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(state.step, done, settings)
-    state.optimiser.step()
-    state.optimiser.zero_grad(set_to_none=True)
+    for optimiser in state.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(state.step, done, settings)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
     state.step += 1
     state.update_average(settings.ema)
     return losses

@@ -19,8 +19,8 @@ from napari_sam2.model.sam2 import (
     soft_mask,
     upsample_to_input,
 )
-from napari_sam2.session.memory_bank import MemoryRule, choose_memories
-from napari_sam2.session.propagate import PREVIOUS_LOGIT_LIMIT
+from napari_sam2.session.memory_bank import choose_memories
+from napari_sam2.session.propagate import PREVIOUS_LOGIT_LIMIT, memory_rule
 
 from .clips import Batch
 from .losses import FrameLoss, frame_loss
@@ -80,17 +80,18 @@ class Tracker:
         Clips and truth.
     settings : TrainSettings
         Losses.
+    encoded : Encoded, optional
+        Features of the batch, where they are known already.
     """
 
-    def __init__(self, model: Sam2, batch: Batch, settings: TrainSettings) -> None:
-        config = model.config
+    def __init__(self, model: Sam2, batch: Batch, settings: TrainSettings, *, encoded: Encoded | None = None) -> None:
         self.model = model
         self.settings = settings
-        self.encoded = encode(model, batch)
+        self.encoded = encode(model, batch) if encoded is None else encoded
         self.feature_loss = feature_penalty(self.encoded.maps[2])
         self.masks_tbhw = batch.masks_btnhw.transpose(0, 1).flatten(1, 2)
         self.present_tb = batch.present_btn.transpose(0, 1).flatten(1)
-        self.rule = MemoryRule(config.num_memories, config.max_object_pointers)
+        self.rule = memory_rule(model)
         self.maps: dict[int, Tensor] = {}
         self.pointers: dict[int, Tensor] = {}
         self.conditioning: list[int] = []
@@ -184,7 +185,7 @@ class Tracker:
             mask = soft_mask(upsample_to_input(prediction.low_res_bhw, self.model.config))
             visible = prediction.object_score_logits_b > 0
             if generator is not None and self.settings.teacher_forcing > 0:
-                told = torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing
+                told = (torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing).to(mask.device)
                 truth = self.masks_tbhw[frame].to(mask.dtype)[:, None]
                 mask = torch.where(told[:, None, None, None], truth, mask)
                 visible = torch.where(told, self.present_tb[frame], visible)
@@ -205,19 +206,13 @@ class Tracker:
         self.pointers[frame] = prediction.pointers_bc
 
 
-def unroll(
-    model: Sam2, batch: Batch, settings: TrainSettings, *, give_masks: bool, generator: torch.Generator
-) -> tuple[list[FrameLoss], Tensor]:
+def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) -> tuple[list[FrameLoss], Tensor]:
     """Run a batch through the model.
 
     Parameters
     ----------
-    model : Sam2
-        The model, built for the batch's image size.
-    batch : Batch
-        Stills (one frame) or clips.
-    settings : TrainSettings
-        How to prompt and what to grade.
+    tracker : Tracker
+        Fresh, over stills (one frame) or clips.
     give_masks : bool
         Prompt clips with masks instead of clicks and boxes.
     generator : torch.Generator
@@ -230,8 +225,7 @@ def unroll(
     Tensor
         Their mean and the penalty on the features, to be minimised.
     """
-    tracker = Tracker(model, batch, settings)
-    frames = batch.frames_btchw.shape[1]
+    settings, frames = tracker.settings, len(tracker.masks_tbhw)
     if frames > 1 and give_masks:
         tracker.prompt_with_masks(0)
     else:

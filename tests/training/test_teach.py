@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.training.examples import split_stacks
+from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.state import start
+from napari_sam2.training.teach import LabelledStack, Taught, TeachProgress, TeachSettings, teach
+
+FEW = TeachSettings(steps=2, clips=1, clip_frames=2, objects=2)
+
+
+@pytest.fixture(scope="module")
+def model() -> Sam2:
+    return start(TrainSettings("unused", image_size=64)).model.requires_grad_(False)
+
+
+def drifting_disks(frames: int = 8) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    y, x = np.mgrid[:48, :56]
+    labels = np.zeros((frames, 48, 56), np.uint16)
+    for t in range(frames):
+        labels[t][(y - 14) ** 2 + (x - 12 - 3 * t) ** 2 < 64] = 7
+        labels[t][(y - 34) ** 2 + (x - 40 + 3 * t) ** 2 < 64] = 900
+    pixels = np.random.default_rng(0).integers(0, 60, labels.shape) + 120 * (labels > 0)
+    return pixels.astype(np.uint8), labels
+
+
+@pytest.fixture(scope="module")
+def disks() -> LabelledStack:
+    return LabelledStack(*drifting_disks())
+
+
+def run(model: Sam2, stacks: list[LabelledStack], settings: TeachSettings) -> tuple[list[TeachProgress], Taught]:
+    teaching, heard = teach(model, stacks, settings=settings), []
+    while True:
+        try:
+            heard.append(next(teaching))
+        except StopIteration as end:
+            return heard, end.value
+
+
+def weights_of(model: Sam2) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], model: Sam2) -> set[str]:
+    """The parts of the model, by the first word of their names, with a weight that differs."""
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    return {key.split(".")[0] for key in after if not torch.equal(after[key], before[key])}
+
+
+def test_the_far_end_is_held_out(disks: LabelledStack) -> None:
+    (example,) = split_stacks([disks], 0.25)
+    assert (example.training, example.held_out) == (tuple(range(6)), (6, 7))
+    assert example.start == 5
+    (example,) = split_stacks([LabelledStack(disks.frames, disks.labels, accepted=(5, 0, 1, 2, 1))], 0.5)
+    assert (example.training, example.held_out) == ((0, 1), (2, 5))
+
+
+def test_two_frames_are_left_to_learn_from(disks: LabelledStack) -> None:
+    (example,) = split_stacks([LabelledStack(disks.frames, disks.labels, accepted=(0, 1, 2))], 0.9)
+    assert (example.training, example.held_out) == ((0, 1), (2,))
+
+
+def test_what_is_missing_is_said_at_once(model: Sam2, disks: LabelledStack) -> None:
+    frames, labels = disks.frames, disks.labels
+    with pytest.raises(ValueError, match="2 accepted frames are too few"):
+        teach(model, [LabelledStack(frames, labels, accepted=(3, 4))])
+    with pytest.raises(ValueError, match="0 accepted frames are too few"):
+        teach(model, [])
+    with pytest.raises(ValueError, match="shows an object"):
+        teach(model, [LabelledStack(frames, np.zeros_like(labels))])
+    with pytest.raises(ValueError, match=r"\(8, 40, 56\) do not fit frames of shape \(8, 48, 56\)"):
+        teach(model, [LabelledStack(frames, labels[:, :40])])
+    with pytest.raises(ValueError, match="float32"):
+        teach(model, [LabelledStack(frames, labels.astype(np.float32))])
+    with pytest.raises(ValueError, match="99"):
+        teach(model, [LabelledStack(frames, labels, accepted=(0, 1, 99))])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("part", "head"), ("held_out", 1.0), ("minutes", 0.0), ("steps", 0), ("clip_frames", 1)]
+)
+def test_settings_that_make_no_sense_are_refused(setting: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{setting}="):
+        TeachSettings(**{setting: value})
+
+
+def test_progress_goes_through_the_stages_and_never_back(model: Sam2, disks: LabelledStack) -> None:
+    heard, taught = run(model, [disks], FEW)
+    stages = [progress.stage for progress in heard]
+    assert list(dict.fromkeys(stages)) == ["measuring before", "teaching", "measuring after"]
+    shares = [progress.share_done for progress in heard]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert [progress.step for progress in heard if progress.stage == "teaching"] == [1, 2]
+    assert heard[0].before is None
+    assert heard[-1].before == taught.before["J&F"]
+    assert heard[-1].seconds_left == pytest.approx(0)
+    assert set(taught.before) == set(taught.after) == {"J", "F", "J&F"}
+    assert taught.held_out_frames == ((6, 7),)
+    assert taught.helped == (taught.after["J&F"] > taught.before["J&F"])
+
+
+def test_only_the_part_is_trained_and_the_old_model_stays(model: Sam2, disks: LabelledStack) -> None:
+    before = weights_of(model)
+    _, taught = run(model, [disks], FEW)
+    assert changed(before, model) == set()
+    parts = changed(before, taught.model)
+    assert {"sam_mask_decoder", "memory_attention", "memory_encoder"} <= parts
+    assert "image_encoder" not in parts
+    assert not taught.model.training
+    assert not any(p.requires_grad for p in taught.model.parameters())
+
+
+@pytest.mark.parametrize("part", ["adapters", "all"])
+def test_the_encoder_learns_with_other_parts(model: Sam2, disks: LabelledStack, part: str) -> None:
+    before = weights_of(model)
+    settings = TeachSettings(steps=2, clips=1, clip_frames=2, objects=2, part=part, held_out=0)
+    _, taught = run(model, [disks], settings)
+    assert {"image_encoder", "sam_mask_decoder"} <= changed(before, taught.model)
+    assert changed(before, model) == set()
+
+
+def test_steps_and_seed_decide_what_is_learned(model: Sam2, disks: LabelledStack) -> None:
+    first, second = (run(model, [disks], FEW)[1].model for _ in range(2))
+    assert changed(weights_of(first), second) == set()
+
+
+def test_closed_halfway_it_changes_nothing(model: Sam2, disks: LabelledStack) -> None:
+    before = weights_of(model)
+    teaching = teach(model, [disks], settings=FEW)
+    while next(teaching).stage != "teaching":
+        pass
+    teaching.close()
+    assert changed(before, model) == set()
+
+
+def test_no_figures_are_invented(model: Sam2, disks: LabelledStack) -> None:
+    short = [LabelledStack(disks.frames[:2], disks.labels[:2]), LabelledStack(disks.frames[2:4], disks.labels[2:4])]
+    heard, taught = run(model, short, FEW)
+    assert {progress.stage for progress in heard} == {"teaching"}
+    assert (taught.before, taught.after, taught.helped) == (None, None, False)
+    assert taught.held_out_frames == ((), ())
+
+
+def test_teaching_works_where_gradients_are_off(model: Sam2, disks: LabelledStack) -> None:
+    with torch.inference_mode():
+        _, taught = run(model, [disks], TeachSettings(steps=1, clips=1, clip_frames=2, objects=1, held_out=0))
+    assert changed(weights_of(model), taught.model)
+
+
+def test_a_half_precision_model_comes_back_as_one(model: Sam2, disks: LabelledStack) -> None:
+    half = start(TrainSettings("unused", image_size=64)).model.requires_grad_(False)
+    fourier = half.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.clone()
+    half.bfloat16().sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix = fourier
+    _, taught = run(half, [disks], TeachSettings(steps=1, clips=1, clip_frames=2, objects=1, held_out=0))
+    assert taught.model.dtype == torch.bfloat16
+    assert taught.model.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.dtype == torch.float32
