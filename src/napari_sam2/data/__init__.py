@@ -9,19 +9,25 @@ from .export import (
     write_scores_csv,
     write_session_json,
 )
+from .extras import MissingExtraError
 from .frames import Window, choose_window, to_rgb8
 from .labels import LabelStack, compose_labels
 from .overlay import write_overlay
+from .placement import Placement
 from .prompts import Prompt, read_prompts, write_prompts
 from .scores import ScoreRow, ScoreTable
+from .selection import Selection
 from .stack import Stack, open_stack
 
 __all__ = [
     "Calibration",
     "LabelStack",
+    "MissingExtraError",
+    "Placement",
     "Prompt",
     "ScoreRow",
     "ScoreTable",
+    "Selection",
     "Stack",
     "Window",
     "choose_window",

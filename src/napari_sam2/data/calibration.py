@@ -1,4 +1,4 @@
-"""What a pixel and a step along the stack measure, as TIFF files say it."""
+"""What a pixel and a step along the stack measure, as files say it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tifffile import TiffFile
 
 # One name per unit, whichever way a program spells it.
@@ -34,6 +36,9 @@ _UNIT_NAMES = {
     "second": "s",
     "seconds": "s",
     "msec": "ms",
+    "millisecond": "ms",
+    "microsecond": "us",
+    "usec": "us",
     "minute": "min",
     "minutes": "min",
     "hour": "h",
@@ -77,6 +82,16 @@ class Calibration:
         object.__setattr__(self, "unit", unit_name(self.unit))
         object.__setattr__(self, "step_unit", unit_name(self.step_unit))
 
+    def scaled(self, factors: tuple[float, float]) -> Calibration:
+        """Give the calibration of an image whose pixels are this many times as high and as wide."""
+        if self.pixel_size is None:
+            return self
+        return replace(self, pixel_size=(self.pixel_size[0] * factors[0], self.pixel_size[1] * factors[1]))
+
+    def with_step_times(self, factor: float) -> Calibration:
+        """Give the calibration of a stack whose steps are this many times as long."""
+        return self if self.step is None else replace(self, step=self.step * factor)
+
 
 def unit_name(text: str | None) -> str | None:
     """Give a unit its one name here.
@@ -98,6 +113,30 @@ def unit_name(text: str | None) -> str | None:
     if plain.lower() in _NO_UNIT:
         return None
     return _UNIT_NAMES.get(plain.lower(), plain)
+
+
+def calibration_of(sizes: Mapping[str, tuple[float, str | None]], axis: str) -> Calibration:
+    """Make a calibration of the sizes of an image's axes.
+
+    Parameters
+    ----------
+    sizes : mapping
+        For any of ``t``, ``z``, ``y`` and ``x`` a size and its unit; a size that is not positive counts as unknown.
+    axis : {"t", "z"}
+        The frame axis.
+
+    Returns
+    -------
+    Calibration
+        With height and step in the unit of the width where they convert.
+    """
+    known = {letter: (_positive(size), unit_name(unit)) for letter, (size, unit) in sizes.items()}
+    calibration = Calibration()
+    (height, height_unit), (width, unit) = (known.get(letter, (None, None)) for letter in "yx")
+    if height and width:
+        calibration = Calibration((_converted(height, height_unit, unit), width), unit=unit)
+    step, step_unit = known.get(axis, (None, None))
+    return _with_step(calibration, step, step_unit)
 
 
 def read_calibration(tif: TiffFile, axis: str) -> Calibration:

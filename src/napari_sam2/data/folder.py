@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from contextlib import closing
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from .calibration import Calibration
+from .sources import WHOLE, Area
 from .tiff import open_tiff
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from .sources import Opened
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 # Pillow modes whose pixels are taken as they are; every other mode is turned into grey or RGB.
@@ -52,9 +56,9 @@ class FolderSource:
         self.dtype: np.dtype[Any] = np.dtype(usual.dtype)
         self.calibration = _pixel_size(self.files[0])
 
-    def read(self, frame: int) -> NDArray[Any]:
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
         """Fetch one frame; its file is opened for that and closed again."""
-        return read_image(self.files[frame])
+        return read_image(self.files[index[0]])[area]
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -98,9 +102,9 @@ def read_image(path: Path) -> NDArray[Any]:
         If the file is not an image that can be read, or holds more than one.
     """
     if is_tiff_file(path):
-        with closing(open_tiff(path).source) as source:
-            _check_single(path, source.shape)
-            return source.read(0)
+        opened = open_tiff(path)
+        with closing(opened.planes):
+            return opened.planes.read(_only_plane(path, opened))
     try:
         with Image.open(path) as image:
             if image.mode in _GREY_MODES:
@@ -150,9 +154,10 @@ def _visible_images(paths: Iterable[Path]) -> list[Path]:
 def _read_header(path: Path) -> _Header:
     """Read an image's shape and type without its pixels."""
     if is_tiff_file(path):
-        with closing(open_tiff(path).source) as source:
-            _check_single(path, source.shape)
-            return _Header(source.shape[1:], source.dtype.name)
+        opened = open_tiff(path)
+        with closing(opened.planes):
+            leading = len(_only_plane(path, opened))
+            return _Header(opened.planes.shape[leading:], opened.planes.dtype.name)
     try:
         with Image.open(path) as image:
             size, mode = (image.height, image.width), image.mode
@@ -168,13 +173,16 @@ def _pixel_size(path: Path) -> Calibration:
     if not is_tiff_file(path):
         return Calibration()
     opened = open_tiff(path)
-    opened.source.close()
-    return replace(opened.calibration, step=None, step_unit=None)
+    opened.planes.close()
+    return replace(opened.calibrate("t"), step=None, step_unit=None)
 
 
-def _check_single(path: Path, shape: tuple[int, ...]) -> None:
-    if shape[0] != 1:
-        raise ValueError(f"{path} holds {shape[0]} frames where a single image is wanted")
+def _only_plane(path: Path, opened: Opened) -> tuple[int, ...]:
+    """Give the index of an image's only plane."""
+    leading = opened.planes.shape[: len(opened.axes)]
+    if any(size != 1 for size in leading):
+        raise ValueError(f"{path} holds {math.prod(leading)} frames where a single image is wanted")
+    return (0,) * len(leading)
 
 
 def _plain_mode(mode: str) -> str:

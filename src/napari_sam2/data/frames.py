@@ -112,13 +112,27 @@ def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
             raise ValueError(f"a {frame.dtype} frame needs a window to become 8-bit")
         image = frame
     else:
-        image = _stretch(frame, window)
+        image = stretch(frame, window)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=-1)
     return np.ascontiguousarray(image)
 
 
-def _stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+def stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
+    """Map pixel values to brightness.
+
+    Parameters
+    ----------
+    frame : ndarray
+        Of any shape and number type.
+    window : Window
+        The values that become 0 and 255.
+
+    Returns
+    -------
+    ndarray
+        uint8 of the same shape.
+    """
     # float32 holds 16-bit values exactly; wider integers need float64.
     values = frame.astype(np.result_type(frame.dtype, np.float32))
     values -= window.low

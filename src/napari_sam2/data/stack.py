@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 import weakref
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .calibration import Calibration
-from .folder import FolderSource, is_image_file, is_tiff_file, read_image
+from .composite import CompositeFrames
+from .placement import Placement
 from .prompts import check_frame
-from .sources import ArraySource, FrameSource
-from .tiff import open_tiff
+from .readers import open_image
+from .selection import Selection, check_axis, check_level, locate
+from .sources import ArrayPlanes, FrameSource, Opened, PartFrames, PlaneFrames
 
 if TYPE_CHECKING:
     import os
+    from fractions import Fraction
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
     from numpy.typing import NDArray
 
-AXES = ("t", "z")
+_ADVICE = (
+    "it must be (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3); choose one channel, plane or time point first, or name "
+    "the axes, such as axes='tczyx'"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a stack comes from.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file or folder behind it.
+    selection : Selection
+        What was taken of it.
+    affine : ndarray or None
+        (4, 4) float64 of a medical image: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
+    """
+
+    path: Path | None = None
+    selection: Selection = field(default_factory=Selection)
+    affine: NDArray[np.float64] | None = None
 
 
 class Stack:
@@ -38,8 +66,10 @@ class Stack:
         What the frames are: time points or planes.
     calibration : Calibration, optional
         Sizes of pixels and steps, where known.
-    path : Path, optional
-        The file or folder behind the source.
+    origin : Origin, optional
+        The file behind the source.
+    placement : Placement, optional
+        Where the frames lie in a whole stack, for a part of one.
 
     Raises
     ------
@@ -53,7 +83,8 @@ class Stack:
         axis: str = "t",
         *,
         calibration: Calibration | None = None,
-        path: Path | None = None,
+        origin: Origin | None = None,
+        placement: Placement | None = None,
     ) -> None:
         # Before the checks, so that a file that fails one is closed too.
         self._finalizer = weakref.finalize(self, source.close)
@@ -62,13 +93,22 @@ class Stack:
         if 0 in source.shape:
             raise ValueError(f"a stack of shape {source.shape} has no pixels")
         self._source = source
-        self.axis = _check_axis(axis)
+        self.axis = check_axis(axis)
         self.calibration = calibration or Calibration()
-        self.path = path
+        self.origin = origin or Origin()
+        self.placement = placement or Placement.of(self.shape)
+        self._whole: Stack | None = None
 
     @classmethod
     def from_array(
-        cls, array: Any, axis: str = "t", *, rgb: bool | None = None, calibration: Calibration | None = None
+        cls,
+        array: Any,
+        axis: str | None = None,
+        *,
+        axes: str | None = None,
+        rgb: bool | None = None,
+        calibration: Calibration | None = None,
+        selection: Selection | None = None,
     ) -> Stack:
         """Wrap an array, which stays where it is.
 
@@ -76,14 +116,20 @@ class Stack:
         ----------
         array : array-like
             (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3); NumPy, dask, zarr or anything else that has
-            `shape` and `dtype` and can be indexed. A fourth sample (alpha) is left out.
-        axis : {"t", "z"}, default: "t"
-            What the frames are.
+            `shape` and `dtype` and can be indexed. A fourth sample (alpha) is left out. A list of arrays that
+            shrink from one to the next is one image in several resolutions.
+        axis : {"t", "z"}, optional
+            What the frames are. By default what `axes` says, and time where it says nothing.
+        axes : str, optional
+            A letter for each axis of the array, in any order: ``t``, ``z``, ``c`` (channels), ``y``, ``x`` and ``s``
+            (colour samples).
         rgb : bool, optional
             Whether the last axis is colour. By default it is where it has 3 or 4 entries and there are
-            three axes or more: no image is that narrow.
+            three axes or more: no image is that narrow. Not used where `axes` is given.
         calibration : Calibration, optional
             Sizes of pixels and steps.
+        selection : Selection, optional
+            Place on the axes that are not tracked, channels and resolution.
 
         Returns
         -------
@@ -93,21 +139,19 @@ class Stack:
         Raises
         ------
         ValueError
-            If the shape is none of the above or does not fit `rgb`.
+            If the shape is none of the above, does not fit `axes` or `rgb`, or what is selected does not exist.
         """
-        if not (hasattr(array, "shape") and hasattr(array, "dtype")):
-            array = np.asarray(array)
-        shape = tuple(array.shape)
-        has_samples = len(shape) > 2 and shape[-1] in (3, 4)
-        rgb = has_samples if rgb is None else rgb
-        n_axes = len(shape) - (1 if rgb else 0)
-        if n_axes not in (2, 3) or (rgb and not has_samples):
-            kind = "colour " if rgb else ""
-            raise ValueError(
-                f"an array of shape {shape} is no {kind}stack: it must be (T, Y, X), (T, Y, X, 3), (Y, X) or "
-                "(Y, X, 3); choose one channel, plane or time point first"
-            )
-        return cls(ArraySource(array, single=n_axes == 2), axis, calibration=calibration)
+        selection = selection or Selection()
+        array, finest = _one_level(array, selection.level)
+        letters = _letters(finest, rgb) if axes is None else _checked_letters(axes, finest)
+        planes = ArrayPlanes(array, letters)
+        opened = Opened(planes, planes.leading, lambda _axis: calibration or Calibration())
+        return _select(opened, axis, selection, name="the array")
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder behind the stack."""
+        return self.origin.path
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -194,6 +238,33 @@ class Stack:
             )
         return image
 
+    def part(self, *, crop: tuple[int, int, int, int] | None = None, every: Fraction | int = 1) -> Stack:
+        """Take a part, to be tracked by itself; its `placement` puts the results back in place.
+
+        Parameters
+        ----------
+        crop : tuple of int, optional
+            (y0, x0, y1, x1), the ends excluded; the whole frame by default.
+        every : Fraction or int, default: 1
+            3 takes every third frame, ``Fraction(1, 2)`` takes each frame twice.
+
+        Returns
+        -------
+        Stack
+            Over the same file, which closing the whole stack closes.
+
+        Raises
+        ------
+        ValueError
+            If the crop leaves the frame or `every` is neither a whole number nor one over one.
+        """
+        placement = Placement.of(self.shape, crop, every)
+        source = PartFrames(self._source, placement.frames, placement.crop)
+        calibration = self.calibration.with_step_times(float(every))
+        part = Stack(source, self.axis, calibration=calibration, origin=self.origin, placement=placement)
+        part._whole = self  # or it would close the file as garbage
+        return part
+
     def close(self) -> None:
         """Close the file behind the stack, if there is one."""
         self._finalizer()
@@ -207,48 +278,96 @@ class Stack:
         self.close()
 
 
-def open_stack(path: str | os.PathLike[str], *, axis: str | None = None) -> Stack:
+def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selection: Selection | None = None) -> Stack:
     """Open a file or a folder as a stack, without reading its frames.
 
     Parameters
     ----------
     path : str or path-like
-        A TIFF file (ImageJ, OME or plain) with the axes T, Z or neither, Y, X and RGB samples or none; a
-        single PNG or JPEG image; or a folder of PNG, JPEG or TIFF images of one shape, taken in natural
-        order of their names.
+        A TIFF file (ImageJ, OME or plain), an OME-Zarr or zarr folder, a video (mp4, avi, mov, mkv, webm), a NIfTI
+        file, a DICOM file or a folder with a DICOM series, a NumPy file, a single PNG or JPEG image, or a folder of
+        PNG, JPEG or TIFF images of one shape, taken in natural order of their names.
     axis : {"t", "z"}, optional
-        What the frames are. By default what the file says, and time where it says nothing.
+        What the frames are. By default what the file says, and time where it says nothing. A file with both
+        time and depth needs it.
+    selection : Selection, optional
+        Place on the axis that is not tracked, channels and resolution, for a file with several.
 
     Returns
     -------
     Stack
-        With pixel size, step and units where an ImageJ or OME-TIFF states them. TIFF frames are read page
-        by page, except from files that compress several frames into one block.
+        With pixel size, step and units where the file states them. Frames are read one by one, except from TIFF
+        files that compress several frames into one block and from compressed NIfTI files.
 
     Raises
     ------
     FileNotFoundError
         If there is nothing at `path`.
     ValueError
-        If it is no image, has other axes, or a folder's images differ; the message names the file.
+        If it is no image, the choice of axis, place or channels is missing or does not exist, or a folder's
+        images differ; the message names the file.
+    MissingExtraError
+        If reading it takes a package that is not installed; the message names the extra.
     """
-    place = Path(path)
     if axis is not None:
-        _check_axis(axis)
-    if not place.exists():
-        raise FileNotFoundError(f"{place} does not exist")
-    if place.is_dir():
-        folder = FolderSource(place)
-        return Stack(folder, axis or "t", calibration=folder.calibration, path=place)
-    if is_tiff_file(place):
-        source, found_axis, calibration = open_tiff(place, axis)
-        return Stack(source, found_axis, calibration=calibration, path=place)
-    if is_image_file(place):
-        return Stack(ArraySource(read_image(place), single=True), axis or "t", path=place)
-    raise ValueError(f"{place} is not a TIFF, PNG or JPEG file, nor a folder of such images")
+        check_axis(axis)
+    selection = selection or Selection()
+    place, opened = open_image(path, selection.level)
+    try:
+        return _select(opened, axis, selection, name=str(place), path=place)
+    except ValueError:
+        opened.planes.close()
+        raise
 
 
-def _check_axis(axis: str) -> str:
-    if axis not in AXES:
-        raise ValueError(f"the axis of a stack is 't' (time) or 'z' (depth), not {axis!r}")
-    return axis
+def _select(opened: Opened, axis: str | None, selection: Selection, *, name: str, path: Path | None = None) -> Stack:
+    place = locate(opened, axis, selection, name)
+    about: dict[str, Any] = {
+        "calibration": opened.calibrate(place.axis),
+        "origin": Origin(path, selection, opened.affine),
+    }
+    if place.channel_axis is None:
+        return Stack(PlaneFrames(opened.planes, place.fixed, place.tracked), place.axis, **about)
+    if len(opened.planes.shape) - len(opened.axes) > 2:
+        raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
+    each = []
+    for channel in selection.channels:
+        fixed = tuple(channel if i == place.channel_axis else at for i, at in enumerate(place.fixed))
+        each.append(Stack(PlaneFrames(opened.planes, fixed, place.tracked), place.axis))
+    said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
+    return Stack(CompositeFrames(each, selection.windows, said), place.axis, **about)
+
+
+def _one_level(array: Any, level: int) -> tuple[Any, tuple[int, ...]]:
+    """Take one resolution of a multiscale image, and the shape of the finest; make anything else an array."""
+    if isinstance(array, Sequence) and len(array) and all(hasattr(one, "shape") for one in array):
+        shapes = [tuple(one.shape) for one in array]
+        shrinks = (a != b and all(map(int.__ge__, a, b)) for a, b in pairwise(shapes))
+        if len(array) == 1 or all(shrinks):
+            check_level(level, [shape[-2:] for shape in shapes], "the multiscale image")
+            return array[level], shapes[0]
+    if not (hasattr(array, "shape") and hasattr(array, "dtype")):
+        array = np.asarray(array)
+    check_level(level, [tuple(array.shape)[-2:]], "the array")
+    return array, tuple(array.shape)
+
+
+def _letters(shape: tuple[int, ...], rgb: bool | None) -> str:
+    has_samples = len(shape) > 2 and shape[-1] in (3, 4)
+    rgb = has_samples if rgb is None else rgb
+    n_axes = len(shape) - (1 if rgb else 0)
+    if n_axes not in (2, 3) or (rgb and not has_samples):
+        raise ValueError(f"an array of shape {shape} is no {'colour ' if rgb else ''}stack: {_ADVICE}")
+    return ("n" if n_axes == 3 else "") + "yx" + ("s" if rgb else "")
+
+
+def _checked_letters(axes: str, shape: tuple[int, ...]) -> str:
+    letters = axes.lower()
+    if len(letters) != len(shape) or len(set(letters)) != len(letters) or not {*"yx"} <= {*letters} <= {*"tzcyxs"}:
+        raise ValueError(
+            f"axes {axes!r} do not fit an array of shape {shape}: give one letter of t, z, c, y, x and s for each of "
+            "its axes, y and x among them"
+        )
+    if "s" in letters and shape[letters.index("s")] not in (3, 4):
+        raise ValueError(f"the axis s of shape {shape} must have 3 or 4 colour samples; channels are c")
+    return letters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import zlib
@@ -12,37 +13,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import tifffile
 
-from .calibration import Calibration, read_calibration
-from .sources import ArraySource, FrameSource
+from .calibration import read_calibration
+from .channels import read_channels
+from .selection import check_level
+from .sources import WHOLE, Area, ArrayPlanes, Opened, PlaneSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What tifffile raises over a damaged file or a compression it has no codec for.
 _UNREADABLE = (ValueError, RuntimeError, OSError, IndexError, struct.error, zlib.error)
-_FRAME_AXES = "TZIQ"
-
-
-class TiffStack(NamedTuple):
-    """An opened TIFF stack.
-
-    Attributes
-    ----------
-    source : FrameSource
-        Its frames.
-    axis : {"t", "z"}
-        What the frames are.
-    calibration : Calibration
-        What the file says about sizes.
-    """
-
-    source: FrameSource
-    axis: str
-    calibration: Calibration
+# Axes of pages that the file gives no meaning to.
+_UNNAMED = "IQ"
 
 
 class PageSource:
-    """Frames that are one TIFF page each.
+    """Planes that are one TIFF page each.
 
     Parameters
     ----------
@@ -58,30 +44,31 @@ class PageSource:
         self._tif = tif
         self._path = path
         self._layout = layout
-        self._series = tif.series[0]
         # Pages share one file position.
         self._lock = threading.Lock()
         self.shape: tuple[int, ...] = layout.shape
-        self.dtype: np.dtype[Any] = self._series.dtype
+        self.dtype: np.dtype[Any] = layout.series.dtype
 
-    def read(self, frame: int) -> NDArray[Any]:
-        """Fetch one frame.
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane.
 
         Raises
         ------
         ValueError
             If the page is missing or damaged, or compressed in a way no installed codec reads.
         """
+        leading = self.shape[: len(index)]
+        number = int(np.ravel_multi_index(index, leading)) if index else 0
         try:
             with self._lock:
-                page = self._series[frame]
+                page = self._layout.series[number]
                 if page is None:
                     raise ValueError("the file holds no page for it")
                 image = page.asarray()
         except _UNREADABLE as error:
-            raise ValueError(f"frame {frame} of {self._path} cannot be read: {error}") from error
+            raise ValueError(f"frame {number} of {self._path} cannot be read: {error}") from error
         image = image.reshape(self._layout.page_shape)
-        return np.moveaxis(image, 0, -1) if self._layout.samples_first else image
+        return (np.moveaxis(image, 0, -1) if self._layout.samples_first else image)[area]
 
     def close(self) -> None:
         """Close the file."""
@@ -89,47 +76,58 @@ class PageSource:
 
 
 class Layout(NamedTuple):
-    """Where a TIFF series keeps frames, rows, columns and colour.
+    """Where a TIFF series keeps planes, rows, columns and colour.
 
     Attributes
     ----------
-    frame_axis : str
-        Letter of the frame axis, empty for a single image.
+    series : TiffPageSeries
+        Of the resolution level that was asked for.
+    axes : str
+        A letter for every axis of the series: ``t``, ``z``, ``n``, ``c``, ``y``, ``x``, ``s``.
     shape : tuple of int
-        (T, Y, X) or (T, Y, X, S).
-    samples_first : bool
-        Whether a page is (S, Y, X).
+        (..., Y, X) or (..., Y, X, S).
     """
 
-    frame_axis: str
+    series: tifffile.TiffPageSeries
+    axes: str
     shape: tuple[int, ...]
-    samples_first: bool
+
+    @property
+    def leading(self) -> str:
+        """The axes before Y and X."""
+        return self.axes.rstrip("yxs")
+
+    @property
+    def samples_first(self) -> bool:
+        """Whether a page is (S, Y, X)."""
+        return self.axes.endswith("syx")
 
     @property
     def page_shape(self) -> tuple[int, ...]:
-        """Shape of a frame as the file stores it."""
-        return (self.shape[3], *self.shape[1:3]) if self.samples_first else self.shape[1:]
+        """Shape of a plane as the file stores it."""
+        plane = self.shape[len(self.leading) :]
+        return (plane[2], *plane[:2]) if self.samples_first else plane
 
 
-def open_tiff(path: Path, axis: str | None = None) -> TiffStack:
+def open_tiff(path: Path, level: int = 0) -> Opened:
     """Open a TIFF file without reading its pixels.
 
     Parameters
     ----------
     path : Path
-        ImageJ, OME or plain TIFF with one frame axis.
-    axis : {"t", "z"}, optional
-        What the frames are, whatever the file says.
+        ImageJ, OME or plain TIFF with any of the axes T, Z and C before Y, X and S.
+    level : int, default: 0
+        Of a pyramid.
 
     Returns
     -------
-    TiffStack
-        Frames, axis and sizes. The axis is ``"z"`` where the file says Z, else ``"t"``.
+    Opened
+        Its planes, axes and sizes.
 
     Raises
     ------
     ValueError
-        If the file is no TIFF, or holds more than one image series or axes that make no stack.
+        If the file is no TIFF, or holds more than one image series or other axes.
     """
     with ExitStack() as opened:
         try:
@@ -144,13 +142,16 @@ def open_tiff(path: Path, axis: str | None = None) -> TiffStack:
             )
         if cut_short:
             raise ValueError(f"{path} is cut short: pages are missing at its end; copy or export it again")
-        layout = _layout(tif.series[0], path)
-        axis = axis or ("z" if layout.frame_axis == "Z" else "t")
-        calibration = read_calibration(tif, axis)
-        source = _source(tif, path, layout)
-        if isinstance(source, PageSource):
+        levels = [_layout(series, path) for series in tif.series[0].levels]
+        sizes = [(layout.shape[len(layout.leading)], layout.shape[len(layout.leading) + 1]) for layout in levels]
+        layout = levels[check_level(level, sizes, str(path))]
+        factors = sizes[0][0] / sizes[level][0], sizes[0][1] / sizes[level][1]
+        said = {axis: read_calibration(tif, axis).scaled(factors) for axis in "tz"}
+        channels = read_channels(tif)
+        planes = _source(tif, path, layout)
+        if isinstance(planes, PageSource):
             opened.pop_all()
-    return TiffStack(source, axis, calibration)
+    return Opened(planes, layout.leading, said.__getitem__, channels)
 
 
 def _names_missing_page(tif: tifffile.TiffFile) -> bool:
@@ -164,33 +165,31 @@ def _names_missing_page(tif: tifffile.TiffFile) -> bool:
 
 
 def _layout(series: tifffile.TiffPageSeries, path: Path) -> Layout:
-    axes, shape = series.axes, series.shape
-    frame_axis = axes[0] if axes[0] in _FRAME_AXES else ""
-    page_axes = axes[len(frame_axis) :]
-    sizes = dict(zip(axes, shape, strict=True))
-    if page_axes not in ("YX", "YXS", "SYX") or sizes.get("S", 3) not in (3, 4):
-        found = ", ".join(f"{letter} ({size})" for letter, size in zip(axes, shape, strict=True))
+    letters = "".join("n" if letter in _UNNAMED else letter.lower() for letter in series.axes)
+    sizes = dict(zip(letters, series.shape, strict=True))
+    leading = letters.rstrip("yxs")
+    colour = sizes.get("s", 3) in (3, 4)
+    if letters[len(leading) :] not in ("yx", "yxs", "syx") or not {*leading} <= {*"tznc"} or not colour:
+        found = ", ".join(f"{letter} ({size})" for letter, size in zip(series.axes, series.shape, strict=True))
         raise ValueError(
-            f"{path} has the axes {found}. A stack has one frame axis (T or Z), then Y and X, and RGB "
-            "samples (S) where it is in colour: save one channel, one plane or one time point as a file "
-            "of its own"
+            f"{path} has the axes {found}. It can have time (T), depth (Z) and channels (C), then Y and X, and RGB "
+            "samples (S) where it is in colour: save one plane of any other axis as a file of its own"
         )
-    frame = (sizes["Y"], sizes["X"], *((sizes["S"],) if "S" in sizes else ()))
-    return Layout(frame_axis, (sizes.get(frame_axis, 1), *frame), page_axes == "SYX")
+    plane = (sizes["y"], sizes["x"], *((sizes["s"],) if "s" in sizes else ()))
+    return Layout(series, letters, (*(sizes[letter] for letter in leading), *plane))
 
 
-def _source(tif: tifffile.TiffFile, path: Path, layout: Layout) -> FrameSource:
-    series = tif.series[0]
-    as_array = {"single": not layout.frame_axis, "samples_first": layout.samples_first}
+def _source(tif: tifffile.TiffFile, path: Path, layout: Layout) -> PlaneSource:
+    series = layout.series
     try:
         if series.dataoffset is not None and not series.is_multifile and series.transform is None:
             # Uncompressed in one piece, as ImageJ writes it; also the only way into its files over 4 GB.
             dtype = series.dtype.newbyteorder(tif.byteorder)
             pixels = np.memmap(path, dtype, "r", offset=series.dataoffset, shape=series.shape)
-            return ArraySource(pixels, **as_array)
-        if len(series) == layout.shape[0]:
+            return ArrayPlanes(pixels, layout.axes)
+        if len(series) == math.prod(layout.shape[: len(layout.leading)]):
             return PageSource(tif, path, layout)
-        # Several frames in one page, compressed together: no frame can be had without the others.
-        return ArraySource(series.asarray(), **as_array)
+        # Several planes in one page, compressed together: none can be had without the others.
+        return ArrayPlanes(series.asarray(), layout.axes)
     except _UNREADABLE as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
