@@ -189,7 +189,7 @@ def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
         raise ValueError(f"{place} holds {len(series)} series: {each}. Keep each in a folder of its own")
     shapes = Counter((int(header.Rows), int(header.Columns)) for _, header in found)
     if len(shapes) > 1:
-        sizes = ", ".join(f"{rows} x {columns} ({count})" for (rows, columns), count in shapes.items())
+        sizes = ", ".join(f"{rows} x {columns} ({count})" for (rows, columns), count in shapes.most_common())
         raise ValueError(f"{place} holds images of several sizes: {sizes}")
     planes = [plane for file, header in found for plane in _planes_of(file, header)]
     return planes, found[0][1]

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .calibration import calibration_of
 from .channels import make_window
 from .extras import load_extra
 from .selection import check_level
-from .sources import ArrayPlanes, Channel, Opened
+from .sources import WHOLE, Area, ArrayPlanes, Channel, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 # Axes of an image whose metadata name none: version 0.1 and 0.2 were always these.
 _OLD_AXES = "tczyx"
 _BY_COUNT = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}
+
+
+class ZarrPlanes(ArrayPlanes):
+    """Planes of a zarr array, of which only the chunks that are needed are read.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Its axes in any order.
+    axes : str
+        A letter for each of them.
+    path : Path
+        Its name, for messages.
+    """
+
+    def __init__(self, array: Any, axes: str, path: Path) -> None:
+        super().__init__(array, axes)
+        self._path = path
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it.
+
+        Raises
+        ------
+        ValueError
+            If a chunk is damaged or its compression unknown.
+        """
+        try:
+            return super().read(index, area)
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise ValueError(f"{self._path} cannot be read at {index}: {error}") from error
 
 
 class _Levels(NamedTuple):
@@ -62,12 +96,12 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
         group = _image_group(node, path)
         said = _metadata(group)
         levels = _read_levels(group, said)
-    except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
     places = [levels.axes.index("y"), levels.axes.index("x")] if {*"yx"} <= {*levels.axes} else [-2, -1]
     check_level(level, [(array.shape[places[0]], array.shape[places[1]]) for array in levels.arrays], str(path))
     _check_axes(levels.axes, levels.arrays[level].shape, path)
-    planes = ArrayPlanes(levels.arrays[level], levels.axes)
+    planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
     sizes = {
         letter: (float(scale), levels.units[letter])
         for letter, scale in zip(levels.axes, levels.scales[level], strict=True)
@@ -82,7 +116,7 @@ def _open_array(array: Any, path: Path, level: int) -> Opened:
     colour = array.ndim > 2 and array.shape[-1] in (3, 4)
     axes = named if {*"yx"} <= {*named} else _BY_COUNT.get(array.ndim - colour, "") + "s" * colour
     _check_axes(axes, array.shape, path)
-    planes = ArrayPlanes(array, axes)
+    planes = ZarrPlanes(array, axes, path)
     return Opened(planes, planes.leading)
 
 
