@@ -25,6 +25,7 @@ def logits_of(probabilities: torch.Tensor) -> torch.Tensor:
 
 TRUTH = target([1, 1], [0, 0])
 GUESS = logits_of(target([0.8, 0.5], [0.5, 0.2]))
+TWO = torch.full((2,), 2)
 
 
 def test_dice_by_hand() -> None:
@@ -69,14 +70,14 @@ def test_only_the_score_of_an_absent_object_is_graded() -> None:
     truth = torch.zeros(2, 1, 8, 8)
     truth[0, :, :4] = 1
     seen = torch.tensor([True, False])
-    loss = frame_loss(decoder_output(masks), truth, present_b=seen, single_weight=1.0, cross_entropy="balanced")
+    loss = frame_loss(decoder_output(masks), truth, present_b=seen, points_b=TWO, cross_entropy="balanced")
     loss.total.backward()
     assert masks.grad is not None
     assert masks.grad[0].abs().sum() > 0
     assert masks.grad[1].abs().sum() == 0
     assert loss.score.item() == pytest.approx(math.log(2), abs=1e-6)
     alone = frame_loss(
-        decoder_output(masks[:1]), truth[:1], present_b=seen[:1], single_weight=1.0, cross_entropy="balanced"
+        decoder_output(masks[:1]), truth[:1], present_b=seen[:1], points_b=TWO[:1], cross_entropy="balanced"
     )
     assert loss.mask.item() == pytest.approx(alone.mask.item(), abs=1e-6)
     assert loss.iou.item() == pytest.approx(alone.iou.item(), abs=1e-6)
@@ -87,7 +88,7 @@ def test_nothing_but_the_score_is_graded_where_all_are_absent() -> None:
         decoder_output(torch.zeros(3, 4, 8, 8), score=2.0),
         torch.zeros(3, 1, 8, 8),
         present_b=torch.zeros(3, dtype=torch.bool),
-        single_weight=0.0,
+        points_b=torch.zeros(3),
         cross_entropy="focal",
     )
     assert loss.mask.item() == 0
@@ -104,7 +105,7 @@ def test_the_best_candidate_gets_most_of_the_gradient() -> None:
         decoder_output(masks),
         truth,
         present_b=torch.ones(1, dtype=torch.bool),
-        single_weight=0.0,
+        points_b=torch.zeros(1),
         cross_entropy="balanced",
     )
     loss.mask.backward()
@@ -115,3 +116,36 @@ def test_the_best_candidate_gets_most_of_the_gradient() -> None:
     assert loss.reached_iou.item() == 1
     # predicted IoU 0.5 against 0 (nothing is above zero), 0, 1 and 0
     assert loss.iou.item() == pytest.approx(0.5)
+
+
+def test_only_the_answer_is_graded_where_that_is_asked_for() -> None:
+    truth = torch.zeros(2, 1, 8, 8)
+    truth[..., :4] = 1
+    shape = truth[0, 0] * 2 - 1
+    masks = torch.stack((shape, shape * 2, shape * 3, -shape))[None].repeat(2, 1, 1, 1).requires_grad_()
+    output = DecoderOutput(
+        masks_bkhw=masks,
+        # mask 0 is said to be right by 0.9; the candidates by 0.5, 0.25 and 0.3, the last of which is empty of truth
+        ious_bk=torch.tensor([[0.9, 0.5, 0.25, 0.3]]).repeat(2, 1),
+        mask_tokens_bkc=torch.zeros(2, 4, 8),
+        object_score_logits_b=torch.zeros(2),
+    )
+    loss = frame_loss(
+        output,
+        truth,
+        present_b=torch.ones(2, dtype=torch.bool),
+        points_b=torch.tensor([1, 2]),
+        cross_entropy="focal",
+        only_answer=True,
+    )
+    loss.mask.backward()
+    assert masks.grad is not None
+    touched = masks.grad.abs().sum(dim=(2, 3)) > 0
+    # one click: the best candidate alone; two points: mask 0 alone
+    assert touched.tolist() == [[False, False, True, False], [True, False, False, False]]
+    best = focal_loss(masks[:1, 2:3], truth[:1]).item() * 20 + dice_loss(masks[:1, 2:3], truth[:1]).item()
+    single = focal_loss(masks[:1, :1], truth[:1]).item() * 20 + dice_loss(masks[:1, :1], truth[:1]).item()
+    assert loss.mask.item() == pytest.approx((best + single) / 2)
+    # errors 0.5, 0.75 and 0.3 of the candidates of the one, 0.1 of mask 0 of the other
+    assert loss.iou.item() == pytest.approx(((0.5 + 0.75 + 0.3) / 3 + 0.1) / 2)
+    assert loss.total.item() == pytest.approx(loss.mask.item() + loss.iou.item() + loss.score.item())

@@ -79,3 +79,26 @@ def test_first_prompts_are_clicks_or_boxes() -> None:
     clicked = labels[:, 0] == POSITIVE
     x, y = points[clicked, 0].long().unbind(1)
     assert masks[0, y, x].all()
+
+
+def test_some_clicks_land_anywhere_on_the_object() -> None:
+    truth = torch.zeros(500, 32, 32, dtype=torch.bool)
+    truth[:, 4:28, 4:28] = True
+    missed = truth.clone()
+    missed[:, 20:28, 20:28] = False
+    points, labels = correction(missed, truth, generator(), truth_share=0.1)
+    assert (labels == POSITIVE).all()
+    elsewhere = (points[:, 0] < 20).any(dim=1).float().mean()
+    # a tenth of the clicks, of which most of the object is elsewhere
+    assert 0.05 < elsewhere < 0.15
+    _, labels = correction(truth, truth, generator(), truth_share=1.0)
+    assert (labels == POSITIVE).all()
+    _, labels = correction(~truth, torch.zeros_like(truth), generator(), truth_share=1.0)
+    assert (labels == NEGATIVE).all()
+
+
+def test_boxes_of_large_objects_are_off_by_twenty_pixels_at_most() -> None:
+    masks = torch.zeros(50, 400, 400, dtype=torch.bool)
+    masks[:, 50:350, 50:350] = True
+    off = (boxes_of(masks, generator()) - boxes_of(masks)).abs()
+    assert off.max() == 20

@@ -62,7 +62,7 @@ def test_tracking_attends_to_what_a_session_would(clip: Batch) -> None:
     with torch.no_grad():
         tracker.prompt_with_masks(0)
         for frame in range(1, 9):
-            prediction = tracker.track(frame)
+            prediction = tracker.track(frame, generator())
     assert tracker.conditioning == [0]
     # the last frame needs no memory: nothing follows it
     assert sorted(tracker.maps) == list(range(8))

@@ -83,32 +83,45 @@ class FrameLoss:
 
 
 def frame_loss(
-    output: DecoderOutput, target_b1hw: Tensor, *, present_b: Tensor, single_weight: float, cross_entropy: str
+    output: DecoderOutput,
+    target_b1hw: Tensor,
+    *,
+    present_b: Tensor,
+    points_b: Tensor,
+    cross_entropy: str,
+    only_answer: bool = False,
 ) -> FrameLoss:
     """Grade the decoder's answer on one frame, before anything is made of an "absent" verdict.
 
     Parameters
     ----------
     output : DecoderOutput
-        The four masks; numbers 1 to 3 are the candidates of which the best is graded.
+        The four masks: the answer to a prompt of several points, and three candidates for fewer.
     target_b1hw : Tensor
         (objects, 1, h, w) float32 in [0, 1] at the size masks are to be compared at.
     present_b : Tensor
         (objects,) bool; where the object is absent only its score is graded.
-    single_weight : float
-        Weight of mask 0, the answer to an unambiguous prompt; 0 where it is not asked for.
+    points_b : Tensor
+        (objects,) number of points the answer was prompted with, a box counting as two.
     cross_entropy : str
         See `mask_loss`.
+    only_answer : bool
+        Grade what a session would answer and nothing else, as the paper does: the best candidate, or mask 0.
+        Otherwise the best candidate always counts, the others a little, and mask 0 the more points there are.
     """
     logits = resize_logits(output.masks_bkhw, (target_b1hw.shape[-2], target_b1hw.shape[-1]))
     losses = mask_loss(logits, target_b1hw, cross_entropy=cross_entropy)
-    candidates = losses[:, 1:]
+    single = (points_b > 1).to(losses) if only_answer else points_b.clamp(max=2).to(losses) / 2
+    several = 1 - single if only_answer else torch.ones_like(single)
     # A little for the runners-up, too: a candidate that never wins would never learn.
-    per_object = candidates.min(dim=1).values + RUNNER_UP_WEIGHT * candidates.mean(dim=1)
-    per_object = (per_object + single_weight * losses[:, 0]) / (1 + RUNNER_UP_WEIGHT + single_weight)
+    runner_up = 0.0 if only_answer else RUNNER_UP_WEIGHT
+    candidates = losses[:, 1:].min(dim=1).values + runner_up * losses[:, 1:].mean(dim=1)
+    per_object = (several * candidates + single * losses[:, 0]) / (several * (1 + runner_up) + single)
     with torch.no_grad():
         reached = mask_iou(logits, target_b1hw)
-    iou_error = (output.ious_bk - reached).abs().mean(dim=1)
+    # Every predicted IoU is supervised, whichever of the masks is the best.
+    asked = torch.stack((single, several, several, several), dim=1) if only_answer else torch.ones_like(losses)
+    iou_error = ((output.ious_bk - reached).abs() * asked).sum(dim=1) / asked.sum(dim=1)
     weight = present_b.to(logits.dtype)
     count = weight.sum().clamp(min=1)
     score = F.binary_cross_entropy_with_logits(output.object_score_logits_b, weight)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, PAD_LABEL, POSITIVE
 
-BOX_JITTER = 0.1
+BOX_JITTER, MOST_JITTER = 0.1, 20.0
 _INTERIOR = 9
 
 
@@ -45,7 +45,7 @@ def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Find bounding boxes, jittered by up to a tenth of their size where a generator is given.
+    """Find bounding boxes, jittered by up to a tenth of their size, or 20 pixels, where a generator is given.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Ten
     extent = (boxes[:, 1] - boxes[:, 0]).clamp(min=2)[:, None]
     noise = (torch.rand(boxes.shape, generator=generator).to(boxes.device) * 2 - 1) * BOX_JITTER
     limit = torch.tensor([masks_bhw.shape[2] - 1.0, masks_bhw.shape[1] - 1.0], device=boxes.device)
-    return (boxes + noise * extent).clamp(min=torch.zeros_like(limit), max=limit)
+    return (boxes + (noise * extent).clamp(-MOST_JITTER, MOST_JITTER)).clamp(min=torch.zeros_like(limit), max=limit)
 
 
 def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: float = 0.5) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,9 @@ def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: f
     return points, labels
 
 
-def correction(prediction_bhw: Tensor, masks_bhw: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def correction(
+    prediction_bhw: Tensor, masks_bhw: Tensor, generator: torch.Generator, *, truth_share: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Click where the prediction is wrong: positive on what it missed, negative on what it added.
 
     Parameters
@@ -98,16 +100,21 @@ def correction(prediction_bhw: Tensor, masks_bhw: Tensor, generator: torch.Gener
         (objects, h, w) bool.
     generator : torch.Generator
         Source of chance.
+    truth_share : float
+        Share of the clicks placed anywhere on the object instead.
 
     Returns
     -------
     tuple of Tensor
         (objects, 1, 2) points as (x, y) and (objects, 1) labels; "no point" where nothing is wrong.
     """
-    wrong = prediction_bhw ^ masks_bhw
-    points = click_in(wrong, generator)
+    region = prediction_bhw ^ masks_bhw
+    if truth_share > 0:
+        anywhere = (torch.rand(len(region), generator=generator) < truth_share).to(region.device)
+        region = torch.where(anywhere[:, None, None] & masks_bhw.any(dim=(1, 2), keepdim=True), masks_bhw, region)
+    points = click_in(region, generator)
     columns, rows = points.long().unbind(1)
     inside = masks_bhw[torch.arange(len(points), device=points.device), rows, columns]
     labels = torch.where(inside, POSITIVE, NEGATIVE)
-    labels = torch.where(wrong.flatten(1).any(dim=1), labels, PAD_LABEL)
+    labels = torch.where(region.flatten(1).any(dim=1), labels, PAD_LABEL)
     return points[:, None], labels[:, None]

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 PARTS = ("all", "decoder+memory", "adapters")
+_CHOICES = {
+    "cross_entropy": ("balanced", "focal"),
+    "grade": ("all", "answer"),
+    "optimiser": ("adamw", "muon"),
+    "part": PARTS,
+}
+_SHARES = ("clip_share", "follow_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share", "truth_clicks")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,13 @@ class TrainSettings:
         Share of the steps that train on clips.
     corrections : int
         Rounds of correction clicks after the first prompt of a still.
+    prompted_frames : int
+        Most frames of a clip that are prompted before it is tracked; the first always is, how many is drawn.
+    corrected_frames, clip_corrections : int
+        Most frames of a clip with correction clicks, the prompted ones among them, and clicks on each; clips prompted
+        with masks get none.
+    truth_clicks : float
+        Share of the correction clicks placed anywhere on the object instead of where the answer is wrong.
     long_share : float
         Share of the clip steps with half as many clips of twice the length.
     mask_prompts : float
@@ -50,6 +64,8 @@ class TrainSettings:
         Weight of the penalty on large image features, see `unroll.feature_penalty`.
     cross_entropy : str
         ``"balanced"`` or ``"focal"``, see `losses`.
+    grade : str
+        ``"all"`` masks of the decoder, or only the ``"answer"``, see `losses.frame_loss`.
     loss_stride : int
         Masks are compared at ``image_size / loss_stride``.
     optimiser : str
@@ -57,12 +73,21 @@ class TrainSettings:
         in a step.
     learning_rate, weight_decay, clip_norm : float
         Of the optimiser, and the bound of the gradient's norm.
+    encoder_rate, layer_decay : float
+        Learning rate of the image encoder as a share of the others', and by how much it falls from each block of its
+        trunk to the one before; its coarse position map is not slowed down.
     warmup : int
         First steps, with a rising learning rate.
     cooldown : float
         Last share of the run, with a falling learning rate.
     ema : float
         Decay of the running average of the weights, which is what is exported.
+    part, rank : str, int
+        What is trained, and the rank of the adapters, see `adapters.train_part`.
+    weights : str
+        Catalogue name or file of the weights to begin with; drawn from the seed where empty.
+    device : str
+        ``"auto"`` takes CUDA, else the CPU.
     bfloat16 : bool
         Compute the network in mixed precision.
     compile : bool
@@ -91,19 +116,30 @@ class TrainSettings:
     clip_frames: int = 6
     clip_share: float = 0.5
     corrections: int = 1
+    prompted_frames: int = 1
+    corrected_frames: int = 1
+    clip_corrections: int = 0
+    truth_clicks: float = 0.0
     long_share: float = 0.0
     mask_prompts: float = 0.5
     teacher_forcing: float = 0.0
     feature_penalty: float = 0.05
     cross_entropy: str = "balanced"
+    grade: str = "all"
     loss_stride: int = 4
     optimiser: str = "muon"
     learning_rate: float = 8e-4
     weight_decay: float = 0.02
     clip_norm: float = 1.0
+    encoder_rate: float = 1.0
+    layer_decay: float = 1.0
     warmup: int = 200
     cooldown: float = 0.3
     ema: float = 0.998
+    part: str = "all"
+    rank: int = 8
+    weights: str = ""
+    device: str = "auto"
     bfloat16: bool = True
     compile: bool = False
     checkpoint_minutes: float = 3.0
@@ -113,10 +149,9 @@ class TrainSettings:
         """Refuse settings that cannot be trained with."""
         if self.image_size < 32 or self.image_size % 32:
             raise ValueError(f"image_size={self.image_size} must be a positive multiple of 32.")
-        if self.cross_entropy not in ("balanced", "focal"):
-            raise ValueError(f"cross_entropy={self.cross_entropy!r} is neither 'balanced' nor 'focal'.")
-        if self.optimiser not in ("adamw", "muon"):
-            raise ValueError(f"optimiser={self.optimiser!r} is neither 'adamw' nor 'muon'.")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(known)}.")
         if not 0 < self.smallest_window <= self.largest_window <= 1:
             raise ValueError(
                 f"smallest_window={self.smallest_window} and largest_window={self.largest_window} must be shares of "
@@ -126,7 +161,10 @@ class TrainSettings:
             raise ValueError(f"clip_frames={self.clip_frames} leaves nothing to track; give at least 2.")
         if self.loss_stride not in (1, 2, 4):
             raise ValueError(f"loss_stride={self.loss_stride} must be 1, 2 or 4.")
-        for name in ("clip_share", "follow_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share"):
+        for name in ("prompted_frames", "corrected_frames", "rank"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sam2.model.mask_decoder import DecoderOutput
+from napari_sam2.model.prompt_encoder import PAD_LABEL
 from napari_sam2.model.sam2 import (
     ImageFeatures,
-    MaskPrediction,
     PointerMemory,
     Sam2,
     SpatialMemory,
@@ -23,12 +23,16 @@ from napari_sam2.session.memory_bank import choose_memories
 from napari_sam2.session.propagate import PREVIOUS_LOGIT_LIMIT, memory_rule
 
 from .clips import Batch
+from .interaction import draw_interaction
 from .losses import FrameLoss, frame_loss
 from .prompts import correction, first_prompts
 from .settings import TrainSettings
 
 # Stacks are mostly longer than the pointers' reach, clips never are: the time code must fit the former.
 LONG_STACK = 64
+
+# (objects, points, 2) as (x, y) in input pixels, and (objects, points) labels.
+Points = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,25 @@ def feature_penalty(s16: Tensor) -> Tensor:
     return (s16.float().square().mean() - 1).clamp(min=0)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a session would take from the decoder's answer.
+
+    Attributes
+    ----------
+    low_res_bhw : Tensor
+        (objects, h, w) logits of the chosen masks.
+    pointers_bc : Tensor
+        (objects, channels).
+    object_score_logits_b : Tensor
+        (objects,).
+    """
+
+    low_res_bhw: Tensor
+    pointers_bc: Tensor
+    object_score_logits_b: Tensor
+
+
 class Tracker:
     """Memories of a batch of clips, all objects alike; every frame is graded as it is passed.
 
@@ -97,71 +120,77 @@ class Tracker:
         self.conditioning: list[int] = []
         self.losses: list[FrameLoss] = []
 
-    def grade(self, output: DecoderOutput, frame: int, *, single_weight: float) -> None:
-        """Add the frame's loss."""
-        side = self.masks_tbhw.shape[-1] // self.settings.loss_stride
-        target = F.adaptive_avg_pool2d(self.masks_tbhw[frame].float()[:, None], side)
-        self.losses.append(
-            frame_loss(
-                output,
-                target,
-                present_b=self.present_tb[frame],
-                single_weight=single_weight,
-                cross_entropy=self.settings.cross_entropy,
-            )
-        )
-
-    def decode(
+    def answer(
         self,
         conditioned_bchw: Tensor,
-        features: ImageFeatures,
+        frame: int,
         *,
-        points_bpxy: Tensor,
-        labels_bp: Tensor,
-        mask_logits_b1hw: Tensor | None = None,
-    ) -> DecoderOutput:
-        """Run the decoder; its answers are graded in float32 whatever precision it ran in."""
+        points: Points,
+        previous_b1hw: Tensor | None = None,
+    ) -> Answer:
+        """Run the decoder on a frame and grade what it says, in float32 whatever precision it ran in."""
+        points_bpxy, labels_bp = points
         output = self.model.run_decoder(
             conditioned_bchw,
-            features,
+            self.encoded.at(frame),
             points_bpxy=points_bpxy,
             labels_bp=labels_bp,
-            mask_logits_b1hw=mask_logits_b1hw,
+            mask_logits_b1hw=previous_b1hw,
         )
-        return DecoderOutput(*(getattr(output, field.name).float() for field in fields(output)))
+        output = DecoderOutput(*(getattr(output, field.name).float() for field in fields(output)))
+        points_b = (labels_bp != PAD_LABEL).sum(dim=1)
+        side = self.masks_tbhw.shape[-1] // self.settings.loss_stride
+        loss = frame_loss(
+            output,
+            F.adaptive_avg_pool2d(self.masks_tbhw[frame].float()[:, None], side),
+            present_b=self.present_tb[frame],
+            points_b=points_b,
+            cross_entropy=self.settings.cross_entropy,
+            only_answer=self.settings.grade == "answer",
+        )
+        self.losses.append(loss)
+        return _choose(self.model, output, points_b)
+
+    def correct(
+        self,
+        conditioned_bchw: Tensor,
+        frame: int,
+        *,
+        points: Points,
+        rounds: int,
+        generator: torch.Generator,
+    ) -> Answer:
+        """Answer a prompt, then click so many times where the answer is wrong."""
+        truth = self.masks_tbhw[frame]
+        answer = self.answer(conditioned_bchw, frame, points=points)
+        for _ in range(rounds):
+            low_res = answer.low_res_bhw.detach()
+            drawn = upsample_to_input(low_res, self.model.config)[:, 0] > 0
+            click = correction(drawn, truth, generator, truth_share=self.settings.truth_clicks)
+            points = torch.cat((points[0], click[0]), dim=1), torch.cat((points[1], click[1]), dim=1)
+            previous = low_res.clamp(-PREVIOUS_LOGIT_LIMIT, PREVIOUS_LOGIT_LIMIT)[:, None]
+            answer = self.answer(conditioned_bchw, frame, points=points, previous_b1hw=previous)
+        return answer
 
     def prompt_with_masks(self, frame: int) -> None:
         """Give the true masks on a frame."""
-        features = self.encoded.at(frame)
         mask = self.masks_tbhw[frame].float()[:, None]
-        prediction = self.model.adopt_mask(features, mask)
-        self.keep(frame, features, mask, prediction=prediction, visible_b=self.present_tb[frame])
+        prediction = self.model.adopt_mask(self.encoded.at(frame), mask)
+        self.keep(frame, mask, pointers_bc=prediction.pointers_bc, visible_b=self.present_tb[frame])
         self.conditioning.append(frame)
 
     def prompt_with_points(self, frame: int, generator: torch.Generator, *, corrections: int) -> None:
         """Click or draw boxes on a frame, then correct the answer where it is wrong."""
-        features = self.encoded.at(frame)
-        conditioned = self.model.without_memory(features)
-        truth = self.masks_tbhw[frame]
-        points, labels = first_prompts(truth, generator)
-        previous: Tensor | None = None
-        for round_ in range(corrections + 1):
-            output = self.decode(conditioned, features, points_bpxy=points, labels_bp=labels, mask_logits_b1hw=previous)
-            self.grade(output, frame, single_weight=0.5 if round_ == 0 else 1.0)
-            prediction = self.model.choose(output, num_points=round_ + 1)
-            low_res = prediction.low_res_bhw
-            if round_ < corrections:
-                answer = upsample_to_input(low_res.detach(), self.model.config)[:, 0] > 0
-                point, label = correction(answer, truth, generator)
-                points, labels = torch.cat((points, point), dim=1), torch.cat((labels, label), dim=1)
-                previous = low_res.detach().clamp(-PREVIOUS_LOGIT_LIMIT, PREVIOUS_LOGIT_LIMIT)[:, None]
-        mask = hard_mask(upsample_to_input(low_res.detach(), self.model.config))
-        if self.masks_tbhw.shape[0] > 1:
-            self.keep(frame, features, mask, prediction=prediction, visible_b=prediction.object_score_logits_b > 0)
-        self.conditioning.append(frame)
+        conditioned = self.model.without_memory(self.encoded.at(frame))
+        points = first_prompts(self.masks_tbhw[frame], generator)
+        answer = self.correct(conditioned, frame, points=points, rounds=corrections, generator=generator)
+        self._keep_prompted(frame, answer)
 
-    def track(self, frame: int, generator: torch.Generator | None = None) -> MaskPrediction:
-        """Find the objects on a frame from what is remembered; the generator decides about teacher forcing."""
+    def track(self, frame: int, generator: torch.Generator, *, corrections: int = 0) -> Answer:
+        """Find the objects on a frame from what is remembered, then correct them.
+
+        The generator decides about teacher forcing and places the clicks.
+        """
         features = self.encoded.at(frame)
         choice = choose_memories(
             frame, self.conditioning, others=self.maps.keys(), step=1, num_frames=LONG_STACK, rule=self.rule
@@ -172,38 +201,46 @@ class Tracker:
             pointers=[PointerMemory(self.pointers[t], distance) for t, distance in choice.pointers],
             pointer_span=choice.pointer_span,
         )
-        count = len(features.s16_bchw)
-        output = self.decode(
-            conditioned,
-            features,
-            points_bpxy=torch.zeros(count, 0, 2, device=conditioned.device),
-            labels_bp=torch.zeros(count, 0, dtype=torch.long, device=conditioned.device),
-        )
-        self.grade(output, frame, single_weight=0.0)
-        prediction = self.model.choose(output, num_points=0)
-        if frame + 1 < len(self.masks_tbhw):
-            mask = soft_mask(upsample_to_input(prediction.low_res_bhw, self.model.config))
-            visible = prediction.object_score_logits_b > 0
-            if generator is not None and self.settings.teacher_forcing > 0:
-                told = (torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing).to(mask.device)
-                truth = self.masks_tbhw[frame].to(mask.dtype)[:, None]
-                mask = torch.where(told[:, None, None, None], truth, mask)
-                visible = torch.where(told, self.present_tb[frame], visible)
-            self.keep(frame, features, mask, prediction=prediction, visible_b=visible)
-        return prediction
+        count, device = len(features.s16_bchw), conditioned.device
+        nothing = torch.zeros(count, 0, 2, device=device), torch.zeros(count, 0, dtype=torch.long, device=device)
+        answer = self.correct(conditioned, frame, points=nothing, rounds=corrections, generator=generator)
+        if corrections:
+            self._keep_prompted(frame, answer)
+        elif frame + 1 < len(self.masks_tbhw):
+            self._keep_tracked(frame, answer, generator)
+        return answer
 
-    def keep(
-        self,
-        frame: int,
-        features: ImageFeatures,
-        mask_b1hw: Tensor,
-        *,
-        prediction: MaskPrediction,
-        visible_b: Tensor,
-    ) -> None:
+    def _keep_prompted(self, frame: int, answer: Answer) -> None:
+        self.conditioning.append(frame)
+        if len(self.masks_tbhw) > 1:
+            mask = hard_mask(upsample_to_input(answer.low_res_bhw.detach(), self.model.config))
+            self.keep(frame, mask, pointers_bc=answer.pointers_bc, visible_b=answer.object_score_logits_b > 0)
+
+    def _keep_tracked(self, frame: int, answer: Answer, generator: torch.Generator) -> None:
+        mask = soft_mask(upsample_to_input(answer.low_res_bhw, self.model.config))
+        visible = answer.object_score_logits_b > 0
+        if self.settings.teacher_forcing > 0:
+            told = (torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing).to(mask.device)
+            truth = self.masks_tbhw[frame].to(mask.dtype)[:, None]
+            mask = torch.where(told[:, None, None, None], truth, mask)
+            visible = torch.where(told, self.present_tb[frame], visible)
+        self.keep(frame, mask, pointers_bc=answer.pointers_bc, visible_b=visible)
+
+    def keep(self, frame: int, mask_b1hw: Tensor, *, pointers_bc: Tensor, visible_b: Tensor) -> None:
         """Remember a frame."""
-        self.maps[frame] = self.model.remember(features, mask_b1hw, visible_b=visible_b)
-        self.pointers[frame] = prediction.pointers_bc
+        self.maps[frame] = self.model.remember(self.encoded.at(frame), mask_b1hw, visible_b=visible_b)
+        self.pointers[frame] = pointers_bc
+
+
+def _choose(model: Sam2, output: DecoderOutput, points_b: Tensor) -> Answer:
+    """Take the masks that a session takes for so many points, object by object."""
+    few, many = (model.choose(output, num_points=count) for count in (1, 2))
+    single = points_b > 1
+    return Answer(
+        low_res_bhw=torch.where(single[:, None, None], many.low_res_bhw, few.low_res_bhw),
+        pointers_bc=torch.where(single[:, None], many.pointers_bc, few.pointers_bc),
+        object_score_logits_b=output.object_score_logits_b,
+    )
 
 
 def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) -> tuple[list[FrameLoss], Tensor]:
@@ -225,12 +262,15 @@ def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) ->
     Tensor
         Their mean and the penalty on the features, to be minimised.
     """
-    settings, frames = tracker.settings, len(tracker.masks_tbhw)
-    if frames > 1 and give_masks:
-        tracker.prompt_with_masks(0)
-    else:
-        tracker.prompt_with_points(0, generator, corrections=settings.corrections if frames == 1 else 0)
-    for frame in range(1, frames):
-        tracker.track(frame, generator)
+    settings = tracker.settings
+    plan = draw_interaction(tracker.present_tb, settings, give_masks=give_masks, generator=generator)
+    for frame in plan.prompted:
+        if plan.give_masks:
+            tracker.prompt_with_masks(frame)
+        else:
+            tracker.prompt_with_points(frame, generator, corrections=plan.corrections_on(frame))
+    for frame in range(len(tracker.masks_tbhw)):
+        if frame not in plan.prompted:
+            tracker.track(frame, generator, corrections=plan.corrections_on(frame))
     mean = torch.stack([loss.total for loss in tracker.losses]).mean()
     return tracker.losses, mean + settings.feature_penalty * tracker.feature_loss

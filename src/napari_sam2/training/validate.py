@@ -42,7 +42,8 @@ def validate(
     for _ in range(clips // 4):
         batch = draw_batch(held_out, rng, size=settings.image_size, shape=(4, _FRAMES, _OBJECTS))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            for name, values in _measure(Tracker(model, batch, replace(settings, loss_stride=4))).items():
+            tracker = Tracker(model, batch, replace(settings, loss_stride=4, teacher_forcing=0.0))
+            for name, values in _measure(tracker).items():
                 gathered.setdefault(name, []).append(values)
     scores, there = (torch.cat(gathered.pop(name)).float().numpy() for name in ("scores", "there"))
     figures = {name: float(torch.cat(values).float().mean()) for name, values in gathered.items()}
@@ -68,7 +69,7 @@ def _measure(tracker: Tracker) -> dict[str, Tensor]:
     tracker.prompt_with_masks(0)
     scores = []
     for frame in range(1, _FRAMES):
-        prediction = tracker.track(frame)
+        prediction = tracker.track(frame, generator)
         there = tracker.present_tb[frame]
         scores.append(prediction.object_score_logits_b)
         if frame in (1, _FRAMES - 1):
