@@ -13,6 +13,7 @@ from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.sources import Pool, fill_pool
 from napari_sam2.training.state import start
 from napari_sam2.training.train import batch_of_step, learning_rate, run_training, share_done, train_step
+from napari_sam2.weights.load import save_checkpoint
 
 CALM = SceneSettings(size=(64, 64), n_frames=4, kind="shapes", motion=0.3, noise=0.0)
 
@@ -114,3 +115,64 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         TrainSettings("unused", image_size=100)
     with pytest.raises(ValueError, match="cross_entropy='dice'"):
         TrainSettings("unused", cross_entropy="dice")
+
+
+def test_every_part_of_the_recipe_leaves_a_resumed_run_equal(tmp_path: Path, pool: Path) -> None:
+    recipe = replace(
+        tiny(tmp_path / "whole", pool),
+        clip_share=1.0,
+        mask_prompts=0.0,
+        prompted_frames=2,
+        corrected_frames=2,
+        clip_corrections=2,
+        truth_clicks=0.5,
+        grade="answer",
+        cross_entropy="focal",
+        part="adapters",
+        rank=2,
+        encoder_rate=0.5,
+        layer_decay=0.9,
+        optimiser="adamw",
+    )
+    whole = run_training(recipe)
+    halves = replace(recipe, folder=str(tmp_path / "halves"))
+    run_training(halves, stop_after=2)
+    resumed = run_training(halves)
+    assert same_weights(whole.model, resumed.model)
+    assert same_weights(whole.averaged_model(), resumed.averaged_model())
+    assert curve(tmp_path / "whole") == curve(tmp_path / "halves")
+
+
+@pytest.mark.parametrize("part", ["decoder+memory", "adapters"])
+def test_frozen_weights_do_not_change_by_a_bit(tmp_path: Path, pool: Path, part: str) -> None:
+    settings = replace(tiny(tmp_path, pool), part=part, clip_share=1.0)
+    before = start(settings).averaged_model().image_encoder.state_dict()
+    state = run_training(settings)
+    after = state.averaged_model().image_encoder.state_dict()
+    assert after.keys() == before.keys()
+    changed = {key for key in before if not torch.equal(after[key], before[key])}
+    # Adapters sit on the matrices of the linear layers alone; biases and norms stay.
+    linear = {key for key in before if key.endswith(".weight") and before[key].ndim == 2}
+    assert changed == (linear if part == "adapters" else set())
+    adapted = state.model.image_encoder.state_dict()
+    if part == "adapters":
+        original = "trunk.blocks.0.attn.qkv.parametrizations.weight.original"
+        assert torch.equal(adapted[original], before["trunk.blocks.0.attn.qkv.weight"])
+
+
+def test_a_run_can_begin_with_given_weights(tmp_path: Path, pool: Path) -> None:
+    given = start(replace(tiny(tmp_path, pool), seed=5)).model
+    save_checkpoint(given, tmp_path / "given.safetensors")
+    begun = start(replace(tiny(tmp_path, pool), weights=str(tmp_path / "given.safetensors")))
+    assert same_weights(begun.model, given)
+    assert all(p.requires_grad for p in begun.model.parameters())
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        start(replace(tiny(tmp_path, pool), weights="nowhere.pt"))
+
+
+def test_rates_scale_the_learning_rate(tmp_path: Path, pool: Path) -> None:
+    settings = replace(tiny(tmp_path, pool), encoder_rate=0.5, warmup=1, cooldown=0.0)
+    state = start(settings)
+    train_step(state, batch_of_step([Pool(pool)], 0, settings), settings)
+    rates = {(group["rate"], group["lr"]) for one in state.optimisers for group in one.param_groups}
+    assert rates == {(1.0, settings.learning_rate), (0.5, settings.learning_rate / 2)}

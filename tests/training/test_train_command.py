@@ -3,13 +3,14 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from napari_sam2.training.command import add_train_arguments, settings_from_args, train_from_args
-from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.settings import TrainSettings, paper_recipe
 from napari_sam2.weights.load import load_model
 
 SIZES = {"image-size": 64, "stills": 1, "still-objects": 1, "clips": 1, "clip-frames": 2, "clip-objects": 1}
@@ -27,6 +28,11 @@ def test_every_setting_has_an_option_and_its_default() -> None:
     assert settings_from_args(parse("run")) == TrainSettings("run")
     settings = settings_from_args(parse("run", "--steps", "7", "--ema", "0.5", "--no-bfloat16", "--data", "a", "b"))
     assert settings == TrainSettings("run", steps=7, ema=0.5, bfloat16=False, data=("a", "b"))
+
+
+def test_a_recipe_fills_in_what_is_not_given() -> None:
+    settings = settings_from_args(parse("run", "--recipe", "paper", "--image-size", "256"))
+    assert settings == replace(paper_recipe("run"), image_size=256)
 
 
 def test_a_trained_model_is_exported_and_loads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

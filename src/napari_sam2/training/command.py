@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import MISSING, fields
+import time
+from argparse import SUPPRESS
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,7 +14,7 @@ from napari_sam2.data.scenes import SceneSettings
 from napari_sam2.weights.load import save_checkpoint
 
 from .processes import from_first, join, leave, rank
-from .settings import TrainSettings
+from .settings import RECIPES, TrainSettings, paper_recipe
 from .sources import fill_pool
 from .train import run_training
 
@@ -22,14 +24,19 @@ _LISTS = ("data", "held_out")
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``napari-sam2 train`` takes: an option for each field of `TrainSettings`, and where to begin."""
     parser.add_argument("folder", type=Path, help="checkpoint and curves; a run goes on from what it finds there")
+    recipe = "where the settings come from that are not given: nano (default), or paper, SAM 2's own"
+    parser.add_argument("--recipe", choices=RECIPES, default="nano", help=recipe)
+    paper = paper_recipe("")
     for field in fields(TrainSettings):
         option, default = "--" + field.name.replace("_", "-"), field.default
+        usual, other = default, getattr(paper, field.name)
+        told = f"default {usual}" + ("" if other == usual else f", paper {other}")
         if field.name in _LISTS:
-            parser.add_argument(option, nargs="+", default=default, help="'generated', a pool, or labelled stacks")
+            parser.add_argument(option, nargs="+", default=SUPPRESS, help="'generated', a pool, or labelled stacks")
         elif isinstance(default, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default)
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=told)
         elif default is not MISSING:
-            parser.add_argument(option, type=type(default), default=default, help=f"default {default}")
+            parser.add_argument(option, type=type(default), default=SUPPRESS, help=told)
     parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
     parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
     parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")
@@ -40,9 +47,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings_from_args(args: argparse.Namespace) -> TrainSettings:
     """Gather the settings among the arguments."""
-    values = {field.name: getattr(args, field.name) for field in fields(TrainSettings)}
-    values.update({name: tuple(values[name]) for name in _LISTS}, folder=str(args.folder))
-    return TrainSettings(**values)
+    given = {field.name: getattr(args, field.name) for field in fields(TrainSettings) if hasattr(args, field.name)}
+    given.update({name: tuple(given[name]) for name in _LISTS if name in given}, folder=str(args.folder))
+    return replace(RECIPES[args.recipe](""), **given)
 
 
 def train_from_args(args: argparse.Namespace) -> None:
@@ -53,10 +60,12 @@ def train_from_args(args: argparse.Namespace) -> None:
         size = (settings.image_size, settings.image_size)
         fill_pool(settings.data[0], SceneSettings(size=size, n_frames=10), clips=args.fill_pool, seed=settings.seed)
     from_first(0.0)  # the others wait for the clips
-    with tqdm(total=settings.steps, unit="step", disable=rank() > 0) as bar:
+    by_clock, begun = settings.minutes > 0, time.monotonic()
+    total, unit = (round(60 * settings.minutes), "s") if by_clock else (settings.steps, "step")
+    with tqdm(total=total, unit=unit, disable=rank() > 0) as bar:
 
         def show(step: int, _steps: int, line: str) -> None:
-            bar.update(step - bar.n)
+            bar.update(min(round(time.monotonic() - begun), total) - bar.n if by_clock else step - bar.n)
             bar.set_postfix_str(line, refresh=False)
 
         state = run_training(settings, init=args.init, stop_after=args.stop_after, progress=show)

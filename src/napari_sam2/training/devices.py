@@ -1,8 +1,32 @@
-"""Mixed precision where a device does it well."""
+"""Where a run computes, and in which precision."""
 
 from __future__ import annotations
 
+import os
+
 import torch
+from torch import Tensor
+
+from napari_sam2.weights.load import choose_device
+
+
+def training_device(name: str) -> torch.device:
+    """Resolve a device's name; of several GPUs, each process that ``torchrun`` started gets its own.
+
+    Raises
+    ------
+    ValueError
+        For a device that is not there.
+    """
+    device = choose_device(name)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return device
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy to a device; to a GPU without waiting for what it is doing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def fast_bfloat16(device: torch.device) -> bool:
@@ -16,4 +40,4 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 def autocast(device: torch.device, *, bfloat16: bool) -> torch.autocast:
     """Context in which a network on the device computes in bfloat16, if asked to."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16 and device.type != "mps")

@@ -13,7 +13,7 @@ from napari_sam2.model.sam2 import Sam2
 
 from .adapters import merge_adapters, train_part
 from .clips import Batch, draw_batch
-from .devices import autocast, fast_bfloat16
+from .devices import autocast, fast_bfloat16, send
 from .examples import Example, ExampleClips
 from .settings import TeachSettings, TrainSettings
 from .train import learning_rate
@@ -158,7 +158,7 @@ class Lesson:
             follow_share=source.follow_share,
         )
         device = self.student.device
-        return Batch(batch.frames_btchw.to(device), batch.masks_btnhw.to(device))
+        return Batch(send(batch.frames_btchw, device), send(batch.masks_btnhw, device))
 
 
 def _join(batches: Sequence[Batch]) -> Batch:

@@ -12,7 +12,8 @@ from torch import nn
 def join() -> None:
     """Join the other processes where ``torchrun`` started several; do nothing otherwise."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        # Gradients are averaged where they are, single numbers on the CPU.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
 def leave() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 PARTS = ("all", "decoder+memory", "adapters")
@@ -25,7 +26,7 @@ class TrainSettings:
     data, held_out : tuple of str
         Sources of clips to train on and to validate on, see `open_source`; no validation without the latter.
     model : str
-        Configuration trained, a key of `CONFIGS`.
+        Configuration trained from fresh weights, a key of `CONFIGS`; given weights bring their own.
     steps : int
         Optimiser steps over the whole run.
     minutes : float
@@ -75,7 +76,7 @@ class TrainSettings:
         Of the optimiser, and the bound of the gradient's norm.
     encoder_rate, layer_decay : float
         Learning rate of the image encoder as a share of the others', and by how much it falls from each block of its
-        trunk to the one before; its coarse position map is not slowed down.
+        trunk to the one before; position codes are not slowed down.
     warmup : int
         First steps, with a rising learning rate.
     cooldown : float
@@ -167,6 +168,48 @@ class TrainSettings:
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
+
+
+def paper_recipe(folder: str) -> TrainSettings:
+    """Settings of SAM 2's own full training, as its paper and its code have them (spec 6.1 and 6.2).
+
+    Left out: drop path, and the affine and per-frame colour changes of the clips. Batches are those of one process.
+    """
+    return TrainSettings(
+        folder,
+        model="sam2.1_hiera_tiny",
+        steps=300_000,
+        image_size=1024,
+        smallest_window=1.0,
+        follow_share=0.0,
+        stills=1,
+        still_objects=3,
+        clips=1,
+        clip_objects=3,
+        clip_frames=8,
+        clip_share=0.85,
+        corrections=7,
+        prompted_frames=2,
+        corrected_frames=2,
+        clip_corrections=7,
+        truth_clicks=0.1,
+        feature_penalty=0.0,
+        cross_entropy="focal",
+        grade="answer",
+        loss_stride=1,
+        optimiser="adamw",
+        learning_rate=3e-4,
+        encoder_rate=0.2,
+        layer_decay=0.9,
+        weight_decay=0.1,
+        clip_norm=0.1,
+        warmup=15_000,
+        cooldown=1.0,
+        ema=0.0,
+    )
+
+
+RECIPES: Mapping[str, Callable[[str], TrainSettings]] = {"nano": TrainSettings, "paper": paper_recipe}
 
 
 @dataclass(frozen=True)

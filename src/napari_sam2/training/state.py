@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,17 @@ from torch import Tensor, nn
 
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2
+from napari_sam2.weights.catalog import CATALOG
+from napari_sam2.weights.load import load_model
 
+from .adapters import merge_adapters, train_part
+from .devices import training_device
+from .optimisers import make_optimisers
 from .settings import TrainSettings
 
 CHECKPOINT = "checkpoint.pt"
 FUSER_GAMMA = 0.3
 VISIBLE_BIAS = 2.0
-SMALLEST_MATRIX = 32
 LOCAL_BIAS = 2.0
 
 
@@ -42,10 +47,11 @@ class TrainState:
     step: int = 0
 
     def averaged_model(self) -> Sam2:
-        """Return a copy of the model with the averaged weights, in evaluation mode."""
-        model = build_sam2(self.model.config, self.model.options)
+        """Return a copy of the model with the averaged weights, adapters merged, in evaluation mode."""
+        model = copy.deepcopy(self.model)
         model.load_state_dict(self.average)
-        return model
+        merge_adapters(model)
+        return model.requires_grad_(False)
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
@@ -69,7 +75,7 @@ class TrainState:
 
     def load(self, path: Path) -> None:
         """Take up a checkpoint written by `save`."""
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, map_location=self.model.device, weights_only=True)
         self.model.load_state_dict(content["model"])
         self.average = content["average"]
         # The settings of the present run win over those of the run that wrote the file.
@@ -82,7 +88,21 @@ class TrainState:
 
 
 def start(settings: TrainSettings) -> TrainState:
-    """Draw fresh weights from the settings' seed."""
+    """Begin a run: with the weights it is told to begin with, or with fresh ones drawn from its seed."""
+    model = _given_model(settings) if settings.weights else _fresh_model(settings)
+    train_part(model, settings.part, rank=settings.rank, seed=settings.seed)
+    model.to(training_device(settings.device))
+    average = {key: value.clone() for key, value in model.state_dict().items()}
+    return TrainState(model, average, make_optimisers(model, settings))
+
+
+def _given_model(settings: TrainSettings) -> Sam2:
+    name = settings.weights
+    known, file = (name, None) if name in CATALOG else (None, name)
+    return load_model(known, checkpoint=file, device="cpu", dtype="float32", image_size=settings.image_size)
+
+
+def _fresh_model(settings: TrainSettings) -> Sam2:
     torch.manual_seed(settings.seed)
     model = build_sam2(CONFIGS[settings.model].with_image_size(settings.image_size))
     with torch.no_grad():
@@ -96,31 +116,4 @@ def start(settings: TrainSettings) -> TrainState:
             nn.init.constant_(layer.get_submodule("cross_attn_image.k_proj").get_parameter("bias"), LOCAL_BIAS)
         # Objects count as seen until the model has learned otherwise: "absent" would empty every memory.
         nn.init.constant_(model.sam_mask_decoder.pred_obj_score_head.layers[-1].get_parameter("bias"), VISIBLE_BIAS)
-    average = {key: value.clone() for key, value in model.state_dict().items()}
-    return TrainState(model, average, _optimisers(model, settings))
-
-
-def _optimisers(model: Sam2, settings: TrainSettings) -> tuple[torch.optim.Optimizer, ...]:
-    named = dict(model.named_parameters())
-    matrices = {name: p for name, p in named.items() if settings.optimiser == "muon" and _is_matrix(name, p)}
-    others = [p for name, p in named.items() if name not in matrices]
-    # Biases, norms and single embeddings are not pulled to zero.
-    groups = [
-        {"params": [p for p in others if p.ndim >= 2 and p.shape[0] > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in others if p.ndim < 2 or p.shape[0] == 1], "weight_decay": 0.0},
-    ]
-    adamw = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
-    if not matrices:
-        return (adamw,)
-    # Scaled so that its updates are as large as AdamW's, the same learning rate fits both.
-    muon = torch.optim.Muon(
-        matrices.values(),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
-    )
-    return (adamw, muon)
-
-
-def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
-    return parameter.ndim == 2 and min(parameter.shape) >= SMALLEST_MATRIX and "embed" not in name
+    return model

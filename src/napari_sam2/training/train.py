@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from .clips import Batch, draw_batch
+from .devices import autocast, send
 from .log import CurveLog
 from .losses import FrameLoss
 from .processes import average_gradients, from_first, rank
@@ -97,20 +98,23 @@ def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSetti
     )
 
 
-def batches(sources: Sequence[ClipSource], first: int, settings: TrainSettings) -> Iterator[tuple[int, Batch]]:
-    """Yield the remaining steps with their batches, drawn ahead in a thread."""
+def batches(
+    sources: Sequence[ClipSource], first: int, settings: TrainSettings, *, device: torch.device
+) -> Iterator[tuple[int, Batch]]:
+    """Yield the remaining steps with their batches on the device, drawn ahead in a thread."""
     with ThreadPoolExecutor(1) as pool:
         waiting: list[Future[Batch]] = []
         for step in range(first, settings.steps):
             for ahead in range(step + len(waiting), min(step + _AHEAD, settings.steps)):
                 waiting.append(pool.submit(batch_of_step, sources, ahead, settings))
-            yield step, waiting.pop(0).result()
+            batch = waiting.pop(0).result()
+            yield step, Batch(send(batch.frames_btchw, device), send(batch.masks_btnhw, device))
 
 
 def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done: float = 0.0) -> list[FrameLoss]:
     """Do one optimiser step on a batch, that share of the run being done; return the terms it was graded by."""
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
-    with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+    with autocast(state.model.device, bfloat16=settings.bfloat16):
         give_masks = kind_of_step(state.step, settings).give_masks
         losses, total = unroll(Tracker(state.model, batch, settings), give_masks=give_masks, generator=generator)
     total.backward()  # type: ignore[no-untyped-call]
@@ -118,7 +122,7 @@ def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
     for optimiser in state.optimisers:
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(state.step, done, settings)
+            group["lr"] = learning_rate(state.step, done, settings) * group["rate"]
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
     state.step += 1
@@ -162,7 +166,7 @@ def run_training(
         state.model.image_encoder.compile(dynamic=False)
     log = CurveLog(folder, first_step=state.step)
     begun = saved = time.monotonic()
-    for step, batch in batches(sources, state.step, settings):
+    for step, batch in batches(sources, state.step, settings, device=state.model.device):
         done = share_done(step, begun, settings)
         if step == stop_after or done >= 1:
             break

@@ -12,7 +12,8 @@ from torch import Tensor
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
 from napari_sam2.model.sam2 import Sam2, upsample_to_input
 
-from .clips import draw_batch
+from .clips import Batch, draw_batch
+from .devices import autocast, send
 from .losses import mask_iou
 from .metrics import roc_auc
 from .prompts import boxes_of, click_in
@@ -41,11 +42,12 @@ def validate(
     gathered: dict[str, list[Tensor]] = {}
     for _ in range(clips // 4):
         batch = draw_batch(held_out, rng, size=settings.image_size, shape=(4, _FRAMES, _OBJECTS))
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+        batch = Batch(send(batch.frames_btchw, model.device), send(batch.masks_btnhw, model.device))
+        with autocast(model.device, bfloat16=settings.bfloat16):
             tracker = Tracker(model, batch, replace(settings, loss_stride=4, teacher_forcing=0.0))
             for name, values in _measure(tracker).items():
                 gathered.setdefault(name, []).append(values)
-    scores, there = (torch.cat(gathered.pop(name)).float().numpy() for name in ("scores", "there"))
+    scores, there = (torch.cat(gathered.pop(name)).float().cpu().numpy() for name in ("scores", "there"))
     figures = {name: float(torch.cat(values).float().mean()) for name, values in gathered.items()}
     return {**figures, "score_auc": roc_auc(scores, there > 0)}
 
@@ -61,9 +63,9 @@ def _measure(tracker: Tracker) -> dict[str, Tensor]:
     plain = model.without_memory(features)
     click = click_in(truth[0], generator)[:, None]
     figures = {}
-    labels = torch.full((len(click), 1), POSITIVE)
+    labels = torch.full((len(click), 1), POSITIVE, device=click.device)
     figures["click"] = iou(model.decode(plain, features, points_bpxy=click, labels_bp=labels).low_res_bhw, 0)
-    labels = torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]]).expand(len(click), -1)
+    labels = torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]], device=click.device).expand(len(click), -1)
     boxed = model.decode(plain, features, points_bpxy=boxes_of(truth[0]), labels_bp=labels)
     figures["box"] = iou(boxed.low_res_bhw, 0)
     tracker.prompt_with_masks(0)
