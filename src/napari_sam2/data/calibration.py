@@ -115,6 +115,16 @@ def unit_name(text: str | None) -> str | None:
     return _UNIT_NAMES.get(plain.lower(), plain)
 
 
+def in_millimetres(size: float, unit: str | None) -> float:
+    """Convert a length to millimetres; one in no known unit is left as it is."""
+    return _converted(size, unit, "mm")
+
+
+def in_seconds(time: float | None, unit: str | None) -> float | None:
+    """Convert a time to seconds; one in no known unit is left as it is."""
+    return None if time is None else _converted(time, unit, "s")
+
+
 def calibration_of(sizes: Mapping[str, tuple[float, str | None]], axis: str) -> Calibration:
     """Make a calibration of the sizes of an image's axes.
 

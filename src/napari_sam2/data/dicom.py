@@ -55,7 +55,7 @@ class DicomPlanes:
     """
 
     def __init__(self, planes: Sequence[_Plane], leading: tuple[int, ...], header: Any) -> None:
-        self._pixels = load_extra("pydicom.pixels", "medical", _PURPOSE)
+        self._pixels = load_extra("pydicom.pixels", _PURPOSE)
         self._planes = planes
         self._lock = threading.Lock()
         samples = (3,) if int(header.get("SamplesPerPixel", 1)) == 3 else ()
@@ -172,7 +172,7 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
-    pydicom = load_extra("pydicom", "medical", _PURPOSE)
+    pydicom = load_extra("pydicom", _PURPOSE)
     files = [file for file in _files(place) if _is_dicom(file)] if place.is_dir() else [place]
     headers: list[Any] = []
     for file in files:

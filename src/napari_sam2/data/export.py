@@ -40,6 +40,7 @@ def write_labels_tiff(
     stack: Stack,
     *,
     largest_id: int | None = None,
+    ome: bool = False,
 ) -> None:
     """Write a label stack with the pixel sizes of the images it belongs to, one frame at a time.
 
@@ -57,6 +58,8 @@ def write_labels_tiff(
         The images, for shape, axis and sizes.
     largest_id : int, optional
         Largest id in `labels`. By default what a `LabelStack` holds, and 65535 for any other iterable.
+    ome : bool, default: False
+        Write an OME-TIFF in any case.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def write_labels_tiff(
         largest_id = labels.largest_id if isinstance(labels, LabelStack) else np.iinfo(np.uint16).max
     dtype = np.dtype(np.uint16 if largest_id <= np.iinfo(np.uint16).max else np.uint32)
     nbytes = stack.n_frames * stack.height * stack.width * dtype.itemsize
-    imagej = dtype == np.uint16 and nbytes < _IMAGEJ_BYTES
+    imagej = not ome and dtype == np.uint16 and nbytes < _IMAGEJ_BYTES
     sizes = imagej_metadata if imagej else ome_metadata
     options: dict[str, Any] = {"metadata": {"axes": f"{stack.axis.upper()}YX"}}
     options["metadata"] |= sizes(stack.calibration, stack.axis)

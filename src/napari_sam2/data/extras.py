@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+_EXTRAS = {"av": "video", "highdicom": "medical", "nibabel": "medical", "pydicom": "medical", "zarr": "zarr"}
+
 
 class MissingExtraError(RuntimeError):
     """A format needs a package that is not installed."""
 
 
-def load_extra(module: str, extra: str, purpose: str) -> Any:
+def extra_of(module: str) -> str:
+    """Name the extra of this package that installs a module."""
+    return _EXTRAS[module.partition(".")[0]]
+
+
+def load_extra(module: str, purpose: str) -> Any:
     """Import a module of an optional package.
 
     Parameters
     ----------
     module : str
         Its dotted name.
-    extra : str
-        The extra of this package that installs it.
     purpose : str
         What it is needed for, as the subject of a sentence: "reading videos".
 
@@ -35,7 +40,7 @@ def load_extra(module: str, extra: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
+        package, extra = module.partition(".")[0], extra_of(module)
         raise MissingExtraError(
             f'{purpose} takes the package {package}, which is not installed: pip install "napari-sam2[{extra}]"'
         ) from error

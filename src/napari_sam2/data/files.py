@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path to write to, which becomes `path` once the block ends well.
+    """Give a temporary path to write a file or folder to, which becomes `path` once the block ends well.
 
     The temporary file lies in the same folder, so that the last step is one rename: a reader sees the old
     file or the new one, and a failure leaves the old one in place. Missing folders are made.
@@ -25,21 +26,64 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : str or path-like
-        The file to write.
+        The file or folder to write. An older folder there is replaced with all that is in it.
 
     Yields
     ------
     Path
-        A path with the same suffix, where nothing exists yet.
+        A path with the same suffixes, where nothing exists yet.
+
+    Raises
+    ------
+    OSError
+        If writing fails; it names `path`.
     """
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    draft = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         yield draft
-        os.replace(draft, target)
+        put_in_place(draft, target)
+    except OSError as error:
+        # Many writers do not say which file they could not go on with.
+        if error.filename not in (None, str(draft), draft):
+            raise
+        reason = error.strerror or f"the disk may be full or damaged ({error})"
+        raise OSError(error.errno, reason, str(target)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        _remove(draft)
+
+
+def put_in_place(draft: Path, target: Path) -> None:
+    """Rename a finished file or folder, in place of an older one of the same kind.
+
+    A folder takes two renames: should the second fail, the first is taken back.
+
+    Parameters
+    ----------
+    draft : Path
+        What was written, on the same disk.
+    target : Path
+        Its name from now on.
+    """
+    if not target.is_dir():
+        os.replace(draft, target)
+        return
+    old = target.with_name(f".{secrets.token_hex(4)}-old-{target.name}")
+    os.replace(target, old)
+    try:
+        os.replace(draft, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:

@@ -131,8 +131,25 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts if part)
 
 
+def visible_images(paths: Iterable[Path]) -> list[Path]:
+    """Pick the image files, in natural order of their names; hidden ones are passed over.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        What lies in a folder.
+
+    Returns
+    -------
+    list of Path
+        PNG, JPEG and TIFF files.
+    """
+    images = (path for path in paths if is_image_file(path) and not path.name.startswith("."))
+    return sorted((path for path in images if path.is_file()), key=lambda path: natural_key(path.name))
+
+
 def _image_files(folder: Path) -> list[Path]:
-    files = _visible_images(folder.iterdir())
+    files = visible_images(folder.iterdir())
     if not files:
         raise ValueError(f"{folder} holds no PNG, JPEG or TIFF images")
     formats = [_FORMATS[path.suffix.lower()] for path in files]
@@ -144,11 +161,6 @@ def _image_files(folder: Path) -> list[Path]:
                 "of their own, all in one format"
             )
     return files
-
-
-def _visible_images(paths: Iterable[Path]) -> list[Path]:
-    images = (path for path in paths if is_image_file(path) and not path.name.startswith("."))
-    return sorted((path for path in images if path.is_file()), key=lambda path: natural_key(path.name))
 
 
 def _read_header(path: Path) -> _Header:

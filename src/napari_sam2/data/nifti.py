@@ -82,7 +82,7 @@ def open_nifti(path: Path) -> Opened:
     MissingExtraError
         If nibabel is not installed.
     """
-    nibabel = load_extra("nibabel", "medical", "reading NIfTI files")
+    nibabel = load_extra("nibabel", "reading NIfTI files")
     try:
         image = nibabel.load(path)
     except (nibabel.filebasedimages.ImageFileError, OSError, ValueError) as error:

@@ -88,7 +88,7 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
     MissingExtraError
         If zarr is not installed.
     """
-    zarr = load_extra("zarr", "zarr", "reading zarr folders")
+    zarr = load_extra("zarr", "reading zarr folders")
     try:
         node = zarr.open(store=str(path), mode="r")
         if not isinstance(node, zarr.Group):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from .chart import CHART_HEIGHT, ScoreChart
 from .drawing import draw_caption, draw_objects
+from .encoding import frame_rate, write_video
 from .files import replacing
 from .frames import Window, choose_window, to_rgb8
 from .labels import LabelStack
@@ -31,6 +32,7 @@ _STRIP_GAP = 6
 _CHART_WIDTH = 320
 _GIF_SIDE = 480
 _GIF_FRAMES = 60
+_MP4_SIDE = 1280
 _GIF_MILLISECONDS = 6000
 
 
@@ -44,13 +46,14 @@ def write_overlay(
 ) -> None:
     """Draw the objects over the frames, with their scores beneath.
 
-    A ``.gif`` is an animation of up to 60 frames with a cursor that runs along the scores; a ``.png`` is a
-    strip of six. Longer stacks are sampled evenly. Small frames are enlarged, large ones reduced.
+    A ``.gif`` is an animation of up to 60 frames with a cursor that runs along the scores, a ``.mp4`` one of all
+    frames; a ``.png`` is a strip of six. Longer stacks are sampled evenly. Small frames are enlarged, large ones
+    reduced.
 
     Parameters
     ----------
     path : str or path-like
-        The file to write, ending in ``.gif`` or ``.png``, or to replace once the new one is whole.
+        The file to write, ending in ``.gif``, ``.mp4`` or ``.png``, or to replace once the new one is whole.
     stack : Stack
         The images.
     labels : LabelStack or ndarray
@@ -65,10 +68,12 @@ def write_overlay(
     ValueError
         If the file name ends in something else, the labels' shape is not the stack's, or there is no frame
         to draw.
+    MissingExtraError
+        If an mp4 is asked for and PyAV is not installed.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in (".gif", ".png"):
-        raise ValueError(f"an overlay is a .gif or a .png file, not {Path(path).name!r}")
+    if suffix not in (".gif", ".mp4", ".png"):
+        raise ValueError(f"an overlay is a .gif, .mp4 or .png file, not {Path(path).name!r}")
     if tuple(labels.shape) != stack.shape:
         raise ValueError(f"labels of shape {tuple(labels.shape)} do not fit a stack of shape {stack.shape}")
     frames = labels.frames_done if isinstance(labels, LabelStack) else range(stack.n_frames)
@@ -78,6 +83,10 @@ def write_overlay(
     with replacing(path) as draft:
         if suffix == ".gif":
             _write_gif(draft, scene)
+        elif suffix == ".mp4":
+            side = min(_MP4_SIDE, max(_GIF_SIDE, stack.height, stack.width))
+            pictures = scene.animation(frames, side)
+            write_video(draft, (np.asarray(picture) for picture in pictures), rate=frame_rate(stack))
         else:
             scene.strip().save(draft, optimize=True)
 
@@ -118,12 +127,12 @@ class _Scene:
         chart = self.chart(max(row.width, _CHART_WIDTH))
         return _over(row, chart, chart.draw(), frames)
 
-    def animation(self) -> Iterator[Image.Image]:
+    def animation(self, frames: Sequence[int], side: int) -> Iterator[Image.Image]:
         """Draw frame after frame over the chart, with the cursor on it."""
-        size = self._fit(_GIF_SIDE, _GIF_SIDE)
+        size = self._fit(side, side)
         chart = self.chart(max(size[0], _CHART_WIDTH))
         paper = chart.draw()
-        for frame in _spread(self.frames, _GIF_FRAMES):
+        for frame in frames:
             yield _over(self.panel(frame, size), chart, paper, [frame])
 
     def _fit(self, width: int, height: int) -> tuple[int, int]:
@@ -142,7 +151,7 @@ def _over(top: Image.Image, chart: ScoreChart, paper: Image.Image, frames: Seque
 
 
 def _write_gif(path: Path, scene: _Scene) -> None:
-    pictures = list(scene.animation())
+    pictures = list(scene.animation(_spread(scene.frames, _GIF_FRAMES), _GIF_SIDE))
     palette = _common_palette(pictures)
     indexed = [picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for picture in pictures]
     duration = min(200, max(50, _GIF_MILLISECONDS // len(indexed)))

@@ -63,7 +63,7 @@ class VideoFrames:
     """
 
     def __init__(self, path: Path) -> None:
-        self._av = load_extra("av", "video", "reading videos")
+        self._av = load_extra("av", "reading videos")
         self._path = path
         self._lock = threading.Lock()
         self._counted = 0

@@ -1,0 +1,99 @@
+"""Results in the layout of the Cell Tracking Challenge."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+
+from .results import regions_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam2.data.stack import Stack
+
+    from .results import Results
+
+_LARGEST = np.iinfo(np.uint16).max
+_OWN = re.compile(r"mask\d{3,}\.tif|res_track\.txt|objects\.csv")
+
+
+@dataclass
+class _Track:
+    label: int
+    object_id: int
+    begin: int
+    end: int
+    parent: int
+
+
+def write_ctc(path: Path, results: Results) -> None:
+    """Write ``maskTTT.tif`` (uint16) for every frame, ``res_track.txt`` and ``objects.csv``.
+
+    The challenge knows no gaps in a track: an object that comes back gets a new label, whose parent is the one it had.
+    ``objects.csv`` says which labels are which object.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made here.
+    results : Results
+        What to write.
+
+    Raises
+    ------
+    ValueError
+        If more than 65535 labels would be needed.
+    """
+    path.mkdir()
+    ids = results.object_ids
+    spare = iter(sorted(set(range(1, _LARGEST + 1)) - set(ids), key=lambda label: (label < max(ids, default=0), label)))
+    digits = max(3, len(str(results.stack.n_frames - 1)))
+    tracks: list[_Track] = []
+    latest: dict[int, _Track] = {}
+    for frame in range(results.stack.n_frames):
+        image = np.zeros(results.stack.shape[1:], np.uint16)
+        for region in regions_of(results.labels[frame], frame):
+            track = latest.get(region.object_id)
+            if track is None or track.end < frame - 1:
+                label = region.object_id if track is None and region.object_id <= _LARGEST else next(spare, None)
+                if label is None:
+                    raise ValueError(f"the format ctc holds up to {_LARGEST} tracks, and there are more")
+                track = _Track(label, region.object_id, frame, frame, 0 if track is None else track.label)
+                latest[region.object_id] = track
+                tracks.append(track)
+            track.end = frame
+            image[region.area][region.mask] = track.label
+        tifffile.imwrite(path / f"mask{frame:0{digits}}.tif", image, compression="zlib", metadata=None)
+    _write_tables(path, sorted(tracks, key=lambda track: track.label), results)
+
+
+def check_time(stack: Stack) -> None:
+    """Check that a stack can be written in this layout.
+
+    Raises
+    ------
+    ValueError
+        If it runs along depth.
+    """
+    if stack.axis != "t":
+        raise ValueError("the Cell Tracking Challenge's format (ctc) is for time, and this stack runs along depth (z)")
+
+
+def is_ctc(path: Path) -> bool:
+    """Tell whether a folder holds nothing but what `write_ctc` writes."""
+    return all(_OWN.fullmatch(one.name) for one in path.iterdir())
+
+
+def _write_tables(path: Path, tracks: list[_Track], results: Results) -> None:
+    lines = [f"{track.label} {track.begin} {track.end} {track.parent}\n" for track in tracks]
+    (path / "res_track.txt").write_text("".join(lines), encoding="ascii")
+    with (path / "objects.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["label", "object", "name"])
+        writer.writerows([track.label, track.object_id, results.name_of(track.object_id)] for track in tracks)

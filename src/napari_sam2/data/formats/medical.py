@@ -1,0 +1,164 @@
+"""Labels as NIfTI and DICOM-SEG."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.calibration import in_millimetres, in_seconds
+from napari_sam2.data.dicom import has_dicom, series_files
+from napari_sam2.data.drawing import object_color
+from napari_sam2.data.extras import load_extra
+from napari_sam2.data.labels import label_dtype
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.data.stack import Stack
+
+    from .results import Results
+
+
+def write_nifti(path: Path, results: Results) -> None:
+    """Write labels as NIfTI: (X, Y, Z), or (X, Y, 1, T) for time.
+
+    Over a NIfTI or DICOM image the affine is the image's, so that the labels lie on it; else it holds the sizes, in
+    millimetres where the unit is a length.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    results : Results
+        What to write.
+    """
+    nibabel = load_extra("nibabel", "writing NIfTI files")
+    stack = results.stack
+    voxels = np.zeros(stack.shape, label_dtype(results.object_ids))
+    for frame in range(stack.n_frames):
+        voxels[frame] = results.labels[frame]
+    order = voxels.transpose(2, 1, 0)
+    affine = _affine(stack)
+    image = nibabel.Nifti1Image(order if stack.axis == "z" else order[:, :, None, :], affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1, strip_shears=True)
+    if stack.axis == "t":
+        image.header["pixdim"][4] = in_seconds(stack.step, stack.step_unit) or 1.0
+    nibabel.save(image, path)
+
+
+def check_dicom(stack: Stack) -> None:
+    """Check that labels of a stack can be written as DICOM-SEG.
+
+    Raises
+    ------
+    ValueError
+        If the stack is not a volume from a DICOM series with a file for every slice.
+    MissingExtraError
+        If the packages are not installed.
+    """
+    if stack.path is None or not has_dicom(stack.path):
+        raise ValueError(f"DICOM-SEG refers to the DICOM series that was tracked, and {stack.path or 'this'} is none")
+    if stack.axis != "z" or stack.origin.affine is None:
+        raise ValueError(
+            f"DICOM-SEG holds one volume of slices with positions, and {stack.path} was not opened as such"
+        )
+    count = len(series_files(stack.path))
+    if count % stack.n_frames or count < stack.n_frames:
+        raise ValueError(
+            f"DICOM-SEG is written for series with a file for every slice: {stack.path} has {count} files for "
+            f"{stack.n_frames} frames"
+        )
+
+
+def write_dicom_seg(path: Path, results: Results) -> None:
+    """Write labels as a DICOM segmentation, a segment per object, that refers to the series it was made from.
+
+    Segments are numbered from 1 on, in the order of the objects' ids; the segment's label is the object's name.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    results : Results
+        What to write, over a DICOM series.
+
+    Raises
+    ------
+    ValueError
+        If there is no object, or the stack is not such a series.
+    """
+    highdicom = load_extra("highdicom", "writing DICOM-SEG")
+    check_dicom(results.stack)
+    ids = results.object_ids
+    if not ids:
+        raise ValueError("DICOM-SEG needs at least one object, and the labels are empty")
+    frames = [np.searchsorted(ids, results.labels[t], side="right") for t in range(results.stack.n_frames)]
+    masks = np.stack([np.where(results.labels[t] > 0, frame, 0) for t, frame in enumerate(frames)])
+    segmentation = highdicom.seg.Segmentation(
+        source_images=_source_images(results.stack),
+        pixel_array=masks.astype(np.uint8 if len(ids) < 256 else np.uint16),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[_segment(number, i, results) for number, i in enumerate(ids, start=1)],
+        series_instance_uid=highdicom.UID(),
+        series_number=100,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="napari-sam2",
+        manufacturer_model_name="napari-sam2",
+        software_versions=_version(),
+        device_serial_number="0",
+        content_label="SAM2",
+    )
+    segmentation.save_as(path)
+
+
+def _affine(stack: Stack) -> NDArray[np.float64]:
+    height, width = stack.pixel_size or (1.0, 1.0)
+    if stack.origin.affine is None:
+        sizes = [in_millimetres(size, stack.unit) for size in (width, height)]
+        depth = in_millimetres(stack.step or 1.0, stack.step_unit) if stack.axis == "z" else 1.0
+        return np.diag([*sizes, depth, 1.0])
+    affine = stack.origin.affine.copy()
+    if stack.axis == "t" and stack.origin.selection.at is not None:
+        affine[:, 3] = affine @ (0, 0, stack.origin.selection.at, 1)
+    return affine
+
+
+def _source_images(stack: Stack) -> list[Any]:
+    """Read the headers of the slices that were tracked."""
+    pydicom = load_extra("pydicom", "writing DICOM-SEG")
+    assert stack.path is not None
+    # Files come volume after volume.
+    start = (stack.origin.selection.at or 0) * stack.n_frames
+    chosen = series_files(stack.path)[start : start + stack.n_frames]
+    return [pydicom.dcmread(file, stop_before_pixels=True) for file in chosen]
+
+
+def _segment(number: int, object_id: int, results: Results) -> Any:
+    highdicom = load_extra("highdicom", "writing DICOM-SEG")
+    codes = load_extra("pydicom.sr.codedict", "writing DICOM-SEG").codes
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name="SAM 2", family=codes.DCM.ArtificialIntelligence, version=_version(), source="napari-sam2"
+    )
+    color = highdicom.color.CIELabColor.from_rgb(*object_color(object_id))
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=results.name_of(object_id)[:64],
+        segmented_property_category=codes.SCT.Tissue,
+        segmented_property_type=codes.SCT.Tissue,
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=algorithm,
+        tracking_uid=highdicom.UID(),
+        tracking_id=f"object {object_id}",
+        display_color=color,
+    )
+
+
+def _version() -> str:
+    return version("napari-sam2")

@@ -1,0 +1,76 @@
+"""Videos: objects without their background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from napari_sam2.data.encoding import frame_rate, write_video
+from napari_sam2.data.frames import choose_window, to_rgb8
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from .results import Results
+
+
+def write_cutout_video(path: Path, results: Results) -> None:
+    """Write a QuickTime video (Animation codec, lossless) in which everything but the objects is transparent.
+
+    Parameters
+    ----------
+    path : Path
+        The file, ending in ``.mov``.
+    results : Results
+        With the images.
+    """
+    write_video(path, _cut_out(results), rate=frame_rate(results.stack), codec="qtrle")
+
+
+def write_flat_video(path: Path, results: Results) -> None:
+    """Write an mp4 video in which everything but the objects has one colour.
+
+    Parameters
+    ----------
+    path : Path
+        The file, ending in ``.mp4``.
+    results : Results
+        With the images and the colour.
+    """
+    colour = np.array(results.background, np.uint8)
+    frames = (np.where(frame[..., 3:] > 0, frame[..., :3], colour) for frame in _cut_out(results))
+    write_video(path, frames, rate=frame_rate(results.stack))
+
+
+def write_cutout_images(path: Path, results: Results) -> None:
+    """Write a PNG image for every frame, in which everything but the objects is transparent.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made here.
+    results : Results
+        With the images.
+    """
+    path.mkdir()
+    for number, frame in enumerate(_cut_out(results)):
+        Image.fromarray(frame).save(path / f"{number:05}.png")
+
+
+def is_cutout_images(path: Path) -> bool:
+    """Tell whether a folder holds nothing but what `write_cutout_images` writes."""
+    return all(one.suffix == ".png" and one.stem.isdecimal() and len(one.stem) == 5 for one in path.iterdir())
+
+
+def _cut_out(results: Results) -> Iterator[NDArray[np.uint8]]:
+    """Give every frame as (Y, X, 4), its last channel 255 on objects."""
+    window = results.window or choose_window(results.stack)
+    for frame in range(results.stack.n_frames):
+        image = to_rgb8(results.stack.read(frame), window)
+        alpha = np.where(results.labels[frame] > 0, np.uint8(255), np.uint8(0))
+        yield np.dstack([image * (alpha[..., None] > 0), alpha])

@@ -1,0 +1,287 @@
+"""Which formats there are: name, file, writer, what each needs and what it cannot hold."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from napari_sam2.data.export import write_labels_tiff, write_scores_csv
+from napari_sam2.data.extras import extra_of, load_extra
+from napari_sam2.data.files import replacing
+from napari_sam2.data.overlay import write_overlay
+
+from .coco import write_coco, write_sav
+from .ctc import check_time, is_ctc, write_ctc
+from .medical import check_dicom, write_dicom_seg, write_nifti
+from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
+from .ome_zarr import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
+from .tables import write_tracks
+
+if TYPE_CHECKING:
+    import os
+
+    from napari_sam2.data.stack import Stack
+
+    from .results import Results
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of results on disk.
+
+    Attributes
+    ----------
+    name : str
+        What it is called on the command line.
+    title : str
+        What it is, in a few words.
+    filename : str
+        Name of the file or folder it is written to in a folder of results.
+    write : callable
+        Writes a `Results` to a path where nothing exists yet.
+    lost : str
+        What it cannot hold.
+    modules : tuple of str
+        Modules of optional packages that it takes.
+    needs_pixels : bool
+        Whether it shows the images.
+    check : callable or None
+        Refuses a stack that cannot be written, by a `ValueError`.
+    is_own : callable or None
+        For a folder: tells whether one holds nothing but what this format writes, so that it may be replaced.
+    """
+
+    name: str
+    title: str
+    filename: str
+    write: Callable[[Path, Results], None]
+    lost: str
+    modules: tuple[str, ...] = ()
+    needs_pixels: bool = False
+    check: Callable[[Stack], None] | None = None
+    is_own: Callable[[Path], bool] | None = None
+
+    @property
+    def extra(self) -> str | None:
+        """The extra of this package that it takes."""
+        return extra_of(self.modules[0]) if self.modules else None
+
+    @property
+    def suffix(self) -> str:
+        """Ending of its files, such as ``.ome.tif``."""
+        return "".join(Path(self.filename).suffixes)
+
+
+def _tiff(path: Path, results: Results) -> None:
+    write_labels_tiff(path, results.labels, results.stack, largest_id=max(results.object_ids, default=0))
+
+
+def _ome_tiff(path: Path, results: Results) -> None:
+    largest_id = max(results.object_ids, default=0)
+    write_labels_tiff(path, results.labels, results.stack, largest_id=largest_id, ome=True)
+
+
+def _scores(path: Path, results: Results) -> None:
+    write_scores_csv(path, results.scores)
+
+
+def _overlay(path: Path, results: Results) -> None:
+    write_overlay(path, results.stack, results.labels, results.scores, window=results.window)
+
+
+_MASKS_ONLY = "names, scores"
+_FORMATS = (
+    Format("tiff", "ImageJ TIFF of the labels", "labels.tif", _tiff, _MASKS_ONLY),
+    Format("ome-tiff", "OME-TIFF of the labels", "labels.ome.tif", _ome_tiff, _MASKS_ONLY),
+    Format(
+        "ome-zarr",
+        "OME-Zarr 0.5 labels with colours and properties",
+        "labels.ome.zarr",
+        write_ome_zarr,
+        "scores of single frames",
+        modules=("zarr",),
+        is_own=is_ome_zarr_labels,
+    ),
+    Format(
+        "ome-zarr-0.4",
+        "OME-Zarr 0.4 labels with colours and properties",
+        "labels-v04.ome.zarr",
+        write_ome_zarr_04,
+        "scores of single frames",
+        modules=("zarr",),
+        is_own=is_ome_zarr_labels,
+    ),
+    Format("csv", "scores and measurements per frame and object", "scores.csv", _scores, "shapes, names"),
+    Format("tracks", "centres for napari's Tracks layer", "tracks.csv", write_tracks, "shapes, names"),
+    Format(
+        "ctc",
+        "Cell Tracking Challenge folder",
+        "ctc",
+        write_ctc,
+        "sizes, scores; one id through a gap",
+        check=check_time,
+        is_own=is_ctc,
+    ),
+    Format("coco", "COCO JSON", "coco.json", write_coco, "sizes, axis"),
+    Format("sav", "SA-V JSON", "sav.json", write_sav, "sizes, axis, names, scores"),
+    Format(
+        "nifti",
+        "NIfTI labels",
+        "labels.nii.gz",
+        write_nifti,
+        _MASKS_ONLY,
+        modules=("nibabel",),
+    ),
+    Format(
+        "dicom-seg",
+        "DICOM segmentation of a DICOM series",
+        "labels.dcm",
+        write_dicom_seg,
+        "scores; ids become segment numbers",
+        modules=("pydicom", "highdicom"),
+        check=check_dicom,
+    ),
+    Format("gif", "animation with outlines and scores", "overlay.gif", _overlay, "a picture", needs_pixels=True),
+    Format("mp4", "video with outlines and scores", "overlay.mp4", _overlay, "a picture", ("av",), True),
+    Format("cutout", "video without background (transparent)", "cutout.mov", write_cutout_video, "ids", ("av",), True),
+    Format("cutout-mp4", "video without background (one colour)", "cutout.mp4", write_flat_video, "ids", ("av",), True),
+    Format(
+        "cutout-png",
+        "images without background (transparent)",
+        "cutout",
+        write_cutout_images,
+        "ids",
+        needs_pixels=True,
+        is_own=is_cutout_images,
+    ),
+)
+FORMATS: Mapping[str, Format] = MappingProxyType({one.name: one for one in _FORMATS})
+
+
+def find_format(name: str) -> Format:
+    """Look up a format.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    Format
+        The format.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message gives the nearest, and all.
+    """
+    if name in FORMATS:
+        return FORMATS[name]
+    near = difflib.get_close_matches(name, FORMATS, 1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"there is no format {name!r}{hint}: choose among {', '.join(FORMATS)}")
+
+
+def check_formats(names: Iterable[str], stack: Stack, *, has_pixels: bool = True) -> list[Format]:
+    """Check that results of a stack can be written in some formats, before any time is spent on them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of formats.
+    stack : Stack
+        What is to be tracked.
+    has_pixels : bool, default: True
+        Whether the images are at hand.
+
+    Returns
+    -------
+    list of Format
+        The formats, each once.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or a format cannot hold this stack.
+    MissingExtraError
+        If a package is not installed; the message names the extra.
+    """
+    formats = [find_format(name) for name in dict.fromkeys(names)]
+    for one in formats:
+        for module in one.modules:
+            load_extra(module, f"the format {one.name}")
+        if one.needs_pixels and not has_pixels:
+            raise ValueError(f"the format {one.name} shows the images, and they are not at hand")
+        if one.check is not None:
+            one.check(stack)
+    return formats
+
+
+def export_results(results: Results, name: str, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    """Write results in one format, whole or not at all.
+
+    Parameters
+    ----------
+    results : Results
+        What to write.
+    name : str
+        Name of the format.
+    path : str or path-like
+        The file or folder.
+    overwrite : bool, default: True
+        Whether what is there may be replaced. A folder that holds anything but this format's own files never is.
+
+    Returns
+    -------
+    Path
+        The file or folder.
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown or cannot hold these results, or `path` holds what may not be replaced.
+    OSError
+        If it cannot be written; what was at `path` is as it was.
+    MissingExtraError
+        If a package is not installed; the message names the extra.
+    """
+    (chosen,) = check_formats([name], results.stack, has_pixels=results.has_pixels)
+    target = Path(path)
+    check_replaceable(chosen, target, overwrite=overwrite)
+    with replacing(target) as draft:
+        chosen.write(draft, results)
+    return target
+
+
+def check_replaceable(chosen: Format, target: Path, *, overwrite: bool) -> None:
+    """Check that a format may be written to a path.
+
+    Parameters
+    ----------
+    chosen : Format
+        The format.
+    target : Path
+        Where to.
+    overwrite : bool
+        Whether results of an earlier export may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If something is there that may not.
+    """
+    if not target.exists():
+        return
+    if target.is_dir() != (chosen.is_own is not None):
+        kind, other = ("a folder", "a file") if target.is_dir() else ("a file", "a folder")
+        raise ValueError(f"{target} is {kind}, but the format {chosen.name} is {other}: name another place")
+    is_empty_folder = target.is_dir() and not any(target.iterdir())
+    if not overwrite and not is_empty_folder:
+        raise ValueError(f"{target} is there already: name another place, or add --overwrite to replace it")
+    if chosen.is_own is not None and not chosen.is_own(target) and not is_empty_folder:
+        raise ValueError(f"{target} holds more than an earlier export in the format {chosen.name}: name another folder")
