@@ -111,7 +111,7 @@ def _measure(sequence: LabelledSequence, session: Tracking, prompt: str) -> dict
     empty = np.zeros(sequence.labels.shape[1:], dtype=bool)
     for object_id in sequence.objects():
         first = sequence.prompt_frame(object_id)
-        others = [t for t in range(len(sequence.labels)) if t != first]
+        others = [t for t in sequence.graded if t != first]
         given = sequence.truth(first, object_id)
         tracked.append(_score(sequence, object_id, {t: masks.get((t, object_id), empty) for t in others}))
         copied.append(_score(sequence, object_id, dict.fromkeys(others, given)))

@@ -1,9 +1,9 @@
-"""Labelled sequences to measure on: a folder each, with frames, ``labels.tif`` and ``meta.json``."""
+"""Labelled sequences to measure on, in this project's layout or in those of public data sets."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from napari_sam2.data.stack import Stack, open_stack
+
+from .layouts import find_videos
 
 MOST_OBJECTS = 6
 LONG_LIFE = 8
@@ -32,17 +34,25 @@ class LabelledSequence:
         The frames.
     labels : ndarray
         (T, Y, X) ids, 0 for background.
+    annotated : tuple of int, optional
+        Frames that have labels at all; the others are not graded. All where not given.
     """
 
     name: str
     axis: str
     stack: Stack
     labels: NDArray[np.integer]
+    annotated: tuple[int, ...] | None = None
+
+    @property
+    def graded(self) -> Sequence[int]:
+        """Frames with labels."""
+        return range(len(self.labels)) if self.annotated is None else self.annotated
 
     def objects(self) -> list[int]:
-        """Ids of the up to six largest objects that are seen in half the frames, or in eight."""
+        """Ids of the up to six largest objects that are seen in half the labelled frames, or in eight."""
         ids = [int(i) for i in np.unique(self.labels) if i]
-        enough = min(len(self.labels) / 2, LONG_LIFE)
+        enough = min(len(self.graded) / 2, LONG_LIFE)
         areas = {i: (self.labels == i).sum(axis=(1, 2)) for i in ids}
         lasting = [i for i in ids if np.count_nonzero(areas[i]) >= enough]
         return sorted(lasting, key=lambda i: -int(areas[i].sum()))[:MOST_OBJECTS]
@@ -78,7 +88,7 @@ def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[
     ----------
     folder : path
         With a folder for each sequence: ``frames.tif`` or ``frames/``, ``labels.tif`` and, where the axis is not time,
-        ``meta.json`` with ``"axis": "z"``.
+        ``meta.json`` with ``"axis": "z"``; or in one of the layouts that `find_videos` knows.
     names : tuple of str
         Only these, where any are given.
 
@@ -87,10 +97,14 @@ def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[
     ValueError
         If there is no such sequence, or frames and labels differ in shape.
     """
+    videos = find_videos(folder)
     found = sorted(path.parent for path in Path(folder).glob("*/labels.tif"))
-    missing = set(names) - {path.name for path in found}
-    if missing or not found:
+    missing = set(names) - {path.name for path in found} - {video.name for video in videos}
+    if missing or not (found or videos):
         raise ValueError(f"{folder} holds no sequence {', '.join(sorted(missing)) or 'with a labels.tif'}.")
+    for video in videos:
+        if not names or video.name in names:
+            yield LabelledSequence(video.name, "t", video.open(), video.labels(), video.annotated)
     for path in found:
         if names and path.name not in names:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam2.data.frames import choose_window, to_rgb8
 from napari_sam2.data.scenes import Clip, SceneSettings, render_clip
 
+from .layouts import AnnotatedVideo, find_videos
 from .sequences import read_sequences
 
 GENERATED = "generated"
@@ -110,6 +112,30 @@ class Stacks:
         return Clip(frames, _few_ids(rng, labels))
 
 
+class Videos:
+    """Clips of the annotated frames of videos, of which each is opened when it is drawn.
+
+    Parameters
+    ----------
+    videos : sequence of AnnotatedVideo
+        At least one.
+    """
+
+    def __init__(self, videos: Sequence[AnnotatedVideo]) -> None:
+        self.videos = videos
+
+    def draw(self, rng: np.random.Generator) -> Clip:
+        """Read up to 16 annotated frames that follow one another, all videos with the same probability."""
+        # A copy, so that what it keeps of its files is forgotten with it.
+        video = replace(self.videos[int(rng.integers(len(self.videos)))])
+        first = int(rng.integers(max(len(video.annotated) - _MOST_FRAMES, 0) + 1))
+        chosen = video.annotated[first : first + _MOST_FRAMES]
+        with video.open() as stack:
+            window = choose_window(stack)
+            frames = np.stack([to_rgb8(stack.read(frame), window) for frame in chosen])
+        return Clip(frames, _few_ids(rng, np.stack([video.label_frame(frame) for frame in chosen])))
+
+
 def _few_ids(rng: np.random.Generator, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Number the objects from 1 in a random order; what does not fit into a byte becomes background."""
     ids, index = np.unique(labels, return_inverse=True)
@@ -126,10 +152,14 @@ def open_source(name: str, *, size: int) -> ClipSource:
     Parameters
     ----------
     name : str
-        ``"generated"``, or a folder: of rendered clips (see `Pool`) or of labelled stacks (see `Stacks`).
+        ``"generated"``, or a folder: of rendered clips (see `Pool`), of videos in a public data set's layout (see
+        `find_videos`) or of labelled stacks (see `Stacks`).
     size : int
         Side of generated frames in pixels.
     """
     if name == GENERATED:
         return Generated(SceneSettings(size=(size, size), n_frames=10))
-    return Pool(name) if any(Path(name).glob("frames_*.npy")) else Stacks(name)
+    if any(Path(name).glob("frames_*.npy")):
+        return Pool(name)
+    videos = find_videos(name)
+    return Videos(videos) if videos else Stacks(name)
