@@ -1,4 +1,4 @@
-"""The curves of a run as CSV files."""
+"""The curves of a run as CSV files and as a picture."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .curves import draw_curves
 from .losses import FrameLoss
 
-STEP_LOG, VALIDATION_LOG = "steps.csv", "validation.csv"
+STEP_LOG, VALIDATION_LOG, PICTURE = "steps.csv", "validation.csv", "curves.png"
 _COLUMNS = ("step", "frames", "mask_loss", "iou_loss", "score_loss", "first_iou", "last_iou")
 _SMOOTHING = 0.02
 
@@ -51,8 +52,13 @@ class CurveLog:
         self.line = "  ".join(f"{key} {value:.3f}" for key, value in self._smooth.items())
 
     def add_validation(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write a row of validation figures."""
+        """Write a row of validation figures, and draw the curves anew."""
         _append(self.folder / VALIDATION_LOG, {"step": step, **{k: f"{v:.4f}" for k, v in figures.items()}})
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the curves so far."""
+        draw_curves(self.folder / STEP_LOG, self.folder / VALIDATION_LOG, self.folder / PICTURE)
 
 
 def _append(path: Path, row: Mapping[str, object]) -> None:

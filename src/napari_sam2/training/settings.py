@@ -88,7 +88,7 @@ class TrainSettings:
     weights : str
         Catalogue name or file of the weights to begin with; drawn from the seed where empty.
     device : str
-        ``"auto"`` takes CUDA, else the CPU.
+        ``"auto"`` takes CUDA, else MPS, else the CPU.
     bfloat16 : bool
         Compute the network in mixed precision.
     compile : bool

@@ -183,4 +183,5 @@ def run_training(
             progress(state.step, settings.steps, log.line)
     if rank() == 0:
         state.save(folder)
+        log.draw()
     return state
