@@ -81,7 +81,6 @@ def test_mask_becomes_bool(dtype: type) -> None:
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros(SHAPE, bool), "empty"),
         (np.ones((20, 10)), r"image's shape \(10, 20\), not the shape \(20, 10\)"),
         (np.full(SHAPE, 255), "holds 255"),
         (np.full(SHAPE, np.nan), "holds nan"),
@@ -90,6 +89,16 @@ def test_mask_becomes_bool(dtype: type) -> None:
 def test_masks_that_are_refused(mask: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_mask(mask, SHAPE)
+
+
+def test_mask_without_a_pixel_says_absent_and_comes_back_from_a_file(tmp_path: Path) -> None:
+    absent = Prompt(3, 1, mask=np.zeros(SHAPE, bool))
+    assert absent.says_absent
+    write_prompts(tmp_path / "prompts.json", [absent, Prompt(4, 1, mask=np.ones(SHAPE, bool))])
+    first, second = read_prompts(tmp_path / "prompts.json")
+    assert (first.frame, first.says_absent) == (3, True)
+    assert not second.says_absent
+    assert not Prompt(0, 1, box=(1, 1, 5, 5)).says_absent
 
 
 def test_frames_and_ids() -> None:
@@ -211,7 +220,6 @@ def test_files_that_are_refused(tmp_path: Path, document: object, message: str) 
         ("link.tif", "must lie beside"),
         ("nothing.tif", "does not exist"),
         ("ids.tif", "one value besides 0, not 2"),
-        ("empty.tif", "the mask is empty"),
         ("prompts.json", "cannot be read as an image"),
         ("", "name of an image file"),
         (3, "name of an image file"),
@@ -223,7 +231,6 @@ def test_masks_that_are_not_read(tmp_path: Path, name: object, message: str) -> 
     folder.mkdir()
     (folder / "link.tif").symlink_to(tmp_path / "mask.tif")
     tifffile.imwrite(folder / "ids.tif", np.arange(3, dtype=np.uint8)[None].repeat(8, 0))
-    tifffile.imwrite(folder / "empty.tif", np.zeros((4, 4), np.uint8))
     path = folder / "prompts.json"
     path.write_text(json.dumps({"version": 1, "prompts": [{"frame": 0, "object": 1, "mask": name}]}))
     with pytest.raises(ValueError, match=message) as error:

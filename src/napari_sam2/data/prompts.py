@@ -42,7 +42,7 @@ class Prompt:
     box : tuple of float or None
         (y0, x0, y1, x1) in data pixels.
     mask : ndarray or None
-        (Y, X) bool.
+        (Y, X) bool. Without any pixel it says that the object is not there on this frame.
 
     Raises
     ------
@@ -74,6 +74,11 @@ class Prompt:
             raise ValueError("a prompt needs points, a box or a mask")
         if self.mask is not None and not (self.points is None and self.box is None):
             raise ValueError("a mask prompt cannot be joined with points or a box on the same frame")
+
+    @property
+    def says_absent(self) -> bool:
+        """Whether it says that the object is not there: a mask without any pixel."""
+        return self.mask is not None and not self.mask.any()
 
 
 def check_frame(frame: int, n_frames: int | None = None) -> int:
@@ -212,7 +217,7 @@ def check_mask(mask: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray
     Parameters
     ----------
     mask : array-like
-        (Y, X), bool or holding only 0 and 1.
+        (Y, X), bool or holding only 0 and 1; without any pixel it says that the object is not there.
     shape : tuple of int, optional
         (Y, X) of the frame.
 
@@ -224,7 +229,7 @@ def check_mask(mask: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray
     Raises
     ------
     ValueError
-        If it has another shape or other values, or marks no pixel.
+        If it has another shape or other values.
     """
     pixels = np.asarray(mask)
     if pixels.ndim != 2 or (shape is not None and pixels.shape != tuple(shape)):
@@ -235,8 +240,6 @@ def check_mask(mask: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray
         odd = pixels[pixels != marked]
         if odd.size:
             raise ValueError(f"a mask holds only 0 and 1 (or False and True), but this one holds {odd[0]}")
-    if not marked.any():
-        raise ValueError("the mask is empty: it marks no pixel")
     return marked
 
 
@@ -246,7 +249,8 @@ def read_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
     Parameters
     ----------
     path : str or path-like
-        A JSON file. Masks are images beside it or below, named relative to it, with one value besides 0.
+        A JSON file. Masks are images beside it or below, named relative to it, with one value besides 0; an image of
+        zeros says that the object is not there on the frame.
 
     Returns
     -------
