@@ -12,8 +12,10 @@ from torch.nn.functional import max_pool2d
 from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 
+from .memory_bank import FrameMemory
 from .results import FrameResult
 from .track import ObjectTrack
+from .view import View
 
 
 def frame_result(
@@ -35,15 +37,26 @@ def frame_result(
     low_res = np.full((len(tracks), config.low_res_size, config.low_res_size), NO_OBJECT_LOGIT, np.float32)
     scores = np.full((2, len(tracks)), np.nan, np.float32)
     pointers = np.zeros((len(tracks), config.d_model), np.float32)
+    views: list[View | None] = [None] * len(tracks)
     for row, track in enumerate(tracks):
         memory = track.result(frame)
         if memory is None or memory.low_res_bhw is None:
             continue
         low_res[row] = memory.low_res_bhw[0].cpu().numpy()
         scores[:, row] = memory.object_score_logit, memory.iou
+        views[row] = memory.view
         pointers[row] = memory.pointer_bc[0].to("cpu", torch.float32).numpy()
     ids = tuple(track.object_id for track in tracks)
-    return FrameResult(frame, ids, low_res, scores[0], scores[1], pointers, size)
+    return FrameResult(
+        frame,
+        ids,
+        low_res_logits=low_res,
+        object_score_logits=scores[0],
+        ious=scores[1],
+        object_pointers=pointers,
+        size=size,
+        views=tuple(views),
+    )
 
 
 def live_tracks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectTrack]:
@@ -66,10 +79,16 @@ def contested_frames(track: ObjectTrack, others: Sequence[ObjectTrack], frames: 
         rivals = [other.result(frame) for other in live_tracks(frame, others) if other is not track]
         if not rivals or memory is None or memory.low_res_bhw is None:
             continue
-        # Resized to the frame, each of two masks grows by less than a cell of this grid. What the user painted may
-        # have parts too thin for the grid.
-        near = max_pool2d((memory.low_res_bhw > 0).float(), 5, stride=1, padding=2) > 0
+        # What the user painted may have parts too thin for the model's grid.
         painted = prompt is not None and prompt.mask is not None
-        if painted or any(((rival.logits_bhw > 0) & near).any() for rival in rivals if rival is not None):
+        if painted or any(_may_meet(memory, rival) for rival in rivals if rival is not None):
             contested.append(frame)
     return contested
+
+
+def _may_meet(one: FrameMemory, other: FrameMemory) -> bool:
+    if one.view != other.view:
+        return one.view is None or other.view is None or one.view.meets(other.view)
+    # Resized to the frame, each of two masks grows by less than a cell of this grid.
+    near = max_pool2d((one.logits_bhw > 0).float(), 5, stride=1, padding=2) > 0
+    return bool(((other.logits_bhw > 0) & near).any())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from PIL import Image
 from napari_sam2.data.frames import Window, choose_window, to_rgb8
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
+
+from .view import View
 
 CACHE_BYTES = 128 * 2**20
 
@@ -73,7 +76,8 @@ class FrameEncoder:
         # Limits that are given are checked at once; choosing them takes reading frames, which can wait.
         self._window = None if contrast_limits is None else choose_window(stack, contrast_limits)
         self._window_chosen = contrast_limits is not None
-        self._features: OrderedDict[int, ImageFeatures] = OrderedDict()
+        self._features: OrderedDict[tuple[int, View | None], ImageFeatures] = OrderedDict()
+        self._last_read: dict[int, NDArray[Any]] = {}
 
     @property
     def window(self) -> Window | None:
@@ -84,26 +88,49 @@ class FrameEncoder:
         return self._window
 
     @torch.inference_mode()
-    def encode(self, frame: int) -> ImageFeatures:
+    def encode(self, frame: int, view: View | None = None) -> ImageFeatures:
         """Features of a frame, from the cache where they are there.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        view : View, optional
+            The part of it to look at; all of it where not given.
 
         Raises
         ------
         ValueError
             If the frame cannot be read or holds NaN or infinite values.
         """
-        if frame in self._features:
-            self._features.move_to_end(frame)
-            return self._features[frame]
-        rgb = to_rgb8(self.stack.read(frame), self.window)
-        squared = resize_rgb8(rgb, self.model.config.image_size)
+        if (frame, view) in self._features:
+            self._features.move_to_end((frame, view))
+            return self._features[frame, view]
+        squared = resize_rgb8(self.look(frame, view), self.model.config.image_size)
         # torch takes no read-only arrays, which Pillow's are.
         image = torch.from_numpy(squared if squared.flags.writeable else squared.copy())
         features = self.model.encode_image(image.permute(2, 0, 1)[None].to(self.model.device))
         self.frames_encoded += 1
-        self._features[frame] = features
+        self._features[frame, view] = features
         self._shrink()
         return features
+
+    def look(self, frame: int, view: View | None = None) -> NDArray[np.uint8]:
+        """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view.
+
+        Raises
+        ------
+        ValueError
+            If the frame cannot be read or holds NaN or infinite values.
+        """
+        pixels = self._read(frame)
+        return to_rgb8(pixels if view is None else pixels[view.crop], self.window)
+
+    def _read(self, frame: int) -> NDArray[Any]:
+        # Windows of a frame follow one another, and the next frame is compared with it.
+        if frame not in self._last_read:
+            self._last_read = dict(list(self._last_read.items())[-1:]) | {frame: self.stack.read(frame)}
+        return self._last_read[frame]
 
     def _shrink(self) -> None:
         total = sum(feature_bytes(f) for f in self._features.values())
@@ -114,3 +141,4 @@ class FrameEncoder:
     def clear(self) -> None:
         """Forget all features."""
         self._features.clear()
+        self._last_read.clear()

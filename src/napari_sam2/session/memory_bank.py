@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from .view import Place, View
+
 
 @dataclass(frozen=True)
 class MemoryRule:
@@ -129,6 +131,10 @@ class FrameMemory:
         The model's scores.
     memory_bchw : Tensor or None
         (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
+    view : View or None
+        The part of the frame that the maps cover; ``None`` for all of it.
+    place : Place or None
+        Where the object was, or is looked for while hidden; ``None`` without zoom.
     """
 
     low_res_bhw: Tensor | None
@@ -136,6 +142,8 @@ class FrameMemory:
     object_score_logit: float
     iou: float
     memory_bchw: Tensor | None = None
+    view: View | None = None
+    place: Place | None = None
 
     @property
     def nbytes(self) -> int:

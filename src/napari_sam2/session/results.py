@@ -13,6 +13,9 @@ from scipy.special import expit
 
 from napari_sam2.data.labels import compose_labels
 from napari_sam2.model.mask_decoder import resize_logits
+from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
+
+from .view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,9 @@ class FrameResult:
         (N, channels) float32.
     size : tuple of int
         (Y, X) of the frame in pixels.
+    views : tuple of (View or None)
+        (N,) the part of the frame that each row of ``low_res_logits`` covers, ``None`` for all of it; empty where all
+        rows cover all of it.
     """
 
     frame: int
@@ -44,12 +50,19 @@ class FrameResult:
     ious: NDArray[np.float32]
     object_pointers: NDArray[np.float32]
     size: tuple[int, int]
+    views: tuple[View | None, ...] = ()
 
     @cached_property
     def logits(self) -> NDArray[np.float32]:
         """(N, Y, X) float32 mask logits at the frame's size; made when first asked for."""
         low_res = torch.from_numpy(self.low_res_logits)
-        full: NDArray[np.float32] = resize_logits(low_res[None], self.size)[0].numpy()
+        if not any(self.views):
+            full: NDArray[np.float32] = resize_logits(low_res[None], self.size)[0].numpy()
+            return full
+        full = np.full((len(low_res), *self.size), NO_OBJECT_LOGIT, np.float32)
+        for row, view in enumerate(self.views):
+            part = full[row] if view is None else full[row][view.crop]
+            part[...] = resize_logits(low_res[None, row : row + 1], (part.shape[0], part.shape[1]))[0, 0].numpy()
         return full
 
     @cached_property

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from napari_sam2.data.labels import LabelStack
 from napari_sam2.data.prompts import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
 from napari_sam2.data.stack import Stack
-from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
+from napari_sam2.model.sam2 import Sam2
 
 from .drawing import contested_frames, frame_result, live_tracks, painted_masks
 from .feature_cache import CACHE_BYTES, FrameEncoder
 from .history import DetachObject, Edit, History, RestoreFrame
 from .memory_bank import MemoryBank
 from .outputs import ErasedObject, SessionOutputs
-from .propagate import FrameTracker, mask_at_input, memory_rule
+from .propagate import FrameTracker, memory_rule
 from .results import FrameResult
 from .schedule import DIRECTIONS, Visit, outward, schedule, straight
 from .track import FrameState, ObjectTrack
+from .zoom import make_zoom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +49,10 @@ class Session:
         none.
     axis : str
         ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
-    zoom : str
-        ``"off"``: the model sees whole frames. There is no other way yet.
+    zoom : str or float, optional
+        ``"auto"``: a small object is tracked in a window that goes with it; ``"off"``: the model sees whole frames; a
+        number: windows that many times smaller than the frame, for every object that fits. Where not given,
+        ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
     cache_bytes : int
         How much memory image features may take.
 
@@ -68,17 +70,19 @@ class Session:
         contrast_limits: Sequence[float] | None = None,
         fill_hole_area: int = 8,
         axis: str = "t",
-        zoom: str = "off",
+        zoom: str | float | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if fill_hole_area < 0:
             raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
-        if zoom != "off":
-            raise ValueError(f"zoom can only be 'off' in this version, got {zoom!r}")
+        if zoom is None:
+            zoom = "off" if model.options.preset == "exact" else "auto"
+        windows = make_zoom(zoom, model.config.image_size)
+        self.zoom = zoom
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
         self._encoder = FrameEncoder(model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes)
-        self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area)
+        self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
         self._rule = memory_rule(model)
         self._tracks: dict[int, ObjectTrack] = {}
         self._outputs = SessionOutputs(self.stack.shape)
@@ -210,7 +214,8 @@ class Session:
         frame, object_id : int
             As for `add_points`.
         mask : array-like
-            (Y, X) bool. The labels on this frame keep it to the pixel.
+            (Y, X) bool. The labels on this frame keep it to the pixel. One without any pixel says that the object is
+            not there on this frame: nothing is drawn, and its memory says hidden.
 
         Returns
         -------
@@ -220,7 +225,7 @@ class Session:
         Raises
         ------
         ValueError
-            If the mask is empty, not binary or of another shape; nothing is changed then.
+            If the mask is not binary or of another shape; nothing is changed then.
         """
         frame, object_id = self._check_place(frame, object_id)
         return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size)))
@@ -451,7 +456,9 @@ class Session:
         known = self._tracks.get(prompt.object_id)
         track = known or ObjectTrack(prompt.object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
         # Whatever can fail comes first, so that a failure leaves everything as it was.
-        memory = self._tracker.predict_prompt(track, prompt, self._previous_logits(track, prompt.frame))
+        # The logits of frames tracked long ago are gone; their mask is still in the labels.
+        drawn = self._outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None
+        memory = self._tracker.predict_prompt(track, prompt, drawn)
         undo: Edit = DetachObject(track)
         if known is not None:
             undo = RestoreFrame(prompt.object_id, prompt.frame, track.snapshot(prompt.frame))
@@ -464,17 +471,6 @@ class Session:
         self._history.record(undo)
         self._draw_live([prompt.frame])
         return self._result(prompt.frame, list(self._tracks.values()))
-
-    def _previous_logits(self, track: ObjectTrack, frame: int) -> Tensor | None:
-        earlier = track.result(frame)
-        if earlier is not None and earlier.low_res_bhw is not None:
-            return earlier.low_res_bhw
-        # The logits of frames tracked long ago are gone; their mask is still in the labels.
-        drawn = self._outputs.mask(frame, track.object_id) if frame in track.visited else None
-        if drawn is None:
-            return None
-        mask = mask_at_input(drawn, self.model.config.low_res_size)[0].to(self.model.device)
-        return mask * (2 * MASK_LOGIT) - MASK_LOGIT
 
     def _result(self, frame: int, tracks: Sequence[ObjectTrack]) -> FrameResult:
         return frame_result(frame, tracks, config=self.model.config, size=self._frame_size)

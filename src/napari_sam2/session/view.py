@@ -1,0 +1,147 @@
+"""The part of a frame that the model sees, and how masks, prompts and memories move between two such parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+# Share of a mask's pixels left out at each end when its extent is measured: specks do not count.
+SPECKS = 0.01
+
+
+@dataclass(frozen=True)
+class View:
+    """A rectangle of the frame that is squeezed into the model's input.
+
+    Attributes
+    ----------
+    top, left, height, width : int
+        In frame pixels; inside the frame.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def crop(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+    def holds(self, y0: float, x0: float, y1: float, x1: float) -> bool:
+        """Whether a rectangle of the frame lies inside."""
+        bottom, right = self.top + self.height, self.left + self.width
+        return self.top <= y0 and self.left <= x0 and y1 <= bottom and x1 <= right
+
+    def meets(self, other: View) -> bool:
+        """Whether two views share a pixel."""
+        rows = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
+        columns = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
+        return rows > 0 and columns > 0
+
+
+def whole(frame_size: tuple[int, int]) -> View:
+    """View of a whole frame of (Y, X) pixels."""
+    return View(0, 0, *frame_size)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object is on a frame, or is thought to be.
+
+    Attributes
+    ----------
+    y, x : float
+        Middle of its bounding box in frame pixels.
+    extent : float
+        Longer side of the box in pixels; grows while the object is hidden.
+    """
+
+    y: float
+    x: float
+    extent: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(y0, x0, y1, x1) of a square around it."""
+        half = self.extent / 2
+        return self.y - half, self.x - half, self.y + half, self.x + half
+
+
+def place_of_box(y0: float, x0: float, y1: float, x1: float) -> Place:
+    """Place of a bounding box."""
+    return Place((y0 + y1) / 2, (x0 + x1) / 2, max(y1 - y0, x1 - x0, 1.0))
+
+
+def place_of_mask(mask: NDArray[np.bool_], view: View) -> Place | None:
+    """Find where a mask lies.
+
+    Parameters
+    ----------
+    mask : ndarray
+        (h, w) bool, a grid of any size over the view.
+    view : View
+        What the grid covers.
+
+    Returns
+    -------
+    Place or None
+        In frame pixels, a few specks left out; ``None`` for an empty mask.
+    """
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return None
+    ends = (SPECKS, 1 - SPECKS)
+    cell_y, cell_x = view.height / mask.shape[0], view.width / mask.shape[1]
+    y0, y1 = np.quantile(rows, ends) * cell_y + view.top
+    x0, x1 = np.quantile(columns, ends) * cell_x + view.left
+    return place_of_box(float(y0), float(x0), float(y1 + cell_y), float(x1 + cell_x))
+
+
+def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+    """Resample a map made in one view to the grid of another.
+
+    Parameters
+    ----------
+    map_bchw : Tensor
+        (objects, channels, h, w) over ``source``.
+    source, target : View
+        Of the map, and wanted.
+    moved : tuple of float
+        How far, in pixels down and to the right, what the map shows has gone since.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape over ``target``. Where the views differ by whole cells, values are moved as they are;
+        otherwise they are interpolated. Beyond the source, its border goes on.
+    """
+    if source == target and moved == (0.0, 0.0):
+        return map_bchw
+    axes = []
+    for length, start, span, begin, reach in (
+        (map_bchw.shape[-2], target.top - moved[0], target.height, source.top, source.height),
+        (map_bchw.shape[-1], target.left - moved[1], target.width, source.left, source.width),
+    ):
+        centres = (torch.arange(length, dtype=torch.float64) + 0.5) / length
+        axes.append(((start + centres * span - begin) / reach * 2 - 1).float())
+    grid_yx = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), dim=-1).to(map_bchw.device)
+    resampled = F.grid_sample(
+        map_bchw.float(),
+        grid_yx.expand(len(map_bchw), -1, -1, -1),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return resampled.to(map_bchw.dtype)
