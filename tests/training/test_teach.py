@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.training.examples import split_stacks
+from napari_sam2.training.examples import ExampleClips, split_stacks
+from napari_sam2.training.sequences import read_sequences
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.state import start
 from napari_sam2.training.teach import LabelledStack, Taught, TeachProgress, TeachSettings, teach
+from napari_sam2.weights.load import load_model
 
-FEW = TeachSettings(steps=2, clips=1, clip_frames=2, objects=2)
+FEW = TeachSettings(steps=2, tracks=2, clip_frames=2)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +125,7 @@ def test_only_the_part_is_trained_and_the_old_model_stays(model: Sam2, disks: La
 @pytest.mark.parametrize("part", ["adapters", "all"])
 def test_the_encoder_learns_with_other_parts(model: Sam2, disks: LabelledStack, part: str) -> None:
     before = weights_of(model)
-    settings = TeachSettings(steps=2, clips=1, clip_frames=2, objects=2, part=part, held_out=0)
+    settings = TeachSettings(steps=2, tracks=2, clip_frames=2, part=part, held_out=0)
     _, taught = run(model, [disks], settings)
     assert {"image_encoder", "sam_mask_decoder"} <= changed(before, taught.model)
     assert changed(before, model) == set()
@@ -130,6 +134,31 @@ def test_the_encoder_learns_with_other_parts(model: Sam2, disks: LabelledStack, 
 def test_steps_and_seed_decide_what_is_learned(model: Sam2, disks: LabelledStack) -> None:
     first, second = (run(model, [disks], FEW)[1].model for _ in range(2))
     assert changed(weights_of(first), second) == set()
+
+
+def test_clips_follow_small_objects_and_show_large_ones_whole(disks: LabelledStack) -> None:
+    def share(side: int) -> float:
+        labels = np.zeros((4, 200, 200), np.uint8)
+        labels[:, 20 : 20 + side, 30 : 30 + side] = 1
+        (example,) = split_stacks([LabelledStack(np.zeros_like(labels), labels)], 0)
+        return ExampleClips(example).follow_share
+
+    # 8 x 8 pixels of 200 x 200 cannot be made out, 40 are what a session zooms in on, 120 fill the frame
+    assert [share(side) for side in (8, 40, 120)] == [1.0, 0.7, 0.15]
+    clips = ExampleClips(split_stacks([disks], 0.25)[0])
+    assert clips.ids.tolist() == [7, 900]
+    batch = clips.draw(np.random.default_rng(0), frames=3, objects=2, size=64)
+    assert batch.frames_btchw.shape == (1, 3, 3, 64, 64)
+    assert batch.masks_btnhw.shape == (1, 3, 2, 64, 64)
+    assert batch.present_btn[:, 0].all()
+
+
+def test_specks_cannot_be_learned_from() -> None:
+    labels = np.zeros((4, 400, 400), np.uint8)
+    labels[:, 200, 200] = 1
+    (example,) = split_stacks([LabelledStack(np.zeros_like(labels), labels)], 0)
+    with pytest.raises(ValueError, match="too small"):
+        ExampleClips(example).draw(np.random.default_rng(0), frames=2, objects=1, size=64)
 
 
 def test_closed_halfway_it_changes_nothing(model: Sam2, disks: LabelledStack) -> None:
@@ -151,7 +180,7 @@ def test_no_figures_are_invented(model: Sam2, disks: LabelledStack) -> None:
 
 def test_teaching_works_where_gradients_are_off(model: Sam2, disks: LabelledStack) -> None:
     with torch.inference_mode():
-        _, taught = run(model, [disks], TeachSettings(steps=1, clips=1, clip_frames=2, objects=1, held_out=0))
+        _, taught = run(model, [disks], TeachSettings(steps=1, tracks=1, clip_frames=2, held_out=0))
     assert changed(weights_of(model), taught.model)
 
 
@@ -159,6 +188,15 @@ def test_a_half_precision_model_comes_back_as_one(model: Sam2, disks: LabelledSt
     half = start(TrainSettings("unused", image_size=64)).model.requires_grad_(False)
     fourier = half.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.clone()
     half.bfloat16().sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix = fourier
-    _, taught = run(half, [disks], TeachSettings(steps=1, clips=1, clip_frames=2, objects=1, held_out=0))
+    _, taught = run(half, [disks], TeachSettings(steps=1, tracks=1, clip_frames=2, held_out=0))
     assert taught.model.dtype == torch.bfloat16
     assert taught.model.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix.dtype == torch.float32
+
+
+@pytest.mark.slow
+def test_teaching_on_the_first_half_of_real_cells_improves_the_second(data_dir: Path) -> None:
+    (cells,) = read_sequences(data_dir, ("ctc_fluo_n2dh_sim01",))
+    stack = LabelledStack(cells.stack, cells.labels)
+    _, taught = run(load_model("sam2_nano", device="cpu"), [stack], TeachSettings(steps=25, held_out=0.5))
+    assert taught.after["J&F"] > taught.before["J&F"] + 0.02
+    cells.stack.close()

@@ -12,7 +12,7 @@ from napari_sam2.data.scenes import SceneSettings
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.sources import Pool, fill_pool
 from napari_sam2.training.state import start
-from napari_sam2.training.train import batch_of_step, learning_rate, run_training, share_done, train_step
+from napari_sam2.training.train import batch_of_step, kind_of_step, learning_rate, run_training, share_done, train_step
 from napari_sam2.weights.load import save_checkpoint
 
 CALM = SceneSettings(size=(64, 64), n_frames=4, kind="shapes", motion=0.3, noise=0.0)
@@ -76,6 +76,15 @@ def test_clips_and_stills_both_occur(pool: Path, tmp_path: Path) -> None:
     sources = [Pool(pool)]
     lengths = {batch_of_step(sources, step, settings).frames_btchw.shape[1] for step in range(20)}
     assert lengths == {1, 3}
+
+
+def test_half_of_the_clips_are_prompted_with_masks_and_stills_never() -> None:
+    settings = TrainSettings("unused", clip_share=0.75)
+    kinds = [kind_of_step(step, settings) for step in range(2000)]
+    clips = [kind for kind in kinds if kind.shape[1] > 1]
+    assert 0.72 < len(clips) / len(kinds) < 0.78
+    assert 0.46 < sum(kind.give_masks for kind in clips) / len(clips) < 0.54
+    assert not any(kind.give_masks for kind in kinds if kind.shape[1] == 1)
 
 
 def test_a_few_steps_on_one_batch_lower_the_loss(tmp_path: Path, pool: Path) -> None:

@@ -11,7 +11,7 @@ from napari_sam2.weights.load import choose_device
 
 
 def training_device(name: str) -> torch.device:
-    """Resolve a device's name; of several GPUs, each process that ``torchrun`` started gets its own.
+    """Resolve a device's name; of several GPUs, each process that ``torchrun`` started takes its own.
 
     Raises
     ------
@@ -19,8 +19,11 @@ def training_device(name: str) -> torch.device:
         For a device that is not there.
     """
     device = choose_device(name)
-    if device.type == "cuda" and device.index is None:
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if device.type == "cuda":
+        if device.index is None:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        # What the processes exchange goes by the current device.
+        torch.cuda.set_device(device)
     return device
 
 

@@ -8,20 +8,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_sam2.data.frames import Window, choose_window, to_rgb8
 from napari_sam2.data.prompts import check_frame
-from napari_sam2.data.scenes import Clip
 from napari_sam2.data.stack import Stack
 
-from .clips import SMALLEST_SHARE, choose_frames
+from .clips import SMALLEST_SHARE, Batch, choose_frames, choose_objects, cut_window, follow_window, recolour, turn
 
 FEWEST_FRAMES = 3
 MOST_MEASURED = 8
 CACHE_BYTES = 2**29
-# Share of the clips cut out around an object instead of from the frame at large; all of them where objects are small.
-FOLLOW_SHARE = 0.5
+# Share of the clips cut out by a window that follows an object: most where a session zooms in on the objects, few where
+# it looks at the whole frame, all where nothing can be seen in that.
+FOLLOW_SHARE, FOLLOW_SHARE_LARGE = 0.7, 0.15
+# An object of up to this share of the frame's longer side is one that sessions zoom in on.
+SMALL_EXTENT = 0.25
+WINDOW = (0.7, 1.0)
+# The stack's own look and posture are what is to be learned; a part of the clips is changed nevertheless.
+TURN_SHARE, RECOLOUR_SHARE = 0.5, 0.3
+_ATTEMPTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +146,7 @@ def _split(given: LabelledStack, share: float) -> Example:
 
 
 class ExampleClips:
-    """Clips of the training frames of one example, a `ClipSource`.
+    """Clips of the training frames of one example.
 
     Parameters
     ----------
@@ -151,31 +159,67 @@ class ExampleClips:
     ----------
     ids : ndarray
         Of the objects on the training frames.
-    frames : int
-        Of the clips to draw.
     follow_share : float
-        Share of the clips to cut out by a window that follows an object, see `draw_batch`.
+        Share of the clips to cut out by a window that follows an object, see `follow_window`.
     """
 
     def __init__(self, example: Example, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.example = example
         ids = np.unique(np.concatenate([pd.unique(example.label_frame(t).ravel()) for t in example.training]))
         self.ids = ids[ids > 0]
-        self.frames = 1
         height, width = example.stack.shape[1:]
         self._keep = len(example.training) * height * width * (3 + 4) <= cache_bytes
         self._ready: dict[int, tuple[NDArray[np.uint8], NDArray[np.int32]]] = {}
-        largest = np.bincount(self._read(example.start)[1].ravel())[1:].max()
-        self.follow_share = FOLLOW_SHARE if largest > 2 * SMALLEST_SHARE * height * width else 1.0
+        self.follow_share = self._share_to_follow()
 
-    def draw(self, rng: np.random.Generator) -> Clip:
-        """Read `frames` of the training frames; of more than 255 objects some become background."""
-        order = choose_frames(rng, len(self.example.training), self.frames)
+    def draw(self, rng: np.random.Generator, *, frames: int, objects: int, size: int) -> Batch:
+        """Draw one clip of so many frames and objects, square and of that size.
+
+        Raises
+        ------
+        ValueError
+            If in many attempts no object was large enough to be seen.
+        """
+        for _ in range(_ATTEMPTS):
+            pictures, labels = self._cut(rng, *self._choose(rng, frames), size=size)
+            areas = np.bincount(labels[0].ravel(), minlength=256)
+            ids = 1 + np.flatnonzero(areas[1:] >= SMALLEST_SHARE * size**2)
+            if not len(ids):
+                continue
+            picked = choose_objects(rng, labels, ids, objects=objects)
+            if rng.random() < TURN_SHARE:
+                pictures, labels = turn(rng, pictures, labels)
+            if rng.random() < RECOLOUR_SHARE:
+                pictures = recolour(rng, pictures)
+            masks = labels[:, None] == picked[None, :, None, None]
+            images = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).contiguous()
+            return Batch(images[None], torch.from_numpy(masks)[None])
+        raise ValueError("The labelled objects are too small to learn from: a handful of pixels each.")
+
+    def _choose(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Read some of the training frames; of more than 255 objects some become background."""
+        order = choose_frames(rng, len(self.example.training), frames)
         pictures, numbers = zip(*(self._read(self.example.training[i]) for i in order), strict=True)
         table = np.zeros(len(self.ids) + 1, np.uint8)
         numbered = 1 + rng.permutation(len(self.ids))[:255]
         table[numbered] = np.arange(1, len(numbered) + 1)
-        return Clip(np.stack(pictures), table[np.stack(numbers)])
+        return np.stack(pictures), table[np.stack(numbers)]
+
+    def _cut(
+        self, rng: np.random.Generator, pictures: NDArray[np.uint8], labels: NDArray[np.uint8], *, size: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        if rng.random() < self.follow_share:
+            return follow_window(rng, pictures, labels, size=size)
+        return cut_window(rng, pictures, labels, size=size, window=WINDOW)
+
+    def _share_to_follow(self) -> float:
+        numbers = self._read(self.example.start)[1]
+        height, width = numbers.shape
+        if np.bincount(numbers.ravel())[1:].max() < 2 * SMALLEST_SHARE * height * width:
+            return 1.0
+        found = [place for place in ndimage.find_objects(numbers) if place is not None]
+        extents = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in found]
+        return FOLLOW_SHARE if np.median(extents) <= SMALL_EXTENT * max(height, width) else FOLLOW_SHARE_LARGE
 
     def _read(self, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         if frame in self._ready:

@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from napari_sam2.model.sam2 import Sam2
 
 from .adapters import merge_adapters, train_part
-from .clips import Batch, draw_batch
+from .clips import Batch
 from .devices import autocast, fast_bfloat16, send
 from .examples import Example, ExampleClips
 from .settings import TeachSettings, TrainSettings
 from .train import learning_rate
 from .unroll import Encoded, Tracker, encode, unroll
 
-STILL_SHARE, MASK_SHARE = 0.3, 0.5
+STILL_SHARE, MASK_SHARE = 0.2, 0.6
 CORRECTIONS = 2
 WARMUP = 20
+MOST_OBJECTS = 4
+# Beyond this input size a step takes a quarter of the tracks.
 LARGE_INPUT = 512
 # Where the encoder is not trained, this share of the clips is new; the others were encoded before.
 NEW_SHARE = 0.25
@@ -90,15 +92,17 @@ class Lesson:
         self._trained = [p for p in self.student.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(self._trained, lr=settings.learning_rate, weight_decay=0.0)
         self._sources = [ExampleClips(example) for example in examples]
-        large = model.config.image_size >= LARGE_INPUT
-        most = max(settings.objects // 2, 1) if large else settings.objects
-        self._objects = min(most, max(len(source.ids) for source in self._sources))
-        self._clips = 1 if large else settings.clips
+        tracks = settings.tracks if model.config.image_size < LARGE_INPUT else max(settings.tracks // 4, 1)
+        self._objects = min(tracks, MOST_OBJECTS, max(len(source.ids) for source in self._sources))
+        self._clips = tracks // self._objects
         self._recipe = TrainSettings(
             folder="",
             image_size=model.config.image_size,
             corrections=CORRECTIONS,
+            prompted_frames=2,
             feature_penalty=0.0,
+            cross_entropy="focal",
+            grade="answer",
             learning_rate=settings.learning_rate,
             warmup=WARMUP,
             cooldown=1.0,
@@ -149,14 +153,7 @@ class Lesson:
 
     def _draw(self, rng: np.random.Generator, frames: int) -> Batch:
         source = self._sources[int(rng.integers(len(self._sources)))]
-        source.frames = frames
-        batch = draw_batch(
-            [source],
-            rng,
-            size=self._recipe.image_size,
-            shape=(1, frames, self._objects),
-            follow_share=source.follow_share,
-        )
+        batch = source.draw(rng, frames=frames, objects=self._objects, size=self._recipe.image_size)
         device = self.student.device
         return Batch(send(batch.frames_btchw, device), send(batch.masks_btnhw, device))
 

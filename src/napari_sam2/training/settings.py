@@ -231,9 +231,9 @@ class TeachSettings:
         Share of the accepted frames of each stack, at its far end, that is not learned from but measured on.
     learning_rate : float
         Highest learning rate; it rises to it at first and falls to nothing.
-    clips, clip_frames, objects : int
-        Clips of a step, their frames, and the objects followed in each, at most. A model with an input of 512 pixels
-        or more takes one clip of half as many objects.
+    tracks, clip_frames : int
+        Objects followed in a step, over all its clips, and frames of a clip. A model with an input of 512 pixels or
+        more takes a quarter of the tracks.
     seed : int
         Decides what is drawn in which order.
     """
@@ -243,10 +243,9 @@ class TeachSettings:
     part: str = "decoder+memory"
     rank: int = 8
     held_out: float = 0.25
-    learning_rate: float = 2e-4
-    clips: int = 2
+    learning_rate: float = 1e-4
+    tracks: int = 8
     clip_frames: int = 5
-    objects: int = 4
     seed: int = 0
 
     def __post_init__(self) -> None:
