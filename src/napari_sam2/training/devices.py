@@ -36,7 +36,7 @@ def fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and torch.backends.mkldnn.enabled:
+    if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
 
