@@ -96,7 +96,7 @@ def run_sample(sample: Sample, folder: Path, model: ModelOptions) -> JobReport:
         for one in sample.prompts
     )
     write_prompts(folder / PROMPTS, prompts)
-    job = JobOptions(stack, folder / PROMPTS, folder, model, overlays=("gif", "png"), overwrite=True)
+    job = JobOptions(stack, folder / PROMPTS, folder, model, exports=("gif", "png"), overwrite=True)
     return run_job(job)
 
 

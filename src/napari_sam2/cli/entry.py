@@ -12,13 +12,21 @@ from importlib.metadata import version
 from types import MappingProxyType, ModuleType
 from typing import NoReturn
 
-from . import demo, evaluate, segment, teach, train, weights
+from . import demo, evaluate, export, segment, teach, train, weights
 from .errors import EXIT_ERROR, EXIT_INTERRUPTED, describe_error
 
 _PROGRAM = "napari-sam2"
 # Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.
 _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
-    {"segment": segment, "demo": demo, "weights": weights, "evaluate": evaluate, "train": train, "teach": teach}
+    {
+        "segment": segment,
+        "export": export,
+        "demo": demo,
+        "weights": weights,
+        "evaluate": evaluate,
+        "train": train,
+        "teach": teach,
+    }
 )
 _EXAMPLES = """\
 examples:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .input_options import InputOptions
 from .interrupt import stop_on_interrupt
 from .model_options import ModelOptions
-from .results import PROMPTS, check_output, write_results
+from .results import PROMPTS, PromptFile, check_output, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +32,18 @@ class JobOptions:
         A stack, a prompts file and the folder for the results.
     model : ModelOptions
         Which model, and how it runs.
-    axis : str or None
-        ``"t"`` or ``"z"``; what the file says where not given.
+    part : InputOptions
+        Which frames, channels and region of the input.
     direction : str
         As `Session.propagate` takes it.
     start, max_frames : int or None
-        As `Session.propagate` takes them.
+        As `Session.propagate` takes them; the start is a frame of the whole input.
     contrast_limits : tuple of float or None
         Values shown black and white.
     fill_holes : int
         As `Session` takes it.
-    overlays : tuple of str
-        ``"gif"``, ``"png"``, both or none.
+    exports : tuple of str
+        Formats to write besides labels and scores.
     overwrite : bool
         Whether results that are in the folder already may be replaced.
     """
@@ -51,13 +52,13 @@ class JobOptions:
     prompts: Path
     output: Path
     model: ModelOptions = field(default_factory=ModelOptions)
-    axis: str | None = None
+    part: InputOptions = field(default_factory=InputOptions)
     direction: str = "outward"
     start: int | None = None
     max_frames: int | None = None
     contrast_limits: tuple[float, float] | None = None
     fill_holes: int = 8
-    overlays: tuple[str, ...] = ("png",)
+    exports: tuple[str, ...] = ("png",)
     overwrite: bool = False
 
 
@@ -135,24 +136,47 @@ def run_job(options: JobOptions) -> JobReport:
     ValueError, OSError, RuntimeError, MemoryError
         For anything wrong with the input or the machine. Results already in the folder are left as they were.
     """
+    from napari_sam2.data.formats import check_formats
     from napari_sam2.data.prompts import read_prompts
-    from napari_sam2.data.stack import open_stack
 
-    with open_stack(options.input, axis=options.axis) as stack:
+    with options.part.open(options.input) as whole:
         prompts = read_prompts(options.prompts)
-        check_prompts(prompts, stack, options.prompts)
-        folder = check_output(options.output, options.prompts, overwrite=options.overwrite)
-        session = _start(options, stack, prompts)
-        steps = session.propagate(start=options.start, direction=options.direction, max_frames=options.max_frames)
-        progress = _Progress(_count_steps(options, session))
+        check_prompts(prompts, whole, options.prompts)
+        formats = check_formats(options.exports, whole)
+        folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
+        session = _start(options, whole, prompts)
+        start = options.start
+        if start is not None:
+            start = session.stack.placement.frame_inside(check_frame_of(whole, start))
+        steps = session.propagate(start=start, direction=options.direction, max_frames=options.max_frames)
+        progress = _Progress(_count_steps(options, session, start))
+        outcome = _Outcome(options, session, whole, prompts, progress)
         try:
             _track(steps, progress, options.input.name)
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             if progress.frames:
-                report = _save(options, session, progress, folder=folder.for_partial)
+                report = _save(outcome, folder=folder.for_partial)
                 error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
             raise
-        return _save(options, session, progress, folder=folder.path if progress.complete else folder.for_partial)
+        return _save(outcome, folder=folder.path if progress.complete else folder.for_partial)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a job came to."""
+
+    options: JobOptions
+    session: Session
+    whole: Stack
+    prompts: list[Prompt]
+    progress: _Progress
+
+
+def check_frame_of(stack: Stack, frame: int) -> int:
+    """Check that a stack has a frame; ``ValueError`` if not."""
+    from napari_sam2.data.prompts import check_frame
+
+    return check_frame(frame, stack.n_frames)
 
 
 def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None:
@@ -191,18 +215,28 @@ def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None
             raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error
 
 
-def _start(options: JobOptions, stack: Stack, prompts: Iterable[Prompt]) -> Session:
+def _start(options: JobOptions, whole: Stack, prompts: Iterable[Prompt]) -> Session:
     from napari_sam2.session.session import Session
 
+    part = options.part
+    stack = whole if part.crop is None and part.every == 1 else whole.part(crop=part.crop, every=part.every)
+    inside = [_prompt_inside(prompt, stack, options.prompts) for prompt in prompts]
     model = options.model.load()
     limits, holes = options.contrast_limits, options.fill_holes
     session = Session(model, stack, contrast_limits=limits, fill_hole_area=holes)
-    for prompt in prompts:
+    for prompt in inside:
         session.add_prompt(prompt)
     return session
 
 
-def _count_steps(options: JobOptions, session: Session) -> int:
+def _prompt_inside(prompt: Prompt, stack: Stack, source: Path) -> Prompt:
+    try:
+        return stack.placement.prompt_inside(prompt)
+    except ValueError as error:
+        raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error
+
+
+def _count_steps(options: JobOptions, session: Session, start: int | None) -> int:
     from napari_sam2.session.schedule import outward, schedule, straight
 
     n_frames = session.stack.n_frames
@@ -212,7 +246,6 @@ def _count_steps(options: JobOptions, session: Session) -> int:
         first[prompt.object_id] = min(prompt.frame, first.get(prompt.object_id, prompt.frame))
     if options.direction == "outward":
         return len(schedule({i: outward(frame, reach=reach, num_frames=n_frames) for i, frame in first.items()}))
-    start = options.start
     if start is None:
         prompted = [prompt.frame for prompt in session.prompts]
         start = max(prompted) if options.direction == "backward" else min(prompted)
@@ -230,24 +263,35 @@ def _track(steps: Iterator[FrameResult], progress: _Progress, name: str) -> None
                 return
 
 
-def _save(options: JobOptions, session: Session, progress: _Progress, *, folder: Path) -> JobReport:
-    seconds = progress.seconds
+def _save(outcome: _Outcome, *, folder: Path) -> JobReport:
+    from napari_sam2.data.formats import Results, check_formats
+
+    options, session, progress, whole = outcome.options, outcome.session, outcome.progress, outcome.whole
+    placement, outputs = session.stack.placement, session.outputs
+    frames = [placement.frames[frame] for frame in progress.frames]
     record = {
-        "command": _command(options, folder / PROMPTS, session.stack.axis),
+        "command": _command(options, folder / PROMPTS, whole.axis),
+        "part": options.part.record(),
         "complete": progress.complete,
-        "tracked_frames": _spans(progress.frames),
-        "seconds": round(seconds, 3),
+        "tracked_frames": _spans(frames),
+        "seconds": round(progress.seconds, 3),
         "model": options.model.describe(session.model),
     }
-    files = write_results(folder, session, record=record, overlays=options.overlays, prompts=options.prompts)
+    labels, scores = outputs.labels, outputs.scores
+    if not placement.is_whole:
+        labels, scores = placement.labels(labels), placement.scores(scores)
+    results = Results(labels, whole, scores, window=session.encoder.window)
+    formats = check_formats(options.exports, whole)
+    prompts = PromptFile(options.prompts, outcome.prompts)
+    files = write_results(folder, results, record=record, formats=formats, prompts=prompts)
     return JobReport(
         folder=folder,
         files=files,
-        n_frames=len(set(progress.frames)),
-        steps=len(progress.frames),
+        n_frames=len(set(frames)),
+        steps=len(frames),
         planned=progress.planned,
         n_objects=len(session.object_ids),
-        seconds=seconds,
+        seconds=progress.seconds,
     )
 
 
@@ -269,6 +313,7 @@ def _command(options: JobOptions, prompts: Path, axis: str) -> list[str]:
         "--fill-holes": options.fill_holes,
     }
     words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
+    words += options.part.words()
     if options.contrast_limits is not None:
         words += ["--contrast-limits", *map(str, options.contrast_limits)]
     return ["napari-sam2", "segment", str(options.input.resolve()), *words]

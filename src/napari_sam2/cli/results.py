@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam2.session.session import Session
+    from napari_sam2.data.formats import Format, Results
+    from napari_sam2.data.prompts import Prompt
 
 LABELS, SCORES, RECORD, PROMPTS = "labels.tif", "scores.csv", "session.json", "prompts.json"
 _NAMES = (LABELS, SCORES, RECORD, PROMPTS, "overlay.gif", "overlay.png")
+# Pictures are written together with labels and scores; other formats once those are safe.
+_PICTURES = ("gif", "png")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,23 @@ class OutputFolder:
         return self.path / "stopped" if self.has_results else self.path
 
 
-def check_output(folder: Path, prompts: Path, *, overwrite: bool) -> OutputFolder:
+@dataclass(frozen=True)
+class PromptFile:
+    """Prompts and where they were read from.
+
+    Attributes
+    ----------
+    path : Path
+        The file; it is never written over.
+    prompts : list of Prompt
+        What it holds.
+    """
+
+    path: Path
+    prompts: list[Prompt]
+
+
+def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], overwrite: bool) -> OutputFolder:
     """Make a folder and see that results can be written to it, before the long work starts.
 
     Parameters
@@ -46,6 +65,8 @@ def check_output(folder: Path, prompts: Path, *, overwrite: bool) -> OutputFolde
         The folder; made where it is missing.
     prompts : Path
         The prompts file to read, which may lie in the folder.
+    formats : iterable of Format
+        What is to be written besides labels and scores.
     overwrite : bool
         Whether results that are there already may be replaced.
 
@@ -61,36 +82,41 @@ def check_output(folder: Path, prompts: Path, *, overwrite: bool) -> OutputFolde
     OSError
         If it cannot be made or written to.
     """
+    from napari_sam2.data.formats.registry import check_replaceable
+
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--output must name a folder, but {folder} is a file")
     own = prompts.resolve()
     found = [name for name in _NAMES if (folder / name).exists() and (folder / name).resolve() != own]
     if found and not overwrite:
         raise ValueError(f"{folder} already holds {found[0]}: name another folder, or add --overwrite to replace it")
+    for one in formats:
+        check_replaceable(one, folder / one.filename, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         return OutputFolder(folder, bool(found))
 
 
 def write_results(
-    folder: Path, session: Session, *, record: Mapping[str, Any], overlays: Iterable[str], prompts: Path
+    folder: Path, results: Results, *, record: Mapping[str, Any], formats: Iterable[Format], prompts: PromptFile
 ) -> tuple[str, ...]:
-    """Write labels, scores, overlays, prompts and the record of the run.
+    """Write labels, scores, pictures, prompts and the record of the run, then every other format.
 
-    Everything is written beside its place first: a full disk leaves the files of an earlier run as they were.
+    Everything is written beside its place first: a full disk leaves the files of an earlier run as they were. Should
+    one of the other formats fail, labels and scores are there already.
 
     Parameters
     ----------
     folder : Path
         Where to; made where it is missing.
-    session : Session
+    results : Results
         What was tracked.
     record : mapping
         What it takes to do it again, besides the input and the prompts, which are added here.
-    overlays : iterable of str
-        Endings of the overlay pictures, ``"gif"`` and ``"png"``.
-    prompts : Path
-        The prompts file that was read; it is never written over.
+    formats : iterable of Format
+        What to write besides labels and scores.
+    prompts : PromptFile
+        The prompts, to be kept with the results.
 
     Returns
     -------
@@ -98,22 +124,36 @@ def write_results(
         Names of the files.
     """
     from napari_sam2.data.export import describe_stack, write_labels_tiff, write_scores_csv, write_session_json
-    from napari_sam2.data.overlay import write_overlay
     from napari_sam2.data.prompts import write_prompts
 
-    stack, outputs, window = session.stack, session.outputs, session.encoder.window
     folder.mkdir(parents=True, exist_ok=True)
-    names = [LABELS, SCORES, *(f"overlay.{ending}" for ending in overlays), RECORD]
+    wanted = [one for one in formats if one.filename not in (LABELS, SCORES)]
+    pictures = [one for one in wanted if one.name in _PICTURES]
+    core = [LABELS, SCORES, *(one.filename for one in pictures), RECORD]
+    others = [one for one in wanted if one not in pictures]
+    names = (*core, *(one.filename for one in others))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as draft_folder:
         draft = Path(draft_folder)
-        write_labels_tiff(draft / LABELS, outputs.labels, stack)
-        write_scores_csv(draft / SCORES, outputs.scores)
-        for ending in overlays:
-            write_overlay(draft / f"overlay.{ending}", stack, outputs.labels, outputs.scores, window=window)
-        described = {"input": describe_stack(stack, window), "prompts": PROMPTS, **record}
+        write_labels_tiff(draft / LABELS, results.labels, results.stack)
+        write_scores_csv(draft / SCORES, results.scores)
+        for one in pictures:
+            one.write(draft / one.filename, results)
+        described = {"input": describe_stack(results.stack, results.window), "prompts": PROMPTS, **record}
         write_session_json(draft / RECORD, described | {"files": names})
-        if (folder / PROMPTS).resolve() != prompts.resolve():
-            write_prompts(folder / PROMPTS, session.prompts)
-        for name in names:
+        if (folder / PROMPTS).resolve() != prompts.path.resolve():
+            write_prompts(folder / PROMPTS, prompts.prompts)
+        for name in core:
             os.replace(draft / name, folder / name)
-    return tuple(names)
+    _write_others(folder, results, others)
+    return names
+
+
+def _write_others(folder: Path, results: Results, formats: Iterable[Format]) -> None:
+    from napari_sam2.data.formats import export_results
+
+    for one in formats:
+        try:
+            export_results(results, one.name, folder / one.filename)
+        except (ValueError, OSError, RuntimeError) as error:
+            error.add_note(f"labels and scores are in {folder}; 'napari-sam2 export {folder}' writes other formats")
+            raise

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from .errors import EXIT_INTERRUPTED
+from .export import format_names
+from .input_options import add_input_arguments, input_options
 from .job import JobOptions, JobReport, run_job
 from .model_options import ModelOptions, add_model_arguments
 
@@ -26,6 +28,8 @@ examples:
   napari-sam2 segment cells.tif --prompts prompts.json --output result
   napari-sam2 segment frames/ --prompts prompts.json --output result --model sam2.1_hiera_tiny --device cuda
   napari-sam2 segment scan.tif --prompts prompts.json --output result --axis z --contrast-limits -160 240
+  napari-sam2 segment plate.ome.zarr --prompts prompts.json --output result --axis t --at 4 --channels 0,2
+  napari-sam2 segment film.mp4 --prompts prompts.json --output result --crop 100,200,400,600 --export mp4,coco
 """
 _OVERLAYS = {"gif": ("gif",), "png": ("png",), "both": ("gif", "png"), "none": ()}
 
@@ -34,12 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
-    parser.add_argument("input", metavar="INPUT", type=Path, help="a TIFF stack, or a folder of PNG, JPEG or TIFF")
+    known = "a TIFF stack, an OME-Zarr folder, a video, a NIfTI or DICOM scan, or a folder of images"
+    parser.add_argument("input", metavar="INPUT", type=Path, help=known)
     parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="the prompts file")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace the results that DIR holds already")
     overlay = "picture of the objects over the frames with their scores: %(choices)s (default png)"
     parser.add_argument("--overlay", choices=_OVERLAYS, default="png", help=overlay)
+    export = "more formats to write, with commas between them: see 'napari-sam2 export --help'"
+    parser.add_argument("--export", type=format_names, default=(), metavar="FORMAT,...", help=export)
+    add_input_arguments(parser)
     _add_tracking_arguments(parser)
     add_model_arguments(parser)
 
@@ -57,9 +65,6 @@ def _add_tracking_arguments(parser: argparse.ArgumentParser) -> None:
     start = "frame to start at; by default the first prompted one (the last for backward)"
     group.add_argument("--start", type=int, metavar="N", help=start)
     group.add_argument("--max-frames", type=int, metavar="N", help="most frames in each direction, the start included")
-    group.add_argument("--axis", choices=("t", "z"), help="what the frames are; by default what the file says, else t")
-    limits = "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack"
-    group.add_argument("--contrast-limits", type=float, nargs=2, metavar=("LOW", "HIGH"), help=limits)
     holes = "fill holes of up to N pixels of the mask decoder's grid, 0 for none (default 8)"
     group.add_argument("--fill-holes", type=int, default=8, metavar="N", help=holes)
 
@@ -91,19 +96,20 @@ def _count(number: int, noun: str) -> str:
 
 
 def _options(args: argparse.Namespace) -> JobOptions:
+    part = input_options(args)
     direction = args.direction or ("outward" if args.start is None else "both")
     return JobOptions(
         input=args.input,
         prompts=args.prompts,
         output=args.output,
         model=model_options(args),
-        axis=args.axis,
+        part=part,
         direction=direction,
         start=args.start,
         max_frames=args.max_frames,
-        contrast_limits=None if args.contrast_limits is None else (args.contrast_limits[0], args.contrast_limits[1]),
+        contrast_limits=None if part.windows or not args.contrast_limits else tuple(args.contrast_limits[0]),
         fill_holes=args.fill_holes,
-        overlays=_OVERLAYS[args.overlay],
+        exports=(*_OVERLAYS[args.overlay], *args.export),
         overwrite=args.overwrite,
     )
 

@@ -1,0 +1,151 @@
+"""The options that say what of an input is tracked."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam2.data.stack import Stack
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Which frames of a file are tracked.
+
+    Attributes
+    ----------
+    axis : str or None
+        ``"t"`` or ``"z"``; what the file says where not given.
+    at : int or None
+        Index on the other axis of an image with both.
+    channels : tuple of int
+        One channel, or up to three shown together.
+    windows : tuple of tuple of float
+        (low, high) of the channels shown together.
+    level : int
+        Resolution, 0 for the finest.
+    crop : tuple of int or None
+        (y0, x0, y1, x1) to track by itself.
+    every : Fraction
+        3 for every third frame, 1/2 for each twice.
+    """
+
+    axis: str | None = None
+    at: int | None = None
+    channels: tuple[int, ...] = ()
+    windows: tuple[tuple[float, float], ...] = ()
+    level: int = 0
+    crop: tuple[int, int, int, int] | None = None
+    every: Fraction = Fraction(1)
+
+    def open(self, path: Path) -> Stack:
+        """Open the whole stack, without crop or skipping.
+
+        Raises
+        ------
+        ValueError, OSError, MissingExtraError
+            As `napari_sam2.data.open_stack`.
+        """
+        from napari_sam2.data.selection import Selection
+        from napari_sam2.data.stack import open_stack
+
+        selection = Selection(self.at, self.channels, self.windows, self.level)
+        return open_stack(path, axis=self.axis, selection=selection)
+
+    def words(self) -> list[str]:
+        """Give the options as words of a command, without the axis."""
+        values: dict[str, object] = {
+            "--at": self.at,
+            "--channels": ",".join(map(str, self.channels)) or None,
+            "--level": self.level or None,
+            "--crop": ",".join(map(str, self.crop or ())) or None,
+            "--every": None if self.every == 1 else self.every,
+        }
+        words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
+        for low, high in self.windows:
+            words += ["--contrast-limits", str(low), str(high)]
+        return words
+
+    def record(self) -> dict[str, Any]:
+        """Give the options as JSON."""
+        return {
+            "at": self.at,
+            "channels": list(self.channels),
+            "windows": [list(pair) for pair in self.windows],
+            "level": self.level,
+            "crop": None if self.crop is None else list(self.crop),
+            "every": str(self.every),
+        }
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options; `input_options` gathers them."""
+    group = parser.add_argument_group("which part of the input")
+    axis = "what to track along; by default what the file says, else t. A file with both time and depth needs it"
+    group.add_argument("--axis", choices=("t", "z"), help=axis)
+    group.add_argument("--at", type=int, metavar="N", help="the place on the other axis of a file with time and depth")
+    channels = group.add_mutually_exclusive_group()
+    channels.add_argument("--channel", type=int, metavar="N", help="the channel to track in")
+    several = "up to three channels, shown to the model as red, green and blue"
+    channels.add_argument("--channels", type=channel_list, metavar="N,N", help=several)
+    group.add_argument("--level", type=int, default=0, metavar="N", help="resolution of a pyramid, 0 for the finest")
+    crop = "track in this box only, at its own resolution; prompts and results stay in pixels of the whole frame"
+    group.add_argument("--crop", type=crop_box, metavar="Y0,X0,Y1,X1", help=crop)
+    every = "3: every third frame, the ones between are filled in; 1/2: each frame twice"
+    group.add_argument("--every", type=every_frame, default=Fraction(1), metavar="N", help=every)
+    limits = (
+        "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack. With --channels: "
+        "once for all, or once for each"
+    )
+    group.add_argument(
+        "--contrast-limits", type=float, nargs=2, action="append", default=[], metavar=("LOW", "HIGH"), help=limits
+    )
+
+
+def input_options(args: argparse.Namespace) -> InputOptions:
+    """Gather the options that `add_input_arguments` added.
+
+    Raises
+    ------
+    ValueError
+        If there are several contrast limits for one channel.
+    """
+    channels = args.channels or (() if args.channel is None else (args.channel,))
+    limits = tuple((float(low), float(high)) for low, high in args.contrast_limits)
+    together = len(channels) > 1
+    if len(limits) > 1 and not together:
+        raise ValueError(f"--contrast-limits was given {len(limits)} times, but there is one channel to show")
+    windows = limits if together else ()
+    return InputOptions(args.axis, args.at, channels, windows, args.level, args.crop, args.every)
+
+
+def channel_list(text: str) -> tuple[int, ...]:
+    """Read ``0,2``."""
+    return _whole_numbers(text)
+
+
+def crop_box(text: str) -> tuple[int, int, int, int]:
+    """Read ``y0,x0,y1,x1``."""
+    numbers = _whole_numbers(text)
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError(f"a crop is four whole numbers y0,x0,y1,x1, not {text!r}")
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+def every_frame(text: str) -> Fraction:
+    """Read ``3`` or ``1/2``."""
+    if not re.fullmatch(r"[1-9][0-9]*|1/[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"a whole number (3) or one over one (1/2) is wanted, not {text!r}")
+    return Fraction(text)
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"whole numbers with commas between them are wanted, not {text!r}") from error
