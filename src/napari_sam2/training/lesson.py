@@ -99,7 +99,6 @@ class Lesson:
             folder="",
             image_size=model.config.image_size,
             corrections=CORRECTIONS,
-            prompted_frames=2,
             feature_penalty=0.0,
             cross_entropy="focal",
             grade="answer",
