@@ -14,7 +14,7 @@ import pytest
 from napari_sam2.data import Stack
 from napari_sam2.data.formats import FORMATS, Results, export_results
 
-SHAPE = (6, 128, 160)
+SHAPE = (6, 64, 80)
 
 # No file may grow beyond 500 bytes: what a full disk says, without filling one.
 FULL = """
@@ -25,7 +25,7 @@ from napari_sam2.data import Stack
 from napari_sam2.data.formats import FORMATS, Results, export_results
 folder, *names = sys.argv[1:]
 rng = np.random.default_rng(0)
-labels = rng.integers(0, 7, {shape}).astype(np.uint16)
+labels = rng.integers(0, 7, (6, 16, 20)).astype(np.uint16).repeat(4, axis=1).repeat(4, axis=2)
 results = Results(labels, Stack.from_array(rng.integers(0, 255, {shape}).astype(np.uint8)))
 for name in names:
     # Whatever is loaded on first use must be there before.

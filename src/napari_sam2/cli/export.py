@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     record = _Record.read(args.labels)
     with record.open_images(args.image) as images, record.open_labels() as labels:
         stack = labels if images is None else images
+        if images is None:
+            record.check_needs_no_images(args.to)
         formats = check_formats(args.to, stack, has_pixels=images is not None)
         places = [_place(args, one.filename, single=len(formats) == 1) for one in formats]
         for one, place in zip(formats, places, strict=True):
@@ -133,6 +135,16 @@ class _Record:
             part.get("level", 0),
         )
         return options.open(place)
+
+    def check_needs_no_images(self, names: tuple[str, ...]) -> None:
+        """Refuse formats that show the images, where these are not known; ``ValueError`` says where they were."""
+        from napari_sam2.data.formats import FORMATS
+
+        path = self.said.get("input", {}).get("path")
+        where = f"{path} is not there any more" if path else f"nothing says which images {self.labels} belongs to"
+        for name in names:
+            if FORMATS[name].needs_pixels:
+                raise ValueError(f"the format {name} shows the images, but {where}: say where they are with --image")
 
     def results(self, stack: Stack, labels: Stack, *, has_pixels: bool, background: tuple[int, int, int]) -> Results:
         from napari_sam2.data.export import read_scores_csv
