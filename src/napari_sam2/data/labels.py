@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .label_frames import KeptFrames, LabelFrames, MemoryFrames, ZarrFrames, bounding_box
 from .prompts import check_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import os
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import DTypeLike, NDArray
+
+WHOLE = (slice(None), slice(None))
 
 
 def label_dtype(object_ids: Iterable[int]) -> np.dtype[Any]:
@@ -65,18 +68,74 @@ def compose_labels(
         raise ValueError(
             f"logits of shape {logits.shape} do not match {len(object_ids)} objects and {len(shown)} visibilities"
         )
-    image = np.zeros(logits.shape[1:], label_dtype(object_ids))
-    best = np.zeros(logits.shape[1:], logits.dtype)
+    painter = LabelPainter((logits.shape[1], logits.shape[2]), label_dtype(object_ids), logits=logits.dtype)
     for logit, object_id, show in zip(logits, object_ids, shown, strict=True):
         if show:
-            wins = logit > best
-            image[wins] = object_id
-            np.copyto(best, logit, where=wins)
-    return image
+            painter.paint(object_id, logit)
+    return painter.image
+
+
+class LabelPainter:
+    """Merges mask logits into a label image one object after the other, so that one of them is held at a time.
+
+    Parameters
+    ----------
+    size : tuple of int
+        (Y, X) of the image.
+    dtype : dtype-like
+        An unsigned integer type that holds the ids.
+    logits : dtype-like, default: float32
+        Type of the logits.
+
+    Attributes
+    ----------
+    image : ndarray
+        (Y, X) labels so far; 0 is background.
+    """
+
+    def __init__(self, size: tuple[int, int], dtype: DTypeLike, *, logits: DTypeLike = np.float32) -> None:
+        self.image: NDArray[Any] = np.zeros(size, dtype)
+        self._best: NDArray[Any] = np.zeros(size, logits)
+
+    def paint(self, object_id: int, logits: NDArray[np.floating[Any]], crop: tuple[slice, slice] = WHOLE) -> None:
+        """Paint an object where its logit is above 0 and above those of all objects before it.
+
+        Parameters
+        ----------
+        object_id : int
+            The label.
+        logits : ndarray
+            (h, w), of the crop.
+        crop : tuple of slice, optional
+            Rows and columns that the logits cover; all by default.
+        """
+        best = self._best[crop]
+        wins = logits > best
+        self.image[crop][wins] = object_id
+        np.copyto(best, logits, where=wins)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMark:
+    """What it takes to bring a label stack back to one moment; see `LabelStack.mark`.
+
+    Attributes
+    ----------
+    object_ids : mapping
+        Objects by frame.
+    dtype : numpy.dtype
+        Type of the labels.
+    frames : KeptFrames
+        Their pixels.
+    """
+
+    object_ids: Mapping[int, tuple[int, ...]]
+    dtype: np.dtype[Any]
+    frames: KeptFrames
 
 
 class LabelStack:
-    """Label images of a stack, written frame by frame and kept compressed.
+    """Label images of a stack, written frame by frame; kept compressed in memory, or in a zarr array on disk.
 
     Parameters
     ----------
@@ -84,6 +143,15 @@ class LabelStack:
         (T, Y, X).
     dtype : dtype-like, default: uint16
         An unsigned integer type; an image with a larger id is refused.
+    folder : str or path-like, optional
+        Where to make the zarr array, (T, Y, X) uint32; in memory where not given.
+
+    Raises
+    ------
+    ValueError
+        If the type is not unsigned, or the folder holds something already.
+    MissingExtraError
+        If there is to be a zarr array and zarr is not installed.
 
     Notes
     -----
@@ -91,27 +159,35 @@ class LabelStack:
     that was never set reads as background and takes no memory.
     """
 
-    def __init__(self, shape: tuple[int, int, int], dtype: DTypeLike = np.uint16) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike = np.uint16,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
         if np.dtype(dtype).kind != "u":
             raise ValueError(f"labels need an unsigned integer type, not {np.dtype(dtype)}")
         self.shape = shape
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self._frames: dict[int, _PackedFrame] = {}
+        self._frames: LabelFrames = MemoryFrames() if folder is None else ZarrFrames(folder, shape)
+        # Of each frame that was set, the objects on it, rising.
+        self._object_ids: dict[int, tuple[int, ...]] = {}
 
     @property
     def frames_done(self) -> list[int]:
         """The frames that were set, in rising order."""
-        return sorted(self._frames)
+        return sorted(self._object_ids)
 
     @property
     def nbytes(self) -> int:
-        """Bytes the compressed frames take."""
-        return sum(len(packed.data) for packed in self._frames.values())
+        """Bytes of memory that the frames take, compressed; 0 for those on disk."""
+        return self._frames.nbytes
 
     @property
     def largest_id(self) -> int:
         """Largest object id on any frame, 0 where there is none."""
-        return max((packed.object_ids[-1] for packed in self._frames.values() if packed.object_ids), default=0)
+        return max((ids[-1] for ids in self._object_ids.values() if ids), default=0)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -119,10 +195,10 @@ class LabelStack:
     def __getitem__(self, frame: int | slice) -> NDArray[Any]:
         if isinstance(frame, slice):
             return self._gather(range(*frame.indices(self.shape[0])))
-        packed = self._frames.get(check_frame(frame, self.shape[0]))
-        if packed is None:
+        frame = check_frame(frame, self.shape[0])
+        if frame not in self._object_ids:
             return np.zeros(self.shape[1:], self.dtype)
-        return packed.unpack(self.dtype, self.shape[1:])
+        return self._frames.read(frame).astype(self.dtype, copy=False)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
@@ -145,8 +221,7 @@ class LabelStack:
         list of int
             Rising; empty for a frame that was never set.
         """
-        packed = self._frames.get(check_frame(frame, self.shape[0]))
-        return [] if packed is None else list(packed.object_ids)
+        return list(self._object_ids.get(check_frame(frame, self.shape[0]), ()))
 
     def set(self, frame: int, image: NDArray[Any]) -> None:
         """Store a frame's label image in place of what was there.
@@ -164,7 +239,20 @@ class LabelStack:
             If there is no such frame, the shape differs, or an id does not fit the stack's type.
         """
         frame = check_frame(frame, self.shape[0])
-        self._frames[frame] = _PackedFrame.pack(check_label_image(image, self.shape[1:], self.dtype))
+        image = check_label_image(image, self.shape[1:], self.dtype)
+        ids = np.unique(image[bounding_box(image)])
+        self._frames.write(frame, image)
+        self._object_ids[frame] = tuple(ids[ids > 0].tolist())
+
+    def widen(self, dtype: DTypeLike) -> None:
+        """Allow larger ids, where the type does not hold them yet.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            An unsigned integer type.
+        """
+        self.dtype = np.promote_types(self.dtype, dtype)
 
     def remove_frames(self, frames: Iterable[int]) -> None:
         """Forget the label images of some frames.
@@ -175,7 +263,8 @@ class LabelStack:
             Their indices; frames that were never set are passed over.
         """
         for frame in frames:
-            self._frames.pop(frame, None)
+            if self._object_ids.pop(frame, None) is not None:
+                self._frames.remove(frame)
 
     def remove_object(self, object_id: int) -> None:
         """Turn an object's pixels into background on every frame.
@@ -185,11 +274,32 @@ class LabelStack:
         object_id : int
             Its label.
         """
-        for frame, packed in list(self._frames.items()):
-            if object_id in packed.object_ids:
+        for frame, ids in list(self._object_ids.items()):
+            if object_id in ids:
                 image = self[frame]
                 image[image == object_id] = 0
                 self.set(frame, image)
+
+    def emptied(self) -> LabelStack:
+        """Start anew: a stack without labels, which takes the place of this one where this one is on disk."""
+        empty = LabelStack(self.shape)
+        empty._frames = self._frames.emptied()
+        return empty
+
+    def mark(self) -> LabelMark:
+        """Note the labels as they are now, for `go_back`; cheap, as nothing is copied."""
+        return LabelMark(dict(self._object_ids), self.dtype, self._frames.keep())
+
+    def go_back(self, mark: LabelMark) -> None:
+        """Bring the labels of a moment back.
+
+        Parameters
+        ----------
+        mark : LabelMark
+            From `mark` of this stack; it can be used again.
+        """
+        self._frames.go_back(mark.frames)
+        self._object_ids, self.dtype = dict(mark.object_ids), mark.dtype
 
     def to_array(self) -> NDArray[Any]:
         """Unpack everything.
@@ -204,24 +314,9 @@ class LabelStack:
     def _gather(self, frames: range) -> NDArray[Any]:
         labels = np.zeros((len(frames), *self.shape[1:]), self.dtype)
         for index, frame in enumerate(frames):
-            if frame in self._frames:
+            if frame in self._object_ids:
                 labels[index] = self[frame]
         return labels
-
-
-@dataclass(frozen=True)
-class _PackedFrame:
-    data: bytes
-    object_ids: tuple[int, ...]
-
-    @classmethod
-    def pack(cls, image: NDArray[Any]) -> _PackedFrame:
-        # Label images are long runs of one value: the fastest level already shrinks them a hundredfold.
-        ids = np.unique(image)
-        return cls(zlib.compress(np.ascontiguousarray(image).tobytes(), 1), tuple(ids[ids > 0].tolist()))
-
-    def unpack(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        return np.frombuffer(bytearray(zlib.decompress(self.data)), dtype).reshape(shape)
 
 
 def check_label_image(image: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.labels import LabelStack, compose_labels, label_dtype
+from napari_sam2.data.labels import LabelPainter, LabelStack, label_dtype
 from napari_sam2.data.scores import ScoreRow, ScoreTable
 
 from .results import FrameResult
@@ -39,13 +39,17 @@ class SessionOutputs:
 
     Parameters
     ----------
-    shape : tuple of int
-        (T, Y, X).
+    labels : LabelStack
+        Empty; where the labels go.
     """
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.labels = LabelStack(shape)
+    def __init__(self, labels: LabelStack) -> None:
+        self.labels = labels
         self.scores = ScoreTable()
+
+    def emptied(self) -> SessionOutputs:
+        """Start anew, without labels and scores, in the same place."""
+        return SessionOutputs(self.labels.emptied())
 
     def write(self, result: FrameResult, painted: dict[int, NDArray[np.bool_]]) -> None:
         """Write the labels and scores of a frame.
@@ -57,14 +61,8 @@ class SessionOutputs:
         painted : dict
             By object id, masks the user gave on this frame, which are drawn to the pixel.
         """
-        self._widen(result.object_ids)
-        logits = result.logits
-        if painted:
-            logits = logits.copy()
-            for object_id, mask in painted.items():
-                # Above anything the model says: what the user painted is not up for competition.
-                logits[result.row(object_id)] = np.where(mask, np.inf, -np.inf)
-        image = compose_labels(logits, result.object_ids).astype(self.labels.dtype, copy=False)
+        self.labels.widen(label_dtype(result.object_ids))
+        image = self._compose(result, painted)
         others = [i for i in self.labels.object_ids(result.frame) if i not in result.object_ids]
         if others:
             earlier = self.labels[result.frame]
@@ -79,6 +77,18 @@ class SessionOutputs:
                 self.scores.put(ScoreRow.from_mask(result.frame, object_id, scores=scores, mask=image == object_id))
         if painted:
             self._measure(result.frame, others)
+
+    def _compose(self, result: FrameResult, painted: dict[int, NDArray[np.bool_]]) -> NDArray[Any]:
+        # One object at a time: a hundred masks of a large frame, upsampled together, would take gigabytes.
+        painter = LabelPainter(result.size, self.labels.dtype)
+        for row, object_id in enumerate(result.object_ids):
+            if object_id in painted:
+                # Above anything the model says: what the user painted is not up for competition.
+                painter.paint(object_id, np.where(painted[object_id], np.float32(np.inf), np.float32(-np.inf)))
+            else:
+                crop, logits = result.row_logits(row)
+                painter.paint(object_id, logits, crop)
+        return painter.image
 
     def erase(self, frame: int, object_id: int) -> None:
         """Remove an object's pixels and row on one frame."""
@@ -125,11 +135,3 @@ class SessionOutputs:
             if row is not None:
                 scores = (row.object_score, row.predicted_iou)
                 self.scores.put(ScoreRow.from_mask(frame, object_id, scores=scores, mask=image == object_id))
-
-    def _widen(self, object_ids: Iterable[int]) -> None:
-        wanted: np.dtype[Any] = label_dtype(object_ids)
-        if wanted.itemsize > self.labels.dtype.itemsize:
-            wider = LabelStack(self.labels.shape, wanted)
-            for frame in self.labels.frames_done:
-                wider.set(frame, self.labels[frame])
-            self.labels = wider

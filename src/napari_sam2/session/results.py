@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from napari_sam2.data.labels import compose_labels
+from napari_sam2.data.labels import LabelPainter, label_dtype
 from napari_sam2.model.mask_decoder import resize_logits
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 
 from .view import View
+from .zoom import whole_if_none
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +56,32 @@ class FrameResult:
     @cached_property
     def logits(self) -> NDArray[np.float32]:
         """(N, Y, X) float32 mask logits at the frame's size; made when first asked for."""
-        low_res = torch.from_numpy(self.low_res_logits)
-        if not any(self.views):
-            full: NDArray[np.float32] = resize_logits(low_res[None], self.size)[0].numpy()
-            return full
-        full = np.full((len(low_res), *self.size), NO_OBJECT_LOGIT, np.float32)
-        for row, view in enumerate(self.views):
-            part = full[row] if view is None else full[row][view.crop]
-            part[...] = resize_logits(low_res[None, row : row + 1], (part.shape[0], part.shape[1]))[0, 0].numpy()
+        full = np.full((len(self.object_ids), *self.size), NO_OBJECT_LOGIT, np.float32)
+        for row in range(len(full)):
+            crop, logits = self.row_logits(row)
+            full[row][crop] = logits
         return full
+
+    def row_logits(self, row: int) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+        """Upsample the mask logits of one object.
+
+        Parameters
+        ----------
+        row : int
+            Index of its row.
+
+        Returns
+        -------
+        crop : tuple of slice
+            Rows and columns of the frame that the logits cover; elsewhere they are -1024.
+        logits : ndarray
+            (h, w) float32 of the crop.
+        """
+        view = whole_if_none(self.views[row] if self.views else None, self.size)
+        # One at a time, also where all are wanted: how many go together can change the last bit.
+        low_res = torch.from_numpy(self.low_res_logits[row])
+        logits: NDArray[np.float32] = resize_logits(low_res[None, None], view.size)[0, 0].numpy()
+        return view.crop, logits
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
@@ -78,7 +96,11 @@ class FrameResult:
 
     def label_image(self) -> NDArray[Any]:
         """Merge the masks: (Y, X) unsigned integers; the higher logit wins where objects overlap."""
-        return compose_labels(self.logits, self.object_ids)
+        painter = LabelPainter(self.size, label_dtype(self.object_ids))
+        for row, object_id in enumerate(self.object_ids):
+            crop, logits = self.row_logits(row)
+            painter.paint(object_id, logits, crop)
+        return painter.image
 
     def row(self, object_id: int) -> int:
         """Index of an object's row; ``ValueError`` if it has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,13 @@ class Session:
         ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
     cache_bytes : int
         How much memory image features may take.
+    labels_folder : str or path-like, optional
+        Labels go to a new zarr array there, (T, Y, X) uint32; compressed in memory where not given.
 
     Raises
     ------
     ValueError
-        If the frames have another shape or an argument is out of range.
+        If the frames have another shape, an argument is out of range or there is something in the folder for labels.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Session:
         axis: str = "t",
         zoom: str | float | None = None,
         cache_bytes: int = CACHE_BYTES,
+        labels_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         if fill_hole_area < 0:
             raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
@@ -85,7 +89,7 @@ class Session:
         self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
         self._rule = memory_rule(model)
         self._tracks: dict[int, ObjectTrack] = {}
-        self._outputs = SessionOutputs(self.stack.shape)
+        self._outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
         self._history = History()
 
     # What there is
@@ -281,7 +285,7 @@ class Session:
         """Remove all objects and results; the frames and their features stay."""
         self._tracks.clear()
         self._history.clear()
-        self._outputs = SessionOutputs(self.stack.shape)
+        self._outputs = self._outputs.emptied()
 
     def undo(self) -> Edit | None:
         """Undo the last edit of the prompts; return what was done for it, ``None`` if there was no edit."""

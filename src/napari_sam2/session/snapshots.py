@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2.data.scores import ScoreTable
 
 if TYPE_CHECKING:
-    from napari_sam2.data.labels import LabelStack
+    from napari_sam2.data.labels import LabelMark
     from napari_sam2.data.prompts import Prompt
 
     from .memory_bank import FrameMemory
@@ -55,7 +54,7 @@ class Snapshot:
     """Prompts, memories, labels and scores; tensors and packed labels are shared with the session, not copied."""
 
     tracks: tuple[_TrackSnapshot, ...]
-    labels: LabelStack
+    labels: LabelMark
     scores: ScoreTable
 
 
@@ -74,7 +73,7 @@ def take_snapshot(session: Session) -> Snapshot:
     """
     tracks = tuple(_TrackSnapshot.of(track) for track in session._tracks.values())
     outputs = session.outputs
-    return Snapshot(tracks, copy.deepcopy(outputs.labels), ScoreTable(outputs.scores))
+    return Snapshot(tracks, outputs.labels.mark(), ScoreTable(outputs.scores))
 
 
 def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
@@ -93,5 +92,5 @@ def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
     for recorded in snapshot.tracks:
         track = recorded.restore()
         session._tracks[track.object_id] = track
-    session.outputs.labels = copy.deepcopy(snapshot.labels)
+    session.outputs.labels.go_back(snapshot.labels)
     session.outputs.scores = ScoreTable(snapshot.scores)
