@@ -14,9 +14,9 @@ import pytest
 from napari_sam2.data import Stack
 from napari_sam2.data.formats import FORMATS, Results, export_results
 
-SHAPE = (6, 64, 80)
+SHAPE = (2, 64, 80)
 
-# No file may grow beyond 500 bytes: what a full disk says, without filling one.
+# No file may grow beyond 100 bytes: what a full disk says, without filling one.
 FULL = """
 import json, resource, sys
 from pathlib import Path
@@ -25,12 +25,12 @@ from napari_sam2.data import Stack
 from napari_sam2.data.formats import FORMATS, Results, export_results
 folder, *names = sys.argv[1:]
 rng = np.random.default_rng(0)
-labels = rng.integers(0, 7, (6, 16, 20)).astype(np.uint16).repeat(4, axis=1).repeat(4, axis=2)
+labels = rng.integers(0, 3, (2, 32, 40)).astype(np.uint16).repeat(2, axis=1).repeat(2, axis=2)
 results = Results(labels, Stack.from_array(rng.integers(0, 255, {shape}).astype(np.uint8)))
 for name in names:
     # Whatever is loaded on first use must be there before.
     export_results(results, name, Path(folder, "free", FORMATS[name].filename))
-resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 told = {}
 for name in names:
     try:

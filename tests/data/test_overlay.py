@@ -9,7 +9,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_sam2.data import LabelStack, ScoreRow, ScoreTable, Stack, open_stack, write_overlay
 from napari_sam2.data.chart import CHART_HEIGHT
-from napari_sam2.data.drawing import draw_objects, object_color
+from napari_sam2.data.drawing import draw_objects, draw_tags, object_color
 
 
 def moving_squares(n_frames: int, height: int, width: int) -> tuple[Stack, LabelStack, ScoreTable]:
@@ -116,3 +116,18 @@ def test_real_sequences_make_pictures(data_dir: Path, tmp_path: Path, name: str)
     with Image.open(tmp_path / "overlay.png") as picture:
         for object_id in labels.object_ids(0):
             assert near(picture, object_color(object_id)).any()
+
+
+def test_tags_are_written_where_they_leave_the_object_to_be_seen() -> None:
+    labels = np.zeros((100, 200), np.uint16)
+    labels[10:90, 10:90], labels[40:62, 100:120], labels[5:10, 150:155] = 7, 8, 9
+    picture = Image.new("RGB", (400, 200))
+    tags = {7: ["7  0.93", "7"], 8: ["8  0.93", "8"], 9: ["9  0.93", "9"], 10: ["10"]}
+    draw_tags(picture, labels, tags)
+    written = np.asarray(picture).any(axis=-1)
+    assert written[:, :200].any()
+    long, short = (np.ptp(np.flatnonzero(written[:, part].any(axis=0))) for part in (slice(200), slice(200, 290)))
+    assert long > 3 * short > 0
+    assert not written[:, 290:].any(), "too small for any text"
+    rows, columns = np.nonzero(written[:, :200])
+    assert (rows.mean(), columns.mean()) == pytest.approx((100, 100), abs=6)

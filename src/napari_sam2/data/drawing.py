@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
 Color = tuple[int, int, int]
@@ -22,6 +24,9 @@ _HALO = 0.45
 # Outlines are drawn this much larger and averaged down, which smooths their edges.
 _OVERSAMPLING = 2
 _GOLDEN_ANGLE = 137.508
+_TAG_SIZE = 12
+# How much of an object's width and height a text may take.
+_TAG_SHARE = (0.7, 0.3)
 _LIGHTNESS = (0.76, 0.68, 0.84)
 
 
@@ -90,6 +95,38 @@ def draw_caption(picture: Image.Image, text: str) -> None:
         return
     draw.rounded_rectangle((left - 6, top - 4, right + 6, bottom + 4), 5, fill=(0, 0, 0, 150))
     draw.text((12, 9), text, font=font(14), fill=(255, 255, 255, 255))
+
+
+def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Sequence[str]]) -> None:
+    """Write a short text onto every object, in its colour on a dark ground.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        RGB, the whole frame at any size; changed in place.
+    labels : ndarray
+        (Y, X) ids, 0 for background.
+    tags : mapping
+        Texts for each object, the longest first: the first that leaves most of the object to be seen is written, and
+        none on an object that is too small for all.
+    """
+    draw = ImageDraw.Draw(picture, "RGBA")
+    scale = picture.width / labels.shape[1], picture.height / labels.shape[0]
+    letters = font(max(_TAG_SIZE, picture.height // 50))
+    for object_id, texts in tags.items():
+        rows, columns = np.nonzero(labels == object_id)
+        if not rows.size:
+            continue
+        room = (np.ptp(columns) + 1) * scale[0] * _TAG_SHARE[0], (np.ptp(rows) + 1) * scale[1] * _TAG_SHARE[1]
+        boxes = [draw.textbbox((0, 0), text, font=letters) for text in texts]
+        fitting = [place for place, box in enumerate(boxes) if box[2] - box[0] < room[0] and box[3] - box[1] < room[1]]
+        if fitting:
+            left, top, right, bottom = boxes[fitting[0]]
+            x = round((columns.mean() + 0.5) * scale[0] - (right - left) / 2)
+            y = round((rows.mean() + 0.5) * scale[1] - (bottom - top) / 2)
+            ground = x - 3, y - 2, x + right - left + 3, y + bottom - top + 2
+            draw.rounded_rectangle(ground, 3, fill=(0, 0, 0, 130))
+            draw.text((x - left, y - top), texts[fitting[0]], font=letters, fill=(*object_color(object_id), 255))
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .chart import CHART_HEIGHT, ScoreChart
-from .drawing import draw_caption, draw_objects
+from .drawing import draw_caption, draw_objects, draw_tags
 from .encoding import frame_rate, write_video
 from .files import replacing
 from .frames import Window, choose_window, to_rgb8
@@ -133,7 +133,14 @@ class _Scene:
         chart = self.chart(max(size[0], _CHART_WIDTH))
         paper = chart.draw()
         for frame in frames:
-            yield _over(self.panel(frame, size), chart, paper, [frame])
+            panel = self.panel(frame, size)
+            draw_tags(panel, self.labels[frame], self._tags(frame))
+            yield _over(panel, chart, paper, [frame])
+
+    def _tags(self, frame: int) -> dict[int, list[str]]:
+        """Give each object its number with its score, where that is known, and its number alone."""
+        rows = {i: self.scores.get(frame, i) for i in np.unique(self.labels[frame]).tolist() if i}
+        return {i: ([] if row is None else [f"{i}  {row.object_score:.2f}"]) + [str(i)] for i, row in rows.items()}
 
     def _fit(self, width: int, height: int) -> tuple[int, int]:
         """Give the largest size of a frame, in its proportions, within these limits."""
