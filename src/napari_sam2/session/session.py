@@ -6,19 +6,19 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_sam2.data.labels import LabelStack
-from napari_sam2.data.prompts import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
+from napari_sam2.data.prompts import Prompt, check_frame, check_object_id
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 
 from .drawing import contested_frames, frame_result, live_tracks, painted_masks
-from .feature_cache import CACHE_BYTES, FrameEncoder
+from .feature_cache import FrameEncoder
 from .history import DetachObject, Edit, History, RestoreFrame
 from .memory_bank import MemoryBank
 from .outputs import ErasedObject, SessionOutputs
+from .prompting import Prompting
 from .propagate import FrameTracker, memory_rule
 from .results import FrameResult
 from .schedule import DIRECTIONS, Visit, outward, schedule, straight
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SPARE_BYTES = 32 * 2**20
 
 
-class Session:
+class Session(Prompting):
     """Prompts, memories and results of one stack and one model.
 
     Parameters
@@ -54,8 +54,11 @@ class Session:
         ``"auto"``: a small object is tracked in a window that goes with it; ``"off"``: the model sees whole frames; a
         number: windows that many times smaller than the frame, for every object that fits. Where not given,
         ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
-    cache_bytes : int
-        How much memory image features may take.
+    cache_bytes : int, optional
+        How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
+    cache_folder : str or path-like, optional
+        Image features are kept on disk there, too, up to 4 GiB: frames encoded once are not encoded again, in this
+        session or a later one.
     labels_folder : str or path-like, optional
         Labels go to a new zarr array there, (T, Y, X) uint32; compressed in memory where not given.
 
@@ -74,7 +77,8 @@ class Session:
         fill_hole_area: int = 8,
         axis: str = "t",
         zoom: str | float | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
         labels_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         if fill_hole_area < 0:
@@ -85,7 +89,9 @@ class Session:
         self.zoom = zoom
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
-        self._encoder = FrameEncoder(model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes)
+        self._encoder = FrameEncoder(
+            model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
+        )
         self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
         self._rule = memory_rule(model)
         self._tracks: dict[int, ObjectTrack] = {}
@@ -130,119 +136,7 @@ class Session:
         plans = {object_id: self._plan(track) for object_id, track in self._tracks.items()}
         return {object_id: tuple(sorted(plan)) for object_id, plan in plans.items() if plan}
 
-    # Prompts
-
-    def add_points(
-        self, frame: int, object_id: int, points: ArrayLike, labels: ArrayLike, replace: bool = True
-    ) -> FrameResult:
-        """Click on an object.
-
-        Parameters
-        ----------
-        frame : int
-            Index of the frame.
-        object_id : int
-            Label of the object, from 1; a new one is added to the session.
-        points : array-like
-            (N, 2), rows (y, x) in pixels.
-        labels : array-like
-            (N,): 1 on the object, 0 off it.
-        replace : bool
-            Whether the points take the place of earlier points and boxes on this frame, or join them. Either way
-            they refine the object's present mask here, if it has one; `clear_prompts` gives a fresh start.
-
-        Returns
-        -------
-        FrameResult
-            The frame's masks now, for all objects.
-
-        Raises
-        ------
-        ValueError
-            If something is out of range; nothing is changed then.
-        """
-        frame, object_id = self._check_place(frame, object_id)
-        positions, marks = check_points(points, labels, self._frame_size)
-        box = None
-        earlier = self._prompt_at(frame, object_id)
-        if earlier is not None and not replace:
-            box = earlier.box
-            if earlier.points is not None and earlier.labels is not None:
-                positions = np.concatenate((earlier.points, positions))
-                marks = np.concatenate((earlier.labels, marks))
-        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=box))
-
-    def add_box(
-        self,
-        frame: int,
-        object_id: int,
-        box: ArrayLike,
-        points: ArrayLike | None = None,
-        labels: ArrayLike | None = None,
-    ) -> FrameResult:
-        """Draw a box around an object, in place of earlier prompts on the frame.
-
-        Parameters
-        ----------
-        frame, object_id : int
-            As for `add_points`.
-        box : array-like
-            (y0, x0, y1, x1) in pixels.
-        points, labels : array-like, optional
-            Clicks that go with the box, as for `add_points`.
-
-        Returns
-        -------
-        FrameResult
-            The frame's masks now, for all objects.
-
-        Raises
-        ------
-        ValueError
-            If something is out of range; nothing is changed then.
-        """
-        frame, object_id = self._check_place(frame, object_id)
-        corners = check_box(box, self._frame_size)
-        if (points is None) != (labels is None):
-            raise ValueError("points and labels go together: one was given without the other")
-        positions, marks = None, None
-        if points is not None and labels is not None:
-            positions, marks = check_points(points, labels, self._frame_size)
-        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=corners))
-
-    def add_mask(self, frame: int, object_id: int, mask: ArrayLike) -> FrameResult:
-        """Say exactly which pixels are the object, in place of earlier prompts on the frame.
-
-        Parameters
-        ----------
-        frame, object_id : int
-            As for `add_points`.
-        mask : array-like
-            (Y, X) bool. The labels on this frame keep it to the pixel. One without any pixel says that the object is
-            not there on this frame: nothing is drawn, and its memory says hidden.
-
-        Returns
-        -------
-        FrameResult
-            The frame's masks now, for all objects.
-
-        Raises
-        ------
-        ValueError
-            If the mask is not binary or of another shape; nothing is changed then.
-        """
-        frame, object_id = self._check_place(frame, object_id)
-        return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size)))
-
-    def add_prompt(self, prompt: Prompt) -> FrameResult:
-        """Add a prompt as read from a prompts file, in place of earlier prompts of the object on the frame."""
-        if prompt.mask is not None:
-            return self.add_mask(prompt.frame, prompt.object_id, prompt.mask)
-        if prompt.box is not None:
-            return self.add_box(prompt.frame, prompt.object_id, prompt.box, points=prompt.points, labels=prompt.labels)
-        if prompt.points is None or prompt.labels is None:
-            raise ValueError(f"the prompt for object {prompt.object_id} on frame {prompt.frame} says nothing")
-        return self.add_points(prompt.frame, prompt.object_id, prompt.points, prompt.labels)
+    # Prompts; those that add one are in `Prompting`
 
     def clear_prompts(self, frame: int, object_id: int) -> None:
         """Take an object's prompts on a frame back.
@@ -370,6 +264,10 @@ class Session:
         return self._run(schedule(plans))
 
     def _run(self, visits: Sequence[Visit]) -> Iterator[FrameResult]:
+        with self._encoder.reading_ahead([visit.frame for visit in visits]):
+            yield from self._steps(visits)
+
+    def _steps(self, visits: Sequence[Visit]) -> Iterator[FrameResult]:
         turns = {visit.step: visit.frame for visit in reversed(visits)}
         outputs = self._outputs
         for visit in visits:
@@ -427,13 +325,6 @@ class Session:
         return place, erased
 
     # Inner workings
-
-    @property
-    def _frame_size(self) -> tuple[int, int]:
-        return self.stack.height, self.stack.width
-
-    def _check_place(self, frame: int, object_id: int) -> tuple[int, int]:
-        return check_frame(frame, self.stack.n_frames), check_object_id(object_id)
 
     def _known(self, object_id: int) -> ObjectTrack:
         if object_id not in self._tracks:
