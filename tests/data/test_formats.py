@@ -200,11 +200,24 @@ def masks() -> list[np.ndarray]:
 def test_run_lengths_are_those_of_pycocotools() -> None:
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
     for mask in masks():
-        ours = encode_rle(mask)
+        ours = encode_rle(mask, (0, 0), mask.shape)
         theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
         assert ours["counts"] == theirs["counts"].decode()
         assert ours["size"] == list(theirs["size"])
         np.testing.assert_array_equal(coco.decode(ours), mask)
+
+
+@old_protocol
+@pytest.mark.parametrize("corner", [(0, 0), (3, 0), (0, 5), (4, 6), (2, 5)])
+def test_run_lengths_of_a_part_of_the_frame(corner: tuple[int, int]) -> None:
+    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
+    part = np.random.default_rng(0).random((8, 9)) < 0.7
+    frame = np.zeros((12, 15), bool)
+    frame[corner[0] : corner[0] + 8, corner[1] : corner[1] + 9] = part
+    assert (
+        encode_rle(part, corner, frame.shape)["counts"]
+        == coco.encode(np.asfortranarray(frame, np.uint8))["counts"].decode()
+    )
 
 
 @old_protocol
@@ -276,27 +289,54 @@ def test_formats_are_found_by_name() -> None:
 
 MISSING = """
 import sys
-sys.modules["av"] = sys.modules["zarr"] = sys.modules["nibabel"] = sys.modules["highdicom"] = None
+for module in ("av", "zarr", "nibabel", "pydicom", "highdicom"):
+    sys.modules[module] = None
 import numpy as np
-from napari_sam2.data import MissingExtraError, Stack
+from pathlib import Path
+from napari_sam2.cli import main
+from napari_sam2.data import MissingExtraError, Stack, open_stack
 from napari_sam2.data.formats import FORMATS, Results, export_results
+folder = Path(sys.argv[1])
 results = Results(np.zeros((2, 8, 8), np.uint16), Stack.from_array(np.zeros((2, 8, 8))))
 for name, one in FORMATS.items():
     try:
-        export_results(results, name, sys.argv[1] + "/" + one.filename)
+        export_results(results, name, folder / one.filename)
     except MissingExtraError as error:
         print(name, "|", error)
+for name in ("in.mp4", "in.nii", "in.dcm", "in.zarr"):
+    try:
+        open_stack(folder / name)
+    except MissingExtraError as error:
+        print(name, "|", error)
+print("status", "|", main(["segment", str(folder / "in.mp4"), "--prompts", "p.json", "--output", str(folder / "out")]))
 """
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path: Path) -> None:
+    for name in ("in.mp4", "in.nii"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "in.dcm").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "in.zarr").mkdir()
+    (tmp_path / "in.zarr" / "zarr.json").write_text("{}")
     done = subprocess.run([sys.executable, "-c", MISSING, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = dict(line.split(" | ") for line in done.stdout.splitlines())
-    assert set(told) == {name for name, one in FORMATS.items() if one.extra}
+    assert told.pop("status") == "2"
+    assert done.stderr.startswith("napari-sam2: error: reading videos takes the package av, which is not installed")
+    assert done.stderr.count("\n") == 1
+    wanted = {name: one.extra for name, one in FORMATS.items() if one.extra}
+    wanted |= {"in.mp4": "video", "in.nii": "medical", "in.dcm": "medical", "in.zarr": "zarr"}
+    assert set(told) == set(wanted)
     for name, message in told.items():
-        assert message.endswith(f'which is not installed: pip install "napari-sam2[{FORMATS[name].extra}]"')
-        assert not (tmp_path / FORMATS[name].filename).exists()
+        assert message.endswith(f'which is not installed: pip install "napari-sam2[{wanted[name]}]"')
+    assert not any((tmp_path / FORMATS[name].filename).exists() for name in told if name in FORMATS)
+
+
+def test_every_format_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    for one in FORMATS.values():
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| `{one.name}` | `{one.filename}")]
+        assert line.split("|")[3].strip() == (one.extra or "")
 
 
 def test_a_folder_is_replaced_only_where_all_in_it_is_ours(tmp_path: Path) -> None:

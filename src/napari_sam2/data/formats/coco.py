@@ -76,7 +76,7 @@ def write_sav(path: Path, results: Results) -> None:
         regions = {region.object_id: region for region in regions_of(results.labels[frame], frame)}
         for place, object_id in enumerate(ids):
             areas[frame, place] = regions[object_id].mask.sum() if object_id in regions else 0
-        masklets.append([encode_rle(_full_mask(regions.get(object_id), (height, width))) for object_id in ids])
+        masklets.append([_encoded(regions.get(object_id), (height, width)) for object_id in ids])
     step = results.stack.step if results.stack.axis == "t" and results.stack.step_unit == "s" else None
     document = {
         "video_id": "video" if results.stack.path is None else results.stack.path.stem,
@@ -107,7 +107,7 @@ def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]
         "image_id": region.frame + 1,
         "category_id": 1,
         "track_id": region.object_id,
-        "segmentation": encode_rle(_full_mask(region, results.stack.shape[1:])),
+        "segmentation": _encoded(region, results.stack.shape[1:]),
         "area": int(region.mask.sum()),
         "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
         "iscrowd": 0,
@@ -115,11 +115,10 @@ def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]
     }
 
 
-def _full_mask(region: Region | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    mask = np.zeros(shape, bool)
-    if region is not None:
-        mask[region.area] = region.mask
-    return mask
+def _encoded(region: Region | None, shape: tuple[int, int]) -> dict[str, Any]:
+    if region is None:
+        return encode_rle(np.zeros((0, 0), bool), (0, 0), shape)
+    return encode_rle(region.mask, (region.area[0].start, region.area[1].start), shape)
 
 
 def _file_names(stack: Stack) -> list[str]:

@@ -10,40 +10,52 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def encode_rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Encode a mask.
+def encode_rle(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> dict[str, Any]:
+    """Encode a mask that is given by the part of the frame it lies in.
 
     Parameters
     ----------
     mask : ndarray
-        (Y, X) bool.
+        (h, w) bool.
+    corner : tuple of int
+        (y, x) of the part's first pixel in the frame.
+    shape : tuple of int
+        (Y, X) of the frame.
 
     Returns
     -------
     dict
         ``size`` [Y, X], and ``counts``: the lengths of runs down the columns, background first, packed into a string.
     """
-    return {"size": list(mask.shape), "counts": pack_counts(run_lengths(mask))}
+    return {"size": list(shape), "counts": pack_counts(run_lengths(mask, corner, shape))}
 
 
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """Measure the runs of a mask down its columns, background first.
+def run_lengths(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> list[int]:
+    """Measure the runs of a mask down the columns of the frame, background first.
 
     Parameters
     ----------
-    mask : ndarray
-        (Y, X) bool.
+    mask, corner, shape
+        As `encode_rle` takes them.
 
     Returns
     -------
     list of int
-        Lengths that add up to Y * X; the first is 0 where the mask begins with the object.
+        Lengths that add up to Y * X; the first is 0 where the frame begins with the object.
     """
-    flat = np.concatenate([[False], mask.ravel(order="F"), [False]])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    ends = np.concatenate([changes, [mask.size]]) if not changes.size or changes[-1] < mask.size else changes
-    lengths: list[int] = np.diff(ends, prepend=0).tolist()
-    return lengths
+    steps = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    columns, rows = np.nonzero(steps == 1)
+    starts = (columns + corner[1]) * shape[0] + rows + corner[0]
+    columns, rows = np.nonzero(steps == -1)
+    ends = (columns + corner[1]) * shape[0] + rows + corner[0]
+    if not starts.size:
+        return [shape[0] * shape[1]]
+    # A run that reaches the foot of a column goes on at the head of the next.
+    parted = ends[:-1] != starts[1:]
+    runs = np.stack([starts[np.r_[True, parted]], ends[np.r_[parted, True]]], axis=1)
+    lengths: list[int] = np.diff(runs.ravel(), prepend=0).tolist()
+    rest = shape[0] * shape[1] - int(runs[-1, 1])
+    return [*lengths, rest] if rest else lengths
 
 
 def pack_counts(counts: list[int]) -> str:
