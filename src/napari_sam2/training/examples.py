@@ -15,6 +15,7 @@ from scipy import ndimage
 from napari_sam2.data.frames import Window, choose_window, to_rgb8
 from napari_sam2.data.prompts import check_frame
 from napari_sam2.data.stack import Stack
+from napari_sam2.session.zoom import ROOM, WORTHWHILE
 
 from .clips import SMALLEST_SHARE, Batch, choose_frames, choose_objects, cut_window, follow_window, recolour, turn
 
@@ -24,8 +25,6 @@ CACHE_BYTES = 2**29
 # Share of the clips cut out by a window that follows an object: most where a session zooms in on the objects, few where
 # it looks at the whole frame, all where nothing can be seen in that.
 FOLLOW_SHARE, FOLLOW_SHARE_LARGE = 0.7, 0.15
-# An object of up to this share of the frame's longer side is one that sessions zoom in on.
-SMALL_EXTENT = 0.25
 WINDOW = (0.7, 1.0)
 # The stack's own look and posture are what is to be learned; a part of the clips is changed nevertheless.
 TURN_SHARE, RECOLOUR_SHARE = 0.5, 0.3
@@ -219,7 +218,8 @@ class ExampleClips:
             return 1.0
         found = [place for place in ndimage.find_objects(numbers) if place is not None]
         extents = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in found]
-        return FOLLOW_SHARE if np.median(extents) <= SMALL_EXTENT * max(height, width) else FOLLOW_SHARE_LARGE
+        zoomed = ROOM * np.median(extents) <= WORTHWHILE * max(height, width)
+        return FOLLOW_SHARE if zoomed else FOLLOW_SHARE_LARGE
 
     def _read(self, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         if frame in self._ready:
