@@ -54,3 +54,35 @@ def test_json_refuses_the_rest(tmp_path: Path, value: object, message: str) -> N
         write_json(path, {"value": value})
     assert path.read_text() == "{}"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def folder_of(path: Path, **files: str) -> Path:
+    path.mkdir()
+    for name, text in files.items():
+        (path / name).write_text(text)
+    return path
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = folder_of(tmp_path / "out", a="old", b="old")
+    with replacing(path) as draft:
+        folder_of(draft, a="new")
+    assert [(one.name, one.read_text()) for one in path.iterdir()] == [("a", "new")]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_fails_keeps_the_old_one(tmp_path: Path) -> None:
+    path = folder_of(tmp_path / "out", a="old")
+    with pytest.raises(OSError, match="half-way") as error, replacing(path) as draft:
+        folder_of(draft, a="new")
+        raise OSError("half-way")
+    assert error.value.filename == str(path)
+    with pytest.raises(OSError), replacing(path):
+        pass  # nothing was written, so the second rename fails
+    assert (path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"), replacing(tmp_path / "out.txt"):
+        (tmp_path / "gone.txt").read_text()

@@ -134,3 +134,47 @@ def test_single_files_of_pydicoms_own(tmp_path: Path) -> None:
     cine = open_stack(get_testdata_file("rtdose.dcm"))
     assert cine.n_frames == 15
     np.testing.assert_array_equal(cine.read(7), pydicom.dcmread(get_testdata_file("rtdose.dcm")).pixel_array[7])
+
+
+def test_an_enhanced_multi_frame_file(tmp_path: Path, write_series) -> None:
+    """All slices in one file, in any order, with their places in groups of their own."""
+    (file, *_) = write_series(tmp_path, VOLUME[:1])
+    dataset = pydicom.dcmread(file)
+    order = [3, 0, 5, 1, 4, 2]
+    dataset.NumberOfFrames = 6
+    dataset.PixelData = (VOLUME[order] + 1024).astype(np.uint16).tobytes()
+    measures, orientation, values = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    measures.PixelSpacing, measures.SliceThickness = dataset.PixelSpacing, dataset.SliceThickness
+    orientation.ImageOrientationPatient = dataset.ImageOrientationPatient
+    values.RescaleSlope, values.RescaleIntercept = 1, -1024
+    shared = pydicom.Dataset()
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    shared.PixelValueTransformationSequence = [values]
+    dataset.SharedFunctionalGroupsSequence = [shared]
+    groups = []
+    for number in order:
+        position, group = pydicom.Dataset(), pydicom.Dataset()
+        position.ImagePositionPatient = [-10, -20, -30 + 3 * number]
+        group.PlanePositionSequence = [position]
+        groups.append(group)
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    for name in "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "RescaleSlope", "RescaleIntercept":
+        delattr(dataset, name)
+    del dataset.SliceThickness
+    dataset.save_as(tmp_path / "enhanced.dcm")
+    with open_stack(tmp_path / "enhanced.dcm") as stack:
+        assert (stack.axis, stack.calibration) == ("z", Calibration((0.75, 0.5), 3.0, "mm", "mm"))
+        np.testing.assert_array_equal(np.stack([stack.read(i) for i in range(6)]), VOLUME)
+        np.testing.assert_allclose(stack.origin.affine[:3, 3], (10, 20, -30))
+
+
+def test_a_cine_loop(tmp_path: Path, write_series) -> None:
+    (file, *_) = write_series(tmp_path, VOLUME[:1])
+    dataset = pydicom.dcmread(file)
+    del dataset.ImagePositionPatient
+    dataset.NumberOfFrames, dataset.FrameTime = 6, 40
+    dataset.PixelData = (VOLUME + 1024).astype(np.uint16).tobytes()
+    dataset.save_as(tmp_path / "cine.dcm")
+    with open_stack(tmp_path / "cine.dcm") as stack:
+        assert (stack.axis, stack.n_frames, stack.step, stack.step_unit) == ("t", 6, pytest.approx(0.04), "s")
+        np.testing.assert_array_equal(stack.read(4), VOLUME[4])

@@ -181,3 +181,16 @@ def test_a_damaged_frame_is_named_and_the_others_are_readable(tmp_path: Path) ->
             stack.read(20)
         for number in (19, 21, 69, 5):
             np.testing.assert_array_equal(stack.read(number), expected[number])
+
+
+def test_a_phone_held_upright(tmp_path: Path) -> None:
+    path = encode(tmp_path / "upright.mp4", "mpeg4", {})
+    expected = in_order(path)
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    clockwise = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    content[matrix : matrix + 36] = b"".join(number.to_bytes(4, "big", signed=True) for number in clockwise)
+    path.write_bytes(content)
+    with open_stack(path) as stack:
+        assert stack.shape == (N_FRAMES, 64, 48)
+        np.testing.assert_array_equal(stack.read(37), np.rot90(expected[37], -1))
