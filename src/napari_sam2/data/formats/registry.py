@@ -145,9 +145,9 @@ _FORMATS = (
         modules=("pydicom", "highdicom"),
         check=check_dicom,
     ),
-    Format("gif", "animation with outlines and scores", "overlay.gif", _overlay, "a picture", needs_pixels=True),
-    Format("png", "six frames with outlines and scores", "overlay.png", _overlay, "a picture", needs_pixels=True),
-    Format("mp4", "video with outlines and scores", "overlay.mp4", _overlay, "a picture", ("av",), True),
+    Format("gif", "animation with outlines and scores", "overlay.gif", _overlay, "exact labels", needs_pixels=True),
+    Format("png", "six frames with outlines and scores", "overlay.png", _overlay, "exact labels", needs_pixels=True),
+    Format("mp4", "video with outlines and scores", "overlay.mp4", _overlay, "exact labels", ("av",), True),
     Format("cutout", "video without background (transparent)", "cutout.mov", write_cutout_video, "ids", ("av",), True),
     Format("cutout-mp4", "video without background (one colour)", "cutout.mp4", write_flat_video, "ids", ("av",), True),
     Format(
