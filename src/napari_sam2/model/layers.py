@@ -108,7 +108,8 @@ def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
     batch = max(q_bhnc.shape[0], k_bhnc.shape[0])
     q, k, v = (x.expand(batch, -1, -1, -1) for x in (q_bhnc, k_bhnc, v_bhnc))
     if _plain_products_are_faster(q, k):
-        return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1).to(v.dtype) @ v
+        weights: Tensor = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
+        return weights.to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v)
 
 
