@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,16 @@ from PIL import Image
 
 from napari_sam2.data.frames import Window, choose_window, to_rgb8
 from napari_sam2.data.stack import Stack
+from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
 
+from .feature_store import FeatureStore
+from .read_ahead import ReadAhead
 from .view import View
 
-CACHE_BYTES = 128 * 2**20
+# The larger of the two: many frames of a small model, or a few of a large one.
+CACHE_BYTES = 48 * 2**20
+CACHE_FRAMES = 6
 
 
 def resize_rgb8(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -40,14 +47,37 @@ def resize_rgb8(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
 
 
-def feature_bytes(features: ImageFeatures) -> int:
-    """Bytes that a frame's features take."""
-    maps = (features.s4_bchw, features.s8_bchw, features.s16_bchw)
-    return sum(x.numel() * x.element_size() for x in maps)
+def feature_dtype(model: Sam2) -> torch.dtype:
+    """Type that features are kept in: half precision, but as they are where the model is to be exact."""
+    if model.options.preset == "exact" or model.dtype.itemsize == 2:
+        return model.dtype
+    return torch.float16
+
+
+def feature_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
+    """Bytes that the features of one frame take."""
+    # The maps of strides 16, 8 and 4 have 1, 1/4 and 1/8 of the channels.
+    return 4 * config.d_model * config.grid_size**2 * dtype.itemsize
+
+
+def default_cache_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
+    """How much memory features take unless the user says otherwise."""
+    return max(CACHE_BYTES, CACHE_FRAMES * feature_bytes(config, dtype))
+
+
+def convert(features: ImageFeatures, dtype: torch.dtype) -> ImageFeatures:
+    """Convert features to another type; what is too large for it becomes its largest number."""
+    most = torch.finfo(dtype).max
+    widest = torch.finfo(features.s16_bchw.dtype).max
+    maps = vars(features).values()
+    return ImageFeatures(*((x.clamp(-most, most) if most < widest else x).to(dtype) for x in maps))
 
 
 class FrameEncoder:
-    """Encodes the frames of one stack with one model and keeps the last ones within a budget.
+    """Encodes the frames of one stack with one model and keeps the features used last, within a budget.
+
+    Features are kept rounded to half precision unless the model's preset is ``"exact"``, and are given out rounded from
+    the beginning: whether they come from the model, from memory or from disk makes no difference.
 
     Parameters
     ----------
@@ -57,8 +87,15 @@ class FrameEncoder:
         Where frames are read from, one at a time.
     contrast_limits : sequence of float, optional
         The window; chosen from the stack where not given, when the first frame is encoded.
-    cache_bytes : int
-        Budget; at least the last frame is kept.
+    cache_bytes : int, optional
+        Budget in memory; at least the last frame is kept. By default `default_cache_bytes`.
+    cache_folder : str or path-like, optional
+        Features are kept there, too; see `FeatureStore`.
+
+    Attributes
+    ----------
+    frames_encoded : int
+        How often the model has encoded a frame or a part of one.
     """
 
     def __init__(
@@ -67,17 +104,21 @@ class FrameEncoder:
         stack: Stack,
         *,
         contrast_limits: Sequence[float] | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.model = model
         self.stack = stack
-        self.cache_bytes = cache_bytes
         self.frames_encoded = 0
         # Limits that are given are checked at once; choosing them takes reading frames, which can wait.
         self._window = None if contrast_limits is None else choose_window(stack, contrast_limits)
         self._window_chosen = contrast_limits is not None
+        self._dtype = feature_dtype(model)
+        self.cache_bytes = default_cache_bytes(model.config, self._dtype) if cache_bytes is None else cache_bytes
+        self._store = None if cache_folder is None else FeatureStore(cache_folder, model, dtype=self._dtype)
         self._features: OrderedDict[tuple[int, View | None], ImageFeatures] = OrderedDict()
         self._last_read: dict[int, NDArray[Any]] = {}
+        self._ahead: list[ReadAhead] = []
 
     @property
     def window(self) -> Window | None:
@@ -103,17 +144,26 @@ class FrameEncoder:
         ValueError
             If the frame cannot be read or holds NaN or infinite values.
         """
-        if (frame, view) in self._features:
-            self._features.move_to_end((frame, view))
-            return self._features[frame, view]
-        squared = resize_rgb8(self.look(frame, view), self.model.config.image_size)
+        if (frame, view) not in self._features:
+            self._features[frame, view] = self._fetch(self.look(frame, view))
+            self._shrink()
+        self._features.move_to_end((frame, view))
+        return convert(self._features[frame, view], self.model.dtype)
+
+    def _fetch(self, image: NDArray[np.uint8]) -> ImageFeatures:
+        squared = resize_rgb8(image, self.model.config.image_size)
+        key = "" if self._store is None else self._store.key(squared)
+        found = None if self._store is None else self._store.load(key)
+        if found is not None:
+            return found
         # torch takes no read-only arrays, which Pillow's are.
-        image = torch.from_numpy(squared if squared.flags.writeable else squared.copy())
-        features = self.model.encode_image(image.permute(2, 0, 1)[None].to(self.model.device))
+        pixels = torch.from_numpy(squared if squared.flags.writeable else squared.copy())
+        features = self.model.encode_image(pixels.permute(2, 0, 1)[None].to(self.model.device))
         self.frames_encoded += 1
-        self._features[frame, view] = features
-        self._shrink()
-        return features
+        kept = convert(features, self._dtype)
+        if self._store is not None:
+            self._store.save(key, kept)
+        return kept
 
     def look(self, frame: int, view: View | None = None) -> NDArray[np.uint8]:
         """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view.
@@ -126,17 +176,34 @@ class FrameEncoder:
         pixels = self._read(frame)
         return to_rgb8(pixels if view is None else pixels[view.crop], self.window)
 
+    @contextmanager
+    def reading_ahead(self, plan: Sequence[int]) -> Iterator[None]:
+        """Read the next frames of a run on a thread, which is gone when the context is left.
+
+        Parameters
+        ----------
+        plan : sequence of int
+            The frames, in the order in which the run comes to them.
+        """
+        ahead = ReadAhead(self.stack, plan)
+        self._ahead.append(ahead)
+        try:
+            yield
+        finally:
+            self._ahead.remove(ahead)
+            ahead.close()
+
     def _read(self, frame: int) -> NDArray[Any]:
         # Windows of a frame follow one another, and the next frame is compared with it.
         if frame not in self._last_read:
-            self._last_read = dict(list(self._last_read.items())[-1:]) | {frame: self.stack.read(frame)}
+            pixels = self._ahead[-1].read(frame) if self._ahead else self.stack.read(frame)
+            self._last_read = dict(list(self._last_read.items())[-1:]) | {frame: pixels}
         return self._last_read[frame]
 
     def _shrink(self) -> None:
-        total = sum(feature_bytes(f) for f in self._features.values())
-        while total > self.cache_bytes and len(self._features) > 1:
-            _, dropped = self._features.popitem(last=False)
-            total -= feature_bytes(dropped)
+        room = max(self.cache_bytes // feature_bytes(self.model.config, self._dtype), 1)
+        while len(self._features) > room:
+            self._features.popitem(last=False)
 
     def clear(self) -> None:
         """Forget all features."""
