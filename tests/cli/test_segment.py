@@ -110,6 +110,18 @@ def test_direction_start_and_length(
     assert record["complete"] is True
 
 
+def test_zoom_is_passed_on_and_recorded(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    for words, recorded in ((["--zoom", "2"], "2.0"), (["--zoom", "off"], "off"), ([], None)):
+        out = tmp_path / str(recorded)
+        done = run("segment", disk.path, "--prompts", disk.prompts, "--output", out, *fast, *words)
+        assert done.status == 0, done.err
+        command = record_of(out)["command"]
+        assert (command[command.index("--zoom") + 1] if "--zoom" in command else None) == recorded
+    done = run("segment", disk.path, "--prompts", disk.prompts, "--output", tmp_path / "x", *fast, "--zoom", "near")
+    assert done.status == 2
+    assert "zoom is 'auto', 'off' or a factor" in done.err
+
+
 def test_axis_of_a_file_that_does_not_say(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
     folder = tmp_path / "slices"
     folder.mkdir()

@@ -42,6 +42,8 @@ class JobOptions:
         Values shown black and white.
     fill_holes : int
         As `Session` takes it.
+    zoom : str, float or None
+        As `Session` takes it.
     exports : tuple of str
         Formats to write besides labels and scores.
     overwrite : bool
@@ -58,6 +60,7 @@ class JobOptions:
     max_frames: int | None = None
     contrast_limits: tuple[float, float] | None = None
     fill_holes: int = 8
+    zoom: str | float | None = None
     exports: tuple[str, ...] = ("png",)
     overwrite: bool = False
 
@@ -223,7 +226,7 @@ def _start(options: JobOptions, whole: Stack, prompts: Iterable[Prompt]) -> Sess
     inside = [_prompt_inside(prompt, stack, options.prompts) for prompt in prompts]
     model = options.model.load()
     limits, holes = options.contrast_limits, options.fill_holes
-    session = Session(model, stack, contrast_limits=limits, fill_hole_area=holes)
+    session = Session(model, stack, contrast_limits=limits, fill_hole_area=holes, zoom=options.zoom)
     for prompt in inside:
         session.add_prompt(prompt)
     return session
@@ -311,6 +314,7 @@ def _command(options: JobOptions, prompts: Path, axis: str) -> list[str]:
         "--start": options.start,
         "--max-frames": options.max_frames,
         "--fill-holes": options.fill_holes,
+        "--zoom": options.zoom,
     }
     words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
     words += options.part.words()

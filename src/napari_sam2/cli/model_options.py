@@ -93,6 +93,14 @@ class ModelOptions:
         }
 
 
+def zoom_option(text: str) -> str | float:
+    """Read what ``--zoom`` takes: ``"auto"``, ``"off"`` or a factor; the session says what is wrong with others."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ModelOptions` to a command."""
     group = parser.add_argument_group("model")
@@ -105,3 +113,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--image-size", type=int, metavar="N", help="side of the model's input in pixels, a multiple of 32"
     )
+
+
+def add_zoom_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--zoom`` to a command."""
+    text = "auto (default unless --preset exact): small objects are tracked in windows that go with them; off; a factor"
+    parser.add_argument("--zoom", type=zoom_option, metavar="auto|off|N", help=text)

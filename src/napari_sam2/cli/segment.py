@@ -10,7 +10,7 @@ from .errors import EXIT_INTERRUPTED
 from .export import format_names
 from .input_options import add_input_arguments, input_options
 from .job import JobOptions, JobReport, run_job
-from .model_options import ModelOptions, add_model_arguments
+from .model_options import ModelOptions, add_model_arguments, add_zoom_argument
 
 SUMMARY = "track the objects of a prompts file through a stack"
 
@@ -67,6 +67,7 @@ def _add_tracking_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-frames", type=int, metavar="N", help="most frames in each direction, the start included")
     holes = "fill holes of up to N pixels of the mask decoder's grid, 0 for none (default 8)"
     group.add_argument("--fill-holes", type=int, default=8, metavar="N", help=holes)
+    add_zoom_argument(group)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,6 +110,7 @@ def _options(args: argparse.Namespace) -> JobOptions:
         max_frames=args.max_frames,
         contrast_limits=None if part.windows or not args.contrast_limits else tuple(args.contrast_limits[0]),
         fill_holes=args.fill_holes,
+        zoom=args.zoom,
         exports=(*_OVERLAYS[args.overlay], *args.export),
         overwrite=args.overwrite,
     )
