@@ -49,7 +49,9 @@ RULES = {
     "model.config": Rule("", NONE),
     "weights": Rule("weights model.config", NONE),
     "weights.load": Rule("weights weights.load model model.config", TORCH),
-    "session": Rule("session data model model.config", TORCH | ARRAYS),
+    "session": Rule("session data model model.config", TORCH | ARRAYS, own_inside="session.store"),
+    # A session folder says which model it was made with.
+    "session.store": Rule("session session.store data model model.config weights weights.load", TORCH | ARRAYS),
     "training": Rule("training data model model.config weights weights.load session", TORCH | ARRAYS),
     "cli": Rule(
         "cli data weights",
@@ -57,7 +59,7 @@ RULES = {
         own_inside="model model.config weights.load session training",
         heavy_inside=TORCH | ARRAYS | {"napari"},
     ),
-    "plugin": Rule("plugin data weights", GUI | ARRAYS, own_inside="session weights.load"),
+    "plugin": Rule("plugin data weights", GUI | ARRAYS, own_inside="session weights.load training"),
 }
 
 

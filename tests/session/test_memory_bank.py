@@ -164,7 +164,7 @@ def run(
     session.add_points(18, 1, [[10, 12]], [1])
     session.add_mask(25, 1, np.pad(np.ones((9, 9)), ((20, 19), (20, 27))))
     session.add_box(22, 2, (20, 20, 40, 44))
-    for track in session._tracks.values():
+    for track in session._objects.tracks.values():
         track.bank.spare_bytes = spare_bytes
     out = []
     for options in directions:
@@ -172,7 +172,7 @@ def run(
             out.append(
                 (result.frame, result.object_ids, result.low_res_logits.tolist(), result.object_pointers.tolist())
             )
-    kept = [sum(m.memory_bchw is not None for m in t.bank.recent.values()) for t in session._tracks.values()]
+    kept = [sum(m.memory_bchw is not None for m in t.bank.recent.values()) for t in session._objects.tracks.values()]
     return out, kept
 
 

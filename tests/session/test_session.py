@@ -152,10 +152,10 @@ def test_painted_masks_are_kept_to_the_pixel(tracked: Session) -> None:
 
 def test_painting_wins_over_masks_whose_logits_are_gone(session: Session) -> None:
     session.add_points(0, 1, [[10, 12]], [1])
-    session._tracks[1].bank.spare_bytes = 0
+    session._objects.tracks[1].bank.spare_bytes = 0
     list(session.propagate())
     covered = session.labels[8] == 1
-    session._tracks[1].bank.recent.pop(8)
+    session._objects.tracks[1].bank.recent.pop(8)
     mask = np.zeros((48, 56), bool)
     mask[10:30, 10:30] = True
     assert (covered & mask).any()

@@ -153,7 +153,7 @@ def check_invariants(session: Session) -> None:
             assert set(image[everything].tolist()) <= set(painted)
             for object_id, mask in painted.items():
                 assert not (image == object_id)[~mask].any()
-    for track in session._tracks.values():
+    for track in session._objects.tracks.values():
         # No result is forgotten: each is a prompt's, up to date, or waiting to be tracked again.
         shown = {t for t, object_id in areas if object_id == track.object_id}
         assert shown <= {*track.visited, *track.stale, *track.prompts}

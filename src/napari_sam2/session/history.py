@@ -124,6 +124,20 @@ class History:
         """Whether there is an undone edit."""
         return bool(self._redos)
 
+    @property
+    def undos(self) -> tuple[Edit, ...]:
+        """What undoes the edits done, the last one at the end."""
+        return tuple(self._undos)
+
+    @property
+    def redos(self) -> tuple[Edit, ...]:
+        """What does the undone edits again, the last one at the end."""
+        return tuple(self._redos)
+
+    def bring_back(self, undos: Sequence[Edit], redos: Sequence[Edit]) -> None:
+        """Take the edits of an earlier history, in place of those there are."""
+        self._undos, self._redos = list(undos), list(redos)
+
     def record(self, undo: Edit) -> None:
         """Note what undoes an edit that was just done; what had been undone before is gone."""
         self._undos.append(undo)

@@ -41,11 +41,21 @@ class SessionOutputs:
     ----------
     labels : LabelStack
         Empty; where the labels go.
+
+    Attributes
+    ----------
+    labels : LabelStack
+        Labels.
+    scores : ScoreTable
+        Scores.
+    touched : set of int
+        Frames whose labels or rows have changed, until whoever saves them takes them out.
     """
 
     def __init__(self, labels: LabelStack) -> None:
         self.labels = labels
         self.scores = ScoreTable()
+        self.touched: set[int] = set()
 
     def emptied(self) -> SessionOutputs:
         """Start anew, without labels and scores, in the same place."""
@@ -61,6 +71,7 @@ class SessionOutputs:
         painted : dict
             By object id, masks the user gave on this frame, which are drawn to the pixel.
         """
+        self.touched.add(result.frame)
         self.labels.widen(label_dtype(result.object_ids))
         image = self._compose(result, painted)
         others = [i for i in self.labels.object_ids(result.frame) if i not in result.object_ids]
@@ -92,6 +103,7 @@ class SessionOutputs:
 
     def erase(self, frame: int, object_id: int) -> None:
         """Remove an object's pixels and row on one frame."""
+        self.touched.add(frame)
         if object_id in self.labels.object_ids(frame):
             image = self.labels[frame]
             image[image == object_id] = 0
@@ -105,6 +117,7 @@ class SessionOutputs:
             if object_id in self.labels.object_ids(frame):
                 masks.set(frame, (self.labels[frame] == object_id).astype(np.uint8))
         rows = tuple(row for row in self.scores if row.object_id == object_id)
+        self.touched.update(masks.frames_done, (row.frame for row in rows))
         self.labels.remove_object(object_id)
         self.scores.remove_object(object_id)
         return ErasedObject(object_id, masks, rows)
@@ -119,6 +132,7 @@ class SessionOutputs:
             self._measure(frame, others)
         for row in erased.rows:
             self.scores.put(row)
+        self.touched.update(erased.masks.frames_done, (row.frame for row in erased.rows))
 
     def mask(self, frame: int, object_id: int) -> NDArray[np.bool_] | None:
         """(Y, X) mask of an object as drawn on a frame, ``None`` where it has no pixels."""

@@ -71,7 +71,7 @@ def take_snapshot(session: Session) -> Snapshot:
     Snapshot
         Cheap: what is large is shared.
     """
-    tracks = tuple(_TrackSnapshot.of(track) for track in session._tracks.values())
+    tracks = tuple(_TrackSnapshot.of(track) for track in session._objects.tracks.values())
     outputs = session.outputs
     return Snapshot(tracks, outputs.labels.mark(), ScoreTable(outputs.scores))
 
@@ -88,9 +88,15 @@ def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
     snapshot : Snapshot
         Stays usable.
     """
-    session._tracks.clear()
+    session._objects.tracks.clear()
     for recorded in snapshot.tracks:
         track = recorded.restore()
-        session._tracks[track.object_id] = track
-    session.outputs.labels.go_back(snapshot.labels)
-    session.outputs.scores = ScoreTable(snapshot.scores)
+        session._objects.tracks[track.object_id] = track
+    outputs = session.outputs
+    outputs.touched.update(outputs.labels.frames_done, (row.frame for row in outputs.scores))
+    outputs.labels.go_back(snapshot.labels)
+    outputs.scores = ScoreTable(snapshot.scores)
+    outputs.touched.update(outputs.labels.frames_done, (row.frame for row in outputs.scores))
+    # A run begun since then has nothing to go on with.
+    session._unfinished = None
+    session.record()

@@ -15,6 +15,11 @@ Value = TypeVar("Value")
 _VERSIONS = count(1)
 
 
+def new_version() -> int:
+    """Give a number that no track has had as its version."""
+    return next(_VERSIONS)
+
+
 @dataclass(frozen=True)
 class FrameState:
     """Everything about one object on one frame that an edit there can change.
@@ -81,7 +86,7 @@ class ObjectTrack:
         """Note that a pass went over a frame."""
         self.visited[frame] = step
         self.stale.pop(frame, None)
-        self.version = next(_VERSIONS)
+        self.version = new_version()
 
     def mark_downstream_stale(self, frame: int) -> None:
         """Mark the tracked frames whose results came after that of ``frame``, and so depend on it, as out of date."""

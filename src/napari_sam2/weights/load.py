@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import safetensors
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from napari_sam2.model.config import CONFIGS, HieraConfig, InferenceOptions, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
-from .catalog import CATALOG, get_entry
+from .catalog import BUNDLED_NAME, CATALOG, get_entry
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 BACKENDS = ("auto", "torch")
@@ -56,6 +57,30 @@ class Preset:
     dtype: str
     largest_input: int | None
     options: InferenceOptions
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model was loaded from.
+
+    Attributes
+    ----------
+    name : str or None
+        Its name in the catalogue, where it was asked for by that.
+    path : Path
+        The file.
+    """
+
+    name: str | None
+    path: Path
+
+
+_SOURCES: WeakKeyDictionary[Sam2, ModelSource] = WeakKeyDictionary()
+
+
+def source_of(model: Sam2) -> ModelSource | None:
+    """Say where a model was loaded from; ``None`` for one that was built, or copied to be taught."""
+    return _SOURCES.get(model)
 
 
 PRESETS = {
@@ -125,7 +150,9 @@ def load_model(
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
-    return _cast(model, place, number)
+    model = _cast(model, place, number)
+    _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path)
+    return model
 
 
 def _input_size(asked: int | None, own: int, preset: Preset) -> int:
@@ -142,7 +169,7 @@ def _locate(name: str | None, checkpoint: str | Path | None) -> tuple[Path, int 
         # Nothing inside a file tells its input size, but a catalogued file is known by its name.
         sizes = [entry.image_size for entry in CATALOG.values() if entry.file_name == path.name]
         return path, (sizes[0] if sizes else None)
-    entry = get_entry(name or "sam2_nano")
+    entry = get_entry(name or BUNDLED_NAME)
     if not entry.path.is_file():
         how = (
             "reinstall the package"

@@ -1,0 +1,1 @@
+"""Session folders: everything about a session, on disk."""

@@ -1,0 +1,114 @@
+"""Opens a session folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from napari_sam2.data.prompts import Prompt
+from napari_sam2.data.stack import Stack
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.session import Session
+
+from .codec import MALFORMED, real_number, whole_number
+from .lock import FolderLock
+from .places import MEMORIES, VERSION, read_header
+from .restore import Restorer
+from .sources import find_data, find_model
+from .state import SavedState
+from .writer import SessionWriter
+
+_ELSEWHERE = "changes are not saved before save() names another folder"
+
+
+def open_session(folder: Path, *, frames: Stack | ArrayLike | None, model: Sam2 | None) -> Session:
+    """Open a session folder; see `Session.open`.
+
+    Parameters
+    ----------
+    folder : Path
+        The session folder.
+    frames, model
+        As for `Session.open`.
+    """
+    folder = folder.resolve()
+    header = read_header(folder)
+    stack = find_data(header["data"], folder, frames)
+    model, same = find_model(header["model"], model)
+    state = SavedState.read(folder / header["journal"])
+    session = Session(model, stack, **_settings(header["settings"], state))
+    restorer = Restorer(session, state, folder)
+    if same:
+        restorer.restore()
+    else:
+        restorer.restore_for_another_model()
+    problems = [*_about_version(header), *state.problems, *restorer.problems]
+    if not same:
+        made_with = header["model"].get("name") or header["model"].get("variant")
+        problems.append(f"the results are those of another model ({made_with}) until they are tracked again")
+    session.outputs.touched.clear()
+    # What could not be read stays on the disk for whoever can repair it.
+    problems += [_ELSEWHERE] if problems else _go_on_saving(session, folder, header)
+    session.problems = tuple(problems)
+    return session
+
+
+def _settings(said: dict[str, Any], state: SavedState) -> dict[str, Any]:
+    try:
+        zoom = said["zoom"]
+        settings: dict[str, Any] = {
+            "fill_hole_area": whole_number(said["fill_hole_area"], 0, 2**31),
+            "zoom": zoom if isinstance(zoom, str) else real_number(zoom),
+        }
+        if window := state.plain.get("window"):
+            low, high = window
+            settings["contrast_limits"] = real_number(low), real_number(high)
+    except MALFORMED as error:
+        raise ValueError(f"the settings of the session are damaged: {error}") from error
+    return settings
+
+
+def _about_version(header: dict[str, Any]) -> list[str]:
+    if header["version"] <= VERSION:
+        return []
+    program = header.get("versions", {}).get("napari-sam2", "a newer version")
+    said = f"the session was written by napari-sam2 {program} in format {header['version']}"
+    return [f"{said}, this one knows format {VERSION}: what it does not know is left out"]
+
+
+def _go_on_saving(session: Session, folder: Path, header: dict[str, Any]) -> list[str]:
+    memories = folder / MEMORIES
+    if memories.is_symlink() or (memories.exists() and not memories.is_dir()):
+        return [f"{memories} is a link: links are not followed in a session folder", _ELSEWHERE]
+    try:
+        lock = FolderLock(folder)
+    except OSError as error:
+        return [f"{folder} cannot be written to: {error.strerror}", _ELSEWHERE]
+    session._writer = SessionWriter(folder, lock, int(header["journal"][len("journal-") : -len(".jsonl")]))
+    return []
+
+
+def read_prompts_of(session: Session, folder: Path) -> list[Prompt]:
+    """Read the prompts of a saved session for a session of perhaps another image or model.
+
+    Parameters
+    ----------
+    session : Session
+        Whose image they must fit; not changed.
+    folder : Path
+        The session folder.
+
+    Raises
+    ------
+    ValueError
+        If one of them is damaged or does not fit.
+    """
+    header = read_header(folder)
+    state = SavedState.read(folder / header["journal"])
+    restorer = Restorer(session, state, folder)
+    prompts = restorer.prompts()
+    if problems := [*state.problems, *restorer.problems]:
+        raise ValueError(f"{folder}: {problems[0]}")
+    return prompts

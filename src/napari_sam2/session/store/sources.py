@@ -1,0 +1,186 @@
+"""The image and the model of a saved session, found again and compared."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from napari_sam2.data.selection import Selection
+from napari_sam2.data.stack import Stack, open_stack
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.weights.catalog import CATALOG
+from napari_sam2.weights.load import DTYPES, PRESETS, choose_device, load_model
+
+from .codec import MALFORMED, real_number, whole_number
+from .describe import same_model, sample_hash
+
+_LONGEST = 2**31
+
+
+def find_data(said: dict[str, Any], folder: Path, frames: Stack | ArrayLike | None) -> Stack:
+    """Open the image of a session.
+
+    Parameters
+    ----------
+    said : dict
+        What the session says of it.
+    folder : Path
+        The session folder.
+    frames : Stack or array-like, optional
+        The image itself, or the whole one that a part of was tracked; looked for where not given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not where it was.
+    ValueError
+        If it is another image, or what the session says is damaged.
+    """
+    try:
+        shape = tuple(whole_number(number, 1, _LONGEST) for number in said["shape"])
+        if len(shape) != 3:
+            raise ValueError(f"the shape {shape} is not (T, Y, X)")
+        if frames is not None:
+            return _checked(frames if isinstance(frames, Stack) else Stack.from_array(frames, said["axis"]), said)
+        candidates = _candidates(said, folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"what the session says of its image is damaged: {error}") from error
+    refused: ValueError | None = None
+    for path in candidates:
+        try:
+            return _opened(path, said)
+        except ValueError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    if said.get("path") is None:
+        raise ValueError("the session's image was in memory and not in a file: give it with frames=")
+    raise FileNotFoundError(f"the session's image {said['path']} is not there any more: say where it is with frames=")
+
+
+def _candidates(said: dict[str, Any], folder: Path) -> list[Path]:
+    """Places to look: where it was, the same way from the folder, and beside the folder."""
+    names = [name for name in (said["path"], said["relative"]) if name is not None]
+    if not all(isinstance(name, str) and 0 < len(name) < 4096 and "\0" not in name for name in names):
+        raise ValueError(f"the session's image cannot be at {said['path']!r}")
+    places = [Path(folder, name) for name in names]
+    if names:
+        places.append(folder.parent / PureWindowsPath(names[0]).name)
+    # Asking another computer for a file tells it who asks.
+    near = [place for place in places if _is_local(place, folder)]
+    # Not a pipe or a device, which may never end.
+    return [place for place in dict.fromkeys(near) if place.is_file() or place.is_dir()]
+
+
+def _is_local(path: Path, folder: Path) -> bool:
+    drive = PureWindowsPath(path).drive
+    return not drive.startswith(("\\\\", "//")) or drive == PureWindowsPath(folder).drive
+
+
+def _opened(path: Path, said: dict[str, Any]) -> Stack:
+    stack = open_stack(path, axis=said["axis"], selection=read_selection(said["selection"]))
+    try:
+        return _checked(stack, said)
+    except ValueError:
+        stack.close()
+        raise
+
+
+def read_selection(said: dict[str, Any]) -> Selection:
+    """Read which stack of an image it was; ``ValueError`` if that is damaged."""
+    try:
+        return Selection(
+            None if said["at"] is None else whole_number(said["at"], 0, _LONGEST),
+            tuple(whole_number(channel, 0, _LONGEST) for channel in said["channels"]),
+            tuple((real_number(low), real_number(high)) for low, high in said["windows"]),
+            whole_number(said["level"], 0, _LONGEST),
+        )
+    except MALFORMED as error:
+        raise ValueError(f"what the session says of its image is damaged: {error}") from error
+
+
+def take_part(stack: Stack, said: dict[str, Any]) -> Stack:
+    """Take the part of a whole image that a session is about; ``ValueError`` if that is damaged."""
+    try:
+        crop, every = tuple(whole_number(end, 0, _LONGEST) for end in said["crop"]), Fraction(said["every"])
+        y0, x0, y1, x1 = crop
+        if every.denominator > _LONGEST or (every == 1 and crop == (0, 0, *stack.shape[1:])):
+            return stack
+        return stack.part(crop=(y0, x0, y1, x1), every=every)
+    except (*MALFORMED, ZeroDivisionError) as error:
+        raise ValueError(f"the session's part of the image does not fit it: {error}") from error
+
+
+def _checked(stack: Stack, said: dict[str, Any]) -> Stack:
+    if list(stack.shape) != said["shape"] and list(stack.shape) == said["whole"]:
+        stack = take_part(stack, said)
+    found = {"shape": list(stack.shape), "rgb": stack.is_rgb, "dtype": str(stack.dtype)}
+    where = "the image given" if stack.path is None else str(stack.path)
+    for key, value in found.items():
+        if said[key] != value:
+            raise ValueError(f"{where} is not the image of this session: its {key} is {value}, not {said[key]}")
+    if said["axis"] != stack.axis:
+        raise ValueError(f"{where} runs along {stack.axis}, the image of this session along {said['axis']}")
+    if said["sample"] != sample_hash(stack):
+        raise ValueError(f"{where} is not the image of this session: it has the same size, but other pixels")
+    return stack
+
+
+def find_model(said: dict[str, Any], model: Sam2 | None) -> tuple[Sam2, bool]:
+    """Load the model of a session.
+
+    Parameters
+    ----------
+    said : dict
+        What the session says of it.
+    model : Sam2, optional
+        The one to use.
+
+    Returns
+    -------
+    model : Sam2
+        The given one, or the session's.
+    same : bool
+        Whether it is the session's: weights, input size, precision and preset.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its file is not on this machine.
+    ValueError
+        If it came from no file, or what the session says is damaged.
+    """
+    if model is None:
+        model = _load(said)
+    return model, same_model(said, model)
+
+
+def _load(said: dict[str, Any]) -> Sam2:
+    name, file, size, device = said.get("name"), said.get("file"), said.get("image_size"), said.get("device")
+    if name is None and file is None:
+        raise ValueError("the session's model came from no file: give it with model=")
+    texts = [text for text in (name, file, device) if text is not None]
+    if not all(isinstance(text, str) for text in texts) or said.get("dtype") not in DTYPES:
+        raise ValueError(f"what the session says of its model is damaged: {name or file!r}")
+    if said.get("preset") not in PRESETS:
+        raise ValueError(f"the session's preset {said.get('preset')!r} is none of {', '.join(PRESETS)}")
+    known = name in CATALOG
+    return load_model(
+        name if known else None,
+        checkpoint=None if known else file,
+        device=_device(device),
+        dtype=said["dtype"],
+        image_size=whole_number(size, 1, 8192),
+        preset=said["preset"],
+    )
+
+
+def _device(said: str | None) -> str:
+    try:
+        return str(choose_device(said or "auto"))
+    except ValueError:
+        # It was made on another machine.
+        return "auto"
