@@ -17,6 +17,7 @@ from napari_sam2.session.prompt_input import mask_at_input, prompt_points
 from napari_sam2.session.propagate import fill_holes, memory_rule
 from napari_sam2.session.schedule import Visit, outward, schedule, straight
 from napari_sam2.session.view import View
+from napari_sam2.weights.load import PRESETS
 
 
 def logits_of(*rows: str) -> torch.Tensor:
@@ -101,12 +102,30 @@ def test_points_in_the_models_order_and_scale() -> None:
 
 def test_options_shorten_the_memory(model: Sam2) -> None:
     assert memory_rule(model).num_recent == 6
-    assert memory_rule(model).max_conditioning is None
+    assert memory_rule(model).max_conditioning == 6
     config = replace(model.config, num_memories=4)
     shorter = Sam2(config, InferenceOptions(recent_memories=9, max_conditioning=4))
     assert (memory_rule(shorter).num_recent, memory_rule(shorter).max_conditioning) == (3, 4)
     shorter.options = InferenceOptions(recent_memories=2)
     assert memory_rule(shorter).num_recent == 2
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("preset", "most"), [("balanced", 12), ("exact", 56)])
+def test_fifty_corrections_lengthen_the_memory_only_where_it_is_exact(
+    make_model: Callable[..., Sam2], frames: np.ndarray, preset: str, most: int
+) -> None:
+    model = make_model(3)
+    model.options = PRESETS[preset].options
+    session = Session(model, np.concatenate([frames] * 10), zoom="off")
+    for frame in range(0, 100, 2):
+        session.add_points(frame, 1, [[10, 12]], [1])
+    assert [r.frame for r in session.propagate(start=98, max_frames=10)] == list(range(98, 108))
+    track = session._objects.tracks[1]
+    choices = {t: track.bank.choose(t, step=1, num_frames=120) for t in (51, 99, 105)}
+    assert max(len(choice.spatial) for choice in choices.values()) == most
+    # The nearest ones are among them, in any case.
+    assert {t for t, _ in choices[51].spatial} >= {46, 48, 50, 52, 54}
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, safe_open, save_file
 from torch import Tensor
 
 from napari_sam2 import Session, load_model, save_checkpoint
-from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
+from napari_sam2.model.config import CONFIGS, DEFAULT_OPTIONS, HieraConfig, Sam2Config
 from napari_sam2.model.sam2 import Sam2, Sam21, build_sam2
 from napari_sam2.weights.load import choose_device, choose_dtype, detect_config, read_checkpoint
 
@@ -403,7 +403,8 @@ def test_presets_and_types(nano: Sam2, tmp_path: Path) -> None:
     def load(**options: Any) -> Sam2:
         return load_model(checkpoint=tmp_path / "a.pt", device="cpu", **options)
 
-    assert load().options.preset == "balanced"
+    assert load().options == DEFAULT_OPTIONS
+    assert (load().options.preset, load().options.max_conditioning) == ("balanced", 6)
     assert load(preset="exact").dtype == torch.float32
     assert load(preset="exact").options.max_conditioning is None
     assert load(preset="fast").options.recent_memories == 3

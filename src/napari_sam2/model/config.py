@@ -157,7 +157,8 @@ class InferenceOptions:
     max_conditioning: int | None = None
 
 
-DEFAULT_OPTIONS = InferenceOptions()
+# With six prompted frames, a frame attends to at most 12 memories of an object, where one prompt makes it 7.
+DEFAULT_OPTIONS = InferenceOptions("balanced", max_conditioning=6)
 
 CONFIGS: dict[str, Sam2Config] = {
     **{

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from napari_sam2.model.config import CONFIGS, HieraConfig, InferenceOptions, Sam2Config
+from napari_sam2.model.config import CONFIGS, DEFAULT_OPTIONS, HieraConfig, InferenceOptions, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
@@ -85,7 +85,7 @@ def source_of(model: Sam2) -> ModelSource | None:
 
 PRESETS = {
     "exact": Preset("float32", None, InferenceOptions("exact")),
-    "balanced": Preset("auto", None, InferenceOptions("balanced")),
+    "balanced": Preset("auto", None, DEFAULT_OPTIONS),
     "fast": Preset("auto", 512, InferenceOptions("fast", recent_memories=3, max_conditioning=4)),
 }
 
