@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from napari_sam2.model.config import HieraConfig, Sam2Config
+from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
+from napari_sam2.weights.load import save_checkpoint
 
 SMALL = Sam2Config(
     name="small_for_tests",
@@ -76,3 +78,13 @@ def frames() -> np.ndarray:
     texture = torch.nn.functional.interpolate(coarse, (96, 112), mode="bicubic")[0, 0].numpy()
     stack = [np.roll(texture, (2 * t, 3 * t), (0, 1))[:48, :56] for t in range(12)]
     return np.clip(np.stack(stack) * 255, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a model that has learned nothing."""
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(build_sam2(CONFIGS["sam2_nano"]), path)
+    return path

@@ -13,29 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-import torch
 import tracking_worker
 from session_state import assert_same_sessions
 
 from napari_sam2 import Session
 from napari_sam2.data.stack import open_stack
-from napari_sam2.model.config import CONFIGS
-from napari_sam2.model.sam2 import build_sam2
-from napari_sam2.weights.load import save_checkpoint
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the program to be killed forks, which Windows cannot"),
 ]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        save_checkpoint(build_sam2(CONFIGS["sam2_nano"]), path)
-    return path
 
 
 @pytest.fixture

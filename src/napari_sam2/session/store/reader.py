@@ -51,7 +51,7 @@ def open_session(folder: Path, *, frames: Stack | ArrayLike | None, model: Sam2 
     session.outputs.touched.clear()
     # What could not be read stays on the disk for whoever can repair it.
     problems += [_ELSEWHERE] if problems else _go_on_saving(session, folder, header)
-    session.problems = tuple(problems)
+    session.problems = tuple(dict.fromkeys(problems))
     return session
 
 

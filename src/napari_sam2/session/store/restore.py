@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -231,7 +230,10 @@ class Restorer:
             edit = self._try("an entry of the undo history", self._edit, number)
             # What came before a damaged one cannot be undone any more, as they are undone in turn.
             edits = [] if edit is None else [*edits, edit]
-        return edits
+        possible = _possible(edits, self.session.object_ids)
+        if len(possible) < len(edits):
+            self.problems.append("the undo history does not fit the objects: a part of it is left out")
+        return possible
 
     def _edit(self, number: int) -> Edit:
         said, n_frames = self.state.edits[number], self._shape[0]
@@ -273,6 +275,22 @@ class Restorer:
         if spans is None:
             return None
         visits = decode_visits(spans, self._shape[0])
-        if not set(chain.from_iterable(visit.object_ids for visit in visits)) <= set(self.session.object_ids):
-            visits = tuple(visit for visit in visits if visit.object_ids)
         return Run(visits, whole_number(self.state.plain.get("done"), 0, len(visits)))
+
+
+def _possible(edits: Sequence[Edit], object_ids: Iterable[int]) -> list[Edit]:
+    """Leave out edits that are about objects which are not there when their turn comes, the last one first."""
+    there = set(object_ids)
+    for place in range(len(edits) - 1, -1, -1):
+        edit = edits[place]
+        if isinstance(edit, AttachObject):
+            fits = edit.track.object_id not in there
+            there.add(edit.track.object_id)
+        elif isinstance(edit, DetachObject):
+            fits = edit.track.object_id in there
+            there.discard(edit.track.object_id)
+        else:
+            fits = isinstance(edit, RestoreFrame) and edit.object_id in there
+        if not fits:
+            return list(edits[place + 1 :])
+    return list(edits)

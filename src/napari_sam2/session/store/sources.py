@@ -168,6 +168,8 @@ def _load(said: dict[str, Any]) -> Sam2:
     if said.get("preset") not in PRESETS:
         raise ValueError(f"the session's preset {said.get('preset')!r} is none of {', '.join(PRESETS)}")
     known = name in CATALOG
+    if not known and file is None:
+        raise ValueError(f"the session's model {name!r} is not known to this version: give another with model=")
     return load_model(
         name if known else None,
         checkpoint=None if known else file,

@@ -63,8 +63,8 @@ class SavedState:
         return state
 
     def _add_or_note(self, event: dict[str, Any], name: str) -> None:
-        if unknown := sorted(event.keys() - _KNOWN):
-            self.problems.append(f"{name} says {unknown[0]!r}, which this version does not know; it is left out")
+        for unknown in sorted(event.keys() - _KNOWN):
+            self.problems.append(f"{name} says {unknown[:40]!r}, which this version does not know; it is left out")
         try:
             self._add(event)
         except MALFORMED as error:
