@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
+from .display import Display
 from .engine import Engine, load, open_engine
 from .exports import export
-from .result_layers import refresh, write_frame
 from .results import Results
-from .space import Space, make_stack, model_window
+from .shelf import Shelf
+from .space import make_stack, model_window
 from .undo import UndoStack
 from .worker import Job, Run, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam2.data.stack import Stack
     from napari_sam2.session.session import Session
 
     from .layers import SessionLayers
-    from .messages import FrameUpdate, ModelChoice, Plan, Report, Tracked
+    from .messages import ModelChoice, Plan, Report, Tracked
+    from .space import Space
     from .wishes import Place, Wish
 
-# Qt draws the whole window anew, canvas and all, for every change of a bar or a plot: without a GPU that takes as long
-# as a frame of a small model.
-_REDRAW_MS = 1000
+TRACKING = "tracking"
 
 
 class Controller(QObject):
-    """Owns the worker, the model, and a session for every stack of the image that was looked at.
+    """Owns the worker, the model, and a session for every stack that was looked at, of every image.
 
     Parameters
     ----------
@@ -50,23 +53,20 @@ class Controller(QObject):
         super().__init__()
         self.layers = layers
         self.worker = Worker()
-        self.undo_stack = UndoStack()
         self.live = True
         self.threshold = 0.5
-        self.window: tuple[float, float] | None = None
+        self.zoom: str | float = "auto"
         self.axis_name = "t"
-        self._model: Any = None
-        self._engines: dict[Space, Engine] = {}
-        self._results: dict[Space, Results] = {}
+        self.model: Any = None
+        self.shelf = Shelf()
         # Counts models and images; what an earlier one still answers is not shown.
         self._generation = 0
         self._content = layers.content()
         self.wishes: dict[Place, Wish] = {}
         self._unsynced: int | None = None
-        self._redraw = QTimer(self)
-        self._redraw.setSingleShot(True)
-        self._redraw.setInterval(_REDRAW_MS)
-        self._redraw.timeout.connect(self.results_changed)
+        self._display = Display(layers, self.shelf)
+        for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
+            getattr(self._display, signal).connect(getattr(self, signal))
         layers.prompts_changed.connect(self._prompts_changed)
         layers.painted.connect(self._painted)
 
@@ -75,7 +75,7 @@ class Controller(QObject):
     @property
     def engine(self) -> Engine | None:
         """The session on show, if there is one."""
-        return None if self.layers.space is None else self._engines.get(self.layers.space)
+        return None if self.layers.space is None else self.shelf.engines.get(self.layers.space)
 
     @property
     def session(self) -> Session | None:
@@ -83,85 +83,117 @@ class Controller(QObject):
         return None if self.engine is None else self.engine.session
 
     @property
+    def window(self) -> tuple[float, float] | None:
+        """Pixel values that the session on show sees as black and white."""
+        return None if self.layers.space is None else self.shelf.stacks.get(self.layers.space, (None, None))[1]
+
+    @property
     def results(self) -> Results:
         """Results on the stack on show."""
         space = self.layers.space
-        return Results(1) if space is None else self._results.setdefault(space, Results(space.n_frames))
+        return Results((1, 1, 1)) if space is None else self.shelf.results(space)
+
+    @property
+    def undo_stack(self) -> UndoStack:
+        """The user's steps on the stack on show."""
+        space = self.layers.space
+        return UndoStack() if space is None else self.shelf.steps(space)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether tracking or teaching is under way."""
+        return self.worker.is_running
 
     @property
     def is_running(self) -> bool:
         """Whether tracking is under way."""
-        return self.worker.is_running
+        return self.worker.is_running and self.worker.run_kind == TRACKING
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether tracking was stopped before its end."""
+        return self.worker.can_resume and self.worker.run_kind == TRACKING
 
     @property
     def has_work(self) -> bool:
         """Whether the user has given any prompt, or there is any result."""
-        results = self.results
-        return bool(results.object_ids) or bool(len(results.table))
+        return bool(self.results.object_ids)
 
     # Model and stack
 
     def load_model(self, choice: ModelChoice | None) -> None:
         """Load another model; its session gets the prompts there are."""
         self._start_over()
-        self._model = None
+        self.model = None
         if choice is None:
             self.model_changed.emit("")
             return
         self.model_changed.emit("Loading…")
         self._submit(lambda: load(choice), self._model_loaded, key="load", failed=self._load_failed)
 
-    def open_image(self) -> None:
-        """Start on another image."""
-        self.layers.forget_all()
+    def use_model(self, model: Any, what: str) -> None:
+        """Go on with a model made here; ``what`` says where it comes from."""
         self._start_over()
+        self._model_loaded(model, what)
+
+    def open_image(self) -> None:
+        """Show another image's session; the one left stays as it is."""
+        if not self.worker.is_idle:
+            self.shelf.unshown |= set(self.shelf.engines)
+        self._generation += 1
+        self._forget_tracking()
         self.open_space()
 
     def open_space(self) -> None:
         """Show the session of the stack on show, a new one where there is none."""
         self._content, self.wishes, self._unsynced = self.layers.content(), self._all_wishes(), None
-        self.undo_stack.clear()
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
-        if self._model is None or image is None or space is None:
+        if self.model is None or image is None or space is None:
             return
-        if space in self._engines:
+        if space in self.shelf.engines:
             self.sync()
+            if space in self.shelf.unshown:
+                self.shelf.unshown.discard(space)
+                self.draw_again()
             return
-        model, window = self._model, model_window(image)
-        self.window = window
+        model, zoom, window = self.model, self.zoom, model_window(image)
         axis = "z" if self.axis_name.lower().startswith("z") else "t"
 
-        def work() -> Engine:
-            engine = open_engine(model, make_stack(image, space, axis=axis), window)
+        def work() -> tuple[Engine, Stack]:
+            stack = make_stack(image, space, axis=axis)
+            engine = open_engine(model, stack, window, zoom=zoom)
             engine.threshold = self.threshold
-            return engine
+            return engine, stack
 
-        def done(engine: Engine) -> None:
-            self._engines[space] = engine
+        def done(opened: tuple[Engine, Stack]) -> None:
+            self.shelf.engines[space], stack = opened
+            self.shelf.stacks[space] = stack, window
             self.sync()
             self.prepare()
 
         self._submit(work, done, key="open")
 
     def reopen(self) -> None:
-        """Start the sessions over with the image's contrast limits of now; prompts stay."""
+        """Start the sessions over, with the image's contrast limits and the zoom of now; prompts stay."""
         self._start_over()
         self.open_space()
 
     def _start_over(self) -> None:
         self._generation += 1
-        if self.worker.is_running:
-            self.worker.stop()
-        self.worker.forget_run()
-        self._engines.clear()
-        self._results.clear()
-        self.undo_stack.clear()
+        self._forget_tracking()
+        self.shelf.start_over()
 
-    def _model_loaded(self, model: Any) -> None:
-        self._model = model
+    def _forget_tracking(self) -> None:
+        if self.worker.run_kind == TRACKING:
+            self.worker.stop()
+            self.worker.forget_run()
+
+    def _model_loaded(self, model: Any, what: str = "") -> None:
+        self.model = model
         config = model.config
-        self.model_changed.emit(f"Ready: {config.name}, {config.image_size} px, on {model.device}")
+        name = f"{config.name}, {what}" if what else config.name
+        self.model_changed.emit(f"Ready: {name}, {config.image_size} px, on {model.device}")
         self.open_space()
 
     def _load_failed(self, error: Exception) -> None:
@@ -172,32 +204,29 @@ class Controller(QObject):
 
     def sync(self) -> None:
         """Make the session's prompts what the layers say."""
-        engine, space = self.engine, self.layers.space
+        engine, space, wishes = self.engine, self.layers.space, self.wishes
         if engine is None or space is None:
             return
-        wishes = self.layers.wishes(space)
         # A sync that waits gives way to this one, which then does that step's work too.
         number = self._unsynced
-        show = self._show_preview(space)
 
         def done(report: Report) -> None:
             if self._unsynced == number:
                 self._unsynced = None
-            show(report)
+            self._show_preview(space, report)
 
         self._submit(lambda: engine.sync(wishes, number), done, key="sync")
 
     def prepare(self) -> None:
         """Encode the frame on show, so that a click on it is answered at once."""
         engine, frame = self.engine, self.layers.frame
-        if engine is not None and self.live and not self.is_running:
+        if engine is not None and self.live and not self.is_busy:
             self._submit(lambda: engine.prepare(frame), lambda _none: None, key="prepare")
 
     def take_labels(self, frame: int, image: Any) -> None:
         """Take the labels of a frame, (Y, X), as mask prompts for all objects in it."""
-        engine = self.engine
-        if engine is not None:
-            self._submit(lambda: engine.painted_masks(frame, image), self._masks_found)
+        # Objects that another program knows nothing of are not said to be gone.
+        self._find_masks(frame, image, lambda found: self._masks_found((found[0], set())))
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object with its prompts and results."""
@@ -211,15 +240,22 @@ class Controller(QObject):
         if self.wishes == said:
             return
         self._unsynced = self.undo_stack.record(before, self._content)
-        self.results_changed.emit()
-        if self.live or always:
+        if (self.live or always) and self.engine is not None:
+            # What the session makes of them is shown all at once.
             self.sync()
+        else:
+            self.results_changed.emit()
 
     def _all_wishes(self) -> dict[Place, Wish]:
         return {} if self.layers.space is None else self.layers.wishes(self.layers.space)
 
     def _painted(self, frame: int, image: Any) -> None:
-        self.take_labels(frame, image)
+        self._find_masks(frame, image, self._masks_found)
+
+    def _find_masks(self, frame: int, image: Any, found: Callable[[Any], None]) -> None:
+        engine = self.engine
+        if engine is not None:
+            self._submit(lambda: engine.painted_masks(frame, image), found)
 
     def _masks_found(self, found: tuple[Any, Any]) -> None:
         masks, gone = found
@@ -236,14 +272,14 @@ class Controller(QObject):
 
     def undo(self) -> None:
         """Take the last step back."""
-        if self.undo_stack.can_undo and not self.is_running:
+        if self.undo_stack.can_undo and not self.is_busy:
             step = self.undo_stack.undo()
-            self.worker.forget_run()
+            self._forget_tracking()
             self._go(step.before, lambda engine: engine.undo(step.number))
 
     def redo(self) -> None:
         """Do the last step that was taken back again."""
-        if self.undo_stack.can_redo and not self.is_running:
+        if self.undo_stack.can_redo and not self.is_busy:
             step = self.undo_stack.redo()
             self._go(step.after, lambda engine: engine.redo(step.number))
 
@@ -254,60 +290,57 @@ class Controller(QObject):
         self.results_changed.emit()
         if engine is None or space is None:
             return
-        self._submit(lambda: work(engine), self._show_preview(space))
+        self._submit(lambda: work(engine), partial(self._show_preview, space))
         if self.live:
             self.sync()
 
     # Tracking
 
     def track(self, plan: Plan) -> None:
-        """Start a tracking run, unless there is one."""
-        if self.is_running:
+        """Start a tracking run, unless something is under way."""
+        if self.is_busy:
             return
         engine, space = self.engine, self.layers.space
         if engine is None or space is None:
             self.failed.emit(ValueError("There is no model yet: choose one under Model, and an image under Data."))
             return
+        if plan.kind == "update" and self.results.is_outdated:
+            # The session that made them is gone: this one has nothing to go by but the prompts.
+            plan = replace(plan, kind="both")
         self.sync()
         step = self.undo_stack.record(self._content, self._content)
         generation = self._generation
 
         def stepped(tracked: Tracked) -> None:
             if generation == self._generation:
-                self._show_step(tracked, space)
+                self._display.show_step(tracked, space)
 
         def failed(error: Exception) -> None:
             self.failed.emit(error)
             self._ended(False)
 
-        self.worker.start(Run(lambda: engine.track(plan, step), stepped, self._ended, failed))
+        self.worker.start(Run(lambda: engine.track(plan, step), stepped, self._ended, failed, TRACKING))
 
     def stop(self) -> None:
         """Let tracking rest."""
-        self.worker.stop()
+        if self.is_running:
+            self.worker.stop()
 
     def resume(self) -> None:
         """Go on with tracking."""
-        self.worker.resume()
+        if self.can_resume:
+            self.worker.resume()
 
     def _ended(self, complete: bool) -> None:
         self.results_changed.emit()
         self.tracking_finished.emit(complete)
-
-    def _show_step(self, tracked: Tracked, space: Space) -> None:
-        results = self._results.setdefault(space, Results(space.n_frames))
-        results.state = tracked.state
-        self._show(tracked.update, space)
-        self.tracking_stepped.emit(tracked)
-        if not self._redraw.isActive():
-            self._redraw.start()
 
     # What is shown
 
     def set_threshold(self, threshold: float) -> None:
         """Draw objects only where their score reaches this."""
         self.threshold = threshold
-        for engine in self._engines.values():
+        for engine in self.shelf.engines.values():
             engine.threshold = threshold
         self.draw_again()
 
@@ -316,7 +349,7 @@ class Controller(QObject):
         engine, space = self.engine, self.layers.space
         if engine is not None and space is not None:
             threshold = self.threshold
-            self._submit(lambda: engine.show_again(threshold), self._show_report(space), key="again")
+            self._submit(lambda: engine.show_again(threshold), partial(self._show_report, space), key="again")
 
     def export(self, folder: str) -> None:
         """Write labels, scores and prompts into a folder."""
@@ -329,39 +362,21 @@ class Controller(QObject):
     def close(self) -> None:
         """Stop everything."""
         self._generation += 1
-        self._redraw.stop()
+        self._display.close()
         self.worker.close()
 
-    def _show_preview(self, space: Space) -> Callable[[Report], None]:
-        show = self._show_report(space)
+    def _show_preview(self, space: Space, report: Report) -> None:
+        self._display.show_preview(report, space)
+        self._show_later(space, report)
 
-        def done(report: Report) -> None:
-            show(report)
-            for update in report.frames:
-                self.preview_shown.emit(update.frame)
+    def _show_report(self, space: Space, report: Report) -> None:
+        self._display.show_report(report, space)
+        self._show_later(space, report)
 
-        return done
-
-    def _show_report(self, space: Space) -> Callable[[Report], None]:
-        def done(report: Report) -> None:
-            results = self._results.setdefault(space, Results(space.n_frames))
-            results.state = report.state
-            for update in report.frames:
-                self._show(update, space)
-            for problem in report.problems:
-                self.refused.emit(problem)
-            self.results_changed.emit()
-
-        return done
-
-    def _show(self, update: FrameUpdate, space: Space) -> None:
-        results = self._results.setdefault(space, Results(space.n_frames))
-        results.take(update, set(results.object_ids))
-        labels = self.layers.need_labels()
-        write_frame(labels, space, frame=update.frame, image=update.image)
-        # Other frames are read when the slider comes to them.
-        if update.frame == self.layers.frame or len(self.layers.displayed) > 2:
-            refresh(labels)
+    def _show_later(self, space: Space, report: Report) -> None:
+        engine = self.shelf.engines.get(space)
+        if report.later and engine is not None:
+            self._submit(lambda: engine.show(report.later), partial(self._show_report, space))
 
     def _submit(
         self,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .messages import ModelChoice
 
 UNDO_STEPS = 30
+# Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
+_FRAMES_AT_ONCE = 16
 
 
 @dataclass(eq=False)
@@ -160,15 +162,19 @@ class Engine:
         Returns
         -------
         dict
-            A mask for every object whose pixels changed.
+            A mask for every object whose pixels changed; one without any pixel, which says that the object is not
+            there, for an object that was rubbed out but is prompted elsewhere.
         set
-            Objects that have no pixel left.
+            Objects that were rubbed out and had no other prompt.
         """
         earlier = masks_of(self.frame_update(frame).image)
         now = masks_of(image)
         changed = {i: mask for i, mask in now.items() if i not in earlier or (mask != earlier[i]).any()}
+        gone = {i for i in earlier if i not in now}
+        elsewhere = {place.object_id for place in self._applied if place.frame != frame}
+        changed |= {i: np.zeros(image.shape, bool) for i in gone & elsewhere}
         wishes = {Place(frame, i): Wish().with_mask(mask) for i, mask in changed.items()}
-        return wishes, {Place(frame, i) for i in earlier if i not in now}
+        return wishes, {Place(frame, i) for i in gone - elsewhere}
 
     # Tracking
 
@@ -248,6 +254,10 @@ class Engine:
         self.threshold = threshold
         return self._report(self._all_frames())
 
+    def show(self, frames: Iterable[int]) -> Report:
+        """Draw some frames."""
+        return self._report(frames)
+
     def frame_update(self, frame: int) -> FrameUpdate:
         """Compose what is to be shown on a frame."""
         labels, scores = self.session.labels, self.session.outputs.scores
@@ -271,7 +281,8 @@ class Engine:
         return State(prompted, self.session.stale)
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
-        return Report(tuple(self.frame_update(t) for t in sorted(frames)), self.state(), tuple(problems))
+        now, later = (order := sorted(frames))[:_FRAMES_AT_ONCE], order[_FRAMES_AT_ONCE:]
+        return Report(tuple(self.frame_update(t) for t in now), self.state(), tuple(problems), tuple(later))
 
     def _all_frames(self) -> set[int]:
         return set(self.session.labels.frames_done)
@@ -295,11 +306,11 @@ def load(choice: ModelChoice) -> Any:
     return load_model(choice.name, checkpoint=choice.checkpoint, device=choice.device)
 
 
-def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None) -> Engine:
+def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None, *, zoom: str | float) -> Engine:
     """Make a session over a stack."""
     from napari_sam2.session.session import Session
 
-    return Engine(Session(model, stack, contrast_limits=window))
+    return Engine(Session(model, stack, contrast_limits=window, zoom=zoom))
 
 
 def masks_of(image: NDArray[Any]) -> Mapping[int, NDArray[np.bool_]]:

@@ -36,6 +36,7 @@ KEYS = (
     Key("K", "track_both", "Track both ways"),
     Key("U", "update", "Track again what is out of date"),
     Key("J", "next_doubtful", "Go to the next doubtful frame"),
+    Key("Y", "accept", "Accept the labels on this frame, or take that back"),
     Key("Control-Z", "undo", "Undo"),
     Key("Control-Shift-Z", "redo", "Redo"),
 )

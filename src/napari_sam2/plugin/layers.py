@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from napari.layers import Points, Shapes
+from qtpy.QtCore import QObject, Qt, Signal
 
 from .prompt_layers import (
     LayerContent,
@@ -20,12 +21,14 @@ from .prompt_layers import (
     read_shapes,
     set_next,
 )
-from .result_layers import new_labels_layer
+from .result_layers import fits, new_labels_layer
 from .wishes import Place, Wish, Wishes, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Points, Shapes
+    from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
     from .space import Space
@@ -42,12 +45,12 @@ class Content:
     points, shapes : LayerContent or None
         What the layers held; None where there was none.
     painted : dict
-        Masks by the indices on the other axes and place.
+        Masks by space and place.
     """
 
     points: LayerContent | None
     shapes: LayerContent | None
-    painted: dict[tuple[tuple[int, ...], Place], Wish]
+    painted: dict[tuple[Space, Place], Wish]
 
 
 class SessionLayers(QObject):
@@ -61,6 +64,7 @@ class SessionLayers(QObject):
     painted = Signal(int, object)
     label_selected = Signal(int)
     layer_added = Signal(object)
+    _noticed = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -73,9 +77,10 @@ class SessionLayers(QObject):
         self.selected = 1
         self.frame = 0
         self._dragging = False
-        self._masks: dict[tuple[tuple[int, ...], Place], Wish] = {}
-        self._notice = self._timer(self.prompts_changed.emit)
-        self._notice_paint = self._timer(self._tell_painted)
+        self._masks: dict[tuple[Space, Place], Wish] = {}
+        self._untold: set[Callable[[], None]] = set()
+        # Told once for all that happens at a time, and before Qt paints, which takes long where there is no GPU.
+        self._noticed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
 
     # Which layers
 
@@ -88,7 +93,7 @@ class SessionLayers(QObject):
         if layer is not None:
             adopt(layer, object_id=self.selected)
             self._join(layer, self._points_events)
-        self._notice.start()
+        self._notice(self._tell_prompts)
 
     def set_shapes(self, layer: Shapes | None) -> None:
         """Work with another Shapes layer; what one that was deleted said stays said."""
@@ -99,7 +104,7 @@ class SessionLayers(QObject):
         if layer is not None:
             adopt(layer, object_id=self.selected)
             self._join(layer, self._points_events)
-        self._notice.start()
+        self._notice(self._tell_prompts)
 
     def set_labels(self, layer: Labels | None) -> None:
         """Work with another Labels layer."""
@@ -138,7 +143,7 @@ class SessionLayers(QObject):
         self.set_points(None)
         self.set_shapes(None)
         self.set_labels(None)
-        self._notice.stop()
+        self._untold.clear()
 
     @property
     def displayed(self) -> tuple[int, ...]:
@@ -148,13 +153,21 @@ class SessionLayers(QObject):
     @property
     def is_settled(self) -> bool:
         """Whether all that happened in the layers has been told."""
-        return not (self._notice.isActive() or self._notice_paint.isActive())
+        return not self._untold
+
+    def accepts(self, layer: Any) -> bool:
+        """Whether a layer can go with the image."""
+        if self.image is None or self.space is None:
+            return False
+        if isinstance(layer, Points | Shapes):
+            return bool(layer.ndim == self.image.ndim)
+        return fits(layer, self.space)
 
     # What they say
 
     def wishes(self, space: Space) -> dict[Place, Wish]:
         """Say what all prompts on a stack's frames ask for."""
-        parts: list[Wishes] = [{p: wish for (fixed, p), wish in self._masks.items() if fixed == space.fixed}]
+        parts: list[Wishes] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
         if self.points is not None:
             parts.append(read_points(self.points, space))
         if self.shapes is not None:
@@ -165,7 +178,7 @@ class SessionLayers(QObject):
         """Take masks, drawn or painted, in place of what was said about the same objects on the same frames."""
         for place, wish in wishes.items():
             self._drop_shown(space, place=place)
-            self._masks[space.fixed, place] = wish
+            self._masks[space, place] = wish
 
     def forget(self, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
         """Drop the prompts at a place, or all of an object's."""
@@ -173,12 +186,12 @@ class SessionLayers(QObject):
         self._masks = {
             key: wish
             for key, wish in self._masks.items()
-            if key[0] != space.fixed or (key[1] != place and key[1].object_id != object_id)
+            if key[0] != space or (key[1] != place and key[1].object_id != object_id)
         }
 
-    def forget_all(self) -> None:
-        """Forget the masks; for another image."""
-        self._masks.clear()
+    def forget_images(self, known: Collection[str]) -> None:
+        """Forget the masks on images that are not there any more; ``known`` are the unique ids of those that are."""
+        self._masks = {key: wish for key, wish in self._masks.items() if key[0].image in known}
 
     def content(self) -> Content:
         """Copy all prompts."""
@@ -201,12 +214,15 @@ class SessionLayers(QObject):
         assert self.image is not None
         return self.image
 
-    def _timer(self, slot: Any) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(0)
-        timer.timeout.connect(slot)
-        return timer
+    def _notice(self, news: Callable[[], None]) -> None:
+        if news not in self._untold:
+            self._untold.add(news)
+            self._noticed.emit(news)
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        if news in self._untold:
+            self._untold.discard(news)
+            news()
 
     @property
     def _points_events(self) -> dict[str, Any]:
@@ -229,14 +245,17 @@ class SessionLayers(QObject):
         # A point that is being dragged tells of its features at every step; only where it is dropped counts.
         self._dragging = str(event.action) == "changing"
         if str(event.action) in _SETTLED:
-            self._notice.start()
+            self._notice(self._tell_prompts)
 
     def _features_changed(self, _event: Any) -> None:
         if not self._dragging:
-            self._notice.start()
+            self._notice(self._tell_prompts)
 
     def _paint_happened(self, _event: Any) -> None:
-        self._notice_paint.start()
+        self._notice(self._tell_painted)
+
+    def _tell_prompts(self) -> None:
+        self.prompts_changed.emit()
 
     def _tell_painted(self) -> None:
         if self.labels is not None and self.space is not None:
@@ -258,8 +277,8 @@ class SessionLayers(QObject):
     def _keep_said(self, wishes: Wishes) -> None:
         assert self.space is not None
         for place, wish in wishes.items():
-            known = self._masks.get((self.space.fixed, place), Wish())
-            self._masks[self.space.fixed, place] = merge([{place: known}, {place: wish}])[place]
+            known = self._masks.get((self.space, place), Wish())
+            self._masks[self.space, place] = merge([{place: known}, {place: wish}])[place]
 
     def _add(self, layer: Any, *, above_image: bool = False) -> Any:
         """Add a layer to the viewer and leave the active one active."""

@@ -77,11 +77,14 @@ class Report:
         After the work.
     problems : tuple of str
         What was refused, in words for the user.
+    later : tuple of int
+        Further frames to draw again; they are asked for when these have been drawn.
     """
 
     frames: tuple[FrameUpdate, ...]
     state: State
     problems: tuple[str, ...] = ()
+    later: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,13 @@ from .messages import ModelChoice
 from .settings import remember, remembered
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+# What `Session` takes, by what the setting remembers, with what the user reads.
+ZOOMS: dict[str, tuple[str | float, str]] = {
+    "auto": ("auto", "automatic zoom"),
+    "off": ("off", "off"),
+    "2": (2.0, "2 times larger"),
+    "4": (4.0, "4 times larger"),
+}
 _OWN_FILE = "own checkpoint file…"
 
 
@@ -38,6 +45,7 @@ class ModelBox(QWidget):
     """
 
     chosen = Signal()
+    zoom_changed = Signal()
     failed = Signal(object)
     _downloaded = Signal(int, object)
 
@@ -50,6 +58,7 @@ class ModelBox(QWidget):
         self._fill()
         self.model.currentIndexChanged.connect(self._model_changed)
         self.device.currentTextChanged.connect(self._device_changed)
+        self.zoom.currentIndexChanged.connect(self._zoom_changed)
         self.checkpoint.editingFinished.connect(self._model_changed)
         self._browse.clicked.connect(self._ask_for_file)
         self.download.clicked.connect(self.start_download)
@@ -66,6 +75,11 @@ class ModelBox(QWidget):
             return ModelChoice(name, None, device) if is_available(name) else None
         path = self.checkpoint.text().strip()
         return ModelChoice(None, path, device) if path else None
+
+    @property
+    def zoom_factor(self) -> str | float:
+        """How small objects are tracked, as `Session` takes it."""
+        return ZOOMS[self.zoom.currentData()][0]
 
     def set_checkpoint(self, path: str | Path) -> None:
         """Choose a checkpoint file of the user's own."""
@@ -103,23 +117,27 @@ class ModelBox(QWidget):
         self._cancel.set()
 
     def _make_controls(self) -> None:
-        self.model, self.device = QComboBox(), QComboBox()
+        self.model, self.device, self.zoom = QComboBox(), QComboBox(), QComboBox()
         self.checkpoint, self._browse = QLineEdit(), QToolButton()
         self.download, self.cancel_download = QPushButton("Download"), QPushButton("Cancel")
         self.progress, self.status = QProgressBar(), QLabel()
         self.status.setWordWrap(True)
         self._browse.setText("…")
         self.checkpoint.setPlaceholderText("path of a .pt or .safetensors file")
-        for name in ("model", "device", "checkpoint", "download", "cancel_download"):
+        for name in ("model", "device", "zoom", "checkpoint", "download", "cancel_download"):
             getattr(self, name).setObjectName(name)
         self.progress.setObjectName("download_progress")
         self.status.setObjectName("model_status")
-        for combo in (self.model, self.device):
+        for combo in (self.model, self.device, self.zoom):
             combo.setMinimumContentsLength(8)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.model.setToolTip("The SAM 2 model: larger ones are better and slower")
         self.device.setToolTip("What the model runs on; auto takes a GPU where there is one")
+        self.zoom.setToolTip(
+            "Small objects are tracked in a window that goes with them: of the size they need (automatic), or 2 or 4 "
+            "times smaller than the frame. Off: the model sees whole frames"
+        )
         self.checkpoint.setToolTip("A SAM 2 checkpoint of your own: official layout or safetensors")
         self._browse.setToolTip("Look for the file")
         self.download.setToolTip("Fetch the model's weights; they are checked and kept for the next time")
@@ -137,6 +155,7 @@ class ModelBox(QWidget):
         row.addWidget(self._browse)
         form.addRow(self._file_row)
         form.addRow("device", self.device)
+        form.addRow("small objects", self.zoom)
         form.addRow(self.download)
         self._progress_row = QWidget()
         row = QHBoxLayout(self._progress_row)
@@ -155,6 +174,9 @@ class ModelBox(QWidget):
         name = remembered("model", "name", BUNDLED_NAME)
         self.model.setCurrentIndex(max(self.model.findData(name), 0))
         self.device.setCurrentText(remembered("model", "device", "auto"))
+        for name, (_, text) in ZOOMS.items():
+            self.zoom.addItem(text, name)
+        self.zoom.setCurrentIndex(max(self.zoom.findData(remembered("model", "zoom", "auto")), 0))
 
     def _model_changed(self) -> None:
         name = self.model.currentData()
@@ -166,6 +188,10 @@ class ModelBox(QWidget):
     def _device_changed(self, device: str) -> None:
         remember("model", "device", device)
         self.chosen.emit()
+
+    def _zoom_changed(self, _index: int) -> None:
+        remember("model", "zoom", self.zoom.currentData())
+        self.zoom_changed.emit()
 
     def _ask_for_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "SAM 2 checkpoint", "", "Checkpoints (*.pt *.pth *.safetensors)")

@@ -76,6 +76,7 @@ class ObjectTable(QTableWidget):
         self.verticalHeader().setDefaultSectionSize(24)
         self.setStyleSheet(_STYLE)
         self.setFixedHeight(128)
+        self._shown: tuple[list[ObjectRow], int | None] | None = None
         self.itemSelectionChanged.connect(self._selection_changed)
         self.itemChanged.connect(self._item_changed)
 
@@ -92,8 +93,9 @@ class ObjectTable(QTableWidget):
 
     def show_rows(self, rows: list[ObjectRow], selected: int | None) -> None:
         """Show objects in place of those there were, one of them selected."""
-        if self.state() == QAbstractItemView.State.EditingState:
+        if self.state() == QAbstractItemView.State.EditingState or (rows, selected) == self._shown:
             return
+        self._shown = (rows, selected)
         self.blockSignals(True)
         self.setRowCount(len(rows))
         for index, row in enumerate(rows):
@@ -132,10 +134,12 @@ class ObjectTable(QTableWidget):
         return int(self.item(row, 0).data(Qt.ItemDataRole.UserRole))
 
     def _selection_changed(self) -> None:
+        self._shown = None
         if self.selected_id is not None:
             self.object_selected.emit(self.selected_id)
 
     def _item_changed(self, item: QTableWidgetItem) -> None:
+        self._shown = None
         object_id = self._id_at(item.row())
         if item.column() == COLUMNS.index("name"):
             self.object_renamed.emit(object_id, item.text().strip())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .object_table import ObjectRow
 from .result_layers import colour_of, hide_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from napari.layers import Labels
 
@@ -16,15 +17,56 @@ if TYPE_CHECKING:
     from .wishes import Place
 
 
+@dataclass
+class _Objects:
+    names: dict[int, str] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
+    own_colormap: Any = None
+    selected: int = 1
+
+
 class ObjectList:
-    """What the user calls the objects, and which are drawn; the session knows nothing of either."""
+    """What the user calls the objects of each image, and which are drawn; the session knows nothing of either."""
 
     def __init__(self) -> None:
-        self.names: dict[int, str] = {}
-        self.hidden: set[int] = set()
-        self._own_colormap: Any = None
+        self._images: dict[str, _Objects] = {}
+        self._here = _Objects()
         self._applied: object = None
         self._known: list[int] = []
+
+    def open(self, image: str, selected: int) -> int:
+        """Turn to another image, by its unique id.
+
+        Parameters
+        ----------
+        image : str
+            Its id.
+        selected : int
+            Object that was selected on the image before.
+
+        Returns
+        -------
+        int
+            The object that was selected when this image was left.
+        """
+        self._here.selected = selected
+        self._here = self._images.setdefault(image, _Objects())
+        self._applied = None
+        return self._here.selected
+
+    def forget_images(self, known: Collection[str]) -> None:
+        """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
+        self._images = {image: objects for image, objects in self._images.items() if image in known}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names by object id."""
+        return self._here.names
+
+    @property
+    def hidden(self) -> set[int]:
+        """Objects that are not drawn."""
+        return self._here.hidden
 
     def name_of(self, object_id: int) -> str:
         """Name of an object."""
@@ -43,12 +85,6 @@ class ObjectList:
         self.names.pop(object_id, None)
         self.hidden.discard(object_id)
 
-    def clear(self) -> None:
-        """Forget all objects."""
-        self.names.clear()
-        self.hidden.clear()
-        self._own_colormap = None
-
     def next_id(self) -> int:
         """Return the id of the next new object."""
         return max((*self.names, *self._known), default=0) + 1
@@ -65,15 +101,15 @@ class ObjectList:
     def apply(self, labels: Labels) -> None:
         """Give a Labels layer the colours it had, with hidden objects left out."""
         wanted = (labels.unique_id, frozenset(self.hidden), frozenset(self._known) if self.hidden else frozenset())
-        if wanted == self._applied or (not self.hidden and self._own_colormap is None):
+        if wanted == self._applied or (not self.hidden and self._here.own_colormap is None):
             return
         self._applied = wanted
         if not self.hidden:
-            labels.colormap, self._own_colormap = self._own_colormap, None
+            labels.colormap, self._here.own_colormap = self._here.own_colormap, None
             return
-        if self._own_colormap is None:
-            self._own_colormap = labels.colormap
-        colours = {object_id: self._own_colormap.map(object_id) for object_id in self._known}
+        if self._here.own_colormap is None:
+            self._here.own_colormap = labels.colormap
+        colours = {object_id: self._here.own_colormap.map(object_id) for object_id in self._known}
         hide_labels(labels, self.hidden, colours)
 
     def rows(

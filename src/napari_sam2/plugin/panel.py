@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from .frame_table import FrameTable
 from .keymap import tip
 from .layer_combo import LayerCombo
 from .model_box import ModelBox
@@ -29,6 +30,7 @@ from .object_table import ObjectTable
 from .results import DOUBTS
 from .score_view import ScorePlot
 from .section import Section
+from .teach_box import TeachBox
 from .track_box import TrackBox
 
 if TYPE_CHECKING:
@@ -59,6 +61,10 @@ _BUTTONS = {
 }
 
 
+# For later in the work; the dock is long enough without them.
+_FOLDED = ("Frames", "Teach")
+
+
 class Panel(QScrollArea):
     """All controls, in sections that fold.
 
@@ -83,6 +89,7 @@ class Panel(QScrollArea):
         self.window_note, self.frame_note = QLabel(), QLabel()
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
+        self.frame_table, self.teach_box = FrameTable(), TeachBox()
         self.buttons: dict[str, QPushButton] = {}
         for name, (text, what) in {**TOOLS, **_BUTTONS}.items():
             self.buttons[name] = QPushButton(text)
@@ -111,7 +118,7 @@ class Panel(QScrollArea):
             "frame_note": "What there is to know about the frame on show",
             "object_table": "The objects; the selected one is the one that clicks are about",
             "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
-            "Triangles: prompts. Click to go to a frame",
+            "Triangles: prompts. Green: accepted. Click to go to a frame",
         }
         for name, text in tips.items():
             control = getattr(self, name)
@@ -131,15 +138,18 @@ class Panel(QScrollArea):
         column = QVBoxLayout(inside)
         column.setContentsMargins(6, 4, 6, 6)
         column.setSpacing(4)
-        sections = {
+        contents = {
             "Data": self._data(),
             "Model": self.model_box,
             "Objects": self._objects(),
-            "Track": self._track(),
+            "Track": self.track_box,
             "Scores": self._scores(),
+            "Frames": self.frame_table,
+            "Teach": self.teach_box,
         }
-        for title, content in sections.items():
-            column.addWidget(Section(title, content))
+        self.sections = {title: Section(title, part, is_open=title not in _FOLDED) for title, part in contents.items()}
+        for section in self.sections.values():
+            column.addWidget(section)
         column.addStretch(1)
         self.setWidget(inside)
         self.setWidgetResizable(True)
@@ -179,9 +189,6 @@ class Panel(QScrollArea):
                 _row((self.source_labels, self.buttons["take_labels"])),
             )
         )
-
-    def _track(self) -> QWidget:
-        return self.track_box
 
     def _scores(self) -> QWidget:
         return _column(

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QEvent
 
 _TOP = 1.08
+# Height and colour of the band under accepted frames.
+_BAND = 0.05
+_ACCEPTED = "#3ddc84"
 
 
 class ScorePlot(pg.PlotWidget):
-    """Curve of the score, hidden stretches shaded, stale frames hatched, prompted frames marked.
+    """Curve of the score, hidden stretches shaded, stale frames hatched, prompted and accepted frames marked.
 
     A cursor stands at the viewer's frame; a click asks to go to the frame clicked.
     """
@@ -32,6 +35,7 @@ class ScorePlot(pg.PlotWidget):
         self.hidden: list[tuple[int, int]] = []
         self.stale: list[tuple[int, int]] = []
         self.prompted: list[int] = []
+        self.accepted: list[tuple[int, int]] = []
         plot = self.getPlotItem()
         plot.setMenuEnabled(False)
         plot.hideButtons()
@@ -39,13 +43,15 @@ class ScorePlot(pg.PlotWidget):
         plot.getViewBox().setDefaultPadding(0.0)
         self._hidden_bars = pg.BarGraphItem(x0=[], x1=[], y0=0, y1=_TOP, pen=None)
         self._stale_bars = pg.BarGraphItem(x0=[], x1=[], y0=0, y1=_TOP, pen=None)
+        self._accepted_bars = pg.BarGraphItem(x0=[], x1=[], y0=0, y1=_BAND, pen=None, brush=_ACCEPTED)
         self._threshold = pg.InfiniteLine(angle=0)
         self._curve = pg.PlotDataItem(connect="finite")
         self._marks = pg.ScatterPlotItem(symbol="t", size=9)
         self._cursor = pg.InfiniteLine(angle=90)
-        parts = (self._hidden_bars, self._stale_bars, self._threshold, self._curve, self._marks, self._cursor)
-        for part in parts:
+        bars = (self._hidden_bars, self._stale_bars, self._accepted_bars)
+        for part in (*bars, self._threshold, self._curve, self._marks, self._cursor):
             self.addItem(part)
+        self._drawn: tuple[bytes, float, tuple[int, int, int]] | None = None
         self.setYRange(0, _TOP)
         self.setMinimumHeight(120)
         self.scene().sigMouseClicked.connect(self._clicked)
@@ -68,6 +74,11 @@ class ScorePlot(pg.PlotWidget):
 
     def show_scores(self, scores: NDArray[np.float64], threshold: float, *, colour: tuple[int, int, int]) -> None:
         """Draw an object's scores, (n_frames,), NaN where there is none."""
+        drawn = (scores.tobytes(), threshold, colour)
+        if drawn == self._drawn:
+            # Even what looks the same makes Qt draw the whole window.
+            return
+        self._drawn = drawn
         self.n_frames = len(scores)
         with np.errstate(invalid="ignore"):
             self.hidden = stretches(scores < threshold)
@@ -83,10 +94,19 @@ class ScorePlot(pg.PlotWidget):
 
     def show_marks(self, prompted: list[int], stale: NDArray[np.bool_]) -> None:
         """Mark prompted frames, and stale ones, (n_frames,) bool."""
+        if (prompted, stretches(stale)) == (self.prompted, self.stale):
+            return
         self.prompted = list(prompted)
         self.stale = stretches(stale)
         self._marks.setData(x=self.prompted, y=[_TOP - 0.05] * len(self.prompted))
         _place_bars(self._stale_bars, self.stale)
+
+    def show_accepted(self, accepted: NDArray[np.bool_]) -> None:
+        """Mark accepted frames, (n_frames,) bool, with a band."""
+        if stretches(accepted) == self.accepted:
+            return
+        self.accepted = stretches(accepted)
+        _place_bars(self._accepted_bars, self.accepted)
 
     def show_frame(self, frame: int) -> None:
         """Move the cursor."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 _STYLE = "QToolButton { border: none; background: transparent; font-weight: bold; padding: 4px 0px; }"
@@ -16,10 +16,14 @@ class Section(QWidget):
     title : str
         Shown always.
     content : QWidget
-        Shown when unfolded, which it is at first.
+        Shown when unfolded.
+    is_open : bool
+        Whether it is unfolded at first.
     """
 
-    def __init__(self, title: str, content: QWidget) -> None:
+    unfolded = Signal()
+
+    def __init__(self, title: str, content: QWidget, *, is_open: bool = True) -> None:
         super().__init__()
         self.setObjectName(f"section_{title.lower()}")
         self.content = content
@@ -35,8 +39,11 @@ class Section(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(content)
         self.title.toggled.connect(self._unfold)
-        self.title.setChecked(True)
+        self.title.setChecked(is_open)
+        self._unfold(is_open)
 
     def _unfold(self, open_: bool) -> None:
         self.title.setArrowType(Qt.ArrowType.DownArrow if open_ else Qt.ArrowType.RightArrow)
         self.content.setVisible(open_)
+        if open_:
+            self.unfolded.emit()

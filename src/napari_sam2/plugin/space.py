@@ -54,11 +54,14 @@ class Space:
         The tracked axis; None for a single image.
     fixed : tuple of int
         Indices on the other axes before Y and X, in their order.
+    image : str
+        Unique id of the layer.
     """
 
     shape: tuple[int, ...]
     axis: int | None
     fixed: tuple[int, ...] = ()
+    image: str = ""
 
     @property
     def n_frames(self) -> int:
@@ -69,6 +72,11 @@ class Space:
     def frame_shape(self) -> tuple[int, int]:
         """(Y, X)."""
         return self.shape[-2], self.shape[-1]
+
+    @property
+    def stack_shape(self) -> tuple[int, int, int]:
+        """(T, Y, X)."""
+        return self.n_frames, *self.frame_shape
 
     def index(self, frame: int) -> tuple[int, ...]:
         """Index of a frame's plane in an array of `shape`."""
@@ -105,10 +113,11 @@ def current_space(layer: Image, axis: int | None, viewer: ViewerModel) -> Space:
     """Frames along an axis, the other axes as the viewer's sliders stand."""
     shape = layer_shape(layer)
     if axis is None or len(shape) == 2:
-        return Space(shape, None)
+        return Space(shape, None, image=str(layer.unique_id))
     place = data_position(layer, viewer)
     others = [i for i in range(len(shape) - 2) if i != axis]
-    return Space(shape, axis, tuple(int(np.clip(round(place[i]), 0, shape[i] - 1)) for i in others))
+    fixed = tuple(int(np.clip(round(place[i]), 0, shape[i] - 1)) for i in others)
+    return Space(shape, axis, fixed, str(layer.unique_id))
 
 
 def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
@@ -173,3 +182,13 @@ def made_for(image: Image) -> dict[str, str]:
 def is_made_for(layer: Layer, image: Image) -> bool:
     """Whether a layer was made for an image."""
     return bool(layer.metadata.get(_IMAGE_KEY) == str(image.unique_id))
+
+
+def unfit(layer: Image) -> str:
+    """Say why a layer's frames cannot be segmented; empty if they can."""
+    kind, shape = np.dtype(layer.dtype).kind, layer_shape(layer)
+    if kind not in "buif":
+        return f"SAM 2 needs real numbers as pixels; {layer.name!r} has {layer.dtype}."
+    if min(shape) == 0:
+        return f"{layer.name!r} is empty: its shape is {shape}."
+    return ""

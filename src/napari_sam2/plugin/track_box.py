@@ -35,6 +35,7 @@ class TrackBox(QWidget):
         self._done_before = 0
         self._stale = 0
         self._running = False
+        self._waiting = False
         self.buttons: dict[str, QPushButton] = {}
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setObjectName("range_first")
@@ -87,7 +88,7 @@ class TrackBox(QWidget):
         self.progress.setValue(done)
         rate = (done - self._done_before) / max(time.monotonic() - self._started, 1e-6)
         left = (total - done) / rate
-        self.status.setText(f"{done} of {total} frames · {rate:.1f} frames/s · {_in_words(left)} left")
+        self.status.setText(f"{done} of {total} frames · {rate:.1f} frames/s · {in_words(left)} left")
 
     def show_complete(self) -> None:
         """Fill the bar."""
@@ -101,16 +102,25 @@ class TrackBox(QWidget):
         """Show how many frames are out of date."""
         self._stale = frames
         self.buttons["update"].setText(f"Update {frames} frame{'s' if frames > 1 else ''}" if frames else "Update")
-        self.buttons["update"].setEnabled(bool(frames) and not self._running)
+        self._enable()
+
+    def show_waiting(self, waiting: bool) -> None:
+        """Say whether tracking has to wait for something else to end."""
+        self._waiting = waiting
+        self._enable()
 
     def _show_buttons(self, *, running: bool, can_resume: bool) -> None:
         self._running = running
-        for name in ("track_both", "track_forward", "track_backward", "track_range"):
-            self.buttons[name].setEnabled(not running)
-        self.buttons["update"].setEnabled(not running and self._stale > 0)
         self.buttons["cancel"].setEnabled(running)
         self.buttons["cancel"].setVisible(not can_resume)
         self.buttons["resume"].setVisible(can_resume)
+        self._enable()
+
+    def _enable(self) -> None:
+        free = not (self._running or self._waiting)
+        for name in ("track_both", "track_forward", "track_backward", "track_range"):
+            self.buttons[name].setEnabled(free)
+        self.buttons["update"].setEnabled(free and self._stale > 0)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -147,7 +157,8 @@ class TrackBox(QWidget):
         self.asked.emit(Plan(kind, self._frame, self.first.value(), self.last.value()))
 
 
-def _in_words(seconds: float) -> str:
+def in_words(seconds: float) -> str:
+    """Say a time as people do: seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

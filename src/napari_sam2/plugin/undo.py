@@ -63,8 +63,3 @@ class UndoStack:
         """Put the last step taken off back on and return it."""
         self._done.append(self._undone.pop())
         return self._done[-1]
-
-    def clear(self) -> None:
-        """Forget all steps."""
-        self._done.clear()
-        self._undone.clear()

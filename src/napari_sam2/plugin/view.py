@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QTimer
+
 from .result_layers import colour_of, write_tables
 from .space import model_window
 
@@ -11,10 +13,14 @@ if TYPE_CHECKING:
     from .controller import Controller
     from .objects import ObjectList
     from .panel import Panel
+    from .teaching import Teaching
+
+# The layer's tables are for scripts and for looking at, and take as long to write as a preview takes to show.
+_TABLES_MS = 300
 
 
 class View:
-    """Keeps table, plot, notes and buttons in step with what the controller knows.
+    """Keeps tables, plot, notes and buttons in step with what the controller knows.
 
     Parameters
     ----------
@@ -24,13 +30,20 @@ class View:
         Where they are shown.
     objects : ObjectList
         What the objects are called.
+    teaching : Teaching
+        Knows which frames are accepted.
     """
 
-    def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectList) -> None:
+    def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectList, teaching: Teaching) -> None:
         self._controller = controller
         self._layers = controller.layers
         self._panel = panel
         self._objects = objects
+        self._teaching = teaching
+        self._tables = QTimer(panel)
+        self._tables.setSingleShot(True)
+        self._tables.setInterval(_TABLES_MS)
+        self._tables.timeout.connect(self.write_tables)
 
     def show(self) -> None:
         """Show everything."""
@@ -41,19 +54,34 @@ class View:
         scores = results.series(layers.selected, "object_score")
         panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
         prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
-        panel.score_plot.show_marks(prompted, results.marks(results.state.stale.get(layers.selected, ())))
-        panel.score_plot.show_frame(layers.frame)
+        panel.score_plot.show_marks(prompted, results.stale(layers.selected))
         panel.track_box.show_stale(len(results.stale_frames()))
-        self.show_frame_note()
+        self.show_frame()
         self.show_undo()
         self.show_window()
+        self.show_rows()
         if layers.labels is not None and not self._controller.is_running:
             self._objects.apply(layers.labels)
-            write_tables(layers.labels, results, self._objects.names, threshold)
+            self._tables.start()
 
-    def show_frame_note(self) -> None:
-        """Say how the selected object is doing on the frame on show."""
+    def write_tables(self) -> None:
+        """Put the scores beside the labels, into their layer."""
+        self._tables.stop()
+        if self._layers.labels is not None and not self._controller.is_running:
+            threshold = self._panel.threshold.value()
+            write_tables(self._layers.labels, self._controller.results, self._objects.names, threshold)
+
+    def show_rows(self) -> None:
+        """List the frames."""
+        threshold = self._panel.threshold.value()
+        self._panel.frame_table.refresh(self._controller.results, self._layers.selected, threshold)
+
+    def show_frame(self) -> None:
+        """Say which frame is on show, and how the selected object is doing on it."""
         layers, results = self._layers, self._controller.results
+        self._panel.track_box.set_frame(layers.frame)
+        self._panel.score_plot.show_frame(layers.frame)
+        self.show_accepted()
         row = results.table.get(layers.frame, layers.selected)
         name = self._objects.name_of(layers.selected)
         if row is None:
@@ -65,11 +93,20 @@ class View:
             text += " · out of date: press Update"
         self._panel.frame_note.setText(text)
 
+    def show_accepted(self) -> None:
+        """Say which frames are accepted."""
+        results = self._controller.results
+        self._panel.score_plot.show_accepted(results.marks(results.accepted.frames_done))
+        here = results.is_accepted(self._layers.frame)
+        self._panel.teach_box.show_accepted(*self._teaching.n_accepted, here=here)
+
     def show_undo(self) -> None:
-        """Say whether there is something to undo."""
-        stack, running = self._controller.undo_stack, self._controller.is_running
-        self._panel.buttons["undo"].setEnabled(stack.can_undo and not running)
-        self._panel.buttons["redo"].setEnabled(stack.can_redo and not running)
+        """Say whether there is something to undo, and what has to wait for a run to end."""
+        stack, busy = self._controller.undo_stack, self._controller.is_busy
+        self._panel.buttons["undo"].setEnabled(stack.can_undo and not busy)
+        self._panel.buttons["redo"].setEnabled(stack.can_redo and not busy)
+        self._panel.track_box.show_waiting(self._teaching.is_running)
+        self._panel.teach_box.show_busy(busy)
 
     def show_window(self) -> None:
         """Say which pixel values the model sees as black and white."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -59,12 +61,24 @@ class Run:
         Called on the GUI thread with True when the generator came to its end, False when it was stopped.
     failed : callable
         Called on the GUI thread with the exception; ``ended`` is not called then.
+    kind : str
+        What it is, for `Worker.run_kind`.
     """
 
     steps: Callable[[], Generator[Any, None, None]]
     step_done: Callable[[Any], None]
     ended: Callable[[bool], None]
     failed: Callable[[Exception], None]
+    kind: str
+
+
+@dataclass(eq=False)
+class _Going:
+    """A run under way or resting."""
+
+    run: Run
+    steps: Generator[Any, None, None] | None = None
+    resting: bool = False
 
 
 class Worker(QObject):
@@ -79,25 +93,40 @@ class Worker(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._jobs: deque[Job] = deque()
-        self._run: Run | None = None
-        self._steps: Generator[Any, None, None] | None = None
-        self._resting = False
+        self._going: _Going | None = None
         self._unseen = 0
+        self._undelivered = 0
+        self._working = False
         self._closed = False
         self._changed = threading.Condition()
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._thread = threading.Thread(target=self._work, name="napari-sam2", daemon=True)
         self._thread.start()
+        _WORKERS.add(self)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all is done and told."""
+        with self._changed:
+            return not (self._jobs or self._working or self.is_running or self._undelivered)
+
+    @property
+    def run_kind(self) -> str:
+        """Kind of the run that is under way or resting; empty if there is none."""
+        going = self._going
+        return "" if going is None else going.run.kind
 
     @property
     def is_running(self) -> bool:
         """Whether a run is under way and not resting."""
-        return self._run is not None and not self._resting
+        going = self._going
+        return going is not None and not going.resting
 
     @property
     def can_resume(self) -> bool:
         """Whether a run was stopped before its end."""
-        return self._run is not None and self._resting
+        going = self._going
+        return going is not None and going.resting
 
     def submit(self, job: Job) -> None:
         """Queue a job, in place of a waiting one with the same key."""
@@ -110,38 +139,50 @@ class Worker(QObject):
     def start(self, run: Run) -> None:
         """Start a run, in place of one that was stopped."""
         with self._changed:
-            self._run, self._steps, self._resting = run, None, False
+            self._going = _Going(run)
             self._changed.notify()
 
     def stop(self) -> None:
         """Let the run rest after the step it is in; `resume` goes on from there."""
         with self._changed:
-            if self._run is None or self._resting:
+            if self._going is None or self._going.resting:
                 return
-            self._resting = True
-            self._arrived.emit(self._run.ended, False)
+            self._going.resting = True
+            ended = self._going.run.ended
+        self._emit(ended, False)
 
     def resume(self) -> None:
         """Go on with a run that was stopped."""
         with self._changed:
-            self._resting = False
+            if self._going is not None:
+                self._going.resting = False
             self._changed.notify()
 
     def forget_run(self) -> None:
         """Give up a run, resting or not, without a word."""
         with self._changed:
-            self._run, self._steps, self._resting = None, None, False
+            self._going = None
 
     def close(self) -> None:
         """Stop the thread; whatever it still finishes is not delivered."""
+        self._give_up()
+        self._thread.join(_CLOSE_SECONDS)
+
+    def wait_for_end(self) -> None:
+        """Stop the thread and wait for it, however long its last step takes."""
+        self._give_up()
+        self._thread.join()
+
+    def _give_up(self) -> None:
         with self._changed:
             self._closed = True
             self._jobs.clear()
-            self._run = self._steps = None
+            self._going = None
             self._changed.notify()
-        self._thread.join(_CLOSE_SECONDS)
 
     def _deliver(self, callback: Callable[[Any], None], value: Any) -> None:
+        with self._changed:
+            self._undelivered -= 1
         if not self._closed:
             callback(value)
 
@@ -152,12 +193,17 @@ class Worker(QObject):
                     self._changed.wait()
                 if self._closed:
                     return
+                self._working = True
                 job = self._jobs.popleft() if self._jobs else None
-                run = self._run
+                going = self._going
             if job is not None:
                 self._do(job)
-            elif run is not None:
-                self._step(run)
+            elif going is not None:
+                self._step(going)
+            # Not kept while waiting: what a run holds may be large.
+            job = going = None
+            with self._changed:
+                self._working = False
 
     def _do(self, job: Job) -> None:
         try:
@@ -168,16 +214,17 @@ class Worker(QObject):
         else:
             self._emit(job.done, value)
 
-    def _step(self, run: Run) -> None:
+    def _step(self, going: _Going) -> None:
+        run = going.run
         try:
-            if self._steps is None:
-                self._steps = run.steps()
-            value = next(self._steps)
+            if going.steps is None:
+                going.steps = run.steps()
+            value = next(going.steps)
         except StopIteration:
-            self._finish(run, run.ended, True)
+            self._finish(going, run.ended, True)
         except Exception as error:
             logger.exception("a run failed")
-            self._finish(run, run.failed, error)
+            self._finish(going, run.failed, error)
         else:
             with self._changed:
                 self._unseen += 1
@@ -190,18 +237,31 @@ class Worker(QObject):
             self._changed.notify()
         step_done(value)
 
-    def _finish(self, run: Run, callback: Callable[[Any], None], value: Any) -> None:
+    def _finish(self, going: _Going, callback: Callable[[Any], None], value: Any) -> None:
         with self._changed:
-            if self._run is not run:
+            if self._going is not going:
                 return
-            already_told = self._resting and callback is run.ended
-            self._run, self._steps, self._resting = None, None, False
+            already_told = going.resting and callback is going.run.ended
+            self._going = None
         if not already_told:
             self._emit(callback, value)
 
     def _emit(self, callback: Callable[[Any], None], value: Any) -> None:
-        if not self._closed:
-            self._arrived.emit(callback, value)
+        with self._changed:
+            if self._closed:
+                return
+            self._undelivered += 1
+        self._arrived.emit(callback, value)
+
+
+def _wait_for_all() -> None:
+    for worker in list(_WORKERS):
+        worker.wait_for_end()
+
+
+# A thread that is still inside torch when the interpreter goes brings the whole process down.
+_WORKERS: weakref.WeakSet[Worker] = weakref.WeakSet()
+atexit.register(_wait_for_all)
 
 
 def job(work: Callable[[], Any], failed: Callable[[Exception], None], **options: Any) -> Job:

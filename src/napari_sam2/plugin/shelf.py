@@ -1,0 +1,68 @@
+"""What is kept of every stack that was looked at, so that one can come back to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .results import Results
+from .undo import UndoStack
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from napari_sam2.data.stack import Stack
+
+    from .engine import Engine
+    from .space import Space
+
+
+class Shelf:
+    """Sessions, results and the user's steps, by space.
+
+    Attributes
+    ----------
+    engines : dict
+        Sessions; gone when another model, window or zoom is chosen.
+    stacks : dict
+        Frames, and the pixel values that the model sees as black and white: a pair, or None.
+    unshown : set
+        Spaces whose session may know more than was shown when another image took their place.
+    """
+
+    def __init__(self) -> None:
+        self.engines: dict[Space, Engine] = {}
+        self.stacks: dict[Space, tuple[Stack, tuple[float, float] | None]] = {}
+        self.unshown: set[Space] = set()
+        self._results: dict[Space, Results] = {}
+        self._steps: dict[Space, UndoStack] = {}
+
+    def results(self, space: Space) -> Results:
+        """Results on a stack."""
+        if space not in self._results:
+            self._results[space] = Results(space.stack_shape)
+        return self._results[space]
+
+    def steps(self, space: Space) -> UndoStack:
+        """The user's steps on a stack."""
+        return self._steps.setdefault(space, UndoStack())
+
+    def accepted(self) -> list[tuple[Space, Results]]:
+        """Stacks of which some frames are accepted."""
+        return [(s, r) for s, r in self._results.items() if s in self.stacks and r.accepted.frames_done]
+
+    def start_over(self) -> None:
+        """Give up all sessions; their results stay, out of date."""
+        self.engines.clear()
+        self._steps.clear()
+        for results in self._results.values():
+            results.outdate()
+
+    def forget_images(self, known: Collection[str]) -> None:
+        """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
+        gone = {space for space in {*self.stacks, *self._results, *self._steps} if space.image not in known}
+        for space in gone:
+            self.engines.pop(space, None)
+            self.stacks.pop(space, None)
+            self._results.pop(space, None)
+            self._steps.pop(space, None)
+        self.unshown -= gone
