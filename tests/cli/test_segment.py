@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def test_writes_labels_scores_overlays_and_a_record(
     done = run("segment", disk.path, "--prompts", disk.prompts, "--output", out, *words)
     assert done.status == 0, done.err
     assert "3 objects on 8 frames" in done.out
+    assert re.search(r"tracking over 8 frames takes about \d+ MB of memory \(weights \d+, features \d+, ", done.err)
     assert "frame/s" in done.err.replace("s/frame", "frame/s")
     written = {"labels.tif", "scores.csv", "overlay.gif", "overlay.png", "session.json", "prompts.json"}
     assert names_in(out) == written | {"prompts_masks"}

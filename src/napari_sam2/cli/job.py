@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .input_options import InputOptions
-from .interrupt import stop_on_interrupt
 from .model_options import ModelOptions
-from .results import PROMPTS, PromptFile, check_output, write_results
+from .outcome import JobReport, Outcome, Progress, track_and_write
+from .results import PROMPTS, SESSION, PromptFile, check_output, make_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_sam2.data.prompts import Prompt
     from napari_sam2.data.stack import Stack
-    from napari_sam2.session.results import FrameResult
     from napari_sam2.session.session import Session
 
 
@@ -30,6 +27,8 @@ class JobOptions:
     ----------
     input, prompts, output : Path
         A stack, a prompts file and the folder for the results.
+    given : tuple of Prompt or None
+        Prompts that were read already, from a session folder that stands in place of the prompts file.
     model : ModelOptions
         Which model, and how it runs.
     part : InputOptions
@@ -48,6 +47,8 @@ class JobOptions:
         Formats to write besides labels and scores.
     overwrite : bool
         Whether results that are in the folder already may be replaced.
+    save : bool
+        Whether a session folder is kept up to date beside the results.
     """
 
     input: Path
@@ -63,59 +64,8 @@ class JobOptions:
     zoom: str | float | None = None
     exports: tuple[str, ...] = ("png",)
     overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class JobReport:
-    """What a job did.
-
-    Attributes
-    ----------
-    folder : Path
-        Where the results are.
-    files : tuple of str
-        Their names.
-    n_frames : int
-        Frames tracked.
-    steps, planned : int
-        Steps taken and planned; a frame that is passed in both directions takes two.
-    n_objects : int
-        Objects tracked.
-    seconds : float
-        Time the steps took.
-    """
-
-    folder: Path
-    files: tuple[str, ...]
-    n_frames: int
-    steps: int
-    planned: int
-    n_objects: int
-    seconds: float
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything planned was done."""
-        return self.steps == self.planned
-
-
-class _Progress:
-    """Which frames were tracked, and how long it took."""
-
-    def __init__(self, planned: int) -> None:
-        self.planned = planned
-        self.frames: list[int] = []
-        self._begun = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Time since the start."""
-        return time.perf_counter() - self._begun
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything planned was done."""
-        return len(self.frames) == self.planned
+    save: bool = False
+    given: tuple[Prompt, ...] | None = None
 
 
 def run_job(options: JobOptions) -> JobReport:
@@ -143,36 +93,28 @@ def run_job(options: JobOptions) -> JobReport:
     from napari_sam2.data.prompts import read_prompts
 
     with options.part.open(options.input) as whole:
-        prompts = read_prompts(options.prompts)
+        prompts = read_prompts(options.prompts) if options.given is None else list(options.given)
         check_prompts(prompts, whole, options.prompts)
         formats = check_formats(options.exports, whole)
         folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
+        if options.save:
+            make_way(options.output / SESSION, overwrite=options.overwrite)
         session = _start(options, whole, prompts)
         start = options.start
         if start is not None:
             start = session.stack.placement.frame_inside(check_frame_of(whole, start))
         steps = session.propagate(start=start, direction=options.direction, max_frames=options.max_frames)
-        progress = _Progress(_count_steps(options, session, start))
-        outcome = _Outcome(options, session, whole, prompts, progress)
+        progress = Progress(_count_steps(options, session, start))
+        command = _command(options, folder.path / PROMPTS, whole.axis)
+        source = PromptFile(options.prompts, prompts)
+        outcome = Outcome(
+            session, whole, source, options.model, command, options.part.record(), tuple(formats), progress
+        )
+        print(_memory_line(session), file=sys.stderr)
         try:
-            _track(steps, progress, options.input.name)
-        except (ValueError, OSError, RuntimeError, MemoryError) as error:
-            if progress.frames:
-                report = _save(outcome, folder=folder.for_partial)
-                error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
-            raise
-        return _save(outcome, folder=folder.path if progress.complete else folder.for_partial)
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What a job came to."""
-
-    options: JobOptions
-    session: Session
-    whole: Stack
-    prompts: list[Prompt]
-    progress: _Progress
+            return track_and_write(outcome, steps, folder)
+        finally:
+            session.close()
 
 
 def check_frame_of(stack: Stack, frame: int) -> int:
@@ -226,7 +168,8 @@ def _start(options: JobOptions, whole: Stack, prompts: Iterable[Prompt]) -> Sess
     inside = [_prompt_inside(prompt, stack, options.prompts) for prompt in prompts]
     model = options.model.load()
     limits, holes = options.contrast_limits, options.fill_holes
-    session = Session(model, stack, contrast_limits=limits, fill_hole_area=holes, zoom=options.zoom)
+    saved = options.output / SESSION if options.save else None
+    session = Session(model, stack, contrast_limits=limits, fill_hole_area=holes, zoom=options.zoom, folder=saved)
     for prompt in inside:
         session.add_prompt(prompt)
     return session
@@ -237,6 +180,22 @@ def _prompt_inside(prompt: Prompt, stack: Stack, source: Path) -> Prompt:
         return stack.placement.prompt_inside(prompt)
     except ValueError as error:
         raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error
+
+
+def _memory_line(session: Session) -> str:
+    from napari_sam2.session.estimate import estimate_memory
+    from napari_sam2.session.read_ahead import frame_bytes
+
+    objects = [prompt.object_id for prompt in session.prompts]
+    most = max(objects.count(object_id) for object_id in set(objects))
+    estimate = estimate_memory(
+        session.model,
+        session.stack.shape,
+        len(set(objects)),
+        frame_bytes=frame_bytes(session.stack),
+        prompted_frames=most,
+    )
+    return f"tracking over {session.stack.n_frames} frames takes {estimate}"
 
 
 def _count_steps(options: JobOptions, session: Session, start: int | None) -> int:
@@ -253,49 +212,6 @@ def _count_steps(options: JobOptions, session: Session, start: int | None) -> in
         prompted = [prompt.frame for prompt in session.prompts]
         start = max(prompted) if options.direction == "backward" else min(prompted)
     return len(straight(start, options.direction, reach=reach, num_frames=n_frames))
-
-
-def _track(steps: Iterator[FrameResult], progress: _Progress, name: str) -> None:
-    from tqdm import tqdm
-
-    with stop_on_interrupt() as stop, tqdm(total=progress.planned, desc=name, unit="frame") as bar:
-        for result in steps:
-            progress.frames.append(result.frame)
-            bar.update()
-            if stop.is_set():
-                return
-
-
-def _save(outcome: _Outcome, *, folder: Path) -> JobReport:
-    from napari_sam2.data.formats import Results, check_formats
-
-    options, session, progress, whole = outcome.options, outcome.session, outcome.progress, outcome.whole
-    placement, outputs = session.stack.placement, session.outputs
-    frames = [placement.frames[frame] for frame in progress.frames]
-    record = {
-        "command": _command(options, folder / PROMPTS, whole.axis),
-        "part": options.part.record(),
-        "complete": progress.complete,
-        "tracked_frames": _spans(frames),
-        "seconds": round(progress.seconds, 3),
-        "model": options.model.describe(session.model),
-    }
-    labels, scores = outputs.labels, outputs.scores
-    if not placement.is_whole:
-        labels, scores = placement.labels(labels), placement.scores(scores)
-    results = Results(labels, whole, scores, window=session.encoder.window)
-    formats = check_formats(options.exports, whole)
-    prompts = PromptFile(options.prompts, outcome.prompts)
-    files = write_results(folder, results, record=record, formats=formats, prompts=prompts)
-    return JobReport(
-        folder=folder,
-        files=files,
-        n_frames=len(set(frames)),
-        steps=len(frames),
-        planned=progress.planned,
-        n_objects=len(session.object_ids),
-        seconds=progress.seconds,
-    )
 
 
 def _command(options: JobOptions, prompts: Path, axis: str) -> list[str]:
@@ -321,14 +237,3 @@ def _command(options: JobOptions, prompts: Path, axis: str) -> list[str]:
     if options.contrast_limits is not None:
         words += ["--contrast-limits", *map(str, options.contrast_limits)]
     return ["napari-sam2", "segment", str(options.input.resolve()), *words]
-
-
-def _spans(frames: Iterable[int]) -> list[list[int]]:
-    """Write frames as runs, [first, last] each."""
-    spans: list[list[int]] = []
-    for frame in sorted(set(frames)):
-        if spans and spans[-1][1] == frame - 1:
-            spans[-1][1] = frame
-        else:
-            spans.append([frame, frame])
-    return spans

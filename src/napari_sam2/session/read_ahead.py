@@ -21,9 +21,9 @@ def frame_bytes(stack: Stack) -> int:
     return prod((stack.height, stack.width, 3 if stack.is_rgb else 1)) * stack.dtype.itemsize
 
 
-def frames_ahead(stack: Stack) -> int:
-    """How many frames of a stack are read ahead."""
-    return min(max(AHEAD_BYTES // frame_bytes(stack), 1), AHEAD_FRAMES)
+def frames_ahead(size: int) -> int:
+    """How many frames of that many bytes are read ahead."""
+    return min(max(AHEAD_BYTES // size, 1), AHEAD_FRAMES)
 
 
 class ReadAhead:
@@ -43,7 +43,7 @@ class ReadAhead:
         self._stack = stack
         self._plan = plan
         self._place = 0
-        self._depth = frames_ahead(stack)
+        self._depth = frames_ahead(frame_bytes(stack))
         self._waiting: dict[int, Future[NDArray[Any]]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-read")
 

@@ -1,0 +1,138 @@
+"""How much memory tracking is going to take, from the sizes of the model and of the stack (docs/memory.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from napari_sam2.model.sam2 import Sam2
+
+from .feature_cache import default_cache_bytes, feature_bytes, feature_dtype
+from .objects import SPARE_BYTES
+from .propagate import OBJECTS_AT_ONCE, memory_rule
+from .read_ahead import frames_ahead
+
+# What PyTorch and the allocator take besides tensors, once a model has run.
+LIBRARIES = 125 * 2**20
+# Copies of a map that are there at the same moment: of the encoder's first stage, and of the memories in attention.
+ENCODER_COPIES, ATTENTION_COPIES = 12, 8
+# Numbers for each input pixel while a mask is decoded and encoded as a memory.
+NUMBERS_PER_PIXEL = 14
+# Of the labels, the row of the score table and the note that it was tracked, for each object and frame.
+RECORD_BYTES = 1500
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes of memory that tracking takes at its peak, beyond the program itself.
+
+    Attributes
+    ----------
+    weights : int
+        The model.
+    features : int
+        Image features that are kept.
+    memories : int
+        What is remembered of the objects.
+    work : int
+        What the model needs for a moment while it looks at a frame.
+    frames : int
+        Pixels of the frames that are held, and the masks drawn on one.
+    results : int
+        Labels and scores of all frames; a guess, as it depends on the objects' shapes.
+    """
+
+    weights: int
+    features: int
+    memories: int
+    work: int
+    frames: int
+    results: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{field.name} {_megabytes(getattr(self, field.name))}" for field in fields(self))
+        return f"about {_megabytes(self.total)} MB of memory ({parts})"
+
+
+def estimate_memory(
+    model: Sam2,
+    stack_shape: tuple[int, int, int],
+    objects: int,
+    *,
+    frame_bytes: int | None = None,
+    prompted_frames: int = 1,
+    cache_bytes: int | None = None,
+) -> MemoryEstimate:
+    """Say how much memory tracking is going to take at its peak.
+
+    Parameters
+    ----------
+    model : Sam2
+        On the device and of the type it is going to run with. On a GPU, weights, features, memories and work are there.
+    stack_shape : tuple of int
+        (T, Y, X).
+    objects : int
+        How many are tracked.
+    frame_bytes : int, optional
+        Of one frame as it is read; that of 16-bit grey where not given.
+    prompted_frames : int
+        Frames with a prompt, of each object.
+    cache_bytes : int, optional
+        As `Session` takes it.
+
+    Returns
+    -------
+    MemoryEstimate
+        Within about a quarter of what is measured. Objects tracked in windows of their own take less work.
+
+    Raises
+    ------
+    ValueError
+        If there is a number below 1.
+    """
+    if min(*stack_shape, objects, prompted_frames) < 1:
+        raise ValueError(
+            f"an estimate takes sizes and counts of at least 1, got a stack of {stack_shape}, {objects} objects and "
+            f"{prompted_frames} prompted frames"
+        )
+    n_frames, height, width = stack_shape
+    pixels = height * width
+    read = 2 * pixels if frame_bytes is None else frame_bytes
+    one = feature_bytes(model.config, feature_dtype(model))
+    kept = default_cache_bytes(model.config, feature_dtype(model)) if cache_bytes is None else cache_bytes
+    return MemoryEstimate(
+        weights=sum(p.numel() * p.element_size() for p in model.parameters()),
+        features=min(max(kept, one), n_frames * (1 + objects) * one),
+        memories=_memories(model, objects, prompted_frames),
+        work=LIBRARIES + _work(model, min(objects, OBJECTS_AT_ONCE), prompted_frames),
+        # Two frames that were read last and those that wait; 8-bit colour; the drawn image with the logits of one
+        # object and the best so far.
+        frames=(2 + frames_ahead(read)) * read + pixels * (3 + 2 + 2 * 4),
+        results=n_frames * objects * RECORD_BYTES,
+    )
+
+
+def _memories(model: Sam2, objects: int, prompted_frames: int) -> int:
+    config = model.config
+    whole = 4 * config.low_res_size**2 + model.dtype.itemsize * config.memory_dim * config.grid_size**2
+    # What the next frames attend to, behind the present one and at both ends of the prompts; the spare is shared.
+    recent = objects * 3 * memory_rule(model).num_recent * whole
+    return objects * prompted_frames * whole + max(recent, SPARE_BYTES)
+
+
+def _work(model: Sam2, objects: int, prompted_frames: int) -> int:
+    config, rule, size = model.config, memory_rule(model), model.dtype.itemsize
+    encoder = ENCODER_COPIES * (config.image_size // 4) ** 2 * config.trunk.embed_dim * size
+    # Unless it is to be exact, a frame attends to the nearest prompted frames only.
+    tokens = (min(prompted_frames, rule.max_conditioning or prompted_frames) + rule.num_recent) * config.grid_size**2
+    attention = ATTENTION_COPIES * tokens * config.d_model * size
+    masks = 4 * NUMBERS_PER_PIXEL * config.image_size**2
+    return max(encoder, objects * max(attention, masks))
+
+
+def _megabytes(size: int) -> int:
+    return round(size / 1e6)
