@@ -177,6 +177,16 @@ def test_other_files_of_the_folder_are_left_alone(encoder_of: EncoderOf, frames:
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+def test_what_a_killed_program_left_is_removed(encoder_of: EncoderOf, frames: np.ndarray, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, age in (("old", 7200), ("new", 0)):
+        path = folder / f".draft-{name}"
+        path.write_bytes(b"half a file")
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - age))
+    encoder_of(frames).encode(0)
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".features") == [".draft-new"]
+
+
 def test_a_disk_that_fails_is_told_of_once_and_stops_nothing(
     model: Sam2, frames: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

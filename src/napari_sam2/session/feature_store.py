@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import os
 import tempfile
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 DISK_BYTES = 4 * 2**30
 _SUFFIX, _DRAFT = ".features", ".draft-"
 _DIGEST_BYTES = 32
+_DRAFT_SECONDS = 3600
 
 
 def model_fingerprint(model: Sam2) -> bytes:
@@ -73,6 +75,7 @@ class FeatureStore:
         self._fingerprint = b""
         self._writable = True
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._remove_old_drafts()
         self._sizes = self._scan()
         self._total = sum(self._sizes.values())
         self._shrink()
@@ -145,6 +148,13 @@ class FeatureStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_SUFFIX}"
+
+    def _remove_old_drafts(self) -> None:
+        """Remove what a program that was killed left half-written, but nothing that is being written now."""
+        for path in self.folder.glob(f"{_DRAFT}*"):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - _DRAFT_SECONDS:
+                    path.unlink()
 
     def _scan(self) -> OrderedDict[str, int]:
         """Sizes of the files by key, those used longest ago first."""
