@@ -56,7 +56,7 @@ RULES = {
     "cli": Rule(
         "cli data weights",
         NONE,
-        own_inside="model model.config weights.load session training",
+        own_inside="model model.config weights.load session session.store training",
         heavy_inside=TORCH | ARRAYS | {"napari"},
     ),
     "plugin": Rule("plugin data weights", GUI | ARRAYS, own_inside="session weights.load training"),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import EXIT_INTERRUPTED
-from .job import JobOptions, JobReport, run_job
+from .job import JobOptions, run_job
 from .model_options import ModelOptions, add_model_arguments
+from .outcome import JobReport
 from .results import LABELS, PROMPTS
 from .segment import done_line, model_options, stopped_line
 from .viewer import show_results, why_no_viewer

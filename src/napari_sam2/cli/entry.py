@@ -12,7 +12,8 @@ from importlib.metadata import version
 from types import MappingProxyType, ModuleType
 from typing import NoReturn
 
-from . import demo, evaluate, export, segment, teach, train, weights
+from . import demo, evaluate, export, resume, segment, teach, train, weights
+from . import run as run_command
 from .errors import EXIT_ERROR, EXIT_INTERRUPTED, describe_error
 
 _PROGRAM = "napari-sam2"
@@ -20,6 +21,8 @@ _PROGRAM = "napari-sam2"
 _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "segment": segment,
+        "run": run_command,
+        "resume": resume,
         "export": export,
         "demo": demo,
         "weights": weights,

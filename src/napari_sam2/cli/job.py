@@ -97,14 +97,12 @@ def run_job(options: JobOptions) -> JobReport:
         check_prompts(prompts, whole, options.prompts)
         formats = check_formats(options.exports, whole)
         folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
-        if options.save:
-            make_way(options.output / SESSION, overwrite=options.overwrite)
         session = _start(options, whole, prompts)
         start = options.start
         if start is not None:
             start = session.stack.placement.frame_inside(check_frame_of(whole, start))
         steps = session.propagate(start=start, direction=options.direction, max_frames=options.max_frames)
-        progress = Progress(_count_steps(options, session, start))
+        progress = Progress(count_steps(session, options.direction, start=start, max_frames=options.max_frames))
         command = _command(options, folder.path / PROMPTS, whole.axis)
         source = PromptFile(options.prompts, prompts)
         outcome = Outcome(
@@ -169,6 +167,8 @@ def _start(options: JobOptions, whole: Stack, prompts: Iterable[Prompt]) -> Sess
     model = options.model.load()
     limits, holes = options.contrast_limits, options.fill_holes
     saved = options.output / SESSION if options.save else None
+    if saved is not None:
+        make_way(saved, overwrite=options.overwrite)
     session = Session(model, stack, contrast_limits=limits, fill_hole_area=holes, zoom=options.zoom, folder=saved)
     for prompt in inside:
         session.add_prompt(prompt)
@@ -198,20 +198,21 @@ def _memory_line(session: Session) -> str:
     return f"tracking over {session.stack.n_frames} frames takes {estimate}"
 
 
-def _count_steps(options: JobOptions, session: Session, start: int | None) -> int:
+def count_steps(session: Session, direction: str, *, start: int | None = None, max_frames: int | None = None) -> int:
+    """Count the frames that `Session.propagate` would yield."""
     from napari_sam2.session.schedule import outward, schedule, straight
 
     n_frames = session.stack.n_frames
-    reach = n_frames if options.max_frames is None else options.max_frames
+    reach = n_frames if max_frames is None else max_frames
     first: dict[int, int] = {}
     for prompt in session.prompts:
         first[prompt.object_id] = min(prompt.frame, first.get(prompt.object_id, prompt.frame))
-    if options.direction == "outward":
+    if direction == "outward":
         return len(schedule({i: outward(frame, reach=reach, num_frames=n_frames) for i, frame in first.items()}))
     if start is None:
         prompted = [prompt.frame for prompt in session.prompts]
-        start = max(prompted) if options.direction == "backward" else min(prompted)
-    return len(straight(start, options.direction, reach=reach, num_frames=n_frames))
+        start = max(prompted) if direction == "backward" else min(prompted)
+    return len(straight(start, direction, reach=reach, num_frames=n_frames))
 
 
 def _command(options: JobOptions, prompts: Path, axis: str) -> list[str]:

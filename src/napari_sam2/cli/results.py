@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.prompts import Prompt
 
 LABELS, SCORES, RECORD, PROMPTS = "labels.tif", "scores.csv", "session.json", "prompts.json"
+SESSION = "session.napari-sam2"
 _NAMES = (LABELS, SCORES, RECORD, PROMPTS, "overlay.gif", "overlay.png")
 # Pictures are written together with labels and scores; other formats once those are safe.
 _PICTURES = ("gif", "png")
@@ -95,6 +97,34 @@ def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], over
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         return OutputFolder(folder, bool(found))
+
+
+def make_way(session: Path, *, overwrite: bool) -> None:
+    """See that a session folder can be made, before the long work starts.
+
+    Parameters
+    ----------
+    session : Path
+        Its path.
+    overwrite : bool
+        Whether a session that is there already may be removed.
+
+    Raises
+    ------
+    ValueError
+        If something is there that may not be removed.
+    """
+    from napari_sam2.session.store.places import read_header
+
+    if not session.exists():
+        return
+    if not overwrite:
+        raise ValueError(
+            f"{session} is there already: 'napari-sam2 resume {session}' goes on with it, --overwrite removes it"
+        )
+    # Nothing but a session is removed.
+    read_header(session)
+    shutil.rmtree(session)
 
 
 def write_results(

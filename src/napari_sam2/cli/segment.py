@@ -9,8 +9,9 @@ from pathlib import Path
 from .errors import EXIT_INTERRUPTED
 from .export import format_names
 from .input_options import add_input_arguments, input_options
-from .job import JobOptions, JobReport, run_job
+from .job import JobOptions, run_job
 from .model_options import ModelOptions, add_model_arguments, add_zoom_argument
+from .outcome import JobReport
 
 SUMMARY = "track the objects of a prompts file through a stack"
 
@@ -31,7 +32,7 @@ examples:
   napari-sam2 segment plate.ome.zarr --prompts prompts.json --output result --axis t --at 4 --channels 0,2
   napari-sam2 segment film.mp4 --prompts prompts.json --output result --crop 100,200,400,600 --export mp4,coco
 """
-_OVERLAYS = {"gif": ("gif",), "png": ("png",), "both": ("gif", "png"), "none": ()}
+OVERLAYS = {"gif": ("gif",), "png": ("png",), "both": ("gif", "png"), "none": ()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="the prompts file")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace the results that DIR holds already")
+    save = "keep DIR/session.napari-sam2 up to date, so that 'napari-sam2 resume' goes on after whatever happens"
+    parser.add_argument("--save", action="store_true", help=save)
     overlay = "picture of the objects over the frames with their scores: %(choices)s (default png)"
-    parser.add_argument("--overlay", choices=_OVERLAYS, default="png", help=overlay)
+    parser.add_argument("--overlay", choices=OVERLAYS, default="png", help=overlay)
     export = "more formats to write, with commas between them: see 'napari-sam2 export --help'"
     parser.add_argument("--export", type=format_names, default=(), metavar="FORMAT,...", help=export)
     add_input_arguments(parser)
@@ -111,8 +114,9 @@ def _options(args: argparse.Namespace) -> JobOptions:
         contrast_limits=None if part.windows or not args.contrast_limits else tuple(args.contrast_limits[0]),
         fill_holes=args.fill_holes,
         zoom=args.zoom,
-        exports=(*_OVERLAYS[args.overlay], *args.export),
+        exports=(*OVERLAYS[args.overlay], *args.export),
         overwrite=args.overwrite,
+        save=args.save,
     )
 
 

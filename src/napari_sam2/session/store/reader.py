@@ -7,7 +7,6 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from napari_sam2.data.prompts import Prompt
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
@@ -38,7 +37,7 @@ def open_session(folder: Path, *, frames: Stack | ArrayLike | None, model: Sam2 
     stack = find_data(header["data"], folder, frames)
     model, same = find_model(header["model"], model)
     state = SavedState.read(folder / header["journal"])
-    session = Session(model, stack, **_settings(header["settings"], state))
+    session = Session(model, stack, **read_settings(header["settings"], state))
     restorer = Restorer(session, state, folder)
     if same:
         restorer.restore()
@@ -55,7 +54,8 @@ def open_session(folder: Path, *, frames: Stack | ArrayLike | None, model: Sam2 
     return session
 
 
-def _settings(said: dict[str, Any], state: SavedState) -> dict[str, Any]:
+def read_settings(said: dict[str, Any], state: SavedState) -> dict[str, Any]:
+    """Read the options that a session was made with; ``ValueError`` if they are damaged."""
     try:
         zoom = said["zoom"]
         settings: dict[str, Any] = {
@@ -88,27 +88,3 @@ def _go_on_saving(session: Session, folder: Path, header: dict[str, Any]) -> lis
         return [f"{folder} cannot be written to: {error.strerror}", _ELSEWHERE]
     session._writer = SessionWriter(folder, lock, int(header["journal"][len("journal-") : -len(".jsonl")]))
     return []
-
-
-def read_prompts_of(session: Session, folder: Path) -> list[Prompt]:
-    """Read the prompts of a saved session for a session of perhaps another image or model.
-
-    Parameters
-    ----------
-    session : Session
-        Whose image they must fit; not changed.
-    folder : Path
-        The session folder.
-
-    Raises
-    ------
-    ValueError
-        If one of them is damaged or does not fit.
-    """
-    header = read_header(folder)
-    state = SavedState.read(folder / header["journal"])
-    restorer = Restorer(session, state, folder)
-    prompts = restorer.prompts()
-    if problems := [*state.problems, *restorer.problems]:
-        raise ValueError(f"{folder}: {problems[0]}")
-    return prompts

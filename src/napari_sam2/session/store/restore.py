@@ -102,11 +102,6 @@ class Restorer:
         objects.share_memory()
         objects.draw_live(sorted({prompt.frame for prompt in self.session.prompts}))
 
-    def prompts(self) -> list[Prompt]:
-        """Read the prompts of all objects, and nothing else."""
-        tracks = (self._try("an object", self._prompted_track, number) for number in self.state.objects)
-        return [prompt for track in tracks if track is not None for prompt in track.prompts.values()]
-
     def restore_outputs(self) -> None:
         """Bring labels and scores back."""
         outputs = self.session.outputs

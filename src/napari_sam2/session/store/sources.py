@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -158,31 +159,66 @@ def find_model(said: dict[str, Any], model: Sam2 | None) -> tuple[Sam2, bool]:
     return model, same_model(said, model)
 
 
-def _load(said: dict[str, Any]) -> Sam2:
-    name, file, size, device = said.get("name"), said.get("file"), said.get("image_size"), said.get("device")
+@dataclass(frozen=True)
+class ModelArguments:
+    """What to load a session's model with.
+
+    Attributes
+    ----------
+    name : str or None
+        Its name in the catalogue.
+    file : Path or None
+        Its file.
+    dtype, preset : str
+        As `load_model` takes them.
+    image_size : int
+        Side of its input in pixels.
+    """
+
+    name: str | None
+    file: Path | None
+    dtype: str
+    preset: str
+    image_size: int
+
+
+def model_arguments(said: dict[str, Any]) -> ModelArguments:
+    """Read what a session says of its model.
+
+    Raises
+    ------
+    ValueError
+        If it came from no file, is not known, or what the session says is damaged.
+    """
+    name, file, dtype, preset = (said.get(key) for key in ("name", "file", "dtype", "preset"))
     if name is None and file is None:
         raise ValueError("the session's model came from no file: give it with model=")
-    texts = [text for text in (name, file, device) if text is not None]
-    if not all(isinstance(text, str) for text in texts) or said.get("dtype") not in DTYPES:
+    if not all(isinstance(text, str) for text in (name, file) if text is not None) or dtype not in DTYPES:
         raise ValueError(f"what the session says of its model is damaged: {name or file!r}")
-    if said.get("preset") not in PRESETS:
-        raise ValueError(f"the session's preset {said.get('preset')!r} is none of {', '.join(PRESETS)}")
-    known = name in CATALOG
-    if not known and file is None:
+    if preset not in PRESETS:
+        raise ValueError(f"the session's preset {preset!r} is none of {', '.join(PRESETS)}")
+    if name not in CATALOG and file is None:
         raise ValueError(f"the session's model {name!r} is not known to this version: give another with model=")
+    size = whole_number(said.get("image_size"), 1, 8192)
+    return ModelArguments(name, None if file is None else Path(file), dtype, preset, size)
+
+
+def _load(said: dict[str, Any]) -> Sam2:
+    known = model_arguments(said)
+    catalogued = known.name in CATALOG
     return load_model(
-        name if known else None,
-        checkpoint=None if known else file,
-        device=_device(device),
-        dtype=said["dtype"],
-        image_size=whole_number(size, 1, 8192),
-        preset=said["preset"],
+        known.name if catalogued else None,
+        checkpoint=None if catalogued else known.file,
+        device=_device(said.get("device")),
+        dtype=known.dtype,
+        image_size=known.image_size,
+        preset=known.preset,
     )
 
 
-def _device(said: str | None) -> str:
+def _device(said: object) -> str:
     try:
-        return str(choose_device(said or "auto"))
+        return str(choose_device(said if isinstance(said, str) else "auto"))
     except ValueError:
         # It was made on another machine.
         return "auto"

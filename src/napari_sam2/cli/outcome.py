@@ -1,0 +1,195 @@
+"""Tracking with a bar to watch, and writing what it came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .interrupt import stop_on_interrupt
+from .model_options import ModelOptions
+from .results import OutputFolder, PromptFile, write_results
+
+if TYPE_CHECKING:
+    from napari_sam2.data.formats import Format
+    from napari_sam2.data.stack import Stack
+    from napari_sam2.session.results import FrameResult
+    from napari_sam2.session.session import Session
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job did.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the results are.
+    files : tuple of str
+        Their names.
+    n_frames : int
+        Frames tracked.
+    steps, planned : int
+        Steps taken and planned; a frame that is passed in both directions takes two.
+    n_objects : int
+        Objects tracked.
+    seconds : float
+        Time the steps took.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    n_frames: int
+    steps: int
+    planned: int
+    n_objects: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was done."""
+        return self.steps == self.planned
+
+
+class Progress:
+    """Which frames were tracked, and how long it took.
+
+    Parameters
+    ----------
+    planned : int
+        Steps to take.
+    earlier : iterable of int
+        Frames that were tracked before, in another run of the program.
+    """
+
+    def __init__(self, planned: int, earlier: Iterable[int] = ()) -> None:
+        self.planned = planned
+        self.earlier = tuple(earlier)
+        self.frames: list[int] = []
+        self._begun = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.perf_counter() - self._begun
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was done."""
+        return len(self.frames) == self.planned
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to.
+
+    Attributes
+    ----------
+    session : Session
+        What was tracked.
+    whole : Stack
+        The input that the session's stack is all or a part of.
+    prompts : PromptFile
+        The prompts, in frames and pixels of the whole.
+    model : ModelOptions
+        The session's model.
+    command : list of str
+        Words that do the same again.
+    part : dict
+        Which part of the input, as JSON.
+    formats : tuple of Format
+        What to write besides labels and scores.
+    progress : Progress
+        How far it came.
+    """
+
+    session: Session
+    whole: Stack
+    prompts: PromptFile
+    model: ModelOptions
+    command: list[str]
+    part: dict[str, Any]
+    formats: tuple[Format, ...]
+    progress: Progress
+
+
+def track_and_write(outcome: Outcome, steps: Iterator[FrameResult], folder: OutputFolder) -> JobReport:
+    """Track, and write the results, however it ends.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Its progress is counted on.
+    steps : iterator of FrameResult
+        From `Session.propagate` or `Session.resume`.
+    folder : OutputFolder
+        For the results.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError, MemoryError
+        Whatever tracking ends with; what was done before is written, and the error says where.
+    """
+    progress = outcome.progress
+    try:
+        _track(steps, progress, outcome.whole.path.name if outcome.whole.path else "frames")
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        if progress.frames:
+            report = _write(outcome, folder.for_partial)
+            error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
+        raise
+    return _write(outcome, folder.path if progress.complete else folder.for_partial)
+
+
+def _track(steps: Iterator[FrameResult], progress: Progress, name: str) -> None:
+    from tqdm import tqdm
+
+    with stop_on_interrupt() as stop, tqdm(total=progress.planned, desc=name, unit="frame") as bar:
+        for result in steps:
+            progress.frames.append(result.frame)
+            bar.update()
+            if stop.is_set():
+                return
+
+
+def _write(outcome: Outcome, folder: Path) -> JobReport:
+    from napari_sam2.data.formats import Results
+
+    session, progress, whole = outcome.session, outcome.progress, outcome.whole
+    placement, outputs = session.stack.placement, session.outputs
+    frames = {placement.frames[frame] for frame in (*progress.earlier, *progress.frames)}
+    record = {
+        "command": outcome.command,
+        "part": outcome.part,
+        "complete": progress.complete,
+        "tracked_frames": _spans(frames),
+        "seconds": round(progress.seconds, 3),
+        "model": outcome.model.describe(session.model),
+    }
+    labels, scores = outputs.labels, outputs.scores
+    if not placement.is_whole:
+        labels, scores = placement.labels(labels), placement.scores(scores)
+    results = Results(labels, whole, scores, window=session.encoder.window)
+    files = write_results(folder, results, record=record, formats=outcome.formats, prompts=outcome.prompts)
+    return JobReport(
+        folder=folder,
+        files=files,
+        n_frames=len(frames),
+        steps=len(progress.frames),
+        planned=progress.planned,
+        n_objects=len(session.object_ids),
+        seconds=progress.seconds,
+    )
+
+
+def _spans(frames: Iterable[int]) -> list[list[int]]:
+    """Write frames as runs, [first, last] each."""
+    spans: list[list[int]] = []
+    for frame in sorted(set(frames)):
+        if spans and spans[-1][1] == frame - 1:
+            spans[-1][1] = frame
+        else:
+            spans.append([frame, frame])
+    return spans

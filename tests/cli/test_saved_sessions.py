@@ -1,0 +1,139 @@
+"""Sessions on the command line: kept by segment, tracked again by run, gone on with by resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from commandline import DiskStack, Run, start_script, write_entries
+
+from napari_sam2 import Session
+
+
+def results(folder: Path) -> tuple[np.ndarray, str]:
+    return tifffile.imread(folder / "labels.tif"), (folder / "scores.csv").read_text()
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    np.testing.assert_array_equal(results(one)[0], results(other)[0])
+    assert results(one)[1] == results(other)[1]
+
+
+def journal_in(folder: Path) -> str:
+    """What is in the journal, if it is not just being written anew."""
+    try:
+        return "".join(path.read_text() for path in folder.glob("journal-*.jsonl"))
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.fixture
+def saved(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> Path:
+    """Results with a session folder."""
+    done = run("segment", disk.path, "--prompts", disk.prompts, "--output", tmp_path / "first", "--save", *fast)
+    assert done.status == 0, done.err
+    return tmp_path / "first"
+
+
+def test_segment_keeps_a_session(saved: Path) -> None:
+    session = Session.open(saved / "session.napari-sam2")
+    assert session.problems == ()
+    np.testing.assert_array_equal(session.labels.to_array(), results(saved)[0])
+    assert [prompt.object_id for prompt in session.prompts] == [1, 2, 3]
+
+
+def test_run_does_the_same_again(run: Run, saved: Path, tmp_path: Path) -> None:
+    before = {p: p.read_bytes() for p in (saved / "session.napari-sam2").rglob("*") if p.is_file()}
+    again = run("run", saved / "session.napari-sam2", "--output", tmp_path / "again", "--overlay", "none")
+    assert again.status == 0, again.err
+    assert_same_results(saved, tmp_path / "again")
+    assert {p: p.read_bytes() for p in (saved / "session.napari-sam2").rglob("*") if p.is_file()} == before
+    record = json.loads((tmp_path / "again" / "session.json").read_text())
+    assert record["model"]["image_size"] == 64
+
+
+def test_run_with_another_model_and_on_another_image(
+    run: Run, saved: Path, disk: DiskStack, fast: list[object], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, tifffile.imread(disk.path)[:6, ::-1].copy(), metadata={"axes": "TYX"}, imagej=True)
+    options = ["--prompts", disk.prompts, "--model", "sam2_nano", "--image-size", 96, "--overlay", "none"]
+    direct = run("segment", other, "--output", tmp_path / "direct", *options)
+    assert direct.status == 0, direct.err
+    session = saved / "session.napari-sam2"
+    replayed = run("run", session, "--input", other, "--output", tmp_path / "replayed", *options[2:])
+    assert replayed.status == 0, replayed.err
+    assert_same_results(tmp_path / "direct", tmp_path / "replayed")
+
+
+def test_run_in_a_part_of_the_image(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    entries = [{"frame": 2, "object": 1, "points": [[20, 20]], "labels": [1]}]
+    prompts = write_entries(tmp_path / "few.json", entries)
+    part = ["--prompts", prompts, "--crop", "4,4,36,40", "--every", "2", "--save"]
+    done = run("segment", disk.path, "--output", tmp_path / "first", *part, *fast)
+    assert done.status == 0, done.err
+    session = tmp_path / "first" / "session.napari-sam2"
+    assert run("run", session, "--output", tmp_path / "again", "--overlay", "none").status == 0
+    assert_same_results(tmp_path / "first", tmp_path / "again")
+    assert run("resume", session, "--output", tmp_path / "resumed", "--overlay", "none").status == 0
+    assert_same_results(tmp_path / "first", tmp_path / "resumed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_resume_goes_on(run: Run, saved: Path, disk: DiskStack, fast: list[object], tmp_path: Path, how: int) -> None:
+    stopped = tmp_path / "stopped"
+    words = ["segment", disk.path, "--prompts", disk.prompts, "--output", stopped, "--save", *fast]
+    with start_script(*words) as process:
+        # Once a frame is in the journal.
+        while '"done":2' not in journal_in(stopped / "session.napari-sam2"):
+            assert process.poll() is None
+        os.kill(process.pid, how)
+        process.communicate()
+    assert process.returncode != 0
+    resumed = run("resume", stopped / "session.napari-sam2", "--overlay", "none")
+    assert resumed.status == 0, resumed.err
+    assert_same_results(saved, stopped)
+    record = json.loads((stopped / "session.json").read_text())
+    assert record["complete"]
+    assert record["tracked_frames"] == [[0, 7]]
+
+
+def test_resume_after_everything_writes_the_results_again(run: Run, saved: Path) -> None:
+    before = results(saved)
+    (saved / "labels.tif").unlink()
+    assert run("resume", saved / "session.napari-sam2", "--overlay", "none").status == 0
+    np.testing.assert_array_equal(results(saved)[0], before[0])
+
+
+def test_errors_are_one_line(run: Run, saved: Path, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    session = saved / "session.napari-sam2"
+    again = run("segment", disk.path, "--prompts", disk.prompts, "--output", saved, "--save", *fast)
+    assert (again.status, "already holds" in again.complaint) == (2, True)
+    for name in ("labels.tif", "scores.csv", "session.json", "prompts.json"):
+        (saved / name).unlink()
+    again = run("segment", disk.path, "--prompts", disk.prompts, "--output", saved, "--save", *fast)
+    assert again.status == 2
+    assert "napari-sam2 resume" in again.complaint
+    again = run("segment", disk.path, "--prompts", disk.prompts, "--output", saved, "--save", "--overwrite", *fast)
+    assert again.status == 0
+    nothing = run("run", tmp_path / "nothing", "--output", tmp_path / "out")
+    assert (nothing.status, "no session folder" in nothing.complaint) == (2, True)
+    small = tmp_path / "small.tif"
+    tifffile.imwrite(small, np.zeros((8, 30, 30), np.uint16), metadata={"axes": "TYX"}, imagej=True)
+    misfit = run("run", session, "--input", small, "--output", tmp_path / "out")
+    assert (misfit.status, "mask" in misfit.complaint) == (2, True)
+    other = run("resume", session, "--input", small, "--output", tmp_path / "out")
+    assert (other.status, "not the image of this session" in other.complaint) == (2, True)
+    shutil.move(disk.path, tmp_path / "away.tif")
+    moved = run("resume", session, "--output", tmp_path / "out")
+    assert (moved.status, "not there any more" in moved.complaint) == (2, True)
+    found = run("resume", session, "--input", tmp_path / "away.tif", "--output", tmp_path / "out", "--overlay", "none")
+    assert found.status == 0
