@@ -58,6 +58,7 @@ class Controller(QObject):
         self.zoom: str | float = "auto"
         self.axis_name = "t"
         self.model: Any = None
+        self._loading: ModelChoice | None = None
         self.shelf = Shelf()
         # Counts models and images; what an earlier one still answers is not shown.
         self._generation = 0
@@ -124,16 +125,23 @@ class Controller(QObject):
     def load_model(self, choice: ModelChoice | None) -> None:
         """Load another model; its session gets the prompts there are."""
         self._start_over()
-        self.model = None
+        self.model, self._loading = None, choice
         if choice is None:
             self.model_changed.emit("")
             return
         self.model_changed.emit("Loading…")
-        self._submit(lambda: load(choice), self._model_loaded, key="load", failed=self._load_failed)
+
+        def done(model: Any) -> None:
+            # Images may come and go meanwhile, but not models.
+            if self._loading is choice:
+                self._model_loaded(model)
+
+        self.worker.submit(Job(lambda: load(choice), done, self._load_failed, "load"))
 
     def use_model(self, model: Any, what: str) -> None:
         """Go on with a model made here; ``what`` says where it comes from."""
         self._start_over()
+        self._loading = None
         self._model_loaded(model, what)
 
     def open_image(self) -> None:
@@ -219,8 +227,8 @@ class Controller(QObject):
 
     def prepare(self) -> None:
         """Encode the frame on show, so that a click on it is answered at once."""
-        engine, frame = self.engine, self.layers.frame
-        if engine is not None and self.live and not self.is_busy:
+        frame = self.layers.frame
+        if (engine := self.engine) is not None and self.live and not self.is_busy:
             self._submit(lambda: engine.prepare(frame), lambda _none: None, key="prepare")
 
     def take_labels(self, frame: int, image: Any) -> None:
@@ -253,8 +261,7 @@ class Controller(QObject):
         self._find_masks(frame, image, self._masks_found)
 
     def _find_masks(self, frame: int, image: Any, found: Callable[[Any], None]) -> None:
-        engine = self.engine
-        if engine is not None:
+        if (engine := self.engine) is not None:
             self._submit(lambda: engine.painted_masks(frame, image), found)
 
     def _masks_found(self, found: tuple[Any, Any]) -> None:
@@ -353,8 +360,7 @@ class Controller(QObject):
 
     def export(self, folder: str) -> None:
         """Write labels, scores and prompts into a folder."""
-        engine = self.engine
-        if engine is None:
+        if (engine := self.engine) is None:
             self.failed.emit(ValueError("There is nothing to export yet."))
             return
         self._submit(lambda: export(engine, folder), lambda path: self.exported.emit(f"Written to {path}"))
@@ -384,7 +390,6 @@ class Controller(QObject):
         done: Callable[[Any], None],
         *,
         key: str = "",
-        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         generation = self._generation
 
@@ -392,4 +397,4 @@ class Controller(QObject):
             if generation == self._generation:
                 done(value)
 
-        self.worker.submit(Job(work, if_current, failed or self.failed.emit, key))
+        self.worker.submit(Job(work, if_current, self.failed.emit, key))

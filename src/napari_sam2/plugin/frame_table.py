@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("frame", "id", "score", "IoU", "area", "state")
 FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
-STATES = ("seen", "hidden", "prompt", "out of date")
+STATES = ("seen", "hidden", "prompt", "stale")
 SEEN, HIDDEN, PROMPT, STALE = range(4)
 _TIPS = (
     "Click to go to the frame",
@@ -39,8 +39,9 @@ _TIPS = (
     "How sure the model is that the object is there, 0 to 1",
     "How well the model thinks its mask fits, 0 to 1",
     "Pixels",
-    "Seen, hidden, prompted by you, or out of date; ✓ where you accepted the frame",
+    "Seen, hidden, prompted by you, or stale (out of date); ✓ where you accepted the frame",
 )
+_WIDTHS = (52, 34, 48, 44, 50)
 _FILTERS = ("all frames", *STATES, "accepted")
 _ALIGN = {
     "number": Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
@@ -217,8 +218,13 @@ class FrameTable(QWidget):
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(22)
-        # A fixed share each: measuring every cell of a long table takes seconds.
-        view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        # Measuring every cell of a long table would take seconds.
+        header = view.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        for column, width in enumerate(_WIDTHS):
+            header.resizeSection(column, width)
+        header.setStretchLastSection(True)
+        header.setDefaultAlignment(_ALIGN["text"])
         view.setStyleSheet("QHeaderView::section { font-weight: normal; padding: 2px 2px; }")
         view.setMinimumHeight(180)
 

@@ -86,7 +86,7 @@ class Panel(QScrollArea):
         self.axis, self.doubt = QComboBox(), QComboBox()
         self.live_preview = QCheckBox("Live preview")
         self.threshold = QDoubleSpinBox()
-        self.window_note, self.frame_note = QLabel(), QLabel()
+        self.hint, self.window_note, self.frame_note = QLabel(), QLabel(), QLabel()
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box = FrameTable(), TeachBox()
@@ -115,6 +115,7 @@ class Panel(QScrollArea):
             "live_preview": "Show the mask on this frame after every prompt",
             "threshold": "An object is drawn where its score reaches this. Below 0.5 the model gives no mask",
             "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
+            "hint": "What to do first",
             "frame_note": "What there is to know about the frame on show",
             "object_table": "The objects; the selected one is the one that clicks are about",
             "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
@@ -130,7 +131,7 @@ class Panel(QScrollArea):
         self.threshold.setSingleStep(0.05)
         for kind, text in DOUBTS.items():
             self.doubt.addItem(text, kind)
-        for label in (self.window_note, self.frame_note):
+        for label in (self.hint, self.window_note, self.frame_note):
             label.setWordWrap(True)
 
     def _lay_out(self) -> None:
@@ -182,6 +183,7 @@ class Panel(QScrollArea):
             self.buttons[name].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         return _column(
             (
+                self.hint,
                 _row((self.buttons["new_object"], self.buttons["remove_object"])),
                 tools,
                 self.object_table,

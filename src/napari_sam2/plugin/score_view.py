@@ -90,6 +90,7 @@ class ScorePlot(pg.PlotWidget):
         )  # fmt: skip
         _place_bars(self._hidden_bars, self.hidden)
         self._threshold.setValue(threshold)
+        self.getPlotItem().getAxis("bottom").setTicks([[(0, "0")]] if len(scores) == 1 else None)
         self.setXRange(-0.5, max(len(scores) - 0.5, 0.5), padding=0)
 
     def show_marks(self, prompted: list[int], stale: NDArray[np.bool_]) -> None:

@@ -60,6 +60,7 @@ class View:
         self.show_undo()
         self.show_window()
         self.show_rows()
+        self._show_hint(started=bool(rows))
         if layers.labels is not None and not self._controller.is_running:
             self._objects.apply(layers.labels)
             self._tables.start()
@@ -85,12 +86,12 @@ class View:
         row = results.table.get(layers.frame, layers.selected)
         name = self._objects.name_of(layers.selected)
         if row is None:
-            text = f"Frame {layers.frame}: nothing known of {name} yet"
+            text = f"Nothing known of {name} here yet"
         else:
             seen = "hidden" if row.object_score < self._panel.threshold.value() else "seen"
-            text = f"Frame {layers.frame}: {name} {seen}, score {row.object_score:.2f}, IoU {row.predicted_iou:.2f}"
+            text = f"{name} {seen}: score {row.object_score:.2f}, IoU {row.predicted_iou:.2f}"
         if layers.frame in results.stale_frames():
-            text += " · out of date: press Update"
+            text += " · stale: press Update"
         self._panel.frame_note.setText(text)
 
     def show_accepted(self) -> None:
@@ -107,6 +108,11 @@ class View:
         self._panel.buttons["redo"].setEnabled(stack.can_redo and not busy)
         self._panel.track_box.show_waiting(self._teaching.is_running)
         self._panel.teach_box.show_busy(busy)
+
+    def _show_hint(self, *, started: bool) -> None:
+        hint = "Press New object, then click on it in the image." if self._layers.image else "Open an image to begin."
+        self._panel.hint.setText(hint)
+        self._panel.hint.setVisible(not started)
 
     def show_window(self) -> None:
         """Say which pixel values the model sees as black and white."""
