@@ -612,8 +612,9 @@ def test_frames_are_read_one_by_one_when_needed(model: Sam2, frames: np.ndarray)
     pending = session.propagate()
     next(pending)
     next(pending)
-    # The conditioning frame's features are still there; nothing is read ahead.
-    assert array.reads == [4, 5]
+    # The conditioning frame's features are still there; no more than three frames are read ahead.
+    assert array.reads[:2] == [4, 5]
+    assert set(array.reads) <= {4, 5, 6, 7, 8}
     list(pending)
     assert array.reads == list(range(4, 12))
     assert session.encoder.frames_encoded == 8
