@@ -137,6 +137,29 @@ class Placement:
                 raise ValueError(f"nothing of the mask lies inside the crop {self.crop}")
         return replace(prompt, frame=frame, points=points, box=box, mask=mask)
 
+    def prompt_outside(self, prompt: Prompt) -> Prompt:
+        """Move a prompt from the part into the whole.
+
+        Parameters
+        ----------
+        prompt : Prompt
+            In frames and pixels of the part.
+
+        Returns
+        -------
+        Prompt
+            In those of the whole.
+        """
+        y0, x0, _, _ = self.crop
+        points, box, mask = prompt.points, prompt.box, prompt.mask
+        if points is not None:
+            points = points + np.array((y0, x0), np.float32)
+        if box is not None:
+            box = (box[0] + y0, box[1] + x0, box[2] + y0, box[3] + x0)
+        if mask is not None:
+            mask = self._pasted(mask)
+        return replace(prompt, frame=self.frames[prompt.frame], points=points, box=box, mask=mask)
+
     def labels(self, labels: LabelStack) -> LabelStack:
         """Put label images back in place.
 

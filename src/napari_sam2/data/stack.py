@@ -154,6 +154,11 @@ class Stack:
         return self.origin.path
 
     @property
+    def whole(self) -> Stack:
+        """The stack that this one is a part of; itself where it is no part."""
+        return self if self._whole is None else self._whole
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(T, Y, X), without the colour axis."""
         n_frames, height, width = self._source.shape[:3]
