@@ -183,6 +183,41 @@ def test_erasing_is_heard_and_undone_in_one_step(desk: Desk) -> None:
     assert desk.widget.controller.results.stale_frames() == []
 
 
+def test_rubbing_an_object_out_says_that_it_is_not_there(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    whole = desk.labels.copy()
+    desk.viewer.dims.set_point(0, 5)
+    labels = desk.widget.layers.labels
+    rows, columns = np.nonzero(whole[5] == 1)
+    labels.data_setitem((np.full(len(rows), 5), rows, columns), 0)
+    desk.settle()
+    (prompt,) = [p for p in desk.widget.session.prompts if p.frame == 5]
+    assert prompt.says_absent
+    assert not desk.labels[5].any()
+    assert desk.find("score_plot").hidden[0] == (5, 5)
+    assert desk.track("update")
+    assert not desk.labels[5].any()
+    assert desk.widget.session.outputs.scores.get(5, 1).object_score < 0.001
+    for _ in range(2):
+        desk.press("undo")
+        desk.settle()
+    np.testing.assert_array_equal(desk.labels, whole)
+
+
+def test_labels_of_another_program_leave_other_objects_alone(desk: Desk, frames: np.ndarray) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    mine = np.zeros(frames.shape, np.int32)
+    mine[0, 40:46, 2:8] = 7
+    desk.viewer.add_labels(mine, name="from a threshold")
+    desk.widget.panel.source_labels.setCurrentText("from a threshold")
+    desk.press("take_labels")
+    desk.settle()
+    assert {(p.frame, p.object_id) for p in desk.widget.session.prompts} == {(0, 1), (0, 7)}
+
+
 def test_labels_of_another_program_become_prompts(desk: Desk, frames: np.ndarray) -> None:
     mine = np.zeros(frames.shape, np.int32)
     mine[2, 5:15, 5:15], mine[2, 20:30, 20:40], mine[2, 35:45, 2:12] = 3, 7, 9

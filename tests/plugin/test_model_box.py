@@ -105,3 +105,24 @@ def test_a_file_that_is_no_checkpoint_is_told(
     desk.until(lambda: desk.find("model_status").text() == "Not loaded.")
     assert "broken.pt cannot be read" in notification_manager.records[-1].message
     assert desk.widget.session is None
+
+
+def test_zoom_is_the_sessions_and_starts_it_over(desk: Desk) -> None:
+    assert desk.widget.session.zoom == "auto"
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    before = desk.labels.copy()
+    first = desk.widget.session
+    desk.find("zoom").setCurrentText("2 times larger")
+    desk.until(lambda: desk.widget.session not in (None, first))
+    desk.settle()
+    assert desk.widget.session.zoom == 2.0
+    assert len(desk.widget.session.prompts) == 1
+    # What there was stays, as stale.
+    np.testing.assert_array_equal(desk.labels[1:], before[1:])
+    assert desk.find("update").text() == "Update 11 frames"
+    assert desk.track("update")
+    assert desk.widget.controller.results.stale_frames() == []
+    desk.find("zoom").setCurrentText("off")
+    desk.until(lambda: desk.widget.session is not None and desk.widget.session.zoom == "off")

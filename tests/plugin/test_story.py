@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2 import Session, load_model
+from napari_sam2.plugin.results import DOUBTS
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -117,11 +119,16 @@ def test_plot_follows_the_slider_and_the_slider_follows_the_plot(desk: Desk) -> 
     assert plot.cursor_frame == desk.viewer.dims.current_step[0]
 
 
-def test_doubtful_frames_come_by_rising_score(desk: Desk) -> None:
+@pytest.mark.parametrize("doubt", list(DOUBTS))
+def test_doubtful_frames_come_most_doubtful_first(desk: Desk, doubt: str) -> None:
     desk.press("new_object")
     desk.click_shown(20, 30)
     desk.track()
-    order = np.argsort(desk.find("score_plot").scores, kind="stable")
+    desk.find("doubt").setCurrentText(DOUBTS[doubt])
+    scores = desk.widget.session.scores
+    growth = np.abs(np.diff(np.log(scores.area + 1), prepend=np.nan))
+    doubts = {"score": scores.object_score, "iou": scores.predicted_iou, "area": -growth}
+    order = np.argsort(np.asarray(doubts[doubt]), kind="stable")
     visited = []
     for _ in range(4):
         desk.press("next_doubtful")

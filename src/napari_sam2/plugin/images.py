@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from .space import choosable_axes, current_frame, current_space, go_to_frame, is_made_for, unfit
+from .space import choosable_axes, current_frame, current_space, go_to_frame, is_made_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,6 @@ class Images(QObject):
         """Turn to another image; the one left keeps its session, its layers and its names."""
         layers = self._layers
         self._leave()
-        if image is not None and (problem := unfit(image)):
-            show_warning(problem)
-            image = None
         layers.image, layers.space = image, None
         known = {str(layer.unique_id) for layer in self._viewer.layers}
         self._controller.shelf.forget_images(known)

@@ -182,13 +182,3 @@ def made_for(image: Image) -> dict[str, str]:
 def is_made_for(layer: Layer, image: Image) -> bool:
     """Whether a layer was made for an image."""
     return bool(layer.metadata.get(_IMAGE_KEY) == str(image.unique_id))
-
-
-def unfit(layer: Image) -> str:
-    """Say why a layer's frames cannot be segmented; empty if they can."""
-    kind, shape = np.dtype(layer.dtype).kind, layer_shape(layer)
-    if kind not in "buif":
-        return f"SAM 2 needs real numbers as pixels; {layer.name!r} has {layer.dtype}."
-    if min(shape) == 0:
-        return f"{layer.name!r} is empty: its shape is {shape}."
-    return ""
