@@ -13,7 +13,8 @@ from napari_sam2.data.stack import Stack
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.session.results import FrameResult
-from napari_sam2.training.evaluate import evaluate
+from napari_sam2.session.session import Session
+from napari_sam2.training.evaluate import evaluate, worst_click
 from napari_sam2.training.sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 
 SHAPE = (6, 40, 48)
@@ -112,7 +113,7 @@ def test_prompts_of_a_mask() -> None:
 
 @pytest.mark.parametrize("prompt", ["mask", "box"])
 def test_a_perfect_tracker_scores_one_through_time(data: Path, model: Sam2, prompt: str) -> None:
-    report = evaluate(model, data, prompt=prompt, names=("squares_t",), session_factory=Follower)
+    report = evaluate(model, read_sequences(data, ("squares_t",)), prompt=prompt, session_factory=Follower)
     figures = report["sequences"]["squares_t"]
     assert (figures["J"], figures["F"], figures["objects"]) == (1, 1, 2)
     # object 3 moves by three pixels a frame: copies overlap by 9, 6, 3, 0 and 0 of 12 columns; object 7 stands still,
@@ -124,24 +125,56 @@ def test_a_perfect_tracker_scores_one_through_time(data: Path, model: Sam2, prom
 
 
 def test_depth_is_tracked_both_ways(data: Path, model: Sam2) -> None:
-    report = evaluate(model, data, prompt="mask", names=("squares_z",), session_factory=Follower)
+    report = evaluate(model, read_sequences(data, ("squares_z",)), prompt="mask", session_factory=Follower)
     # on the two slices without object 7 the follower still draws it
     assert report["sequences"]["squares_z"]["J"] == pytest.approx((1 + 3 / 5) / 2)
 
 
 def test_a_click_gives_less_than_the_mask(data: Path, model: Sam2) -> None:
-    report = evaluate(model, data, prompt="click", names=("squares_t",), session_factory=Follower)
+    report = evaluate(model, read_sequences(data, ("squares_t",)), prompt="click", session_factory=Follower)
     assert report["sequences"]["squares_t"]["J"] == pytest.approx((25 / 144 + (2 + 3 * 25 / 64) / 5) / 2, abs=1e-4)
 
 
 def test_a_session_can_be_measured(data: Path, model: Sam2) -> None:
-    report = evaluate(model, data, prompt="mask")
+    report = evaluate(model, read_sequences(data), prompt="mask", flow=False)
     assert set(report["sequences"]) == {"squares_t", "squares_z"}
     assert 0 <= report["mean"]["J"] <= 1
 
 
 def test_what_cannot_be_measured_is_refused(data: Path, model: Sam2) -> None:
     with pytest.raises(ValueError, match="'scribble'"):
-        evaluate(model, data, prompt="scribble")
+        evaluate(model, read_sequences(data), prompt="scribble")
     with pytest.raises(ValueError, match="circles"):
-        evaluate(model, data, names=("circles",))
+        evaluate(model, read_sequences(data, ("circles",)))
+
+
+def test_the_next_click_goes_into_the_largest_error() -> None:
+    truth = np.zeros((20, 30), bool)
+    truth[2:12, 2:12] = True
+    answer = np.zeros_like(truth)
+    answer[2:12, 9:12] = True
+    answer[15:18, 20:23] = True
+    assert worst_click(answer, truth) == (pytest.approx(6.5, abs=1.5), 5, 1)
+    answer[2:12, 2:12] = True
+    assert worst_click(answer, truth) == (16, 21, 0)
+    assert worst_click(truth, truth) is None
+
+
+def test_three_clicks_are_joined(data: Path, model: Sam2) -> None:
+    sessions = []
+
+    def start(model: Sam2, stack: Stack) -> Session:
+        sessions.append(Session(model, stack))
+        return sessions[-1]
+
+    evaluate(model, read_sequences(data, ("squares_t",)), prompt="clicks3", session_factory=start, flow=False)
+    prompts = {prompt.object_id: prompt for prompt in sessions[0].prompts}
+    assert {i: prompt.points.shape for i, prompt in prompts.items()} == {3: (3, 2), 7: (3, 2)}
+
+
+def test_object_scores_are_checked_on_the_tracked_frames(data: Path, model: Sam2) -> None:
+    report = evaluate(model, read_sequences(data), session_factory=Follower, flow=False)
+    # the follower is always sure; two frames of object 7 in depth are empty, none of those tracked through time
+    assert report["object_score"]["answers"] == 18
+    assert report["object_score"]["auc"] == 0.5
+    assert report["object_score"]["hidden_called_hidden"] == 0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+from .model_options import add_zoom_argument
 
 SUMMARY = "measure a model on labelled sequences"
 
 _EXAMPLES = """\
 example:
-  napari-sam2 evaluate sequences --model sam2_nano --prompt click --output report.json
+  napari-sam2 evaluate sequences --model sam2_nano --prompt mask click --output report.json --markdown table.md
+  napari-sam2 evaluate --generated 64 --calibration scores.png
 
 Each folder in DATA_DIR is a sequence: frames.tif or frames/, labels.tif, and meta.json where it is a z-stack.
 """
@@ -16,18 +20,26 @@ Each folder in DATA_DIR is a sequence: frames.tif or frames/, labels.tif, and me
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    from napari_sam2.training.evaluate import add_evaluate_arguments
+    from napari_sam2.training.evaluate_command import add_evaluate_arguments
 
     parser.description = SUMMARY
     parser.epilog = _EXAMPLES
     add_evaluate_arguments(parser)
+    add_zoom_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print the mean; returns the exit status."""
-    from napari_sam2.training.evaluate import evaluate_from_args
+    """Measure and print the means; returns the exit status."""
+    from napari_sam2.training.evaluate_command import evaluate_from_args
 
     report = evaluate_from_args(args)
-    mean = report["mean"]
-    print(f"{report['model']}, {report['prompt']} prompts: J {mean['J']:.3f} F {mean['F']:.3f}; see {args.output}")
+    for prompt, one in report.get("prompts", {args.prompt[0]: report}).items():
+        mean, score = one["mean"], one["object_score"]
+        print(f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}; object score: {_ranking(score)}")
+    print(f"see {args.output}")
     return 0
+
+
+def _ranking(score: dict[str, Any]) -> str:
+    auc = "no hidden objects" if score["auc"] is None else f"AUC {score['auc']:.3f}"
+    return f"{auc}, calibration error {score['calibration_error']:.3f}"

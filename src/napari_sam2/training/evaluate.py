@@ -1,36 +1,35 @@
-"""Measure a model on labelled sequences: J and F after a prompt on one frame, beside the copied mask."""
+"""Measure a model on labelled sequences: J and F after a prompt on one frame, beside what is easily reached."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+from scipy.ndimage import label
 
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results import FrameResult
 from napari_sam2.session.session import Session
-from napari_sam2.weights.catalog import CATALOG
-from napari_sam2.weights.load import load_model
 
+from .baselines import Baselines
+from .calibration import ScoreCheck
 from .metrics import boundary_accuracy, region_similarity
-from .sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
+from .sequences import LabelledSequence, bounding_box, deepest_point
 
-PROMPTS = ("mask", "click", "box")
+PROMPTS = ("mask", "click", "box", "clicks3")
+_CLICKS = {"click": 1, "clicks3": 3}
 Figures = dict[str, float]
 
 
 class Tracking(Protocol):
     """The part of `Session` that is measured."""
 
-    def add_points(self, frame: int, object_id: int, points: Any, labels: Any) -> FrameResult:
+    def add_points(self, frame: int, object_id: int, points: Any, labels: Any, replace: bool = True) -> FrameResult:
         """Click."""
 
     def add_box(self, frame: int, object_id: int, box: Any) -> FrameResult:
@@ -50,18 +49,52 @@ class Tracking(Protocol):
 
 
 SessionFactory = Callable[[Sam2, Stack], Tracking]
+Masks = dict[tuple[int, int], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A sequence after it was tracked.
+
+    Attributes
+    ----------
+    sequence : LabelledSequence
+        Frames and truth.
+    masks : dict
+        By (frame, object id), (Y, X) bool.
+    scores : dict
+        Object score likewise.
+    seconds : float
+        Time it took.
+    """
+
+    sequence: LabelledSequence
+    masks: Masks
+    scores: dict[tuple[int, int], float]
+    seconds: float
+
+    def tracked_frames(self, object_id: int) -> list[int]:
+        """Frames an object is graded on: all labelled ones but that of its prompt."""
+        first = self.sequence.prompt_frame(object_id)
+        return [t for t in self.sequence.graded if t != first]
+
+    def check(self) -> ScoreCheck:
+        """Object scores of the tracked frames beside the truth."""
+        places = [(t, i) for i in self.sequence.objects() for t in self.tracked_frames(i) if (t, i) in self.scores]
+        seen = [bool(self.sequence.truth(t, i).any()) for t, i in places]
+        return ScoreCheck(np.array([self.scores[place] for place in places], float), np.array(seen, bool))
 
 
 def evaluate(
     model: Sam2,
-    data_dir: str | Path,
+    sequences: Iterable[LabelledSequence],
     *,
     prompt: str = "mask",
-    names: tuple[str, ...] = (),
     session_factory: SessionFactory = Session,
-    progress: Callable[[str], None] | None = None,
+    flow: bool = True,
+    done: Callable[[Measured, Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure a model on every sequence of a folder.
+    """Measure a model on sequences.
 
     Each of the up to six largest objects that last is prompted on the first frame it is seen on, or its largest slice,
     and tracked from there. J and F are averaged over all other frames, then over objects, then over sequences.
@@ -70,67 +103,88 @@ def evaluate(
     ----------
     model : Sam2
         From `load_model`.
-    data_dir : path
-        See `read_sequences`.
+    sequences : iterable of LabelledSequence
+        From `read_sequences`; each is closed once it is measured. Those without lasting objects are left out.
     prompt : str
-        ``"mask"``, ``"click"`` (on the deepest pixel of the object) or ``"box"``.
-    names : tuple of str
-        Only these sequences, where any are given.
+        ``"mask"``, ``"click"`` (on the deepest pixel of the object), ``"clicks3"`` (two more where the answer is most
+        wrong) or ``"box"``.
     session_factory : callable
         Makes a session of a model and a stack.
-    progress : callable, optional
-        Told of every sequence when it is done.
+    flow : bool
+        Whether to measure optical flow, too.
+    done : callable, optional
+        Told of every sequence when it is measured, with its report.
 
     Returns
     -------
     dict
-        ``prompt``, ``model``, ``mean`` and ``sequences``; the latter two with J, F and J&F of the model, under
-        ``copied`` of the first mask copied to every frame, and per sequence ``objects`` and
-        ``object_frames_per_second``.
+        ``prompt``, ``model``, ``mean``, ``sequences`` and ``object_score``. ``mean`` and each of the ``sequences`` hold
+        J, F and J&F of the model, and under ``copied`` and ``optical_flow`` those of the baselines; a sequence also
+        ``objects`` and ``object_frames_per_second``.
     """
     if prompt not in PROMPTS:
         raise ValueError(f"prompt={prompt!r} is not one of {', '.join(PROMPTS)}.")
-    sequences: dict[str, dict[str, Any]] = {}
-    for sequence in read_sequences(data_dir, names):
+    reports: dict[str, dict[str, Any]] = {}
+    checks: list[ScoreCheck] = []
+    for sequence in sequences:
         if sequence.objects():
-            sequences[sequence.name] = _measure(sequence, session_factory(model, sequence.stack), prompt)
-            if progress is not None:
-                progress(_line(sequence.name, sequences[sequence.name]))
+            measured = _track(sequence, session_factory(model, sequence.stack), prompt)
+            reports[sequence.name] = _grade(measured, flow=flow)
+            checks.append(measured.check())
+            if done is not None:
+                done(measured, reports[sequence.name])
         sequence.stack.close()
-    reports = list(sequences.values())
-    mean: dict[str, Any] = _mean(reports)
-    mean["copied"] = _mean([report["copied"] for report in reports])
-    return {"model": model.config.name, "prompt": prompt, "mean": mean, "sequences": sequences}
+    check = join_checks(checks)
+    mean: dict[str, Any] = _mean(list(reports.values()))
+    for name in ("copied", "optical_flow") if flow else ("copied",):
+        mean[name] = _mean([report[name] for report in reports.values()])
+    return {
+        "model": model.config.name,
+        "prompt": prompt,
+        "mean": mean,
+        "sequences": reports,
+        "object_score": check.report(),
+    }
 
 
-def _measure(sequence: LabelledSequence, session: Tracking, prompt: str) -> dict[str, Any]:
-    begun = time.perf_counter()
-    masks = _track(sequence, session, prompt)
-    seconds = time.perf_counter() - begun
-    tracked, copied = [], []
+def join_checks(checks: Iterable[ScoreCheck]) -> ScoreCheck:
+    """Put the answers of several sequences together."""
+    parts = [ScoreCheck(np.zeros(0), np.zeros(0, bool)), *checks]
+    return ScoreCheck(np.concatenate([c.scores for c in parts]), np.concatenate([c.seen for c in parts]))
+
+
+def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
+    sequence, baselines = measured.sequence, Baselines(measured.sequence, flow=flow)
+    tracked, others = [], {name: list[Figures]() for name in baselines.names}
     empty = np.zeros(sequence.labels.shape[1:], dtype=bool)
     for object_id in sequence.objects():
-        first = sequence.prompt_frame(object_id)
-        others = [t for t in sequence.graded if t != first]
-        given = sequence.truth(first, object_id)
-        tracked.append(_score(sequence, object_id, {t: masks.get((t, object_id), empty) for t in others}))
-        copied.append(_score(sequence, object_id, dict.fromkeys(others, given)))
-    rate = round(len(masks) / seconds, 2)
-    return {**_mean(tracked), "objects": len(tracked), "object_frames_per_second": rate, "copied": _mean(copied)}
+        frames = measured.tracked_frames(object_id)
+        own = {t: measured.masks.get((t, object_id), empty) for t in frames}
+        tracked.append(_score(sequence, object_id, own))
+        for name, figures in others.items():
+            carried = baselines.masks(name, object_id)
+            figures.append(_score(sequence, object_id, {t: carried.get(t, empty) for t in frames}))
+    rate = round(len(measured.masks) / measured.seconds, 2)
+    report = {**_mean(tracked), "objects": len(tracked), "object_frames_per_second": rate}
+    return report | {name: _mean(figures) for name, figures in others.items()}
 
 
-def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> dict[tuple[int, int], NDArray[np.bool_]]:
+def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> Measured:
+    begun = time.perf_counter()
     starts: dict[int, list[int]] = {}
     for object_id in sequence.objects():
         frame = sequence.prompt_frame(object_id)
         _prompt(session, sequence, object_id, prompt=prompt)
         starts.setdefault(frame, []).append(object_id)
-    masks = {}
+    masks: Masks = {}
+    scores: dict[tuple[int, int], float] = {}
     for start, object_ids in starts.items():
         direction = "both" if sequence.axis == "z" else "forward"
         for result in session.propagate(start=start, direction=direction, object_ids=object_ids):
-            masks.update({(result.frame, i): result.masks[result.row(i)] for i in object_ids})
-    return masks
+            for i in object_ids:
+                masks[result.frame, i] = result.masks[result.row(i)]
+                scores[result.frame, i] = float(result.object_scores[result.row(i)])
+    return Measured(sequence, masks, scores, time.perf_counter() - begun)
 
 
 def _prompt(session: Tracking, sequence: LabelledSequence, object_id: int, *, prompt: str) -> None:
@@ -138,10 +192,33 @@ def _prompt(session: Tracking, sequence: LabelledSequence, object_id: int, *, pr
     mask = sequence.truth(frame, object_id)
     if prompt == "mask":
         session.add_mask(frame, object_id, mask)
-    elif prompt == "box":
+        return
+    if prompt == "box":
         session.add_box(frame, object_id, bounding_box(mask))
-    else:
-        session.add_points(frame, object_id, [deepest_point(mask)], [1])
+        return
+    result = session.add_points(frame, object_id, [deepest_point(mask)], [1])
+    for _ in range(_CLICKS[prompt] - 1):
+        click = worst_click(result.masks[result.row(object_id)], mask)
+        if click is None:
+            return
+        result = session.add_points(frame, object_id, [click[:2]], [click[2]], replace=False)
+
+
+def worst_click(answer: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[int, int, int] | None:
+    """Where a careful user clicks next.
+
+    Returns
+    -------
+    tuple of int, or None
+        (y, x) of the deepest pixel of the largest wrong region, and 1 where the object was missed or 0 where it is
+        not; ``None`` where nothing is wrong.
+    """
+    regions, count = label(answer ^ truth)
+    if not count:
+        return None
+    largest = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
+    y, x = deepest_point(largest)
+    return y, x, int(truth[y, x])
 
 
 def _score(sequence: LabelledSequence, object_id: int, masks: dict[int, NDArray[np.bool_]]) -> Figures:
@@ -153,29 +230,3 @@ def _score(sequence: LabelledSequence, object_id: int, masks: dict[int, NDArray[
 
 def _mean(figures: list[Figures]) -> Figures:
     return {key: round(float(np.mean([figure[key] for figure in figures])), 4) for key in ("J", "F", "J&F")}
-
-
-def _line(name: str, report: dict[str, Any]) -> str:
-    copied, rate = report["copied"], report["object_frames_per_second"]
-    return (
-        f"{name:24} J {report['J']:.3f} F {report['F']:.3f}   copied J {copied['J']:.3f} F {copied['F']:.3f}"
-        f"   {rate:.1f} object frames/s"
-    )
-
-
-def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``napari-sam2 evaluate`` takes."""
-    parser.add_argument("data_dir", type=Path, help="folder of labelled sequences")
-    parser.add_argument("--model", default="sam2_nano", help="catalogue name or checkpoint file")
-    parser.add_argument("--prompt", choices=PROMPTS, default="mask", help="prompt on the first frame")
-    parser.add_argument("--sequences", nargs="*", default=[], help="only these")
-    parser.add_argument("--output", type=Path, default=Path("report.json"), help="report to write")
-
-
-def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure as the arguments say, write the report and return it."""
-    model = load_model(args.model) if args.model in CATALOG else load_model(checkpoint=args.model)
-    names = tuple(args.sequences)
-    report = evaluate(model, args.data_dir, prompt=args.prompt, names=names, progress=tqdm.write)
-    args.output.write_text(json.dumps(report, indent=2) + "\n")
-    return report
