@@ -125,7 +125,7 @@ def test_a_small_object_is_tracked_better(nano: Sam2, speck: tuple[NDArray[np.ui
         figures[zoom] = np.mean([overlap(r.label_image(), masks[r.frame]) for r in results[1:]])
         views = {view for result in results for view in result.views}
         assert (views == {None}) == (zoom == "off")
-    assert figures["auto"] > 0.7
+    assert figures["auto"] > 0.8
     assert figures["auto"] > figures["off"]
 
 
@@ -133,15 +133,16 @@ def test_a_small_object_is_tracked_better(nano: Sam2, speck: tuple[NDArray[np.ui
 def test_boxes_and_clicks_find_their_window(
     nano: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]], prompt: str
 ) -> None:
-    frames, masks = speck
+    # Five pixels of the model's input could be anything to a click: here they are thirteen.
+    frames, masks = (stack[:, 160:320, 200:440] for stack in speck)
     session = Session(nano, frames, zoom="auto")
     if prompt == "box":
-        result = session.add_box(0, 1, (234, 294, 247, 307))
+        result = session.add_box(0, 1, (74, 94, 87, 107))
     else:
-        result = session.add_points(0, 1, [[240, 300]], [1])
-    assert overlap(result.masks[0], masks[0]) > 0.4
+        result = session.add_points(0, 1, [[80, 100]], [1])
+    assert overlap(result.masks[0], masks[0]) > 0.7
     (view,) = result.views
-    assert view is not None and view.holds(234, 294, 247, 307)
+    assert view is not None and view.holds(74, 94, 87, 107)
     outside = np.ones(frames.shape[1:], bool)
     outside[view.crop] = False
     assert (result.logits[0][outside] == NO_OBJECT_LOGIT).all()
@@ -180,7 +181,7 @@ def test_memories_are_used_across_sizes_of_windows(nano: Sam2) -> None:
     results = list(session.propagate())
     sizes = [None if r.views[0] is None else r.views[0].height for r in results]
     assert len(set(sizes)) >= 3
-    assert np.mean([overlap(r.masks[0], masks[r.frame]) for r in results]) > 0.45
+    assert np.mean([overlap(r.masks[0], masks[r.frame]) for r in results]) > 0.8
 
 
 def test_a_large_object_is_tracked_as_without_zoom(model: Sam2, frames: np.ndarray) -> None:
