@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -303,6 +304,8 @@ def load(choice: ModelChoice) -> Any:
     """
     from napari_sam2.weights.load import load_model
 
+    # The first layer of prompts needs it, and the GUI's thread would have to wait for it then.
+    importlib.import_module("pandas")
     return load_model(choice.name, checkpoint=choice.checkpoint, device=choice.device)
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Points, Shapes
 
 from .space import made_for, transform_like
 from .wishes import Place, Wish, box_around, is_inside, mask_inside, merge, points_along
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Image
     from numpy.typing import NDArray
 
@@ -27,6 +27,8 @@ _SHAPE_COLOUR = "#ffd166"
 
 def new_points_layer(image: Image, *, object_id: int) -> Points:
     """Make an empty Points layer on top of an image layer."""
+    import pandas as pd
+
     features = pd.DataFrame({OBJECT: pd.Series(dtype=int), PROMPT: _signs([])})
     layer = Points(
         np.empty((0, image.ndim)),
@@ -46,6 +48,8 @@ def new_points_layer(image: Image, *, object_id: int) -> Points:
 
 def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
     """Make an empty Shapes layer on top of an image layer."""
+    import pandas as pd
+
     layer = Shapes(
         ndim=image.ndim,
         name=f"{image.name}: shapes",
@@ -152,10 +156,9 @@ def put_back(layer: Points | Shapes, content: LayerContent) -> None:
 def drop(layer: Points | Shapes, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
     """Delete the prompts at a place, or all of an object's."""
     rows = []
-    for row, data in enumerate(layer.data):
+    for row, (data, owner) in enumerate(zip(layer.data, _owners(layer.features), strict=True)):
         frame = space.frame_of(data if isinstance(layer, Points) else data[0])
-        owner = _owner(layer.features, row)
-        if owner == object_id or (place is not None and (frame, owner) == place):
+        if owner is not None and (owner == object_id or (frame, owner) == place):
             rows.append(row)
     if not rows:
         return
@@ -167,20 +170,20 @@ def drop(layer: Points | Shapes, space: Space, *, place: Place | None = None, ob
 def read_points(layer: Points, space: Space) -> dict[Place, Wish]:
     """Say what the points on a stack's frames ask for; points outside the image are passed over."""
     found: dict[Place, list[tuple[float, float, int]]] = {}
-    signs = layer.features[PROMPT]
-    for row, position in enumerate(layer.data):
-        place = _place(layer.features, row, space.frame_of(position))
+    signs = layer.features[PROMPT].astype(str)
+    for position, owner, sign in zip(layer.data, _owners(layer.features), signs, strict=True):
+        place = _place(owner, space.frame_of(position))
         y, x = float(position[-2]), float(position[-1])
         if place is not None and is_inside(y, x, space.frame_shape):
-            found.setdefault(place, []).append((y, x, 0 if signs.iloc[row] == NEGATIVE else 1))
+            found.setdefault(place, []).append((y, x, 0 if sign == NEGATIVE else 1))
     return {place: Wish(points=tuple(points)) for place, points in found.items()}
 
 
 def read_shapes(layer: Shapes, space: Space) -> dict[Place, Wish]:
     """Say what the shapes on a stack's frames ask for; shapes outside the image are passed over."""
     wishes = []
-    for row, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True)):
-        place = _place(layer.features, row, space.frame_of(corners[0]))
+    for corners, kind, owner in zip(layer.data, layer.shape_type, _owners(layer.features), strict=True):
+        place = _place(owner, space.frame_of(corners[0]))
         if place is not None:
             wish = _shape_wish(str(kind), np.asarray(corners, float)[:, -2:], space.frame_shape)
             if wish is not None:
@@ -200,17 +203,20 @@ def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int])
     return Wish().with_mask(mask) if mask.any() else None
 
 
-def _place(features: pd.DataFrame, row: int, frame: int | None) -> Place | None:
-    owner = _owner(features, row)
+def _place(owner: int | None, frame: int | None) -> Place | None:
     return None if frame is None or owner is None else Place(frame, owner)
 
 
-def _owner(features: pd.DataFrame, row: int) -> int | None:
-    value = pd.to_numeric(features[OBJECT].iloc[row], errors="coerce")
-    return int(value) if np.isfinite(value) and value >= 1 else None
+def _owners(features: pd.DataFrame) -> list[int | None]:
+    import pandas as pd
+
+    values = pd.to_numeric(features[OBJECT], errors="coerce").to_numpy(float, na_value=np.nan)
+    return [int(value) if np.isfinite(value) and value >= 1 else None for value in values]
 
 
 def _signs(values: list[str]) -> pd.Categorical:
+    import pandas as pd
+
     return pd.Categorical(values, categories=[POSITIVE, NEGATIVE])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
@@ -97,6 +96,8 @@ def hide_labels(layer: Labels, hidden: Collection[int], colours: Mapping[int, An
 
 def write_tables(layer: Labels, results: Results, names: Mapping[int, str], threshold: float) -> None:
     """Put a row per label into the layer's features, and one per frame and label into its metadata."""
+    import pandas as pd
+
     rows: list[dict[str, Any]] = [{"index": 0, "name": "background"}]
     for object_id in results.object_ids:
         summary = results.summary(object_id, threshold)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, Signal
+from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from . import keymap
@@ -62,10 +62,14 @@ class Sam2Widget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
+        # Loading torch would hold up the window's opening; and model and device may change together.
+        self._load_soon = QTimer(self)
+        self._load_soon.setSingleShot(True)
+        self._load_soon.timeout.connect(self._load_model)
         self._recall()
         self._connect()
         self.images.open(self.panel.image_layer.layer)
-        self._model_chosen()
+        self._load_soon.start()
 
     @property
     def session(self) -> Session | None:
@@ -87,7 +91,7 @@ class Sam2Widget(QWidget):
         panel.points_layer.layer_changed.connect(layers.set_points)
         panel.shapes_layer.layer_changed.connect(layers.set_shapes)
         panel.labels_layer.layer_changed.connect(self._labels_changed)
-        panel.model_box.chosen.connect(self._model_chosen)
+        panel.model_box.chosen.connect(self._load_soon.start)
         panel.model_box.zoom_changed.connect(self._zoom_changed)
         panel.model_box.failed.connect(self._failed)
         panel.object_table.object_selected.connect(self._select)
@@ -183,7 +187,7 @@ class Sam2Widget(QWidget):
             self.controller.draw_again()
         self.view.show()
 
-    def _model_chosen(self) -> None:
+    def _load_model(self) -> None:
         self.controller.load_model(self.panel.model_box.choice)
 
     def _zoom_changed(self) -> None:
@@ -341,6 +345,7 @@ class Sam2Widget(QWidget):
         if self._closed:
             return
         self._closed = True
+        self._load_soon.stop()
         self.controller.close()
         self.panel.model_box.close_down()
         self.images.close()
