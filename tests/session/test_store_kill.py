@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def image(tmp_path: Path, frames: np.ndarray) -> Path:
-    tifffile.imwrite(tmp_path / "cells.tif", frames, photometric="minisblack")
+    there_and_back = np.concatenate((frames, frames[::-1]))
+    tifffile.imwrite(tmp_path / "cells.tif", there_and_back, photometric="minisblack")
     return tmp_path / "cells.tif"
 
 
@@ -59,7 +61,9 @@ def listen(program: subprocess.Popen[str], child: int, *, lines: int, seconds: f
         said.append(program.stdout.readline().strip())
     if "gone" not in said:
         time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
+        # It may have come to its end in that moment.
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
         while said[-1:] != ["gone"]:
             said.append(program.stdout.readline().strip())
     return said[:-1]

@@ -45,9 +45,9 @@ def work(model: Sam2, folder: Path, image: Path) -> None:
     for number in range(len(session.prompts), len(prompts((1, 1)))):
         give(session, number)
         os.write(1, b"prompt %d\n" % number)
-    run = session.resume() if session.unfinished else session.propagate(START, "both")
-    for result in run:
-        os.write(1, b"frame %d\n" % result.frame)
+    if session.unfinished or not any(track.visited for track in session._objects.tracks.values()):
+        for result in session.resume() if session.unfinished else session.propagate(START, "both"):
+            os.write(1, b"frame %d\n" % result.frame)
     os.write(1, b"done\n")
 
 

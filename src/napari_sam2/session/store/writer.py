@@ -28,7 +28,7 @@ PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
 # A journal is written anew when it has grown by this much, and by this many times what is needed.
 _SPARE_BYTES, _SPARE_TIMES = 64 * 2**20, 4
 # After a power cut, as against a program that ends, this many seconds of tracking may be lost; prompts never wait.
-_SECONDS_AT_RISK = 1.0
+_SECONDS_AT_RISK = 5.0
 
 
 class SessionWriter:
