@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: the whole window and the widget at work, dark and light.
+"""Make the pictures of the documentation: the whole window, the widget at work and after teaching, dark and light.
 
 Run it where there is a screen, or under a virtual one::
 
@@ -27,6 +27,9 @@ from napari_sam2.plugin.widget import Sam2Widget
 
 WINDOW = (1440, 1060)
 PATIENCE_S = 600
+# Long enough to show what teaching looks like, not to teach anything.
+TEACHING_MINUTES = 0.2
+THEMES = ("dark", "light")
 
 
 def wait(condition: Callable[[], object]) -> None:
@@ -69,7 +72,27 @@ def track(widget: Sam2Widget) -> None:
         wait(lambda before=before: len(shown) > before)
     widget.panel.track_box.ask("both")
     wait(lambda: ended)
-    widget.panel.object_table.selectRow(0)
+
+
+def show_most_hidden(widget: Sam2Widget) -> int:
+    """Select the object that is hidden on some frames, or the least sure one; return its least sure frame."""
+    results, threshold = widget.controller.results, widget.panel.threshold.value()
+    scores = {i: results.series(i, "object_score") for i in results.object_ids}
+    object_id = max(scores, key=lambda i: ((scores[i] < threshold).sum(), -np.nanmin(scores[i])))
+    widget.panel.object_table.object_selected.emit(object_id)
+    return int(np.nanargmin(scores[object_id]))
+
+
+def teach(widget: Sam2Widget, n_frames: int) -> None:
+    """Accept all frames, teach a little, and leave only what belongs to that unfolded."""
+    sections, box = widget.panel.sections, widget.panel.teach_box
+    for title in ("Data", "Model", "Objects", "Track", "Frames", "Teach"):
+        sections[title].title.click()
+    widget.images.go_to(n_frames - 1)
+    box.buttons["accept_up_to"].click()
+    box.minutes.setValue(TEACHING_MINUTES)
+    box.buttons["teach"].click()
+    wait(lambda: not widget.teaching.is_running)
 
 
 def main() -> None:
@@ -79,12 +102,19 @@ def main() -> None:
     viewer, widget = open_sample()
     try:
         track(widget)
-        viewer.dims.set_point(0, 12)
-        for theme in ("dark", "light"):
+        widget.images.go_to(show_most_hidden(widget))
+        for theme in THEMES:
             viewer.theme = theme
             QTest.qWait(800)
             viewer.screenshot(folder / f"window-{theme}.png", canvas_only=False, flash=False)
             widget.panel.widget().grab().save(str(folder / f"widget-{theme}.png"))
+        teach(widget, len(viewer.layers[0].data))
+        for theme in THEMES:
+            viewer.theme = theme
+            QTest.qWait(800)
+            height = sum(section.height() for section in widget.panel.sections.values()) + 60
+            picture = widget.panel.widget().grab().copy(0, 0, widget.panel.widget().width(), height)
+            picture.save(str(folder / f"teach-{theme}.png"))
     finally:
         viewer.close()
 

@@ -41,7 +41,8 @@ _TIPS = (
     "Pixels",
     "Seen, hidden, prompted by you, or stale (out of date); ✓ where you accepted the frame",
 )
-_WIDTHS = (52, 34, 48, 44, 50)
+# The last one takes the rest, and must not ask for more.
+_WIDTHS = (48, 30, 44, 40, 48, 40)
 _FILTERS = ("all frames", *STATES, "accepted")
 _ALIGN = {
     "number": Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
@@ -194,6 +195,7 @@ class FrameTable(QWidget):
             rows = rows[rows.accepted]
         elif kind in STATES:
             rows = rows[rows.columns[5] == STATES.index(kind)]
+        self.view.setColumnHidden(HEADINGS.index("id"), self.objects.currentIndex() == 0)
         self._model.show_rows(rows)
 
     def write(self, path: str | Path) -> None:
@@ -213,6 +215,7 @@ class FrameTable(QWidget):
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         view.setShowGrid(False)
+        view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -23,6 +23,7 @@ _BUTTONS = {
     "save_taught": ("Save the new one…", "Write the taught model into a file, to be chosen later as own checkpoint"),
 }
 _LEAST_FRAMES = 3
+_NO_DIFFERENCE = 0.002
 
 
 class TeachBox(QWidget):
@@ -142,4 +143,7 @@ def _verdict(taught: Taught) -> str:
     count = sum(len(frames) for frames in taught.held_out_frames)
     before, after = taught.before["J&F"], taught.after["J&F"]
     frames = f"{count} frame{'' if count == 1 else 's'} it did not learn from"
-    return f"{'It helped' if taught.helped else 'It did not help'}: J&F {before:.3f} → {after:.3f} on {frames}."
+    said = "It helped" if taught.helped else "It did not help"
+    if abs(after - before) < _NO_DIFFERENCE:
+        said = "It made no difference"
+    return f"{said}: J&F {before:.3f} → {after:.3f} on {frames}."
