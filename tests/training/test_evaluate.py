@@ -14,7 +14,8 @@ from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.session.results import FrameResult
 from napari_sam2.session.session import Session
-from napari_sam2.training.evaluate import evaluate, worst_click
+from napari_sam2.training.clicking import worst_click
+from napari_sam2.training.evaluate import evaluate
 from napari_sam2.training.sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 
 SHAPE = (6, 40, 48)
@@ -55,7 +56,7 @@ class Follower:
         self.given[object_id] = frame, mask
         return self.result(frame, [object_id])
 
-    def add_points(self, frame: int, object_id: int, points: Any, labels: Any) -> FrameResult:
+    def add_points(self, frame: int, object_id: int, points: Any, labels: Any, replace: bool = True) -> FrameResult:
         mask = np.zeros(SHAPE[1:], dtype=bool)
         ((y, x),) = points
         mask[y - 2 : y + 3, x - 2 : x + 3] = labels == [1]

@@ -10,8 +10,9 @@ from .model_options import add_zoom_argument
 SUMMARY = "measure a model on labelled sequences"
 
 _EXAMPLES = """\
-example:
+examples:
   napari-sam2 evaluate sequences --model sam2_nano --prompt mask click --output report.json --markdown table.md
+  napari-sam2 evaluate sequences --interactive online --rounds 8 --clicks 3
   napari-sam2 evaluate --generated 64 --calibration scores.png
 
 Each folder in DATA_DIR is a sequence: frames.tif or frames/, labels.tif, and meta.json where it is a z-stack.
@@ -33,9 +34,13 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.training.evaluate_command import evaluate_from_args
 
     report = evaluate_from_args(args)
-    for prompt, one in report.get("prompts", {args.prompt[0]: report}).items():
-        mean, score = one["mean"], one["object_score"]
-        print(f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}; object score: {_ranking(score)}")
+    if args.interactive:
+        print(_interactive_summary(report))
+    else:
+        for prompt, one in report.get("prompts", {report.get("prompt"): report}).items():
+            mean, score = one["mean"], one["object_score"]
+            means = f"J {mean['J']:.3f} F {mean['F']:.3f}"
+            print(f"{one['model']}, {prompt} prompts: {means}; object score: {_ranking(score)}")
     print(f"see {args.output}")
     return 0
 
@@ -43,3 +48,11 @@ def run(args: argparse.Namespace) -> int:
 def _ranking(score: dict[str, Any]) -> str:
     auc = "no hidden objects" if score["auc"] is None else f"AUC {score['auc']:.3f}"
     return f"{auc}, calibration error {score['calibration_error']:.3f}"
+
+
+def _interactive_summary(report: dict[str, Any]) -> str:
+    mean, clicks = report["mean"], report["interactive"]["clicks"]
+    by_count = " ".join(f"{figures['J&F']:.3f}" for figures in mean["rounds"])
+    goals = ", ".join(f"{goal}: {count or 'not reached'}" for goal, count in mean["frames_until"].items())
+    how = f"{report['interactive']['mode']}, up to {clicks} clicks a frame"
+    return f"{report['model']}, {how}: J&F after 1, 2, ... frames {by_count}; frames until J&F {goals}"

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import label
 
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
@@ -18,12 +16,12 @@ from napari_sam2.session.session import Session
 
 from .baselines import Baselines
 from .calibration import ScoreCheck
-from .metrics import boundary_accuracy, region_similarity
-from .sequences import LabelledSequence, bounding_box, deepest_point
+from .clicking import correct
+from .grading import Figures, Masks, grade_object, mean_figures
+from .sequences import LabelledSequence, bounding_box
 
 PROMPTS = ("mask", "click", "box", "clicks3")
 _CLICKS = {"click": 1, "clicks3": 3}
-Figures = dict[str, float]
 
 
 class Tracking(Protocol):
@@ -49,7 +47,6 @@ class Tracking(Protocol):
 
 
 SessionFactory = Callable[[Sam2, Stack], Tracking]
-Masks = dict[tuple[int, int], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +70,11 @@ class Measured:
     scores: dict[tuple[int, int], float]
     seconds: float
 
-    def tracked_frames(self, object_id: int) -> list[int]:
-        """Frames an object is graded on: all labelled ones but that of its prompt."""
-        first = self.sequence.prompt_frame(object_id)
-        return [t for t in self.sequence.graded if t != first]
-
     def check(self) -> ScoreCheck:
         """Object scores of the tracked frames beside the truth."""
-        places = [(t, i) for i in self.sequence.objects() for t in self.tracked_frames(i) if (t, i) in self.scores]
+        places = [
+            (t, i) for i in self.sequence.objects() for t in self.sequence.tracked_frames(i) if (t, i) in self.scores
+        ]
         seen = [bool(self.sequence.truth(t, i).any()) for t, i in places]
         return ScoreCheck(np.array([self.scores[place] for place in places], float), np.array(seen, bool))
 
@@ -135,9 +129,9 @@ def evaluate(
                 done(measured, reports[sequence.name])
         sequence.stack.close()
     check = join_checks(checks)
-    mean: dict[str, Any] = _mean(list(reports.values()))
+    mean: dict[str, Any] = mean_figures(list(reports.values()))
     for name in ("copied", "optical_flow") if flow else ("copied",):
-        mean[name] = _mean([report[name] for report in reports.values()])
+        mean[name] = mean_figures([report[name] for report in reports.values()])
     return {
         "model": model.config.name,
         "prompt": prompt,
@@ -156,17 +150,14 @@ def join_checks(checks: Iterable[ScoreCheck]) -> ScoreCheck:
 def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
     sequence, baselines = measured.sequence, Baselines(measured.sequence, flow=flow)
     tracked, others = [], {name: list[Figures]() for name in baselines.names}
-    empty = np.zeros(sequence.labels.shape[1:], dtype=bool)
     for object_id in sequence.objects():
-        frames = measured.tracked_frames(object_id)
-        own = {t: measured.masks.get((t, object_id), empty) for t in frames}
-        tracked.append(_score(sequence, object_id, own))
+        own = {t: mask for (t, i), mask in measured.masks.items() if i == object_id}
+        tracked.append(grade_object(sequence, object_id, own))
         for name, figures in others.items():
-            carried = baselines.masks(name, object_id)
-            figures.append(_score(sequence, object_id, {t: carried.get(t, empty) for t in frames}))
+            figures.append(grade_object(sequence, object_id, baselines.masks(name, object_id)))
     rate = round(len(measured.masks) / measured.seconds, 2)
-    report = {**_mean(tracked), "objects": len(tracked), "object_frames_per_second": rate}
-    return report | {name: _mean(figures) for name, figures in others.items()}
+    report = {**mean_figures(tracked), "objects": len(tracked), "object_frames_per_second": rate}
+    return report | {name: mean_figures(figures) for name, figures in others.items()}
 
 
 def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> Measured:
@@ -179,8 +170,7 @@ def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> Measur
     masks: Masks = {}
     scores: dict[tuple[int, int], float] = {}
     for start, object_ids in starts.items():
-        direction = "both" if sequence.axis == "z" else "forward"
-        for result in session.propagate(start=start, direction=direction, object_ids=object_ids):
+        for result in session.propagate(start=start, direction=sequence.direction, object_ids=object_ids):
             for i in object_ids:
                 masks[result.frame, i] = result.masks[result.row(i)]
                 scores[result.frame, i] = float(result.object_scores[result.row(i)])
@@ -196,37 +186,5 @@ def _prompt(session: Tracking, sequence: LabelledSequence, object_id: int, *, pr
     if prompt == "box":
         session.add_box(frame, object_id, bounding_box(mask))
         return
-    result = session.add_points(frame, object_id, [deepest_point(mask)], [1])
-    for _ in range(_CLICKS[prompt] - 1):
-        click = worst_click(result.masks[result.row(object_id)], mask)
-        if click is None:
-            return
-        result = session.add_points(frame, object_id, [click[:2]], [click[2]], replace=False)
-
-
-def worst_click(answer: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[int, int, int] | None:
-    """Where a careful user clicks next.
-
-    Returns
-    -------
-    tuple of int, or None
-        (y, x) of the deepest pixel of the largest wrong region, and 1 where the object was missed or 0 where it is
-        not; ``None`` where nothing is wrong.
-    """
-    regions, count = label(answer ^ truth)
-    if not count:
-        return None
-    largest = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    y, x = deepest_point(largest)
-    return y, x, int(truth[y, x])
-
-
-def _score(sequence: LabelledSequence, object_id: int, masks: dict[int, NDArray[np.bool_]]) -> Figures:
-    pairs = [(mask, sequence.truth(frame, object_id)) for frame, mask in masks.items()]
-    j = float(np.mean([region_similarity(mask, truth) for mask, truth in pairs]))
-    f = float(np.mean([boundary_accuracy(mask, truth) for mask, truth in pairs]))
-    return {"J": j, "F": f, "J&F": (j + f) / 2}
-
-
-def _mean(figures: list[Figures]) -> Figures:
-    return {key: round(float(np.mean([figure[key] for figure in figures])), 4) for key in ("J", "F", "J&F")}
+    nothing = np.zeros_like(mask)
+    correct(session, (frame, object_id), answer=nothing, truth=mask, clicks=_CLICKS[prompt])

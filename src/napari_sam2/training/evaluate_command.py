@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 import napari_sam2
@@ -23,8 +25,15 @@ from napari_sam2.weights.load import load_model
 
 from .calibration import ScoreCheck, draw_calibration
 from .evaluate import PROMPTS, Measured, evaluate, join_checks
+from .grading import Masks
+from .interactive import CLICKS, MODES, ROUNDS, Interaction, SimulatedUser, evaluate_interactively
 from .sequences import LabelledSequence, read_sequences
 from .sheets import write_sheet
+
+if sys.platform == "win32":
+    resource = None
+else:
+    import resource
 
 GENERATED_SIZE, GENERATED_FRAMES, GENERATED_SEED = 256, 12, 900_001
 _BASELINES = {"copied": "copied", "optical_flow": "optical flow"}
@@ -36,8 +45,13 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generated", type=int, metavar="N", help="measure on N clips rendered for this instead")
     parser.add_argument("--model", default="sam2_nano", help="catalogue name or checkpoint file")
     parser.add_argument(
-        "--prompt", nargs="+", choices=PROMPTS, default=["mask"], help="prompts on the first frame, one run for each"
+        "--prompt", nargs="+", choices=PROMPTS, help="prompts on the first frame, one run for each (default mask)"
     )
+    parser.add_argument(
+        "--interactive", choices=MODES, help="instead, click on more and more frames: the worst of all, or in one pass"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"most clicked frames (default {ROUNDS})")
+    parser.add_argument("--clicks", type=int, default=CLICKS, help=f"most clicks on each (default {CLICKS})")
     parser.add_argument("--sequences", nargs="*", default=[], help="only these")
     parser.add_argument("--no-baselines", action="store_true", help="leave optical flow out, which takes long")
     parser.add_argument("--output", type=Path, default=Path("report.json"), help="report to write")
@@ -63,10 +77,14 @@ class _Watch:
         rivals = "   ".join(f"{_BASELINES[key]} {_pair(report[key])}" for key in _BASELINES if key in report)
         rate = f"{report['object_frames_per_second']:.1f} object frames/s"
         tqdm.write(f"{name:24} {self.prompt} {_pair(report)}   {rivals}   {rate}")
-        if self.pictures is not None:
-            self.pictures.mkdir(parents=True, exist_ok=True)
-            title = f"{name}, {self.prompt}: J {report['J']:.2f}"
-            write_sheet(measured.sequence, measured.masks, self.pictures / f"{name}_{self.prompt}.png", title=title)
+        _picture(self.pictures, measured.sequence, measured.masks, what=self.prompt, j=report["J"])
+
+
+def _picture(folder: Path | None, sequence: LabelledSequence, masks: Masks, *, what: str, j: float) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        title = f"{sequence.name}, {what}: J {j:.2f}"
+        write_sheet(sequence, masks, folder / f"{sequence.name}_{what}.png", title=title)
 
 
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
@@ -80,13 +98,25 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If neither a folder nor a number of clips is given, or both.
+        If neither a folder nor a number of clips is given, or both; likewise a prompt together with clicks on more
+        frames.
     """
     if (args.data_dir is None) == (args.generated is None):
         raise ValueError("give either a folder of labelled sequences or --generated N")
+    if args.interactive and (args.prompt or args.calibration):
+        raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
     model = _load(args)
+    report, table = _interact(args, model) if args.interactive else _follow(args, model)
+    report["settings"] = _settings(args, model)
+    args.output.write_text(json.dumps(report, indent=2) + "\n")
+    if args.markdown:
+        args.markdown.write_text(table)
+    return report
+
+
+def _follow(args: argparse.Namespace, model: Sam2) -> tuple[dict[str, Any], str]:
     reports, checks = {}, []
-    for number, prompt in enumerate(args.prompt):
+    for number, prompt in enumerate(args.prompt or ["mask"]):
         watch = _Watch(args.pictures, prompt)
         # The baselines do not depend on the prompt.
         flow = number == 0 and not args.no_baselines
@@ -95,21 +125,49 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
             model, _sequences(args), prompt=prompt, session_factory=factory, flow=flow, done=watch
         )
         checks += watch.checks
-    settings = {
+    if args.calibration:
+        draw_calibration(join_checks(checks), args.calibration)
+    report = next(iter(reports.values())) if len(reports) == 1 else {"model": model.config.name, "prompts": reports}
+    return report, markdown_table(reports)
+
+
+def _interact(args: argparse.Namespace, model: Sam2) -> tuple[dict[str, Any], str]:
+    def done(user: SimulatedUser, report: Mapping[str, Any]) -> None:
+        name = user.sequence.name
+        accuracies = " ".join(f"{figures['J&F']:.2f}" for figures in report["rounds"])
+        tqdm.write(f"{name:24} {args.interactive} J&F {accuracies}")
+        _picture(args.pictures, user.sequence, user.masks, what=args.interactive, j=report["J"])
+
+    interaction = Interaction(args.interactive, rounds=args.rounds, clicks=args.clicks)
+    factory = partial(Session, zoom=args.zoom)
+    report = evaluate_interactively(
+        model, _sequences(args), interaction=interaction, session_factory=factory, done=done
+    )
+    return report, interactive_table(report)
+
+
+def _settings(args: argparse.Namespace, model: Sam2) -> dict[str, Any]:
+    return {
         "zoom": args.zoom,
         "preset": args.preset,
         "image_size": model.config.image_size,
         "device": str(model.device),
+        "threads": torch.get_num_threads(),
         "version": napari_sam2.__version__,
+        "torch": torch.__version__,
+        "peak_memory_mb": peak_memory_mb(model.device),
     }
-    report = next(iter(reports.values())) if len(reports) == 1 else {"model": model.config.name, "prompts": reports}
-    report["settings"] = settings
-    args.output.write_text(json.dumps(report, indent=2) + "\n")
-    if args.markdown:
-        args.markdown.write_text(markdown_table(reports))
-    if args.calibration:
-        draw_calibration(join_checks(checks), args.calibration)
-    return report
+
+
+def peak_memory_mb(device: torch.device) -> int | None:
+    """Most memory that was taken so far: the GPU's on a GPU, else the process's; ``None`` where it is not known."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    if resource is None:
+        return None
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, kilobytes elsewhere.
+    return round(size / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def _load(args: argparse.Namespace) -> Sam2:
@@ -157,3 +215,15 @@ def _better(report: Mapping[str, Any], first: Mapping[str, Any], rival: str) -> 
 
 def _pair(figures: Mapping[str, float]) -> str:
     return f"{figures['J']:.2f} / {figures['F']:.2f}"
+
+
+def interactive_table(report: Mapping[str, Any]) -> str:
+    """Lay out the report of `evaluate_interactively` as a table of J&F by sequence and number of clicked frames."""
+    rounds = report["interactive"]["rounds"]
+    goals = list(report["mean"]["frames_until"])
+    head = ["sequence", "objects", *map(str, range(1, rounds + 1)), *(f"frames until {goal}" for goal in goals)]
+    rows = [head, ["---"] * len(head)]
+    for name, one in [*report["sequences"].items(), ("**mean**", report["mean"])]:
+        reached = [str(one["frames_until"][goal] or "not reached") for goal in goals]
+        rows.append([name, str(one.get("objects", "")), *(f"{r['J&F']:.3f}" for r in one["rounds"]), *reached])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

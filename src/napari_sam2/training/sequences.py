@@ -62,6 +62,16 @@ class LabelledSequence:
         areas = (self.labels == object_id).sum(axis=(1, 2))
         return int(np.argmax(areas)) if self.axis == "z" else int(np.flatnonzero(areas)[0])
 
+    @property
+    def direction(self) -> str:
+        """Which way objects are tracked from their prompt, as `Session.propagate` takes it."""
+        return "both" if self.axis == "z" else "forward"
+
+    def tracked_frames(self, object_id: int) -> list[int]:
+        """Frames an object is graded on: all labelled ones but that of its prompt."""
+        first = self.prompt_frame(object_id)
+        return [t for t in self.graded if t != first]
+
     def truth(self, frame: int, object_id: int) -> NDArray[np.bool_]:
         """(Y, X) bool mask of an object."""
         mask: NDArray[np.bool_] = self.labels[frame] == object_id

@@ -1,0 +1,43 @@
+"""J, F and their mean of objects and sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .metrics import boundary_accuracy, region_similarity
+from .sequences import LabelledSequence
+
+Figures = dict[str, float]
+Masks = dict[tuple[int, int], NDArray[np.bool_]]
+
+
+def grade_object(sequence: LabelledSequence, object_id: int, masks: Mapping[int, NDArray[np.bool_]]) -> Figures:
+    """Grade an object on all labelled frames but that of its first prompt.
+
+    Parameters
+    ----------
+    sequence : LabelledSequence
+        The truth.
+    object_id : int
+        The object.
+    masks : mapping
+        (Y, X) bool by frame; where there is none, nothing was found.
+
+    Returns
+    -------
+    dict
+        J, F and J&F.
+    """
+    nothing = np.zeros(sequence.labels.shape[1:], dtype=bool)
+    pairs = [(masks.get(t, nothing), sequence.truth(t, object_id)) for t in sequence.tracked_frames(object_id)]
+    j = float(np.mean([region_similarity(mask, truth) for mask, truth in pairs]))
+    f = float(np.mean([boundary_accuracy(mask, truth) for mask, truth in pairs]))
+    return {"J": j, "F": f, "J&F": (j + f) / 2}
+
+
+def mean_figures(figures: Sequence[Mapping[str, float]]) -> Figures:
+    """Average J, F and J&F, to four digits."""
+    return {key: round(float(np.mean([figure[key] for figure in figures])), 4) for key in ("J", "F", "J&F")}
