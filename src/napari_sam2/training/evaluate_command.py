@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-import napari_sam2
 from napari_sam2.data.scenes import SceneSettings, render_clip
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
@@ -153,7 +153,7 @@ def _settings(args: argparse.Namespace, model: Sam2) -> dict[str, Any]:
         "image_size": model.config.image_size,
         "device": str(model.device),
         "threads": torch.get_num_threads(),
-        "version": napari_sam2.__version__,
+        "version": version("napari-sam2"),
         "torch": torch.__version__,
         "peak_memory_mb": peak_memory_mb(model.device),
     }
