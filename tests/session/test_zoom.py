@@ -136,10 +136,8 @@ def test_boxes_and_clicks_find_their_window(
     # Five pixels of the model's input could be anything to a click: here they are thirteen.
     frames, masks = (stack[:, 160:320, 200:440] for stack in speck)
     session = Session(nano, frames, zoom="auto")
-    if prompt == "box":
-        result = session.add_box(0, 1, (74, 94, 87, 107))
-    else:
-        result = session.add_points(0, 1, [[80, 100]], [1])
+    clicked = prompt == "click"
+    result = session.add_points(0, 1, [[80, 100]], [1]) if clicked else session.add_box(0, 1, (74, 94, 87, 107))
     assert overlap(result.masks[0], masks[0]) > 0.7
     (view,) = result.views
     assert view is not None and view.holds(74, 94, 87, 107)
