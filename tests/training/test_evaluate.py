@@ -129,6 +129,7 @@ def test_depth_is_tracked_both_ways(data: Path, model: Sam2) -> None:
     report = evaluate(model, read_sequences(data, ("squares_z",)), prompt="mask", session_factory=Follower)
     # on the two slices without object 7 the follower still draws it
     assert report["sequences"]["squares_z"]["J"] == pytest.approx((1 + 3 / 5) / 2)
+    assert report["sequences"]["squares_z"]["J_seen"] == report["mean"]["J_seen"] == 1
 
 
 def test_a_click_gives_less_than_the_mask(data: Path, model: Sam2) -> None:
@@ -147,6 +148,10 @@ def test_what_cannot_be_measured_is_refused(data: Path, model: Sam2) -> None:
         evaluate(model, read_sequences(data), prompt="scribble")
     with pytest.raises(ValueError, match="circles"):
         evaluate(model, read_sequences(data, ("circles",)))
+    (empty,) = read_sequences(data, ("squares_t",))
+    empty.labels[:] = 0
+    with pytest.raises(ValueError, match="nothing was measured"):
+        evaluate(model, [empty])
 
 
 def test_the_next_click_goes_into_the_largest_error() -> None:

@@ -17,7 +17,7 @@ from napari_sam2.session.session import Session
 from .baselines import Baselines
 from .calibration import ScoreCheck
 from .clicking import correct
-from .grading import Figures, Masks, grade_object, mean_figures
+from .grading import Figures, Masks, grade_object, mean_figures, mean_known, similarity_where_seen
 from .sequences import LabelledSequence, bounding_box
 
 PROMPTS = ("mask", "click", "box", "clicks3")
@@ -113,8 +113,14 @@ def evaluate(
     -------
     dict
         ``prompt``, ``model``, ``mean``, ``sequences`` and ``object_score``. ``mean`` and each of the ``sequences`` hold
-        J, F and J&F of the model, and under ``copied`` and ``optical_flow`` those of the baselines; a sequence also
-        ``objects`` and ``object_frames_per_second``.
+        J, F and J&F of the model, and under ``copied`` and ``optical_flow`` those of the baselines; ``J_seen`` is J
+        over the frames that show the object, ``None`` where there are none. A sequence has also ``objects`` and
+        ``object_frames_per_second``.
+
+    Raises
+    ------
+    ValueError
+        For another prompt, or if no sequence has a lasting object.
     """
     if prompt not in PROMPTS:
         raise ValueError(f"prompt={prompt!r} is not one of {', '.join(PROMPTS)}.")
@@ -132,6 +138,7 @@ def evaluate(
     mean: dict[str, Any] = mean_figures(list(reports.values()))
     for name in ("copied", "optical_flow") if flow else ("copied",):
         mean[name] = mean_figures([report[name] for report in reports.values()])
+    mean["J_seen"] = mean_known(report["J_seen"] for report in reports.values())
     return {
         "model": model.config.name,
         "prompt": prompt,
@@ -149,14 +156,16 @@ def join_checks(checks: Iterable[ScoreCheck]) -> ScoreCheck:
 
 def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
     sequence, baselines = measured.sequence, Baselines(measured.sequence, flow=flow)
-    tracked, others = [], {name: list[Figures]() for name in baselines.names}
+    tracked, seen, others = list[Figures](), list[float | None](), {name: list[Figures]() for name in baselines.names}
     for object_id in sequence.objects():
         own = {t: mask for (t, i), mask in measured.masks.items() if i == object_id}
         tracked.append(grade_object(sequence, object_id, own))
+        seen.append(similarity_where_seen(sequence, object_id, own))
         for name, figures in others.items():
             figures.append(grade_object(sequence, object_id, baselines.masks(name, object_id)))
     rate = round(len(measured.masks) / measured.seconds, 2)
-    report = {**mean_figures(tracked), "objects": len(tracked), "object_frames_per_second": rate}
+    report: dict[str, Any] = mean_figures(tracked) | {"J_seen": mean_known(seen)}
+    report |= {"objects": len(tracked), "object_frames_per_second": rate}
     return report | {name: mean_figures(figures) for name, figures in others.items()}
 
 

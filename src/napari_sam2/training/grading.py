@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,23 @@ def grade_object(sequence: LabelledSequence, object_id: int, masks: Mapping[int,
     return {"J": j, "F": f, "J&F": (j + f) / 2}
 
 
+def similarity_where_seen(
+    sequence: LabelledSequence, object_id: int, masks: Mapping[int, NDArray[np.bool_]]
+) -> float | None:
+    """Mean J as `grade_object` has it, but only over frames that show the object; ``None`` if none of them does."""
+    nothing = np.zeros(sequence.labels.shape[1:], dtype=bool)
+    truths = {t: sequence.truth(t, object_id) for t in sequence.tracked_frames(object_id)}
+    return mean_known(region_similarity(masks.get(t, nothing), truth) for t, truth in truths.items() if truth.any())
+
+
+def mean_known(values: Iterable[float | None]) -> float | None:
+    """Average those that are known, to four digits; ``None`` if none is."""
+    known = [value for value in values if value is not None]
+    return round(float(np.mean(known)), 4) if known else None
+
+
 def mean_figures(figures: Sequence[Mapping[str, float]]) -> Figures:
-    """Average J, F and J&F, to four digits."""
+    """Average J, F and J&F, to four digits; ``ValueError`` if there are none."""
+    if not figures:
+        raise ValueError("nothing was measured: no object is seen on half the labelled frames of its sequence, or on 8")
     return {key: round(float(np.mean([figure[key] for figure in figures])), 4) for key in ("J", "F", "J&F")}
