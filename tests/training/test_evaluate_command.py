@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from napari_sam2.cli import main
-from napari_sam2.training.evaluate_command import generated_sequences, markdown_table
+from napari_sam2.training.evaluate_command import generated_sequences
+from napari_sam2.training.tables import markdown_table
 
 
 def test_several_prompts_on_rendered_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,6 +30,10 @@ def test_several_prompts_on_rendered_clips(tmp_path: Path, capsys: pytest.Captur
     assert (tmp_path / "scores.png").exists()
     with Image.open(tmp_path / "rows" / "generated_000_mask.png") as row:
         assert row.width > 4 * row.height
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<h2>") == 2
+    # worst frames, frames from first to last and object scores
+    assert page.count("data:image/jpeg;base64,") == 6
     assert "mask prompts: J" in capsys.readouterr().out
 
 
@@ -42,6 +47,11 @@ def test_rendered_clips_are_the_same_every_time() -> None:
 def test_one_source_of_sequences(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", *words]) == 2
     assert "either a folder of labelled sequences or --generated" in capsys.readouterr().err
+
+
+def test_the_page_does_not_take_the_place_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--generated", "1", "--output", str(tmp_path / "report.html")]) == 2
+    assert "such as .json" in capsys.readouterr().err
 
 
 def test_the_table_counts_wins() -> None:

@@ -12,7 +12,6 @@ from napari_sam2.cli import main
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
-from napari_sam2.training.evaluate_command import interactive_table
 from napari_sam2.training.interactive import (
     GOOD_ENOUGH,
     Interaction,
@@ -22,6 +21,7 @@ from napari_sam2.training.interactive import (
 )
 from napari_sam2.training.metrics import region_similarity
 from napari_sam2.training.sequences import LabelledSequence
+from napari_sam2.training.tables import interactive_table
 from napari_sam2.weights.load import load_model
 
 FRAMES = 6

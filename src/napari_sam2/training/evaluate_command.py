@@ -27,8 +27,10 @@ from .calibration import ScoreCheck, draw_calibration
 from .evaluate import PROMPTS, Measured, evaluate, join_checks
 from .grading import Masks
 from .interactive import CLICKS, MODES, ROUNDS, Interaction, SimulatedUser, evaluate_interactively
+from .page import Page, make_entry
 from .sequences import LabelledSequence, read_sequences
-from .sheets import write_sheet
+from .sheets import draw_sheet, spread_frames
+from .tables import BASELINE_NAMES, interactive_table, j_and_f, markdown_table
 
 if sys.platform == "win32":
     resource = None
@@ -36,7 +38,6 @@ else:
     import resource
 
 GENERATED_SIZE, GENERATED_FRAMES, GENERATED_SEED = 256, 12, 900_001
-_BASELINES = {"copied": "copied", "optical_flow": "optical flow"}
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clicks", type=int, default=CLICKS, help=f"most clicks on each (default {CLICKS})")
     parser.add_argument("--sequences", nargs="*", default=[], help="only these")
     parser.add_argument("--no-baselines", action="store_true", help="leave optical flow out, which takes long")
-    parser.add_argument("--output", type=Path, default=Path("report.json"), help="report to write")
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.json"), help="report to write; its pictures go to a .html beside it"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="table to write, for a document")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder for a row of frames of each sequence")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="picture of the object score's calibration")
@@ -68,23 +71,35 @@ class _Watch:
     """Shows and gathers what is measured, as it comes."""
 
     pictures: Path | None
-    prompt: str
     checks: list[ScoreCheck] = field(default_factory=list)
+    page: Page = field(default_factory=Page)
 
-    def __call__(self, measured: Measured, report: Mapping[str, Any]) -> None:
-        name = measured.sequence.name
+    def tracked(self, measured: Measured, report: Mapping[str, Any], *, prompt: str) -> None:
+        """Take a sequence that was prompted once."""
         self.checks.append(measured.check())
-        rivals = "   ".join(f"{_BASELINES[key]} {_pair(report[key])}" for key in _BASELINES if key in report)
+        rivals = "   ".join(f"{BASELINE_NAMES[key]} {j_and_f(report[key])}" for key in BASELINE_NAMES if key in report)
         rate = f"{report['object_frames_per_second']:.1f} object frames/s"
-        tqdm.write(f"{name:24} {self.prompt} {_pair(report)}   {rivals}   {rate}")
-        _picture(self.pictures, measured.sequence, measured.masks, what=self.prompt, j=report["J"])
+        tqdm.write(f"{measured.sequence.name:24} {prompt} {j_and_f(report)}   {rivals}   {rate}")
+        name = f"{measured.sequence.name}, {prompt}"
+        entry = make_entry(name, measured.sequence, measured.masks, accuracy=report["J&F"], scores=measured.scores)
+        self.page.entries.append(entry)
+        self._picture(measured.sequence, measured.masks, what=prompt, j=report["J"])
 
+    def interacted(self, user: SimulatedUser, report: Mapping[str, Any]) -> None:
+        """Take a sequence with several clicked frames."""
+        name, mode = user.sequence.name, user.interaction.mode
+        accuracies = " ".join(f"{figures['J&F']:.2f}" for figures in report["rounds"])
+        tqdm.write(f"{name:24} {mode} J&F {accuracies}")
+        entry = make_entry(f"{name}, {mode}", user.sequence, user.masks, accuracy=report["J&F"])
+        self.page.entries.append(entry)
+        self._picture(user.sequence, user.masks, what=mode, j=report["J"])
 
-def _picture(folder: Path | None, sequence: LabelledSequence, masks: Masks, *, what: str, j: float) -> None:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        title = f"{sequence.name}, {what}: J {j:.2f}"
-        write_sheet(sequence, masks, folder / f"{sequence.name}_{what}.png", title=title)
+    def _picture(self, sequence: LabelledSequence, masks: Masks, *, what: str, j: float) -> None:
+        if self.pictures is not None:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            title = f"{sequence.name}, {what}: J {j:.2f}"
+            sheet = draw_sheet(sequence, masks, frames=spread_frames(sequence), captions={}, title=title)
+            sheet.save(self.pictures / f"{sequence.name}_{what}.png")
 
 
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
@@ -99,49 +114,49 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     ------
     ValueError
         If neither a folder nor a number of clips is given, or both; likewise a prompt together with clicks on more
-        frames.
+        frames; or if the report is to be named like the page.
     """
     if (args.data_dir is None) == (args.generated is None):
         raise ValueError("give either a folder of labelled sequences or --generated N")
     if args.interactive and (args.prompt or args.calibration):
         raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
-    model = _load(args)
-    report, table = _interact(args, model) if args.interactive else _follow(args, model)
+    if args.output.suffix == ".html":
+        raise ValueError(
+            f"--output {args.output} is where the page goes: give the report another ending, such as .json"
+        )
+    model, watch = _load(args), _Watch(args.pictures)
+    report, table = _interact(args, model, watch) if args.interactive else _follow(args, model, watch)
     report["settings"] = _settings(args, model)
     args.output.write_text(json.dumps(report, indent=2) + "\n")
     if args.markdown:
         args.markdown.write_text(table)
+    title = f"{report['model']}: evaluation"
+    watch.page.write(args.output.with_suffix(".html"), title=title, table=table)
     return report
 
 
-def _follow(args: argparse.Namespace, model: Sam2) -> tuple[dict[str, Any], str]:
-    reports, checks = {}, []
+def _follow(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dict[str, Any], str]:
+    reports = {}
     for number, prompt in enumerate(args.prompt or ["mask"]):
-        watch = _Watch(args.pictures, prompt)
         # The baselines do not depend on the prompt.
         flow = number == 0 and not args.no_baselines
-        factory = partial(Session, zoom=args.zoom)
+        factory, done = partial(Session, zoom=args.zoom), partial(watch.tracked, prompt=prompt)
         reports[prompt] = evaluate(
-            model, _sequences(args), prompt=prompt, session_factory=factory, flow=flow, done=watch
+            model, _sequences(args), prompt=prompt, session_factory=factory, flow=flow, done=done
         )
-        checks += watch.checks
     if args.calibration:
-        draw_calibration(join_checks(checks), args.calibration)
+        draw_calibration(join_checks(watch.checks), args.calibration)
     report = next(iter(reports.values())) if len(reports) == 1 else {"model": model.config.name, "prompts": reports}
     return report, markdown_table(reports)
 
 
-def _interact(args: argparse.Namespace, model: Sam2) -> tuple[dict[str, Any], str]:
-    def done(user: SimulatedUser, report: Mapping[str, Any]) -> None:
-        name = user.sequence.name
-        accuracies = " ".join(f"{figures['J&F']:.2f}" for figures in report["rounds"])
-        tqdm.write(f"{name:24} {args.interactive} J&F {accuracies}")
-        _picture(args.pictures, user.sequence, user.masks, what=args.interactive, j=report["J"])
-
-    interaction = Interaction(args.interactive, rounds=args.rounds, clicks=args.clicks)
-    factory = partial(Session, zoom=args.zoom)
+def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dict[str, Any], str]:
     report = evaluate_interactively(
-        model, _sequences(args), interaction=interaction, session_factory=factory, done=done
+        model,
+        _sequences(args),
+        interaction=Interaction(args.interactive, rounds=args.rounds, clicks=args.clicks),
+        session_factory=partial(Session, zoom=args.zoom),
+        done=watch.interacted,
     )
     return report, interactive_table(report)
 
@@ -188,42 +203,3 @@ def generated_sequences(count: int) -> Iterator[LabelledSequence]:
     for index in range(count):
         clip = render_clip(np.random.default_rng((GENERATED_SEED, index)), settings)
         yield LabelledSequence(f"generated_{index:03d}", "t", Stack.from_array(clip.frames, "t"), clip.labels)
-
-
-def markdown_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay out the reports of several prompts, the first with the baselines, as a table of J / F by sequence."""
-    first = next(iter(reports.values()))
-    rivals = [name for name in _BASELINES if name in first["mean"]]
-    head = ["sequence", "objects", *(f"{prompt}: J / F" for prompt in reports), *(_BASELINES[r] for r in rivals)]
-    rows = [head, ["---"] * len(head)]
-    for name, one in first["sequences"].items():
-        own = [_pair(report["sequences"][name]) for report in reports.values()]
-        rows.append([name, str(one["objects"]), *own, *(_pair(one[r]) for r in rivals)])
-    means = [*(report["mean"] for report in reports.values()), *(first["mean"][r] for r in rivals)]
-    rows.append(["**mean**", "", *(f"**{_pair(mean)}**" for mean in means)])
-    rows.append(["mean J&F", "", *(f"{mean['J&F']:.3f}" for mean in means)])
-    for rival in rivals:
-        better = [_better(report, first, rival) for report in reports.values()]
-        rows.append([f"better than {_BASELINES[rival]}", "", *better, *([""] * len(rivals))])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _better(report: Mapping[str, Any], first: Mapping[str, Any], rival: str) -> str:
-    pairs = [(report["sequences"][name]["J&F"], one[rival]["J&F"]) for name, one in first["sequences"].items()]
-    return f"{sum(own > other for own, other in pairs)} of {len(pairs)}"
-
-
-def _pair(figures: Mapping[str, float]) -> str:
-    return f"{figures['J']:.2f} / {figures['F']:.2f}"
-
-
-def interactive_table(report: Mapping[str, Any]) -> str:
-    """Lay out the report of `evaluate_interactively` as a table of J&F by sequence and number of clicked frames."""
-    rounds = report["interactive"]["rounds"]
-    goals = list(report["mean"]["frames_until"])
-    head = ["sequence", "objects", *map(str, range(1, rounds + 1)), *(f"frames until {goal}" for goal in goals)]
-    rows = [head, ["---"] * len(head)]
-    for name, one in [*report["sequences"].items(), ("**mean**", report["mean"])]:
-        reached = [str(one["frames_until"][goal] or "not reached") for goal in goals]
-        rows.append([name, str(one.get("objects", "")), *(f"{r['J&F']:.3f}" for r in one["rounds"]), *reached])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
