@@ -253,6 +253,19 @@ def test_points_outside_the_image_are_passed_over(desk: Desk) -> None:
     assert said(desk) == {(0, 1): ([[20, 30]], [1])}
 
 
+def test_first_prompt_given_as_its_layer_is_made_can_be_undone(desk: Desk) -> None:
+    desk.widget.panel.buttons["new_object"].click()
+    desk.widget.layers.points.add([[0, 20, 30]])
+    desk.until(lambda: desk.previews)
+    desk.press("undo")
+    desk.settle()
+    assert len(desk.widget.layers.points.data) == 0
+    assert desk.widget.session.prompts == ()
+    desk.press("redo")
+    desk.settle()
+    assert said(desk) == {(0, 1): ([[20, 30]], [1])}
+
+
 def test_quick_clicks_all_count_and_undo_one_by_one(desk: Desk) -> None:
     desk.press("new_object")
     places = [(20, 30), (40, 10), (10, 10), (30, 40)]

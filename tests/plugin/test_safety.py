@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,6 +124,21 @@ def test_closing_the_dock_during_tracking(desk: Desk) -> None:
     desk.widget.layers.points or desk.viewer.layers["image: clicks"].add([0, 5, 5])
     QTest.qWait(50)
     desk.viewer.layers.remove("image")
+
+
+@pytest.mark.slow
+def test_program_that_ends_while_the_model_loads_ends_well() -> None:
+    code = (
+        "import napari\n"
+        "from qtpy.QtTest import QTest\n"
+        "from napari_sam2.plugin.widget import Sam2Widget\n"
+        "viewer = napari.Viewer()\n"
+        "viewer.window.add_dock_widget(Sam2Widget(viewer))\n"
+        "QTest.qWait(400)\n"
+        "viewer.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_closing_the_viewer_during_tracking(desk: Desk) -> None:

@@ -10,6 +10,15 @@ import pytest
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QProgressBar,
+    QWidget,
+)
 
 from napari_sam2 import Session, load_model
 from napari_sam2.plugin.results import DOUBTS
@@ -26,6 +35,18 @@ NAMES = [
 
 def test_controls_have_names_and_tips(desk: Desk) -> None:
     assert [name for name in NAMES if not desk.find(name).toolTip()] == []
+
+
+def test_every_control_has_a_tip(desk: Desk) -> None:
+    kinds = (QAbstractButton, QComboBox, QAbstractSpinBox, QProgressBar, QLineEdit, QAbstractItemView)
+    own = [
+        part
+        for part in desk.widget.panel.widget().findChildren(QWidget)
+        if isinstance(part, kinds) and not isinstance(part.parent(), QComboBox | QAbstractSpinBox | QAbstractItemView)
+    ]
+    assert len(own) > 40
+    # Views explain their columns in their headings.
+    assert [part.objectName() for part in own if not (part.toolTip() or isinstance(part, QAbstractItemView))] == []
 
 
 def test_click_shows_a_mask_at_once(desk: Desk) -> None:

@@ -16,12 +16,14 @@ from .prompt_layers import (
     drop,
     new_points_layer,
     new_shapes_layer,
+    nothing_like,
     put_back,
     read_points,
     read_shapes,
     set_next,
 )
 from .result_layers import fits, new_labels_layer
+from .space import is_made_for
 from .wishes import Place, Wish, Wishes, merge
 
 if TYPE_CHECKING:
@@ -201,10 +203,12 @@ class SessionLayers(QObject):
 
     def put_back(self, content: Content) -> None:
         """Make the layers say again what they said."""
-        if self.points is not None and content.points is not None:
-            put_back(self.points, content.points)
-        if self.shapes is not None and content.shapes is not None:
-            put_back(self.shapes, content.shapes)
+        for layer, held in ((self.points, content.points), (self.shapes, content.shapes)):
+            if layer is not None and held is not None:
+                put_back(layer, held)
+            elif layer is not None and is_made_for(layer, self._image):
+                # It was not there yet; a layer of the user's own is not emptied.
+                put_back(layer, nothing_like(layer))
         self._masks = dict(content.painted)
 
     # What happens in them

@@ -141,6 +141,7 @@ class ModelBox(QWidget):
         self.checkpoint.setToolTip("A SAM 2 checkpoint of your own: official layout or safetensors")
         self._browse.setToolTip("Look for the file")
         self.download.setToolTip("Fetch the model's weights; they are checked and kept for the next time")
+        self.progress.setToolTip("How much of the file has come")
         self.cancel_download.setToolTip("Stop the download; the next one goes on from here")
 
     def _lay_out(self) -> None:

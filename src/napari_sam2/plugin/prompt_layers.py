@@ -134,6 +134,11 @@ def content_of(layer: Points | Shapes) -> LayerContent:
     return LayerContent([d.copy() for d in layer.data], layer.features.copy(), tuple(map(str, layer.shape_type)))
 
 
+def nothing_like(layer: Points | Shapes) -> LayerContent:
+    """Content of a layer with neither points nor shapes."""
+    return LayerContent(layer.data[:0], layer.features.iloc[:0].copy())
+
+
 def put_back(layer: Points | Shapes, content: LayerContent) -> None:
     """Make a layer hold again what it held."""
     defaults = {name: values.iloc[0] for name, values in layer.feature_defaults.items() if len(values)}
