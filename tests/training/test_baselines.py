@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_sam2.data.stack import Stack
 from napari_sam2.training.baselines import Baselines
+from napari_sam2.training.grading import grade_object, mean_figures
 from napari_sam2.training.metrics import region_similarity
-from napari_sam2.training.sequences import LabelledSequence
+from napari_sam2.training.sequences import LabelledSequence, read_sequences
 
 
 def drifting(axis: str) -> LabelledSequence:
@@ -52,3 +55,23 @@ def test_large_frames_are_made_smaller_first() -> None:
 
 def test_without_flow() -> None:
     assert Baselines(drifting("t"), flow=False).names == ("copied",)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("msd_hippocampus_001", {"copied": (0.27, 0.31), "optical_flow": (0.28, 0.32)}),
+        ("sunnybrook_lv_hfni12", {"copied": (0.70, 0.51), "optical_flow": (0.86, 0.87)}),
+    ],
+)
+def test_the_figures_that_come_with_the_sequences(
+    data_dir: Path, name: str, expected: dict[str, tuple[float, float]]
+) -> None:
+    (sequence,) = read_sequences(data_dir, (name,))
+    baselines = Baselines(sequence)
+    for baseline, (j, f) in expected.items():
+        masks = {i: baselines.masks(baseline, i) for i in sequence.objects()}
+        figures = mean_figures([grade_object(sequence, i, masks[i]) for i in masks])
+        assert figures["J"] == pytest.approx(j, abs=0.01)
+        # a few pixels of an outline weigh much in frames as small as these
+        assert figures["F"] == pytest.approx(f, abs=0.025)
