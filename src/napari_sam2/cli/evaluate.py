@@ -35,13 +35,12 @@ def run(args: argparse.Namespace) -> int:
 
     report = evaluate_from_args(args)
     if args.interactive:
-        print(_interactive_summary(report))
+        print(f"{_interactive_summary(report)}; see {args.output}")
     else:
         for prompt, one in report.get("prompts", {report.get("prompt"): report}).items():
             mean, score = one["mean"], one["object_score"]
-            means = f"J {mean['J']:.3f} F {mean['F']:.3f}"
-            print(f"{one['model']}, {prompt} prompts: {means}; object score: {_ranking(score)}")
-    print(f"see {args.output}")
+            print(f"object score after {prompt} prompts: {_ranking(score)}")
+            print(f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}; see {args.output}")
     return 0
 
 
