@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .sequences import bounding_box
 from .sources import ClipSource
 
 SMALLEST_SHARE = 0.0012
@@ -173,7 +174,7 @@ def follow_window(
         return cut_window(rng, frames, labels, size=size)
     target = rng.choice(ids)
     height, width = labels.shape[1:]
-    top, left, bottom, right = _bounds(labels[0] == target)
+    top, left, bottom, right = bounding_box(labels[0] == target)
     extent = max(bottom - top, right - left)
     side = int(np.clip(extent * np.exp(rng.uniform(*np.log(FOLLOW_SIDE))), 24, min(height, width)))
     images, ids_seen = [], []
@@ -184,14 +185,9 @@ def follow_window(
         images.append(image[y : y + side, x : x + side])
         ids_seen.append(label[y : y + side, x : x + side])
         if (label == target).any():
-            top, left, bottom, right = _bounds(label == target)
+            top, left, bottom, right = bounding_box(label == target)
             centre = np.array((top + bottom, left + right)) / 2
     return _squeeze(np.stack(images), np.stack(ids_seen), size)
-
-
-def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def _squeeze(
