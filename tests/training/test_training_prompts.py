@@ -34,6 +34,20 @@ def test_clicks_prefer_the_interior() -> None:
     assert rim < 0.4
 
 
+def test_careful_clicks_lie_near_the_middle() -> None:
+    masks = torch.zeros(2, 96, 96, dtype=torch.bool)
+    masks[0, 10:82, 20:92] = True
+    masks[1, 40:48, 8:88] = True
+    middles = torch.tensor([[55.5, 45.5], [47.5, 43.5]])
+    for object_, mask in enumerate(masks):
+        same = mask.expand(300, -1, -1)
+        any_, careful = (click_in(same, generator(), middle_share=share) for share in (0.0, 1.0))
+        x, y = careful.long().unbind(1)
+        assert mask[y, x].all()
+        off = [(clicks - middles[object_]).norm(dim=1).mean() for clicks in (any_, careful)]
+        assert off[1] < 0.6 * off[0]
+
+
 def test_corrections_lie_in_the_error_region_with_the_right_sign() -> None:
     truth = torch.zeros(1, 32, 32, dtype=torch.bool)
     truth[0, 8:24, 8:24] = True

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .augment import PLAIN, WINDOW, Augmentation, flicker, recolour, tilt, turn
 from .sequences import bounding_box
 from .sources import ClipSource
 
 SMALLEST_SHARE = 0.0012
 VANISHING_WEIGHT = 4.0
-WINDOW = (0.45, 1.0)
 # Side of a window that follows an object, in extents of the object; the session's zoom aims at the middle.
 FOLLOW_SIDE = (1.8, 5.0)
 _SMALLEST_FOLLOWED = 12
@@ -61,8 +61,7 @@ def draw_batch(
     *,
     size: int,
     shape: tuple[int, int, int],
-    window: tuple[float, float] = WINDOW,
-    follow_share: float = 0.0,
+    augmentation: Augmentation = PLAIN,
 ) -> Batch:
     """Draw a batch.
 
@@ -76,15 +75,10 @@ def draw_batch(
         Side of the images.
     shape : tuple of int
         Clips, frames and objects.
-    window : tuple of float
-        Smallest and largest side of the window cut out of a clip, as shares of the frame's.
-    follow_share : float
-        Share of the clips cut out by a window that follows an object instead, see `follow_window`.
+    augmentation : Augmentation
+        How the clips are changed.
     """
-    cuts = [
-        follow_window if rng.random() < follow_share else partial(cut_window, window=window) for _ in range(shape[0])
-    ]
-    drawn = [_draw_one(sources, rng, size=size, shape=shape, cut=cut) for cut in cuts]
+    drawn = [_draw_one(sources, rng, size=size, shape=shape, augmentation=augmentation) for _ in range(shape[0])]
     return Batch(torch.stack([images for images, _ in drawn]), torch.stack([masks for _, masks in drawn]))
 
 
@@ -94,13 +88,17 @@ def _draw_one(
     *,
     size: int,
     shape: tuple[int, int, int],
-    cut: Cut,
+    augmentation: Augmentation,
 ) -> tuple[Tensor, Tensor]:
     _, frames, objects = shape
+    follow = rng.random() < augmentation.follow_share
+    cut: Cut = follow_window if follow else partial(cut_window, window=augmentation.window)
     for _ in range(_ATTEMPTS):
         clip = sources[int(rng.integers(len(sources)))].draw(rng)
         chosen = choose_frames(rng, len(clip.frames), frames)
         images, labels = cut(rng, clip.frames[chosen], clip.labels[chosen], size=size)
+        if rng.random() < augmentation.affine_share:
+            images, labels = tilt(rng, images, labels)
         areas = np.bincount(labels[0].ravel(), minlength=256)
         areas[0] = 0
         ids = np.flatnonzero(areas >= SMALLEST_SHARE * size**2)
@@ -108,8 +106,10 @@ def _draw_one(
             picked = choose_objects(rng, labels, ids, objects=objects)
             images, labels = turn(rng, images, labels)
             masks = labels[:, None] == picked[None, :, None, None]
-            recoloured = recolour(rng, images)
-            return torch.from_numpy(recoloured).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(masks)
+            images = recolour(rng, images)
+            if rng.random() < augmentation.jitter_share:
+                images = flicker(rng, images)
+            return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(masks)
     raise ValueError(
         f"No object of {SMALLEST_SHARE:.2%} of a frame in {_ATTEMPTS} clips; check the labels of the source."
     )
@@ -131,8 +131,10 @@ def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDAr
     if wanted == 1:
         return rng.integers(0, available, 1)
     longest = max((available - 1) // (wanted - 1), 1)
-    # Small steps are what most stacks have.
-    stride = int(min(rng.integers(1, longest + 1), rng.integers(1, longest + 1)))
+    # Small steps are what most stacks have; large ones are a low frame rate.
+    stride = int(rng.integers(1, longest + 1))
+    if rng.random() < 0.5:
+        stride = min(stride, int(rng.integers(1, longest + 1)))
     span = stride * (wanted - 1)
     start = int(rng.integers(0, max(available - span, 1)))
     order = start + stride * np.arange(wanted)
@@ -201,34 +203,3 @@ def _squeeze(
     pick_rows = ((np.arange(size) + 0.5) * rows / size).astype(np.int64)
     pick_columns = ((np.arange(size) + 0.5) * columns / size).astype(np.int64)
     return resized.permute(0, 2, 3, 1).numpy(), labels[:, pick_rows][:, :, pick_columns]
-
-
-def turn(
-    rng: np.random.Generator, frames: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Flip and transpose the whole clip at random."""
-    for axis in (1, 2):
-        if rng.random() < 0.5:
-            frames, labels = np.flip(frames, axis), np.flip(labels, axis)
-    if rng.random() < 0.5:
-        frames, labels = frames.swapaxes(1, 2), labels.swapaxes(1, 2)
-    return np.ascontiguousarray(frames), np.ascontiguousarray(labels)
-
-
-def recolour(rng: np.random.Generator, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Change brightness, contrast, tone and channels at random, by one table per channel for the whole clip."""
-    if rng.random() < 0.25:
-        grey = frames @ np.array((0.3, 0.59, 0.11), dtype=np.float32)
-        frames = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
-    elif rng.random() < 0.2:
-        frames = frames[..., rng.permutation(3)]
-    if rng.random() < 0.3:
-        return np.ascontiguousarray(frames)
-    level = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-    gamma = np.exp(rng.normal(0, 0.25))
-    contrast = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3))
-    table = (level**gamma - 0.5) * contrast + 0.5 + rng.normal(0, 0.08) + rng.normal(0, 0.03, 3)
-    if rng.random() < 0.12:
-        table = 1 - table
-    bytes_ = (np.clip(table, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return np.stack([bytes_[frames[..., channel], channel] for channel in range(3)], axis=-1)

@@ -17,7 +17,8 @@ from napari_sam2.data.prompts import check_frame
 from napari_sam2.data.stack import Stack
 from napari_sam2.session.zoom import ROOM, WORTHWHILE
 
-from .clips import SMALLEST_SHARE, Batch, choose_frames, choose_objects, cut_window, follow_window, recolour, turn
+from .augment import recolour, turn
+from .clips import SMALLEST_SHARE, Batch, choose_frames, choose_objects, cut_window, follow_window
 
 FEWEST_FRAMES = 3
 MOST_MEASURED = 8

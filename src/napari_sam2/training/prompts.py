@@ -13,9 +13,12 @@ from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEG
 
 BOX_JITTER, MOST_JITTER = 0.1, 20.0
 _INTERIOR = 9
+# Neighbourhoods, in cells of four pixels, that say how near to the middle of an object a place is; and how much more
+# likely the middle is.
+_MIDDLES, _CELL, _MIDDLE_POWER = (3, 9, 25), 4, 64
 
 
-def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
+def click_in(region_bhw: Tensor, generator: torch.Generator, *, middle_share: float = 0.0) -> Tensor:
     """Draw one pixel of each region, the interior more likely than the rim.
 
     Parameters
@@ -24,6 +27,8 @@ def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
         (objects, h, w) bool; an empty region gives an arbitrary pixel.
     generator : torch.Generator
         Source of chance.
+    middle_share : float
+        Share of the clicks that lie near the middle of the region, where a careful user clicks.
 
     Returns
     -------
@@ -31,10 +36,11 @@ def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
         (objects, 2) float32 as (x, y).
     """
     region = region_bhw.float()[:, None]
-    # Separable, or the pooling would cost more than the network's decoder.
-    rows = F.avg_pool2d(region, (_INTERIOR, 1), stride=1, padding=(_INTERIOR // 2, 0))
-    depth = F.avg_pool2d(rows, (1, _INTERIOR), stride=1, padding=(0, _INTERIOR // 2))
-    weight = (region * depth.square()).flatten(1)
+    weight = region * _pooled(region, _INTERIOR).square()
+    if middle_share > 0:
+        careful = (torch.rand(len(region), generator=generator) < middle_share).to(region.device)
+        weight = torch.where(careful[:, None, None, None], weight * _towards_middle(region), weight)
+    weight = weight.flatten(1)
     # An empty region still has to give something; its click is ignored by whoever asks.
     weight = torch.where(weight.sum(1, keepdim=True) > 0, weight, torch.ones_like(weight))
     total = weight.cumsum(1)
@@ -42,6 +48,20 @@ def click_in(region_bhw: Tensor, generator: torch.Generator) -> Tensor:
     place = torch.searchsorted(total, aim, right=True)[:, 0].clamp(max=total.shape[1] - 1)
     width = region_bhw.shape[-1]
     return torch.stack((place % width, place // width), dim=1).float()
+
+
+def _pooled(x_b1hw: Tensor, side: int) -> Tensor:
+    # Separable, or the pooling would cost more than the network's decoder.
+    rows = F.avg_pool2d(x_b1hw, (side, 1), stride=1, padding=(side // 2, 0))
+    return F.avg_pool2d(rows, (1, side), stride=1, padding=(0, side // 2))
+
+
+def _towards_middle(region_b1hw: Tensor) -> Tensor:
+    """Weigh places by how much of the object lies around them, near and far: (objects, 1, h, w), at most 1."""
+    cells = F.avg_pool2d(region_b1hw, _CELL, ceil_mode=True)
+    around = torch.stack([_pooled(cells, side) for side in _MIDDLES]).sum(dim=0) * cells
+    around = around / around.amax(dim=(2, 3), keepdim=True).clamp(min=1e-6)
+    return F.interpolate(around, region_b1hw.shape[-2:]) ** _MIDDLE_POWER
 
 
 def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -68,8 +88,10 @@ def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Ten
     return (boxes + (noise * extent).clamp(-MOST_JITTER, MOST_JITTER)).clamp(min=torch.zeros_like(limit), max=limit)
 
 
-def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: float = 0.5) -> tuple[Tensor, Tensor]:
-    """Prompt each object with a click or a box.
+def first_prompts(
+    masks_bhw: Tensor, generator: torch.Generator, *, box_share: float = 0.5, middle_share: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Prompt each object with a click, see `click_in`, or a box.
 
     Returns
     -------
@@ -77,7 +99,7 @@ def first_prompts(masks_bhw: Tensor, generator: torch.Generator, *, box_share: f
         (objects, 2, 2) points as (x, y) and (objects, 2) labels; a click fills its second place with "no point".
     """
     boxes = boxes_of(masks_bhw, generator)
-    click = click_in(masks_bhw, generator)
+    click = click_in(masks_bhw, generator, middle_share=middle_share)
     boxed = (torch.rand(len(masks_bhw), generator=generator) < box_share).to(masks_bhw.device)
     clicks = torch.stack((click, torch.zeros_like(click)), dim=1)
     points = torch.where(boxed[:, None, None], boxes, clicks)

@@ -12,7 +12,10 @@ _CHOICES = {
     "optimiser": ("adamw", "muon"),
     "part": PARTS,
 }
-_SHARES = ("clip_share", "follow_share", "mask_prompts", "teacher_forcing", "cooldown", "long_share", "truth_clicks")
+_SHARES = (
+    *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "teacher_forcing"),
+    *("cooldown", "long_share", "middle_clicks", "truth_clicks", "drop_path"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ class TrainSettings:
         Side of the window that is cut out of a clip, as a share of the frame's; two in five are the largest.
     follow_share : float
         Share of the images and clips cut out by a small window that follows an object, as a session's zoom does.
+    affine_share, jitter_share : float
+        Share of the images and clips that are turned and sheared, and share of those whose colours change from frame to
+        frame, see `augment`.
     stills, still_objects : int
         Images of a batch of stills, and objects prompted on each.
     clips, clip_objects, clip_frames : int
@@ -53,6 +59,8 @@ class TrainSettings:
     corrected_frames, clip_corrections : int
         Most frames of a clip with correction clicks, the prompted ones among them, and clicks on each; clips prompted
         with masks get none.
+    middle_clicks : float
+        Share of the first clicks that lie near the middle of the object, as a careful user's do.
     truth_clicks : float
         Share of the correction clicks placed anywhere on the object instead of where the answer is wrong.
     long_share : float
@@ -77,6 +85,9 @@ class TrainSettings:
     encoder_rate, layer_decay : float
         Learning rate of the image encoder as a share of the others', and by how much it falls from each block of its
         trunk to the one before; position codes are not slowed down.
+    drop_path : float
+        Chance that the last block of the encoder's trunk is passed over on one of its two branches, image by image; it
+        rises to this from 0 in the first block. See `drop_path`.
     warmup : int
         First steps, with a rising learning rate.
     cooldown : float
@@ -110,6 +121,8 @@ class TrainSettings:
     smallest_window: float = 0.45
     largest_window: float = 1.0
     follow_share: float = 0.35
+    affine_share: float = 0.25
+    jitter_share: float = 0.25
     stills: int = 8
     still_objects: int = 8
     clips: int = 4
@@ -120,6 +133,7 @@ class TrainSettings:
     prompted_frames: int = 1
     corrected_frames: int = 1
     clip_corrections: int = 0
+    middle_clicks: float = 0.5
     truth_clicks: float = 0.0
     long_share: float = 0.0
     mask_prompts: float = 0.5
@@ -134,6 +148,7 @@ class TrainSettings:
     clip_norm: float = 1.0
     encoder_rate: float = 1.0
     layer_decay: float = 1.0
+    drop_path: float = 0.0
     warmup: int = 200
     cooldown: float = 0.3
     ema: float = 0.998
@@ -165,6 +180,8 @@ class TrainSettings:
         for name in ("prompted_frames", "corrected_frames", "rank"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+        if self.drop_path > 0 and self.compile:
+            raise ValueError(f"drop_path={self.drop_path} does not work with compile=True; choose one of them.")
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)} must lie between 0 and 1.")
@@ -173,7 +190,7 @@ class TrainSettings:
 def paper_recipe(folder: str) -> TrainSettings:
     """Settings of SAM 2's own full training, as its paper and its code have them (spec 6.1 and 6.2).
 
-    Left out: drop path, and the affine and per-frame colour changes of the clips. Batches are those of one process.
+    Batches are those of one process.
     """
     return TrainSettings(
         folder,
@@ -182,6 +199,10 @@ def paper_recipe(folder: str) -> TrainSettings:
         image_size=1024,
         smallest_window=1.0,
         follow_share=0.0,
+        affine_share=1.0,
+        jitter_share=1.0,
+        middle_clicks=0.0,
+        drop_path=0.1,
         stills=1,
         still_objects=3,
         clips=1,

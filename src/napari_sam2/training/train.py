@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from .augment import Augmentation
 from .clips import Batch, draw_batch
 from .devices import autocast, send
+from .drop_path import drop_path
 from .log import CurveLog
 from .losses import FrameLoss
 from .processes import average_gradients, from_first, rank
@@ -91,11 +93,14 @@ def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
 def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
     """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
     rng = np.random.default_rng((settings.seed, step, rank()))
-    window = (settings.smallest_window, settings.largest_window)
-    shape = kind_of_step(step, settings).shape
-    return draw_batch(
-        sources, rng, size=settings.image_size, shape=shape, window=window, follow_share=settings.follow_share
+    augmentation = Augmentation(
+        (settings.smallest_window, settings.largest_window),
+        settings.follow_share,
+        affine_share=settings.affine_share,
+        jitter_share=settings.jitter_share,
     )
+    shape = kind_of_step(step, settings).shape
+    return draw_batch(sources, rng, size=settings.image_size, shape=shape, augmentation=augmentation)
 
 
 def batches(
@@ -114,8 +119,9 @@ def batches(
 def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done: float = 0.0) -> list[FrameLoss]:
     """Do one optimiser step on a batch, that share of the run being done; return the terms it was graded by."""
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
-    with autocast(state.model.device, bfloat16=settings.bfloat16):
-        give_masks = kind_of_step(state.step, settings).give_masks
+    give_masks = kind_of_step(state.step, settings).give_masks
+    dropping = drop_path(state.model, settings.drop_path, generator)
+    with autocast(state.model.device, bfloat16=settings.bfloat16), dropping:
         losses, total = unroll(Tracker(state.model, batch, settings), give_masks=give_masks, generator=generator)
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)

@@ -122,12 +122,17 @@ def _draw_lump(rng: Rng, settings: SceneSettings, *, trunk: Trunk, label: int) -
         value = rng.choice((0.02, rng.uniform(0.9, 1.1)))
     return Lump(
         middle=rng.uniform(0.1, 0.9) * n_frames if label else rng.uniform(-0.3, 1.3) * n_frames,
-        half=log_uniform(rng, 0.25, 2.5) * n_frames / max(settings.motion, 0.1),
+        half=_thickness(rng) * n_frames / max(settings.motion, 0.1),
         centre=(trunk.centre + place).astype(np.float32),
         radius=min(log_uniform(rng, 0.03, 0.36) * min(settings.size), room),
         value=float(value),
         label=label,
     )
+
+
+def _thickness(rng: Rng) -> float:
+    """Draw half the thickness of an organ as a share of the stack: some end soon, and tissue goes on in their place."""
+    return log_uniform(rng, 0.1, 0.35) if rng.random() < 0.4 else log_uniform(rng, 0.25, 2.5)
 
 
 def _trunk_sprite(rng: Rng, settings: SceneSettings, *, trunk: Trunk) -> Sprite:
