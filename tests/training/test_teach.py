@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.training.examples import ExampleClips, split_stacks
+from napari_sam2.training.lesson import Lesson
 from napari_sam2.training.sequences import read_sequences
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.state import start
@@ -159,6 +160,26 @@ def test_specks_cannot_be_learned_from() -> None:
     (example,) = split_stacks([LabelledStack(np.zeros_like(labels), labels)], 0)
     with pytest.raises(ValueError, match="too small"):
         ExampleClips(example).draw(np.random.default_rng(0), frames=2, objects=1, size=64)
+
+
+def test_weights_between_the_old_and_the_taught_ones(model: Sam2, disks: LabelledStack) -> None:
+    lesson = Lesson(model, split_stacks([disks], 0.0), FEW)
+    lesson.step(0.0)
+    old = model.state_dict()
+    none, half, all_ = (lesson.learned(share) for share in (0.0, 0.5, 1.0))
+    assert all(torch.equal(none[name], old[name]) for name in old)
+    assert all(torch.equal(all_[name], value) for name, value in lesson.student.state_dict().items())
+    assert all(torch.allclose(half[name], (old[name] + all_[name]) / 2, atol=1e-6) for name in old)
+
+
+def test_where_all_of_it_does_not_help_half_of_it_is_tried(disks: LabelledStack) -> None:
+    # such steps leave nothing of what the model could do
+    ruinous = TeachSettings(steps=3, tracks=2, clip_frames=2, learning_rate=50.0)
+    heard, taught = run(load_model("sam2_nano", device="cpu"), [disks], ruinous)
+    assert not taught.helped
+    passes = [round(progress.share_done, 3) for progress in heard if progress.stage == "measuring after"]
+    assert passes == [0.917, 0.933, 0.95, 0.967, 0.983, 1.0, 1.0]
+    assert taught.learned_share in (0.5, 1.0)
 
 
 def test_closed_halfway_it_changes_nothing(model: Sam2, disks: LabelledStack) -> None:

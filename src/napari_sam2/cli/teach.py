@@ -183,4 +183,5 @@ def _verdict(taught: Taught) -> str:
     figures = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in ("J&F", "J", "F"))
     count = sum(len(frames) for frames in taught.held_out_frames)
     frames = f"{count} held-out {'frame' if count == 1 else 'frames'}"
-    return f"{'better' if taught.helped else 'not better'} on {frames}, {figures}"
+    part = "" if taught.learned_share == 1 else f" with {taught.learned_share:.0%} of what was learned"
+    return f"{'better' if taught.helped else 'not better'} on {frames}{part}, {figures}"

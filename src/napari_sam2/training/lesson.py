@@ -85,6 +85,7 @@ class Lesson:
         self.settings = settings
         self.steps = 0
         self.loss: float | None = None
+        self._first = model.state_dict()
         # The caller may be about to track, where what is made cannot be trained.
         with torch.inference_mode(False):
             self.student = copy.deepcopy(model).float()
@@ -128,11 +129,12 @@ class Lesson:
         loss = float(total.detach())
         self.loss = loss if self.loss is None else self.loss + _SMOOTHING * (loss - self.loss)
 
-    def learned(self) -> dict[str, Tensor]:
-        """Return the weights as they are now, by their usual names."""
+    def learned(self, share: float = 1.0) -> dict[str, Tensor]:
+        """Return the weights, by their usual names: so far from those at the start (0) to those reached (1)."""
         student = copy.deepcopy(self.student)
         merge_adapters(student)
-        return student.state_dict()
+        reached = student.state_dict()
+        return {name: torch.lerp(self._first[name].to(value), value, share) for name, value in reached.items()}
 
     def _tracker(self, rng: np.random.Generator, *, frames: int) -> Tracker:
         clips = self._clips * 2 if frames == 1 else self._clips
