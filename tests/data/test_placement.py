@@ -56,6 +56,8 @@ def test_prompts_move_into_the_part() -> None:
     moved = placement.prompt_inside(Prompt(0, 1, mask=mask))
     assert np.argwhere(moved.mask).tolist() == [[3, 1]]
     assert moved.mask.shape == (10, 20)
+    absent = placement.prompt_inside(Prompt(2, 1, mask=np.zeros((20, 30), bool)))
+    assert (absent.frame, absent.mask.shape, absent.says_absent) == (1, (10, 20), True)
 
 
 @pytest.mark.parametrize(

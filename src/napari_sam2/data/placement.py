@@ -111,7 +111,8 @@ class Placement:
         Returns
         -------
         Prompt
-            In those of the part. A box or mask is cut at the edge.
+            In those of the part. A box or mask is cut at the edge; an empty mask, which says that the object is not
+            there, stays one.
 
         Raises
         ------
@@ -133,7 +134,7 @@ class Placement:
                 raise ValueError(f"the box {prompt.box} is outside the crop {self.crop}")
         if mask is not None:
             mask = mask[y0:y1, x0:x1]
-            if not mask.any():
+            if not (mask.any() or prompt.says_absent):
                 raise ValueError(f"nothing of the mask lies inside the crop {self.crop}")
         return replace(prompt, frame=frame, points=points, box=box, mask=mask)
 
