@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_sam2.data.export import read_scores_csv
-from napari_sam2.data.prompts import read_prompts
-from napari_sam2.data.stack import open_stack
-from napari_sam2.plugin.exports import export
 from napari_sam2.plugin.object_table import COLUMNS
 
 if TYPE_CHECKING:
@@ -110,11 +105,3 @@ def test_threshold_decides_what_is_drawn(two: Desk) -> None:
     two.find("threshold").setValue(0.5)
     two.settle()
     np.testing.assert_array_equal(two.labels, two.widget.session.labels.to_array())
-
-
-def test_export_is_what_the_command_line_writes(two: Desk, tmp_path: Path) -> None:
-    export(two.widget.controller.engine, tmp_path / "out")
-    stack = open_stack(tmp_path / "out" / "labels.tif")
-    np.testing.assert_array_equal([stack.read(t) for t in range(12)], two.labels)
-    assert len(read_scores_csv(tmp_path / "out" / "scores.csv")) == 24
-    assert len(read_prompts(tmp_path / "out" / "prompts.json")) == 2

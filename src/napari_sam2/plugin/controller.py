@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, Signal
 
 from .display import Display
 from .engine import Engine, load, open_engine
-from .exports import export
 from .results import Results
 from .shelf import Shelf
 from .space import make_stack, model_window
@@ -47,7 +46,6 @@ class Controller(QObject):
     model_changed = Signal(str)
     failed = Signal(object)
     refused = Signal(str)
-    exported = Signal(str)
 
     def __init__(self, layers: SessionLayers) -> None:
         super().__init__()
@@ -99,6 +97,11 @@ class Controller(QObject):
         """The user's steps on the stack on show."""
         space = self.layers.space
         return UndoStack() if space is None else self.shelf.steps(space)
+
+    @property
+    def axis(self) -> str:
+        """What the frames on show are: ``"t"`` or ``"z"``."""
+        return "z" if self.axis_name.lower().startswith("z") else "t"
 
     @property
     def is_busy(self) -> bool:
@@ -166,7 +169,7 @@ class Controller(QObject):
                 self.draw_again()
             return
         model, zoom, window = self.model, self.zoom, model_window(image)
-        axis = "z" if self.axis_name.lower().startswith("z") else "t"
+        axis = self.axis
 
         def work() -> tuple[Engine, Stack]:
             stack = make_stack(image, space, axis=axis)
@@ -357,13 +360,6 @@ class Controller(QObject):
         if engine is not None and space is not None:
             threshold = self.threshold
             self._submit(lambda: engine.show_again(threshold), partial(self._show_report, space), key="again")
-
-    def export(self, folder: str) -> None:
-        """Write labels, scores and prompts into a folder."""
-        if (engine := self.engine) is None:
-            self.failed.emit(ValueError("There is nothing to export yet."))
-            return
-        self._submit(lambda: export(engine, folder), lambda path: self.exported.emit(f"Written to {path}"))
 
     def close(self) -> None:
         """Stop everything."""

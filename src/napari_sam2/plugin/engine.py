@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.scores import ScoreRow, ScoreTable
+
 from .messages import FrameUpdate, Plan, Report, State, Tracked
 from .wishes import Place, Wish, Wishes
 
@@ -272,7 +274,14 @@ class Engine:
             painted = self._applied.get(Place(frame, object_id), Wish()).mask_key is not None
             if row.object_score < self.threshold and not painted:
                 image[image == object_id] = 0
-        return FrameUpdate(frame, image, rows)
+        return FrameUpdate(frame, image, self._in_place(rows))
+
+    def _in_place(self, rows: dict[int, ScoreRow]) -> dict[int, ScoreRow]:
+        """Put the scores of a region where it lies in the planes."""
+        placement = self.session.stack.placement
+        if placement.crop[:2] == (0, 0):
+            return rows
+        return {row.object_id: row for row in placement.scores(ScoreTable(rows.values()))}
 
     def state(self) -> State:
         """Say which frames are prompted and stale."""

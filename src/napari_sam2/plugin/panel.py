@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from .files_box import FilesBox
 from .frame_table import FrameTable
 from .keymap import tip
 from .layer_combo import LayerCombo
@@ -57,7 +58,6 @@ _BUTTONS = {
     "undo": ("Undo", "Take back the last prompt, stroke or tracking run"),
     "redo": ("Redo", "Do again what was taken back"),
     "next_doubtful": ("Next doubtful frame", "Go to the next frame that deserves a look"),
-    "export": ("Export…", "Write labels, scores and prompts of this stack into a folder"),
 }
 
 
@@ -89,7 +89,7 @@ class Panel(QScrollArea):
         self.hint, self.window_note, self.frame_note = QLabel(), QLabel(), QLabel()
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
-        self.frame_table, self.teach_box = FrameTable(), TeachBox()
+        self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
         self.buttons: dict[str, QPushButton] = {}
         for name, (text, what) in {**TOOLS, **_BUTTONS}.items():
             self.buttons[name] = QPushButton(text)
@@ -145,6 +145,7 @@ class Panel(QScrollArea):
             "Objects": self._objects(),
             "Track": self.track_box,
             "Scores": self._scores(),
+            "Files": self.files_box,
             "Frames": self.frame_table,
             "Teach": self.teach_box,
         }
@@ -199,7 +200,7 @@ class Panel(QScrollArea):
                 self.score_plot,
                 _row((self.buttons["next_doubtful"],)),
                 _row((QLabel("by"), self.doubt)),
-                _row((QLabel("draw from"), self.threshold, self.buttons["export"])),
+                _row((QLabel("draw from"), self.threshold)),
             )
         )
 

@@ -131,7 +131,7 @@ def content_of(layer: Points | Shapes) -> LayerContent:
     """Copy what a layer holds."""
     if isinstance(layer, Points):
         return LayerContent(layer.data.copy(), layer.features.copy())
-    return LayerContent([d.copy() for d in layer.data], layer.features.copy(), tuple(map(str, layer.shape_type)))
+    return LayerContent([d.copy() for d in layer.data], layer.features.copy(), _kinds(layer))
 
 
 def nothing_like(layer: Points | Shapes) -> LayerContent:
@@ -172,25 +172,27 @@ def drop(layer: Points | Shapes, space: Space, *, place: Place | None = None, ob
         layer.remove_selected()
 
 
-def read_points(layer: Points, space: Space) -> dict[Place, Wish]:
-    """Say what the points on a stack's frames ask for; points outside the image are passed over."""
+def read_points(points: Points | LayerContent, space: Space) -> dict[Place, Wish]:
+    """Say what points ask for on a stack's frames; those outside the frames are passed over."""
     found: dict[Place, list[tuple[float, float, int]]] = {}
-    signs = layer.features[PROMPT].astype(str)
-    for position, owner, sign in zip(layer.data, _owners(layer.features), signs, strict=True):
+    signs = points.features[PROMPT].astype(str)
+    for position, owner, sign in zip(points.data, _owners(points.features), signs, strict=True):
         place = _place(owner, space.frame_of(position))
-        y, x = float(position[-2]), float(position[-1])
+        y, x = float(position[-2]) - space.corner[0], float(position[-1]) - space.corner[1]
         if place is not None and is_inside(y, x, space.frame_shape):
             found.setdefault(place, []).append((y, x, 0 if sign == NEGATIVE else 1))
     return {place: Wish(points=tuple(points)) for place, points in found.items()}
 
 
-def read_shapes(layer: Shapes, space: Space) -> dict[Place, Wish]:
-    """Say what the shapes on a stack's frames ask for; shapes outside the image are passed over."""
+def read_shapes(shapes: Shapes | LayerContent, space: Space) -> dict[Place, Wish]:
+    """Say what shapes ask for on a stack's frames; those outside the frames are passed over."""
     wishes = []
-    for corners, kind, owner in zip(layer.data, layer.shape_type, _owners(layer.features), strict=True):
+    kinds = shapes.kinds if isinstance(shapes, LayerContent) else _kinds(shapes)
+    for corners, kind, owner in zip(shapes.data, kinds, _owners(shapes.features), strict=True):
         place = _place(owner, space.frame_of(corners[0]))
         if place is not None:
-            wish = _shape_wish(str(kind), np.asarray(corners, float)[:, -2:], space.frame_shape)
+            on_frame = np.asarray(corners, float)[:, -2:] - space.corner
+            wish = _shape_wish(kind, on_frame, space.frame_shape)
             if wish is not None:
                 wishes.append({place: wish})
     return merge(wishes)
@@ -206,6 +208,10 @@ def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int])
         return Wish(points=tuple(points)) if points else None
     mask = mask_inside(kind, corners, shape)
     return Wish().with_mask(mask) if mask.any() else None
+
+
+def _kinds(layer: Shapes) -> tuple[str, ...]:
+    return tuple(map(str, layer.shape_type))
 
 
 def _place(owner: int | None, frame: int | None) -> Place | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from napari_sam2.data.scores import ScoreTable
 
 from .results import Results
 from .undo import UndoStack
@@ -41,6 +44,15 @@ class Shelf:
         if space not in self._results:
             self._results[space] = Results(space.stack_shape)
         return self._results[space]
+
+    def scores(self, planes: Space) -> ScoreTable:
+        """Copy the scores on whole planes; where a region in them was tracked by itself, those count."""
+        spaces = [space for space in self._results if replace(space, region=None) == planes]
+        table = ScoreTable()
+        for space in sorted(spaces, key=lambda space: space.region or ()):
+            for row in self._results[space].table:
+                table.put(row)
+        return table
 
     def steps(self, space: Space) -> UndoStack:
         """The user's steps on a stack."""

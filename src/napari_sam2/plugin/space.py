@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.stack import Stack
+from napari_sam2.data.calibration import Calibration, unit_name
+from napari_sam2.data.selection import Selection
+from napari_sam2.data.stack import Origin, Stack
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
+
+    from napari_sam2.data.placement import Box
 
 _IMAGE_KEY = "napari_sam2_image"
 # What prompts and labels share with their image, so that they lie on it.
@@ -56,12 +61,15 @@ class Space:
         Indices on the other axes before Y and X, in their order.
     image : str
         Unique id of the layer.
+    region : tuple of int or None
+        (y0, x0, y1, x1) in pixels of the layer, the ends excluded: the part of each plane that the frames are.
     """
 
     shape: tuple[int, ...]
     axis: int | None
     fixed: tuple[int, ...] = ()
     image: str = ""
+    region: Box | None = None
 
     @property
     def n_frames(self) -> int:
@@ -69,24 +77,39 @@ class Space:
         return 1 if self.axis is None else self.shape[self.axis]
 
     @property
+    def corner(self) -> tuple[int, int]:
+        """(y, x) of the frames' first pixel in the planes of the layer."""
+        return (0, 0) if self.region is None else self.region[:2]
+
+    @property
     def frame_shape(self) -> tuple[int, int]:
         """(Y, X)."""
-        return self.shape[-2], self.shape[-1]
+        if self.region is None:
+            return self.shape[-2], self.shape[-1]
+        y0, x0, y1, x1 = self.region
+        return y1 - y0, x1 - x0
 
     @property
     def stack_shape(self) -> tuple[int, int, int]:
         """(T, Y, X)."""
         return self.n_frames, *self.frame_shape
 
-    def index(self, frame: int) -> tuple[int, ...]:
-        """Index of a frame's plane in an array of `shape`."""
+    def plane(self, frame: int) -> tuple[int, ...]:
+        """Index of the plane that a frame lies in, in an array of `shape`."""
         if self.axis is None:
             return ()
         return (*self.fixed[: self.axis], frame, *self.fixed[self.axis :])
 
+    def index(self, frame: int) -> tuple[int | slice, ...]:
+        """Index of a frame in an array of `shape`."""
+        if self.region is None:
+            return self.plane(frame)
+        y0, x0, y1, x1 = self.region
+        return (*self.plane(frame), slice(y0, y1), slice(x0, x1))
+
     def position(self, frame: int, y: float, x: float) -> tuple[float, ...]:
         """Data coordinates, in the layer's axes, of a place on a frame."""
-        return (*map(float, self.index(frame)), y, x)
+        return (*map(float, self.plane(frame)), y + self.corner[0], x + self.corner[1])
 
     def frame_of(self, position: NDArray[Any]) -> int | None:
         """Frame that data coordinates lie on; None if they lie on none of these frames."""
@@ -109,15 +132,15 @@ def choosable_axes(layer: Image) -> list[tuple[int, str]]:
     return [(axis, str(layer.axis_labels[axis])) for axis in range(len(layer_shape(layer)) - 2)]
 
 
-def current_space(layer: Image, axis: int | None, viewer: ViewerModel) -> Space:
+def current_space(layer: Image, axis: int | None, viewer: ViewerModel, region: Box | None = None) -> Space:
     """Frames along an axis, the other axes as the viewer's sliders stand."""
     shape = layer_shape(layer)
     if axis is None or len(shape) == 2:
-        return Space(shape, None, image=str(layer.unique_id))
+        return Space(shape, None, image=str(layer.unique_id), region=region)
     place = data_position(layer, viewer)
     others = [i for i in range(len(shape) - 2) if i != axis]
     fixed = tuple(int(np.clip(round(place[i]), 0, shape[i] - 1)) for i in others)
-    return Space(shape, axis, fixed, str(layer.unique_id))
+    return Space(shape, axis, fixed, str(layer.unique_id), region)
 
 
 def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
@@ -143,7 +166,7 @@ def go_to_frame(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) 
 
 
 def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
-    """Wrap a layer's frames, which stay where they are.
+    """Wrap a layer's frames, which stay where they are, with the sizes and the file that the layer knows of.
 
     Raises
     ------
@@ -154,7 +177,36 @@ def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
     if space.axis is not None:
         before, after = space.fixed[: space.axis], space.fixed[space.axis :]
         data = FramesView(data, before, after)
-    return Stack.from_array(data, axis, rgb=bool(layer.rgb))
+    stack = Stack.from_array(data, axis, rgb=bool(layer.rgb), calibration=calibration_of(layer, space))
+    stack.origin = _origin(layer, space)
+    return stack if space.region is None else stack.part(crop=space.region)
+
+
+def calibration_of(layer: Image, space: Space) -> Calibration:
+    """Read what a pixel and a step measure from a layer's scale and units."""
+    sizes = [abs(float(size)) for size in layer.scale]
+    units = [unit_name(str(unit)) for unit in layer.units]
+    pixel = (sizes[-2], sizes[-1])
+    # A scale of one in pixels says that nothing is known.
+    known = units[-1] is not None or pixel != (1.0, 1.0)
+    step = None if space.axis is None else sizes[space.axis]
+    step_unit = None if space.axis is None else units[space.axis]
+    return Calibration(
+        pixel_size=pixel if known else None,
+        step=None if step == 1 and step_unit is None else step,
+        unit=units[-1] if units[-1] == units[-2] else None,
+        step_unit=step_unit,
+    )
+
+
+def _origin(layer: Image, space: Space) -> Origin:
+    """Say which file a layer shows, as far as napari knows it, and which part of it the frames are."""
+    path = layer.source.path
+    others = [i for i in range(len(space.shape) - 2) if i != space.axis]
+    named = [(str(layer.axis_labels[axis]).lower(), at) for axis, at in zip(others, space.fixed, strict=True)]
+    channels = tuple(at for name, at in named if name.startswith("c"))
+    places = [at for name, at in named if not name.startswith("c")]
+    return Origin(None if path is None else Path(path), Selection(places[0] if places else None, channels[:1]))
 
 
 def model_window(layer: Image) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from . import keymap
 from .controller import Controller
+from .files import Files
 from .images import Images
 from .layers import SessionLayers
 from .notices import explain
@@ -59,6 +60,7 @@ class Sam2Widget(QWidget):
         self.view = View(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
         self.tools = Tools(self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select)
         self.images = Images(self._viewer, self.controller, panel=self.panel, objects=self.objects)
+        self.files = Files(self._viewer, self.controller, box=self.panel.files_box, objects=self.objects)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
@@ -133,7 +135,6 @@ class Sam2Widget(QWidget):
         controller.model_changed.connect(self.panel.model_box.show_status)
         controller.failed.connect(self._failed)
         controller.refused.connect(show_warning)
-        controller.exported.connect(show_info)
 
     def _connect_teaching(self) -> None:
         box, teaching = self.panel.teach_box, self.teaching
@@ -166,7 +167,6 @@ class Sam2Widget(QWidget):
             "redo": self.controller.redo,
             "next_doubtful": self._next_doubtful,
             "accept": self._accept,
-            "export": self._export,
             "track_both": lambda: track.ask("both"),
             "update": lambda: track.ask("update"),
             "new_points": lambda: self.images.make(layers.need_points),
@@ -298,11 +298,6 @@ class Sam2Widget(QWidget):
         self.panel.teach_box.show_idle("The model is as it was.")
 
     # Settings and files
-
-    def _export(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder for labels.tif, scores.csv and prompts.json")
-        if folder:
-            self.controller.export(folder)
 
     def _save_rows(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the rows listed", "frames.csv", "Tables (*.csv)")

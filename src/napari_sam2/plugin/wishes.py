@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from skimage.draw import polygon2mask
 
+from napari_sam2.data.prompts import Prompt
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -63,6 +65,25 @@ class Wish:
         """Whether this only adds points to an earlier wish, so that the mask there is can be refined."""
         same = (self.box, self.mask_key) == (earlier.box, earlier.mask_key)
         return same and self.points[: len(earlier.points)] == earlier.points
+
+    def as_prompt(self, place: Place) -> Prompt:
+        """Return the prompt that the session has of it: points and a box take the place of the mask they refine."""
+        points = labels = None
+        if self.points:
+            points = np.array([(y, x) for y, x, _ in self.points], np.float32)
+            labels = np.array([label for _, _, label in self.points], np.int32)
+        mask = self.mask if points is None and self.box is None else None
+        return Prompt(place.frame, place.object_id, points, labels, self.box, mask)
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> Wish:
+        """Say in a wish what a prompt says."""
+        points: tuple[tuple[float, float, int], ...] = ()
+        if prompt.points is not None and prompt.labels is not None:
+            rows = zip(prompt.points.tolist(), prompt.labels.tolist(), strict=True)
+            points = tuple((y, x, label) for (y, x), label in rows)
+        wish = cls(points, prompt.box)
+        return wish if prompt.mask is None else wish.with_mask(prompt.mask)
 
 
 Wishes = Mapping[Place, Wish]
