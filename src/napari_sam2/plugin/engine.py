@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,22 @@ class Engine:
         self._applied: dict[Place, Wish] = {}
         self._refused: dict[Place, Wish] = {}
         self._steps: dict[int, _Step] = {}
+
+    def bring_back(self, applied: Wishes, steps: Sequence[tuple[int, Wishes, Wishes]]) -> None:
+        """Take over a session that has a past.
+
+        Parameters
+        ----------
+        applied : mapping
+            What the layers say that the session has been told.
+        steps : sequence of (int, mapping, mapping)
+            The user's steps in their order, numbered from 1: how many edits each took, and what the layers said before
+            and after it.
+        """
+        self._applied = dict(applied)
+        self._steps = {
+            number: _Step(edits, dict(before), dict(after)) for number, (edits, before, after) in enumerate(steps, 1)
+        }
 
     # Prompts
 
@@ -207,6 +223,8 @@ class Engine:
 
     def _parts(self, plan: Plan) -> tuple[list[Iterable[Any]], int]:
         session, n_frames = self.session, self.session.stack.n_frames
+        if plan.kind == "resume":
+            return [session.resume()], session.unfinished
         if plan.kind == "update":
             return [session.update()], len({t for frames in session.stale.values() for t in frames})
         if plan.kind == "both":

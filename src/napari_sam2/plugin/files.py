@@ -69,7 +69,7 @@ class Files(QObject):
         suffix = "".join(Path(choice.filename).suffixes)
         kinds = f"{choice.title} (*{suffix})" if suffix else choice.title
         path, _ = QFileDialog.getSaveFileName(parent, choice.title, proposal, kinds, options=option)
-        return path
+        return str(path)
 
     def _beside_image(self) -> Path:
         image = self._controller.layers.image

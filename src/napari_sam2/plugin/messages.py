@@ -94,7 +94,7 @@ class Plan:
     Attributes
     ----------
     kind : str
-        ``"both"``, ``"forward"``, ``"backward"``, ``"range"`` or ``"update"``.
+        ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, or ``"resume"`` for what is left of a run.
     frame : int
         Where forward and backward runs start.
     first, last : int

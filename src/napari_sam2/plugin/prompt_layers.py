@@ -27,14 +27,11 @@ _SHAPE_COLOUR = "#ffd166"
 
 def new_points_layer(image: Image, *, object_id: int) -> Points:
     """Make an empty Points layer on top of an image layer."""
-    import pandas as pd
-
-    features = pd.DataFrame({OBJECT: pd.Series(dtype=int), PROMPT: _signs([])})
     layer = Points(
         np.empty((0, image.ndim)),
         name=f"{image.name}: clicks",
         ndim=image.ndim,
-        features=features,
+        features=features_of([], []),
         size=_point_size(image),
         border_color="white",
         border_width=0.12,
@@ -48,12 +45,10 @@ def new_points_layer(image: Image, *, object_id: int) -> Points:
 
 def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
     """Make an empty Shapes layer on top of an image layer."""
-    import pandas as pd
-
     layer = Shapes(
         ndim=image.ndim,
         name=f"{image.name}: shapes",
-        features=pd.DataFrame({OBJECT: pd.Series(dtype=int)}),
+        features=features_of([]),
         edge_color=_SHAPE_COLOUR,
         edge_width=max(0.5, _point_size(image) / 6),
         face_color="transparent",
@@ -131,7 +126,7 @@ def content_of(layer: Points | Shapes) -> LayerContent:
     """Copy what a layer holds."""
     if isinstance(layer, Points):
         return LayerContent(layer.data.copy(), layer.features.copy())
-    return LayerContent([d.copy() for d in layer.data], layer.features.copy(), _kinds(layer))
+    return LayerContent([d.copy() for d in layer.data], layer.features.copy(), kinds_of(layer))
 
 
 def nothing_like(layer: Points | Shapes) -> LayerContent:
@@ -161,7 +156,7 @@ def put_back(layer: Points | Shapes, content: LayerContent) -> None:
 def drop(layer: Points | Shapes, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
     """Delete the prompts at a place, or all of an object's."""
     rows = []
-    for row, (data, owner) in enumerate(zip(layer.data, _owners(layer.features), strict=True)):
+    for row, (data, owner) in enumerate(zip(layer.data, owners_of(layer.features), strict=True)):
         frame = space.frame_of(data if isinstance(layer, Points) else data[0])
         if owner is not None and (owner == object_id or (frame, owner) == place):
             rows.append(row)
@@ -176,7 +171,7 @@ def read_points(points: Points | LayerContent, space: Space) -> dict[Place, Wish
     """Say what points ask for on a stack's frames; those outside the frames are passed over."""
     found: dict[Place, list[tuple[float, float, int]]] = {}
     signs = points.features[PROMPT].astype(str)
-    for position, owner, sign in zip(points.data, _owners(points.features), signs, strict=True):
+    for position, owner, sign in zip(points.data, owners_of(points.features), signs, strict=True):
         place = _place(owner, space.frame_of(position))
         y, x = float(position[-2]) - space.corner[0], float(position[-1]) - space.corner[1]
         if place is not None and is_inside(y, x, space.frame_shape):
@@ -187,8 +182,8 @@ def read_points(points: Points | LayerContent, space: Space) -> dict[Place, Wish
 def read_shapes(shapes: Shapes | LayerContent, space: Space) -> dict[Place, Wish]:
     """Say what shapes ask for on a stack's frames; those outside the frames are passed over."""
     wishes = []
-    kinds = shapes.kinds if isinstance(shapes, LayerContent) else _kinds(shapes)
-    for corners, kind, owner in zip(shapes.data, kinds, _owners(shapes.features), strict=True):
+    kinds = shapes.kinds if isinstance(shapes, LayerContent) else kinds_of(shapes)
+    for corners, kind, owner in zip(shapes.data, kinds, owners_of(shapes.features), strict=True):
         place = _place(owner, space.frame_of(corners[0]))
         if place is not None:
             on_frame = np.asarray(corners, float)[:, -2:] - space.corner
@@ -210,7 +205,8 @@ def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int])
     return Wish().with_mask(mask) if mask.any() else None
 
 
-def _kinds(layer: Shapes) -> tuple[str, ...]:
+def kinds_of(layer: Shapes) -> tuple[str, ...]:
+    """Kind of each shape, as napari calls it."""
     return tuple(map(str, layer.shape_type))
 
 
@@ -218,11 +214,22 @@ def _place(owner: int | None, frame: int | None) -> Place | None:
     return None if frame is None or owner is None else Place(frame, owner)
 
 
-def _owners(features: pd.DataFrame) -> list[int | None]:
+def owners_of(features: pd.DataFrame) -> list[int | None]:
+    """Object of each row; None where a row names none."""
     import pandas as pd
 
     values = pd.to_numeric(features[OBJECT], errors="coerce").to_numpy(float, na_value=np.nan)
     return [int(value) if np.isfinite(value) and value >= 1 else None for value in values]
+
+
+def features_of(object_ids: list[int], signs: list[str] | None = None) -> pd.DataFrame:
+    """Make the features of prompts: their objects, and for points whether they are on them or off."""
+    import pandas as pd
+
+    features = pd.DataFrame({OBJECT: pd.Series(object_ids, dtype=int)})
+    if signs is not None:
+        features[PROMPT] = _signs(signs)
+    return features
 
 
 def _signs(values: list[str]) -> pd.Categorical:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,19 @@ class UndoStack:
         del self._done[:-UNDO_STEPS]
         self._undone.clear()
         return self._numbers
+
+    def bring_back(self, steps: Sequence[tuple[Content, Content]], n_done: int) -> None:
+        """Take over the steps of a session that has a past.
+
+        Parameters
+        ----------
+        steps : sequence of (Content, Content)
+            What the layers held before and after each, in their order, numbered from 1.
+        n_done : int
+            How many of them are not taken back.
+        """
+        known = [Step(number, before, after) for number, (before, after) in enumerate(steps, 1)]
+        self._done, self._undone, self._numbers = known[:n_done], known[n_done:][::-1], len(known)
 
     def undo(self) -> Step:
         """Take the last step off and return it."""

@@ -147,6 +147,11 @@ class Session(Prompting, Saving):
         return {object_id: tuple(sorted(plan)) for object_id, plan in plans.items() if plan}
 
     @property
+    def history(self) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
+        """Edits that `undo` would do, and those that `redo` would do; the next one is the last."""
+        return self._history.undos, self._history.redos
+
+    @property
     def unfinished(self) -> int:
         """Frames that are left of the last tracking run, if it was closed or cut short; see `resume`."""
         return 0 if self._unfinished is None else self._unfinished.left
