@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 HEADER = "session.json"
@@ -57,6 +57,43 @@ def check_inside(path: Path) -> Path:
     if not stat.S_ISREG(kind) or path.parent.is_symlink():
         raise ValueError(f"{path.name} is not a file of its own: links are not followed in a session folder")
     return path
+
+
+def image_places(said: dict[str, Any], folder: Path) -> list[Path]:
+    """Find where a session's image may be: where it was, the same way from the folder, and beside the folder.
+
+    Parameters
+    ----------
+    said : dict
+        What the session says of its image.
+    folder : Path
+        The session folder.
+
+    Returns
+    -------
+    list of Path
+        Files and folders that are there.
+
+    Raises
+    ------
+    ValueError
+        If what the session says is no path.
+    """
+    names = [name for name in (said["path"], said["relative"]) if name is not None]
+    if not all(isinstance(name, str) and 0 < len(name) < 4096 and "\0" not in name for name in names):
+        raise ValueError(f"the session's image cannot be at {said['path']!r}")
+    places = [Path(folder, name) for name in names]
+    if names:
+        places.append(folder.parent / PureWindowsPath(names[0]).name)
+    # Asking another computer for a file tells it who asks.
+    near = [place for place in places if _is_local(place, folder)]
+    # Not a pipe or a device, which may never end.
+    return [place for place in dict.fromkeys(near) if place.is_file() or place.is_dir()]
+
+
+def _is_local(path: Path, folder: Path) -> bool:
+    drive = PureWindowsPath(path).drive
+    return not drive.startswith(("\\\\", "//")) or drive == PureWindowsPath(folder).drive
 
 
 def read_header(folder: Path) -> dict[str, Any]:

@@ -170,7 +170,7 @@ class Restorer:
     def _answer(self, unanswered: Iterable[tuple[ObjectTrack, int]]) -> None:
         for track, frame in unanswered:
             track.bank.conditioning.pop(frame, None)
-            track.staged[frame] = self.session._tracker.predict_prompt(track, track.prompts[frame])
+            track.staged[frame] = self.session._answerer.predict(track, track.prompts[frame])
 
     def _version(self, said: object) -> int:
         # Only whether two of them are the same matters; in this program they must not be those of other tracks.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from napari_sam2.weights.load import DTYPES, PRESETS, choose_device, load_model
 
 from .codec import MALFORMED, real_number, whole_number
 from .describe import same_model, sample_hash
+from .places import image_places
 
 _LONGEST = 2**31
 
@@ -46,7 +47,7 @@ def find_data(said: dict[str, Any], folder: Path, frames: Stack | ArrayLike | No
             raise ValueError(f"the shape {shape} is not (T, Y, X)")
         if frames is not None:
             return _checked(frames if isinstance(frames, Stack) else Stack.from_array(frames, said["axis"]), said)
-        candidates = _candidates(said, folder)
+        candidates = image_places(said, folder)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"what the session says of its image is damaged: {error}") from error
     refused: ValueError | None = None
@@ -60,25 +61,6 @@ def find_data(said: dict[str, Any], folder: Path, frames: Stack | ArrayLike | No
     if said.get("path") is None:
         raise ValueError("the session's image was in memory and not in a file: give it with frames=")
     raise FileNotFoundError(f"the session's image {said['path']} is not there any more: say where it is with frames=")
-
-
-def _candidates(said: dict[str, Any], folder: Path) -> list[Path]:
-    """Places to look: where it was, the same way from the folder, and beside the folder."""
-    names = [name for name in (said["path"], said["relative"]) if name is not None]
-    if not all(isinstance(name, str) and 0 < len(name) < 4096 and "\0" not in name for name in names):
-        raise ValueError(f"the session's image cannot be at {said['path']!r}")
-    places = [Path(folder, name) for name in names]
-    if names:
-        places.append(folder.parent / PureWindowsPath(names[0]).name)
-    # Asking another computer for a file tells it who asks.
-    near = [place for place in places if _is_local(place, folder)]
-    # Not a pipe or a device, which may never end.
-    return [place for place in dict.fromkeys(near) if place.is_file() or place.is_dir()]
-
-
-def _is_local(path: Path, folder: Path) -> bool:
-    drive = PureWindowsPath(path).drive
-    return not drive.startswith(("\\\\", "//")) or drive == PureWindowsPath(folder).drive
 
 
 def _opened(path: Path, said: dict[str, Any]) -> Stack:
