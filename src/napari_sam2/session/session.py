@@ -13,6 +13,7 @@ from napari_sam2.data.prompts import Prompt, check_object_id
 from napari_sam2.data.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 
+from .answering import PromptAnswerer
 from .feature_cache import FrameEncoder
 from .history import DetachObject, Edit, History, RestoreFrame
 from .memory_bank import MemoryBank
@@ -100,6 +101,7 @@ class Session(Prompting, Saving):
             model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
         )
         self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
+        self._answerer = PromptAnswerer(self._tracker)
         self._rule = memory_rule(model)
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
         self._objects = SessionObjects(outputs, model.config)
@@ -324,7 +326,7 @@ class Session(Prompting, Saving):
         prompted = [prompt.frame for prompt in self.prompts]
         for track in tracks:
             track.bank.starts = {min(prompted), max(prompted), *turns}
-            self._tracker.commit(track)
+            self._answerer.commit(track)
         self._tracker.track(tracks, visit.frame, visit.step)
         result = self._objects.result(visit.frame, tracks)
         self._objects.draw(result)
@@ -356,7 +358,7 @@ class Session(Prompting, Saving):
         # Whatever can fail comes first, so that a failure leaves everything as it was.
         # The logits of frames tracked long ago are gone; their mask is still in the labels.
         drawn = self._objects.outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None
-        memory = self._tracker.predict_prompt(track, prompt, drawn)
+        memory = self._answerer.predict(track, prompt, drawn)
         undo: Edit = DetachObject(track)
         if known is not None:
             undo = RestoreFrame(prompt.object_id, prompt.frame, track.snapshot(prompt.frame))

@@ -19,8 +19,9 @@ from napari_sam2.model.sam2 import (
     soft_mask,
     upsample_to_input,
 )
+from napari_sam2.session.answering import PREVIOUS_LOGIT_LIMIT
 from napari_sam2.session.memory_bank import choose_memories
-from napari_sam2.session.propagate import PREVIOUS_LOGIT_LIMIT, memory_rule
+from napari_sam2.session.propagate import memory_rule
 
 from .clips import Batch
 from .interaction import draw_interaction
