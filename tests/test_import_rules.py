@@ -52,14 +52,15 @@ RULES = {
     "session": Rule("session data model model.config", TORCH | ARRAYS, own_inside="session.store"),
     # A session folder says which model it was made with.
     "session.store": Rule("session session.store data model model.config weights weights.load", TORCH | ARRAYS),
+    "benchmark": Rule("benchmark data model model.config weights weights.load session", TORCH | ARRAYS),
     "training": Rule("training data model model.config weights weights.load session", TORCH | ARRAYS),
     "cli": Rule(
         "cli data weights",
         NONE,
-        own_inside="model model.config weights.load session session.store training",
+        own_inside="model model.config weights.load session session.store training benchmark",
         heavy_inside=TORCH | ARRAYS | {"napari"},
     ),
-    "plugin": Rule("plugin data weights", GUI | ARRAYS, own_inside="session weights.load training"),
+    "plugin": Rule("plugin data weights", GUI | ARRAYS, own_inside="session session.store weights.load training"),
 }
 
 

@@ -1,0 +1,103 @@
+"""All measurements of one model, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from napari_sam2.model.sam2 import Sam2
+
+from .machine import describe_machine
+from .memory import resident_bytes
+from .stages import StageTime, measure_stages
+from .timing import Patience
+from .tracking import TrackingTime, measure_tracking
+from .workload import Workload
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured, on what.
+
+    Attributes
+    ----------
+    model : dict
+        Name, preset, input size, number type, device and weights.
+    machine : dict
+        See `describe_machine`.
+    side : int
+        Height and width of the frames in pixels.
+    stages : tuple of StageTime
+        Steps of a frame, for one object.
+    tracking : tuple of TrackingTime
+        Whole frames, by number of objects.
+    """
+
+    model: dict[str, Any]
+    machine: dict[str, Any]
+    side: int
+    stages: tuple[StageTime, ...]
+    tracking: tuple[TrackingTime, ...]
+
+
+def run_suite(
+    load: Callable[[], Sam2],
+    *,
+    objects: Sequence[int],
+    side: int,
+    patience: Patience,
+    about: dict[str, Any],
+    tell: Callable[[str], None],
+) -> Measurements:
+    """Measure stages and tracking of a model.
+
+    Parameters
+    ----------
+    load : callable
+        Returns the model; called once, so that its memory is counted.
+    objects : sequence of int
+        Numbers of objects to track, each at least 1.
+    side : int
+        Height and width of the frames in pixels.
+    patience : Patience
+        For each measurement.
+    about : dict
+        What to say of the model besides what it says itself.
+    tell : callable
+        Takes a line about what comes next.
+
+    Returns
+    -------
+    Measurements
+        With one row for each number of objects, rising: memory that fewer objects took is taken again by more.
+    """
+    program_bytes = _settled()
+    model = load()
+    tell("stages of a frame")
+    stages = measure_stages(model, side=side, patience=patience)
+    tracking = []
+    for count in sorted(set(objects)):
+        tell(f"tracking {count} object{'s' * (count > 1)}")
+        work = Workload(count, side=side)
+        tracking.append(measure_tracking(model, work, patience=patience, program_bytes=program_bytes))
+    return Measurements(about | _describe(model), describe_machine(), side, stages, tuple(tracking))
+
+
+def _settled() -> int:
+    # PyTorch's threads and its libraries' tables come with the first product, whatever model it is for.
+    size = resident_bytes()
+    torch.ones(8, 8) @ torch.ones(8, 8)
+    return size
+
+
+def _describe(model: Sam2) -> dict[str, Any]:
+    return {
+        "variant": model.config.name,
+        "image_size": model.config.image_size,
+        "preset": model.options.preset,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.device),
+    }

@@ -1,0 +1,49 @@
+"""Seconds that a piece of work takes, over and over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Patience:
+    """When to stop repeating.
+
+    Attributes
+    ----------
+    rounds : int
+        Most repetitions.
+    seconds : float
+        No further one is begun after so long.
+    """
+
+    rounds: int
+    seconds: float
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a GPU is done with what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that one run takes."""
+    synchronise(device)
+    begun = time.perf_counter()
+    work()
+    synchronise(device)
+    return time.perf_counter() - begun
+
+
+def repeat(work: Callable[[], object], device: torch.device, *, patience: Patience) -> list[float]:
+    """Run once to warm up, then at least once more; return the seconds of each run but the first."""
+    work()
+    taken: list[float] = []
+    while not taken or (len(taken) < patience.rounds and sum(taken) < patience.seconds):
+        taken.append(seconds_of(work, device))
+    return taken

@@ -1,0 +1,104 @@
+"""A session at the point where tracking has become as slow as it gets: its memory is full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from napari_sam2.data.stack import Stack
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.results import FrameResult
+from napari_sam2.session.session import Session
+
+from .scene import MovingDiscs
+
+# What the model does for a frame, in this order.
+VERBS = ("encode_image", "condition", "decode", "remember")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Objects to track through a stack that is made as it is read.
+
+    Attributes
+    ----------
+    objects : int
+        How many, each prompted with a mask on the first frame.
+    frames : int
+        Frames to come to after those that fill the memory.
+    side : int
+        Height and width of a frame in pixels.
+    """
+
+    objects: int = 1
+    frames: int = 1
+    side: int = 512
+
+    def begin(self, model: Sam2, *, history: int | None = None) -> tuple[Session, Iterator[FrameResult]]:
+        """Prompt the objects and fill the memory.
+
+        Parameters
+        ----------
+        model : Sam2
+            What tracks them.
+        history : int, optional
+            Frames tracked so far, the prompted one included; as many as there are object pointers where not given,
+            which leaves no place in the memory empty.
+
+        Returns
+        -------
+        session : Session
+            With zoom off, so that each frame is encoded once.
+        run : iterator of FrameResult
+            The tracking of the next frames.
+        """
+        start = model.config.max_object_pointers if history is None else history
+        discs = MovingDiscs(start + self.frames, self.side, self.objects)
+        session = Session(model, Stack.from_array(discs, "t"), zoom="off")
+        for object_id, mask in enumerate(discs.masks(0), start=1):
+            session.add_mask(0, object_id, mask)
+        for _ in session.propagate(max_frames=min(start, 2)):
+            pass
+        # One frame was really tracked; the others would take minutes, and their memories are no other size.
+        for track in session._objects.tracks.values():
+            for frame in range(2, start):
+                track.bank.put_recent(frame, replace(track.bank[1]), step=1)
+        return session, session.propagate(start)
+
+
+def calls_of_a_frame(model: Sam2, run: Iterator[FrameResult]) -> dict[str, Callable[[], object]]:
+    """Track one frame, and return what the model was asked to do for it, to be done again on its own.
+
+    Parameters
+    ----------
+    model : Sam2
+        The one that tracks.
+    run : iterator of FrameResult
+        From `Workload.begin`, of objects that go through the model together.
+
+    Returns
+    -------
+    dict
+        By name of the method, in the order of `VERBS`.
+    """
+    asked: dict[str, Callable[[], object]] = {}
+
+    def listen(name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def heard(*args: Any, **options: Any) -> object:
+            asked[name] = torch.inference_mode()(lambda: method(*args, **options))
+            return method(*args, **options)
+
+        return heard
+
+    for name in VERBS:
+        # Over the method of the class, for this object only.
+        object.__setattr__(model, name, listen(name, getattr(model, name)))
+    try:
+        next(run)
+    finally:
+        for name in VERBS:
+            object.__delattr__(model, name)
+    return asked
