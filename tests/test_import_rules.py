@@ -54,8 +54,15 @@ RULES = {
     "session.store": Rule("session session.store data model model.config weights weights.load", TORCH | ARRAYS),
     "benchmark": Rule("benchmark data model model.config weights weights.load session", TORCH | ARRAYS),
     "training": Rule("training data model model.config weights weights.load session", TORCH | ARRAYS),
+    "job": Rule(
+        "job data weights",
+        NONE,
+        own_inside="model model.config weights.load session session.store",
+        heavy_inside=TORCH | ARRAYS,
+    ),
+    "batch": Rule("batch job data weights", NONE, own_inside="session session.store", heavy_inside=ARRAYS),
     "cli": Rule(
-        "cli data weights",
+        "cli batch job data weights",
         NONE,
         own_inside="model model.config weights.load session session.store training benchmark",
         heavy_inside=TORCH | ARRAYS | {"napari"},

@@ -14,10 +14,10 @@ from napari.components import ViewerModel
 from PIL import Image
 
 from napari_sam2.cli.demo import Overlap, measure, run_sample
-from napari_sam2.cli.model_options import ModelOptions
 from napari_sam2.cli.viewer import add_results, why_no_viewer
 from napari_sam2.data.samples import SAMPLES, Sample, make_sample
 from napari_sam2.data.stack import open_stack
+from napari_sam2.job.options import ModelOptions
 from napari_sam2.weights.catalog import get_entry
 
 FILES = {"prompts.json", "labels.tif", "scores.csv", "session.json", "overlay.gif", "overlay.png"}

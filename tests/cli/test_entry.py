@@ -9,7 +9,7 @@ import pytest
 from commandline import SCRIPT, Run, start_script
 
 import napari_sam2
-from napari_sam2.cli.errors import describe_error
+from napari_sam2.job.errors import describe_error
 from napari_sam2.weights.download import DownloadError
 
 

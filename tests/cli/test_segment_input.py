@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from commandline import DiskStack, Run, draw_disk, write_entries
 
-from napari_sam2.cli.input_options import InputOptions
+from napari_sam2.job.options import InputOptions
 
 
 @pytest.fixture

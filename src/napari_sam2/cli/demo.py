@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam2.job.options import JobOptions, ModelOptions
+from napari_sam2.job.outcome import JobReport
+from napari_sam2.job.results import LABELS, PROMPTS
+
 from .errors import EXIT_INTERRUPTED
-from .job import JobOptions, run_job
-from .model_options import ModelOptions, add_model_arguments
-from .outcome import JobReport
-from .results import LABELS, PROMPTS
-from .segment import done_line, model_options, stopped_line
+from .job import run_job
+from .model_options import add_model_arguments, model_options
+from .segment import done_line, stopped_line
 from .viewer import show_results, why_no_viewer
 
 if TYPE_CHECKING:

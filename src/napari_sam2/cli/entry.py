@@ -12,9 +12,11 @@ from importlib.metadata import version
 from types import MappingProxyType, ModuleType
 from typing import NoReturn
 
+from napari_sam2.job.errors import describe_error
+
 from . import demo, evaluate, export, resume, segment, teach, train, weights
 from . import run as run_command
-from .errors import EXIT_ERROR, EXIT_INTERRUPTED, describe_error
+from .errors import EXIT_ERROR, EXIT_INTERRUPTED
 
 _PROGRAM = "napari-sam2"
 # Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.

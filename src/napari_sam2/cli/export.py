@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .results import LABELS, RECORD, SCORES
+from napari_sam2.job.results import LABELS, RECORD, SCORES
 
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Results
@@ -120,7 +120,7 @@ class _Record:
         """Open the images; a context with None where nobody knows where they are."""
         from contextlib import nullcontext
 
-        from .input_options import InputOptions
+        from napari_sam2.job.options import InputOptions
 
         known = self.said.get("input", {})
         place = path or (Path(known["path"]) if known.get("path") else None)

@@ -4,83 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from napari_sam2.data.stack import Stack
-
-
-@dataclass(frozen=True)
-class InputOptions:
-    """Which frames of a file are tracked.
-
-    Attributes
-    ----------
-    axis : str or None
-        ``"t"`` or ``"z"``; what the file says where not given.
-    at : int or None
-        Index on the other axis of an image with both.
-    channels : tuple of int
-        One channel, or up to three shown together.
-    windows : tuple of tuple of float
-        (low, high) of the channels shown together.
-    level : int
-        Resolution, 0 for the finest.
-    crop : tuple of int or None
-        (y0, x0, y1, x1) to track by itself.
-    every : Fraction
-        3 for every third frame, 1/2 for each twice.
-    """
-
-    axis: str | None = None
-    at: int | None = None
-    channels: tuple[int, ...] = ()
-    windows: tuple[tuple[float, float], ...] = ()
-    level: int = 0
-    crop: tuple[int, int, int, int] | None = None
-    every: Fraction = Fraction(1)
-
-    def open(self, path: Path) -> Stack:
-        """Open the whole stack, without crop or skipping.
-
-        Raises
-        ------
-        ValueError, OSError, MissingExtraError
-            As `napari_sam2.data.open_stack`.
-        """
-        from napari_sam2.data.selection import Selection
-        from napari_sam2.data.stack import open_stack
-
-        selection = Selection(self.at, self.channels, self.windows, self.level)
-        return open_stack(path, axis=self.axis, selection=selection)
-
-    def words(self) -> list[str]:
-        """Give the options as words of a command, without the axis."""
-        values: dict[str, object] = {
-            "--at": self.at,
-            "--channels": ",".join(map(str, self.channels)) or None,
-            "--level": self.level or None,
-            "--crop": ",".join(map(str, self.crop or ())) or None,
-            "--every": None if self.every == 1 else self.every,
-        }
-        words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
-        for low, high in self.windows:
-            words += ["--contrast-limits", str(low), str(high)]
-        return words
-
-    def record(self) -> dict[str, Any]:
-        """Give the options as JSON."""
-        return {
-            "at": self.at,
-            "channels": list(self.channels),
-            "windows": [list(pair) for pair in self.windows],
-            "level": self.level,
-            "crop": None if self.crop is None else list(self.crop),
-            "every": str(self.every),
-        }
+from napari_sam2.job.options import InputOptions
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,21 +8,19 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.job.options import InputOptions, ModelOptions
+from napari_sam2.job.outcome import Work, track_and_write
+from napari_sam2.job.replay import saved_model
+from napari_sam2.job.results import PromptFile, check_output
+from napari_sam2.job.resume import what_is_left
+
 from .errors import EXIT_INTERRUPTED
-from .input_options import InputOptions
-from .job import count_steps
-from .model_options import ModelOptions
-from .outcome import Outcome, Progress, track_and_write
-from .results import PromptFile, check_output
-from .run import add_result_arguments, result_formats, saved_model
+from .job import on_terminal
+from .run import add_result_arguments, result_formats
 from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from napari_sam2.data.stack import Stack
-    from napari_sam2.session.results import FrameResult
-    from napari_sam2.session.session import Session
 
 SUMMARY = "go on with the tracking of a saved session"
 
@@ -65,19 +63,21 @@ def run(args: argparse.Namespace) -> int:
         output = args.session.resolve().parent if args.output is None else args.output
         overwrite = args.overwrite or args.output is None
         folder = check_output(output, args.session, formats=formats, overwrite=overwrite)
-        steps, progress = _rest(session)
+        steps, progress = what_is_left(session)
         prompts = [session.stack.placement.prompt_outside(prompt) for prompt in session.prompts]
-        outcome = Outcome(
-            session,
-            whole,
-            PromptFile(args.session, prompts),
-            saved_model(ModelOptions(), header["model"]),
-            ["napari-sam2", "run", str(args.session.resolve())],
-            _part(session.stack, header["data"]).record(),
-            tuple(formats),
-            progress,
+        work = Work(
+            session=session,
+            steps=steps,
+            progress=progress,
+            whole=whole,
+            prompts=PromptFile(args.session, prompts),
+            model=saved_model(ModelOptions(), header["model"]),
+            command=["napari-sam2", "run", str(args.session.resolve())],
+            part=_part(session.stack, header["data"]).record(),
+            formats=tuple(formats),
+            folder=folder,
         )
-        report = track_and_write(outcome, steps, folder)
+        report = track_and_write(work, on_terminal)
     finally:
         session.close()
     if not report.complete:
@@ -92,16 +92,6 @@ def _open(path: Path, data: dict[str, Any]) -> Stack:
     from napari_sam2.session.store.sources import read_selection
 
     return open_stack(path, axis=data.get("axis"), selection=read_selection(data.get("selection", {})))
-
-
-def _rest(session: Session) -> tuple[Iterator[FrameResult], Progress]:
-    """Say what is left to track; nothing is where only the results had not been written."""
-    done = session.labels.frames_done
-    if session.unfinished:
-        return session.resume(), Progress(session.unfinished, done)
-    if set(done) <= {prompt.frame for prompt in session.prompts}:
-        return session.propagate(direction="outward"), Progress(count_steps(session, "outward"))
-    return iter(()), Progress(0, done)
 
 
 def _part(stack: Stack, data: dict[str, Any]) -> InputOptions:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_sam2.weights.catalog import CATALOG
+from napari_sam2.job.options import JobOptions
+from napari_sam2.job.replay import replayed
 
 from .errors import EXIT_INTERRUPTED
 from .export import format_names
-from .input_options import InputOptions
-from .job import JobOptions, run_job
-from .model_options import ModelOptions, add_model_arguments
-from .segment import OVERLAYS, done_line, model_options, stopped_line
+from .job import run_job
+from .model_options import add_model_arguments, model_options
+from .segment import OVERLAYS, done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.session.store.replay import SavedJob
@@ -76,52 +75,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, saved: SavedJob) -> JobOptions:
-    selection = saved.selection
-    part = InputOptions(
-        saved.axis, selection.at, selection.channels, selection.windows, selection.level, saved.crop, saved.every
-    )
-    return JobOptions(
+    asked = JobOptions(
         input=saved.image,
         prompts=args.session,
-        given=saved.prompts,
         output=args.output,
-        model=saved_model(model_options(args), saved.model),
-        part=part,
+        model=model_options(args),
         direction=args.direction,
-        contrast_limits=None if part.windows else saved.settings.get("contrast_limits"),
-        fill_holes=saved.settings["fill_hole_area"],
-        zoom=saved.settings["zoom"],
         exports=result_formats(args),
         overwrite=args.overwrite,
         save=args.save,
     )
-
-
-def saved_model(asked: ModelOptions, said: dict[str, Any]) -> ModelOptions:
-    """Choose the model: what was asked for, else what the session says of its own.
-
-    Parameters
-    ----------
-    asked : ModelOptions
-        From the command line.
-    said : dict
-        From the session folder.
-
-    Raises
-    ------
-    ValueError
-        If the session's model came from no file and no other was asked for, or what it says is damaged.
-    """
-    if asked.model is not None or asked.checkpoint is not None:
-        return asked
-    from napari_sam2.session.store.sources import model_arguments
-
-    known = model_arguments(said)
-    return replace(
-        asked,
-        model=known.name if known.name in CATALOG else None,
-        checkpoint=None if known.name in CATALOG else known.file,
-        dtype=known.dtype if asked.dtype == "auto" else asked.dtype,
-        preset=known.preset if asked.preset == "balanced" else asked.preset,
-        image_size=asked.image_size or known.image_size,
-    )
+    return replayed(asked, saved)

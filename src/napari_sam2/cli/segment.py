@@ -6,12 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from napari_sam2.job.options import JobOptions
+from napari_sam2.job.outcome import JobReport
+
 from .errors import EXIT_INTERRUPTED
 from .export import format_names
 from .input_options import add_input_arguments, input_options
-from .job import JobOptions, run_job
-from .model_options import ModelOptions, add_model_arguments, add_zoom_argument
-from .outcome import JobReport
+from .job import run_job
+from .model_options import add_model_arguments, add_zoom_argument, model_options
 
 SUMMARY = "track the objects of a prompts file through a stack"
 
@@ -118,8 +120,3 @@ def _options(args: argparse.Namespace) -> JobOptions:
         overwrite=args.overwrite,
         save=args.save,
     )
-
-
-def model_options(args: argparse.Namespace) -> ModelOptions:
-    """Gather the options that `add_model_arguments` added."""
-    return ModelOptions(args.model, args.checkpoint, args.device, args.dtype, args.preset, args.image_size)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from .errors import EXIT_INTERRUPTED
 from .interrupt import stop_on_interrupt
-from .model_options import add_model_arguments
-from .segment import model_options
+from .model_options import add_model_arguments, model_options
 
 if TYPE_CHECKING:
     from napari_sam2.training.teach import LabelledStack, Taught, TeachProgress

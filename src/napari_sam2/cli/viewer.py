@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .results import LABELS
+from napari_sam2.job.results import LABELS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -1,15 +1,14 @@
-"""Tracking with a bar to watch, and writing what it came to."""
+"""Tracking, and writing what it came to."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .interrupt import stop_on_interrupt
-from .model_options import ModelOptions
+from .options import ModelOptions
 from .results import OutputFolder, PromptFile, write_results
 
 if TYPE_CHECKING:
@@ -17,6 +16,10 @@ if TYPE_CHECKING:
     from napari_sam2.data.stack import Stack
     from napari_sam2.session.results import FrameResult
     from napari_sam2.session.session import Session
+
+# Takes the steps to come, how many there are and the name of the input; passes them on, shows how far it is, and may
+# end before they do.
+Watch: TypeAlias = "Callable[[Iterator[FrameResult], int, str], Iterator[FrameResult]]"
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,17 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a job came to.
+class Work:
+    """A job under way.
 
     Attributes
     ----------
     session : Session
-        What was tracked.
+        What is tracked.
+    steps : iterator of FrameResult
+        The tracking, from `Session.propagate` or `Session.resume`.
+    progress : Progress
+        How far it came.
     whole : Stack
         The input that the session's stack is all or a part of.
     prompts : PromptFile
@@ -101,78 +108,94 @@ class Outcome:
         Which part of the input, as JSON.
     formats : tuple of Format
         What to write besides labels and scores.
-    progress : Progress
-        How far it came.
+    folder : OutputFolder
+        For the results.
     """
 
     session: Session
+    steps: Iterator[FrameResult]
+    progress: Progress
     whole: Stack
     prompts: PromptFile
     model: ModelOptions
     command: list[str]
     part: dict[str, Any]
     formats: tuple[Format, ...]
-    progress: Progress
+    folder: OutputFolder
 
 
-def track_and_write(outcome: Outcome, steps: Iterator[FrameResult], folder: OutputFolder) -> JobReport:
+def track(work: Work, watch: Watch) -> None:
+    """Track until the end, or until `watch` ends it; the progress is kept in the work.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError, MemoryError
+        Whatever tracking ends with.
+    """
+    name = work.whole.path.name if work.whole.path else "frames"
+    for result in watch(work.steps, work.progress.planned, name):
+        work.progress.frames.append(result.frame)
+
+
+def track_and_write(work: Work, watch: Watch) -> JobReport:
     """Track, and write the results, however it ends.
 
     Parameters
     ----------
-    outcome : Outcome
-        Its progress is counted on.
-    steps : iterator of FrameResult
-        From `Session.propagate` or `Session.resume`.
-    folder : OutputFolder
-        For the results.
+    work : Work
+        What to do.
+    watch : callable
+        Shows how far it is, and may end it early.
 
     Raises
     ------
     ValueError, OSError, RuntimeError, MemoryError
         Whatever tracking ends with; what was done before is written, and the error says where.
     """
-    progress = outcome.progress
+    progress, folder = work.progress, work.folder
     try:
-        _track(steps, progress, outcome.whole.path.name if outcome.whole.path else "frames")
+        track(work, watch)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         if progress.frames:
-            report = _write(outcome, folder.for_partial)
+            report = write(work, folder.for_partial)
             error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
         raise
-    return _write(outcome, folder.path if progress.complete else folder.for_partial)
+    return write(work, folder.path if progress.complete else folder.for_partial)
 
 
-def _track(steps: Iterator[FrameResult], progress: Progress, name: str) -> None:
-    from tqdm import tqdm
+def write(work: Work, folder: Path) -> JobReport:
+    """Write what was tracked so far.
 
-    with stop_on_interrupt() as stop, tqdm(total=progress.planned, desc=name, unit="frame") as bar:
-        for result in steps:
-            progress.frames.append(result.frame)
-            bar.update()
-            if stop.is_set():
-                return
+    Parameters
+    ----------
+    work : Work
+        What was done.
+    folder : Path
+        Where to; made where it is missing.
 
-
-def _write(outcome: Outcome, folder: Path) -> JobReport:
+    Raises
+    ------
+    ValueError, OSError, RuntimeError
+        If something cannot be written; results that are there already stay as they were.
+    """
     from napari_sam2.data.formats import Results
 
-    session, progress, whole = outcome.session, outcome.progress, outcome.whole
+    session, progress, whole = work.session, work.progress, work.whole
     placement, outputs = session.stack.placement, session.outputs
     frames = {placement.frames[frame] for frame in (*progress.earlier, *progress.frames)}
     record = {
-        "command": outcome.command,
-        "part": outcome.part,
+        "command": work.command,
+        "part": work.part,
         "complete": progress.complete,
         "tracked_frames": _spans(frames),
         "seconds": round(progress.seconds, 3),
-        "model": outcome.model.describe(session.model),
+        "model": work.model.describe(session.model),
     }
     labels, scores = outputs.labels, outputs.scores
     if not placement.is_whole:
         labels, scores = placement.labels(labels), placement.scores(scores)
     results = Results(labels, whole, scores, window=session.encoder.window)
-    files = write_results(folder, results, record=record, formats=outcome.formats, prompts=outcome.prompts)
+    files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(
         folder=folder,
         files=files,
