@@ -5,7 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_EXTRAS = {"av": "video", "highdicom": "medical", "nibabel": "medical", "pydicom": "medical", "zarr": "zarr"}
+_EXTRAS = {
+    "av": "video",
+    "distributed": "distributed",
+    "highdicom": "medical",
+    "nibabel": "medical",
+    "pydicom": "medical",
+    "zarr": "zarr",
+}
 
 
 class MissingExtraError(RuntimeError):
