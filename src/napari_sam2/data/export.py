@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import platform
 from contextlib import suppress
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,17 @@ from .calibration import imagej_metadata, ome_metadata
 from .files import read_json, replacing, write_json
 from .labels import LabelStack, check_label_image
 from .scores import SCORE_COLUMNS, ScoreRow, ScoreTable
+from .stack import Stack
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from .calibration import Calibration
     from .frames import Window
-    from .stack import Stack
+    from .volumes import VolumeSeries
 
 # ImageJ counts bytes with 32 bits; a little is left for the header.
 _IMAGEJ_BYTES = 2**32 - 2**20
@@ -37,14 +40,14 @@ _PACKAGES = ("napari-sam2", "torch", "numpy", "scikit-image", "tifffile", "napar
 def write_labels_tiff(
     path: str | os.PathLike[str],
     labels: LabelStack | Iterable[NDArray[Any]],
-    stack: Stack,
+    images: Stack | VolumeSeries,
     *,
     largest_id: int | None = None,
     ome: bool = False,
 ) -> None:
     """Write a label stack with the pixel sizes of the images it belongs to, one frame at a time.
 
-    The file is an ImageJ hyperstack, TYX or ZYX, uint16. Where ImageJ's own format cannot hold the labels
+    The file is an ImageJ hyperstack, TYX, ZYX or TZYX, uint16. Where ImageJ's own format cannot hold the labels
     (ids above 65535, or 4 GB and more) it is a compressed OME-TIFF instead, uint16 or uint32, which Fiji
     opens through Bio-Formats.
 
@@ -53,9 +56,9 @@ def write_labels_tiff(
     path : str or path-like
         The file to write, or to replace once the new one is whole.
     labels : LabelStack or iterable of ndarray
-        One (Y, X) label image per frame of `stack`.
-    stack : Stack
-        The images, for shape, axis and sizes.
+        One (Y, X) label image per frame, or per plane of volumes, time point by time point.
+    images : Stack or VolumeSeries
+        What they belong to, for shape, axes and sizes.
     largest_id : int, optional
         Largest id in `labels`. By default what a `LabelStack` holds, and 65535 for any other iterable.
     ome : bool, default: False
@@ -70,13 +73,12 @@ def write_labels_tiff(
     if largest_id is None:
         largest_id = labels.largest_id if isinstance(labels, LabelStack) else np.iinfo(np.uint16).max
     dtype = np.dtype(np.uint16 if largest_id <= np.iinfo(np.uint16).max else np.uint32)
+    stack = images if isinstance(images, Stack) else images.planes
     nbytes = stack.n_frames * stack.height * stack.width * dtype.itemsize
     imagej = not ome and dtype == np.uint16 and nbytes < _IMAGEJ_BYTES
-    sizes = imagej_metadata if imagej else ome_metadata
-    options: dict[str, Any] = {"metadata": {"axes": f"{stack.axis.upper()}YX"}}
-    options["metadata"] |= sizes(stack.calibration, stack.axis)
-    if stack.pixel_size is not None:
-        height, width = stack.pixel_size
+    options: dict[str, Any] = {"metadata": _axes_and_sizes(images, imagej_metadata if imagej else ome_metadata)}
+    if images.calibration.pixel_size is not None:
+        height, width = images.calibration.pixel_size
         options |= {"resolution": (1 / width, 1 / height), "resolutionunit": "NONE"}
     if not imagej:
         options["compression"] = "zlib"
@@ -85,8 +87,18 @@ def write_labels_tiff(
         tifffile.TiffWriter(draft, imagej=imagej, ome=not imagej, bigtiff=not imagej) as writer,
     ):
         frames = _checked_frames(labels, stack, dtype)
-        writer.write(frames, shape=stack.shape, dtype=dtype, photometric="minisblack", **options)
+        writer.write(frames, shape=images.shape, dtype=dtype, photometric="minisblack", **options)
         next(frames, None)  # notices label images left over
+
+
+def _axes_and_sizes(
+    images: Stack | VolumeSeries, sizes: Callable[[Calibration, str], dict[str, Any]]
+) -> dict[str, Any]:
+    if isinstance(images, Stack):
+        return {"axes": f"{images.axis.upper()}YX"} | sizes(images.calibration, images.axis)
+    step, unit = images.interval
+    over_time = replace(images.calibration, step=step, step_unit=unit)
+    return {"axes": "TZYX"} | sizes(over_time, "t") | sizes(images.calibration, "z")
 
 
 def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:
@@ -105,7 +117,12 @@ def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SCORE_COLUMNS)
         for row in table:
-            writer.writerow(_cell(name, value) for name, value in zip(SCORE_COLUMNS, row.values(), strict=True))
+            writer.writerow(score_cells(row))
+
+
+def score_cells(row: ScoreRow) -> list[str]:
+    """Put a row into the cells of a CSV file, in the order of `SCORE_COLUMNS`."""
+    return [_cell(name, value) for name, value in zip(SCORE_COLUMNS, row.values(), strict=True)]
 
 
 def read_scores_csv(path: str | os.PathLike[str]) -> ScoreTable:

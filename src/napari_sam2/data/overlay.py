@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .scores import ScoreTable
     from .stack import Stack
+    from .volume_labels import PlaneLabels
 
 _STRIP_PANELS = 6
 _STRIP_WIDTH = 1560
@@ -39,7 +40,7 @@ _GIF_MILLISECONDS = 6000
 def write_overlay(
     path: str | os.PathLike[str],
     stack: Stack,
-    labels: LabelStack | NDArray[np.integer],
+    labels: LabelStack | PlaneLabels | NDArray[Any],
     scores: ScoreTable,
     *,
     window: Window | None = None,
@@ -96,7 +97,7 @@ class _Scene:
     """Everything a picture is drawn from."""
 
     stack: Stack
-    labels: LabelStack | NDArray[np.integer]
+    labels: LabelStack | PlaneLabels | NDArray[Any]
     scores: ScoreTable
     window: Window | None
     frames: Sequence[int]

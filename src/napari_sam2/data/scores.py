@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +85,10 @@ class ScoreRow:
         centroid = tuple(float(sums @ np.arange(sums.size)) / area for sums in (per_row, per_column))
         bbox = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
         return cls(*said, area, (centroid[0], centroid[1]), bbox)
+
+    def moved(self, frame: int) -> ScoreRow:
+        """Give the same row for another frame."""
+        return replace(self, frame=frame)
 
     def values(self) -> tuple[float | int | None, ...]:
         """Give the row's values in the order of `SCORE_COLUMNS`."""

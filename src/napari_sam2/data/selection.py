@@ -160,6 +160,35 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
     return Place(axis or (said if said in AXES else "t"), tracked, tuple(fixed), channel_axis)
 
 
+def locate_volumes(opened: Opened, selection: Selection, name: str) -> tuple[int | None, ...]:
+    """Find the channels of a time-lapse of volumes.
+
+    Parameters
+    ----------
+    opened : Opened
+        The image.
+    selection : Selection
+        Channels; `at` has no use, as both axes are tracked.
+    name : str
+        The image, for messages.
+
+    Returns
+    -------
+    tuple of (int or None)
+        The channels to read, None where there is nothing to choose.
+
+    Raises
+    ------
+    ValueError
+        If the image has not both time and depth, or the choice of channels is missing or does not exist.
+    """
+    if not {"t", "z"} <= {*opened.axes} or "n" in opened.axes:
+        raise ValueError(f"{name} has {_described(opened)}: volumes over time take both time (T) and depth (Z)")
+    if len(opened.planes.shape) - len(opened.axes) > 2 and len(selection.channels) > 1:
+        raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
+    return (None,) if _channel_axis(opened, selection, name) is None else selection.channels
+
+
 def _tracked(opened: Opened, frame_axes: Sequence[int], axis: str | None, name: str) -> int | None:
     if len(frame_axes) < 2:
         return frame_axes[0] if frame_axes else None

@@ -69,45 +69,56 @@ def _write(path: Path, results: Results, *, version: str) -> None:
     old = version == "0.4"
     group = zarr.create_group(store=str(path), zarr_format=2 if old else 3)
     stack, ids = results.stack, results.object_ids
-    shapes = _level_shapes(stack)
+    leading = stack.shape[:1] if results.volumes is None else results.volumes.shape[:2]
+    shapes = [(*leading, *size) for size in _level_sizes(stack)]
+    multiscale = _multiscale(results, len(shapes), version)
     dtype = label_dtype(ids)
     arrays = []
     for level, shape in enumerate(shapes):
         layout: dict[str, Any] = {"chunk_key_encoding": {"name": "v2", "separator": "/"}} if old else {}
-        layout |= {} if old else {"dimension_names": [stack.axis, "y", "x"]}
-        chunks = (1, min(_SIDE, shape[1]), min(_SIDE, shape[2]))
+        layout |= {} if old else {"dimension_names": [axis["name"] for axis in multiscale["axes"]]}
+        chunks = (*(1 for _ in leading), *(min(_SIDE, side) for side in shape[-2:]))
         arrays.append(group.create_array(str(level), shape=shape, dtype=dtype, chunks=chunks, fill_value=0, **layout))
     for frame in range(stack.n_frames):
         image = check_label_image(results.labels[frame], stack.shape[1:], dtype)
         if image.any():
+            place = np.unravel_index(frame, leading)
             for level, array in enumerate(arrays):
-                array[frame] = image[:: 2**level, :: 2**level]
-    said: dict[str, Any] = {"multiscales": [_multiscale(stack, shapes, version)]}
+                array[place] = image[:: 2**level, :: 2**level]
+    said: dict[str, Any] = {"multiscales": [multiscale]}
     said["image-label"] = _image_label(path, results, version)
     creator = {"_creator": {"name": _CREATOR}}
     group.attrs.update(said | creator if old else {"ome": {"version": version, **said}} | creator)
 
 
-def _level_shapes(stack: Stack) -> list[tuple[int, int, int]]:
-    n_frames, height, width = stack.shape
-    shapes = [(n_frames, height, width)]
-    while max(shapes[-1][1:]) > _COARSEST:
+def _level_sizes(stack: Stack) -> list[tuple[int, int]]:
+    sizes = [(stack.height, stack.width)]
+    while max(sizes[-1]) > _COARSEST:
         # Every second row and column, the first included.
-        shapes.append((n_frames, math.ceil(shapes[-1][1] / 2), math.ceil(shapes[-1][2] / 2)))
-    return shapes
+        sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
+    return sizes
 
 
-def _multiscale(stack: Stack, shapes: list[tuple[int, int, int]], version: str) -> dict[str, Any]:
-    step, (height, width) = stack.step or 1.0, stack.pixel_size or (1.0, 1.0)
-    kind = {"t": "time", "z": "space"}[stack.axis]
-    axes = [{"name": stack.axis, "type": kind, **_unit(stack.step_unit)}]
-    axes += [{"name": name, "type": "space", **_unit(stack.unit)} for name in "yx"]
+def _multiscale(results: Results, n_levels: int, version: str) -> dict[str, Any]:
+    steps, calibration = _steps(results), results.stack.calibration
+    height, width = calibration.pixel_size or (1.0, 1.0)
+    kinds = {"t": "time", "z": "space"}
+    axes = [{"name": name, "type": kinds[name], **_unit(unit)} for name, _, unit in steps]
+    axes += [{"name": name, "type": "space", **_unit(calibration.unit)} for name in "yx"]
     datasets = []
-    for level in range(len(shapes)):
-        scale = {"type": "scale", "scale": [step, height * 2**level, width * 2**level]}
-        datasets.append({"path": str(level), "coordinateTransformations": [scale]})
+    for level in range(n_levels):
+        scale = [*(step or 1.0 for _, step, _ in steps), height * 2**level, width * 2**level]
+        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
     multiscale: dict[str, Any] = {"name": "labels", "axes": axes, "datasets": datasets, "type": "nearest"}
     return multiscale | ({"version": version} if version == "0.4" else {})
+
+
+def _steps(results: Results) -> list[tuple[str, float | None, str | None]]:
+    """Name, step and unit of the axes before Y and X."""
+    stack, volumes = results.stack, results.volumes
+    if volumes is None:
+        return [(stack.axis, stack.step, stack.step_unit)]
+    return [("t", *volumes.interval), ("z", volumes.calibration.step, volumes.calibration.step_unit)]
 
 
 def _unit(unit: str | None) -> dict[str, str]:
@@ -126,19 +137,21 @@ def _image_label(path: Path, results: Results, version: str) -> dict[str, Any]:
 
 def _properties(results: Results) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
+    planes = 1 if results.volumes is None else results.volumes.n_planes
     for region in results.regions():
+        frame = region.frame // planes
         said = found.setdefault(
             region.object_id,
             {
                 "label-value": region.object_id,
                 "name": results.name_of(region.object_id),
-                "first_frame": region.frame,
-                "last_frame": region.frame,
+                "first_frame": frame,
+                "last_frame": frame,
                 "n_frames": 0,
             },
         )
-        said["last_frame"] = region.frame
-        said["n_frames"] += 1
+        said["n_frames"] += said["n_frames"] == 0 or frame != said["last_frame"]
+        said["last_frame"] = frame
     for object_id, said in found.items():
         scores = [row.object_score for row in results.scores if row.object_id == object_id]
         if scores:

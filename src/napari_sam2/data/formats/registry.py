@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_sam2.data.export import write_labels_tiff, write_scores_csv
+from napari_sam2.data.export import write_labels_tiff
 from napari_sam2.data.extras import extra_of, load_extra
 from napari_sam2.data.files import replacing
 from napari_sam2.data.overlay import write_overlay
@@ -19,7 +19,7 @@ from .ctc import check_time, is_ctc, write_ctc
 from .medical import check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
-from .tables import write_tracks
+from .tables import write_scores, write_tracks
 
 if TYPE_CHECKING:
     import os
@@ -53,6 +53,8 @@ class Format:
         Refuses a stack that cannot be written, by a `ValueError`.
     is_own : callable or None
         For a folder: tells whether one holds nothing but what this format writes, so that it may be replaced.
+    volumes : bool
+        Whether it can hold volumes over time.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Format:
     needs_pixels: bool = False
     check: Callable[[Stack], None] | None = None
     is_own: Callable[[Path], bool] | None = None
+    volumes: bool = False
 
     @property
     def extra(self) -> str | None:
@@ -77,16 +80,16 @@ class Format:
 
 
 def _tiff(path: Path, results: Results) -> None:
-    write_labels_tiff(path, results.labels, results.stack, largest_id=max(results.object_ids, default=0))
+    _labels_tiff(path, results, ome=False)
 
 
 def _ome_tiff(path: Path, results: Results) -> None:
+    _labels_tiff(path, results, ome=True)
+
+
+def _labels_tiff(path: Path, results: Results, *, ome: bool) -> None:
     largest_id = max(results.object_ids, default=0)
-    write_labels_tiff(path, results.labels, results.stack, largest_id=largest_id, ome=True)
-
-
-def _scores(path: Path, results: Results) -> None:
-    write_scores_csv(path, results.scores)
+    write_labels_tiff(path, results.labels, results.volumes or results.stack, largest_id=largest_id, ome=ome)
 
 
 def _overlay(path: Path, results: Results) -> None:
@@ -95,8 +98,8 @@ def _overlay(path: Path, results: Results) -> None:
 
 _MASKS_ONLY = "names, scores"
 _FORMATS = (
-    Format("tiff", "ImageJ TIFF of the labels", "labels.tif", _tiff, _MASKS_ONLY),
-    Format("ome-tiff", "OME-TIFF of the labels", "labels.ome.tif", _ome_tiff, _MASKS_ONLY),
+    Format("tiff", "ImageJ TIFF of the labels", "labels.tif", _tiff, _MASKS_ONLY, volumes=True),
+    Format("ome-tiff", "OME-TIFF of the labels", "labels.ome.tif", _ome_tiff, _MASKS_ONLY, volumes=True),
     Format(
         "ome-zarr",
         "OME-Zarr 0.5 labels with colours and properties",
@@ -105,6 +108,7 @@ _FORMATS = (
         "scores of single frames",
         modules=("zarr",),
         is_own=is_ome_zarr_labels,
+        volumes=True,
     ),
     Format(
         "ome-zarr-0.4",
@@ -114,9 +118,12 @@ _FORMATS = (
         "scores of single frames",
         modules=("zarr",),
         is_own=is_ome_zarr_labels,
+        volumes=True,
     ),
-    Format("csv", "scores and measurements per frame and object", "scores.csv", _scores, "shapes, names"),
-    Format("tracks", "centres for napari's Tracks layer", "tracks.csv", write_tracks, "shapes, names"),
+    Format(
+        "csv", "scores and measurements per frame and object", "scores.csv", write_scores, "shapes, names", volumes=True
+    ),
+    Format("tracks", "centres for napari's Tracks layer", "tracks.csv", write_tracks, "shapes, names", volumes=True),
     Format(
         "ctc",
         "Cell Tracking Challenge folder",
@@ -188,7 +195,9 @@ def find_format(name: str) -> Format:
     raise ValueError(f"there is no format {name!r}{hint}: choose among {', '.join(FORMATS)}")
 
 
-def check_formats(names: Iterable[str], stack: Stack, *, has_pixels: bool = True) -> list[Format]:
+def check_formats(
+    names: Iterable[str], stack: Stack, *, has_pixels: bool = True, volumes: bool = False
+) -> list[Format]:
     """Check that results of a stack can be written in some formats, before any time is spent on them.
 
     Parameters
@@ -199,6 +208,8 @@ def check_formats(names: Iterable[str], stack: Stack, *, has_pixels: bool = True
         What is to be tracked.
     has_pixels : bool, default: True
         Whether the images are at hand.
+    volumes : bool, default: False
+        Whether the stack is the planes of volumes over time.
 
     Returns
     -------
@@ -218,6 +229,9 @@ def check_formats(names: Iterable[str], stack: Stack, *, has_pixels: bool = True
             load_extra(module, f"the format {one.name}")
         if one.needs_pixels and not has_pixels:
             raise ValueError(f"the format {one.name} shows the images, and they are not at hand")
+        if volumes and not one.volumes:
+            able = ", ".join(name for name, known in FORMATS.items() if known.volumes)
+            raise ValueError(f"the format {one.name} cannot hold volumes over time: choose among {able}")
         if one.check is not None:
             one.check(stack)
     return formats
@@ -251,7 +265,8 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
     MissingExtraError
         If a package is not installed; the message names the extra.
     """
-    (chosen,) = check_formats([name], results.stack, has_pixels=results.has_pixels)
+    volumes = results.volumes is not None
+    (chosen,) = check_formats([name], results.stack, has_pixels=results.has_pixels, volumes=volumes)
     target = Path(path)
     check_replaceable(chosen, target, overwrite=overwrite)
     with replacing(target) as draft:

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from napari_sam2.data.labels import LabelStack
 from napari_sam2.data.scores import ScoreTable
+from napari_sam2.data.volume_labels import PlaneLabels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from napari_sam2.data.drawing import Color
     from napari_sam2.data.frames import Window
     from napari_sam2.data.stack import Stack
+    from napari_sam2.data.volume_labels import VolumeLabels
+    from napari_sam2.data.volumes import VolumeSeries
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Results:
 
     Attributes
     ----------
-    labels : LabelStack or ndarray
+    labels : LabelStack, PlaneLabels or ndarray
         (T, Y, X) object ids, 0 for background.
     stack : Stack
         Of the same shape: the images, or a stand-in that has their axis and sizes only.
@@ -41,6 +44,9 @@ class Results:
         Whether `stack` is the images themselves.
     background : tuple of int
         Red, green and blue that take the place of a removed background.
+    volumes : VolumeSeries or None
+        For volumes over time, made by `of_volumes`: `stack` and `labels` are then all their planes, time point by time
+        point.
 
     Raises
     ------
@@ -48,23 +54,37 @@ class Results:
         If the labels have another shape than the stack.
     """
 
-    labels: LabelStack | NDArray[Any]
+    labels: LabelStack | PlaneLabels | NDArray[Any]
     stack: Stack
     scores: ScoreTable = field(default_factory=ScoreTable)
     names: Mapping[int, str] = field(default_factory=dict)
     window: Window | None = None
     has_pixels: bool = True
     background: Color = (0, 0, 0)
+    volumes: VolumeSeries | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.labels.shape) != self.stack.shape:
             raise ValueError(f"labels of shape {tuple(self.labels.shape)} do not fit a stack of {self.stack.shape}")
+
+    @classmethod
+    def of_volumes(cls, labels: VolumeLabels, volumes: VolumeSeries) -> Results:
+        """Take labels of volumes over time, with their scores.
+
+        Raises
+        ------
+        ValueError
+            If the labels have another shape than the volumes.
+        """
+        return cls(labels.planes, volumes.planes, labels.scores, volumes=volumes)
 
     @cached_property
     def object_ids(self) -> list[int]:
         """The objects that have pixels somewhere, in rising order."""
         if isinstance(self.labels, LabelStack):
             return sorted({i for frame in self.labels.frames_done for i in self.labels.object_ids(frame)})
+        if isinstance(self.labels, PlaneLabels):
+            return self.labels.object_ids
         found = {int(i) for image in self.labels for i in np.unique(image)}
         return sorted(found - {0})
 

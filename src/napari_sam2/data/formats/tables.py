@@ -1,4 +1,4 @@
-"""Tracks of the objects' centres, as napari's Tracks layer takes them."""
+"""Tables: scores, and tracks of the objects' centres as napari's Tracks layer takes them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from napari_sam2.data.export import score_cells, write_scores_csv
+from napari_sam2.data.scores import SCORE_COLUMNS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +29,11 @@ def tracks_array(results: Results) -> NDArray[np.float64]:
     Returns
     -------
     ndarray
-        (N, 4) float64, rows (object id, frame, y, x) in pixels, by object, then frame. A frame that an object is not on
-        has no row; the layer draws a straight line across.
+        (N, 4) float64, rows (object id, frame, y, x) in pixels, by object, then frame; for volumes over time (N, 5),
+        rows (object id, t, z, y, x). Where an object is not there is no row; the layer draws a straight line across.
     """
+    if results.volumes is not None:
+        return _volume_tracks(results, results.volumes.n_planes)
     rows = [(region.object_id, region.frame, *_centre(region)) for region in results.regions()]
     return np.array(sorted(rows), np.float64).reshape(-1, 4)
 
@@ -45,11 +50,57 @@ def write_tracks(path: Path, results: Results) -> None:
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["track_id", results.stack.axis, "y", "x", "object_score"])
-        for object_id, frame, y, x in tracks_array(results).tolist():
-            row = results.scores.get(int(frame), int(object_id))
-            score = "" if row is None else f"{row.object_score:.6f}"
-            writer.writerow([int(object_id), int(frame), f"{y:.3f}", f"{x:.3f}", score])
+        axes = [results.stack.axis] if results.volumes is None else ["t", "z"]
+        writer.writerow(["track_id", *axes, "y", "x", "object_score"])
+        for object_id, frame, *centre in tracks_array(results).tolist():
+            score = _score(results, int(object_id), int(frame))
+            said = "" if score is None else f"{score:.6f}"
+            writer.writerow([int(object_id), int(frame), *(f"{value:.3f}" for value in centre), said])
+
+
+def write_scores(path: Path, results: Results) -> None:
+    """Write scores as CSV: a row per object and frame, or per object, time point and plane.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    results : Results
+        What to write.
+    """
+    if results.volumes is None:
+        write_scores_csv(path, results.scores)
+        return
+    planes = results.volumes.n_planes
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["t", "z", *SCORE_COLUMNS[1:]])
+        for row in results.scores:
+            writer.writerow([*divmod(row.frame, planes), *score_cells(row)[1:]])
+
+
+def _score(results: Results, object_id: int, frame: int) -> float | None:
+    """Score on a frame, or the mean of those in a volume, weighted with the object's area on the planes."""
+    if results.volumes is None:
+        row = results.scores.get(frame, object_id)
+        return None if row is None else row.object_score
+    planes = results.volumes.n_planes
+    rows = [results.scores.get(place, object_id) for place in range(frame * planes, (frame + 1) * planes)]
+    known = [row for row in rows if row is not None and row.area]
+    if not known:
+        return None
+    return sum(row.object_score * row.area for row in known) / sum(row.area for row in known)
+
+
+def _volume_tracks(results: Results, planes: int) -> NDArray[np.float64]:
+    sums: dict[tuple[int, int], NDArray[np.float64]] = {}
+    for region in results.regions():
+        time, plane = divmod(region.frame, planes)
+        weight = np.count_nonzero(region.mask)
+        here = weight * np.array([1.0, plane, *_centre(region)])
+        sums[region.object_id, time] = sums.get((region.object_id, time), np.zeros(4)) + here
+    rows = [(*key, *(total[1:] / total[0])) for key, total in sorted(sums.items())]
+    return np.array(rows, np.float64).reshape(-1, 5)
 
 
 def _centre(region: Region) -> tuple[float, float]:

@@ -1,0 +1,194 @@
+"""Labels of a time-lapse of volumes, kept volume by volume: compressed in memory, or as files in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .export import read_scores_csv, write_labels_tiff, write_scores_csv
+from .labels import LabelStack, label_dtype
+from .prompts import check_frame
+from .scores import ScoreTable
+from .stack import open_stack
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from .stack import Stack
+
+
+class VolumeLabels:
+    """Label images of volumes over time, with the scores of each volume.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (T, Z, Y, X).
+    folder : str or path-like, optional
+        Where volumes go as files, ``time00012.tif`` and ``time00012.csv``, and where those of an earlier run are found;
+        in memory, compressed, where not given.
+
+    Raises
+    ------
+    ValueError
+        If a file in the folder is damaged or belongs to volumes of another size.
+
+    Notes
+    -----
+    ``labels[t]`` is a volume and ``numpy.asarray(labels)`` everything, (T, Z, Y, X). A volume that was never set reads
+    as background.
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], *, folder: str | os.PathLike[str] | None = None) -> None:
+        self.shape = shape
+        self.folder = None if folder is None else Path(folder)
+        # Of each volume that was set, its scores and the objects in it.
+        self._scores: dict[int, ScoreTable] = {}
+        self._object_ids: dict[int, list[int]] = {}
+        # All volumes in memory, or the one of the folder that was read last.
+        self._held: dict[int, LabelStack] = {}
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._find_volumes()
+
+    @property
+    def planes(self) -> PlaneLabels:
+        """The same as (T * Z, Y, X), time point by time point."""
+        return PlaneLabels(self)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint16, or uint32 where an id takes it."""
+        return label_dtype(self.object_ids)
+
+    @property
+    def scores(self) -> ScoreTable:
+        """All scores; plane z of time t is frame ``t * Z + z``."""
+        planes = self.shape[1]
+        rows = ((time * planes, row) for time, table in sorted(self._scores.items()) for row in table)
+        return ScoreTable(row.moved(first + row.frame) for first, row in rows)
+
+    @property
+    def times_done(self) -> list[int]:
+        """Time points that were set, rising."""
+        return sorted(self._object_ids)
+
+    @property
+    def object_ids(self) -> list[int]:
+        """All objects that have pixels somewhere, rising."""
+        return sorted({i for ids in self._object_ids.values() for i in ids})
+
+    def shows(self, time: int, object_id: int) -> bool:
+        """Whether an object has pixels in a volume."""
+        return object_id in self._object_ids.get(time, ())
+
+    def scores_of(self, time: int) -> ScoreTable:
+        """Give the scores of a volume, with planes as frames."""
+        return self._scores.get(time, ScoreTable())
+
+    def has_rows(self, time: int, object_ids: Iterable[int]) -> bool:
+        """Whether all of some objects were looked for in a volume."""
+        return {*object_ids} <= {*self.scores_of(time).object_ids}
+
+    def volume(self, time: int) -> LabelStack:
+        """Fetch one volume, (Z, Y, X)."""
+        if time in self._held:
+            return self._held[time]
+        times, *shape = self.shape
+        check_frame(time, times)
+        if time not in self._object_ids or self.folder is None:
+            return LabelStack((shape[0], shape[1], shape[2]))
+        with open_stack(self._path(time, ".tif"), axis="z") as stack:
+            labels = LabelStack(stack.shape, label_dtype(self._object_ids[time]))
+            for plane in range(stack.n_frames):
+                labels.set(plane, stack.read(plane))
+        self._held = {time: labels}
+        return labels
+
+    def set(self, time: int, labels: LabelStack, scores: ScoreTable, stack: Stack) -> None:
+        """Store a volume in place of what was there; in a folder it is there whole or not at all.
+
+        Parameters
+        ----------
+        time : int
+            Index of the time point.
+        labels : LabelStack
+            (Z, Y, X).
+        scores : ScoreTable
+            With planes as frames.
+        stack : Stack
+            The volume's images, for the sizes that the file tells.
+        """
+        check_frame(time, self.shape[0])
+        if self.folder is None:
+            self._held[time] = labels
+        else:
+            # The scores come last: a volume without them was cut off and does not count.
+            self._path(time, ".csv").unlink(missing_ok=True)
+            write_labels_tiff(self._path(time, ".tif"), labels, stack, ome=True)
+            write_scores_csv(self._path(time, ".csv"), scores)
+            self._held = {time: labels}
+        self._take(time, scores, {i for plane in labels.frames_done for i in labels.object_ids(plane)})
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, time: int) -> NDArray[Any]:
+        return self.volume(time).to_array().astype(self.dtype, copy=False)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("labels are kept compressed or in files: an array of them is always a copy")
+        return np.stack([self[time] for time in range(len(self))]).astype(dtype or self.dtype, copy=False)
+
+    def _take(self, time: int, scores: ScoreTable, object_ids: Iterable[int]) -> None:
+        self._scores[time] = scores
+        self._object_ids[time] = sorted(object_ids)
+
+    def _find_volumes(self) -> None:
+        for time in range(self.shape[0]):
+            if self._path(time, ".tif").exists() and self._path(time, ".csv").exists():
+                scores = read_scores_csv(self._path(time, ".csv"))
+                with open_stack(self._path(time, ".tif"), axis="z") as stack:
+                    if stack.shape != self.shape[1:]:
+                        raise ValueError(f"{stack.path} holds labels of {stack.shape}, not {self.shape[1:]}")
+                self._take(time, scores, {row.object_id for row in scores if row.area})
+
+    def _path(self, time: int, suffix: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"time{time:05}{suffix}"
+
+
+class PlaneLabels:
+    """All planes of `VolumeLabels` as label images of one stack, time point by time point.
+
+    Parameters
+    ----------
+    labels : VolumeLabels
+        The volumes.
+    """
+
+    def __init__(self, labels: VolumeLabels) -> None:
+        self._labels = labels
+        times, planes, height, width = labels.shape
+        self.shape = times * planes, height, width
+
+    @property
+    def object_ids(self) -> list[int]:
+        """All objects that have pixels somewhere, rising."""
+        return self._labels.object_ids
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        time, plane = divmod(index, self._labels.shape[1])
+        return self._labels.volume(time)[plane].astype(self._labels.dtype, copy=False)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[index] for index in range(len(self)))
