@@ -9,16 +9,15 @@ import torch
 
 from napari_sam2.model.config import HieraConfig, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
+from small_model import single_thread
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Keep the sums in one order, and a busy machine from slowing tensors this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with single_thread():
+        torch.manual_seed(0)
+        yield
 
 
 @pytest.fixture(scope="session")

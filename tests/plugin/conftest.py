@@ -10,67 +10,41 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from napari import Viewer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_sam2.model.config import HieraConfig, Sam2Config
-from napari_sam2.model.sam2 import build_sam2
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.weights.load import save_checkpoint
+from small_model import build_small, drifting_textures, single_thread
 
-SMALL = Sam2Config(
-    name="small_for_tests",
-    generation="2.1",
-    trunk=HieraConfig(8, 1, (1, 1, 2, 1), (3,), window_sizes=(4, 4, 4, 4)),
-    image_size=64,
-    d_model=64,
-    memory_dim=16,
-    memory_attention_layers=1,
-    memory_attention_hidden=64,
-    decoder_hidden=64,
-    fuser_layers=1,
-)
 PATIENCE_S = 20
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tensors this small are slower on several threads, most of all on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with single_thread():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that is not saved is kept where no other test finds it."""
+    monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file of a few thousand random weights, whose masks and scores differ between clicks and frames."""
-    torch.manual_seed(3)
-    model = build_sam2(SMALL)
-    decoder = model.sam_mask_decoder
-    with torch.no_grad():
-        for mlp in decoder.output_hypernetworks_mlps:
-            mlp.layers[-1].weight *= 30
-        decoder.pred_obj_score_head.layers[-1].weight *= 10
-        decoder.pred_obj_score_head.layers[-1].bias.fill_(1.0)
-        for layer in model.memory_encoder.fuser.layers:
-            layer.gamma.fill_(1.0)
+    """A file with the small model."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save_checkpoint(model, path)
+    save_checkpoint(build_small(3, presence=1.0), path)
     return path
 
 
 @pytest.fixture(scope="session")
 def frames() -> np.ndarray:
-    """(12, 48, 56) uint8: smooth random textures that drift."""
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.random((1, 1, 12, 14), np.float32))
-    texture = torch.nn.functional.interpolate(coarse, (96, 112), mode="bicubic")[0, 0].numpy()
-    stack = [np.roll(texture, (2 * t, 3 * t), (0, 1))[:48, :56] for t in range(12)]
-    return np.clip(np.stack(stack) * 255, 0, 255).astype(np.uint8)
+    return drifting_textures()
 
 
 @dataclass
@@ -172,10 +146,11 @@ def open_desk(plugin_settings: None, make_napari_viewer: Callable[..., Viewer]) 
     """Open a viewer with an image and the widget docked; nothing is remembered from one test to the next."""
     desks = []
 
-    def make(image: np.ndarray, **options: Any) -> Desk:
+    def make(image: np.ndarray | None, **options: Any) -> Desk:
         viewer = make_napari_viewer(show=True)
         viewer.window.resize(1200, 900)
-        viewer.add_image(image, name="image", **options)
+        if image is not None:
+            viewer.add_image(image, name="image", **options)
         widget = Sam2Widget(viewer)
         viewer.window.add_dock_widget(widget, name="SAM 2")
         viewer.dims.set_point(list(range(viewer.dims.ndim)), [0] * viewer.dims.ndim)

@@ -10,6 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 if TYPE_CHECKING:
+    from napari.layers import Points
+
     from conftest import Desk
 
 
@@ -56,28 +58,27 @@ def test_recolouring_and_reassigning_points_is_heard(desk: Desk) -> None:
     assert desk.find("object_table").object_ids == [1, 4]
 
 
-def test_key_turns_selected_points_round(desk: Desk) -> None:
+def strike_on_the_second_of_two_points(desk: Desk, key: Qt.Key) -> Points:
+    """Click twice, select the second point and strike a key."""
     desk.press("new_object")
     desk.click_shown(20, 30)
     desk.click_shown(40, 10)
     points = desk.widget.layers.points
     points.mode = "select"
     points.selected_data = {1}
-    QTest.keyClick(desk.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Q)
+    QTest.keyClick(desk.viewer.window._qt_viewer.canvas.native, key)
     desk.settle()
+    return points
+
+
+def test_key_turns_selected_points_round(desk: Desk) -> None:
+    points = strike_on_the_second_of_two_points(desk, Qt.Key.Key_Q)
     assert said(desk) == {(0, 1): ([[20, 30], [40, 10]], [1, 0])}
     np.testing.assert_allclose(points.face_color[1][:3], [1, 0.31, 0.506], atol=0.01)
 
 
 def test_deleting_points_is_heard_and_the_last_one_takes_the_object_along(desk: Desk) -> None:
-    desk.press("new_object")
-    desk.click_shown(20, 30)
-    desk.click_shown(40, 10)
-    points = desk.widget.layers.points
-    points.mode = "select"
-    points.selected_data = {1}
-    QTest.keyClick(desk.viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Delete)
-    desk.settle()
+    points = strike_on_the_second_of_two_points(desk, Qt.Key.Key_Delete)
     assert said(desk) == {(0, 1): ([[20, 30]], [1])}
     desk.track()
     points.selected_data = {0}
