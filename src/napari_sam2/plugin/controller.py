@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from .display import Display
-from .engine import Engine, load, open_engine
+from .engine import Engine, open_engine
+from .messages import Plan
+from .model_slot import ModelSlot
 from .results import Results
 from .shelf import Shelf
 from .space import make_stack, model_window
 from .undo import UndoStack
-from .worker import Job, Run, Worker
+from .worker import Job, Run, Worker, job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
     from .layers import SessionLayers
-    from .messages import ModelChoice, Plan, Report, Tracked
+    from .messages import ModelChoice, Report, Tracked
+    from .reopening import Opened
     from .space import Space
     from .wishes import Place, Wish
 
@@ -54,12 +57,16 @@ class Controller(QObject):
         self.live = True
         self.threshold = 0.5
         self.zoom: str | float = "auto"
-        self.axis_name = "t"
-        self.model: Any = None
-        self._loading: ModelChoice | None = None
+        # What the frames on show are: "t" or "z".
+        self.axis = "t"
+        # While a session is being put into the layers no other is opened for them.
+        self.is_held = False
+        self._slot = ModelSlot(self.worker)
+        self._slot.said.connect(self.model_changed)
+        self._slot.failed.connect(self.failed)
+        self._slot.ready.connect(self.open_space)
         self.shelf = Shelf()
-        # Counts models and images; what an earlier one still answers is not shown.
-        self._generation = 0
+        self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
         self._content = layers.content()
         self.wishes: dict[Place, Wish] = {}
         self._unsynced: int | None = None
@@ -70,6 +77,11 @@ class Controller(QObject):
         layers.painted.connect(self._painted)
 
     # What there is
+
+    @property
+    def model(self) -> Any:
+        """The model in use, or None."""
+        return self._slot.model
 
     @property
     def engine(self) -> Engine | None:
@@ -99,11 +111,6 @@ class Controller(QObject):
         return UndoStack() if space is None else self.shelf.steps(space)
 
     @property
-    def axis(self) -> str:
-        """What the frames on show are: ``"t"`` or ``"z"``."""
-        return "z" if self.axis_name.lower().startswith("z") else "t"
-
-    @property
     def is_busy(self) -> bool:
         """Whether tracking or teaching is under way."""
         return self.worker.is_running
@@ -111,16 +118,18 @@ class Controller(QObject):
     @property
     def is_running(self) -> bool:
         """Whether tracking is under way."""
-        return self.worker.is_running and self.worker.run_kind == TRACKING
+        return self.is_busy and self.worker.run_kind == TRACKING
 
     @property
     def can_resume(self) -> bool:
-        """Whether tracking was stopped before its end."""
-        return self.worker.can_resume and self.worker.run_kind == TRACKING
+        """Whether tracking was stopped before its end, now or before the session was opened."""
+        if self.worker.run_kind:
+            return self.worker.can_resume and self.worker.run_kind == TRACKING
+        return self.session is not None and self.session.unfinished > 0
 
     @property
     def has_work(self) -> bool:
-        """Whether the user has given any prompt, or there is any result."""
+        """Whether there is any prompt or result."""
         return bool(self.results.object_ids)
 
     # Model and stack
@@ -128,31 +137,18 @@ class Controller(QObject):
     def load_model(self, choice: ModelChoice | None) -> None:
         """Load another model; its session gets the prompts there are."""
         self._start_over()
-        self.model, self._loading = None, choice
-        if choice is None:
-            self.model_changed.emit("")
-            return
-        self.model_changed.emit("Loading…")
+        self._slot.load(choice)
 
-        def done(model: Any) -> None:
-            # Images may come and go meanwhile, but not models.
-            if self._loading is choice:
-                self._model_loaded(model)
-
-        self.worker.submit(Job(lambda: load(choice), done, self._load_failed, "load"))
-
-    def use_model(self, model: Any, what: str) -> None:
-        """Go on with a model made here; ``what`` says where it comes from."""
+    def use_model(self, model: Any, what: str = "") -> None:
+        """Go on with a model that is there; ``what`` says where it comes from."""
         self._start_over()
-        self._loading = None
-        self._model_loaded(model, what)
+        self._slot.put(model, what)
 
     def open_image(self) -> None:
         """Show another image's session; the one left stays as it is."""
         if not self.worker.is_idle:
             self.shelf.unshown |= set(self.shelf.engines)
-        self._generation += 1
-        self._forget_tracking()
+        self._turn()
         self.open_space()
 
     def open_space(self) -> None:
@@ -160,7 +156,7 @@ class Controller(QObject):
         self._content, self.wishes, self._unsynced = self.layers.content(), self._all_wishes(), None
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
-        if self.model is None or image is None or space is None:
+        if self.model is None or image is None or space is None or self.is_held:
             return
         if space in self.shelf.engines:
             self.sync()
@@ -191,25 +187,31 @@ class Controller(QObject):
         self.open_space()
 
     def _start_over(self) -> None:
+        self._turn()
+        self.shelf.start_over()
+
+    def _turn(self) -> None:
+        """Take no answers any more that are on their way."""
         self._generation += 1
         self._forget_tracking()
-        self.shelf.start_over()
 
     def _forget_tracking(self) -> None:
         if self.worker.run_kind == TRACKING:
             self.worker.stop()
             self.worker.forget_run()
 
-    def _model_loaded(self, model: Any, what: str = "") -> None:
-        self.model = model
-        config = model.config
-        name = f"{config.name}, {what}" if what else config.name
-        self.model_changed.emit(f"Ready: {name}, {config.image_size} px, on {model.device}")
-        self.open_space()
+    def close_space(self, space: Space) -> None:
+        """Let go of the session of a stack; what it has saved stays."""
+        engine = self.shelf.engines.pop(space, None)
+        if engine is not None:
+            self._turn()
+            self.worker.submit(job(engine.session.close, self.failed.emit))
 
-    def _load_failed(self, error: Exception) -> None:
-        self.model_changed.emit("Not loaded.")
-        self.failed.emit(error)
+    def adopt(self, opened: Opened) -> None:
+        """Go on with a session that was brought back; the layers hold what it has been told."""
+        self._turn()
+        self.shelf.put(opened)
+        self.open_space()
 
     # Prompts
 
@@ -338,8 +340,10 @@ class Controller(QObject):
 
     def resume(self) -> None:
         """Go on with tracking."""
-        if self.can_resume:
+        if self.worker.can_resume:
             self.worker.resume()
+        elif self.can_resume:
+            self.track(Plan("resume"))
 
     def _ended(self, complete: bool) -> None:
         self.results_changed.emit()

@@ -333,7 +333,13 @@ def load(choice: ModelChoice) -> Any:
 
     # The first layer of prompts needs it, and the GUI's thread would have to wait for it then.
     importlib.import_module("pandas")
-    return load_model(choice.name, checkpoint=choice.checkpoint, device=choice.device)
+    return load_model(
+        choice.name,
+        checkpoint=choice.checkpoint,
+        device=choice.device,
+        preset=choice.preset,
+        backend=choice.backend,
+    )
 
 
 def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None, *, zoom: str | float) -> Engine:

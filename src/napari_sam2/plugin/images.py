@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from .space import choosable_axes, current_frame, current_space, go_to_frame, is_made_for
+from .space import choosable_axes, current_frame, current_space, go_to_frame, go_to_space, is_made_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
 
+    from napari_sam2.data.placement import Box
+
     from .controller import Controller
     from .layer_combo import LayerCombo
     from .objects import ObjectList
     from .panel import Panel
+    from .space import Space
 
 # A slider that is being dragged passes frames nobody wants encoded.
 _REST_MS = 150
@@ -50,6 +53,8 @@ class Images(QObject):
         self._objects = objects
         # By image, the layers that its clicks, shapes and results were in when it was left.
         self._companions: dict[str, tuple[Any, ...]] = {}
+        # By image, the part of its planes that is looked at by itself.
+        self._regions: dict[str, Box] = {}
         self._rest = self._timer(_REST_MS, controller.prepare)
         self._window_rest = self._timer(2 * _REST_MS, self._window_settled)
         panel.image_layer.layer_changed.connect(self.open)
@@ -70,13 +75,46 @@ class Images(QObject):
         self._show_axes()
         if image is not None:
             image.events.contrast_limits.connect(self._contrast_changed)
-            layers.space = current_space(image, self._panel.axis.currentData(), self._viewer)
+            layers.space = self._current_space(image, self._panel.axis.currentData())
             layers.frame = current_frame(image, layers.space, self._viewer)
             layers.select(self._objects.open(str(image.unique_id), layers.selected))
             self._show_frames()
         self._choose_companions(image)
-        self._controller.axis_name = self._panel.axis.currentText()
+        self._controller.axis = "z" if self._panel.axis.currentText().lower().startswith("z") else "t"
         self._controller.open_image()
+        self.image_changed.emit()
+
+    def show(self, image: Any, space: Space, *, frame: int) -> None:
+        """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
+        if space.region is None:
+            self._regions.pop(space.image, None)
+        else:
+            self._regions[space.image] = space.region
+        go_to_space(image, space, self._viewer, frame=frame)
+        self._panel.image_layer.choose(image)
+        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.axis), 0))
+        for combo in self._panel.combos[1:4]:
+            if combo.layer is not None:
+                combo.layer.visible = False
+            combo.choose(None)
+        self._space_changed()
+
+    @property
+    def region(self) -> Box | None:
+        """(y0, x0, y1, x1) in pixels that is looked at by itself; None for whole planes."""
+        image = self._layers.image
+        return None if image is None else self._regions.get(str(image.unique_id))
+
+    def set_region(self, region: Box | None) -> None:
+        """Look at a part of the planes by itself, or at whole planes again."""
+        image = self._layers.image
+        if image is None or region == self.region:
+            return
+        if region is None:
+            del self._regions[str(image.unique_id)]
+        else:
+            self._regions[str(image.unique_id)] = region
+        self._space_changed()
         self.image_changed.emit()
 
     def make(self, need: Callable[[], Any]) -> None:
@@ -107,6 +145,9 @@ class Images(QObject):
         timer.setInterval(interval)
         timer.timeout.connect(slot)
         return timer
+
+    def _current_space(self, image: Any, axis: int | None) -> Space:
+        return current_space(image, axis, self._viewer, self._regions.get(str(image.unique_id)))
 
     # Layers
 
@@ -163,9 +204,9 @@ class Images(QObject):
         image = self._layers.image
         if image is None:
             return
-        self._layers.space = current_space(image, self._panel.axis.currentData(), self._viewer)
+        self._layers.space = self._current_space(image, self._panel.axis.currentData())
         self._layers.frame = current_frame(image, self._layers.space, self._viewer)
-        self._controller.axis_name = self._panel.axis.currentText()
+        self._controller.axis = "z" if self._panel.axis.currentText().lower().startswith("z") else "t"
         self._show_frames()
         self._controller.open_space()
 
@@ -173,7 +214,7 @@ class Images(QObject):
         image, space = self._layers.image, self._layers.space
         if image is None or space is None:
             return
-        if current_space(image, space.axis, self._viewer) != space:
+        if self._current_space(image, space.axis) != space:
             self._space_changed()
             return
         self._layers.frame = current_frame(image, space, self._viewer)

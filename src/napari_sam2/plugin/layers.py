@@ -17,17 +17,19 @@ from .prompt_layers import (
     new_points_layer,
     new_shapes_layer,
     nothing_like,
+    on_this_stack,
     put_back,
     read_points,
     read_shapes,
     set_next,
 )
+from .region import is_region
 from .result_layers import fits, new_labels_layer
 from .space import is_made_for
 from .wishes import Place, Wish, Wishes, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
@@ -162,7 +164,7 @@ class SessionLayers(QObject):
         if self.image is None or self.space is None:
             return False
         if isinstance(layer, Points | Shapes):
-            return bool(layer.ndim == self.image.ndim)
+            return bool(layer.ndim == self.image.ndim) and not is_region(layer)
         return fits(layer, self.space)
 
     # What they say
@@ -202,14 +204,24 @@ class SessionLayers(QObject):
         return Content(points, shapes, dict(self._masks))
 
     def put_back(self, content: Content) -> None:
-        """Make the layers say again what they said."""
+        """Make the layers say again what they said of the frames on show."""
+        space = self.space
+        assert space is not None
         for layer, held in ((self.points, content.points), (self.shapes, content.shapes)):
             if layer is not None and held is not None:
-                put_back(layer, held)
+                put_back(layer, on_this_stack(layer, held, space))
             elif layer is not None and is_made_for(layer, self._image):
                 # It was not there yet; a layer of the user's own is not emptied.
-                put_back(layer, nothing_like(layer))
-        self._masks = dict(content.painted)
+                put_back(layer, on_this_stack(layer, nothing_like(layer), space))
+        elsewhere = {key: wish for key, wish in self._masks.items() if key[0] != space}
+        self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
+
+    def fill(self, contents: Sequence[Content]) -> None:
+        """Make the layers that it takes to say all of some contents, and say the first."""
+        for need, part in ((self.need_points, "points"), (self.need_shapes, "shapes")):
+            if any(len(getattr(content, part).data) for content in contents):
+                need()
+        self.put_back(contents[0])
 
     # What happens in them
 

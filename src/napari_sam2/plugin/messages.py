@@ -21,13 +21,15 @@ class ModelChoice:
         A name of the catalogue; None with a checkpoint.
     checkpoint : str or None
         Path of a file of the user's own.
-    device : str
+    device, preset, backend : str
         As for `napari_sam2.load_model`.
     """
 
     name: str | None
     checkpoint: str | None
     device: str
+    preset: str = "balanced"
+    backend: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from pathlib import Path
 
 from napari.qt.threading import thread_worker
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -35,6 +36,17 @@ ZOOMS: dict[str, tuple[str | float, str]] = {
     "2": (2.0, "2 times larger"),
     "4": (4.0, "4 times larger"),
 }
+# What `load_model` takes, with what the user reads and what it costs.
+PRESETS = {
+    "balanced": ("balanced", "Full detail, in the arithmetic that the device is good at"),
+    "fast": ("fast", "Smaller input and shorter memory: some times faster, less exact on small objects"),
+    "exact": ("exact", "The arithmetic of the reference: slowest, same masks on every machine"),
+}
+BACKENDS = {
+    "auto": ("automatic", "What is fastest on this machine"),
+    "torch": ("PyTorch", "Runs everywhere, with every model"),
+    "openvino": ("OpenVINO", "Faster on Intel processors; takes a while when a model is used for the first time"),
+}
 _OWN_FILE = "own checkpoint file…"
 
 
@@ -58,6 +70,8 @@ class ModelBox(QWidget):
         self._fill()
         self.model.currentIndexChanged.connect(self._model_changed)
         self.device.currentTextChanged.connect(self._device_changed)
+        self.preset.currentIndexChanged.connect(self._preset_changed)
+        self.backend.currentIndexChanged.connect(self._backend_changed)
         self.zoom.currentIndexChanged.connect(self._zoom_changed)
         self.checkpoint.editingFinished.connect(self._model_changed)
         self._browse.clicked.connect(self._ask_for_file)
@@ -70,11 +84,11 @@ class ModelBox(QWidget):
     def choice(self) -> ModelChoice | None:
         """What to load; None where it is not on this machine."""
         name = self.model.currentData()
-        device = self.device.currentText()
+        how = self.device.currentText(), self.preset.currentData(), self.backend.currentData()
         if name is not None:
-            return ModelChoice(name, None, device) if is_available(name) else None
+            return ModelChoice(name, None, *how) if is_available(name) else None
         path = self.checkpoint.text().strip()
-        return ModelChoice(None, path, device) if path else None
+        return ModelChoice(None, path, *how) if path else None
 
     @property
     def zoom_factor(self) -> str | float:
@@ -88,6 +102,29 @@ class ModelBox(QWidget):
         if self.model.currentIndex() == index:
             self._model_changed()
         self.model.setCurrentIndex(index)
+
+    def show_model(self, name: str | None, path: Path, preset: str) -> None:
+        """Show a model that is in use already, by its name in the catalogue or else its file."""
+        parts = (self.model, self.checkpoint, self.preset)
+        for part in parts:
+            part.blockSignals(True)
+        self.preset.setCurrentIndex(max(self.preset.findData(preset), 0))
+        if name is None:
+            self.checkpoint.setText(str(path))
+        self.model.setCurrentIndex(self.model.findText(_OWN_FILE) if name is None else self.model.findData(name))
+        for part in parts:
+            part.blockSignals(False)
+        status = self.status.text()
+        self._show_state()
+        self.status.setText(status)
+
+    def show_zoom(self, zoom: str | float) -> None:
+        """Show a zoom that is in use already."""
+        for name, (value, _) in ZOOMS.items():
+            if value == zoom:
+                self.zoom.blockSignals(True)
+                self.zoom.setCurrentIndex(self.zoom.findData(name))
+                self.zoom.blockSignals(False)
 
     def show_status(self, text: str) -> None:
         """Say how the model is doing."""
@@ -118,22 +155,25 @@ class ModelBox(QWidget):
 
     def _make_controls(self) -> None:
         self.model, self.device, self.zoom = QComboBox(), QComboBox(), QComboBox()
+        self.preset, self.backend = QComboBox(), QComboBox()
         self.checkpoint, self._browse = QLineEdit(), QToolButton()
         self.download, self.cancel_download = QPushButton("Download"), QPushButton("Cancel")
         self.progress, self.status = QProgressBar(), QLabel()
         self.status.setWordWrap(True)
         self._browse.setText("…")
         self.checkpoint.setPlaceholderText("path of a .pt or .safetensors file")
-        for name in ("model", "device", "zoom", "checkpoint", "download", "cancel_download"):
+        for name in ("model", "device", "preset", "backend", "zoom", "checkpoint", "download", "cancel_download"):
             getattr(self, name).setObjectName(name)
         self.progress.setObjectName("download_progress")
         self.status.setObjectName("model_status")
-        for combo in (self.model, self.device, self.zoom):
+        for combo in (self.model, self.device, self.preset, self.backend, self.zoom):
             combo.setMinimumContentsLength(8)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.model.setToolTip("The SAM 2 model: larger ones are better and slower")
         self.device.setToolTip("What the model runs on; auto takes a GPU where there is one")
+        self.preset.setToolTip(_explained("How exact and how fast the model runs", PRESETS))
+        self.backend.setToolTip(_explained("The library that does the arithmetic", BACKENDS))
         self.zoom.setToolTip(
             "Small objects are tracked in a window that goes with them: of the size they need (automatic), or 2 or 4 "
             "times smaller than the frame. Off: the model sees whole frames"
@@ -156,6 +196,9 @@ class ModelBox(QWidget):
         row.addWidget(self._browse)
         form.addRow(self._file_row)
         form.addRow("device", self.device)
+        form.addRow("preset", self.preset)
+        form.addRow("backend", self.backend)
+        form.setRowVisible(self.backend, has_openvino())
         form.addRow("small objects", self.zoom)
         form.addRow(self.download)
         self._progress_row = QWidget()
@@ -178,6 +221,13 @@ class ModelBox(QWidget):
         for name, (_, text) in ZOOMS.items():
             self.zoom.addItem(text, name)
         self.zoom.setCurrentIndex(max(self.zoom.findData(remembered("model", "zoom", "auto")), 0))
+        missing = set() if has_openvino() else {"openvino"}
+        for combo, kinds, setting in ((self.preset, PRESETS, "preset"), (self.backend, BACKENDS, "backend")):
+            for name, (text, what) in kinds.items():
+                if name not in missing:
+                    combo.addItem(text, name)
+                    combo.setItemData(combo.count() - 1, what, Qt.ItemDataRole.ToolTipRole)
+            combo.setCurrentIndex(max(combo.findData(remembered("model", setting, "")), 0))
 
     def _model_changed(self) -> None:
         name = self.model.currentData()
@@ -188,6 +238,14 @@ class ModelBox(QWidget):
 
     def _device_changed(self, device: str) -> None:
         remember("model", "device", device)
+        self.chosen.emit()
+
+    def _preset_changed(self, _index: int) -> None:
+        remember("model", "preset", self.preset.currentData())
+        self.chosen.emit()
+
+    def _backend_changed(self, _index: int) -> None:
+        remember("model", "backend", self.backend.currentData())
         self.chosen.emit()
 
     def _zoom_changed(self, _index: int) -> None:
@@ -254,3 +312,12 @@ class ModelBox(QWidget):
         # Qt counts in 32 bits, so kilobytes.
         self.progress.setRange(0, 0 if total is None else total // 1000)
         self.progress.setValue(done // 1000)
+
+
+def has_openvino() -> bool:
+    """Whether the package is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def _explained(what: str, kinds: dict[str, tuple[str, str]]) -> str:
+    return "\n".join((f"{what}.", *(f"{text}: {costs}" for text, costs in kinds.values())))

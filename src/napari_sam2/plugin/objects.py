@@ -9,7 +9,7 @@ from .object_table import ObjectRow
 from .result_layers import colour_of, hide_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from napari.layers import Labels
 
@@ -68,9 +68,19 @@ class ObjectList:
         """Objects that are not drawn."""
         return self._here.hidden
 
+    def bring_back(self, names: Mapping[int, str], hidden: Iterable[int]) -> None:
+        """Take over what another window knew of this image's objects."""
+        self._here.names, self._here.hidden = dict(names), set(hidden)
+        self._here.own_colormap, self._applied = None, None
+
     def name_of(self, object_id: int) -> str:
         """Name of an object."""
-        return self.names.get(object_id, f"object {object_id}")
+        return self.names.get(object_id) or self.default_name(object_id)
+
+    @staticmethod
+    def default_name(object_id: int) -> str:
+        """Name of an object that was given none."""
+        return f"object {object_id}"
 
     def add(self, object_id: int) -> None:
         """Give an object a name, if it has none."""
@@ -78,7 +88,7 @@ class ObjectList:
 
     def rename(self, object_id: int, name: str) -> None:
         """Give an object a name; an empty one brings back the first."""
-        self.names[object_id] = name or f"object {object_id}"
+        self.names[object_id] = name or self.default_name(object_id)
 
     def remove(self, object_id: int) -> None:
         """Forget an object."""

@@ -51,6 +51,11 @@ _BUTTONS = {
     "new_points": ("new", "Make a Points layer that fits the image"),
     "new_shapes": ("new", "Make a Shapes layer that fits the image"),
     "new_labels": ("new", "Make a Labels layer that fits the image"),
+    "draw_region": (
+        "Draw",
+        "Draw a rectangle: what is in it is tracked by itself, in more detail, and put in place",
+    ),
+    "whole_frame": ("Whole", "Track whole frames again; what was tracked in the region stays until then"),
     "take_window": ("Use", "Let the model see the image with its contrast limits of now; prompts stay, tracks do not"),
     "new_object": ("New object", "Start another object, and click on it"),
     "remove_object": ("Remove", "Remove the selected object with its prompts and its labels"),
@@ -60,6 +65,16 @@ _BUTTONS = {
     "next_doubtful": ("Next doubtful frame", "Go to the next frame that deserves a look"),
 }
 
+
+# Of buttons that stand beside something that needs the room more.
+_WIDTHS = {
+    "new_points": 44,
+    "new_shapes": 44,
+    "new_labels": 44,
+    "take_window": 44,
+    "draw_region": 48,
+    "whole_frame": 56,
+}
 
 # For later in the work; the dock is long enough without them.
 _FOLDED = ("Frames", "Teach")
@@ -86,7 +101,7 @@ class Panel(QScrollArea):
         self.axis, self.doubt = QComboBox(), QComboBox()
         self.live_preview = QCheckBox("Live preview")
         self.threshold = QDoubleSpinBox()
-        self.hint, self.window_note, self.frame_note = QLabel(), QLabel(), QLabel()
+        self.hint, self.window_note, self.frame_note, self.region_note = QLabel(), QLabel(), QLabel(), QLabel()
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
@@ -115,6 +130,7 @@ class Panel(QScrollArea):
             "live_preview": "Show the mask on this frame after every prompt",
             "threshold": "An object is drawn where its score reaches this. Below 0.5 the model gives no mask",
             "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
+            "region_note": "The part of the frames that is tracked",
             "hint": "What to do first",
             "frame_note": "What there is to know about the frame on show",
             "object_table": "The objects; the selected one is the one that clicks are about",
@@ -131,7 +147,7 @@ class Panel(QScrollArea):
         self.threshold.setSingleStep(0.05)
         for kind, text in DOUBTS.items():
             self.doubt.addItem(text, kind)
-        for label in (self.hint, self.window_note, self.frame_note):
+        for label in (self.hint, self.window_note, self.frame_note, self.region_note):
             label.setWordWrap(True)
 
     def _lay_out(self) -> None:
@@ -171,6 +187,8 @@ class Panel(QScrollArea):
         form.addRow("clicks", _row((self.points_layer, self.buttons["new_points"])))
         form.addRow("shapes", _row((self.shapes_layer, self.buttons["new_shapes"])))
         form.addRow("result", _row((self.labels_layer, self.buttons["new_labels"])))
+        regions = (self.region_note, self.buttons["draw_region"], self.buttons["whole_frame"])
+        form.addRow("region", _row(regions))
         self.window_row = _row((self.window_note, self.buttons["take_window"]))
         form.addRow(self.window_row)
         return content
@@ -211,8 +229,8 @@ def _row(parts: Iterable[QWidget], spacing: int = 6) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(spacing)
     for part in parts:
-        if part.objectName() in ("new_points", "new_shapes", "new_labels", "take_window"):
-            part.setFixedWidth(44)
+        if (width := _WIDTHS.get(part.objectName())) is not None:
+            part.setFixedWidth(width)
         # Labels take what they need, the others share the rest; none may make the dock wider.
         is_label = isinstance(part, QLabel) and not part.wordWrap()
         if isinstance(part, QPushButton):

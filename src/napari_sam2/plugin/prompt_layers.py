@@ -129,6 +129,28 @@ def content_of(layer: Points | Shapes) -> LayerContent:
     return LayerContent([d.copy() for d in layer.data], layer.features.copy(), kinds_of(layer))
 
 
+def on_this_stack(layer: Points | Shapes, held: LayerContent, space: Space) -> LayerContent:
+    """Take what a layer held on a stack's planes, and what it holds elsewhere now."""
+    import pandas as pd
+
+    now = content_of(layer)
+    elsewhere = [row for row, place in enumerate(_positions(now)) if space.frame_of(place) is None]
+    if not elsewhere:
+        return held
+    here = [row for row, place in enumerate(_positions(held)) if space.frame_of(place) is not None]
+    features = [now.features.iloc[elsewhere], *([held.features.iloc[here]] if here else [])]
+    data = [now.data[row] for row in elsewhere] + [held.data[row] for row in here]
+    kinds = (*(now.kinds[row] for row in elsewhere), *(held.kinds[row] for row in here)) if now.kinds else ()
+    return LayerContent(
+        np.array(data) if isinstance(layer, Points) else data, pd.concat(features, ignore_index=True), kinds
+    )
+
+
+def _positions(content: LayerContent) -> list[Any]:
+    """A place on the plane of every point or shape."""
+    return [np.atleast_2d(data)[0] for data in content.data]
+
+
 def nothing_like(layer: Points | Shapes) -> LayerContent:
     """Content of a layer with neither points nor shapes."""
     return LayerContent(layer.data[:0], layer.features.iloc[:0].copy())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.stack import Stack
 
     from .engine import Engine
+    from .reopening import Opened
     from .space import Space
 
 
@@ -57,6 +58,16 @@ class Shelf:
     def steps(self, space: Space) -> UndoStack:
         """The user's steps on a stack."""
         return self._steps.setdefault(space, UndoStack())
+
+    def put(self, opened: Opened) -> None:
+        """Take a session that was brought back, with the user's steps, in place of what there was; nothing is shown."""
+        space = opened.space
+        self.engines[space] = opened.engine
+        self.stacks[space] = opened.stack, opened.window
+        self._results[space] = Results(space.stack_shape)
+        self._steps[space] = UndoStack()
+        self._steps[space].bring_back(opened.steps, opened.n_done)
+        self.unshown.add(space)
 
     def accepted(self) -> list[tuple[Space, Results]]:
         """Stacks of which some frames are accepted."""

@@ -165,6 +165,14 @@ def go_to_frame(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) 
     viewer.dims.set_point(axis, float(layer.data_to_world(place)[space.axis]))
 
 
+def go_to_space(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) -> None:
+    """Move all of the viewer's sliders to where a frame lies."""
+    world = layer.data_to_world(space.position(frame, 0, 0))
+    first = viewer.dims.ndim - len(space.shape)
+    axes = range(len(space.shape) - 2)
+    viewer.dims.set_point([first + axis for axis in axes], [float(world[axis]) for axis in axes])
+
+
 def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
     """Wrap a layer's frames, which stay where they are, with the sizes and the file that the layer knows of.
 

@@ -59,6 +59,7 @@ class View:
         self.show_frame()
         self.show_undo()
         self.show_window()
+        self._show_region()
         self.show_rows()
         self._show_hint(started=bool(rows))
         if layers.labels is not None and not self._controller.is_running:
@@ -113,6 +114,15 @@ class View:
         hint = "Press New object, then click on it in the image." if self._layers.image else "Open an image to begin."
         self._panel.hint.setText(hint)
         self._panel.hint.setVisible(not started)
+
+    def _show_region(self) -> None:
+        region = None if self._layers.space is None else self._layers.space.region
+        text = "whole frames"
+        if region is not None:
+            y0, x0, y1, x1 = region
+            text = f"{y1 - y0} x {x1 - x0} px at y {y0}, x {x0}"
+        self._panel.region_note.setText(text)
+        self._panel.buttons["whole_frame"].setVisible(region is not None)
 
     def show_window(self) -> None:
         """Say which pixel values the model sees as black and white."""

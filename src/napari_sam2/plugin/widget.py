@@ -17,6 +17,7 @@ from .layers import SessionLayers
 from .notices import explain
 from .objects import ObjectList
 from .panel import Panel
+from .region import RegionTool
 from .settings import remember, remembered
 from .teaching import Teaching
 from .tools import SHAPE_TOOLS, Tools
@@ -60,7 +61,8 @@ class Sam2Widget(QWidget):
         self.view = View(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
         self.tools = Tools(self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select)
         self.images = Images(self._viewer, self.controller, panel=self.panel, objects=self.objects)
-        self.files = Files(self._viewer, self.controller, box=self.panel.files_box, objects=self.objects)
+        self.region = RegionTool(self._viewer, self.layers, self.images)
+        self.files = Files(self._viewer, self.controller, panel=self.panel, images=self.images, objects=self.objects)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
@@ -118,6 +120,7 @@ class Sam2Widget(QWidget):
         keymap.bind(self._viewer, self._actions())
         # Not a method of this widget: those are gone when it is destroyed.
         self.destroyed.connect(self.controller.close)
+        self.destroyed.connect(self.files.keeping.close)
 
     def _connect_frame_table(self) -> None:
         table = self.panel.frame_table
@@ -163,6 +166,8 @@ class Sam2Widget(QWidget):
             "switch_sign": tools.switch_sign,
             "take_labels": tools.take_labels,
             "take_window": self.controller.reopen,
+            "draw_region": self.region.draw,
+            "whole_frame": self.region.clear,
             "undo": self._undo,
             "redo": self.controller.redo,
             "next_doubtful": self._next_doubtful,
@@ -342,7 +347,9 @@ class Sam2Widget(QWidget):
         self._closed = True
         self._load_soon.stop()
         self.controller.close()
+        self.files.keeping.close()
         self.panel.model_box.close_down()
+        self.region.close()
         self.images.close()
         self.layers.close()
         keymap.unbind(self._viewer)

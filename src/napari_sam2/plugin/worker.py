@@ -111,6 +111,11 @@ class Worker(QObject):
             return not (self._jobs or self._working or self.is_running or self._undelivered)
 
     @property
+    def is_over(self) -> bool:
+        """Whether the thread has come to its end."""
+        return not self._thread.is_alive()
+
+    @property
     def run_kind(self) -> str:
         """Kind of the run that is under way or resting; empty if there is none."""
         going = self._going

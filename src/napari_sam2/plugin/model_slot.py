@@ -1,0 +1,63 @@
+"""The model in use, and the one that is on its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from .engine import load
+from .worker import Job
+
+if TYPE_CHECKING:
+    from .messages import ModelChoice
+    from .worker import Worker
+
+
+class ModelSlot(QObject):
+    """Loads models, one in place of the other.
+
+    ``said`` comes with a line for the user, ``ready`` when there is a model, ``failed`` with an exception.
+
+    Parameters
+    ----------
+    worker : Worker
+        What loads them.
+    """
+
+    said = Signal(str)
+    ready = Signal()
+    failed = Signal(object)
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__()
+        self._worker = worker
+        self.model: Any = None
+        self._loading: ModelChoice | None = None
+
+    def load(self, choice: ModelChoice | None) -> None:
+        """Load a model; None for none."""
+        self.model, self._loading = None, choice
+        if choice is None:
+            self.said.emit("")
+            return
+        self.said.emit("Loading…")
+
+        def done(model: Any) -> None:
+            # Images may come and go meanwhile, but not models.
+            if self._loading is choice:
+                self.put(model)
+
+        self._worker.submit(Job(lambda: load(choice), done, self._load_failed, "load"))
+
+    def put(self, model: Any, what: str = "") -> None:
+        """Use a model that is there; ``what`` says where it comes from."""
+        self.model, self._loading = model, None
+        config = model.config
+        name = f"{config.name}, {what}" if what else config.name
+        self.said.emit(f"Ready: {name}, {config.image_size} px, on {model.device}")
+        self.ready.emit()
+
+    def _load_failed(self, error: Exception) -> None:
+        self.said.emit("Not loaded.")
+        self.failed.emit(error)
