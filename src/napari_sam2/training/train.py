@@ -170,14 +170,15 @@ def run_training(
         state.load(found if found.exists() or init is None else init)
     if settings.compile:
         state.model.image_encoder.compile(dynamic=False)
-    log = CurveLog(folder, first_step=state.step)
+    # One process keeps the log: it takes out what a run that was cut off wrote after its checkpoint.
+    log = CurveLog(folder, first_step=state.step) if rank() == 0 else None
     begun = saved = time.monotonic()
     for step, batch in batches(sources, state.step, settings, device=state.model.device):
         done = share_done(step, begun, settings)
         if step == stop_after or done >= 1:
             break
         losses = train_step(state, batch, settings, done=done)
-        if rank() > 0:
+        if log is None:
             continue
         log.add_step(state.step, losses, frames=batch.frames_btchw.shape[1])
         if held_out and settings.validate_every and state.step % settings.validate_every == 0:
@@ -187,7 +188,7 @@ def run_training(
             saved = time.monotonic()
         if progress is not None:
             progress(state.step, settings.steps, log.line)
-    if rank() == 0:
+    if log is not None:
         state.save(folder)
         log.draw()
     return state
