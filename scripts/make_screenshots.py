@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: the whole window, the widget at work and after teaching, dark and light.
+"""Make the pictures of the documentation: window and widget at work, after teaching, with a region and an error.
 
 Run it where there is a screen, or under a virtual one::
 
@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Before napari is imported: the pictures must not depend on anybody's settings.
-os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(), "settings.yaml"))
+# Before napari is imported: the pictures must not depend on anybody's settings, nor on work that was not saved.
+os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
+os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings.yaml"))
 
 import napari
 import numpy as np
@@ -25,7 +26,9 @@ from napari_sam2.data.samples import make_sample
 from napari_sam2.plugin.sample_data import endoscope
 from napari_sam2.plugin.widget import Sam2Widget
 
-WINDOW = (1440, 1060)
+SCRATCH = Path(os.environ["NAPARI_SAM2_HOME"])
+WINDOW = (1440, 1180)
+NARROW = 320
 PATIENCE_S = 600
 # Long enough to show what teaching looks like, not to teach anything.
 TEACHING_MINUTES = 0.2
@@ -83,10 +86,40 @@ def show_most_hidden(widget: Sam2Widget) -> int:
     return int(np.nanargmin(scores[object_id]))
 
 
+def save(widget: Sam2Widget) -> None:
+    """Save the session, and have something to say of its memory."""
+    widget.files.keeping.save(SCRATCH / "endoscope.napari-sam2")
+    wait(lambda: widget.panel.files_box.where.text().startswith("Saved"))
+
+
+def show_error(widget: Sam2Widget) -> None:
+    """Try to open a folder that is no session."""
+    folder = SCRATCH / "results"
+    folder.mkdir(exist_ok=True)
+    widget.files.open(str(folder))
+    QTest.qWait(800)
+
+
+def whole_window(viewer: napari.Viewer, path: Path) -> None:
+    """Take the whole window."""
+    QTest.qWait(800)
+    viewer.screenshot(path, canvas_only=False, flash=False)
+
+
+def narrow(widget: Sam2Widget, path: Path) -> None:
+    """Take all of the widget, as narrow as it may become."""
+    inside = widget.panel.widget()
+    width = inside.width()
+    inside.resize(NARROW, inside.heightForWidth(NARROW) if inside.hasHeightForWidth() else inside.sizeHint().height())
+    QTest.qWait(200)
+    inside.grab().save(str(path))
+    inside.resize(width, inside.height())
+
+
 def teach(widget: Sam2Widget, n_frames: int) -> None:
     """Accept all frames, teach a little, and leave only what belongs to that unfolded."""
     sections, box = widget.panel.sections, widget.panel.teach_box
-    for title in ("Data", "Model", "Objects", "Track", "Frames", "Teach"):
+    for title in ("Data", "Model", "Objects", "Track", "Files", "Frames", "Teach"):
         sections[title].title.click()
     widget.images.go_to(n_frames - 1)
     box.buttons["accept_up_to"].click()
@@ -102,12 +135,15 @@ def main() -> None:
     viewer, widget = open_sample()
     try:
         track(widget)
+        save(widget)
         widget.images.go_to(show_most_hidden(widget))
         for theme in THEMES:
             viewer.theme = theme
-            QTest.qWait(800)
-            viewer.screenshot(folder / f"window-{theme}.png", canvas_only=False, flash=False)
-            widget.panel.widget().grab().save(str(folder / f"widget-{theme}.png"))
+            whole_window(viewer, folder / f"window-{theme}.png")
+            narrow(widget, folder / f"widget-{theme}.png")
+        viewer.theme = "dark"
+        show_error(widget)
+        whole_window(viewer, folder / "error-dark.png")
         teach(widget, len(viewer.layers[0].data))
         for theme in THEMES:
             viewer.theme = theme

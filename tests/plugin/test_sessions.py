@@ -229,7 +229,7 @@ def test_moved_image_is_asked_for(
         (lambda folder: (folder / "session.json").write_text("{"), "session.json is not valid JSON"),
         (lambda folder: (folder / "session.json").unlink(), "is no session folder: it has no session.json"),
         (lambda folder: (folder / "widget.json").write_text('{"image": 3}'), "widget.json is damaged"),
-        (lambda folder: next(folder.glob("journal-*.jsonl")).write_text("x"), "not all is as it was"),
+        (lambda folder: next(folder.glob("journal-*.jsonl")).write_text("x\n"), "not all is as it was"),
     ],
 )
 def test_damaged_folder_is_one_notice_in_clear_words(

@@ -11,7 +11,10 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from napari_sam2.data.extras import MissingExtraError
+
 from . import recovery
+from .budget import labels_on_disk
 from .exports import TRACKS_LAYER, Exporting, tracks_layer
 from .keeping import Keeping
 from .notices import explain
@@ -69,6 +72,8 @@ class Files(QObject):
         self._connect_exports()
         self._connect_sessions()
         self.list_unsaved()
+        if self._box.found.count():
+            show_info("Work with SAM 2 that was not saved can be brought back: see Files in its widget.")
 
     def _connect_exports(self) -> None:
         box, exporting = self._box, self.exporting
@@ -85,6 +90,7 @@ class Files(QObject):
         box.buttons["open_session"].clicked.connect(lambda _=False: self._ask_and_open())
         box.recovery_asked.connect(self.open)
         box.discard_asked.connect(self._ask_and_discard)
+        self._panel.track_box.buttons["labels_on_disk"].clicked.connect(lambda _=False: self._ask_for_labels())
         keeping.folder_changed.connect(self._show_folder)
         keeping.saved.connect(lambda folder: show_info(f"Saved to {folder}, now and as you work."))
         keeping.opened.connect(self._opened)
@@ -154,7 +160,28 @@ class Files(QObject):
         self._box.show_folder(None if folder is None else folder.name, unsaved=self._controller.has_work)
         self._box.where.setToolTip("Where the work on this stack is kept" if folder is None else str(folder))
 
+    def keep_labels_on_disk(self, folder: str) -> None:
+        """Write results into a new layer on disk; the one before is hidden."""
+        layers = self._controller.layers
+        if layers.image is None or layers.space is None:
+            return
+        try:
+            new = labels_on_disk(layers.image, layers.space, folder, object_id=layers.selected)
+        except (ValueError, OSError, MissingExtraError) as error:
+            self._failed(error)
+            return
+        if layers.labels is not None:
+            layers.labels.visible = False
+        layers.put_labels(new)
+
     # Questions
+
+    def _ask_for_labels(self) -> None:
+        proposal = str(self._beside_image() / "labels.zarr")
+        option = QFileDialog.Option.DontConfirmOverwrite
+        path, _ = QFileDialog.getSaveFileName(self._parent, "New folder for labels", proposal, options=option)
+        if path:
+            self.keep_labels_on_disk(path)
 
     def _ask_and_save(self) -> None:
         image = self._controller.layers.image

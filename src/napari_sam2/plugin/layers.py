@@ -133,6 +133,10 @@ class SessionLayers(QObject):
         assert self.space is not None
         return self._add(new_labels_layer(self._image, self.space, object_id=self.selected), above_image=True)
 
+    def put_labels(self, layer: Labels) -> None:
+        """Write results into a new layer from now on."""
+        self._add(layer, above_image=True)
+
     def select(self, object_id: int) -> None:
         """Make an object the one that prompts are about."""
         self.selected = object_id

@@ -30,11 +30,11 @@ _PALETTE = (
 SCORES_KEY = "object_scores"
 
 
-def new_labels_layer(image: Image, space: Space, *, object_id: int) -> Labels:
-    """Make an empty Labels layer on top of an image layer."""
-    # Zeros take no memory before they are written to.
+def new_labels_layer(image: Image, space: Space, *, object_id: int, data: Any = None) -> Labels:
+    """Make an empty Labels layer on top of an image layer, over an array that is there or a new one."""
     layer = Labels(
-        np.zeros(space.shape, label_dtype([object_id])),
+        # Zeros take no memory before they are written to.
+        np.zeros(space.shape, label_dtype([object_id])) if data is None else data,
         name=f"{image.name}: objects",
         opacity=0.6,
         colormap=CyclicLabelColormap(colors=transform_color(["transparent", *_PALETTE])),

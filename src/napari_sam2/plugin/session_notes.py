@@ -167,7 +167,7 @@ def _parsed(said: dict[str, Any]) -> SessionNotes:
 def _image(said: dict[str, Any]) -> ImageNotes:
     shape, axis = tuple(map(_index, said["shape"])), said["axis"]
     fixed = tuple(map(_index, said["fixed"]))
-    region = None if said["region"] is None else tuple(map(_index, said["region"]))
+    region: Box | None = None
     n_leading = len(shape) - 2
     if n_leading < 0 or (axis is None) != (n_leading == 0) or len(fixed) != max(n_leading - 1, 0):
         raise ValueError(f"an image of shape {shape} has no frames along {axis} at {fixed}")
@@ -175,12 +175,13 @@ def _image(said: dict[str, Any]) -> ImageNotes:
         raise ValueError(f"an image of shape {shape} has no axis {axis}")
     if any(at >= size for at, size in zip(fixed, (n for i, n in enumerate(shape[:-2]) if i != axis), strict=True)):
         raise ValueError(f"an image of shape {shape} has no place {fixed}")
-    if region is not None:
-        y0, x0, y1, x1 = region
+    if said["region"] is not None:
+        y0, x0, y1, x1 = map(_index, said["region"])
+        region = y0, x0, y1, x1
         if not (y0 < y1 <= shape[-2] and x0 < x1 <= shape[-1]):
             raise ValueError(f"an image of shape {shape} has no region {region}")
-    texts = [None if said[key] is None else str(said[key]) for key in ("path", "reader")]
-    return ImageNotes(str(said["name"]), *texts, shape, bool(said["rgb"]), axis, fixed, region)
+    path, reader = (None if said[key] is None else str(said[key]) for key in ("path", "reader"))
+    return ImageNotes(str(said["name"]), path, reader, shape, bool(said["rgb"]), axis, fixed, region)
 
 
 def _index(value: object) -> int:

@@ -17,6 +17,7 @@ _BUTTONS = {
     "track_range": ("Range", "Track the frames of the range only"),
     "update": ("Update", "Track again only what an edit has put out of date"),
     "cancel": ("Cancel", "Stop after this frame; what is done stays"),
+    "labels_on_disk": ("Keep labels on disk…", "Keep the Labels layer in a new zarr folder instead of in memory"),
     "resume": ("Continue", "Go on where tracking was stopped, with the memory it had"),
 }
 
@@ -53,7 +54,11 @@ class TrackBox(QWidget):
         self.progress.setRange(0, 1)
         self.progress.setTextVisible(False)
         self.status.setObjectName("track_status")
-        self.status.setWordWrap(True)
+        self.memory_note = QLabel()
+        self.memory_note.setObjectName("memory_note")
+        self.memory_note.setToolTip("An estimate; see Memory in the documentation")
+        for label in (self.status, self.memory_note):
+            label.setWordWrap(True)
         self._lay_out()
         self._connect()
         self.show_idle(can_resume=False)
@@ -104,6 +109,12 @@ class TrackBox(QWidget):
         self.buttons["update"].setText(f"Update {frames} frame{'s' if frames > 1 else ''}" if frames else "Update")
         self._enable()
 
+    def show_memory(self, text: str, *, offer_disk: bool) -> None:
+        """Say how much memory tracking takes, where that is worth saying."""
+        self.memory_note.setText(text)
+        self.memory_note.setVisible(bool(text))
+        self.buttons["labels_on_disk"].setVisible(offer_disk)
+
     def show_waiting(self, waiting: bool) -> None:
         """Say whether tracking has to wait for something else to end."""
         self._waiting = waiting
@@ -143,6 +154,9 @@ class TrackBox(QWidget):
         self.progress.setFixedHeight(8)
         layout.addWidget(self.progress)
         layout.addWidget(self.status)
+        layout.addWidget(self.memory_note)
+        layout.addWidget(self.buttons["labels_on_disk"])
+        self.show_memory("", offer_disk=False)
 
     def _connect(self) -> None:
         kinds = {"track_both": "both", "track_forward": "forward", "track_backward": "backward"}

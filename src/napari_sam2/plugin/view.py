@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer
 
+from .budget import budget_of
 from .result_layers import colour_of, write_tables
 from .space import model_window
 
@@ -60,6 +61,7 @@ class View:
         self.show_undo()
         self.show_window()
         self._show_region()
+        self._show_memory()
         self.show_rows()
         self._show_hint(started=bool(rows))
         if layers.labels is not None and not self._controller.is_running:
@@ -114,6 +116,16 @@ class View:
         hint = "Press New object, then click on it in the image." if self._layers.image else "Open an image to begin."
         self._panel.hint.setText(hint)
         self._panel.hint.setVisible(not started)
+
+    def _show_memory(self) -> None:
+        controller, space = self._controller, self._layers.space
+        if controller.is_running:
+            return
+        text, offer = "", False
+        if space is not None and space in controller.shelf.engines:
+            budget = budget_of(controller, space, self._layers.labels)
+            text, offer = budget.text, budget.labels_are_large
+        self._panel.track_box.show_memory(text, offer_disk=offer)
 
     def _show_region(self) -> None:
         region = None if self._layers.space is None else self._layers.space.region
