@@ -242,7 +242,6 @@ def test_damaged_folder_is_one_notice_in_clear_words(
     session = desk.widget.session
     desk.widget.controller.reopen()
     desk.until(lambda: desk.widget.session not in (None, session))
-    session.close()
     desk.settle()
     spoil(folder)
     notification_manager.records.clear()

@@ -19,7 +19,7 @@ from .undo import UndoStack
 from .worker import Job, Run, Worker, job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari_sam2.data.stack import Stack
     from napari_sam2.session.session import Session
@@ -188,7 +188,7 @@ class Controller(QObject):
 
     def _start_over(self) -> None:
         self._turn()
-        self.shelf.start_over()
+        self._let_go(self.shelf.start_over())
 
     def _turn(self) -> None:
         """Take no answers any more that are on their way."""
@@ -202,10 +202,12 @@ class Controller(QObject):
 
     def close_space(self, space: Space) -> None:
         """Let go of the session of a stack; what it has saved stays."""
-        engine = self.shelf.engines.pop(space, None)
-        if engine is not None:
+        if space in self.shelf.engines:
             self._turn()
-            self.worker.submit(job(engine.session.close, self.failed.emit))
+            self._let_go([self.shelf.engines.pop(space)])
+
+    def _let_go(self, engines: Iterable[Engine]) -> None:
+        self.worker.submit(job(lambda: [engine.session.close() for engine in engines], self.failed.emit))
 
     def adopt(self, opened: Opened) -> None:
         """Go on with a session that was brought back; the layers hold what it has been told."""
@@ -384,13 +386,7 @@ class Controller(QObject):
         if report.later and engine is not None:
             self._submit(lambda: engine.show(report.later), partial(self._show_report, space))
 
-    def _submit(
-        self,
-        work: Callable[[], Any],
-        done: Callable[[Any], None],
-        *,
-        key: str = "",
-    ) -> None:
+    def _submit(self, work: Callable[[], Any], done: Callable[[Any], None], *, key: str = "") -> None:
         generation = self._generation
 
         def if_current(value: Any) -> None:

@@ -73,12 +73,14 @@ class Shelf:
         """Stacks of which some frames are accepted."""
         return [(s, r) for s, r in self._results.items() if s in self.stacks and r.accepted.frames_done]
 
-    def start_over(self) -> None:
-        """Give up all sessions; their results stay, out of date."""
+    def start_over(self) -> list[Engine]:
+        """Give up all sessions, and return them; their results stay, out of date."""
+        engines = list(self.engines.values())
         self.engines.clear()
         self._steps.clear()
         for results in self._results.values():
             results.outdate()
+        return engines
 
     def forget_images(self, known: Collection[str]) -> None:
         """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
