@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from napari_sam2.job.errors import describe_error
 
-from . import demo, evaluate, export, resume, segment, teach, train, weights
+from . import batch, demo, evaluate, export, resume, segment, teach, train, weights
 from . import run as run_command
 from .errors import EXIT_ERROR, EXIT_INTERRUPTED
 
@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "segment": segment,
         "run": run_command,
         "resume": resume,
+        "batch": batch,
         "export": export,
         "demo": demo,
         "weights": weights,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from napari_sam2.job.options import JobOptions
@@ -43,11 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     known = "a TIFF stack, an OME-Zarr folder, a video, a NIfTI or DICOM scan, or a folder of images"
     parser.add_argument("input", metavar="INPUT", type=Path, help=known)
-    parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="the prompts file")
+    parser.add_argument(
+        "--prompts", required=True, type=Path, metavar="FILE", help="the prompts file, or an image of labels"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     parser.add_argument("--overwrite", action="store_true", help="replace the results that DIR holds already")
     save = "keep DIR/session.napari-sam2 up to date, so that 'napari-sam2 resume' goes on after whatever happens"
     parser.add_argument("--save", action="store_true", help=save)
+    add_job_arguments(parser)
+
+
+def add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that a job has wherever its files are; `job_options` gathers them."""
     overlay = "picture of the objects over the frames with their scores: %(choices)s (default png)"
     parser.add_argument("--overlay", choices=OVERLAYS, default="png", help=overlay)
     export = "more formats to write, with commas between them: see 'napari-sam2 export --help'"
@@ -77,7 +85,8 @@ def _add_tracking_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track, write and say where; returns the exit status."""
-    report = run_job(_options(args))
+    options = job_options(args, stack=args.input, prompts=args.prompts, output=args.output)
+    report = run_job(replace(options, overwrite=args.overwrite, save=args.save))
     if not report.complete:
         print(stopped_line(report), file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -101,22 +110,28 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _options(args: argparse.Namespace) -> JobOptions:
+def job_options(args: argparse.Namespace, *, stack: Path, prompts: Path, output: Path) -> JobOptions:
+    """Gather the options that `add_job_arguments` added.
+
+    Parameters
+    ----------
+    args : Namespace
+        With the options.
+    stack, prompts, output : Path
+        The files of the job.
+    """
     part = input_options(args)
-    direction = args.direction or ("outward" if args.start is None else "both")
     return JobOptions(
-        input=args.input,
-        prompts=args.prompts,
-        output=args.output,
+        input=stack,
+        prompts=prompts,
+        output=output,
         model=model_options(args),
         part=part,
-        direction=direction,
+        direction=args.direction or ("outward" if args.start is None else "both"),
         start=args.start,
         max_frames=args.max_frames,
         contrast_limits=None if part.windows or not args.contrast_limits else tuple(args.contrast_limits[0]),
         fill_holes=args.fill_holes,
         zoom=args.zoom,
         exports=(*OVERLAYS[args.overlay], *args.export),
-        overwrite=args.overwrite,
-        save=args.save,
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +72,18 @@ class ModelOptions:
 
         return load_model(self.model, checkpoint=self.checkpoint, **self.how)
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights' file, or what the catalogue has it to be where that is published.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the name is not in the catalogue, or the file is not there.
+        """
+        entry = None if self.checkpoint else get_entry(self.model or BUNDLED_NAME)
+        return (entry and entry.sha256) or hash_file(self.file)
+
     def describe(self, model: Sam2) -> dict[str, Any]:
         """Describe the loaded model, for the record of a run.
 
@@ -82,13 +97,11 @@ class ModelOptions:
         dict
             Name, variant, file with its hash, and what the ``"auto"`` options turned out to be.
         """
-        with self.file.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return {
             "name": None if self.checkpoint else self.model or BUNDLED_NAME,
             "variant": model.config.name,
             "file": self.file.resolve(),
-            "sha256": sha256,
+            "sha256": hash_file(self.file),
             "device": str(model.device),
             "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
             "image_size": model.config.image_size,
@@ -213,3 +226,44 @@ class JobOptions:
     overwrite: bool = False
     save: bool = False
     given: tuple[Prompt, ...] | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write the options, without prompts that are given, as plain data that JSON can hold."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(self, given=None)), default=str))
+        del plain["given"]
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> JobOptions:
+        """Read what `to_plain` wrote."""
+        model, part, limits = plain["model"], plain["part"], plain["contrast_limits"]
+        changed = {
+            "input": Path(plain["input"]),
+            "prompts": Path(plain["prompts"]),
+            "output": Path(plain["output"]),
+            "model": ModelOptions(**model | {"checkpoint": model["checkpoint"] and Path(model["checkpoint"])}),
+            "part": InputOptions(
+                part["axis"],
+                part["at"],
+                tuple(part["channels"]),
+                tuple((low, high) for low, high in part["windows"]),
+                part["level"],
+                part["crop"] and tuple(part["crop"]),
+                Fraction(part["every"]),
+            ),
+            "contrast_limits": limits and tuple(limits),
+            "exports": tuple(plain["exports"]),
+        }
+        return cls(**dict(plain) | changed)
+
+
+def hash_file(path: Path) -> str:
+    """Give the SHA-256 of a file, read once as long as it stays as it is."""
+    status = path.stat()
+    return _hash_file(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _hash_file(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

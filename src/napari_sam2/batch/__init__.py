@@ -1,0 +1,1 @@
+"""Many jobs: here, in several processes, or on a cluster."""

@@ -1,0 +1,161 @@
+"""A batch on a Dask cluster, or in several processes of this computer, which are a small one.
+
+Plain data goes out and comes back. The workers read and write the files themselves: the folders must be theirs, too.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .jobs import BatchJob
+from .marker import FAILED
+from .models import shared_model
+from .work import JobResult, Tools, do_job
+
+if TYPE_CHECKING:
+    from napari_sam2.session.results import FrameResult
+
+_PURPOSE = "doing jobs in several processes"
+_PACKAGE = "napari-sam2"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where jobs are done.
+
+    Attributes
+    ----------
+    scheduler : str or None
+        Address (``tcp://host:8786``) or scheduler file of a Dask cluster.
+    workers : int
+        Without a scheduler: how many processes of this computer.
+    resources : mapping of float
+        What a job takes of its worker: ``{"GPU": 1}``.
+    """
+
+    scheduler: str | None = None
+    workers: int = 1
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions: bool = False) -> Generator[JobResult]:
+    """Do jobs on the workers of a cluster.
+
+    A job whose worker dies goes on at another one, up to three times. When the generator is closed early, jobs that no
+    worker has begun are taken back.
+
+    Parameters
+    ----------
+    jobs : sequence of BatchJob
+        What to do.
+    cluster : Cluster
+        Where.
+    keep_sessions : bool, default: False
+        Whether session folders stay once their jobs are done.
+
+    Yields
+    ------
+    JobResult
+        As the jobs end.
+
+    Raises
+    ------
+    MissingExtraError
+        If distributed is not installed.
+    OSError
+        If the scheduler cannot be reached.
+    """
+    from napari_sam2.data.extras import load_extra
+
+    distributed = load_extra("distributed", _PURPOSE)
+    with _client(distributed, cluster) as client:
+        _check_workers(client, cluster)
+        shared = {"keep_sessions": keep_sessions, "version": version(_PACKAGE)}
+        futures = {
+            client.submit(
+                do_plain, {"job": job.to_plain()} | shared, pure=False, resources=dict(cluster.resources) or None
+            ): job
+            for job in jobs
+        }
+        try:
+            for future in distributed.as_completed(futures):
+                yield _result(future, futures[future].name)
+        finally:
+            client.cancel([future for future in futures if not future.done()])
+
+
+def do_plain(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Do a job on a worker.
+
+    Parameters
+    ----------
+    task : mapping
+        Plain data: the job, and what `run_on_cluster` was told.
+
+    Returns
+    -------
+    dict
+        The fields of a `JobResult`.
+    """
+    job = BatchJob.from_plain(task["job"])
+    if (own := version(_PACKAGE)) != task["version"]:
+        message = f"the worker has {_PACKAGE} {own}, the batch was started by {task['version']}: install the same"
+        return asdict(JobResult(job.name, FAILED, message=message))
+    return asdict(do_job(job, Tools(shared_model, _unwatched, task["keep_sessions"])))
+
+
+def _unwatched(steps: Iterator[FrameResult], _planned: int, _name: str) -> Iterator[FrameResult]:
+    return steps
+
+
+def _result(future: Any, name: str) -> JobResult:
+    # Whatever goes wrong within a job is in its result; here it is the cluster itself.
+    error = future.exception()
+    if error is None:
+        return JobResult(**future.result())
+    return JobResult(name, FAILED, message=f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+@contextmanager
+def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
+    """Connect to the cluster, or make one."""
+    if cluster.scheduler is None:
+        threads = max((os.cpu_count() or 1) // cluster.workers, 1)
+        # A worker's memory is mostly the model's: Dask's own limits would only stop jobs for no good reason.
+        with (
+            distributed.LocalCluster(
+                n_workers=cluster.workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=None,
+                resources=dict(cluster.resources) or None,
+                env={"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+            ) as local,
+            distributed.Client(local) as client,
+        ):
+            yield client
+        return
+    is_address = "://" in cluster.scheduler
+    if not is_address and not Path(cluster.scheduler).is_file():
+        raise ValueError(
+            f"--scheduler takes an address such as tcp://host:8786 or a scheduler file, not {cluster.scheduler!r}"
+        )
+    where = {"address": cluster.scheduler} if is_address else {"scheduler_file": cluster.scheduler}
+    with distributed.Client(**where, set_as_default=False) as client:
+        yield client
+
+
+def _check_workers(client: Any, cluster: Cluster) -> None:
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    able = [one for one in workers if all(one["resources"].get(k, 0) >= n for k, n in cluster.resources.items())]
+    if not able:
+        asked = ", ".join(f"{name}={number:g}" for name, number in cluster.resources.items())
+        what = f"none of its {len(workers)} workers has {asked}" if workers else "the cluster has no workers yet"
+        warnings.warn(f"{what}: waiting for some", stacklevel=2)

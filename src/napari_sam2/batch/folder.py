@@ -1,0 +1,79 @@
+"""Jobs in a folder: each stack with its prompts beside it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from .jobs import BatchJob, JobList, JobPaths, OptionReader, check_name, same_names
+from .names import SESSION_ENDING, plain_name, prompts_name
+
+
+def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobList:
+    """Find stacks and their prompts in a folder.
+
+    ``NAME.tif``, or any other stack that is called ``NAME``, goes with ``NAME.prompts.json``, ``NAME.labels.tif`` or
+    the session folder ``NAME.napari-sam2``.
+
+    Parameters
+    ----------
+    folder : Path
+        Only what lies in it directly counts, and nothing hidden.
+    output : Path
+        Folder of the batch; passed over if it is in there.
+    read_options : callable
+        Makes options without any cells: those that all jobs have.
+
+    Returns
+    -------
+    JobList
+        The jobs by name, and what was skipped.
+
+    Raises
+    ------
+    ValueError
+        If there is no job in the folder; the message says how its files are to be called.
+    OSError
+        If it cannot be read.
+    """
+    folder, output = folder.resolve(), output.resolve()
+    images: dict[str, list[Path]] = defaultdict(list)
+    prompts: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path == output:
+            continue
+        name = prompts_name(path)
+        kind, name = (images, plain_name(path)) if name is None else (prompts, name)
+        # Masks that a prompts file refers to lie in a folder beside it.
+        if not (path.is_dir() and path.name.endswith("_masks")):
+            kind[name].append(path)
+    if not prompts:
+        raise ValueError(
+            f"{folder} holds no prompts: put NAME.prompts.json, NAME.labels.tif or a session NAME.napari-sam2 beside "
+            "each stack NAME.tif"
+        )
+    found = JobList(
+        skipped=[f"{path.name}: no prompts for it" for name in images for path in images[name] if name not in prompts]
+    )
+    for name, sources in prompts.items():
+        try:
+            found.jobs.append(_job(name, sources, images.get(name, []), output=output, read_options=read_options))
+        except ValueError as error:
+            found.mistakes.append(f"{sources[0].name}: {error}")
+        except LookupError as error:
+            found.skipped.append(f"{sources[0].name}: {error.args[0]}")
+    found.mistakes.extend(same_names(found.jobs))
+    return found
+
+
+def _job(name: str, sources: list[Path], images: list[Path], *, output: Path, read_options: OptionReader) -> BatchJob:
+    if len(sources) > 1:
+        raise ValueError(f"{name} has prompts in {' and in '.join(path.name for path in sources)}: leave one of them")
+    (source,) = sources
+    is_session = source.name.lower().endswith(SESSION_ENDING)
+    if len(images) > 1 and not is_session:
+        raise ValueError(f"{name} can be {' or '.join(path.name for path in images)}: call one of them something else")
+    if not images and not is_session:
+        raise LookupError(f"there is no stack {name} for these prompts")
+    paths = JobPaths(source if is_session else images[0], source, output / check_name(name))
+    return BatchJob(name, source.name, read_options({}, source.parent, paths), source if is_session else None)

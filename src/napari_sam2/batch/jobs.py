@@ -1,0 +1,135 @@
+"""What a batch consists of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from napari_sam2.job.options import JobOptions
+
+# None of these can be in the name of a folder everywhere.
+_NOT_IN_NAMES = frozenset('<>:"/\\|?*')
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """One stack to track.
+
+    Attributes
+    ----------
+    name : str
+        Its folder below that of the batch.
+    where : str
+        Where it was asked for, for messages: ``"line 3"``.
+    options : JobOptions
+        What to do. All paths are absolute.
+    session : Path or None
+        A session folder that prompts and settings are taken from, and the image where the options name none.
+    image : Path or None
+        The image for the prompts of a session, where it is not the session's own.
+    """
+
+    name: str
+    where: str
+    options: JobOptions
+    session: Path | None = None
+    image: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its results go."""
+        return self.options.output
+
+    def resolved(self) -> JobOptions:
+        """Give the options with what a session says filled in.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the session cannot be used.
+        """
+        if self.session is None:
+            return self.options
+        from napari_sam2.job.replay import replayed
+        from napari_sam2.session.store.replay import read_saved_job
+
+        asked = replace(self.options, start=None, max_frames=None)
+        return replayed(asked, read_saved_job(self.session, self.image))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write the job as plain data, to send it to another computer."""
+        session, image = (path and str(path) for path in (self.session, self.image))
+        options = self.options.to_plain()
+        return {"name": self.name, "where": self.where, "options": options, "session": session, "image": image}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> BatchJob:
+        """Read what `to_plain` wrote."""
+        session, image = (plain[key] and Path(plain[key]) for key in ("session", "image"))
+        return cls(plain["name"], plain["where"], JobOptions.from_plain(plain["options"]), session, image)
+
+
+@dataclass(frozen=True)
+class JobList:
+    """What was asked for.
+
+    Attributes
+    ----------
+    jobs : list of BatchJob
+        In the order asked for.
+    mistakes : list of str
+        What keeps the batch from being run, a line each.
+    skipped : list of str
+        What lay in a folder and is no job, and why.
+    """
+
+    jobs: list[BatchJob] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """Where a job's files are.
+
+    Attributes
+    ----------
+    input, prompts, output : Path
+        As for `JobOptions`.
+    """
+
+    input: Path
+    prompts: Path
+    output: Path
+
+
+# Makes options of a row's cells, with the folder that relative paths start from; ValueError for a cell that makes none.
+OptionReader: TypeAlias = Callable[[Mapping[str, str], Path, JobPaths], JobOptions]
+
+
+def check_name(name: str) -> str:
+    """Check a job's name, which becomes that of a folder; ``ValueError`` if it cannot."""
+    odd = sorted(_NOT_IN_NAMES & set(name))
+    if odd or not name.isprintable():
+        raise ValueError(
+            f"the name {name!r} cannot be that of a folder: {odd[0] if odd else 'it'} is not allowed in one"
+        )
+    if not name or name != name.strip() or name.startswith(".") or name.endswith("."):
+        raise ValueError(f"the name {name!r} cannot be that of a folder: give another in the column 'name'")
+    return name
+
+
+def same_names(jobs: Iterable[BatchJob]) -> list[str]:
+    """Say which jobs would write to the same folder."""
+    # As on disks that take A for a.
+    places: dict[str, list[BatchJob]] = defaultdict(list)
+    for job in jobs:
+        places[job.name.casefold()].append(job)
+    return [
+        f"{' and '.join(job.where for job in found)}: all are called {found[0].name!r}: give each a name of its own"
+        for found in places.values()
+        if len(found) > 1
+    ]

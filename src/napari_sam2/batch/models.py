@@ -1,0 +1,38 @@
+"""Models that are loaded once in a process, however many jobs use them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from napari_sam2.job.options import ModelOptions
+
+if TYPE_CHECKING:
+    from napari_sam2.model.sam2 import Sam2
+
+# The threads of a worker would otherwise each load their own at the start.
+_ONE_AT_A_TIME = Lock()
+
+
+def shared_model(options: ModelOptions) -> Sam2:
+    """Load a model, or give the one that was loaded with these options before.
+
+    Parameters
+    ----------
+    options : ModelOptions
+        Which one. A file that was changed in the meantime is loaded again.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `ModelOptions.load`.
+    """
+    with _ONE_AT_A_TIME:
+        changed = options.file.stat().st_mtime_ns if options.file.exists() else 0
+        return _load(options, changed)
+
+
+@lru_cache(maxsize=2)
+def _load(options: ModelOptions, _changed: int) -> Sam2:
+    return options.load()

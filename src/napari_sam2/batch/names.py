@@ -1,0 +1,28 @@
+"""Which files of a folder belong together, by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PROMPTS_ENDING = ".prompts.json"
+LABELS_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.png")
+SESSION_ENDING = ".napari-sam2"
+_DOUBLE_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.zarr", ".nii.gz")
+
+
+def plain_name(path: Path) -> str:
+    """Give a file's name without what says its format: ``cells`` for ``cells.ome.tif``; a folder's as it is."""
+    lower = path.name.lower()
+    for ending in (*_DOUBLE_ENDINGS, SESSION_ENDING, ".zarr"):
+        if lower.endswith(ending):
+            return path.name[: -len(ending)]
+    return path.name if path.is_dir() else path.stem
+
+
+def prompts_name(path: Path) -> str | None:
+    """Give the name of the stack that a file or session holds prompts for; ``None`` for any other file."""
+    lower = path.name.lower()
+    for ending in (PROMPTS_ENDING, *LABELS_ENDINGS, SESSION_ENDING):
+        if lower.endswith(ending):
+            return path.name[: -len(ending)]
+    return None

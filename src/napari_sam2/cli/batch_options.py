@@ -1,0 +1,109 @@
+"""The options of a batch, and of a row of its table: each is an option of ``segment``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .segment import add_job_arguments, job_options
+
+if TYPE_CHECKING:
+    from napari_sam2.batch.jobs import JobPaths
+    from napari_sam2.job.options import JobOptions
+
+# A row that says one of them takes back what the command line says of the other.
+_INSTEAD = MappingProxyType(
+    {"model": "checkpoint", "checkpoint": "model", "channel": "channels", "channels": "channel"}
+)
+
+
+class _RowParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(re.sub(r"argument --(?P<name>[\w-]+):", r"\g<name>:", message))
+
+
+class RowReader:
+    """Makes options of the cells of a row, on top of those that the command line gives for all rows.
+
+    Parameters
+    ----------
+    for_all : Namespace
+        With the options that `add_job_arguments` adds.
+    """
+
+    def __init__(self, for_all: argparse.Namespace) -> None:
+        self._parser = _RowParser(allow_abbrev=False, add_help=False)
+        add_job_arguments(self._parser)
+        self._usual = vars(self._parser.parse_args([]))
+        self._for_all = {name: getattr(for_all, name) for name in self._usual}
+
+    def __call__(self, cells: Mapping[str, str], base: Path, paths: JobPaths) -> JobOptions:
+        """Read the options of a row.
+
+        Parameters
+        ----------
+        cells : mapping of str
+            By the names of options, with underscores.
+        base : Path
+            Folder that relative paths in the cells start from.
+        paths : JobPaths
+            The files of the job.
+
+        Raises
+        ------
+        ValueError
+            If there is no such option, or it does not take what its cell says.
+        """
+        args = argparse.Namespace(**self._for_all)
+        words: list[str] = []
+        for name, cell in cells.items():
+            if name not in self._usual:
+                known = ", ".join(sorted(self._usual)).replace("_", "-")
+                raise ValueError(
+                    f"there is no column {name!r}: besides input, prompts, session and name there are {known}"
+                )
+            # What is said for one row stands in the place of what is said for all, and does not come on top.
+            setattr(args, name, self._usual[name])
+            if name in _INSTEAD:
+                setattr(args, _INSTEAD[name], self._usual[_INSTEAD[name]])
+            words += _words(f"--{name.replace('_', '-')}", cell)
+        args = self._parser.parse_args(words, args)
+        options = job_options(args, stack=paths.input, prompts=paths.prompts, output=paths.output)
+        checkpoint = options.model.checkpoint
+        if checkpoint is None:
+            return options
+        # Workers may run in another folder.
+        place = Path(os.path.abspath(base / checkpoint if "checkpoint" in cells else checkpoint))
+        return replace(options, model=replace(options.model, checkpoint=place))
+
+
+def _words(option: str, cell: str) -> list[str]:
+    if option != "--contrast-limits":
+        return [f"{option}={cell}"]
+    numbers = cell.split()
+    return [word for place in range(0, len(numbers), 2) for word in (option, *numbers[place : place + 2])]
+
+
+def resource_list(text: str) -> dict[str, float]:
+    """Read ``GPU=1,MEMORY=8e9``."""
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"resources are written as GPU=1, not {part!r}") from error
+    return found
+
+
+def worker_count(text: str) -> int:
+    """Read a number of processes, from 1."""
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 is wanted, not {text!r}")
+    return int(text)
