@@ -12,80 +12,40 @@ import subprocess
 import sys
 from typing import Any
 
-import numpy as np
-import psutil
 import pytest
+
+from napari_sam2.benchmark.scene import MovingDiscs
 
 SIDE = 512
 FIRST, LAST = 200, 2000
-
-
-class Discs:
-    """A stack made when it is read: discs that go in circles over a noisy ground."""
-
-    def __init__(self, num_frames: int, side: int, num_discs: int) -> None:
-        self.shape = (num_frames, side, side)
-        self.dtype = np.dtype(np.uint8)
-        self.ndim = 3
-        angles = 2 * np.pi * np.arange(num_discs) / num_discs
-        self.home = side * (0.5 + 0.36 * np.stack([np.sin(angles), np.cos(angles)], axis=1))
-        self.radius = side / 20
-
-    def centres(self, frame: int) -> np.ndarray:
-        turn = 2 * np.pi * frame / 60
-        return self.home + self.radius * np.array([np.sin(turn), np.cos(turn)])
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        frame, *area = index if isinstance(index, tuple) else (index,)
-        image = np.random.default_rng(frame).integers(20, 60, self.shape[1:], dtype=np.uint8)
-        y, x = np.ogrid[: self.shape[1], : self.shape[2]]
-        for row, column in self.centres(frame):
-            image[(y - row) ** 2 + (x - column) ** 2 < self.radius**2] += 120
-        return image[tuple(area)]
-
-
-def rss() -> int:
-    return psutil.Process().memory_info().rss
-
-
-def peak() -> int:
-    """Highest resident memory so far: psutil knows it on Windows only."""
-    try:
-        import resource
-    except ImportError:
-        return psutil.Process().memory_info().peak_wset
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else 1024 * size
 
 
 def track(options: argparse.Namespace) -> dict[str, Any]:
     """Track in this process and say what it took: bytes beyond those of the imported libraries."""
     import torch
 
-    from napari_sam2.model.config import CONFIGS
-    from napari_sam2.model.sam2 import build_sam2
+    from napari_sam2.benchmark.memory import PeakMemory, resident_bytes
+    from napari_sam2.benchmark.models import stand_in
     from napari_sam2.session.estimate import estimate_memory
     from napari_sam2.session.session import Session
     from napari_sam2.weights.load import load_model
 
     torch.set_num_threads(1)
-    before = rss()
-    if options.model == "sam2_nano":
-        model = load_model()
-    else:
-        config = CONFIGS[options.model].with_image_size(options.image_size)
-        model = build_sam2(config).requires_grad_(False)
-    stack = Discs(options.frames, options.side, options.objects)
-    session = Session(model, stack, zoom=options.zoom)
-    for object_id, (row, column) in enumerate(stack.centres(0), start=1):
-        session.add_points(0, object_id, [(row, column)], [1])
+    before = resident_bytes()
+    load = load_model if options.model == "sam2_nano" else stand_in
+    model = load(options.model, image_size=options.image_size)
+    discs = MovingDiscs(options.frames, options.side, options.objects)
     curve = []
-    for result in session.propagate():
-        if result.frame % 20 == 0 or result.frame == options.frames - 1:
-            curve.append((result.frame, rss() - before, session.labels.nbytes))
-            sys.stderr.write(f"frame {result.frame}: {curve[-1][1] / 1e6:.0f} MB\n")
-    estimate = estimate_memory(model, stack.shape, options.objects, frame_bytes=options.side**2)
-    return {"curve": curve, "peak": peak() - before, "estimate": estimate.total, "parts": str(estimate)}
+    with PeakMemory(torch.device("cpu")) as memory:
+        session = Session(model, discs, zoom=options.zoom)
+        for object_id, (row, column) in enumerate(discs.centres(0), start=1):
+            session.add_points(0, object_id, [(row, column)], [1])
+        for result in session.propagate():
+            if result.frame % 20 == 0 or result.frame == options.frames - 1:
+                curve.append((result.frame, resident_bytes() - before, session.labels.nbytes))
+                sys.stderr.write(f"frame {result.frame}: {curve[-1][1] / 1e6:.0f} MB\n")
+    estimate = estimate_memory(model, discs.shape, options.objects, frame_bytes=options.side**2)
+    return {"curve": curve, "peak": memory.peak - before, "estimate": estimate.total, "parts": str(estimate)}
 
 
 def in_own_process(**options: Any) -> dict[str, Any]:

@@ -15,9 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench_memory import Discs
-
 from napari_sam2 import Session, load_model
+from napari_sam2.benchmark.scene import MovingDiscs
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=5)
     parser.add_argument("--model", default="sam2_nano")
     args = parser.parse_args()
-    frames = Discs(args.frames, args.side, args.objects)
+    frames = MovingDiscs(args.frames, args.side, args.objects)
     model = load_model(args.model)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "bench.napari-sam2")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.propagate import memory_rule
 
 from .timing import Patience, repeat
 from .workload import Workload, calls_of_a_frame
@@ -60,24 +62,33 @@ def measure_stages(model: Sam2, *, side: int, patience: Patience) -> tuple[Stage
     tuple of StageTime
         Image encoder, memory attention from one memory to a full one, mask decoder, memory encoder, preview.
     """
-    device, work = model.device, Workload(side=side)
-    pointers = model.config.max_object_pointers
+    stages = []
+    for name, call in stage_calls(model, side=side).items():
+        call()
+        stages.append(StageTime.of(name, repeat(call, model.device, patience=patience)))
+    return tuple(stages)
+
+
+def stage_calls(model: Sam2, *, side: int) -> dict[str, Callable[[], object]]:
+    """Return the steps of a frame by name, each to be done as often as one likes; see `measure_stages`."""
+    work, rule = Workload(side=side), memory_rule(model)
     full = calls_of_a_frame(model, work.begin(model)[1])
-    stages = [StageTime.of("image encoder", repeat(full["encode_image"], device, patience=patience))]
-    for history in HISTORIES:
-        call = calls_of_a_frame(model, work.begin(model, history=history)[1])["condition"]
-        stages.append(StageTime.of(attention_name(history, history), repeat(call, device, patience=patience)))
-    for name, verb in (
-        (attention_name(model.config.num_memories, pointers), "condition"),
-        ("mask decoder", "decode"),
-        ("memory encoder", "remember"),
-    ):
-        stages.append(StageTime.of(name, repeat(full[verb], device, patience=patience)))
-    return (*stages, StageTime.of("preview of a click", _preview(model, side, patience)))
+    attention = {
+        attention_name(history, history): calls_of_a_frame(model, work.begin(model, history=history)[1])["condition"]
+        for history in HISTORIES
+    }
+    return {
+        "image encoder": full["encode_image"],
+        **attention,
+        attention_name(rule.num_memories, rule.max_object_pointers): full["condition"],
+        "mask decoder": full["decode"],
+        "memory encoder": full["remember"],
+        "preview of a click": _preview(model, side),
+    }
 
 
-def _preview(model: Sam2, side: int, patience: Patience) -> list[float]:
-    """Click on a frame that is encoded, again and again: from the call to the masks in the labels."""
+def _preview(model: Sam2, side: int) -> Callable[[], object]:
+    """Click on a frame that is encoded: from the call to the masks in the labels."""
     session, _ = Workload(side=side).begin(model, history=1)
     clicks = [(side // 2, side // 2), (side // 10, side // 10)]
-    return repeat(lambda: session.add_points(0, 2, clicks, [1, 0]), model.device, patience=patience)
+    return lambda: session.add_points(0, 2, clicks, [1, 0])

@@ -41,8 +41,7 @@ def seconds_of(work: Callable[[], object], device: torch.device) -> float:
 
 
 def repeat(work: Callable[[], object], device: torch.device, *, patience: Patience) -> list[float]:
-    """Run once to warm up, then at least once more; return the seconds of each run but the first."""
-    work()
+    """Run at least once, and return the seconds of each run. What a first run takes longer is the caller's business."""
     taken: list[float] = []
     while not taken or (len(taken) < patience.rounds and sum(taken) < patience.seconds):
         taken.append(seconds_of(work, device))

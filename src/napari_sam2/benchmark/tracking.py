@@ -62,7 +62,7 @@ def measure_tracking(model: Sam2, work: Workload, *, patience: Patience, program
     program_bytes : int
         What the process had before the model was loaded; on a GPU it does not matter.
     """
-    session, run = Workload(work.objects, patience.rounds + 2, work.side).begin(model)
+    session, run = Workload(work.objects, patience.rounds + 1, work.side).begin(model)
     with PeakMemory(model.device) as memory:
         next(run)
     taken = repeat(lambda: next(run), model.device, patience=patience)
