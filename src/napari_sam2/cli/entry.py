@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from napari_sam2.job.errors import describe_error
 
-from . import batch, demo, evaluate, export, resume, segment, teach, train, weights
+from . import batch, demo, evaluate, export, resume, segment, teach, train, volumes, weights
 from . import run as run_command
 from .errors import EXIT_ERROR, EXIT_INTERRUPTED
 
@@ -23,6 +23,7 @@ _PROGRAM = "napari-sam2"
 _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "segment": segment,
+        "volumes": volumes,
         "run": run_command,
         "resume": resume,
         "batch": batch,

@@ -15,15 +15,20 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     axis = "what to track along; by default what the file says, else t. A file with both time and depth needs it"
     group.add_argument("--axis", choices=("t", "z"), help=axis)
     group.add_argument("--at", type=int, metavar="N", help="the place on the other axis of a file with time and depth")
+    add_channel_arguments(group)
+    crop = "track in this box only, at its own resolution; prompts and results stay in pixels of the whole frame"
+    group.add_argument("--crop", type=crop_box, metavar="Y0,X0,Y1,X1", help=crop)
+    every = "3: every third frame, the ones between are filled in; 1/2: each frame twice"
+    group.add_argument("--every", type=every_frame, default=Fraction(1), metavar="N", help=every)
+
+
+def add_channel_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say which channels and resolution, and how pixel values are shown."""
     channels = group.add_mutually_exclusive_group()
     channels.add_argument("--channel", type=int, metavar="N", help="the channel to track in")
     several = "up to three channels, shown to the model as red, green and blue"
     channels.add_argument("--channels", type=channel_list, metavar="N,N", help=several)
     group.add_argument("--level", type=int, default=0, metavar="N", help="resolution of a pyramid, 0 for the finest")
-    crop = "track in this box only, at its own resolution; prompts and results stay in pixels of the whole frame"
-    group.add_argument("--crop", type=crop_box, metavar="Y0,X0,Y1,X1", help=crop)
-    every = "3: every third frame, the ones between are filled in; 1/2: each frame twice"
-    group.add_argument("--every", type=every_frame, default=Fraction(1), metavar="N", help=every)
     limits = (
         "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack. With --channels: "
         "once for all, or once for each"

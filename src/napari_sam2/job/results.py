@@ -153,7 +153,8 @@ def write_results(
     tuple of str
         Names of the files.
     """
-    from napari_sam2.data.export import describe_stack, write_labels_tiff, write_scores_csv, write_session_json
+    from napari_sam2.data.export import describe_stack, write_session_json
+    from napari_sam2.data.formats import FORMATS
     from napari_sam2.data.prompts import write_prompts
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,8 +165,8 @@ def write_results(
     names = (*core, *(one.filename for one in others))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as draft_folder:
         draft = Path(draft_folder)
-        write_labels_tiff(draft / LABELS, results.labels, results.stack)
-        write_scores_csv(draft / SCORES, results.scores)
+        FORMATS["tiff"].write(draft / LABELS, results)
+        FORMATS["csv"].write(draft / SCORES, results)
         for one in pictures:
             one.write(draft / one.filename, results)
         described = {"input": describe_stack(results.stack, results.window), "prompts": PROMPTS, **record}

@@ -107,11 +107,14 @@ class VolumePass:
         Yields
         ------
         int
-            Every plane that was tracked; labels and scores are whole after the last.
+            Every plane that was tracked, in time or through z; labels and scores are whole after the last.
         """
         here = [prompt for prompt in given if prompt.object_id in self._visit.object_ids]
         prompted = {prompt.object_id for prompt in here}
-        carried = self._carry([i for i in self._visit.object_ids if i not in prompted])
+        carried: list[Prompt] = []
+        for (source, plane), members in self._carried([i for i in self._visit.object_ids if i not in prompted]).items():
+            carried += self._carry_plane(source, plane, members)
+            yield plane
         session = self._make_session(self._volumes.volume(self._visit.time))
         for prompt in (*here, *carried):
             session.add_prompt(prompt)
@@ -122,18 +125,15 @@ class VolumePass:
             self.scores.put(row)
         self._merge(session.labels)
 
-    def _carry(self, object_ids: Iterable[int]) -> list[Prompt]:
-        """Track objects from the nearest volume that shows them, on the planes where they are large."""
+    def _carried(self, object_ids: Iterable[int]) -> dict[tuple[int, int], list[int]]:
+        """Say who is carried over from which volume on which plane: the nearest that shows it, where it is large."""
         by_place: dict[tuple[int, int], list[int]] = {}
         for object_id in object_ids:
             source = self._last_seen(object_id)
             if source is not None:
                 for plane in self._large_planes(source, object_id):
                     by_place.setdefault((source, plane), []).append(object_id)
-        found: list[Prompt] = []
-        for (source, plane), members in by_place.items():
-            found += self._carry_plane(source, plane, members)
-        return found
+        return by_place
 
     def _carry_plane(self, source: int, plane: int, object_ids: Iterable[int]) -> Iterator[Prompt]:
         session = self._make_session(self._volumes.through_time(plane, (source, self._visit.time)))

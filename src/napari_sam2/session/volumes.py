@@ -22,13 +22,13 @@ from napari_sam2.data.volumes import VolumeSeries
 from napari_sam2.model.sam2 import Sam2
 
 from .session import Session
-from .volume_pass import VolumePass, plan_visits
+from .volume_pass import VolumePass, VolumeVisit, plan_visits
 from .zoom import make_zoom
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_HEADER = "volumes.json"
+HEADER = "volumes.json"
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class VolumeSession:
         Finished volumes are kept there as files, and found there by a later session of the same work; in memory,
         compressed, where not given.
 
+    Attributes
+    ----------
+    is_complete : bool
+        Whether the last call of `propagate` came to its end.
+
     Raises
     ------
     ValueError
@@ -97,6 +102,7 @@ class VolumeSession:
         self._holes, self._zoom = fill_hole_area, zoom
         self._prompts: dict[int, dict[tuple[int, int], Prompt]] = {}
         self._labels: VolumeLabels | None = None
+        self.is_complete = False
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -155,15 +161,18 @@ class VolumeSession:
         if not self._prompts:
             raise ValueError("there is nothing to track: no object has a prompt yet")
         self._labels = self._open_labels()
+        self.is_complete = False
         return self._steps(self._labels)
 
     def _open_labels(self) -> VolumeLabels:
         if self.folder is None:
             return VolumeLabels(self.volumes.shape)
-        header, work = self.folder / _HEADER, self._fingerprint()
+        header, work = self.folder / HEADER, self._fingerprint()
         if self.folder.exists() and any(self.folder.iterdir()):
             if not header.is_file() or read_json(header) != work:
-                raise ValueError(f"{self.folder} holds something else than this work, half done: name another folder")
+                raise ValueError(
+                    f"{self.folder} holds something else than this work, half done: name another folder, or remove it"
+                )
         else:
             write_json(header, work)
         return VolumeLabels(self.volumes.shape, folder=self.folder)
@@ -193,11 +202,7 @@ class VolumeSession:
         }
 
     def _steps(self, labels: VolumeLabels) -> Iterator[VolumeStep]:
-        first: dict[int, int] = {}
-        for time, prompts in sorted(self._prompts.items()):
-            for _, object_id in prompts:
-                first.setdefault(object_id, time)
-        plan = plan_visits(first, self.volumes.n_times)
+        plan = self._plan()
         for done, visit in enumerate(plan):
             if labels.has_rows(visit.time, visit.object_ids):
                 continue
@@ -205,6 +210,14 @@ class VolumeSession:
             for plane in volume.track(list(self._prompts.get(visit.time, {}).values())):
                 yield VolumeStep(visit.time, plane, done, len(plan))
             labels.set(visit.time, volume.labels, volume.scores, self.volumes.volume(visit.time))
+        self.is_complete = True
+
+    def _plan(self) -> list[VolumeVisit]:
+        first: dict[int, int] = {}
+        for time, prompts in sorted(self._prompts.items()):
+            for _, object_id in prompts:
+                first.setdefault(object_id, time)
+        return plan_visits(first, self.volumes.n_times)
 
     def _session(self, stack: Stack) -> Session:
         limits = None if self.window is None else (self.window.low, self.window.high)

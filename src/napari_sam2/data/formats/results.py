@@ -68,7 +68,7 @@ class Results:
             raise ValueError(f"labels of shape {tuple(self.labels.shape)} do not fit a stack of {self.stack.shape}")
 
     @classmethod
-    def of_volumes(cls, labels: VolumeLabels, volumes: VolumeSeries) -> Results:
+    def of_volumes(cls, labels: VolumeLabels, volumes: VolumeSeries, window: Window | None = None) -> Results:
         """Take labels of volumes over time, with their scores.
 
         Raises
@@ -76,7 +76,7 @@ class Results:
         ValueError
             If the labels have another shape than the volumes.
         """
-        return cls(labels.planes, volumes.planes, labels.scores, volumes=volumes)
+        return cls(labels.planes, volumes.planes, labels.scores, window=window, volumes=volumes)
 
     @cached_property
     def object_ids(self) -> list[int]:
