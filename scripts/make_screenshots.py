@@ -20,6 +20,7 @@ os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings
 
 import napari
 import numpy as np
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
 
 from napari_sam2.data.samples import make_sample
@@ -92,12 +93,14 @@ def save(widget: Sam2Widget) -> None:
     wait(lambda: widget.panel.files_box.where.text().startswith("Saved"))
 
 
-def show_error(widget: Sam2Widget) -> None:
+def show_error(viewer: napari.Viewer, widget: Sam2Widget) -> None:
     """Try to open a folder that is no session."""
     folder = SCRATCH / "results"
     folder.mkdir(exist_ok=True)
     widget.files.open(str(folder))
-    QTest.qWait(800)
+    wait(lambda: viewer.window._qt_window.findChildren(NapariQtNotification))
+    for notice in viewer.window._qt_window.findChildren(NapariQtNotification):
+        notice.toggle_expansion()
 
 
 def whole_window(viewer: napari.Viewer, path: Path) -> None:
@@ -139,10 +142,13 @@ def main() -> None:
         widget.images.go_to(show_most_hidden(widget))
         for theme in THEMES:
             viewer.theme = theme
+            # Or the sections further down would not be seen in the window.
+            widget.panel.sections["Model"].title.setChecked(False)
             whole_window(viewer, folder / f"window-{theme}.png")
+            widget.panel.sections["Model"].title.setChecked(True)
             narrow(widget, folder / f"widget-{theme}.png")
         viewer.theme = "dark"
-        show_error(widget)
+        show_error(viewer, widget)
         whole_window(viewer, folder / "error-dark.png")
         teach(widget, len(viewer.layers[0].data))
         for theme in THEMES:

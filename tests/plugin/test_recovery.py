@@ -100,14 +100,13 @@ def test_another_model_goes_on_in_a_folder_beside(desk: Desk, tmp_path: Path) ->
 
 def test_there_is_never_too_much(frames: np.ndarray, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(checkpoint=checkpoint)
-    folders = []
-    for number in range(4):
-        session = Session(model, frames, folder=recovery.new_folder(f"image {number}"))
-        folders.append(session.folder)
-        for path in session.folder.glob("*.json*"):
+    sessions = [Session(model, frames, folder=recovery.new_folder(f"image {number}")) for number in range(4)]
+    folders = [session.folder for session in sessions]
+    for number, folder in enumerate(folders):
+        for path in folder.glob("*.json*"):
             os.utime(path, (1000 + number, 1000 + number))
-        if number:
-            session.close()
+    for session in sessions[1:]:
+        session.close()
     monkeypatch.setattr(recovery, "MOST_FOLDERS", 2)
     assert [one.folder for one in recovery.find_unsaved()] == folders[:0:-1]
     recovery.prune()

@@ -98,6 +98,7 @@ class Images(QObject):
                 combo.layer.visible = False
             combo.choose(None)
         self._space_changed()
+        self.image_changed.emit()
 
     @property
     def region(self) -> Box | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
+    from napari_sam2.data.placement import Box
+
     from .controller import Controller
     from .engine import Engine
     from .objects import ObjectList
@@ -279,14 +281,22 @@ def spaces_in(images: Iterable[Image], said: dict[str, Any], notes: SessionNotes
         raise ValueError(f"what the session says of its image is damaged: {error}") from error
     if every != "1":
         raise ValueError(f"this session tracks every {every} frames, which the widget cannot: use napari-sam2 resume")
-    found = []
-    for image in images:
-        shape, key = layer_shape(image), str(image.unique_id)
-        if shape == whole:
-            found.append((image, Space(shape, 0, (), key, region)))
-        elif shape == (height, width) and n_frames == 1:
-            found.append((image, Space(shape, None, (), key, region)))
-    return found
+    at = (said.get("selection") or {}).get("at")
+    return [(image, space) for image in images for space in _spaces_of(image, whole, at, region)]
+
+
+def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[Space]:
+    """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
+    shape, key = layer_shape(image), str(image.unique_id)
+    if shape == whole:
+        return [Space(shape, 0, (), key, region)]
+    if shape == whole[1:] and whole[0] == 1:
+        return [Space(shape, None, (), key, region)]
+    if len(shape) != 4 or shape[-2:] != whole[1:] or not isinstance(at, int):
+        return []
+    # Which of the two axes is time and which is depth only the pixels tell.
+    ways = [Space(shape, axis, (at,), key, region) for axis in (0, 1)]
+    return [space for space in ways if space.n_frames == whole[0] and 0 <= at < shape[1 - (space.axis or 0)]]
 
 
 def _name_of(said: dict[str, Any], notes: SessionNotes) -> str:
