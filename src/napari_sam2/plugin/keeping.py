@@ -275,7 +275,7 @@ def spaces_in(images: Iterable[Image], said: dict[str, Any], notes: SessionNotes
         return [(image, space) for image, space in spaces if space is not None]
     try:
         whole, crop, every = tuple(map(int, said["whole"])), tuple(map(int, said["crop"])), str(said["every"])
-        n_frames, height, width = whole
+        _, height, width = whole
         region = None if crop == (0, 0, height, width) else (crop[0], crop[1], crop[2], crop[3])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ValueError(f"what the session says of its image is damaged: {error}") from error
