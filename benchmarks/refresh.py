@@ -31,7 +31,8 @@ from napari_sam2.benchmark.suite import run_suite
 from napari_sam2.benchmark.timing import Patience, seconds_of
 from napari_sam2.benchmark.tracking import measure_tracking
 from napari_sam2.benchmark.workload import Workload
-from napari_sam2.weights.load import PRESETS, available_backends, choose_device
+from napari_sam2.weights.backends import available_backends
+from napari_sam2.weights.load import PRESETS, choose_device
 
 RESULTS = Path(__file__).parent / "results"
 NANO, TINY = "sam2_nano", "sam2.1_hiera_tiny"

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from napari_sam2.job.errors import describe_error
 
-from . import batch, demo, evaluate, export, resume, segment, teach, train, volumes, weights
+from . import batch, benchmark, demo, evaluate, export, resume, segment, teach, train, volumes, weights
 from . import run as run_command
 from .errors import EXIT_ERROR, EXIT_INTERRUPTED
 
@@ -31,6 +31,7 @@ _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "demo": demo,
         "weights": weights,
         "evaluate": evaluate,
+        "benchmark": benchmark,
         "train": train,
         "teach": teach,
     }
