@@ -8,19 +8,82 @@ import torch
 from torch import Tensor
 
 from napari_sam2.data.prompts import Prompt
-from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, hard_mask, upsample_to_input
+from napari_sam2.model.mask_decoder import DecoderOutput
+from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, MaskPrediction, hard_mask, upsample_to_input
 
 from .aiming import NOWHERE, Aim
 from .memory_bank import FrameMemory
-from .prompt_input import Mask, mask_at_input, prompt_bounds, prompt_points
+from .prompt_input import Mask, mask_at_input, prompt_bounds, prompt_points, prompt_within_box
 from .propagate import FrameTracker
 from .track import ObjectTrack
 from .view import View, align
-from .zoom import whole_if_none
+from .zoom import Zoom, whole_if_none
 
 PREVIOUS_LOGIT_LIMIT = 32.0
-# Windows tried for a first click, each nearer than the one before.
-MOST_LOOKS = 3
+# A first click's answer in the whole frame may be smaller than the object by this: the window has room for it.
+UNSURE_OF_SIZE = 4 / 3
+# A mask that the model expects to be this right is taken, as in the reference, however its others look.
+SURE_IOU = 0.8
+
+
+def settle(output: DecoderOutput) -> DecoderOutput:
+    """Leave of the masks proposed for one click the one that agrees best with all of them.
+
+    What the model expects of its masks is a poor guide where it has not seen the like: it then prefers the smallest.
+
+    Parameters
+    ----------
+    output : DecoderOutput
+        Of a single object.
+
+    Returns
+    -------
+    DecoderOutput
+        Mask 0 as it was and, of the others, the chosen one (which may be mask 0); all as it was where the model
+        is sure of one of them.
+    """
+    ious = output.ious_bk[0]
+    if float(ious[1:].max()) >= SURE_IOU:
+        return output
+    masks = (output.masks_bkhw[0] > 0).flatten(1).float()
+    shared, areas = masks @ masks.T, masks.sum(dim=1)
+    overlaps = shared / (areas[:, None] + areas - shared).clamp(min=1)
+    chosen = int((overlaps @ ious).argmax())
+    return replace(
+        output,
+        masks_bkhw=output.masks_bkhw[:, (0, chosen)],
+        ious_bk=output.ious_bk[:, (0, chosen)],
+        mask_tokens_bkc=output.mask_tokens_bkc[:, (0, chosen)],
+    )
+
+
+def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float, float]) -> Tensor:
+    """Take cells of a mask out whose middle lies outside a box.
+
+    Parameters
+    ----------
+    logits_bkhw : Tensor
+        (objects, masks, h, w) over ``view``.
+    view : View
+        What the grid covers.
+    box : tuple of float
+        (y0, x0, y1, x1) in frame pixels.
+
+    Returns
+    -------
+    Tensor
+        Logits that are negative outside the box; at least a cell is left each way.
+    """
+    inside = []
+    for cells, start, length, ends in (
+        (logits_bkhw.shape[-2], view.top, view.height, box[::2]),
+        (logits_bkhw.shape[-1], view.left, view.width, box[1::2]),
+    ):
+        centres = start + (torch.arange(cells, device=logits_bkhw.device) + 0.5) / cells * length
+        half = max(ends[1] - ends[0], length / cells) / 2
+        inside.append((centres - (ends[0] + ends[1]) / 2).abs() <= half)
+    # Mirrored, so that the outline between two cells stays half-way.
+    return torch.where(inside[0][:, None] & inside[1], logits_bkhw, -logits_bkhw.abs())
 
 
 class PromptAnswerer:
@@ -64,35 +127,49 @@ class PromptAnswerer:
         place = self.aiming.place_of_prompt(track, prompt, drawn)
         if zoom is None or place is not None:
             return self._answer(track, prompt, drawn, aim=Aim(self.aiming.view_of_prompt(track, prompt, place), place))
+        return self._answer_first_click(track, prompt, drawn, zoom=zoom)
+
+    def _answer_first_click(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, zoom: Zoom) -> FrameMemory:
         # Clicks do not tell how large the object is: the whole frame does roughly, a window around that does better.
-        answer = self._answer(track, prompt, drawn, aim=NOWHERE)
-        for _ in range(MOST_LOOKS):
-            view = None if answer.place is None else zoom.follow(answer.view, answer.place, self.frame_size)
-            if view is None or (answer.view is not None and view.size == answer.view.size):
-                break
-            if not view.holds(*prompt_bounds(prompt)):
-                break
-            # The place is measured anew: what the last look says of the size must not hold back this one.
-            answer = self._answer(track, prompt, drawn, aim=Aim(view))
-        return answer
+        far = self._answer(track, prompt, drawn, aim=NOWHERE)
+        if far.place is None:
+            return far
+        view = zoom.fresh(replace(far.place, extent=UNSURE_OF_SIZE * far.place.extent), self.frame_size)
+        if view is None or not view.holds(*prompt_bounds(prompt)):
+            return far
+        # The place is measured anew: what the first look says of the size must not hold back this one.
+        near = self._answer(track, prompt, drawn, aim=Aim(view))
+        return far if near.place is None else near
 
     def _answer(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim) -> FrameMemory:
-        features = self.encoder.encode(prompt.frame, aim.view)
-        size, device = self.model.config.image_size, self.model.device
         seen = whole_if_none(aim.view, self.frame_size)
         if prompt.mask is not None:
-            mask = mask_at_input(prompt.mask[seen.crop], size).to(device)
-            prediction = self.model.adopt_mask(features, mask)
+            mask = mask_at_input(prompt.mask[seen.crop], self.model.config.image_size)
+            features = self.encoder.encode(prompt.frame, aim.view)
+            prediction = self.model.adopt_mask(features, mask.to(self.model.device))
         else:
-            points, labels = prompt_points(prompt, seen, size)
-            prediction = self.model.decode(
-                self._conditioned_for_prompt(track, features, prompt.frame, aim=aim),
-                features,
-                points_bpxy=points.to(device),
-                labels_bp=labels.to(device),
-                mask_logits_b1hw=self._to_refine(track, prompt.frame, drawn, view=aim.view),
-            )
+            prediction = self._decode(track, prompt, drawn, aim=aim)
+            if self.aiming.zoom is not None and prompt.box is not None and prompt_within_box(prompt):
+                held = hold_in_box(prediction.candidates_bkhw, seen, prompt.box)
+                prediction = replace(prediction, candidates_bkhw=held)
         return self.tracker.records(prediction, [aim])[0]
+
+    def _decode(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim) -> MaskPrediction:
+        features = self.encoder.encode(prompt.frame, aim.view)
+        size, device = self.model.config.image_size, self.model.device
+        points, labels = prompt_points(prompt, whole_if_none(aim.view, self.frame_size), size)
+        earlier = self._to_refine(track, prompt.frame, drawn, view=aim.view)
+        output = self.model.run_decoder(
+            self._conditioned_for_prompt(track, features, prompt.frame, aim=aim),
+            features,
+            points_bpxy=points.to(device),
+            labels_bp=labels.to(device),
+            mask_logits_b1hw=earlier,
+        )
+        number = points.shape[1]
+        if self.aiming.zoom is not None and number == 1 and earlier is None:
+            output = settle(output)
+        return self.model.choose(output, num_points=number)
 
     def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: View | None) -> Tensor | None:
         """(1, 1, h, w) logits of the object's result on a frame, over a view; ``None`` if it has none there."""

@@ -70,3 +70,12 @@ def prompt_bounds(prompt: Prompt) -> tuple[float, float, float, float]:
     table = np.asarray([*corners, *points], float)
     (y0, x0), (y1, x1) = table.min(axis=0), table.max(axis=0)
     return float(y0), float(x0), float(y1), float(x1)
+
+
+def prompt_within_box(prompt: Prompt) -> bool:
+    """Whether no click says that the object reaches out of the prompt's box."""
+    if prompt.box is None or prompt.points is None or prompt.labels is None:
+        return True
+    y0, x0, y1, x1 = prompt.box
+    clicks = prompt.points[prompt.labels == 1]
+    return bool(((clicks >= (y0, x0)) & (clicks <= (y1, x1))).all())

@@ -80,14 +80,12 @@ class Zoom:
         View or None
             Of the same size while that fits the object, so that memories can be used as they are.
         """
-        if view is None:
-            # Out of the whole frame only when the object has become clearly small enough.
-            clearly = self.side(1.2 * place.extent, frame_size) is not None
-            return self.fresh(place, frame_size) if clearly else None
-        side, smallest = max(view.size), self.input_size / MOST_MAGNIFIED
-        if LEAST_ROOM * place.extent <= side and (
-            self.factor is not None or side <= max(MOST_ROOM * place.extent, smallest)
-        ):
+        side = max(frame_size if view is None else view.size)
+        # The whole frame is a window like any other: a change of size blurs what is remembered, and has to pay.
+        most = max(MOST_ROOM * place.extent, self.input_size / MOST_MAGNIFIED)
+        if view is None and side <= most:
+            return None
+        if view is not None and LEAST_ROOM * place.extent <= side and (self.factor is not None or side <= most):
             return _window(place, side, frame_size)
         return self.fresh(place, frame_size)
 
