@@ -81,7 +81,7 @@ def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
     own = _own_image(data, folder) if image is None else image
     selection = read_selection(data.get("selection", {}))
     try:
-        axis, placement = data["axis"], _placement(data)
+        axis, placement = data["axis"], saved_placement(data)
         with open_stack(own, axis=axis, selection=selection) as stack:
             size = (stack.height, stack.width)
         prompts = [placement.prompt_outside(prompt) for prompt in _prompts(state, placement, size)]
@@ -104,7 +104,8 @@ def _own_image(data: dict[str, Any], folder: Path) -> Path:
         return stack.path
 
 
-def _placement(data: dict[str, Any]) -> Placement:
+def saved_placement(data: dict[str, Any]) -> Placement:
+    """Read which part of its image a session is about; ``ValueError`` if that is damaged."""
     try:
         n_frames, height, width = data["whole"]
         sizes = (whole_number(height, 1, _LONGEST_SIDE), whole_number(width, 1, _LONGEST_SIDE))
