@@ -85,6 +85,8 @@ def test_region_follows_its_drawing_and_goes_with_its_layer(desk: Desk) -> None:
     assert desk.widget.images.region == (0, 0, 20, 20)
     desk.viewer.dims.set_point(0, 5)
     assert desk.widget.layers.space.region == (0, 0, 20, 20)
+    with pytest.raises(ValueError, match="must be a box inside the frame of 48 x 56 pixels"):
+        desk.widget.images.set_region((0, 0, 20, 60))
     desk.viewer.layers.remove(layer)
     assert desk.widget.images.region is None
 

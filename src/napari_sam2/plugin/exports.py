@@ -77,8 +77,8 @@ def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: 
         Whether there is anything to write.
     """
     nothing = "" if has_labels else "there are no results yet: prompt and track first"
-    found = [Choice(PROMPTS, "Prompts, for the command line (JSON)", "prompts.json", reason=nothing)]
-    found.append(Choice(TRACKS_LAYER, "Centres, as a Tracks layer in napari", "", reason=nothing))
+    found = [Choice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
+    found.append(Choice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
     stack = None if image is None or space is None else make_stack(image, replace(space, region=None), axis=axis)
     for one in FORMATS.values():
         missing = [module for module in one.modules if importlib.util.find_spec(module) is None]

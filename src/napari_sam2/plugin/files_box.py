@@ -63,7 +63,7 @@ class FilesBox(QWidget):
         """List formats; those that cannot be chosen are grey and say why."""
         self.formats.clear()
         for choice in choices:
-            action = self.formats.addAction(choice.title)
+            action = self.formats.addAction(f"{choice.title} ({choice.filename})" if choice.filename else choice.title)
             action.setObjectName(f"export_{choice.name}")
             lost = f"Does not hold: {choice.lost}" if choice.lost else choice.title
             action.setToolTip(choice.reason[:1].upper() + choice.reason[1:] or lost)

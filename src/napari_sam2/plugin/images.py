@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from .space import choosable_axes, current_frame, current_space, go_to_frame, go_to_space, is_made_for
+from napari_sam2.data.placement import Placement
+
+from .space import (
+    choosable_axes,
+    current_frame,
+    current_space,
+    go_to_frame,
+    go_to_space,
+    is_made_for,
+    layer_shape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,8 +117,16 @@ class Images(QObject):
         return None if image is None else self._regions.get(str(image.unique_id))
 
     def set_region(self, region: Box | None) -> None:
-        """Look at a part of the planes by itself, or at whole planes again."""
+        """Look at a part of the planes by itself, or at whole planes again.
+
+        Raises
+        ------
+        ValueError
+            If it leaves the planes.
+        """
         image = self._layers.image
+        if image is not None and region is not None:
+            Placement.of((1, *layer_shape(image)[-2:]), region)
         if image is None or region == self.region:
             return
         if region is None:
