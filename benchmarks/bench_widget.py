@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -63,6 +64,12 @@ class Desk:
             known = len(self.widget.session.prompts)
             self.widget.layers.points.add([(0, y, x)])
             wait(lambda known=known: len(self.widget.session.prompts) > known)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that is not saved is kept somewhere else than the user's."""
+    monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path))
 
 
 @pytest.fixture
