@@ -18,10 +18,9 @@ DOCS = Path(__file__).parents[1] / "docs"
 SHORT = {"nano": "sam2_nano", "tiny": "sam2.1_hiera_tiny"}
 COLUMNS = tuple((short, preset) for short in SHORT for preset in ("exact", "balanced", "fast"))
 COMPARED = {
-    "peer-1": "1 object",
-    "peer-3": "3 objects",
-    "peer-10-float32": "10 objects",
-    "peer-10-bfloat16": "10 objects",
+    f"peer-{objects}{run}": f"{objects} object{'s' * (objects > 1)}"
+    for objects, runs in ((1, ("", "-openvino")), (3, ("", "-openvino")), (10, ("-float32", "-bfloat16", "-openvino")))
+    for run in runs
 }
 MEMORY = {
     "memory-1-off": "1 object",
@@ -54,7 +53,7 @@ def write_document(folder: Path) -> None:
 def _fill(text: str, name: str, content: str) -> str:
     begin, end = f"<!-- {name}: written by benchmarks/refresh.py -->", f"<!-- end of {name} -->"
     between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    return between.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+    return between.sub(lambda _: f"{begin}\n\n{content}\n\n{end}", text)
 
 
 # Tables
@@ -171,10 +170,12 @@ def draw_frames(folder: Path, picture: Path) -> None:
     figure, ((times, sizes),) = _figure(2)
     for part, name in {"frames-1": "1 object", "frames-3": "3 objects"}.items():
         points = (load(folder, part) or {"points": []})["points"]
-        times.plot([p["frame"] for p in points], [1e3 * p["seconds"] for p in points], label=name)
+        if points:
+            times.plot([p["frame"] for p in points], [1e3 * p["seconds"] for p in points], label=name)
     for part, name in MEMORY.items():
         curve = (load(folder, part) or {"curve": []})["curve"]
-        sizes.plot([p[0] for p in curve], [(p[1] - p[2]) / 1e6 for p in curve], label=name)
+        if curve:
+            sizes.plot([p[0] for p in curve], [(p[1] - p[2]) / 1e6 for p in curve], label=name)
     _dress(times, "frame", "ms a frame")
     _dress(sizes, "frame", "MB beyond the labels")
     figure.savefig(picture)

@@ -37,10 +37,12 @@ from napari_sam2.weights.load import PRESETS, choose_device
 RESULTS = Path(__file__).parent / "results"
 NANO, TINY = "sam2_nano", "sam2.1_hiera_tiny"
 SIDE = 512
+BOTH = ("float32", "bfloat16")
 GROWING_OBJECTS = (1, 2, 3, 5, 10, 20)
 INPUT_SIZES = {NANO: (128, 256, 512, 1024), TINY: (256, 512, 768, 1024)}
 FRAME_SIDES = (256, 512, 1024, 2048, 4096)
 LONG_RUN, BLOCK = 600, 20
+BEGUN = time.perf_counter()
 
 
 def tell(line: str) -> None:
@@ -66,8 +68,14 @@ def comparison(objects: int, dtypes: tuple[str, ...], names: tuple[str, ...], ro
     device = choose_device("auto")
     there = [name for name in names if name.partition(" ")[2] in ("", *available_backends())]
     everyone = (*(f"{peer.PEER} {dtype}" for dtype in dtypes), *there)
-    steps = peer.competitors_for(objects, rounds, names=everyone, device=device)
-    turns = list(peer.compare(steps, rounds, device))
+    steps = {}
+    for name in everyone:
+        tell(f"{name}, {time.perf_counter() - BEGUN:.0f} s")
+        steps |= peer.competitors_for(objects, rounds, names=(name,), device=device)
+    turns = []
+    for turn in peer.compare(steps, rounds, device):
+        tell(", ".join(f"{name} {seconds:.2f} s" for name, seconds in turn.items()))
+        turns.append(turn)
     return {"objects": objects, "rounds": rounds, "compared": peer.ratios(turns), "machine": describe_machine()}
 
 
@@ -124,20 +132,16 @@ PARTS: dict[str, Callable[[], Any]] = {
         for short, variant in (("nano", NANO), ("tiny", TINY))
         for preset in PRESETS
     },
-    "peer-1": partial(
-        comparison,
-        1,
-        ("float32", "bfloat16"),
-        ("exact", "balanced", "fast", "exact openvino", "balanced openvino", "fast openvino"),
-        3,
-    ),
-    "peer-3": partial(
-        comparison, 3, ("float32", "bfloat16"), ("exact", "balanced", "fast", "balanced openvino", "fast openvino"), 1
-    ),
+    **{
+        f"peer-{objects}{suffix}": partial(
+            comparison, objects, BOTH, tuple(preset + backend for preset in PRESETS), rounds
+        )
+        for objects, rounds in ((1, 2), (3, 1))
+        for suffix, backend in (("", ""), ("-openvino", " openvino"))
+    },
     "peer-10-float32": partial(comparison, 10, ("float32",), ("exact", "balanced", "fast"), 1),
-    "peer-10-bfloat16": partial(
-        comparison, 10, ("bfloat16",), ("balanced", "fast", "balanced openvino", "fast openvino"), 1
-    ),
+    "peer-10-bfloat16": partial(comparison, 10, ("bfloat16",), ("balanced", "fast"), 1),
+    "peer-10-openvino": partial(comparison, 10, ("bfloat16",), ("balanced openvino", "fast openvino"), 1),
     "objects": growing_objects,
     "input-nano": partial(growing_inputs, NANO),
     "input-tiny": partial(growing_inputs, TINY),

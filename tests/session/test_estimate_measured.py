@@ -1,0 +1,23 @@
+"""The estimate against what a process really takes: within a quarter, as `estimate_memory` says of itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WORKER = Path(__file__).with_name("memory_worker.py")
+
+
+@pytest.mark.parametrize(
+    ("variant", "sizes"),
+    # Input, frame, objects, frames.
+    [("sam2_nano", (256, 256, 1, 8)), ("sam2_nano", (256, 256, 10, 16)), ("sam2.1_hiera_tiny", (256, 512, 1, 6))],
+)
+def test_the_estimate_holds(variant: str, sizes: tuple[int, ...]) -> None:
+    command = [sys.executable, str(WORKER), variant, *map(str, sizes)]
+    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    assert report["measured"] == pytest.approx(report["said"], rel=0.25), report["parts"]
