@@ -48,7 +48,8 @@ RULES = {
     "model": Rule("model model.config", frozenset({"torch"})),
     "model.config": Rule("", NONE),
     "weights": Rule("weights model.config", NONE),
-    "weights.load": Rule("weights weights.load model model.config", TORCH),
+    "weights.load": Rule("weights weights.load model model.config", TORCH, own_inside="backends"),
+    "backends": Rule("backends data weights model model.config", TORCH),
     "session": Rule("session data model model.config", TORCH | ARRAYS, own_inside="session.store"),
     # A session folder says which model it was made with.
     "session.store": Rule("session session.store data model model.config weights weights.load", TORCH | ARRAYS),
@@ -195,6 +196,11 @@ def write_module(package: Path, where: str, source: str) -> Path:
         ("model/sam2.py", "import numpy", "numpy at module level"),
         ("weights/catalog.py", "from .load import load_model", "napari_sam2.weights.load.load_model at module level"),
         ("session/session.py", "def f():\n    from napari_sam2.weights import load", "napari_sam2.weights.load inside"),
+        (
+            "session/session.py",
+            "from napari_sam2.backends import encoder",
+            "napari_sam2.backends.encoder at module level",
+        ),
         ("training/train.py", "from napari_sam2 import cli", "napari_sam2.cli at module level"),
         ("cli.py", "from napari_sam2.session import session", "napari_sam2.session.session at module level"),
         ("plugin/widget.py", "from napari_sam2 import Session", "napari_sam2.Session at module level"),

@@ -1,4 +1,4 @@
-"""Packages that only some formats need: loaded when they are, and named when they are missing."""
+"""Packages that only some formats and backends need: loaded when they are, and named when they are missing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ _EXTRAS = {
     "distributed": "distributed",
     "highdicom": "medical",
     "nibabel": "medical",
+    "openvino": "openvino",
     "pydicom": "medical",
     "zarr": "zarr",
 }
 
 
 class MissingExtraError(RuntimeError):
-    """A format needs a package that is not installed."""
+    """A package that is needed is not installed."""
 
 
 def extra_of(module: str) -> str:

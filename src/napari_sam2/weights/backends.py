@@ -1,0 +1,43 @@
+"""What can compute a model, and where; no torch, so that it can be asked before a model is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+
+BACKENDS = ("auto", "torch", "openvino")
+
+
+def available_backends() -> tuple[str, ...]:
+    """Return what `napari_sam2.load_model` takes as its ``backend`` on this machine."""
+    return tuple(name for name in BACKENDS if name != "openvino" or importlib.util.find_spec(name) is not None)
+
+
+def choose_backend(backend: str, device: str) -> tuple[str, str]:
+    """Resolve ``"auto"``, which is torch, and say which device a backend takes.
+
+    Parameters
+    ----------
+    backend : str
+        One of `BACKENDS`.
+    device : str
+        ``"auto"`` or the name of a device.
+
+    Returns
+    -------
+    backend : str
+        ``"torch"`` or ``"openvino"``.
+    device : str
+        As given; the CPU for OpenVINO where it was left open.
+
+    Raises
+    ------
+    ValueError
+        For another backend, or a device that it does not run on.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is one of {', '.join(BACKENDS)}, got {backend!r}")
+    if backend != "openvino":
+        return "torch", device
+    if device.partition(":")[0] not in ("auto", "cpu"):
+        raise ValueError(f"backend 'openvino' runs on the CPU, not on {device!r}: take backend 'torch' there")
+    return backend, "cpu" if device == "auto" else device
