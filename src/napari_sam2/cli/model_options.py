@@ -26,7 +26,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps, ...")
     group.add_argument("--dtype", default="auto", help="auto (default), float32, bfloat16 or float16")
     group.add_argument("--preset", default="balanced", help="exact, balanced (default) or fast")
-    group.add_argument("--backend", default="auto", help="auto (default) or torch: what the model is computed with")
+    group.add_argument("--backend", default="auto", help="auto (default: torch), torch or openvino")
     group.add_argument(
         "--image-size", type=int, metavar="N", help="side of the model's input in pixels, a multiple of 32"
     )

@@ -71,4 +71,6 @@ def saved_model(asked: ModelOptions, said: dict[str, Any]) -> ModelOptions:
         dtype=known.dtype if asked.dtype == "auto" else asked.dtype,
         preset=known.preset if asked.preset == "balanced" else asked.preset,
         image_size=asked.image_size or known.image_size,
+        # OpenVINO is for the CPU only: whoever asks for another device now does not want it.
+        backend=known.backend if asked.backend == "auto" and asked.device in ("auto", "cpu") else asked.backend,
     )

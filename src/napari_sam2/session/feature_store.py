@@ -31,8 +31,9 @@ def model_fingerprint(model: Sam2) -> bytes:
     """Digest of everything but the picture that a frame's features depend on."""
     decoder = model.sam_mask_decoder
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    about = (type(model).__name__, importlib.metadata.version("napari-sam2"), torch.__version__, model.device.type)
-    digest.update(repr((*about, model.config)).encode())
+    kinds = type(model).__name__, type(model.image_encoder).__name__, model.device.type
+    versions = importlib.metadata.version("napari-sam2"), torch.__version__
+    digest.update(repr((*kinds, *versions, model.config)).encode())
     for part in (model.image_encoder, decoder.conv_s0, decoder.conv_s1):
         for name, tensor in part.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

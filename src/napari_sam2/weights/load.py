@@ -19,10 +19,10 @@ from torch import Tensor
 from napari_sam2.model.config import CONFIGS, DEFAULT_OPTIONS, HieraConfig, InferenceOptions, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
+from .backends import choose_backend
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-BACKENDS = ("auto", "torch")
 
 # A pickle whose bytes are damaged sends its reader astray, which ends in any of these.
 _UNREADABLE = (
@@ -69,10 +69,13 @@ class ModelSource:
         Its name in the catalogue, where it was asked for by that.
     path : Path
         The file.
+    backend : str
+        ``"torch"`` or ``"openvino"``.
     """
 
     name: str | None
     path: Path
+    backend: str = "torch"
 
 
 _SOURCES: WeakKeyDictionary[Sam2, ModelSource] = WeakKeyDictionary()
@@ -118,7 +121,7 @@ def load_model(
     preset : str
         ``"exact"`` (what the reference computes), ``"balanced"`` or ``"fast"``.
     backend : str
-        ``"auto"`` or ``"torch"``.
+        ``"torch"``, ``"openvino"`` (the image encoder, on the CPU, with the extra of that name), or ``"auto"``: torch.
 
     Returns
     -------
@@ -128,18 +131,20 @@ def load_model(
     Raises
     ------
     ValueError
-        For an unknown name, preset, device, dtype or backend, or a file that is not a SAM 2 checkpoint.
+        For an unknown name, preset, device, dtype or backend, a file that is not a SAM 2 checkpoint, or OpenVINO on
+        another device than the CPU.
     FileNotFoundError
         Where the weights are not on this machine; the message says how to get them.
+    MissingExtraError
+        Where OpenVINO is asked for and not installed.
     """
     if name is not None and checkpoint is not None:
         raise ValueError(f"give a name or a checkpoint, not both: got {name!r} and {str(checkpoint)!r}")
-    if backend not in BACKENDS:
-        raise ValueError(f"backend is one of {', '.join(BACKENDS)}, got {backend!r}")
     if preset not in PRESETS:
         raise ValueError(f"preset is one of {', '.join(PRESETS)}, got {preset!r}")
     chosen = PRESETS[preset]
-    place = choose_device(device)
+    backend, where = choose_backend(backend, str(device))
+    place = choose_device(where)
     number = choose_dtype(chosen.dtype if dtype == "auto" else dtype, place)
 
     path, own_size = _locate(name, checkpoint)
@@ -150,8 +155,13 @@ def load_model(
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
+    if backend == "openvino":
+        from napari_sam2.backends.encoder import use_openvino
+
+        # Converted before the weights are rounded: OpenVINO chooses what it rounds.
+        use_openvino(_cast(model, place, torch.float32), number)
     model = _cast(model, place, number)
-    _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path)
+    _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend)
     return model
 
 

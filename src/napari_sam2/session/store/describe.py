@@ -113,6 +113,7 @@ def describe_model(model: Sam2) -> dict[str, Any]:
         "preset": model.options.preset,
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "device": str(model.device),
+        "backend": "torch" if source is None else source.backend,
         "name": None,
         "file": None,
     }
@@ -127,7 +128,7 @@ def describe_model(model: Sam2) -> dict[str, Any]:
 
 
 def same_model(said: dict[str, Any], model: Sam2) -> bool:
-    """Whether a model is the one that was described: weights, input size, precision and preset; not the device."""
+    """Whether a model is the one described: weights, input size, precision, preset; device and backend may differ."""
     found = describe_model(model)
     return all(said.get(key) == found[key] for key in ("image_size", "preset", "dtype", "sha256", "weights"))
 

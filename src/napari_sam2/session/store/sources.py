@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from napari_sam2.data.selection import Selection
 from napari_sam2.data.stack import Stack, open_stack
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import DTYPES, PRESETS, choose_device, load_model
 
@@ -155,6 +156,8 @@ class ModelArguments:
         As `load_model` takes them.
     image_size : int
         Side of its input in pixels.
+    backend : str
+        As `load_model` takes it; ``"auto"`` where the session's is not known, or not installed here.
     """
 
     name: str | None
@@ -162,6 +165,7 @@ class ModelArguments:
     dtype: str
     preset: str
     image_size: int
+    backend: str
 
 
 def model_arguments(said: dict[str, Any]) -> ModelArguments:
@@ -182,7 +186,9 @@ def model_arguments(said: dict[str, Any]) -> ModelArguments:
     if name not in CATALOG and file is None:
         raise ValueError(f"the session's model {name!r} is not known to this version: give another with model=")
     size = whole_number(said.get("image_size"), 1, 8192)
-    return ModelArguments(name, None if file is None else Path(file), dtype, preset, size)
+    # Sessions of earlier versions do not say; another machine may lack what this one's had.
+    backend = said["backend"] if said.get("backend") in available_backends() else "auto"
+    return ModelArguments(name, None if file is None else Path(file), dtype, preset, size, backend)
 
 
 def _load(said: dict[str, Any]) -> Sam2:
@@ -191,10 +197,11 @@ def _load(said: dict[str, Any]) -> Sam2:
     return load_model(
         known.name if catalogued else None,
         checkpoint=None if catalogued else known.file,
-        device=_device(said.get("device")),
+        device="auto" if known.backend == "openvino" else _device(said.get("device")),
         dtype=known.dtype,
         image_size=known.image_size,
         preset=known.preset,
+        backend=known.backend,
     )
 
 
