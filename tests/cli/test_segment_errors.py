@@ -63,9 +63,23 @@ def unwritable_output(folder: Path) -> list[object]:
     return ["--output", locked / "result"]
 
 
+def cut_short(folder: Path) -> list[object]:
+    whole = (folder / "disk.tif").read_bytes()
+    (folder / "disk.tif").write_bytes(whole[: len(whole) * 6 // 10])
+    return []
+
+
+def other_axes(folder: Path) -> list[object]:
+    pixels = np.zeros((2, 3, 4, 20, 30), np.uint8)
+    tifffile.imwrite(folder / "disk.tif", pixels, metadata={"axes": "RTHYX"}, photometric="minisblack")
+    return []
+
+
 CASES: dict[str, tuple[Damage, list[str]]] = {
     "no input": (lambda folder: (folder / "disk.tif").unlink() or [], ["disk.tif does not exist"]),
     "input is text": (swap("disk.tif", "hello"), ["disk.tif cannot be read as a TIFF file"]),
+    "input cut short": (cut_short, ["disk.tif is cut short", "export it again"]),
+    "input of other axes": (other_axes, ["disk.tif has the axes R (2), T (3), H (4)", "save one plane"]),
     "no prompts file": (lambda folder: (folder / "prompts.json").unlink() or [], ["prompts.json", "No such file"]),
     "prompts not JSON": (swap("prompts.json", "{'a'}"), ["prompts.json is not valid JSON", "line 1"]),
     "no prompts": (swap("prompts.json", '{"version": 1, "prompts": []}'), ["prompts.json holds no prompts"]),
@@ -161,6 +175,33 @@ def test_broken_frame_does_not_cost_earlier_results(
     assert f"are in {out / 'stopped'}" in done.complaint
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     assert pd.read_csv(out / "stopped" / "scores.csv")["frame"].max() == 3
+
+
+def test_a_stack_without_frames(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    np.save(tmp_path / "none.npy", np.zeros((0, 20, 30), np.uint8))
+    done = run("segment", tmp_path / "none.npy", "--prompts", disk.prompts, "--output", tmp_path / "r", *fast)
+    assert done.status == 2
+    assert "(0, 20, 30) has no pixels" in done.complaint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files, which Windows does not")
+def test_a_full_disk_leaves_earlier_results(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    import resource
+
+    out = tmp_path / "result"
+    command = ["segment", disk.path, "--prompts", disk.prompts, "--output", out, *fast, "--max-frames", 2]
+    assert run(*command).status == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file may grow beyond 300 bytes: what a full disk says, without filling one.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
+    try:
+        done = run(*command, "--overwrite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert done.status == 2
+    assert "labels.tif: the disk may be full" in done.complaint
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process, which other systems do not")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Taken anywhere on the line: who has just seen an error adds it at the end.
         args = _parse([word for word in words if word != "--debug"])
+        # What it notes about a damaged file is an error of this program's, or does no harm.
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
         with _warnings_in_a_line():
             status: int = args.run(args)
         sys.stdout.flush()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _UNREADABLE = (ValueError, RuntimeError, OSError, IndexError, struct.error, zlib.error)
 # Axes of pages that the file gives no meaning to.
 _UNNAMED = "IQ"
+# Bytes of a value, by the number of its type; one for those that are not here.
+_TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
 class PageSource:
@@ -133,7 +135,7 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
         try:
             tif = opened.enter_context(tifffile.TiffFile(path))
             shapes = [series.shape for series in tif.series]
-            cut_short = _names_missing_page(tif)
+            cut_short = _names_missing_page(tif) or _names_missing_values(tif)
         except _UNREADABLE as error:
             raise ValueError(f"{path} cannot be read as a TIFF file: {error}") from error
         if len(shapes) != 1:
@@ -141,7 +143,7 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
                 f"{path} holds {len(shapes)} images of shapes {shapes}: save the one to track in a file of its own"
             )
         if cut_short:
-            raise ValueError(f"{path} is cut short: pages are missing at its end; copy or export it again")
+            raise ValueError(f"{path} is cut short: something is missing at its end; copy or export it again")
         levels = [_layout(series, path) for series in tif.series[0].levels]
         sizes = [(layout.shape[len(layout.leading)], layout.shape[len(layout.leading) + 1]) for layout in levels]
         layout = levels[check_level(level, sizes, str(path))]
@@ -162,6 +164,22 @@ def _names_missing_page(tif: tifffile.TiffFile) -> bool:
     file.seek(n_tags * form.tagsize, 1)
     (next_page,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
     return bool(next_page)
+
+
+def _names_missing_values(tif: tifffile.TiffFile) -> bool:
+    """Tell whether a tag of the first page lies beyond the file's end: tifffile then goes on without it."""
+    file, form = tif.filehandle, tif.tiff
+    file.seek(tif.pages[0].offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    entries = file.read(n_tags * form.tagsize)
+    head = f"{form.byteorder}HH{form.offsetformat[-1]}"
+    for start in range(0, len(entries) - form.tagsize + 1, form.tagsize):
+        _, kind, count = struct.unpack_from(head, entries, start)
+        nbytes = _TAG_BYTES.get(kind, 1) * count
+        (offset,) = struct.unpack_from(form.offsetformat, entries, start + form.tagsize - form.offsetsize)
+        if nbytes > form.offsetsize and offset + nbytes > file.size:
+            return True
+    return False
 
 
 def _layout(series: tifffile.TiffPageSeries, path: Path) -> Layout:
