@@ -49,7 +49,7 @@ def test_unsaved_work_is_brought_back_and_saved(
     other.settle()
     np.testing.assert_array_equal(other.labels, labels)
     assert other.widget.session.folder == folder
-    assert other.find("session_folder").text() == "Not saved in a folder of yours yet"
+    other.until(lambda: other.find("session_folder").text() == "Not saved in a folder of yours yet")
     assert not other.find("bring_back").isVisible()
 
     other.widget.files.keeping.save(tmp_path / "mine")
