@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, zeros
 
 from .config import HieraConfig
-from .layers import MLP, attend
+from .layers import MLP
+from .products import Linear, attend, runs_directly
+
+# The first blocks look no further than a window. On a CPU they take the map by strips of so many bytes, which stay in
+# its cache through all of them, while the whole map with what is made of it would not.
+STRIP_BYTES = 3 * 2**20
+LARGEST_SPAN = 16
 
 
 def partition_windows(x_bhwc: Tensor, side: int) -> Tensor:
@@ -34,8 +43,11 @@ def merge_windows(windows_bhwc: Tensor, height: int, width: int) -> Tensor:
 
 def pool_2x2(x_bhwc: Tensor) -> Tensor:
     """Max-pool a map by two in both directions."""
-    # Some back-ends miscompute pooling on a permuted view, hence the copy.
-    return F.max_pool2d(x_bhwc.permute(0, 3, 1, 2).contiguous(), 2).permute(0, 2, 3, 1)
+    # By hand, as the pooling kernels want the channels first, or miscompute a permuted view.
+    pairs = x_bhwc.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+    upper, lower = pairs.unbind(2)
+    left, right = torch.maximum(upper, lower).unbind(3)
+    return torch.maximum(left, right)
 
 
 class WindowAttention(nn.Module):
@@ -44,8 +56,8 @@ class WindowAttention(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(channels_in, 3 * channels_out)
-        self.proj = nn.Linear(channels_out, channels_out)
+        self.qkv = Linear(channels_in, 3 * channels_out)
+        self.proj = Linear(channels_out, channels_out)
 
     def pool_queries(self, q_bhwc: Tensor) -> Tensor:
         """Leave the queries as they are; `PooledWindowAttention` shrinks them."""
@@ -89,7 +101,7 @@ class HieraBlock(nn.Module):
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
         self.attn = WindowAttention(channels, channels, num_heads)
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
-        self.mlp = MLP(channels, 4 * channels, channels, activation=F.gelu)
+        self.mlp = MLP(channels, 4 * channels, channels, activation="gelu")
 
     def _attend(self, normed_bhwc: Tensor, height: int, width: int) -> Tensor:
         # Padding comes after the norm: padded tokens are exact zeros that take part in the softmax, as in training.
@@ -116,14 +128,15 @@ class StageEntryBlock(HieraBlock):
         super().__init__(channels, num_heads, window)
         self.norm1 = nn.LayerNorm(channels_in, eps=1e-6)
         self.attn = PooledWindowAttention(channels_in, channels, num_heads)
-        self.proj = nn.Linear(channels_in, channels)
+        self.proj = Linear(channels_in, channels)
 
     def forward(self, x_bhwc: Tensor) -> Tensor:
         """Map (batch, h, w, channels_in) to (batch, h / 2, w / 2, channels)."""
         normed = self.norm1(x_bhwc)
         shortcut = pool_2x2(self.proj(normed))
         height, width = shortcut.shape[1:3]
-        x = shortcut + self._attend(normed, height, width)
+        # In the type of the input: the sum goes on through all blocks, and must not be rounded with the products.
+        x = shortcut.to(x_bhwc.dtype) + self._attend(normed, height, width)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -152,6 +165,7 @@ class Hiera(nn.Module):
         self.pos_embed_window = nn.Parameter(zeros(1, channels, config.window_sizes[0], config.window_sizes[0]))
         self.blocks = nn.ModuleList(_build_blocks(config))
         self.stage_ends = _stage_ends(config)
+        self.leading = _leading_blocks(config, [block.window for block in self.blocks])
 
     def position_map(self, height: int, width: int) -> Tensor:
         """Learned position code of a (height, width) token grid, BHWC: a coarse map plus a tiled window."""
@@ -165,17 +179,51 @@ class Hiera(nn.Module):
     def forward(self, image_bchw: Tensor) -> list[Tensor]:
         """Encode (batch, 3, H, W) into four BCHW maps, fine to coarse."""
         x = self.patch_embed(image_bchw)
-        x = x + self.position_map(x.shape[1], x.shape[2])
+        code = self.position_map(x.shape[1], x.shape[2])
+        count, span = self.leading
+        rows = _strip_rows(x, span)
+        strips = [
+            self._run(a + b, 0, count) for a, b in zip(x.split(rows, dim=1), code.split(rows, dim=1), strict=True)
+        ]
+        # Each strip gave its part of the maps at the stage ends that it passed, and of the map that goes on.
+        *maps, x = (parts[0] if len(strips) == 1 else torch.cat(parts, dim=1) for parts in zip(*strips, strict=True))
+        maps += self._run(x, count, len(self.blocks))[:-1]
+        return [m.permute(0, 3, 1, 2) for m in maps]
+
+    def _run(self, x_bhwc: Tensor, first: int, last: int) -> list[Tensor]:
+        """Go through some blocks: the maps at the stage ends among them, then the last map."""
         maps = []
-        for index, block in enumerate(self.blocks):
-            x = block(x)
+        for index in range(first, last):
+            x_bhwc = self.blocks[index](x_bhwc)
             if index in self.stage_ends:
-                maps.append(x.permute(0, 3, 1, 2))
-        return maps
+                maps.append(x_bhwc)
+        return [*maps, x_bhwc]
 
 
 def _stage_ends(config: HieraConfig) -> tuple[int, ...]:
     return tuple(sum(config.stages[: stage + 1]) - 1 for stage in range(len(config.stages)))
+
+
+def _leading_blocks(config: HieraConfig, windows: list[int]) -> tuple[int, int]:
+    """How many blocks see no further than a few rows of tokens of the first stage, and how many rows those are."""
+    count, span, side = 0, 1, 1
+    for stage, depth in enumerate(config.stages):
+        for position in range(depth):
+            # A stage's first block still looks at the map of the stage before.
+            side = 2 ** max(stage - 1, 0) if position == 0 else 2**stage
+            needed = math.lcm(span, max(windows[count] * side, 2**stage))
+            if windows[count] == 0 or needed > LARGEST_SPAN:
+                return count, span
+            count, span = count + 1, needed
+    return count, span
+
+
+def _strip_rows(x_bhwc: Tensor, span: int) -> int:
+    rows = x_bhwc.shape[1]
+    if not runs_directly(x_bhwc):
+        return rows
+    row_bytes = x_bhwc[:, :1].numel() * x_bhwc.element_size()
+    return min(max(STRIP_BYTES // row_bytes // span * span, span), rows)
 
 
 def _build_blocks(config: HieraConfig) -> list[HieraBlock]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .config import HieraConfig
 from .hiera import Hiera
+from .products import PointwiseConv
 
 
 class FeaturePyramid(nn.Module):
@@ -18,8 +19,7 @@ class FeaturePyramid(nn.Module):
         super().__init__()
         # Coarse to fine, each wrapped under the name the checkpoints use.
         self.convs = nn.ModuleList(
-            nn.Sequential(OrderedDict(conv=nn.Conv2d(channels, d_model, kernel_size=1)))
-            for channels in reversed(stage_channels)
+            nn.Sequential(OrderedDict(conv=PointwiseConv(channels, d_model))) for channels in reversed(stage_channels)
         )
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .products import Activation, Linear, attend, feed_forward, linear
+
 
 class MLP(nn.Module):
     """Linear layers with an activation between them and none at the end.
@@ -19,21 +21,21 @@ class MLP(nn.Module):
     ----------
     widths : int
         Channels of the input, of every hidden layer and of the output.
-    activation : callable
+    activation : str
         Applied after every layer but the last.
     """
 
-    def __init__(self, *widths: int, activation: Callable[[Tensor], Tensor] = F.relu) -> None:
+    def __init__(self, *widths: int, activation: Activation = "relu") -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., first width) to (..., last width)."""
-        for layer in self.layers[:-1]:
-            x = self.activation(layer(x))
-        out: Tensor = self.layers[-1](x)
-        return out
+        *hidden, before_last, last = self.layers
+        for layer in hidden:
+            x = linear(x, layer.weight, layer.bias, self.activation)
+        return feed_forward(x, before_last, last, self.activation)
 
 
 class LayerNorm2d(nn.Module):
@@ -79,10 +81,10 @@ class Attention(nn.Module):
         super().__init__()
         inner = inner_channels or channels
         self.num_heads = num_heads
-        self.q_proj = nn.Linear(channels, inner)
-        self.k_proj = nn.Linear(key_channels or channels, inner)
-        self.v_proj = nn.Linear(key_channels or channels, inner)
-        self.out_proj = nn.Linear(inner, channels)
+        self.q_proj = Linear(channels, inner)
+        self.k_proj = Linear(key_channels or channels, inner)
+        self.v_proj = Linear(key_channels or channels, inner)
+        self.out_proj = Linear(inner, channels)
 
     def _split_heads(self, x_bnc: Tensor) -> Tensor:
         batch, tokens = x_bnc.shape[:2]
@@ -98,26 +100,6 @@ class Attention(nn.Module):
         v = self._split_heads(self.v_proj(v_bnc))
         out: Tensor = self.out_proj(attend(q, k, v).transpose(1, 2).flatten(2))
         return out
-
-
-LARGEST_PLAIN_MAP = 2**26
-
-
-def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
-    """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves)."""
-    batch = max(q_bhnc.shape[0], k_bhnc.shape[0])
-    q, k, v = (x.expand(batch, -1, -1, -1) for x in (q_bhnc, k_bhnc, v_bhnc))
-    if _plain_products_are_faster(q, k):
-        weights: Tensor = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
-        return weights.to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v)
-
-
-def _plain_products_are_faster(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
-    # On CPUs the fused kernel computes bfloat16 products in float32; plain ones use the CPU's own, six times as fast.
-    # They keep the whole attention map, so it must be small.
-    on_cpu = q_bhnc.device.type == "cpu" and q_bhnc.dtype == torch.bfloat16
-    return on_cpu and q_bhnc.shape[:3].numel() * k_bhnc.shape[2] <= LARGEST_PLAIN_MAP
 
 
 def _constant(build: Callable[[], Tensor], device: str) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import MLP, Attention, LayerNorm2d
+from .products import PointwiseConv
 
 STABILITY_DELTA = 0.05
 STABILITY_THRESHOLD = 0.98
@@ -115,8 +116,8 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(c // 4, c // 8, kernel_size=2, stride=2),
             nn.GELU(),
         )
-        self.conv_s0 = nn.Conv2d(c, c // 8, kernel_size=1)
-        self.conv_s1 = nn.Conv2d(c, c // 4, kernel_size=1)
+        self.conv_s0 = PointwiseConv(c, c // 8)
+        self.conv_s1 = PointwiseConv(c, c // 4)
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(c, c, c, c // 8) for _ in range(self.num_masks))
         self.iou_prediction_head = MLP(c, c, c, self.num_masks)
         self.pred_obj_score_head = MLP(c, c, c, 1)

@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor, cat, nn
+import torch
+from torch import Tensor, nn
 
-from .layers import Attention, attend, rotary_table, rotate
+from .layers import Attention, rotary_table, rotate
+from .products import Linear, attend, feed_forward, runs_by_blocks
+
+# Objects whose maps take more than this go through the layers one after the other on a CPU, each within its cache.
+TOGETHER_BYTES = 8 * 2**20
 
 
 class RotaryAttention(Attention):
-    """Attention whose queries and spatial keys are turned by their place in the grid."""
+    """Self-attention whose queries and keys are turned by their place in the grid."""
 
-    def attend_rotated(
-        self, q_bnc: Tensor, k_bnc: Tensor, v_bnc: Tensor, *, grid: tuple[int, int], num_plain_keys: int
+    def _turned(self, x_bnc: Tensor, grid: tuple[int, int]) -> Tensor:
+        x = self._split_heads(x_bnc)
+        return rotate(x, rotary_table(x.shape[-1], *grid, str(x.device)))
+
+    def attend_grid(self, x_bnc: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Attend among tokens, one per cell of a grid of so many rows and columns."""
+        x = x_bnc.to(self.q_proj.weight.dtype)
+        q, k = self._turned(self.q_proj(x), grid), self._turned(self.k_proj(x), grid)
+        out: Tensor = self.out_proj(attend(q, k, self._split_heads(self.v_proj(x))).transpose(1, 2).flatten(2))
+        return out
+
+
+class MemoryCrossAttention(RotaryAttention):
+    """Attention to memory maps, whose keys are turned by their place in the grid, and to tokens without a place."""
+
+    def attend_memory(
+        self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_plain_keys: int
     ) -> Tensor:
-        """Attend over a feature grid.
+        """Attend to what is remembered.
 
         Parameters
         ----------
-        q_bnc : Tensor
+        x_bnc : Tensor
             One token per grid cell.
-        k_bnc, v_bnc : Tensor
+        memory_bnc : Tensor
             Whole grids one after the other, then ``num_plain_keys`` tokens without a place, which are not turned.
+        code_bnc : Tensor
+            Their position and time code; part of the keys, not of the values.
         grid : tuple of int
             Rows and columns.
         num_plain_keys : int
-            Tokens at the end of the keys that have no place in the grid.
+            Tokens at the end of the memory that have no place in the grid.
         """
-        q = self._split_heads(self.q_proj(q_bnc))
-        k = self._split_heads(self.k_proj(k_bnc))
-        v = self._split_heads(self.v_proj(v_bnc))
-        table = rotary_table(q.shape[-1], *grid, str(q.device))
-        spatial = k.shape[2] - num_plain_keys
-        placed = rotate(k[:, :, :spatial], table) if spatial else k[:, :, :0]
-        k = cat((placed, k[:, :, spatial:]), dim=2) if num_plain_keys else placed
-        out: Tensor = self.out_proj(attend(rotate(q, table), k, v).transpose(1, 2).flatten(2))
+        q = self._turned(self.q_proj(x_bnc), grid)
+        keys = self.k_proj(memory_bnc + code_bnc)
+        spatial = keys.shape[1] - num_plain_keys
+        parts = [self._turned(keys[:, :spatial], grid)] if spatial else []
+        parts += [self._split_heads(keys[:, spatial:])] if num_plain_keys else []
+        k = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        if self.num_heads == 1 and runs_by_blocks(q, k):
+            # The weights of a query add up to one, so the values can be averaged before they are projected, while they
+            # are a quarter as wide.
+            mean = self.v_proj(attend(q, k, memory_bnc[:, None].to(k.dtype)).squeeze(1))
+        else:
+            mean = attend(q, k, self._split_heads(self.v_proj(memory_bnc))).transpose(1, 2).flatten(2)
+        out: Tensor = self.out_proj(mean)
         return out
 
 
@@ -44,30 +70,25 @@ class MemoryAttentionLayer(nn.Module):
     def __init__(self, channels: int, memory_dim: int, hidden: int) -> None:
         super().__init__()
         self.self_attn = RotaryAttention(channels, 1)
-        self.cross_attn_image = RotaryAttention(channels, 1, key_channels=memory_dim)
-        self.linear1 = nn.Linear(channels, hidden)
-        self.linear2 = nn.Linear(hidden, channels)
+        self.cross_attn_image = MemoryCrossAttention(channels, 1, key_channels=memory_dim)
+        self.linear1 = Linear(channels, hidden)
+        self.linear2 = Linear(hidden, channels)
         self.norm1 = nn.LayerNorm(channels)
         self.norm2 = nn.LayerNorm(channels)
         self.norm3 = nn.LayerNorm(channels)
 
-    def forward(
-        self,
-        x_bnc: Tensor,
-        keys_bnc: Tensor,
-        values_bnc: Tensor,
-        *,
-        grid: tuple[int, int],
-        num_pointer_tokens: int,
+    def look_around(self, x_bnc: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Attend within the frame."""
+        return x_bnc + self.self_attn.attend_grid(self.norm1(x_bnc), grid)
+
+    def look_back(
+        self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_pointer_tokens: int
     ) -> Tensor:
-        """Return conditioned tokens; ``x_bnc`` with a batch of one is shared by all memories until they differ."""
-        n = self.norm1(x_bnc)
-        x = x_bnc + self.self_attn.attend_rotated(n, n, n, grid=grid, num_plain_keys=0)
-        x = x + self.cross_attn_image.attend_rotated(
-            self.norm2(x), keys_bnc, values_bnc, grid=grid, num_plain_keys=num_pointer_tokens
+        """Attend to the memory; ``x_bnc`` with a batch of one is shared by all memories."""
+        x = x_bnc + self.cross_attn_image.attend_memory(
+            self.norm2(x_bnc), memory_bnc, code_bnc, grid=grid, num_plain_keys=num_pointer_tokens
         )
-        out: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
-        return out
+        return x + feed_forward(self.norm3(x), self.linear1, self.linear2, "relu")
 
 
 class MemoryAttention(nn.Module):
@@ -96,7 +117,8 @@ class MemoryAttention(nn.Module):
         feature_code_bchw : Tensor
             Their sine position code.
         memory_bnc, memory_code_bnc : Tensor
-            (batch, r * h * w + num_pointer_tokens, memory_dim): memory maps, then pointer tokens, and their codes.
+            (batch, r * h * w + num_pointer_tokens, memory_dim): memory maps, then pointer tokens, and their codes,
+            which may have a batch of one.
         num_pointer_tokens : int
             Pointer tokens at the end of the memory.
 
@@ -107,9 +129,35 @@ class MemoryAttention(nn.Module):
         """
         grid = (features_bchw.shape[-2], features_bchw.shape[-1])
         x_bchw = features_bchw + 0.1 * feature_code_bchw.to(features_bchw.dtype)
-        x = x_bchw.flatten(2).transpose(1, 2)
-        keys = memory_bnc + memory_code_bnc
-        for layer in self.layers:
-            x = layer(x, keys, memory_bnc, grid=grid, num_pointer_tokens=num_pointer_tokens)
-        conditioned: Tensor = self.norm(x).transpose(1, 2)
-        return conditioned.reshape(*conditioned.shape[:2], *grid)
+        # All objects look at the same frame: what they see of it before they remember differs in nothing.
+        x = self.layers[0].look_around(x_bchw.flatten(2).transpose(1, 2), grid)
+        batch, frames = len(memory_bnc), len(x)
+        together = _objects_together(x, batch)
+        conditioned = torch.cat(
+            [
+                self._remember(
+                    x if frames == 1 else x[first : first + together],
+                    memory_bnc[first : first + together],
+                    memory_code_bnc if len(memory_code_bnc) == 1 else memory_code_bnc[first : first + together],
+                    grid=grid,
+                    num_pointer_tokens=num_pointer_tokens,
+                )
+                for first in range(0, batch, together)
+            ]
+        ).transpose(1, 2)
+        return conditioned.unflatten(2, grid)
+
+    def _remember(
+        self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_pointer_tokens: int
+    ) -> Tensor:
+        for index, layer in enumerate(self.layers):
+            x_bnc = layer.look_around(x_bnc, grid) if index else x_bnc
+            x_bnc = layer.look_back(x_bnc, memory_bnc, code_bnc, grid=grid, num_pointer_tokens=num_pointer_tokens)
+        out: Tensor = self.norm(x_bnc)
+        return out
+
+
+def _objects_together(x_bnc: Tensor, batch: int) -> int:
+    if x_bnc.device.type != "cpu":
+        return batch
+    return max(TOGETHER_BYTES // (x_bnc[0].numel() * x_bnc.element_size()), 1)

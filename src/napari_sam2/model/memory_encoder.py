@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .layers import LayerNorm2d
+from .products import Linear, PointwiseConv, feed_forward
 
 
 class MaskDownsampler(nn.Module):
@@ -20,7 +20,7 @@ class MaskDownsampler(nn.Module):
             steps += [nn.Conv2d(width, 4 * width, kernel_size=3, stride=2, padding=1)]
             width *= 4
             steps += [LayerNorm2d(width), nn.GELU()]
-        self.encoder = nn.Sequential(*steps, nn.Conv2d(width, channels, kernel_size=1))
+        self.encoder = nn.Sequential(*steps, PointwiseConv(width, channels))
 
     def forward(self, mask_b1hw: Tensor) -> Tensor:
         """Map (batch, 1, H, W) to (batch, channels, H / 16, W / 16)."""
@@ -35,14 +35,14 @@ class ConvNextBlock(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(channels, channels, kernel_size=7, padding=3, groups=channels)
         self.norm = LayerNorm2d(channels)
-        self.pwconv1 = nn.Linear(channels, 4 * channels)
-        self.pwconv2 = nn.Linear(4 * channels, channels)
+        self.pwconv1 = Linear(channels, 4 * channels)
+        self.pwconv2 = Linear(4 * channels, channels)
         self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return a map of the same shape."""
         x_bhwc = self.norm(self.dwconv(x_bchw)).permute(0, 2, 3, 1)
-        x_bhwc = self.gamma * self.pwconv2(F.gelu(self.pwconv1(x_bhwc)))
+        x_bhwc = self.gamma * feed_forward(x_bhwc, self.pwconv1, self.pwconv2, "gelu")
         out: Tensor = x_bchw + x_bhwc.permute(0, 3, 1, 2)
         return out
 
@@ -67,9 +67,9 @@ class MemoryEncoder(nn.Module):
     def __init__(self, channels: int, memory_dim: int, fuser_layers: int) -> None:
         super().__init__()
         self.mask_downsampler = MaskDownsampler(channels)
-        self.pix_feat_proj = nn.Conv2d(channels, channels, kernel_size=1)
+        self.pix_feat_proj = PointwiseConv(channels, channels)
         self.fuser = Fuser(channels, fuser_layers)
-        self.out_proj = nn.Conv2d(channels, memory_dim, kernel_size=1)
+        self.out_proj = PointwiseConv(channels, memory_dim)
 
     def forward(self, features_bchw: Tensor, mask_b1hw: Tensor) -> Tensor:
         """Encode masks scaled to [-10, 10]; features with a batch of one are shared by all masks.

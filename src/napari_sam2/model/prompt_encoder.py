@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .layers import LayerNorm2d
+from .products import PointwiseConv
 
 PAD_LABEL = -1
 NEGATIVE, POSITIVE, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
@@ -63,7 +64,7 @@ class PromptEncoder(nn.Module):
             nn.Conv2d(4, 16, kernel_size=2, stride=2),
             LayerNorm2d(16),
             nn.GELU(),
-            nn.Conv2d(16, channels, kernel_size=1),
+            PointwiseConv(16, channels),
         )
 
     def encode_points(self, points_bpxy: Tensor, labels_bp: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from .layers import MLP, sine_position_map, sine_time_code
 from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
 from .memory_attention import MemoryAttention
 from .memory_encoder import MemoryEncoder
+from .products import Linear
 from .prompt_encoder import PromptEncoder
 
 NO_OBJECT_LOGIT = -1024.0
@@ -379,7 +380,7 @@ class Sam21(Sam2):
     def __init__(self, config: Sam2Config, options: InferenceOptions = DEFAULT_OPTIONS) -> None:
         super().__init__(config, options)
         self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, config.memory_dim))
-        self.obj_ptr_tpos_proj = nn.Linear(config.d_model, config.memory_dim)
+        self.obj_ptr_tpos_proj = Linear(config.d_model, config.memory_dim)
 
     def pointer_time_code(self, relative_n: Tensor) -> Tensor:
         """Projected sine code of signed relative time, (n, memory_dim)."""

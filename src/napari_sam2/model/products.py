@@ -1,0 +1,152 @@
+"""Matrix products and attention by the kernels that are fastest on the CPU at hand, with the same results.
+
+PyTorch leaves float32 products to a library that uses half of what many CPUs can do, and its fused attention takes
+bfloat16 products in float32. oneDNN, which comes with PyTorch as well, does better at both, and it adds an activation
+for nothing. It is called where nothing has to be differentiated or recorded; everywhere else PyTorch's own ways are
+taken.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Literal["none", "relu", "gelu"]
+
+# What one block of queries takes for its scores. Larger ones leave the cache, and glibc takes what is above 32 MiB from
+# the system anew each time, which costs as much as the products in it.
+BLOCK_BYTES = 16 * 2**20
+# What one group of rows takes on its way through a feed-forward net: they stay in the cache until they are done.
+HIDDEN_BYTES = 12 * 2**20
+BLOCK_ROWS = 256
+# Below this many rows, preparing the weights takes longer than is won.
+FEWEST_ROWS = 64
+# Up to this many keys, the whole map of weights is small; from that many on, oneDNN wins over the fused kernel.
+FEW_KEYS, MANY_KEYS = 32, 512
+LARGEST_PLAIN_MAP = 2**26
+
+
+@lru_cache(maxsize=1)
+def has_onednn() -> bool:
+    """Whether oneDNN's products can be called directly: on x86 CPUs, with the usual builds of PyTorch."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return x86 and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+@lru_cache(maxsize=1)
+def has_fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware, and PyTorch knows how to make it do so."""
+    # PyTorch before 2.6 cannot say; there it is not worth a risk.
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return has_onednn() and any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def runs_directly(x: Tensor) -> bool:
+    """Whether kernels that can neither be differentiated, converted nor traced may be used for a tensor."""
+    return (
+        x.device.type == "cpu"
+        and has_onednn()
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+    )
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Tensor:
+    """Map (..., in) to (..., out), in the weight's dtype, and apply an activation."""
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        x = x.to(weight.dtype)
+    wide = x.dtype in (torch.float32, torch.bfloat16) and x.numel() >= FEWEST_ROWS * x.shape[-1]
+    if wide and runs_directly(x):
+        return _onednn(x, weight, bias, activation)
+    out = F.linear(x, weight, bias)
+    return out if activation == "none" else F.relu(out) if activation == "relu" else F.gelu(out)
+
+
+def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
+    # The last argument picks the exact form of GELU, with the error function.
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "none")
+    return out
+
+
+class Linear(nn.Linear):
+    """A linear layer that computes in the dtype of its weight, whatever it is given; see `linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        return linear(x, self.weight, self.bias)
+
+
+class PointwiseConv(nn.Conv2d):
+    """A convolution of one pixel: a linear layer over the channels, which it is computed as; see `linear`."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, kernel_size=1)
+
+    def forward(self, x_bchw: Tensor) -> Tensor:
+        """Map (batch, channels in, h, w) to (batch, channels out, h, w)."""
+        return linear(x_bchw.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
+
+
+def feed_forward(x: Tensor, first: nn.Linear, second: nn.Linear, activation: Activation) -> Tensor:
+    """Two layers with an activation between them, over (..., channels)."""
+    if not runs_directly(x):
+        return linear(linear(x, first.weight, first.bias, activation), second.weight, second.bias)
+    rows = x.reshape(-1, x.shape[-1])
+    together = max(HIDDEN_BYTES // (first.out_features * first.weight.element_size()), FEWEST_ROWS)
+    parts = [
+        linear(linear(part, first.weight, first.bias, activation), second.weight, second.bias)
+        for part in rows.split(together)
+    ]
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return out.reshape(*x.shape[:-1], second.out_features)
+
+
+def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
+    """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves)."""
+    if runs_by_blocks(q_bhnc, k_bhnc):
+        return _attend_by_blocks(q_bhnc, k_bhnc, v_bhnc)
+    batch = max(q_bhnc.shape[0], k_bhnc.shape[0])
+    q, k, v = (x.expand(batch, -1, -1, -1) for x in (q_bhnc, k_bhnc, v_bhnc))
+    if _plain_products_are_faster(q, k):
+        weights: Tensor = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
+        return weights.to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def runs_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
+    """Whether `attend` goes through the queries by blocks; then values may have other channels than keys."""
+    large = k_bhnc.shape[2] >= MANY_KEYS and q_bhnc.shape[2] >= FEWEST_ROWS
+    return large and q_bhnc.dtype in (torch.float32, torch.bfloat16) and runs_directly(q_bhnc)
+
+
+def _plain_products_are_faster(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
+    if q_bhnc.device.type != "cpu":
+        return False
+    # The fused kernel is made for many keys. In bfloat16 it is never fast, but plain products keep the whole map.
+    if q_bhnc.dtype != torch.bfloat16:
+        return k_bhnc.shape[2] <= FEW_KEYS
+    return q_bhnc.shape[:3].numel() * k_bhnc.shape[2] <= LARGEST_PLAIN_MAP
+
+
+def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
+    batch, heads, tokens = max(q_bhnc.shape[0], k_bhnc.shape[0]), q_bhnc.shape[1], q_bhnc.shape[2]
+    rows = min(max(BLOCK_BYTES // (k_bhnc.shape[2] * k_bhnc.element_size()) // 32 * 32, 32), BLOCK_ROWS)
+    scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
+    # Tokens before heads, as the layer that follows wants them.
+    out = v_bhnc.new_empty(batch, tokens, heads, v_bhnc.shape[-1])
+    for item in range(batch):
+        q, k, v = (x[item if len(x) > 1 else 0] for x in (scaled, k_bhnc, v_bhnc))
+        for head in range(heads):
+            # oneDNN has no fast kernel for rows that do not lie side by side.
+            keys, values = k[head].contiguous(), v[head].contiguous().t()
+            for first in range(0, tokens, rows):
+                weights = _onednn(q[head, first : first + rows], keys).softmax(dim=-1)
+                out[item, first : first + rows, head] = _onednn(weights, values)
+    return out.transpose(1, 2)
