@@ -207,7 +207,8 @@ class Controller(QObject):
             self._let_go([self.shelf.engines.pop(space)])
 
     def _let_go(self, engines: Iterable[Engine]) -> None:
-        self.worker.submit(job(lambda: [engine.session.close() for engine in engines], self.failed.emit))
+        for engine in engines:
+            self.worker.submit(job(engine.session.close, self.failed.emit))
 
     def adopt(self, opened: Opened) -> None:
         """Go on with a session that was brought back; the layers hold what it has been told."""

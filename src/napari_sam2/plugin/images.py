@@ -126,7 +126,8 @@ class Images(QObject):
         """
         image = self._layers.image
         if image is not None and region is not None:
-            Placement.of((1, *layer_shape(image)[-2:]), region)
+            height, width = layer_shape(image)[-2:]
+            Placement.of((1, height, width), region)
         if image is None or region == self.region:
             return
         if region is None:
