@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
 
 from .machine import describe_machine
@@ -98,6 +99,6 @@ def _describe(model: Sam2) -> dict[str, Any]:
         "variant": model.config.name,
         "image_size": model.config.image_size,
         "preset": model.options.preset,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": precision_of(model),
         "device": str(model.device),
     }
