@@ -107,3 +107,10 @@ def test_a_stack_is_no_volumes(run: Run, command: list[object], tmp_path: Path) 
     done = run(*command, "--output", tmp_path / "r")
     assert done.status == 2
     assert "volumes over time take both time (T) and depth (Z)" in done.complaint
+
+
+def test_export_of_volumes_says_where_to_ask(run: Run, tmp_path: Path) -> None:
+    for name, text in (("labels.tif", ""), ("session.json", '{"volumes": [3, 5, 40, 56]}')):
+        (tmp_path / name).write_text(text)
+    done = run("export", tmp_path, "--to", "coco")
+    assert (done.status, "'napari-sam2 volumes --export'" in done.complaint) == (2, True)

@@ -109,6 +109,8 @@ class _Record:
             raise ValueError(f"{place} holds no {LABELS}: name a folder that 'napari-sam2 segment' wrote")
         scores = place / SCORES
         said = read_session_json(place / RECORD) if (place / RECORD).exists() else {}
+        if "volumes" in said:
+            raise ValueError(f"{place} holds volumes over time: 'napari-sam2 volumes --export' writes their formats")
         return cls(place / LABELS, scores if scores.exists() else None, said)
 
     def open_labels(self) -> Stack:

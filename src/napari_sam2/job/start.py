@@ -187,23 +187,16 @@ def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None
     ValueError
         If there are none, or one is outside the stack; the message names it.
     """
-    from napari_sam2.data.prompts import check_box, check_frame, check_mask, check_points
+    from napari_sam2.data.prompt_fit import check_prompt
 
     prompts = list(prompts)
     if not prompts:
         raise ValueError(f"{source} holds no prompts: there is nothing to track")
-    size = (stack.height, stack.width)
     for prompt in prompts:
         try:
-            check_frame(prompt.frame, stack.n_frames)
-            if prompt.points is not None and prompt.labels is not None:
-                check_points(prompt.points, prompt.labels, size)
-            if prompt.box is not None:
-                check_box(prompt.box, size)
-            if prompt.mask is not None:
-                check_mask(prompt.mask, size)
+            check_prompt(prompt, stack.shape)
         except ValueError as error:
-            raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error
+            raise ValueError(f"{source}: {error}") from error
 
 
 def count_steps(session: Session, direction: str, *, start: int | None = None, max_frames: int | None = None) -> int:

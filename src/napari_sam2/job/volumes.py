@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .options import JobOptions
 from .results import PROMPTS, PromptFile, check_output, write_results
+from .start import check_prompts, read_job_prompts
 
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Format
@@ -70,11 +71,11 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
         For anything wrong with the input or the machine. Results already in the folder are left as they were.
     """
     from napari_sam2.data.formats import check_formats
-    from napari_sam2.data.prompts import read_prompts
 
     begun = clock.perf_counter()
     with _open(options) as volumes:
-        prompts = _checked_prompts(read_prompts(options.prompts), options, volumes)
+        prompts = read_job_prompts(options)
+        check_prompts(prompts, volumes.volume(options.part.at or 0), options.prompts)
         formats = check_formats(options.exports, volumes.planes, volumes=True)
         folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
         session = _session(options, volumes, prompts)
@@ -96,20 +97,6 @@ def _open(options: JobOptions) -> VolumeSeries:
 
     part = options.part
     return open_volumes(options.input, selection=Selection(None, part.channels, part.windows, part.level))
-
-
-def _checked_prompts(prompts: list[Prompt], options: JobOptions, volumes: VolumeSeries) -> list[Prompt]:
-    from napari_sam2.data.prompt_fit import check_prompt
-
-    volumes.check_time(options.part.at or 0)
-    if not prompts:
-        raise ValueError(f"{options.prompts} holds no prompts: there is nothing to track")
-    for prompt in prompts:
-        try:
-            check_prompt(prompt, volumes.shape[1:])
-        except ValueError as error:
-            raise ValueError(f"{options.prompts}: {error}") from error
-    return prompts
 
 
 def _session(options: JobOptions, volumes: VolumeSeries, prompts: list[Prompt]) -> VolumeSession:
