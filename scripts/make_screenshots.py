@@ -87,10 +87,19 @@ def show_most_hidden(widget: Sam2Widget) -> int:
     return int(np.nanargmin(scores[object_id]))
 
 
-def save(widget: Sam2Widget) -> None:
-    """Save the session, and have something to say of its memory."""
+def notices(viewer: napari.Viewer) -> list[NapariQtNotification]:
+    """Messages on show."""
+    return [one for one in viewer.window._qt_window.findChildren(NapariQtNotification) if one.isVisible()]
+
+
+def save(viewer: napari.Viewer, widget: Sam2Widget) -> None:
+    """Save the session."""
     widget.files.keeping.save(SCRATCH / "endoscope.napari-sam2")
     wait(lambda: widget.panel.files_box.where.text().startswith("Saved"))
+    # The notice of it would hide a part of the picture.
+    wait(lambda: notices(viewer))
+    for notice in notices(viewer):
+        notice.close()
 
 
 def show_error(viewer: napari.Viewer, widget: Sam2Widget) -> None:
@@ -98,8 +107,8 @@ def show_error(viewer: napari.Viewer, widget: Sam2Widget) -> None:
     folder = SCRATCH / "results"
     folder.mkdir(exist_ok=True)
     widget.files.open(str(folder))
-    wait(lambda: viewer.window._qt_window.findChildren(NapariQtNotification))
-    for notice in viewer.window._qt_window.findChildren(NapariQtNotification):
+    wait(lambda: notices(viewer))
+    for notice in notices(viewer):
         notice.toggle_expansion()
 
 
@@ -138,7 +147,7 @@ def main() -> None:
     viewer, widget = open_sample()
     try:
         track(widget)
-        save(widget)
+        save(viewer, widget)
         widget.images.go_to(show_most_hidden(widget))
         for theme in THEMES:
             viewer.theme = theme

@@ -43,9 +43,8 @@ PRESETS = {
     "exact": ("exact", "The arithmetic of the reference: slowest, same masks on every machine"),
 }
 BACKENDS = {
-    "auto": ("automatic", "What is fastest on this machine"),
     "torch": ("PyTorch", "Runs everywhere, with every model"),
-    "openvino": ("OpenVINO", "Faster on Intel processors; takes a while when a model is used for the first time"),
+    "openvino": ("OpenVINO", "Looks at new frames faster on many processors; not for graphics cards"),
 }
 _OWN_FILE = "own checkpoint file…"
 
