@@ -59,6 +59,21 @@ def test_nifti(viewer: ViewerModel, tmp_path: Path) -> None:
     assert [str(unit) for unit in layer.units] == ["millimeter"] * 3
 
 
+def test_folder_of_a_dicom_series(viewer: ViewerModel, tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed")
+    from pydicom.data import get_testdata_file
+
+    one = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    x, y, z = one.ImagePositionPatient
+    for number in (2, 0, 1):
+        one.ImagePositionPatient, one.InstanceNumber = [x, y, z + 4 * number], number + 1
+        one.SOPInstanceUID = f"1.2.3.{number + 1}"
+        one.save_as(tmp_path / f"{'bca'[number]}.dcm")
+    (layer,) = viewer.open(tmp_path, plugin=PLUGIN)
+    assert (layer.axis_labels, layer.data.shape, layer.scale[0]) == (("z", "y", "x"), (3, 128, 128), 4.0)
+    assert np.asarray(layer.data[1]).min() < 0, "in Hounsfield units"
+
+
 def test_folder_of_images(viewer: ViewerModel, tmp_path: Path) -> None:
     for number in (1, 2, 10):
         tifffile.imwrite(tmp_path / f"frame{number}.tif", np.full((8, 9), number, np.uint8))
