@@ -108,6 +108,8 @@ def show_error(viewer: napari.Viewer, widget: Sam2Widget) -> None:
     folder.mkdir(exist_ok=True)
     widget.files.open(str(folder))
     wait(lambda: notices(viewer))
+    # It slides in, and goes astray if it is made larger meanwhile.
+    QTest.qWait(600)
     for notice in notices(viewer):
         notice.toggle_expansion()
 
