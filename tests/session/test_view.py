@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2.session.view import Place, View, align, place_of_box, place_of_mask, whole
+from napari_sam2.session.view import Place, View, align, cut_off, place_of_box, place_of_mask, whole
 
 
 def ramp(view: View, side: int = 16) -> torch.Tensor:
@@ -72,3 +72,21 @@ def test_views_hold_and_meet() -> None:
     assert not view.meets(View(40, 20, 5, 5))
     assert np.ones((100, 100))[view.crop].shape == view.size
     assert place_of_box(0, 10, 4, 30) == Place(2, 20, 20)
+
+
+def test_a_mask_is_cut_off_where_the_frame_goes_on() -> None:
+    mask = np.zeros((16, 16), bool)
+    mask[5:9, 0:8] = True
+    assert cut_off(mask, View(10, 10, 32, 32), (100, 100))
+    assert not cut_off(mask, View(10, 0, 32, 32), (100, 100))
+    assert cut_off(mask[:, ::-1], View(10, 0, 32, 32), (100, 100))
+    assert not cut_off(mask[:, ::-1], View(10, 68, 32, 32), (100, 100))
+    assert not cut_off(np.roll(mask, 3, axis=1), View(10, 10, 32, 32), (100, 100))
+    assert not cut_off(np.zeros((16, 16), bool), View(10, 10, 32, 32), (100, 100))
+
+
+def test_a_speck_at_the_edge_is_not_cut_off() -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[10:30, 10:30] = True
+    mask[40, 63] = True
+    assert not cut_off(mask, View(10, 10, 32, 32), (100, 100))

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
+from napari_sam2.session.aiming import Aim
 from napari_sam2.session.view import Place, View
 from napari_sam2.session.zoom import Zoom, hidden_place, make_zoom, steady_place
 
@@ -81,6 +83,15 @@ def test_a_window_goes_with_its_object_and_keeps_its_size() -> None:
         assert view.size == last.size
         assert abs(view.top + view.height / 2 - place.y) <= 1
         assert abs(view.left + view.width / 2 - place.x) <= 1
+
+
+def test_the_whole_frame_is_kept_as_long_as_a_window_is() -> None:
+    # Four, five, six extents fit into the frame's longer side: a window would only blur what is remembered.
+    assert AUTO.fresh(Place(120, 120, 45), (240, 240)) is not None
+    for extent in (60, 48, 41):
+        assert AUTO.follow(None, Place(120, 120, extent), (240, 240)) is None
+    shrunk = AUTO.follow(None, Place(120, 120, 39), (240, 240))
+    assert shrunk is not None and shrunk.height <= 180
 
 
 def test_a_window_grows_with_its_object_and_gives_way_to_the_frame() -> None:
@@ -168,6 +179,30 @@ def test_one_window_is_encoded_once(nano: Sam2, speck: tuple[NDArray[np.uint8], 
     assert session.encoder.frames_encoded == 2
 
 
+def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:
+    session = Session(model, np.zeros((2, 400, 400), np.uint8), zoom="auto")
+    aim = Aim(View(100, 100, 64, 64), Place(132, 132, 20))
+    logits = torch.full((16, 16), -3.0)
+    logits[6:10, 6:10] = 3
+    aiming = session._tracker.aiming
+    assert aiming.wider(aim, logits) is None
+    logits[2:14, 6:] = 3
+    wider = aiming.wider(aim, logits)
+    assert wider is not None and wider.view is not None
+    # 48 pixels high: a window twice as wide, at the same place for all that the object can have moved.
+    assert wider.view.height > 64 and wider.view.holds(108, 124, 156, 164)
+    assert wider.place == aim.place
+    # The frame ends there: there is nothing more to see.
+    assert aiming.wider(Aim(View(100, 336, 64, 64), Place(132, 368, 20)), logits) is None
+    assert aiming.wider(Aim(None, aim.place), logits) is None
+
+
+def test_a_first_click_takes_two_looks_at_most(nano: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]]) -> None:
+    session = Session(nano, speck[0][:, 160:320, 200:440], zoom="auto")
+    session.add_points(0, 1, [[80, 100]], [1])
+    assert session.encoder.frames_encoded == 2
+
+
 def test_memories_are_used_across_sizes_of_windows(nano: Sam2) -> None:
     # A disc that grows threefold: its window changes size several times, and the frame takes over in the end.
     y, x = np.mgrid[:200, :200]
@@ -184,9 +219,11 @@ def test_memories_are_used_across_sizes_of_windows(nano: Sam2) -> None:
 
 def test_a_large_object_is_tracked_as_without_zoom(model: Sam2, frames: np.ndarray) -> None:
     runs = []
+    mask = np.zeros(frames.shape[1:3], bool)
+    mask[4:40, 4:44] = True
     for zoom in ("off", "auto"):
         session = Session(model, frames, zoom=zoom)
-        session.add_box(0, 1, (4, 4, 40, 44))
+        session.add_mask(0, 1, mask)
         runs.append([result.low_res_logits for result in session.propagate()])
     for one, other in zip(*runs, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from .feature_cache import FrameEncoder
 from .motion import moved_place
 from .prompt_input import Mask, prompt_bounds
 from .track import ObjectTrack
-from .view import Place, View, place_of_box, place_of_mask, whole
+from .view import Place, View, cut_off, place_of_box, place_of_mask, whole
 from .zoom import Zoom, hidden_place, steady_place, whole_if_none
 
 
@@ -66,6 +66,32 @@ class Aiming:
         if near and last.view is not None and last.object_score_logit > 0:
             place = moved_place(self.encoder.look, place, (frame - step, frame), frame_size=self.frame_size)
         return Aim(self.zoom.follow(last.view, place, self.frame_size), place)
+
+    def wider(self, aim: Aim, low_res_hw: Tensor) -> Aim | None:
+        """Choose where to look again for an object whose mask is cut off by its window.
+
+        Parameters
+        ----------
+        aim : Aim
+            Where it was looked for.
+        low_res_hw : Tensor
+            (h, w) logits of the answer.
+
+        Returns
+        -------
+        Aim or None
+            With a window that holds what was cut off, as far as that can be told; ``None`` if nothing was.
+        """
+        if self.zoom is None or aim.view is None or aim.place is None:
+            return None
+        mask = (low_res_hw > 0).cpu().numpy()
+        seen = place_of_mask(mask, aim.view)
+        if seen is None or not cut_off(mask, aim.view, self.frame_size):
+            return None
+        # The window goes no farther than the object can, but is as wide at once as the mask wants it.
+        near = replace(steady_place(seen, aim.place), extent=seen.extent)
+        view = self.zoom.follow(aim.view, near, self.frame_size)
+        return None if view == aim.view else Aim(view, aim.place)
 
     def last_aim(self, track: ObjectTrack, frame: int) -> Aim:
         """Where the object was looked for on the nearest frame with a result."""

@@ -106,23 +106,40 @@ class FrameTracker:
         step : int
             1 forward, -1 backward.
         """
-        groups: dict[tuple[MemoryChoice, View | None], list[tuple[ObjectTrack, Aim]]] = {}
-        for track in tracks:
-            if frame not in track.bank.conditioning:
-                choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
-                aim = self.aiming.next_aim(track, frame, step)
-                groups.setdefault((choice, aim.view), []).append((track, aim))
-        # Objects that attend to the same frames through the same window go through the model together, as many as fit
-        # comfortably.
-        for (choice, _), members in groups.items():
-            for first in range(0, len(members), OBJECTS_AT_ONCE):
-                self._track_group(members[first : first + OBJECTS_AT_ONCE], choice, frame, step=step)
+        untold = [track for track in tracks if frame not in track.bank.conditioning]
+        members = [(track, self.aiming.next_aim(track, frame, step)) for track in untold]
+        records = self._look(members, frame, step=step)
+        # Once more, not until it fits: what leaks out of every window would be followed through the whole frame.
+        again: dict[int, tuple[ObjectTrack, Aim]] = {}
+        for index, ((track, aim), record) in enumerate(zip(members, records, strict=True)):
+            wider = self.aiming.wider(aim, record.logits_bhw[0])
+            if wider is not None:
+                again[index] = track, wider
+        for index, record in zip(again, self._look(list(again.values()), frame, step=step), strict=True):
+            if record.object_score_logit > 0:
+                records[index] = record
+        for (track, _), record in zip(members, records, strict=True):
+            track.bank.put_recent(frame, record, step=step)
         for track in tracks:
             track.mark_tracked(frame, step)
 
-    def _track_group(
-        self, members: Sequence[tuple[ObjectTrack, Aim]], choice: MemoryChoice, frame: int, *, step: int
-    ) -> None:
+    def _look(self, members: Sequence[tuple[ObjectTrack, Aim]], frame: int, *, step: int) -> list[FrameMemory]:
+        groups: dict[tuple[MemoryChoice, View | None], list[int]] = {}
+        for index, (track, aim) in enumerate(members):
+            choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
+            groups.setdefault((choice, aim.view), []).append(index)
+        found: dict[int, FrameMemory] = {}
+        # Objects that attend to the same frames through the same window go through the model together, as many as fit
+        # comfortably.
+        for (choice, _), indices in groups.items():
+            for first in range(0, len(indices), OBJECTS_AT_ONCE):
+                some = indices[first : first + OBJECTS_AT_ONCE]
+                found |= zip(some, self._look_at_group([members[i] for i in some], choice, frame), strict=True)
+        return [found[index] for index in range(len(members))]
+
+    def _look_at_group(
+        self, members: Sequence[tuple[ObjectTrack, Aim]], choice: MemoryChoice, frame: int
+    ) -> list[FrameMemory]:
         view = members[0][1].view
         features = self.encoder.encode(frame, view)
         batch, device = len(members), self.model.device
@@ -137,9 +154,10 @@ class FrameTracker:
         visible = prediction.object_score_logits_b > 0
         memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
         records = self.records(prediction, [aim for _, aim in members])
-        for index, ((track, _), record) in enumerate(zip(members, records, strict=True)):
-            memory = memories[index : index + 1].clone() if batch > 1 else memories
-            track.bank.put_recent(frame, replace(record, memory_bchw=memory), step=step)
+        return [
+            replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
+            for i, record in enumerate(records)
+        ]
 
     def condition(
         self, members: Sequence[tuple[ObjectTrack, Aim]], features: ImageFeatures, choice: MemoryChoice

@@ -109,6 +109,18 @@ def place_of_mask(mask: NDArray[np.bool_], view: View) -> Place | None:
     return place_of_box(float(y0), float(x0), float(y1 + cell_y), float(x1 + cell_x))
 
 
+def cut_off(mask: NDArray[np.bool_], view: View, frame_size: tuple[int, int]) -> bool:
+    """Whether a mask, a grid over a view, reaches an edge of the view beyond which the frame goes on; specks do not."""
+    edges = (
+        (view.top > 0, mask[0]),
+        (view.left > 0, mask[:, 0]),
+        (view.top + view.height < frame_size[0], mask[-1]),
+        (view.left + view.width < frame_size[1], mask[:, -1]),
+    )
+    least = SPECKS * np.count_nonzero(mask)
+    return any(goes_on and np.count_nonzero(edge) > least for goes_on, edge in edges)
+
+
 def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, float] = (0.0, 0.0)) -> Tensor:
     """Resample a map made in one view to the grid of another.
 
