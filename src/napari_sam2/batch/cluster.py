@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from .jobs import BatchJob
 from .marker import FAILED
@@ -80,7 +81,10 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
         shared = {"keep_sessions": keep_sessions, "version": version(_PACKAGE)}
         futures = {
             client.submit(
-                do_plain, {"job": job.to_plain()} | shared, pure=False, resources=dict(cluster.resources) or None
+                do_plain,
+                {"job": job.to_plain()} | shared,
+                key=f"{job.name}-{uuid4().hex}",
+                resources=dict(cluster.resources) or None,
             ): job
             for job in jobs
         }
@@ -127,7 +131,8 @@ def _result(future: Any, name: str) -> JobResult:
 def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
     """Connect to the cluster, or make one."""
     if cluster.scheduler is None:
-        threads = max((os.cpu_count() or 1) // cluster.workers, 1)
+        # Dask would give each process one thread, whatever the number of cores.
+        threads = os.environ.get("OMP_NUM_THREADS") or str(max((os.cpu_count() or 1) // cluster.workers, 1))
         # A worker's memory is mostly the model's: Dask's own limits would only stop jobs for no good reason.
         with (
             distributed.LocalCluster(
@@ -136,7 +141,7 @@ def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
                 memory_limit=0,
                 dashboard_address=None,
                 resources=dict(cluster.resources) or None,
-                env={"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+                env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
             ) as local,
             distributed.Client(local) as client,
         ):
@@ -148,7 +153,7 @@ def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
             f"--scheduler takes an address such as tcp://host:8786 or a scheduler file, not {cluster.scheduler!r}"
         )
     where = {"address": cluster.scheduler} if is_address else {"scheduler_file": cluster.scheduler}
-    with distributed.Client(**where, set_as_default=False) as client:
+    with distributed.Client(**where) as client:
         yield client
 
 

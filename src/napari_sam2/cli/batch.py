@@ -99,6 +99,8 @@ def _read(args: argparse.Namespace) -> JobList:
 
     if not args.jobs.exists():
         raise FileNotFoundError(f"{args.jobs} does not exist")
+    if args.output.exists() and not args.output.is_dir():
+        raise ValueError(f"--output must name a folder, but {args.output} is a file")
     read = read_folder if args.jobs.is_dir() else read_table
     return read(args.jobs, args.output.resolve(), RowReader(args))
 
