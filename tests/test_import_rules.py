@@ -61,7 +61,7 @@ RULES = {
         own_inside="model model.config weights.load session session.store",
         heavy_inside=TORCH | ARRAYS,
     ),
-    "batch": Rule("batch job data weights", NONE, own_inside="session session.store", heavy_inside=ARRAYS),
+    "batch": Rule("batch job data weights", NONE, own_inside="model session session.store", heavy_inside=ARRAYS),
     "cli": Rule(
         "cli batch job data weights",
         NONE,
