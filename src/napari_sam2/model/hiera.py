@@ -44,7 +44,8 @@ def merge_windows(windows_bhwc: Tensor, height: int, width: int) -> Tensor:
 def pool_2x2(x_bhwc: Tensor) -> Tensor:
     """Max-pool a map by two in both directions."""
     # By hand, as the pooling kernels want the channels first, or miscompute a permuted view.
-    pairs = x_bhwc.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+    batch, height, width, channels = x_bhwc.shape
+    pairs = x_bhwc.reshape(batch, height // 2, 2, width // 2, 2, channels)
     upper, lower = pairs.unbind(2)
     left, right = torch.maximum(upper, lower).unbind(3)
     return torch.maximum(left, right)
@@ -163,9 +164,10 @@ class Hiera(nn.Module):
         self.patch_embed = PatchEmbed(channels)
         self.pos_embed = nn.Parameter(zeros(1, channels, *config.background_size))
         self.pos_embed_window = nn.Parameter(zeros(1, channels, config.window_sizes[0], config.window_sizes[0]))
-        self.blocks = nn.ModuleList(_build_blocks(config))
+        blocks = _build_blocks(config)
+        self.blocks = nn.ModuleList(blocks)
         self.stage_ends = _stage_ends(config)
-        self.leading = _leading_blocks(config, [block.window for block in self.blocks])
+        self.leading = _leading_blocks(config, [block.window for block in blocks])
 
     def position_map(self, height: int, width: int) -> Tensor:
         """Learned position code of a (height, width) token grid, BHWC: a coarse map plus a tiled window."""
@@ -183,7 +185,8 @@ class Hiera(nn.Module):
         count, span = self.leading
         rows = _strip_rows(x, span)
         strips = [
-            self._run(a + b, 0, count) for a, b in zip(x.split(rows, dim=1), code.split(rows, dim=1), strict=True)
+            self._run(part + place, 0, count)
+            for part, place in zip(torch.split(x, rows, dim=1), torch.split(code, rows, dim=1), strict=True)
         ]
         # Each strip gave its part of the maps at the stage ends that it passed, and of the map that goes on.
         *maps, x = (parts[0] if len(strips) == 1 else torch.cat(parts, dim=1) for parts in zip(*strips, strict=True))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., first width) to (..., last width)."""
-        *hidden, before_last, last = self.layers
+        *hidden, before_last, last = (cast("Linear", layer) for layer in self.layers)
         for layer in hidden:
             x = linear(x, layer.weight, layer.bias, self.activation)
         return feed_forward(x, before_last, last, self.activation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -99,6 +101,10 @@ class MemoryAttention(nn.Module):
         self.layers = nn.ModuleList(MemoryAttentionLayer(channels, memory_dim, hidden) for _ in range(depth))
         self.norm = nn.LayerNorm(channels)
 
+    @property
+    def _layers(self) -> list[MemoryAttentionLayer]:
+        return [cast("MemoryAttentionLayer", layer) for layer in self.layers]
+
     def forward(
         self,
         features_bchw: Tensor,
@@ -130,7 +136,7 @@ class MemoryAttention(nn.Module):
         grid = (features_bchw.shape[-2], features_bchw.shape[-1])
         x_bchw = features_bchw + 0.1 * feature_code_bchw.to(features_bchw.dtype)
         # All objects look at the same frame: what they see of it before they remember differs in nothing.
-        x = self.layers[0].look_around(x_bchw.flatten(2).transpose(1, 2), grid)
+        x = self._layers[0].look_around(x_bchw.flatten(2).transpose(1, 2), grid)
         batch, frames = len(memory_bnc), len(x)
         together = _objects_together(x, batch)
         conditioned = torch.cat(
@@ -145,12 +151,12 @@ class MemoryAttention(nn.Module):
                 for first in range(0, batch, together)
             ]
         ).transpose(1, 2)
-        return conditioned.unflatten(2, grid)
+        return conditioned.reshape(*conditioned.shape[:2], *grid)
 
     def _remember(
         self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_pointer_tokens: int
     ) -> Tensor:
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self._layers):
             x_bnc = layer.look_around(x_bnc, grid) if index else x_bnc
             x_bnc = layer.look_back(x_bnc, memory_bnc, code_bnc, grid=grid, num_pointer_tokens=num_pointer_tokens)
         out: Tensor = self.norm(x_bnc)

@@ -35,7 +35,8 @@ LARGEST_PLAIN_MAP = 2**26
 def has_onednn() -> bool:
     """Whether oneDNN's products can be called directly: on x86 CPUs, with the usual builds of PyTorch."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return x86 and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return x86 and built and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +55,7 @@ def runs_directly(x: Tensor) -> bool:
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
+        and not torch._C._get_tracing_state()
     )
 
 
@@ -102,7 +103,7 @@ def feed_forward(x: Tensor, first: nn.Linear, second: nn.Linear, activation: Act
     together = max(HIDDEN_BYTES // (first.out_features * first.weight.element_size()), FEWEST_ROWS)
     parts = [
         linear(linear(part, first.weight, first.bias, activation), second.weight, second.bias)
-        for part in rows.split(together)
+        for part in torch.split(rows, together)
     ]
     out = parts[0] if len(parts) == 1 else torch.cat(parts)
     return out.reshape(*x.shape[:-1], second.out_features)
