@@ -50,7 +50,7 @@ class KeptNetworks:
         """Keep bytes under a key; where the disk does not allow it, the next start compiles again."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(len(content))
+            self._make_room(_DIGEST_BYTES + len(content))
             self._write(key, content)
         except OSError as error:
             logger.warning("the compiled network is not kept in %s: %s", self.folder, error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,26 +18,19 @@ _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16
 _TELEMETRY = "openvino_telemetry"
 
 
-def load_openvino() -> Any:
-    """Import OpenVINO without the part of it that reports to its makers, by way of the network, how it is used.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Keep the part of OpenVINO out that reports to its makers, by way of the network, how it is used."""
     modules: dict[str, Any] = sys.modules
     if _TELEMETRY in modules:
-        return load_extra("openvino", _PURPOSE)
+        yield
+        return
     # Python takes what is None here for a package that is not installed, and OpenVINO does without that one.
     modules[_TELEMETRY] = None
     try:
-        return load_extra("openvino", _PURPOSE)
+        yield
     finally:
         del modules[_TELEMETRY]
-
-
-_PURPOSE = 'backend="openvino"'
 
 
 class Network:
@@ -88,7 +83,8 @@ class Compiler:
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
-        self._openvino = load_openvino()
+        with without_telemetry():
+            self._openvino = load_extra("openvino", 'backend="openvino"')
         self._core = self._openvino.Core()
         self._settings = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
@@ -105,7 +101,8 @@ class Compiler:
 
     def compile(self, module: nn.Module, example: Tensor) -> Network:
         """Convert and compile a module with float32 weights, for inputs of the example's shape."""
-        with warnings.catch_warnings(), torch.no_grad():
+        # The converter is loaded when it is first called.
+        with without_telemetry(), warnings.catch_warnings(), torch.no_grad():
             # What the converter calls is about to change in PyTorch; nobody who runs this can do anything about it.
             warnings.simplefilter("ignore")
             converted = self._openvino.convert_model(torch.export.export(module, (example,)))
