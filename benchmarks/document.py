@@ -40,6 +40,7 @@ def load(folder: Path, name: str) -> dict[str, Any] | None:
 def write_document(folder: Path) -> None:
     """Replace what stands between the marks of the documents, and draw the pictures."""
     tables = {"stages": stages, "tracking": tracking, "comparison": comparison, "growth": growth, "machine": machine}
+    tables["long stack"] = long_stack
     for path in (DOCS / "performance.md", DOCS / "memory.md"):
         text = path.read_text(encoding="utf-8")
         for name, table in tables.items():
@@ -126,6 +127,23 @@ def growth(folder: Path) -> str:
             labels = report["curve"][-1][2] / 1e6
             rows.append((name, *at, f"{beyond[last] - beyond[200]:.0f}", f"{labels:.1f}"))
     return markdown_table(("MB", "frame 200", "400", "1,000", "2,000", "growth from 200 on", "labels"), rows)
+
+
+def long_stack(folder: Path) -> str:
+    """The picture of ten thousand frames, and what it says in numbers."""
+    report = load(folder, "long_stack")
+    if report is None:
+        return "Not measured on this machine."
+    beyond = {point["frame"]: (point["bytes"] - point["labels"]) / 1e6 for point in report["points"]}
+    early = next((frame for frame in beyond if frame >= 500), 0)
+    last = report["points"][-1]
+    said = (
+        f"{beyond[early]:.0f} MB beyond the labels at frame {early}, "
+        f"{beyond[last['frame']]:.0f} MB at frame {last['frame']}; "
+        f"{last['labels'] / 1e6:.1f} MB of labels; IoU with the true discs at the end {last['iou']:.2f}; "
+        f"{last['seconds'] / 60:.0f} minutes with one thread."
+    )
+    return f"![Memory over ten thousand frames](images/memory-10000.png)\n\n{said}"
 
 
 # Pictures
