@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from napari_sam2.model.memory_attention import TOGETHER_BYTES
 from napari_sam2.model.sam2 import Sam2
 
 from .feature_cache import default_cache_bytes, feature_bytes, feature_dtype
@@ -12,11 +13,13 @@ from .propagate import OBJECTS_AT_ONCE, memory_rule
 from .read_ahead import frames_ahead
 
 # What PyTorch and the allocator take besides tensors, once a model has run.
-LIBRARIES = 125 * 2**20
+LIBRARIES = 140 * 2**20
 # Copies of a map that are there at the same moment: of the encoder's first stage, and of the memories in attention.
 ENCODER_COPIES, ATTENTION_COPIES = 12, 8
+# From so many memory tokens on, attention on a CPU holds hardly more than keys and values: the rest comes in blocks.
+LONG_MEMORY, LONG_MEMORY_COPIES = 4096, 2
 # Numbers for each input pixel while a mask is decoded and encoded as a memory.
-NUMBERS_PER_PIXEL = 14
+NUMBERS_PER_PIXEL = 10
 # Of the labels, the row of the score table and the note that it was tracked, for each object and frame.
 RECORD_BYTES = 1500
 
@@ -129,9 +132,12 @@ def _work(model: Sam2, objects: int, prompted_frames: int) -> int:
     encoder = ENCODER_COPIES * (config.image_size // 4) ** 2 * config.trunk.embed_dim * size
     # Unless it is to be exact, a frame attends to the nearest prompted frames only.
     tokens = (min(prompted_frames, rule.max_conditioning or prompted_frames) + rule.num_recent) * config.grid_size**2
-    attention = ATTENTION_COPIES * tokens * config.d_model * size
-    masks = 4 * NUMBERS_PER_PIXEL * config.image_size**2
-    return max(encoder, objects * max(attention, masks))
+    together, copies = objects, ATTENTION_COPIES
+    if model.device.type == "cpu":
+        together = min(objects, max(TOGETHER_BYTES // (config.grid_size**2 * config.d_model * size), 1))
+        copies = LONG_MEMORY_COPIES if tokens >= LONG_MEMORY else copies
+    attention = together * copies * tokens * config.d_model * size
+    return max(encoder, attention) + objects * 4 * NUMBERS_PER_PIXEL * config.image_size**2
 
 
 def _megabytes(size: int) -> int:
