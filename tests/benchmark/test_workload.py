@@ -13,7 +13,7 @@ from napari_sam2.benchmark.models import stand_in
 from napari_sam2.benchmark.scene import MovingDiscs
 from napari_sam2.benchmark.workload import VERBS, Workload, calls_of_a_frame
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.weights.load import PRESETS
+from napari_sam2.weights.presets import PRESETS
 
 
 @pytest.fixture(scope="module")

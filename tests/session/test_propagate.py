@@ -17,7 +17,7 @@ from napari_sam2.session.prompt_input import mask_at_input, prompt_points
 from napari_sam2.session.propagate import fill_holes, memory_rule
 from napari_sam2.session.schedule import Visit, outward, schedule, straight
 from napari_sam2.session.view import View
-from napari_sam2.weights.load import PRESETS
+from napari_sam2.weights.presets import PRESETS
 
 
 def logits_of(*rows: str) -> torch.Tensor:

@@ -118,7 +118,7 @@ def test_another_shape_is_described_inside_safetensors(tmp_path: Path) -> None:
     config = replace(CONFIGS["sam2_nano"], name="mine", trunk=trunk, image_size=96, d_model=64, memory_dim=32)
     model = build_sam2(config)
     save_checkpoint(model, tmp_path / "mine.safetensors")
-    back = load_model(checkpoint=tmp_path / "mine.safetensors", device="cpu")
+    back = load_model(checkpoint=tmp_path / "mine.safetensors", device="cpu", dtype="float32")
     assert back.config == config
     assert_same_weights(model, back)
     save_checkpoint(model, tmp_path / "mine.pt")
@@ -187,7 +187,7 @@ def test_bare_prefixed_and_renamed_keys(nano: Sam2, write: Callable[..., Path]) 
     contents = [weights, {"model": prefixed}, {"model": renamed}]
     contents += [{"model": weights, "optimizer": {"state": {0: torch.zeros(1)}}, "epoch": 7, "note": "mine"}]
     for content in contents:
-        assert_same_weights(nano, load_model(checkpoint=write(content), device="cpu"))
+        assert_same_weights(nano, load_model(checkpoint=write(content), device="cpu", dtype="float32"))
 
 
 def test_missing_unexpected_and_misshapen_tensors_are_named(
@@ -337,7 +337,7 @@ def test_a_damaged_description_is_refused(nano: Sam2, tmp_path: Path) -> None:
 
 def test_safetensors_without_a_description(nano: Sam2, tmp_path: Path) -> None:
     save_file(dict(nano.state_dict()), tmp_path / "a.safetensors")
-    assert_same_weights(nano, load_model(checkpoint=tmp_path / "a.safetensors", device="cpu"))
+    assert_same_weights(nano, load_model(checkpoint=tmp_path / "a.safetensors", device="cpu", dtype="float32"))
 
 
 # Options

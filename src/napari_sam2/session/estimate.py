@@ -9,7 +9,7 @@ from napari_sam2.model.sam2 import Sam2
 
 from .feature_cache import default_cache_bytes, feature_bytes, feature_dtype
 from .objects import SPARE_BYTES
-from .propagate import OBJECTS_AT_ONCE, memory_rule
+from .propagate import memory_rule, objects_at_once
 from .read_ahead import frames_ahead
 
 # What PyTorch and the allocator take besides tensors, once a model has run.
@@ -111,7 +111,7 @@ def estimate_memory(
         weights=sum(p.numel() * p.element_size() for p in model.parameters()),
         features=min(max(kept, one), n_frames * (1 + objects) * one),
         memories=_memories(model, objects, prompted_frames),
-        work=LIBRARIES + _work(model, min(objects, OBJECTS_AT_ONCE), prompted_frames),
+        work=LIBRARIES + _work(model, min(objects, objects_at_once(model.config)), prompted_frames),
         # Two frames that were read last and those that wait; 8-bit colour; the drawn image with the logits of one
         # object and the best so far.
         frames=(2 + frames_ahead(read)) * read + pixels * (3 + 2 + 2 * 4),

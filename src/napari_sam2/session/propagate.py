@@ -10,6 +10,7 @@ import torch
 from skimage.measure import label as connected_components
 from torch import Tensor
 
+from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import (
     ImageFeatures,
     MaskPrediction,
@@ -28,8 +29,15 @@ from .view import View, align
 from .zoom import Zoom, whole_if_none
 
 HOLE_LOGIT = 0.1
-# At an input of 1024 pixels an object takes a few hundred megabytes for a moment, while it attends to its memories.
-OBJECTS_AT_ONCE = 16
+# Objects go through the model together as long as their inputs have no more pixels than this in all, which takes a
+# quarter of a gigabyte for a moment. More at once is no faster: the products are large enough.
+PIXELS_AT_ONCE = 4 * 1024**2
+MOST_AT_ONCE = 16
+
+
+def objects_at_once(config: Sam2Config) -> int:
+    """How many objects go through the model together: 4 at an input of 1,024 pixels, 16 at 512 and below."""
+    return min(max(PIXELS_AT_ONCE // config.image_size**2, 1), MOST_AT_ONCE)
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
@@ -131,9 +139,10 @@ class FrameTracker:
         found: dict[int, FrameMemory] = {}
         # Objects that attend to the same frames through the same window go through the model together, as many as fit
         # comfortably.
+        at_once = objects_at_once(self.model.config)
         for (choice, _), indices in groups.items():
-            for first in range(0, len(indices), OBJECTS_AT_ONCE):
-                some = indices[first : first + OBJECTS_AT_ONCE]
+            for first in range(0, len(indices), at_once):
+                some = indices[first : first + at_once]
                 found |= zip(some, self._look_at_group([members[i] for i in some], choice, frame), strict=True)
         return [found[index] for index in range(len(members))]
 

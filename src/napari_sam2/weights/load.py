@@ -16,13 +16,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from napari_sam2.model.config import CONFIGS, DEFAULT_OPTIONS, HieraConfig, InferenceOptions, Sam2Config
+from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
+from napari_sam2.model.precision import halve_products
+from napari_sam2.model.products import has_fast_bfloat16
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
 from .backends import choose_backend
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
+from .presets import PRESETS, Preset
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# "mixed" is float32 with the large products in bfloat16.
+DTYPES = {"float32": torch.float32, "mixed": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 # A pickle whose bytes are damaged sends its reader astray, which ends in any of these.
 _UNREADABLE = (
@@ -38,25 +42,6 @@ _UNREADABLE = (
     ValueError,
     struct.error,
 )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Settings that go together; any of them given by name wins.
-
-    Attributes
-    ----------
-    dtype : str
-        As the ``dtype`` of `load_model`.
-    largest_input : int or None
-        Upper bound of the input size.
-    options : InferenceOptions
-        What is attended to.
-    """
-
-    dtype: str
-    largest_input: int | None
-    options: InferenceOptions
 
 
 @dataclass(frozen=True)
@@ -86,13 +71,6 @@ def source_of(model: Sam2) -> ModelSource | None:
     return _SOURCES.get(model)
 
 
-PRESETS = {
-    "exact": Preset("float32", None, InferenceOptions("exact")),
-    "balanced": Preset("auto", None, DEFAULT_OPTIONS),
-    "fast": Preset("auto", 512, InferenceOptions("fast", recent_memories=3, max_conditioning=4)),
-}
-
-
 def load_model(
     name: str | None = None,
     *,
@@ -114,8 +92,9 @@ def load_model(
     device : str or torch.device
         ``"auto"`` takes CUDA, else MPS, else the CPU.
     dtype : str or torch.dtype
-        ``"float32"`` (all of it, memory maps included), ``"bfloat16"``, ``"float16"``, or ``"auto"``: what the preset
-        says, else what the device does well.
+        ``"float32"`` (all of it, memory maps included), ``"mixed"`` (float32, but the large products of encoder and
+        memory attention in bfloat16), ``"bfloat16"``, ``"float16"``, or ``"auto"``: what the preset says, else what the
+        device does well.
     image_size : int, optional
         Side of the square input in pixels, a multiple of 32; the variant's own where not given.
     preset : str
@@ -145,7 +124,8 @@ def load_model(
     chosen = PRESETS[preset]
     backend, where = choose_backend(backend, str(device))
     place = choose_device(where)
-    number = choose_dtype(chosen.dtype if dtype == "auto" else dtype, place)
+    asked = chosen.dtype if dtype == "auto" else dtype
+    number, mixed = choose_dtype(asked, place), _is_mixed(asked, place)
 
     path, own_size = _locate(name, checkpoint)
     weights, config = read_checkpoint(path)
@@ -159,8 +139,10 @@ def load_model(
         from napari_sam2.backends.encoder import use_openvino
 
         # Converted before the weights are rounded: OpenVINO chooses what it rounds.
-        use_openvino(_cast(model, place, torch.float32), number)
+        use_openvino(_cast(model, place, torch.float32), torch.bfloat16 if mixed else number)
     model = _cast(model, place, number)
+    if mixed:
+        halve_products(model)
     _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend)
     return model
 
@@ -219,6 +201,10 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     if dtype not in DTYPES:
         raise ValueError(f"dtype is 'auto' or one of {', '.join(DTYPES)}, got {dtype!r}")
     return DTYPES[dtype]
+
+
+def _is_mixed(dtype: str | torch.dtype, device: torch.device) -> bool:
+    return dtype == "mixed" or (dtype == "auto" and device.type == "cpu" and has_fast_bfloat16())
 
 
 def _cast(model: Sam2, device: torch.device, dtype: torch.dtype) -> Sam2:

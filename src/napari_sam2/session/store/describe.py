@@ -16,6 +16,7 @@ import torch
 
 from napari_sam2.data.placement import Placement
 from napari_sam2.data.stack import Stack
+from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.weights.load import source_of
 
@@ -111,7 +112,7 @@ def describe_model(model: Sam2) -> dict[str, Any]:
         "variant": model.config.name,
         "image_size": model.config.image_size,
         "preset": model.options.preset,
-        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "dtype": precision_of(model),
         "device": str(model.device),
         "backend": "torch" if source is None else source.backend,
         "name": None,

@@ -14,7 +14,8 @@ from napari_sam2.data.stack import Stack, open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.catalog import CATALOG
-from napari_sam2.weights.load import DTYPES, PRESETS, choose_device, load_model
+from napari_sam2.weights.load import DTYPES, choose_device, load_model
+from napari_sam2.weights.presets import PRESETS
 
 from .codec import MALFORMED, real_number, whole_number
 from .describe import same_model, sample_hash
