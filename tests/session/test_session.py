@@ -36,14 +36,14 @@ class RecordingTracker:
         self.work: list[tuple[int, int]] = []
         self.largest = 0
         tracker = session._tracker
-        run = tracker._track_group
+        run = tracker._look_at_group
 
-        def noted(tracks: Any, choice: Any, frame: int, **rest: Any) -> None:
+        def noted(tracks: Any, choice: Any, frame: int) -> Any:
             self.work += [(frame, track.object_id) for track, _ in tracks]
             self.largest = max(self.largest, len(tracks))
-            run(tracks, choice, frame, **rest)
+            return run(tracks, choice, frame)
 
-        tracker._track_group = noted  # type: ignore[method-assign]
+        tracker._look_at_group = noted  # type: ignore[method-assign]
 
 
 def rgb(frames: np.ndarray) -> np.ndarray:
