@@ -12,7 +12,8 @@ import peer
 import pytest
 import torch
 
-from napari_sam2.weights.load import PRESETS, choose_device
+from napari_sam2.weights.load import choose_device
+from napari_sam2.weights.presets import PRESETS
 
 pytest.importorskip("transformers", reason="transformers is not installed: pip install 'napari-sam2[benchmark]'")
 
