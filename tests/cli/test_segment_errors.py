@@ -209,10 +209,13 @@ def test_too_little_memory_is_answered_with_advice(disk: DiskStack, fast: list[o
     import resource
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
+        # The libraries take more than half of it, the first maps of such an image the rest.
+        resource.setrlimit(resource.RLIMIT_AS, (2 * 2**30, 2 * 2**30))
 
     options = ["--prompts", disk.prompts, "--output", tmp_path / "r", *fast, "--image-size", 4096]
-    process = start_script("segment", disk.path, *options, preexec_fn=limit)
+    # Each thread would reserve addresses of its own.
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    process = start_script("segment", disk.path, *options, preexec_fn=limit, env=one_thread)
     _, err = process.communicate()
     assert process.returncode == 2, err
     line = only_line(err)
