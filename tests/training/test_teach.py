@@ -182,6 +182,17 @@ def test_where_all_of_it_does_not_help_half_of_it_is_tried(disks: LabelledStack)
     assert taught.learned_share in (0.5, 1.0)
 
 
+def test_what_is_saved_is_not_rounded(disks: LabelledStack) -> None:
+    mixed = load_model("sam2_nano", device="cpu", dtype="mixed")
+    _, taught = run(mixed, [disks], TeachSettings(steps=1, tracks=1, clip_frames=2, held_out=0))
+    name = "memory_attention.layers.0.linear1.weight"
+    kept, full = taught.model.state_dict()[name], taught.in_full().state_dict()[name]
+    assert (kept.dtype, full.dtype) == (torch.bfloat16, torch.float32)
+    assert torch.equal(full.bfloat16(), kept)
+    # rounding is coarser than such a step
+    assert not torch.equal(full, kept.float())
+
+
 def test_closed_halfway_it_changes_nothing(model: Sam2, disks: LabelledStack) -> None:
     before = weights_of(model)
     teaching = teach(model, [disks], settings=FEW)

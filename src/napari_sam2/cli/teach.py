@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if taught is None:
         print("napari-sam2: stopped; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
-    save_checkpoint(taught.model, args.output)
+    save_checkpoint(taught.in_full(), args.output)
     print(f"{_verdict(taught)}: {args.output}")
     return 0
 

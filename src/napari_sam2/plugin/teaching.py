@@ -146,9 +146,9 @@ class Teaching(QObject):
         """Write the taught model as a checkpoint file."""
         if self._outcome is None:
             return
-        model, saved = self._outcome.model, self.saved.emit
+        outcome, saved = self._outcome, self.saved.emit
         self._controller.worker.submit(
-            job(partial(_save, model, path), self._controller.failed.emit, done=lambda _none: saved(path))
+            job(partial(_save, outcome, path), self._controller.failed.emit, done=lambda _none: saved(path))
         )
 
     def forget(self) -> None:
@@ -170,7 +170,7 @@ def _teach(model: Any, material: list[dict[str, Any]], minutes: float) -> Genera
         yield _Lesson(progress=progress)
 
 
-def _save(model: Any, path: str) -> None:
+def _save(outcome: Taught, path: str) -> None:
     from napari_sam2.weights.load import save_checkpoint
 
-    save_checkpoint(model, path)
+    save_checkpoint(outcome.in_full(), path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from napari_sam2.model.sam2 import Sam2
 
@@ -65,6 +67,8 @@ class Taught:
         with its mask on the last training frame; ``None`` where no frames could be held out.
     held_out_frames : tuple of tuple of int
         For each stack that was learned from, the frames measured on; empty for stacks too short for it.
+    weights : mapping of str to Tensor
+        Of the taught model, in float32 whatever the model computes in: what is to be saved.
     learned_share : float
         How far the weights are from the old ones towards the taught ones: 1, or less where all of it did not help and
         less of it did better.
@@ -74,7 +78,14 @@ class Taught:
     before: Figures | None
     after: Figures | None
     held_out_frames: tuple[tuple[int, ...], ...]
+    weights: Mapping[str, Tensor]
     learned_share: float = 1.0
+
+    def in_full(self) -> Sam2:
+        """Return the taught model in float32, as it is to be saved: that of ``model`` may be rounded."""
+        full = copy.deepcopy(self.model).float()
+        full.load_state_dict(dict(self.weights))
+        return full
 
     @property
     def helped(self) -> bool:
@@ -130,9 +141,10 @@ class _Teaching:
         for number, share in enumerate(LEARNED_SHARES):
             taught = copy.deepcopy(self.model)
             # Copied into place, each number becomes of the type it has in the model that was given.
-            taught.load_state_dict(self.lesson.learned(share))
+            learned = self.lesson.learned(share)
+            taught.load_state_dict(learned)
             after = yield from self._measure(taught, AFTER, number=number)
-            tried = Taught(taught, self.before, after, held_out, share)
+            tried = Taught(taught, self.before, after, held_out, learned, share)
             if best is None or best.after is None or (after is not None and after["J&F"] > best.after["J&F"]):
                 best = tried
             if after is None or best.helped:
