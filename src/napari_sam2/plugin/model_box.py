@@ -44,7 +44,10 @@ PRESETS = {
 }
 BACKENDS = {
     "torch": ("PyTorch", "Runs everywhere, with every model"),
-    "openvino": ("OpenVINO", "Looks at new frames faster on many processors; not for graphics cards"),
+    "openvino": (
+        "OpenVINO",
+        "Looks at new frames a little faster with large models on some processors; not for graphics cards",
+    ),
 }
 _OWN_FILE = "own checkpoint file…"
 
