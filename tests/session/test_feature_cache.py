@@ -42,6 +42,7 @@ def numbers(features: ImageFeatures) -> list[np.ndarray]:
     return [x.float().numpy() for x in vars(features).values()]
 
 
+@torch.no_grad()
 def test_features_are_those_of_the_model(exact_model: Sam2, frames: np.ndarray, stack: Stack) -> None:
     features = FrameEncoder(exact_model, stack, contrast_limits=(0, 255)).encode(3)
     rgb = np.asarray(Image.fromarray(frames[3]).resize((64, 64), Image.Resampling.BICUBIC).convert("RGB"))
@@ -54,6 +55,7 @@ def test_features_are_those_of_the_model(exact_model: Sam2, frames: np.ndarray, 
     assert features.s4_bchw.shape == (1, 8, 16, 16)
 
 
+@torch.no_grad()
 def test_features_are_rounded_from_the_beginning(model: Sam2, stack: Stack) -> None:
     encoder = FrameEncoder(model, stack)
     fresh, kept = numbers(encoder.encode(2)), numbers(encoder.encode(2))
