@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.stack import Stack
+    from napari_sam2.model.sam2 import Sam2
     from napari_sam2.session.session import Session
     from napari_sam2.session.snapshots import Snapshot
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 UNDO_STEPS = 30
 # Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
 _FRAMES_AT_ONCE = 16
+# Up to this input size, in pixels, a click is a matter of milliseconds.
+SMALL_INPUT = 512
 
 
 @dataclass(eq=False)
@@ -86,19 +90,20 @@ class Engine:
         record = _Step() if step is None else self._record(step)
         touched: set[int] = set()
         problems: list[str] = []
-        for place in [p for p in self._applied if p not in wishes]:
-            touched |= self._withdraw(place, wishes, record)
-        for place, wish in wishes.items():
-            if self._applied.get(place) == wish or self._refused.get(place) == wish:
-                continue
-            try:
-                self._apply(place, wish, record)
-            except ValueError as error:
-                self._refused[place] = wish
-                problems.append(f"Object {place.object_id} on frame {place.frame}: {error}")
-            else:
-                self._applied[place] = wish
-            touched.add(place.frame)
+        with _threads_for_a_click(self.session.model):
+            for place in [p for p in self._applied if p not in wishes]:
+                touched |= self._withdraw(place, wishes, record)
+            for place, wish in wishes.items():
+                if self._applied.get(place) == wish or self._refused.get(place) == wish:
+                    continue
+                try:
+                    self._apply(place, wish, record)
+                except ValueError as error:
+                    self._refused[place] = wish
+                    problems.append(f"Object {place.object_id} on frame {place.frame}: {error}")
+                else:
+                    self._applied[place] = wish
+                touched.add(place.frame)
         record.after = dict(self._applied)
         if step is None and record.edits:
             # The session's own history no longer matches the user's steps: undoing goes by what the layers say.
@@ -319,6 +324,23 @@ class Engine:
         labels = self.session.labels
         scored = [row.frame for row in self.session.outputs.scores if row.object_id == object_id]
         return [t for t in labels.frames_done if object_id in labels.object_ids(t)] + scored
+
+
+@contextmanager
+def _threads_for_a_click(model: Sam2) -> Iterator[None]:
+    """Answer clicks with a small model on one thread.
+
+    The window is being drawn at the same time. Threads that wait for each other at every product then lose more than
+    they win.
+    """
+    import torch
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1 if model.config.image_size <= SMALL_INPUT else usual)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def load(choice: ModelChoice) -> Any:

@@ -82,6 +82,9 @@ class Tools:
         """Let the next click on the canvas be a prompt."""
         if self._has_image():
             self._objects.add(self._layers.selected)
+            if self._layers.space is not None:
+                # Made now, while nobody waits: napari takes longer for it than the model for the click.
+                self._layers.need_labels()
             self._activate(self._layers.need_points(), "add")
 
     def start_drawing(self, mode: str) -> None:
