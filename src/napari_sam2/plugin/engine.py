@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.stack import Stack
-    from napari_sam2.model.sam2 import Sam2
     from napari_sam2.session.session import Session
     from napari_sam2.session.snapshots import Snapshot
 
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 UNDO_STEPS = 30
 # Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
 _FRAMES_AT_ONCE = 16
-# Up to this input size, in pixels, a click is a matter of milliseconds.
-SMALL_INPUT = 512
 
 
 @dataclass(eq=False)
@@ -87,10 +83,12 @@ class Engine:
         step : int or None
             Number of the user's step that led here, for `undo`.
         """
+        from napari_sam2.session.threads import threads_for_a_click
+
         record = _Step() if step is None else self._record(step)
         touched: set[int] = set()
         problems: list[str] = []
-        with _threads_for_a_click(self.session.model):
+        with threads_for_a_click(self.session.model):
             for place in [p for p in self._applied if p not in wishes]:
                 touched |= self._withdraw(place, wishes, record)
             for place, wish in wishes.items():
@@ -324,23 +322,6 @@ class Engine:
         labels = self.session.labels
         scored = [row.frame for row in self.session.outputs.scores if row.object_id == object_id]
         return [t for t in labels.frames_done if object_id in labels.object_ids(t)] + scored
-
-
-@contextmanager
-def _threads_for_a_click(model: Sam2) -> Iterator[None]:
-    """Answer clicks with a small model on one thread.
-
-    The window is being drawn at the same time. Threads that wait for each other at every product then lose more than
-    they win.
-    """
-    import torch
-
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1 if model.config.image_size <= SMALL_INPUT else usual)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
 
 
 def load(choice: ModelChoice) -> Any:

@@ -1,0 +1,35 @@
+"""How many threads a piece of work is done on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from napari_sam2.model.sam2 import Sam2
+
+# Up to this input size, in pixels, a click is a matter of milliseconds.
+SMALL_INPUT = 512
+
+
+@contextmanager
+def threads_for_a_click(model: Sam2) -> Iterator[None]:
+    """Answer clicks with a small model on one thread, while a window is being drawn.
+
+    Threads that wait for each other at every product lose more than they win when another process or thread needs
+    the cores at the same time.
+
+    Parameters
+    ----------
+    model : Sam2
+        One with an input larger than `SMALL_INPUT` pixels keeps the usual number of threads.
+    """
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1 if model.config.image_size <= SMALL_INPUT else usual)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
