@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam2 import Session
 from napari_sam2.model.config import CONFIGS, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.weights.load import save_checkpoint
@@ -56,3 +57,17 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         save_checkpoint(build_sam2(CONFIGS["sam2_nano"]), path)
     return path
+
+
+@pytest.fixture
+def session(model: Sam2, frames: np.ndarray) -> Session:
+    return Session(model, frames)
+
+
+@pytest.fixture
+def tracked(session: Session) -> Session:
+    """Two objects tracked over all twelve frames."""
+    session.add_points(0, 1, [[10, 12]], [1])
+    session.add_box(0, 2, (20, 20, 40, 44))
+    list(session.propagate())
+    return session

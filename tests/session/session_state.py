@@ -1,4 +1,4 @@
-"""Comparing two sessions to the last bit."""
+"""What a session holds and does, as plain values; comparing two to the last bit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_sam2 import Session
+from napari_sam2 import FrameResult, Session
 from napari_sam2.session.memory_bank import FrameMemory
 
 
@@ -52,3 +52,35 @@ def assert_same_sessions(one: Session, other: Session) -> None:
         assert_same_memories(a.bank.recent, b.bank.recent)
     histories = [(len(s._history.undos), len(s._history.redos)) for s in (one, other)]
     assert histories[0] == histories[1]
+
+
+class RecordingTracker:
+    """Stands before a session's tracker and notes which objects it tracks on which frames."""
+
+    def __init__(self, session: Session) -> None:
+        self.work: list[tuple[int, int]] = []
+        self.largest = 0
+        tracker = session._tracker
+        run = tracker._look_at_group
+
+        def noted(tracks: Any, choice: Any, frame: int) -> Any:
+            self.work += [(frame, track.object_id) for track, _ in tracks]
+            self.largest = max(self.largest, len(tracks))
+            return run(tracks, choice, frame)
+
+        tracker._look_at_group = noted  # type: ignore[method-assign]
+
+
+def numbers(result: FrameResult) -> tuple[Any, ...]:
+    arrays = (result.low_res_logits, result.object_score_logits, result.ious, result.object_pointers)
+    return (result.frame, result.object_ids, *(array.tolist() for array in arrays))
+
+
+def everything(session: Session) -> tuple[Any, ...]:
+    prompts = [
+        (p.frame, p.object_id, p.box, *(None if a is None else a.tolist() for a in (p.points, p.labels, p.mask)))
+        for p in session.prompts
+    ]
+    history = (session._history.can_undo, session._history.can_redo)
+    scores = session.scores.to_csv(index=False)
+    return session.object_ids, prompts, session.stale, scores, session.labels.to_array().tolist(), history
