@@ -42,6 +42,7 @@ class Controller(QObject):
         What the user says, and where results go.
     """
 
+    preview_near = Signal()
     preview_shown = Signal(int)
     tracking_finished = Signal(bool)
     tracking_stepped = Signal(object)
@@ -74,7 +75,7 @@ class Controller(QObject):
         for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
             getattr(self._display, signal).connect(getattr(self, signal))
         layers.prompts_changed.connect(self._prompts_changed)
-        layers.painted.connect(self._painted)
+        layers.painted.connect(partial(self._find_masks, found=self._masks_found))
 
     # What there is
 
@@ -259,14 +260,13 @@ class Controller(QObject):
         if (self.live or always) and self.engine is not None:
             # What the session makes of them is shown all at once.
             self.sync()
+            if self.engine.answers_at_once:
+                self.preview_near.emit()
         else:
             self.results_changed.emit()
 
     def _all_wishes(self) -> dict[Place, Wish]:
         return {} if self.layers.space is None else self.layers.wishes(self.layers.space)
-
-    def _painted(self, frame: int, image: Any) -> None:
-        self._find_masks(frame, image, self._masks_found)
 
     def _find_masks(self, frame: int, image: Any, found: Callable[[Any], None]) -> None:
         if (engine := self.engine) is not None:

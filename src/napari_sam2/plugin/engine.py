@@ -269,9 +269,16 @@ class Engine:
 
     # What there is to show
 
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether a click on a frame that is prepared is answered before anybody notices."""
+        from napari_sam2.session.threads import SMALL_INPUT
+
+        return self.session.model.config.image_size <= SMALL_INPUT
+
     def prepare(self, frame: int) -> None:
         """Encode a frame, so that a click there is answered at once."""
-        self.session.encoder.encode(frame)
+        self.session.prepare(frame)
 
     def show_again(self, threshold: float) -> Report:
         """Draw every frame with another threshold."""

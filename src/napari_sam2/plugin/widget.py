@@ -16,6 +16,7 @@ from .images import Images
 from .layers import SessionLayers
 from .notices import explain
 from .objects import ObjectList
+from .paint_hold import PaintHold
 from .panel import Panel
 from .region import RegionTool
 from .settings import remember, remembered
@@ -63,6 +64,7 @@ class Sam2Widget(QWidget):
         self.images = Images(self._viewer, self.controller, panel=self.panel, objects=self.objects)
         self.region = RegionTool(self._viewer, self.layers, self.images)
         self.files = Files(self._viewer, self.controller, panel=self.panel, images=self.images, objects=self.objects)
+        self._paint_hold = PaintHold(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
@@ -131,6 +133,8 @@ class Sam2Widget(QWidget):
 
     def _connect_controller(self) -> None:
         controller = self.controller
+        controller.preview_near.connect(self._paint_hold.start)
+        controller.preview_shown.connect(lambda _frame: self._paint_hold.end())
         controller.preview_shown.connect(self.preview_shown)
         controller.tracking_finished.connect(self._tracking_ended)
         controller.tracking_stepped.connect(self._tracking_stepped)
@@ -346,6 +350,7 @@ class Sam2Widget(QWidget):
             return
         self._closed = True
         self._load_soon.stop()
+        self._paint_hold.end()
         self.controller.close()
         self.files.keeping.close()
         self.panel.model_box.close_down()

@@ -22,6 +22,7 @@ from .outputs import SessionOutputs
 from .planning import Run, pass_visits, update_plan
 from .prompting import Prompting
 from .propagate import FrameTracker, memory_rule
+from .rehearsal import rehearse
 from .results import FrameResult
 from .saving import Saving
 from .schedule import Visit, schedule
@@ -107,6 +108,7 @@ class Session(Prompting, Saving):
         self._objects = SessionObjects(outputs, model.config)
         self._history = History()
         self._unfinished: Run | None = None
+        self._is_rehearsed = False
         if folder is not None:
             self.save(folder)
 
@@ -157,6 +159,13 @@ class Session(Prompting, Saving):
     def unfinished(self) -> int:
         """Frames that are left of the last tracking run, if it was closed or cut short; see `resume`."""
         return 0 if self._unfinished is None else self._unfinished.left
+
+    def prepare(self, frame: int) -> None:
+        """Do beforehand what a click on a frame has to wait for: encode it, and whatever takes long the first time."""
+        self._encoder.encode(self._check_place(frame, 1)[0])
+        if not self._is_rehearsed:
+            rehearse(self._answerer, self._rule, frame)
+            self._is_rehearsed = True
 
     # Prompts; those that add one are in `Prompting`
 
