@@ -146,7 +146,7 @@ def loss_of(model: Sam2, images: torch.Tensor) -> torch.Tensor:
 def test_weights_can_be_saved_and_taught(plain: Sam2, fast: Sam2, images: torch.Tensor, tmp_path: Path) -> None:
     save_checkpoint(fast, tmp_path / "saved.safetensors")
     saved = load_model(checkpoint=tmp_path / "saved.safetensors", device="cpu", dtype="float32", image_size=256)
-    assert largest_difference(plain, saved, images) == 0
+    assert largest_difference(plain, saved, images) < 1e-5
 
     pupil = copy.deepcopy(fast).requires_grad_(True)
     assert type(pupil.image_encoder) is ImageEncoder

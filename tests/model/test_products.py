@@ -16,6 +16,7 @@ from napari_sam2.model.products import (
     attend,
     feed_forward,
     has_onednn,
+    in_succession,
     linear,
     runs_by_blocks,
     runs_directly,
@@ -68,6 +69,44 @@ def test_attention_by_blocks(dtype: torch.dtype, heads: int, queries: int, keys:
         torch.testing.assert_close(out.float(), weights @ v.float(), rtol=0, atol=ERROR[dtype])
         # Values may be narrower than keys.
         torch.testing.assert_close(attend(q, k, v[..., :4]), out[..., :4], rtol=0, atol=ERROR[dtype])
+
+
+@needs_onednn
+@pytest.mark.parametrize("keys", [700, 9000])
+def test_sharp_attention_in_half_precision(keys: int) -> None:
+    # Scores up to 30, as trained models have them: rounded to bfloat16, they would be off by a sixteenth.
+    q, k, v = (torch.randn(1, 1, tokens, 64).bfloat16() for tokens in (96, keys, keys))
+    q *= 6
+    with torch.no_grad():
+        scores = q.float() @ k.float().transpose(-1, -2) / 8
+        assert scores.max() > 25
+        torch.testing.assert_close(attend(q, k, v).float(), scores.softmax(-1) @ v.float(), rtol=0, atol=4e-2)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("row", "score"), [(5, 60.0), (590, -60.0)])
+def test_scores_far_from_those_of_the_sample(row: int, score: float) -> None:
+    # One query that no sample has seen has scores far above, or far below, all others.
+    q, k, v = (torch.randn(1, 1, tokens, 64).bfloat16() for tokens in (600, 700, 700))
+    k[..., 0] = 8.0
+    q[:, :, row, 0] = score
+    with torch.no_grad():
+        weights = (q.float() @ k.float().transpose(-1, -2) / 8).softmax(-1)
+        out = attend(q, k, v).float()
+    torch.testing.assert_close(out, weights @ v.float(), rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("dtype", ERROR)
+def test_two_convolutions_of_one_pixel(dtype: torch.dtype) -> None:
+    first, second = (PointwiseConv(*sizes).requires_grad_(False).to(dtype) for sizes in ((12, 48), (48, 6)))
+    x = torch.randn(1, 12, 20, 11)
+    apart = second(first(x))
+    with torch.no_grad():
+        together = in_succession(x, first, second)
+    torch.testing.assert_close(together, apart, rtol=0, atol=ERROR[dtype])
+    x.requires_grad_()
+    in_succession(x, first, second).float().sum().backward()
+    assert x.grad is not None
 
 
 def test_what_is_learned_or_recorded_goes_through_pytorch() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_sam2.model.image_encoder import ImageEncoder
+from napari_sam2.model.image_encoder import ImageEncoder, Narrowing
 from napari_sam2.model.sam2 import Sam2
 
 from .kept import KeptNetworks
@@ -38,12 +38,14 @@ class OpenvinoImageEncoder(ImageEncoder):
         self.train(encoder.training)
         self.register_load_state_dict_post_hook(_forget_network)  # type: ignore[no-untyped-call]
 
-    def forward(self, image_bchw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image_bchw: Tensor, narrow: Narrowing | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Encode images, as `ImageEncoder.forward`."""
         network = self._network
         if network is None or image_bchw.shape[1:] != network.input_shape[1:] or not self._is_inference(image_bchw):
-            return super().forward(image_bchw)
+            return super().forward(image_bchw, narrow)
         s4, s8, s16 = map(torch.cat, zip(*(network(image[None]) for image in image_bchw), strict=True))
+        if narrow is not None:
+            s4, s8 = narrow[0](s4), narrow[1](s8)
         return s4, s8, s16
 
     def _is_inference(self, image_bchw: Tensor) -> bool:

@@ -151,7 +151,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image_bchw: Tensor) -> Tensor:
         """Map (batch, 3, H, W) to (batch, H / 4, W / 4, channels)."""
-        out: Tensor = self.proj(image_bchw).permute(0, 2, 3, 1)
+        # With the channels last the convolution is faster, and its output lies as all that follows wants it.
+        out: Tensor = self.proj(image_bchw.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
         return out
 
 
@@ -169,24 +170,30 @@ class Hiera(nn.Module):
         self.stage_ends = _stage_ends(config)
         self.leading = _leading_blocks(config, [block.window for block in blocks])
 
-    def position_map(self, height: int, width: int) -> Tensor:
-        """Learned position code of a (height, width) token grid, BHWC: a coarse map plus a tiled window."""
+    def position_map(self, height: int, width: int, rows: slice = slice(None)) -> Tensor:
+        """Learned position code of rows of a (height, width) token grid, BHWC: a coarse map plus a tiled window."""
         # Interpolated in float32: half precision would quantise the coordinates' weights.
-        background = F.interpolate(self.pos_embed.float(), (height, width), mode="bicubic")
-        side = self.pos_embed_window.shape[-1]
-        tiled = self.pos_embed_window.tile(1, 1, -(-height // side), -(-width // side))
-        code = background + tiled[:, :, :height, :width]
-        return code.to(self.pos_embed.dtype).permute(0, 2, 3, 1)
+        coarse = self.pos_embed[0].float().movedim(0, -1)
+        down, across = (_bicubic_weights(coarse[:, :, 0], size, axis) for axis, size in enumerate((height, width)))
+        background = across @ torch.tensordot(down[rows], coarse, dims=1)
+        window = self.pos_embed_window[0].permute(1, 2, 0)
+        side = len(window)
+        lines = window.tile(1, -(-width // side), 1)[:, :width]
+        places = torch.arange(height, device=window.device)[rows] % side
+        code: Tensor = background + lines[places]
+        return code.to(self.pos_embed.dtype)[None]
 
     def forward(self, image_bchw: Tensor) -> list[Tensor]:
         """Encode (batch, 3, H, W) into four BCHW maps, fine to coarse."""
         x = self.patch_embed(image_bchw)
-        code = self.position_map(x.shape[1], x.shape[2])
+        height, width = x.shape[1:3]
         count, span = self.leading
         rows = _strip_rows(x, span)
         strips = [
-            self._run(part + place, 0, count)
-            for part, place in zip(torch.split(x, rows, dim=1), torch.split(code, rows, dim=1), strict=True)
+            self._run(
+                x[:, first : first + rows] + self.position_map(height, width, slice(first, first + rows)), 0, count
+            )
+            for first in range(0, height, rows)
         ]
         # Each strip gave its part of the maps at the stage ends that it passed, and of the map that goes on.
         *maps, x = (parts[0] if len(strips) == 1 else torch.cat(parts, dim=1) for parts in zip(*strips, strict=True))
@@ -201,6 +208,13 @@ class Hiera(nn.Module):
             if index in self.stage_ends:
                 maps.append(x_bhwc)
         return [*maps, x_bhwc]
+
+
+def _bicubic_weights(coarse_hw: Tensor, size: int, axis: int) -> Tensor:
+    """What each of ``size`` places along an axis takes from the cells of a coarse map: (size, cells)."""
+    cells = coarse_hw.shape[axis]
+    basis = torch.eye(cells, device=coarse_hw.device)[None, :, :, None]
+    return F.interpolate(basis, (size, 1), mode="bicubic")[0, :, :, 0].T
 
 
 def _stage_ends(config: HieraConfig) -> tuple[int, ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import HieraConfig
 from .hiera import Hiera
-from .products import PointwiseConv
+from .products import PointwiseConv, in_succession
+
+Narrowing = tuple[PointwiseConv, PointwiseConv]
 
 
 class FeaturePyramid(nn.Module):
@@ -22,14 +25,22 @@ class FeaturePyramid(nn.Module):
             nn.Sequential(OrderedDict(conv=PointwiseConv(channels, d_model))) for channels in reversed(stage_channels)
         )
 
-    def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Map the trunk's four maps (fine to coarse) to BCHW features at strides 4, 8 and 16."""
+    def _conv(self, index: int) -> PointwiseConv:
+        return cast("PointwiseConv", self.convs[index].get_submodule("conv"))
+
+    def forward(self, maps: list[Tensor], narrow: Narrowing | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Map the trunk's four maps (fine to coarse) to BCHW features at strides 4, 8 and 16; see `ImageEncoder`."""
         s4, s8, s16, s32 = maps
         # Only the two coarsest levels take part in the top-down path, and the sum is taken in float32.
         coarse = F.interpolate(self.convs[0](s32).float(), scale_factor=2.0, mode="nearest")
         lateral = self.convs[1](s16)
         merged = (lateral + coarse).to(lateral.dtype)
-        return self.convs[3](s4), self.convs[2](s8), merged
+        fine = [(s4, self._conv(3)), (s8, self._conv(2))]
+        if narrow is None:
+            s4, s8 = (conv(x) for x, conv in fine)
+        else:
+            s4, s8 = (in_succession(x, conv, last) for (x, conv), last in zip(fine, narrow, strict=True))
+        return s4, s8, merged
 
 
 class ImageEncoder(nn.Module):
@@ -40,13 +51,20 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config)
         self.neck = FeaturePyramid(d_model, config.stage_channels)
 
-    def forward(self, image_bchw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode normalised (batch, 3, H, W) images; H and W are multiples of 32.
+    def forward(self, image_bchw: Tensor, narrow: Narrowing | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode images.
+
+        Parameters
+        ----------
+        image_bchw : Tensor
+            (batch, 3, H, W), normalised; H and W are multiples of 32.
+        narrow : tuple of PointwiseConv, optional
+            What the maps at strides 4 and 8 go through in the end.
 
         Returns
         -------
         tuple of Tensor
-            (batch, d_model, H / s, W / s) for s = 4, 8, 16.
+            (batch, d_model, H / s, W / s) for s = 4, 8, 16; the first two with as many channels as ``narrow`` leaves.
         """
-        features: tuple[Tensor, Tensor, Tensor] = self.neck(self.trunk(image_bchw))
+        features: tuple[Tensor, Tensor, Tensor] = self.neck(self.trunk(image_bchw), narrow)
         return features

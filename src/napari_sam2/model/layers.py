@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .products import Activation, Linear, attend, feed_forward, linear
+from .products import Activation, Linear, attend, feed_forward, linear, runs_directly
 
 
 class MLP(nn.Module):
@@ -162,7 +162,7 @@ def rotary_table(channels: int, height: int, width: int, device: str) -> Tensor:
     Returns
     -------
     Tensor
-        (2, height * width, channels / 2) float32: cosines and sines per token and channel pair.
+        (height * width, channels / 2, 2) float32: cosine and sine per token and channel pair.
     """
 
     def build() -> Tensor:
@@ -170,29 +170,44 @@ def rotary_table(channels: int, height: int, width: int, device: str) -> Tensor:
         token = torch.arange(height * width, dtype=torch.float32)
         x, y = token % width, torch.div(token, width, rounding_mode="floor")
         angles = torch.cat((torch.outer(x, frequencies), torch.outer(y, frequencies)), dim=1)
-        return torch.stack((angles.cos(), angles.sin()))
+        return torch.stack((angles.cos(), angles.sin()), dim=-1)
 
     return _constant(build, device)
 
 
-def rotate(x_bhnc: Tensor, table: Tensor) -> Tensor:
+def rotate(x_bhnc: Tensor, table: Tensor, *, plain: int = 0) -> Tensor:
     """Turn neighbouring channel pairs by the table's angles, repeating the table along the tokens.
 
     Parameters
     ----------
     x_bhnc : Tensor
-        (batch, heads, r * tokens, channels) where the table covers ``tokens``.
+        (batch, heads, r * tokens + plain, channels) where the table covers ``tokens``.
     table : Tensor
         From `rotary_table`.
+    plain : int
+        Tokens at the end that stay as they are.
 
     Returns
     -------
     Tensor
         Like ``x_bhnc``; the products are taken in float32 whatever its dtype.
     """
-    tokens = table.shape[1]
-    cos, sin = table
-    batch, heads, _, channels = x_bhnc.shape
-    even, odd = x_bhnc.float().reshape(batch, heads, -1, tokens, channels // 2, 2).unbind(-1)
+    tokens, last = len(table), x_bhnc.shape[2] - plain
+    if runs_directly(x_bhnc):
+        turned = torch.empty_like(x_bhnc)
+        # One repetition at a time: it stays in the cache from one step to the next.
+        for first in range(0, last, tokens):
+            part = slice(first, first + tokens)
+            turned[:, :, part] = _turn_complex(x_bhnc[:, :, part], table)
+        turned[:, :, last:] = x_bhnc[:, :, last:]
+        return turned
+    shape = (*x_bhnc.shape[:2], -1, *table.shape)
+    (even, odd), (cos, sin) = x_bhnc[:, :, :last].float().reshape(shape).unbind(-1), table.unbind(-1)
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
-    return turned.flatten(-2).flatten(2, 3).to(x_bhnc.dtype)
+    turned = turned.flatten(-2).flatten(2, 3).to(x_bhnc.dtype)
+    return torch.cat((turned, x_bhnc[:, :, last:]), dim=2) if plain else turned
+
+
+def _turn_complex(x_bhnc: Tensor, table: Tensor) -> Tensor:
+    pairs = torch.view_as_complex(x_bhnc.float().reshape(*x_bhnc.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * torch.view_as_complex(table)).flatten(-2)

@@ -17,9 +17,9 @@ TOGETHER_BYTES = 8 * 2**20
 class RotaryAttention(Attention):
     """Self-attention whose queries and keys are turned by their place in the grid."""
 
-    def _turned(self, x_bnc: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _turned(self, x_bnc: Tensor, grid: tuple[int, int], *, plain: int = 0) -> Tensor:
         x = self._split_heads(x_bnc)
-        return rotate(x, rotary_table(x.shape[-1], *grid, str(x.device)))
+        return rotate(x, rotary_table(x.shape[-1], *grid, str(x.device)), plain=plain)
 
     def attend_grid(self, x_bnc: Tensor, grid: tuple[int, int]) -> Tensor:
         """Attend among tokens, one per cell of a grid of so many rows and columns."""
@@ -51,11 +51,7 @@ class MemoryCrossAttention(RotaryAttention):
             Tokens at the end of the memory that have no place in the grid.
         """
         q = self._turned(self.q_proj(x_bnc), grid)
-        keys = self.k_proj(memory_bnc + code_bnc)
-        spatial = keys.shape[1] - num_plain_keys
-        parts = [self._turned(keys[:, :spatial], grid)] if spatial else []
-        parts += [self._split_heads(keys[:, spatial:])] if num_plain_keys else []
-        k = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        k = self._turned(self.k_proj(memory_bnc + code_bnc), grid, plain=num_plain_keys)
         if self.num_heads == 1 and runs_by_blocks(q, k):
             # The weights of a query add up to one, so the values can be averaged before they are projected, while they
             # are a quarter as wide.

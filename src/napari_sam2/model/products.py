@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import platform
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -24,6 +25,20 @@ BLOCK_BYTES = 16 * 2**20
 # What one group of rows takes on its way through a feed-forward net: they stay in the cache until they are done.
 HIDDEN_BYTES = 12 * 2**20
 BLOCK_ROWS = 256
+# In bfloat16, weights are taken for so many queries and keys at a time, which stay in the cache.
+HALF_ROWS, BLOCK_KEYS = 512, 4096
+# Scores are shifted by as much, and by the largest of a sample. Weights whose sum is below a thousandth are the
+# exponential function to a thousandth; of sums above the least, nothing that counts has come out as zero.
+SHIFT, LEAST_SUM, LARGEST_SUM = 30.0, 1e-29, 1e-3
+QUERY_STEP, KEY_STEP = 8, 16
+# What one group of rows takes on its way through a feed-forward net: they stay in the cache until they are done.
+HIDDEN_BYTES = 12 * 2**20
+BLOCK_ROWS = 256
+# In bfloat16, weights are taken for so many queries and keys at a time, which stay in the cache.
+HALF_ROWS, BLOCK_KEYS = 512, 4096
+# At seven below zero, a sigmoid is the exponential function to a thousandth. Scores far below their bound would come
+# out as zero: rows of weights with less than this sum are computed in another way.
+SIGMOID_MARGIN, LEAST_SUM = 7.0, 1e-26
 # Below this many rows, preparing the weights takes longer than is won.
 FEWEST_ROWS = 64
 # Up to this many keys, the whole map of weights is small; from that many on, oneDNN wins over the fused kernel.
@@ -70,7 +85,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activatio
     return out if activation == "none" else F.relu(out) if activation == "relu" else F.gelu(out)
 
 
-def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
+def _onednn(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation | Literal["sigmoid"] = "none"
+) -> Tensor:
     # The last argument picks the exact form of GELU, with the error function.
     out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "none")
     return out
@@ -87,12 +104,25 @@ class Linear(nn.Linear):
 class PointwiseConv(nn.Conv2d):
     """A convolution of one pixel: a linear layer over the channels, which it is computed as; see `linear`."""
 
+    bias: Tensor
+
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, kernel_size=1)
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Map (batch, channels in, h, w) to (batch, channels out, h, w)."""
         return linear(x_bchw.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
+
+
+def in_succession(x_bchw: Tensor, first: PointwiseConv, second: PointwiseConv) -> Tensor:
+    """Two convolutions of one pixel; as a single one where nothing is learned: what lies between them is wide."""
+    if not runs_directly(x_bchw):
+        out: Tensor = second(first(x_bchw))
+        return out
+    last = second.weight.flatten(1).float()
+    weight = (last @ first.weight.flatten(1).float()).to(first.weight.dtype)
+    bias = (last @ first.bias.float() + second.bias.float()).to(first.weight.dtype)
+    return linear(x_bchw.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
 def feed_forward(x: Tensor, first: nn.Linear, second: nn.Linear, activation: Activation) -> Tensor:
@@ -138,7 +168,7 @@ def _plain_products_are_faster(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
 
 def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
     batch, heads, tokens = max(q_bhnc.shape[0], k_bhnc.shape[0]), q_bhnc.shape[1], q_bhnc.shape[2]
-    rows = min(max(BLOCK_BYTES // (k_bhnc.shape[2] * k_bhnc.element_size()) // 32 * 32, 32), BLOCK_ROWS)
+    one_head = _attend_in_half if q_bhnc.dtype == torch.bfloat16 else _attend_in_full
     scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
     # Tokens before heads, as the layer that follows wants them.
     out = v_bhnc.new_empty(batch, tokens, heads, v_bhnc.shape[-1])
@@ -146,8 +176,35 @@ def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
         q, k, v = (x[item if len(x) > 1 else 0] for x in (scaled, k_bhnc, v_bhnc))
         for head in range(heads):
             # oneDNN has no fast kernel for rows that do not lie side by side.
-            keys, values = k[head].contiguous(), v[head].contiguous().t()
-            for first in range(0, tokens, rows):
-                weights = _onednn(q[head, first : first + rows], keys).softmax(dim=-1)
-                out[item, first : first + rows, head] = _onednn(weights, values)
+            one_head(q[head], k[head].contiguous(), v[head].contiguous(), out=out[item, :, head])
     return out.transpose(1, 2)
+
+
+def _attend_in_full(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, out: Tensor) -> None:
+    rows = min(max(BLOCK_BYTES // (len(k_nc) * k_nc.element_size()) // 32 * 32, 32), BLOCK_ROWS)
+    for q, part in zip(torch.split(q_nc, rows), torch.split(out, rows), strict=True):
+        part.copy_(_onednn(_onednn(q, k_nc).softmax(dim=-1), v_nc.t()))
+
+
+def _attend_in_half(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, out: Tensor) -> None:
+    """Attend with weights that come out of the product with the keys, before their scores were rounded.
+
+    oneDNN adds a sigmoid to a product for nothing. Far below zero that is the exponential function, so all scores are
+    shifted there, by the same number, which changes no weight once they are divided by their sum. The number is a
+    guess; the sums say whether it was good enough.
+    """
+    some = _onednn(q_nc[::QUERY_STEP].contiguous(), k_nc[::KEY_STEP].contiguous())
+    shift = k_nc.new_full((len(k_nc),), -(float(some.amax()) + SHIFT))
+    ends = [*range(BLOCK_KEYS, len(k_nc) - BLOCK_KEYS // 2, BLOCK_KEYS), len(k_nc)]
+    blocks = [slice(first, end) for first, end in pairwise((0, *ends))]
+    for first in range(0, len(q_nc), HALF_ROWS):
+        q = q_nc[first : first + HALF_ROWS]
+        mean, total = q.new_zeros((), dtype=torch.float32), q.new_zeros((), dtype=torch.float32)
+        for block in blocks:
+            weights = _onednn(q, k_nc[block], shift[block], "sigmoid")
+            total = total + weights.sum(dim=-1, keepdim=True)
+            mean = mean + _onednn(weights, v_nc[block].t())
+        if not LEAST_SUM < total.amin() <= total.amax() < LARGEST_SUM:
+            _attend_in_full(q_nc[first:], k_nc, v_nc, out=out[first:])
+            return
+        out[first : first + HALF_ROWS] = mean / total

@@ -169,9 +169,8 @@ class Sam2(nn.Module):
         mean = torch.tensor(IMAGE_MEAN, device=rgb_bchw.device)[:, None, None]
         std = torch.tensor(IMAGE_STD, device=rgb_bchw.device)[:, None, None]
         normalised = ((rgb_bchw.float() / 255 - mean) / std).to(self.dtype)
-        s4, s8, s16 = self.image_encoder(normalised)
         decoder = self.sam_mask_decoder
-        return ImageFeatures(decoder.conv_s0(s4), decoder.conv_s1(s8), s16)
+        return ImageFeatures(*self.image_encoder(normalised, (decoder.conv_s0, decoder.conv_s1)))
 
     def without_memory(self, features: ImageFeatures) -> Tensor:
         """Stride-16 features for a frame on which nothing is remembered yet: (batch, d_model, h, w)."""
