@@ -70,7 +70,8 @@ class Controller(QObject):
         self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
         self._content = layers.content()
         self.wishes: dict[Place, Wish] = {}
-        self._unsynced: int | None = None
+        # The user's step, the last of them, that the session has not been told of.
+        self.untold: int | None = None
         self._display = Display(layers, self.shelf)
         for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
             getattr(self._display, signal).connect(getattr(self, signal))
@@ -154,7 +155,7 @@ class Controller(QObject):
 
     def open_space(self) -> None:
         """Show the session of the stack on show, a new one where there is none."""
-        self._content, self.wishes, self._unsynced = self.layers.content(), self._all_wishes(), None
+        self._content, self.wishes, self.untold = self.layers.content(), self._all_wishes(), None
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
         if self.model is None or image is None or space is None or self.is_held:
@@ -225,11 +226,11 @@ class Controller(QObject):
         if engine is None or space is None:
             return
         # A sync that waits gives way to this one, which then does that step's work too.
-        number = self._unsynced
+        number = self.untold
 
         def done(report: Report) -> None:
-            if self._unsynced == number:
-                self._unsynced = None
+            if self.untold == number:
+                self.untold = None
             self._show_preview(space, report)
 
         self._submit(lambda: engine.sync(wishes, number), done, key="sync")
@@ -256,7 +257,7 @@ class Controller(QObject):
         said, self.wishes = self.wishes, self._all_wishes()
         if self.wishes == said:
             return
-        self._unsynced = self.undo_stack.record(before, self._content)
+        self.untold = self.undo_stack.record(before, self._content)
         if (self.live or always) and self.engine is not None:
             # What the session makes of them is shown all at once.
             self.sync()
@@ -300,7 +301,7 @@ class Controller(QObject):
 
     def _go(self, content: Any, work: Callable[[Engine], Report]) -> None:
         self.layers.put_back(content)
-        self._content, self.wishes, self._unsynced = content, self._all_wishes(), None
+        self._content, self.wishes, self.untold = content, self._all_wishes(), None
         engine, space = self.engine, self.layers.space
         self.results_changed.emit()
         if engine is None or space is None:

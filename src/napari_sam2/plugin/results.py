@@ -99,6 +99,11 @@ class Results:
         """Whether there are results of a session that is gone."""
         return any(self._outdated.values())
 
+    @property
+    def is_any(self) -> bool:
+        """Whether there is a result on any frame."""
+        return any(not np.isnan(values[0]).all() for values in self._series.values())
+
     def is_known(self, frame: int) -> bool:
         """Whether there is a result on a frame."""
         return any(not np.isnan(values[0, frame]) for values in self._series.values())

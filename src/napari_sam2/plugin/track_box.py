@@ -34,7 +34,7 @@ class TrackBox(QWidget):
         self._frame = 0
         self._started = 0.0
         self._done_before = 0
-        self._stale = 0
+        self._has_stale = False
         self._running = False
         self._waiting = False
         self.buttons: dict[str, QPushButton] = {}
@@ -85,6 +85,15 @@ class TrackBox(QWidget):
         self._show_buttons(running=False, can_resume=can_resume)
         self.status.setText(text)
 
+    def show_resumable(self, can_resume: bool) -> None:
+        """Offer to go on with a run, or do not."""
+        self._show_buttons(running=False, can_resume=can_resume)
+
+    @property
+    def can_update(self) -> bool:
+        """Whether there is something to track again."""
+        return self._has_stale
+
     def show_progress(self, done: int, total: int) -> None:
         """Show how far a run is, how fast and how long it will take."""
         if done <= self._done_before:
@@ -103,9 +112,9 @@ class TrackBox(QWidget):
         """Set the bar back for a new run."""
         self.progress.setValue(0)
 
-    def show_stale(self, frames: int) -> None:
-        """Show how many frames are out of date."""
-        self._stale = frames
+    def show_stale(self, frames: int, *, others: bool = False) -> None:
+        """Show how many frames are out of date, and whether others may be that nobody has counted yet."""
+        self._has_stale = frames > 0 or others
         self.buttons["update"].setText(f"Update {frames} frame{'s' if frames > 1 else ''}" if frames else "Update")
         self._enable()
 
@@ -131,7 +140,7 @@ class TrackBox(QWidget):
         free = not (self._running or self._waiting)
         for name in ("track_both", "track_forward", "track_backward", "track_range"):
             self.buttons[name].setEnabled(free)
-        self.buttons["update"].setEnabled(free and self._stale > 0)
+        self.buttons["update"].setEnabled(free and self._has_stale)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

@@ -56,7 +56,8 @@ class View:
         panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
         prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
         panel.score_plot.show_marks(prompted, results.stale(layers.selected))
-        panel.track_box.show_stale(len(results.stale_frames()))
+        untold = self._controller.untold is not None and results.is_any
+        panel.track_box.show_stale(len(results.stale_frames()), others=untold)
         self.show_frame()
         self.show_undo()
         self.show_window()
@@ -95,6 +96,8 @@ class View:
             text = f"{name} {seen}: score {row.object_score:.2f}, IoU {row.predicted_iou:.2f}"
         if layers.frame in results.stale_frames():
             text += " · stale: press Update"
+        elif self._controller.untold is not None and not self._controller.live:
+            text += " · new prompts: track or press Update"
         self._panel.frame_note.setText(text)
 
     def show_accepted(self) -> None:
@@ -110,6 +113,8 @@ class View:
         self._panel.buttons["undo"].setEnabled(stack.can_undo and not busy)
         self._panel.buttons["redo"].setEnabled(stack.can_redo and not busy)
         self._panel.track_box.show_waiting(self._teaching.is_running)
+        if not busy:
+            self._panel.track_box.show_resumable(self._controller.can_resume)
         self._panel.teach_box.show_busy(busy)
 
     def _show_hint(self, *, started: bool) -> None:

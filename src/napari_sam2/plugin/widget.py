@@ -237,7 +237,8 @@ class Sam2Widget(QWidget):
     # Tracking
 
     def _track(self, plan: Any) -> None:
-        if self.controller.is_busy:
+        nothing = plan.kind == "update" and not (self.panel.track_box.can_update or self.controller.untold is not None)
+        if self.controller.is_busy or nothing:
             return
         self._latest = None
         self.panel.track_box.restart_progress()
@@ -248,7 +249,8 @@ class Sam2Widget(QWidget):
 
     def _resume(self) -> None:
         self.controller.resume()
-        self.panel.track_box.show_running()
+        if self.controller.is_running:
+            self.panel.track_box.show_running()
         self.view.show_undo()
 
     def _tracking_stepped(self, tracked: Tracked) -> None:
@@ -263,6 +265,8 @@ class Sam2Widget(QWidget):
         self._restart_doubts()
         if complete:
             self.panel.track_box.show_complete()
+        elif self._latest is not None:
+            self.panel.track_box.show_progress(self._latest.done, self._latest.total)
         self.panel.track_box.show_idle(can_resume=self.controller.can_resume, text="Done." if complete else "Stopped.")
         self.view.show()
         self.view.write_tables()

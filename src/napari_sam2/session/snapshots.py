@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.prompts import Prompt
 
     from .memory_bank import FrameMemory
+    from .planning import Run
     from .session import Session
     from .track import ObjectTrack
 
@@ -51,11 +52,12 @@ class _TrackSnapshot:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Prompts, memories, labels and scores; tensors and packed labels are shared with the session, not copied."""
+    """Prompts, memories, labels, scores and the run that was left; tensors and packed labels are shared, not copied."""
 
     tracks: tuple[_TrackSnapshot, ...]
     labels: LabelMark
     scores: ScoreTable
+    unfinished: Run | None
 
 
 def take_snapshot(session: Session) -> Snapshot:
@@ -73,7 +75,7 @@ def take_snapshot(session: Session) -> Snapshot:
     """
     tracks = tuple(_TrackSnapshot.of(track) for track in session._objects.tracks.values())
     outputs = session.outputs
-    return Snapshot(tracks, outputs.labels.mark(), ScoreTable(outputs.scores))
+    return Snapshot(tracks, outputs.labels.mark(), ScoreTable(outputs.scores), session._unfinished)
 
 
 def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
@@ -97,6 +99,6 @@ def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
     outputs.labels.go_back(snapshot.labels)
     outputs.scores = ScoreTable(snapshot.scores)
     outputs.touched.update(outputs.labels.frames_done, (row.frame for row in outputs.scores))
-    # A run begun since then has nothing to go on with.
-    session._unfinished = None
+    # A run begun since then has nothing to go on with; one that was left before can go on.
+    session._unfinished = snapshot.unfinished
     session.record()
