@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
+from napari_sam2.model.config import InferenceOptions
+from napari_sam2.model.layers import rotary_table
+from napari_sam2.model.memory_attention import MemoryCrossAttention, MemoryTokens
 from napari_sam2.model.memory_encoder import ConvNextBlock, MaskDownsampler
 from napari_sam2.model.sam2 import ImageFeatures, PointerMemory, Sam2, SpatialMemory, build_sam2, hard_mask, soft_mask
 
@@ -130,3 +135,52 @@ def test_other_grids(small: Sam2, height: int, width: int) -> None:
     features = frame(1, height, width)
     memory = [SpatialMemory(torch.randn(2, 16, height, width), slot) for slot in (0, 1)]
     assert small.condition(features, memory, pointers=pointers(2, [1])).shape == (2, 64, height, width)
+
+
+def pooled(model: Sam2, memory: list[SpatialMemory], features: ImageFeatures, **options: object) -> torch.Tensor:
+    twin = copy.copy(model)
+    twin.options = InferenceOptions(memory_cell=2)
+    return twin.condition(features, memory, **options)  # type: ignore[arg-type]
+
+
+def test_pooled_tokens_lie_in_the_middle_of_their_blocks() -> None:
+    whole, halved = rotary_table(16, 6, 4, "cpu"), rotary_table(16, 3, 2, "cpu", 2)
+    angles = torch.view_as_complex(whole.reshape(3, 2, 2, 2, 8, 2)).angle()
+    # The slower half of the frequencies turns by less than half a circle over the grid: there, angles can be averaged.
+    middle = angles.mean((1, 3)).flatten(0, 1)
+    found = torch.view_as_complex(halved).angle()
+    slow = [1, 2, 3, 5, 6, 7]
+    np.testing.assert_allclose(found[:, slow], middle[:, slow], atol=1e-5)
+
+
+def test_pooled_memories_weigh_what_they_weighed() -> None:
+    # Without keys' projections every token has the same score: the mean says how many cells each of them counts for.
+    attention = MemoryCrossAttention(8, 1, key_channels=4).requires_grad_(False)
+    attention.k_proj.weight.zero_()
+    attention.k_proj.bias.zero_()
+    x, maps, pointer = torch.randn(1, 16, 8), torch.randn(2, 4, 4, 4), torch.randn(2, 1, 4)
+
+    def attended(cell: int) -> torch.Tensor:
+        tokens = torch.nn.functional.avg_pool2d(maps, cell).flatten(2).transpose(1, 2)
+        values = torch.cat((tokens, pointer), 1)
+        memory = MemoryTokens(values, torch.zeros(1, *values.shape[1:]), pointers=1, cell=cell)
+        return attention.attend_memory(x, memory, (4, 4))
+
+    np.testing.assert_allclose(attended(2), attended(1), atol=1e-5)
+
+
+def test_pooled_memories_stay_near_and_see_places(small: Sam2) -> None:
+    torch.manual_seed(3)
+    features, tokens = frame(), pointers(2, [3, 1])
+    coarse = torch.randn(2, 16, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    maps = [SpatialMemory(coarse, 0), SpatialMemory(coarse.roll(2, 3), 1)]
+    base = small.condition(features, maps, pointers=tokens, pointer_span=15)
+    near = pooled(small, maps, features, pointers=tokens, pointer_span=15)
+    effect = (base - small.condition(features, [SpatialMemory(torch.randn(2, 16, 8, 8), 0)])).norm()
+    assert 0 < (near - base).norm() < 0.1 * effect
+
+
+@pytest.mark.parametrize("cell", [0, 3])
+def test_only_small_blocks_divide_every_grid(cell: int) -> None:
+    with pytest.raises(ValueError, match="memory_cell is 1 or 2"):
+        InferenceOptions(memory_cell=cell)

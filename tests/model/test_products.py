@@ -67,6 +67,9 @@ def test_attention_by_blocks(dtype: torch.dtype, heads: int, queries: int, keys:
         out = attend(q, k, v)
         weights = (q.float() @ k.float().transpose(-1, -2) / math.sqrt(16)).softmax(-1)
         torch.testing.assert_close(out.float(), weights @ v.float(), rtol=0, atol=ERROR[dtype])
+        bias = torch.linspace(-3, 3, keys)
+        weights = (q.float() @ k.float().transpose(-1, -2) / math.sqrt(16) + bias).softmax(-1)
+        torch.testing.assert_close(attend(q, k, v, bias).float(), weights @ v.float(), rtol=0, atol=ERROR[dtype])
         # Values may be narrower than keys.
         torch.testing.assert_close(attend(q, k, v[..., :4]), out[..., :4], rtol=0, atol=ERROR[dtype])
 

@@ -150,11 +150,20 @@ class InferenceOptions:
         How many frames back a memory map is attended to; ``None`` for as many as the model was trained with.
     max_conditioning : int or None
         Most prompted frames attended to; ``None`` for all of them.
+    memory_cell : int
+        Memory maps are attended to as averages over blocks of so many cells in each direction: 1, which leaves them
+        as they are, or 2, which makes four tokens one.
     """
 
     preset: str = "balanced"
     recent_memories: int | None = None
     max_conditioning: int | None = None
+    memory_cell: int = 1
+
+    def __post_init__(self) -> None:
+        # The grid of any input, a multiple of 32 pixels, has an even number of cells.
+        if self.memory_cell not in (1, 2):
+            raise ValueError(f"memory_cell is 1 or 2, got {self.memory_cell}")
 
 
 # With six prompted frames, a frame attends to at most 12 memories of an object, where one prompt makes it 7.

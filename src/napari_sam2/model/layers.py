@@ -156,8 +156,19 @@ def sine_time_code(positions_n: Tensor, channels: int) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def rotary_table(channels: int, height: int, width: int, device: str) -> Tensor:
+def rotary_table(channels: int, height: int, width: int, device: str, cell: int = 1) -> Tensor:
     """Angles of the axial rotary code: half of the channel pairs turn with x, half with y (spec 3.3).
+
+    Parameters
+    ----------
+    channels : int
+        Channels of a head.
+    height, width : int
+        The grid of tokens.
+    device : str
+        Where the table is needed.
+    cell : int
+        Side of the block of places that a token stands for; its own place is their middle.
 
     Returns
     -------
@@ -168,7 +179,7 @@ def rotary_table(channels: int, height: int, width: int, device: str) -> Tensor:
     def build() -> Tensor:
         frequencies = 1.0 / 10000 ** (torch.arange(0, channels, 4, dtype=torch.float32) / channels)
         token = torch.arange(height * width, dtype=torch.float32)
-        x, y = token % width, torch.div(token, width, rounding_mode="floor")
+        x, y = (cell * n + (cell - 1) / 2 for n in (token % width, torch.div(token, width, rounding_mode="floor")))
         angles = torch.cat((torch.outer(x, frequencies), torch.outer(y, frequencies)), dim=1)
         return torch.stack((angles.cos(), angles.sin()), dim=-1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -14,12 +16,49 @@ from .products import Linear, attend, feed_forward, runs_by_blocks
 TOGETHER_BYTES = 8 * 2**20
 
 
+@dataclass(frozen=True)
+class MemoryTokens:
+    """What a frame attends to.
+
+    Attributes
+    ----------
+    values_bnc : Tensor
+        (batch, r * rows * columns + pointers, memory_dim): whole maps one after the other, then pointer tokens.
+    codes_bnc : Tensor
+        Their position and time code, part of the keys and not of the values; may have a batch of one.
+    pointers : int
+        Tokens at the end that have no place in the grid.
+    cell : int
+        Side of the block of the frame's tokens that a token of the maps stands for.
+    """
+
+    values_bnc: Tensor
+    codes_bnc: Tensor
+    pointers: int = 0
+    cell: int = 1
+
+    def key_bias(self) -> Tensor | None:
+        """What is added to the tokens' scores, so that each weighs as much as the cells that it stands for."""
+        if self.cell == 1:
+            return None
+        count = self.values_bnc.shape[1]
+        bias = torch.full((count,), math.log(self.cell**2), device=self.values_bnc.device)
+        bias[count - self.pointers :] = 0
+        return bias
+
+    def of(self, objects: slice) -> MemoryTokens:
+        """Those of some objects."""
+        codes = self.codes_bnc if len(self.codes_bnc) == 1 else self.codes_bnc[objects]
+        return replace(self, values_bnc=self.values_bnc[objects], codes_bnc=codes)
+
+
 class RotaryAttention(Attention):
     """Self-attention whose queries and keys are turned by their place in the grid."""
 
-    def _turned(self, x_bnc: Tensor, grid: tuple[int, int], *, plain: int = 0) -> Tensor:
+    def _turned(self, x_bnc: Tensor, grid: tuple[int, int], *, plain: int = 0, cell: int = 1) -> Tensor:
         x = self._split_heads(x_bnc)
-        return rotate(x, rotary_table(x.shape[-1], *grid, str(x.device)), plain=plain)
+        rows, columns = (side // cell for side in grid)
+        return rotate(x, rotary_table(x.shape[-1], rows, columns, str(x.device), cell), plain=plain)
 
     def attend_grid(self, x_bnc: Tensor, grid: tuple[int, int]) -> Tensor:
         """Attend among tokens, one per cell of a grid of so many rows and columns."""
@@ -32,32 +71,18 @@ class RotaryAttention(Attention):
 class MemoryCrossAttention(RotaryAttention):
     """Attention to memory maps, whose keys are turned by their place in the grid, and to tokens without a place."""
 
-    def attend_memory(
-        self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_plain_keys: int
-    ) -> Tensor:
-        """Attend to what is remembered.
-
-        Parameters
-        ----------
-        x_bnc : Tensor
-            One token per grid cell.
-        memory_bnc : Tensor
-            Whole grids one after the other, then ``num_plain_keys`` tokens without a place, which are not turned.
-        code_bnc : Tensor
-            Their position and time code; part of the keys, not of the values.
-        grid : tuple of int
-            Rows and columns.
-        num_plain_keys : int
-            Tokens at the end of the memory that have no place in the grid.
-        """
+    def attend_memory(self, x_bnc: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
+        """Attend to what is remembered; ``x_bnc`` has a token for each cell of a grid of so many rows and columns."""
         q = self._turned(self.q_proj(x_bnc), grid)
-        k = self._turned(self.k_proj(memory_bnc + code_bnc), grid, plain=num_plain_keys)
+        keys = self.k_proj(memory.values_bnc + memory.codes_bnc)
+        k = self._turned(keys, grid, plain=memory.pointers, cell=memory.cell)
+        bias = memory.key_bias()
         if self.num_heads == 1 and runs_by_blocks(q, k):
             # The weights of a query add up to one, so the values can be averaged before they are projected, while they
             # are a quarter as wide.
-            mean = self.v_proj(attend(q, k, memory_bnc[:, None].to(k.dtype)).squeeze(1))
+            mean = self.v_proj(attend(q, k, memory.values_bnc[:, None].to(k.dtype), bias).squeeze(1))
         else:
-            mean = attend(q, k, self._split_heads(self.v_proj(memory_bnc))).transpose(1, 2).flatten(2)
+            mean = attend(q, k, self._split_heads(self.v_proj(memory.values_bnc)), bias).transpose(1, 2).flatten(2)
         out: Tensor = self.out_proj(mean)
         return out
 
@@ -79,13 +104,9 @@ class MemoryAttentionLayer(nn.Module):
         """Attend within the frame."""
         return x_bnc + self.self_attn.attend_grid(self.norm1(x_bnc), grid)
 
-    def look_back(
-        self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_pointer_tokens: int
-    ) -> Tensor:
+    def look_back(self, x_bnc: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
         """Attend to the memory; ``x_bnc`` with a batch of one is shared by all memories."""
-        x = x_bnc + self.cross_attn_image.attend_memory(
-            self.norm2(x_bnc), memory_bnc, code_bnc, grid=grid, num_plain_keys=num_pointer_tokens
-        )
+        x = x_bnc + self.cross_attn_image.attend_memory(self.norm2(x_bnc), memory, grid)
         return x + feed_forward(self.norm3(x), self.linear1, self.linear2, "relu")
 
 
@@ -101,15 +122,7 @@ class MemoryAttention(nn.Module):
     def _layers(self) -> list[MemoryAttentionLayer]:
         return [cast("MemoryAttentionLayer", layer) for layer in self.layers]
 
-    def forward(
-        self,
-        features_bchw: Tensor,
-        feature_code_bchw: Tensor,
-        *,
-        memory_bnc: Tensor,
-        memory_code_bnc: Tensor,
-        num_pointer_tokens: int,
-    ) -> Tensor:
+    def forward(self, features_bchw: Tensor, feature_code_bchw: Tensor, memory: MemoryTokens) -> Tensor:
         """Condition the current features on memory.
 
         Parameters
@@ -118,11 +131,8 @@ class MemoryAttention(nn.Module):
             (1 or batch, channels, h, w) features of the current frame.
         feature_code_bchw : Tensor
             Their sine position code.
-        memory_bnc, memory_code_bnc : Tensor
-            (batch, r * h * w + num_pointer_tokens, memory_dim): memory maps, then pointer tokens, and their codes,
-            which may have a batch of one.
-        num_pointer_tokens : int
-            Pointer tokens at the end of the memory.
+        memory : MemoryTokens
+            With a batch item for each object.
 
         Returns
         -------
@@ -133,28 +143,17 @@ class MemoryAttention(nn.Module):
         x_bchw = features_bchw + 0.1 * feature_code_bchw.to(features_bchw.dtype)
         # All objects look at the same frame: what they see of it before they remember differs in nothing.
         x = self._layers[0].look_around(x_bchw.flatten(2).transpose(1, 2), grid)
-        batch, frames = len(memory_bnc), len(x)
+        batch = len(memory.values_bnc)
         together = _objects_together(x, batch)
-        conditioned = torch.cat(
-            [
-                self._remember(
-                    x if frames == 1 else x[first : first + together],
-                    memory_bnc[first : first + together],
-                    memory_code_bnc if len(memory_code_bnc) == 1 else memory_code_bnc[first : first + together],
-                    grid=grid,
-                    num_pointer_tokens=num_pointer_tokens,
-                )
-                for first in range(0, batch, together)
-            ]
-        ).transpose(1, 2)
-        return conditioned.reshape(*conditioned.shape[:2], *grid)
+        groups = [slice(first, first + together) for first in range(0, batch, together)]
+        conditioned = [self._remember(x if len(x) == 1 else x[group], memory.of(group), grid) for group in groups]
+        out = torch.cat(conditioned).transpose(1, 2)
+        return out.reshape(*out.shape[:2], *grid)
 
-    def _remember(
-        self, x_bnc: Tensor, memory_bnc: Tensor, code_bnc: Tensor, *, grid: tuple[int, int], num_pointer_tokens: int
-    ) -> Tensor:
+    def _remember(self, x_bnc: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
         for index, layer in enumerate(self._layers):
             x_bnc = layer.look_around(x_bnc, grid) if index else x_bnc
-            x_bnc = layer.look_back(x_bnc, memory_bnc, code_bnc, grid=grid, num_pointer_tokens=num_pointer_tokens)
+            x_bnc = layer.look_back(x_bnc, memory, grid)
         out: Tensor = self.norm(x_bnc)
         return out
 

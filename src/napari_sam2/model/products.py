@@ -139,16 +139,26 @@ def feed_forward(x: Tensor, first: nn.Linear, second: nn.Linear, activation: Act
     return out.reshape(*x.shape[:-1], second.out_features)
 
 
-def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
-    """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves)."""
+def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves).
+
+    Parameters
+    ----------
+    q_bhnc, k_bhnc, v_bhnc : Tensor
+        Queries, keys and values.
+    bias_n : Tensor, optional
+        (keys,) float32, added to the scores of each key.
+    """
     if runs_by_blocks(q_bhnc, k_bhnc):
-        return _attend_by_blocks(q_bhnc, k_bhnc, v_bhnc)
+        return _attend_by_blocks(q_bhnc, k_bhnc, v_bhnc, bias_n)
     batch = max(q_bhnc.shape[0], k_bhnc.shape[0])
     q, k, v = (x.expand(batch, -1, -1, -1) for x in (q_bhnc, k_bhnc, v_bhnc))
     if _plain_products_are_faster(q, k):
-        weights: Tensor = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
+        scores = q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)
+        weights: Tensor = (scores if bias_n is None else scores + bias_n).softmax(dim=-1)
         return weights.to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v)
+    mask = None if bias_n is None else bias_n.to(q.dtype)[None, None, None]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 def runs_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
@@ -166,7 +176,7 @@ def _plain_products_are_faster(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
     return q_bhnc.shape[:3].numel() * k_bhnc.shape[2] <= LARGEST_PLAIN_MAP
 
 
-def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
+def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Tensor | None) -> Tensor:
     batch, heads, tokens = max(q_bhnc.shape[0], k_bhnc.shape[0]), q_bhnc.shape[1], q_bhnc.shape[2]
     one_head = _attend_in_half if q_bhnc.dtype == torch.bfloat16 else _attend_in_full
     scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
@@ -176,17 +186,17 @@ def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor) -> Tensor:
         q, k, v = (x[item if len(x) > 1 else 0] for x in (scaled, k_bhnc, v_bhnc))
         for head in range(heads):
             # oneDNN has no fast kernel for rows that do not lie side by side.
-            one_head(q[head], k[head].contiguous(), v[head].contiguous(), out=out[item, :, head])
+            one_head(q[head], k[head].contiguous(), v[head].contiguous(), bias=bias_n, out=out[item, :, head])
     return out.transpose(1, 2)
 
 
-def _attend_in_full(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, out: Tensor) -> None:
+def _attend_in_full(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, bias: Tensor | None, out: Tensor) -> None:
     rows = min(max(BLOCK_BYTES // (len(k_nc) * k_nc.element_size()) // 32 * 32, 32), BLOCK_ROWS)
     for q, part in zip(torch.split(q_nc, rows), torch.split(out, rows), strict=True):
-        part.copy_(_onednn(_onednn(q, k_nc).softmax(dim=-1), v_nc.t()))
+        part.copy_(_onednn(_onednn(q, k_nc, bias).softmax(dim=-1), v_nc.t()))
 
 
-def _attend_in_half(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, out: Tensor) -> None:
+def _attend_in_half(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, bias: Tensor | None, out: Tensor) -> None:
     """Attend with weights that come out of the product with the keys, before their scores were rounded.
 
     oneDNN adds a sigmoid to a product for nothing. Far below zero that is the exponential function, so all scores are
@@ -194,7 +204,8 @@ def _attend_in_half(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, out: Tensor) ->
     guess; the sums say whether it was good enough.
     """
     some = _onednn(q_nc[::QUERY_STEP].contiguous(), k_nc[::KEY_STEP].contiguous())
-    shift = k_nc.new_full((len(k_nc),), -(float(some.amax()) + SHIFT))
+    shift = k_nc.new_full((len(k_nc),), -(float(some.amax()) + SHIFT), dtype=torch.float32)
+    shift = shift if bias is None else shift + bias
     ends = [*range(BLOCK_KEYS, len(k_nc) - BLOCK_KEYS // 2, BLOCK_KEYS), len(k_nc)]
     blocks = [slice(first, end) for first, end in pairwise((0, *ends))]
     for first in range(0, len(q_nc), HALF_ROWS):
@@ -205,6 +216,6 @@ def _attend_in_half(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, out: Tensor) ->
             total = total + weights.sum(dim=-1, keepdim=True)
             mean = mean + _onednn(weights, v_nc[block].t())
         if not LEAST_SUM < total.amin() <= total.amax() < LARGEST_SUM:
-            _attend_in_full(q_nc[first:], k_nc, v_nc, out=out[first:])
+            _attend_in_full(q_nc[first:], k_nc, v_nc, bias=bias, out=out[first:])
             return
         out[first : first + HALF_ROWS] = mean / total

@@ -17,7 +17,7 @@ from .config import DEFAULT_OPTIONS, IMAGE_MEAN, IMAGE_STD, InferenceOptions, Sa
 from .image_encoder import ImageEncoder
 from .layers import MLP, sine_position_map, sine_time_code
 from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
-from .memory_attention import MemoryAttention
+from .memory_attention import MemoryAttention, MemoryTokens
 from .memory_encoder import MemoryEncoder
 from .products import Linear
 from .prompt_encoder import PromptEncoder
@@ -203,28 +203,27 @@ class Sam2(nn.Module):
         Tensor
             (objects, d_model, h, w).
         """
-        height, width = features.s16_bchw.shape[-2:]
-        device, dtype = str(self.device), self.dtype
-        place = sine_position_map(self.config.memory_dim, height, width, device).flatten(2).transpose(1, 2)
-        maps = [m.features_bchw.to(dtype).flatten(2).transpose(1, 2) for m in memories]
-        # Slot 0, the conditioning frames, uses the last row of the table, the previous frame the first.
-        codes = [place.to(dtype) + self.maskmem_tpos_enc[m.slot - 1, 0] for m in memories]
-        memory, code = torch.cat(maps, dim=1), torch.cat(codes, dim=1)
-
-        num_pointer_tokens = 0
+        place = sine_position_map(self.config.d_model, *features.s16_bchw.shape[-2:], str(self.device))
+        tokens = self._memory_tokens(memories)
         if pointers:
-            tokens, token_code = self._pointer_tokens(pointers, pointer_span)
-            num_pointer_tokens = tokens.shape[1]
-            memory = torch.cat((memory, tokens), dim=1)
-            code = torch.cat((code, token_code), dim=1)
-        out: Tensor = self.memory_attention(
-            features.s16_bchw,
-            sine_position_map(self.config.d_model, height, width, device),
-            memory_bnc=memory,
-            memory_code_bnc=code,
-            num_pointer_tokens=num_pointer_tokens,
-        )
+            pointer_tokens, time_code = self._pointer_tokens(pointers, pointer_span)
+            tokens = MemoryTokens(
+                torch.cat((tokens.values_bnc, pointer_tokens), dim=1),
+                torch.cat((tokens.codes_bnc, time_code), dim=1),
+                pointers=pointer_tokens.shape[1],
+                cell=tokens.cell,
+            )
+        out: Tensor = self.memory_attention(features.s16_bchw, place, tokens)
         return out
+
+    def _memory_tokens(self, memories: Sequence[SpatialMemory]) -> MemoryTokens:
+        height, width = memories[0].features_bchw.shape[-2:]
+        cell = self.options.memory_cell
+        place = _pooled_tokens(sine_position_map(self.config.memory_dim, height, width, str(self.device)), cell)
+        maps = [_pooled_tokens(m.features_bchw.to(self.dtype), cell) for m in memories]
+        # Slot 0, the conditioning frames, uses the last row of the table, the previous frame the first.
+        codes = [place.to(self.dtype) + self.maskmem_tpos_enc[m.slot - 1, 0] for m in memories]
+        return MemoryTokens(torch.cat(maps, dim=1), torch.cat(codes, dim=1), cell=cell)
 
     def _pointer_tokens(self, pointers: Sequence[PointerMemory], span: int) -> tuple[Tensor, Tensor]:
         # A pointer is wider than a memory token, so it becomes several tokens with the same time code.
@@ -391,6 +390,11 @@ class Sam21(Sam2):
         """Add a learned vector to the memories of objects that are not there."""
         hidden = ~visible_b[:, None, None, None]
         return memory_bchw + hidden.to(memory_bchw.dtype) * self.no_obj_embed_spatial[..., None, None]
+
+
+def _pooled_tokens(map_bchw: Tensor, cell: int) -> Tensor:
+    pooled = map_bchw if cell == 1 else F.avg_pool2d(map_bchw, cell)
+    return pooled.flatten(2).transpose(1, 2)
 
 
 def upsample_to_input(low_res_bhw: Tensor, config: Sam2Config) -> Tensor:
