@@ -50,7 +50,9 @@ def test_scaled_and_shifted_image(open_desk: Opener, frames: np.ndarray, checkpo
     desk.load(checkpoint)
     desk.press("new_object")
     desk.click_shown(20, 30)
-    for layer in (desk.widget.layers.points, desk.widget.layers.labels):
+    desk.press("new_shapes")
+    for layer in (desk.widget.layers.points, desk.widget.layers.shapes, desk.widget.layers.labels):
+        assert layer.ndim == 3
         np.testing.assert_allclose(layer.scale, options["scale"])
         np.testing.assert_allclose(layer.translate, options["translate"])
         assert [str(unit) for unit in layer.units] == ["second", "micrometer", "micrometer"]
@@ -106,6 +108,28 @@ def test_four_axes_track_along_the_chosen_one_where_the_other_stands(
     desk.until(lambda: desk.widget.session not in (None, first))
     assert desk.widget.session.stack.shape == (3, 48, 56)
     assert desk.widget.session.stack.axis == "z"
+
+
+def test_other_slider_moved_during_tracking(open_desk: Opener, frames: np.ndarray, checkpoint: Path) -> None:
+    image = np.stack([frames, frames[:, ::-1]])
+    desk = open_desk(image, axis_labels=("z", "t", "y", "x"))
+    desk.load(checkpoint)
+    desk.find("axis").setCurrentText("t")
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    session = desk.widget.session
+    desk.press("track_both")
+    desk.until(lambda: desk.widget.controller.results.table.get(3, 1) is not None)
+    desk.viewer.dims.set_current_step(0, 1)
+    desk.until(lambda: desk.widget.session not in (None, session))
+    desk.settle()
+    assert not desk.labels[1].any()
+    desk.viewer.dims.set_current_step(0, 0)
+    desk.until(lambda: desk.finished)
+    desk.settle()
+    assert desk.widget.session is session
+    np.testing.assert_array_equal(desk.labels[0], session.labels.to_array())
+    assert len(session.labels.frames_done) == 12
 
 
 def test_contrast_limits_are_followed_until_there_is_a_prompt(

@@ -117,10 +117,11 @@ def test_outlines_become_masks(desk: Desk, kind: str) -> None:
     np.testing.assert_array_equal(desk.labels[0] == 1, prompt.mask)
 
 
-def test_line_becomes_points_along_it(desk: Desk) -> None:
+@pytest.mark.parametrize(("kind", "corners"), [("line", (10, 34)), ("path", (10, 22, 34))])
+def test_line_becomes_points_along_it(desk: Desk, kind: str, corners: tuple[int, ...]) -> None:
     desk.press("new_object")
     desk.press("new_shapes")
-    desk.widget.layers.shapes.add(np.array([[0, 10, 10], [0, 10, 34]]), shape_type="line")
+    desk.widget.layers.shapes.add(np.array([[0, 10, x] for x in corners]), shape_type=kind)
     desk.settle()
     (prompt,) = desk.widget.session.prompts
     np.testing.assert_allclose(prompt.points, [[10, x] for x in (12, 16, 20, 24, 28, 32)])

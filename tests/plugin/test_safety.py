@@ -72,6 +72,21 @@ def test_points_layer_removed_keeps_its_prompts(desk: Desk) -> None:
     np.testing.assert_allclose(prompt.points, [[20, 30], [40, 10]], atol=0.3)
 
 
+def test_shapes_layer_removed_during_tracking_keeps_its_prompts(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.press("tool_box")
+    desk.drag((10, 12), (30, 40))
+    desk.until(lambda: desk.previews)
+    (before,) = desk.widget.session.prompts
+    desk.press("track_both")
+    desk.viewer.layers.remove(desk.widget.layers.shapes)
+    end(desk)
+    assert desk.finished == [True]
+    (prompt,) = desk.widget.session.prompts
+    assert prompt.box == before.box
+    assert desk.widget.session.stale == {}
+
+
 def test_layers_renamed_during_tracking(desk: Desk) -> None:
     start(desk)
     for layer in desk.viewer.layers:
