@@ -408,6 +408,9 @@ def test_presets_and_types(nano: Sam2, tmp_path: Path) -> None:
     assert load(preset="exact").dtype == torch.float32
     assert load(preset="exact").options.max_conditioning is None
     assert load(preset="fast").options.recent_memories == 3
+    # The maps of this model's own input are too coarse for it.
+    assert [load(preset="fast", image_size=size).options.memory_cell for size in (None, 512, 1024)] == [1, 2, 2]
+    assert load(image_size=1024).options.memory_cell == 1
     assert load(preset="exact", dtype="bfloat16").dtype == torch.bfloat16
     assert load(dtype=torch.float16).dtype == torch.float16
     assert load().dtype == torch.float32

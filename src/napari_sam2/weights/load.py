@@ -131,7 +131,7 @@ def load_model(
     weights, config = read_checkpoint(path)
     config = config.with_image_size(_input_size(image_size, own_size or config.image_size, chosen))
     with torch.device("meta"):
-        model = build_sam2(config, chosen.options)
+        model = build_sam2(config, chosen.options_at(config.image_size))
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
