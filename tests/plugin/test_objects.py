@@ -65,6 +65,15 @@ def test_features_per_label(two: Desk) -> None:
     assert features.loc[1, "frames_seen"] == (mine >= 0.5).sum()
     metadata = two.widget.layers.labels.metadata["object_scores"]
     assert len(metadata) == 24
+    two.find("threshold").setValue(0.99)
+    two.settle()
+    table.item(0, COLUMNS.index("name")).setText("core")
+    row = two.widget.layers.labels.features.set_index("index").loc[1]
+    seen = mine.to_numpy() >= 0.99
+    ends = tuple(np.flatnonzero(seen)[[0, -1]]) if seen.any() else (-1, -1)
+    assert (row.first_frame, row.last_frame) == ends
+    hidden = [part.split("-") for part in row.hidden.split(", ") if part]
+    assert sum(int(part[-1]) - int(part[0]) + 1 for part in hidden) == (~seen).sum() > 0
 
 
 def test_removing_an_object_leaves_the_other_and_can_be_undone(two: Desk) -> None:

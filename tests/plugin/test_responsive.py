@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,25 @@ def test_events_are_handled_while_a_frame_is_being_tracked(desk: Desk, monkeypat
     desk.until(lambda: desk.finished)
     # Twelve frames of 0.4 s, and a tick every 20 ms if nothing were ever drawn: a window that hangs has about twelve.
     assert ticks.count(0) > 48
+
+
+def test_the_model_never_works_on_the_threads_of_the_window(desk: Desk) -> None:
+    threads: set[str] = set()
+    model = desk.widget.session.model
+    parts = (model.image_encoder, model.sam_mask_decoder, model.memory_encoder, model.memory_attention)
+    hooks = [part.register_forward_hook(lambda *_: threads.add(threading.current_thread().name)) for part in parts]
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    desk.viewer.dims.set_point(0, 6)
+    desk.click_shown(30, 12)
+    desk.press("undo")
+    desk.find("zoom").setCurrentText("off")
+    desk.until(lambda: desk.widget.session is not None and desk.widget.session.zoom == "off")
+    desk.settle()
+    for hook in hooks:
+        hook.remove()
+    assert threads == {"napari-sam2"}
 
 
 def test_every_key_is_in_the_guide() -> None:
