@@ -7,33 +7,9 @@ import pytest
 import torch
 
 from napari_sam2.data.prompts import Prompt
-from napari_sam2.model.mask_decoder import DecoderOutput
-from napari_sam2.session.answering import hold_in_box, settle
+from napari_sam2.session.answering import hold_in_box
 from napari_sam2.session.prompt_input import prompt_within_box
 from napari_sam2.session.view import View
-
-
-def proposals(*sides: int, ious: list[float]) -> DecoderOutput:
-    """Squares of those sides around one spot; each mask's token tells its number."""
-    masks = torch.full((1, len(sides), 32, 32), -3.0)
-    for k, side in enumerate(sides):
-        masks[0, k, 16 - side // 2 : 16 + side // 2, 16 - side // 2 : 16 + side // 2] = 3
-    tokens = torch.arange(len(sides)).float()[None, :, None].expand(1, -1, 8)
-    return DecoderOutput(masks, torch.tensor([ious]), tokens, torch.tensor([5.0]))
-
-
-def test_a_click_takes_the_mask_its_others_agree_with() -> None:
-    # The model likes its speck best, and three others say that the object is larger.
-    settled = settle(proposals(18, 24, 4, 20, ious=[0.3, 0.2, 0.36, 0.3]))
-    assert settled.mask_tokens_bkc[0, :, 0].tolist() == [0, 3]
-    assert int((settled.masks_bkhw[0, 1] > 0).sum()) == 400
-    assert settled.ious_bk[0, 1] == pytest.approx(0.3)
-    assert settle(proposals(18, 24, 4, 40, ious=[0.3, 0.2, 0.36, 0.3])).mask_tokens_bkc[0, 1, 0] == 0
-
-
-def test_a_mask_the_model_is_sure_of_is_not_outvoted() -> None:
-    output = proposals(18, 24, 4, 20, ious=[0.3, 0.2, 0.9, 0.3])
-    assert settle(output) is output
 
 
 def test_a_box_holds_its_mask() -> None:

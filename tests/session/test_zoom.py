@@ -72,6 +72,16 @@ def test_a_window_lies_in_the_frame_and_holds_its_object(zoom: Zoom, place: Plac
     assert view.holds(max(y0, 0), max(x0, 0), min(y1, FRAME[0]), min(x1, FRAME[1]))
 
 
+def test_a_click_is_looked_at_through_a_window_half_as_wide_as_its_frame() -> None:
+    view = AUTO.around(500, 700, FRAME)
+    assert view is not None and 0.3 <= view.height / max(FRAME) <= 0.55
+    assert (view.top + view.height / 2, view.left + view.width / 2) == (500, 700)
+    corner = AUTO.around(3, 1399, FRAME)
+    assert corner is not None and corner.size == view.size and (corner.top, corner.left + corner.width) == (0, 1400)
+    assert AUTO.around(10, 10, (40, 40)) is None
+    assert Zoom(4.0, 256).around(500, 700, FRAME) == View(324, 524, 352, 352)
+
+
 def test_a_window_goes_with_its_object_and_keeps_its_size() -> None:
     place = Place(500.0, 700.0, 30.0)
     view = AUTO.fresh(place, FRAME)
@@ -197,10 +207,16 @@ def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:
     assert aiming.wider(Aim(None, aim.place), logits) is None
 
 
-def test_a_first_click_takes_two_looks_at_most(nano: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]]) -> None:
+def test_a_first_click_takes_three_looks_at_most(
+    nano: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]]
+) -> None:
     session = Session(nano, speck[0][:, 160:320, 200:440], zoom="auto")
     session.add_points(0, 1, [[80, 100]], [1])
-    assert session.encoder.frames_encoded == 2
+    assert session.encoder.frames_encoded <= 3
+    # What was looked at is not encoded again.
+    before = session.encoder.frames_encoded
+    session.add_points(0, 2, [[80, 100]], [1])
+    assert session.encoder.frames_encoded == before
 
 
 def test_memories_are_used_across_sizes_of_windows(nano: Sam2) -> None:

@@ -13,7 +13,7 @@ from .motion import moved_place
 from .prompt_input import Mask, prompt_bounds
 from .track import ObjectTrack
 from .view import Place, View, cut_off, place_of_box, place_of_mask, whole
-from .zoom import Zoom, hidden_place, steady_place, whole_if_none
+from .zoom import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,19 @@ class Aiming:
         # Clicks refine what is there, where it was seen, if they can.
         held = earlier.view is None or earlier.view.holds(*prompt_bounds(prompt))
         return earlier.view if held else view
+
+    def views_of_clicks(self, track: ObjectTrack, prompt: Prompt, place: Place) -> list[View | None]:
+        """Choose the windows through which a small model answers clicks on an object at ``place``, the best first.
+
+        The one in which the object was seen, as long as it has room, and one that fits what is known of it now.
+        """
+        if self.zoom is None:
+            return [None]
+        kept, fresh = self.view_of_prompt(track, prompt, place), self.zoom.fresh(place, self.frame_size)
+        seen, fitting = (whole_if_none(view, self.frame_size) for view in (kept, fresh))
+        if max(seen.size) < LEAST_ROOM * place.extent:
+            return [fresh]
+        return [kept] if seen.size == fitting.size else [kept, fresh]
 
     def place_now(self, low_res_hw: Tensor, aim: Aim) -> Place | None:
         """Where an object is that was looked for there, from the (h, w) logits of the answer; ``None`` without zoom."""

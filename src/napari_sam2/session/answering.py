@@ -13,48 +13,16 @@ from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, MaskPrediction, ha
 
 from .aiming import NOWHERE, Aim
 from .memory_bank import FrameMemory
+from .poll import Ballot, PollRule, elect, rule_for, weigh
 from .prompt_input import Mask, mask_at_input, prompt_bounds, prompt_points, prompt_within_box
 from .propagate import FrameTracker
 from .track import ObjectTrack
-from .view import View, align
+from .view import View, align, place_of_box
 from .zoom import Zoom, whole_if_none
 
 PREVIOUS_LOGIT_LIMIT = 32.0
 # A first click's answer in the whole frame may be smaller than the object by this: the window has room for it.
 UNSURE_OF_SIZE = 4 / 3
-# A mask that the model expects to be this right is taken, as in the reference, however its others look.
-SURE_IOU = 0.8
-
-
-def settle(output: DecoderOutput) -> DecoderOutput:
-    """Leave of the masks proposed for one click the one that agrees best with all of them.
-
-    What the model expects of its masks is a poor guide where it has not seen the like: it then prefers the smallest.
-
-    Parameters
-    ----------
-    output : DecoderOutput
-        Of a single object.
-
-    Returns
-    -------
-    DecoderOutput
-        Mask 0 as it was and, of the others, the chosen one (which may be mask 0); all as it was where the model
-        is sure of one of them.
-    """
-    ious = output.ious_bk[0]
-    if float(ious[1:].max()) >= SURE_IOU:
-        return output
-    masks = (output.masks_bkhw[0] > 0).flatten(1).float()
-    shared, areas = masks @ masks.T, masks.sum(dim=1)
-    overlaps = shared / (areas[:, None] + areas - shared).clamp(min=1)
-    chosen = int((overlaps @ ious).argmax())
-    return replace(
-        output,
-        masks_bkhw=output.masks_bkhw[:, (0, chosen)],
-        ious_bk=output.ious_bk[:, (0, chosen)],
-        mask_tokens_bkc=output.mask_tokens_bkc[:, (0, chosen)],
-    )
 
 
 def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float, float]) -> Tensor:
@@ -100,6 +68,7 @@ class PromptAnswerer:
         self.encoder = tracker.encoder
         self.model = tracker.model
         self.aiming = tracker.aiming
+        self.rule = rule_for(tracker.model, tracker.aiming.zoom)
         self.frame_size = tracker.aiming.frame_size
 
     @torch.inference_mode()
@@ -124,6 +93,8 @@ class PromptAnswerer:
         if prompt.says_absent:
             return self._answer(track, prompt, drawn, aim=self.aiming.last_aim(track, prompt.frame))
         zoom = self.aiming.zoom
+        if self.rule is not None and zoom is not None and prompt.mask is None and prompt.box is None:
+            return self._poll(track, prompt, drawn, rule=self.rule, zoom=zoom)
         place = self.aiming.place_of_prompt(track, prompt, drawn)
         if zoom is None or place is not None:
             return self._answer(track, prompt, drawn, aim=Aim(self.aiming.view_of_prompt(track, prompt, place), place))
@@ -132,13 +103,53 @@ class PromptAnswerer:
     def _answer_first_click(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, zoom: Zoom) -> FrameMemory:
         # Clicks do not tell how large the object is: the whole frame does roughly, a window around that does better.
         far = self._answer(track, prompt, drawn, aim=NOWHERE)
-        if far.place is None:
-            return far
-        view = zoom.fresh(replace(far.place, extent=UNSURE_OF_SIZE * far.place.extent), self.frame_size)
-        if view is None or not view.holds(*prompt_bounds(prompt)):
+        view = self._nearer(far, prompt, zoom)
+        if view is None:
             return far
         # The place is measured anew: what the first look says of the size must not hold back this one.
         near = self._answer(track, prompt, drawn, aim=Aim(view))
+        return far if near.place is None else near
+
+    def _nearer(self, far: FrameMemory, prompt: Prompt, zoom: Zoom) -> View | None:
+        if far.place is None:
+            return None
+        view = zoom.fresh(replace(far.place, extent=UNSURE_OF_SIZE * far.place.extent), self.frame_size)
+        return view if view is not None and view.holds(*prompt_bounds(prompt)) else None
+
+    def _poll(
+        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, rule: PollRule, zoom: Zoom
+    ) -> FrameMemory:
+        """Answer clicks as a small model does best: from several looks."""
+        place = self.aiming.place_of_prompt(track, prompt, drawn)
+
+        def look(view: View | None) -> Ballot:
+            output, known = self._propose(track, prompt, drawn, aim=Aim(view, place))
+            first = not known and prompt.points is not None and len(prompt.points) == 1
+            return weigh(
+                output,
+                prompt,
+                whole_if_none(view, self.frame_size),
+                rule=rule,
+                frame_size=self.frame_size,
+                first=first,
+            )
+
+        def answer(ballots: list[Ballot], view: View | None) -> FrameMemory:
+            output = elect(ballots, prompt, whole_if_none(view, self.frame_size))
+            return self.tracker.records(self.model.choose(output, num_points=1), [Aim(view)])[0]
+
+        if place is not None:
+            views = self.aiming.views_of_clicks(track, prompt, place)
+            found = answer([look(view) for view in views], views[0])
+            return replace(found, place=found.place or place)
+        bounds = prompt_bounds(prompt)
+        around = zoom.around(*place_of_box(*bounds).middle, self.frame_size)
+        ballots = [look(None)]
+        if around is not None and around.holds(*bounds):
+            ballots += [ballot for ballot in [look(around)] if ballot.surest >= rule.sure]
+        far = answer(ballots, None)
+        view = self._nearer(far, prompt, zoom)
+        near = far if view is None else answer([look(view)], view)
         return far if near.place is None else near
 
     def _answer(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim) -> FrameMemory:
@@ -155,6 +166,13 @@ class PromptAnswerer:
         return self.tracker.records(prediction, [aim])[0]
 
     def _decode(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim) -> MaskPrediction:
+        points = (0 if prompt.points is None else len(prompt.points)) + (0 if prompt.box is None else 2)
+        return self.model.choose(self._propose(track, prompt, drawn, aim=aim)[0], num_points=points)
+
+    def _propose(
+        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim
+    ) -> tuple[DecoderOutput, bool]:
+        """Masks for a prompt, and whether they refine an earlier one."""
         features = self.encoder.encode(prompt.frame, aim.view)
         size, device = self.model.config.image_size, self.model.device
         points, labels = prompt_points(prompt, whole_if_none(aim.view, self.frame_size), size)
@@ -166,10 +184,7 @@ class PromptAnswerer:
             labels_bp=labels.to(device),
             mask_logits_b1hw=earlier,
         )
-        number = points.shape[1]
-        if self.aiming.zoom is not None and number == 1 and earlier is None:
-            output = settle(output)
-        return self.model.choose(output, num_points=number)
+        return output, earlier is not None
 
     def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: View | None) -> Tensor | None:
         """(1, 1, h, w) logits of the object's result on a frame, over a view; ``None`` if it has none there."""

@@ -73,6 +73,11 @@ class Place:
     extent: float
 
     @property
+    def middle(self) -> tuple[float, float]:
+        """(y, x)."""
+        return self.y, self.x
+
+    @property
     def box(self) -> tuple[float, float, float, float]:
         """(y0, x0, y1, x1) of a square around it."""
         half = self.extent / 2

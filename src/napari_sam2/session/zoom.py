@@ -45,10 +45,12 @@ class Zoom:
             side = _GRAIN * math.ceil(max(longer / self.factor, LEAST_ROOM * extent) / _GRAIN)
             return side if side < longer else None
         wanted = max(ROOM * extent, self.input_size / MOST_MAGNIFIED)
-        # Sides are the input size times powers of the root of two, so that most growth changes nothing.
-        power = math.ceil(2 * math.log2(wanted / self.input_size) - 1e-9)
-        side = _GRAIN * round(self.input_size * 2 ** (power / 2) / _GRAIN)
+        side = self._rung(math.ceil(2 * math.log2(wanted / self.input_size) - 1e-9))
         return side if side <= WORTHWHILE * longer else None
+
+    def _rung(self, power: int) -> int:
+        # Sides are the input size times powers of the root of two, so that most growth changes nothing.
+        return _GRAIN * round(self.input_size * 2 ** (power / 2) / _GRAIN)
 
     def fresh(self, place: Place, frame_size: tuple[int, int]) -> View | None:
         """Choose a window around a place; ``None`` for the whole frame.
@@ -62,6 +64,24 @@ class Zoom:
         """
         side = self.side(place.extent, frame_size)
         return None if side is None else _window(place, side, frame_size)
+
+    def around(self, y: float, x: float, frame_size: tuple[int, int]) -> View | None:
+        """Choose a window around a click on an object whose size is not known; ``None`` for the whole frame.
+
+        Parameters
+        ----------
+        y, x : float
+            The click in pixels.
+        frame_size : tuple of int
+            (Y, X) in pixels.
+        """
+        if self.factor is not None:
+            side = self.side(0, frame_size)
+            return None if side is None else _window(Place(y, x, 1), side, frame_size)
+        # One rung below the largest window: two windows of nearly one size would see the same.
+        largest = math.floor(2 * math.log2(WORTHWHILE * max(frame_size) / self.input_size))
+        side = self._rung(largest - 1)
+        return _window(Place(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
 
     def follow(self, view: View | None, place: Place, frame_size: tuple[int, int]) -> View | None:
         """Choose the window for the next frame.
