@@ -6,7 +6,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 
 # A click that is answered within this is seen together with its mask; one that is not must be seen without.
-_LONGEST_MS = 60
+_LONGEST_MS = 95
 
 
 class PaintHold(QObject):
@@ -38,7 +38,7 @@ class PaintHold(QObject):
         return self._window is not None
 
     def start(self) -> None:
-        """Let the window wait until `end`, or for 60 ms."""
+        """Let the window wait until `end`, or for 95 ms."""
         if self._window is None:
             self._window, self._is_owed = _outermost(self._inside), False
             self._window.installEventFilter(self)
