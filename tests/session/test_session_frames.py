@@ -37,7 +37,7 @@ def rgb(frames: np.ndarray) -> np.ndarray:
 
 def test_frames_are_read_one_by_one_when_needed(model: Sam2, frames: np.ndarray) -> None:
     array = CountingArray(rgb(frames))
-    session = Session(model, array, cache_bytes=0)
+    session = Session(model, array, cache_bytes=0, zoom="off")
     assert array.reads == []
     session.add_points(4, 1, [[10, 12]], [1])
     assert array.reads == [4]
@@ -53,7 +53,7 @@ def test_frames_are_read_one_by_one_when_needed(model: Sam2, frames: np.ndarray)
 
 
 def test_features_are_used_again(model: Sam2, frames: np.ndarray) -> None:
-    session = Session(model, frames)
+    session = Session(model, frames, zoom="off")
     session.add_points(0, 1, [[10, 12]], [1])
     list(session.propagate())
     assert session.encoder.frames_encoded == 12
