@@ -113,3 +113,30 @@ def test_a_correction_brings_back_what_a_click_took_away() -> None:
     mask = session.add_points(0, 1, [[80, 110]], [1], replace=False).masks[0]
     assert mask[80, 100] and mask[80, 110] and not mask[80, 122]
     assert np.count_nonzero(mask & disc) / np.count_nonzero(mask | disc) > 0.7
+
+
+def test_a_denied_mask_goes_and_the_object_is_hidden() -> None:
+    output = boxes((8, 8, 24, 24), (8, 8, 24, 22), ious=[0.9, 0.5])
+    for places, labels, score, left in (
+        ([(32, 32)], (0,), -10.0, False),
+        ([(48, 48), (32, 32)], (0, 1), 5.0, True),
+    ):
+        prompt = clicks(*places, labels=labels)
+        ballot = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+        answer = elect([ballot], prompt, whole(FRAME))
+        assert float(answer.object_score_logits_b) == score
+        assert bool((answer.masks_bkhw > 0).any()) == left
+
+
+def test_a_no_in_the_middle_of_a_tracked_mask_sticks() -> None:
+    nano = load_model("sam2_nano", device="cpu")
+    y, x = np.mgrid[:160, :240]
+    frames = np.stack([np.where((y - 80) ** 2 + (x - 100 - 2 * t) ** 2 <= 15**2, 200, 70) for t in range(4)])
+    session = Session(nano, frames.astype(np.uint8), zoom="auto")
+    session.add_points(0, 1, [[80, 100]], [1])
+    list(session.propagate())
+    assert session.labels[2].any()
+    answer = session.add_points(2, 1, [[80, 104]], [0])
+    assert not answer.masks.any() and answer.object_score_logits[0] <= -10
+    list(session.update())
+    assert not session.labels[2].any() and session.labels[1].any()

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from napari_sam2.data.prompts import Prompt
 from napari_sam2.model.mask_decoder import DecoderOutput
-from napari_sam2.model.sam2 import Sam2
+from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 
+from .denial import denied
 from .threads import SMALL_INPUT
 from .view import View, align, cut_off
 from .zoom import Zoom
@@ -134,8 +135,9 @@ def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutpu
     Returns
     -------
     DecoderOutput
-        Two masks, both the elected one: the average or, where that follows fewer clicks, the mask of most weight. IoU
-        and token are those of the mask of most weight.
+        Two masks, both the elected one: the average or, where that follows fewer clicks, the mask of most weight,
+        without what clicks deny. IoU and token are those of the mask of most weight. Where clicks leave nothing of it,
+        the object is hidden.
     """
     weights = torch.cat([ballot.weights_k for ballot in ballots])
     logits = torch.cat([_seen_over(ballot, view) for ballot in ballots])
@@ -144,13 +146,27 @@ def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutpu
     against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (elected, logits[best])]
     if against[1] < against[0]:
         elected = logits[best]
+    elected, is_gone = _without_denied(elected, prompt, view)
     scores = torch.cat([ballot.output.object_score_logits_b.expand_as(ballot.weights_k) for ballot in ballots])
+    score = (scores * weights).sum(dim=0, keepdim=True) / weights.sum()
     return DecoderOutput(
         masks_bkhw=elected.expand(1, 2, -1, -1),
         ious_bk=torch.cat([ballot.output.ious_bk[0] for ballot in ballots])[best].expand(1, 2),
         mask_tokens_bkc=torch.cat([ballot.output.mask_tokens_bkc[0] for ballot in ballots])[best].expand(1, 2, -1),
-        object_score_logits_b=(scores * weights).sum(dim=0, keepdim=True) / weights.sum(),
+        # As sure as of a mask that was painted, or of one that was painted empty.
+        object_score_logits_b=score.clamp(max=-MASK_LOGIT) if is_gone else score,
     )
+
+
+def _without_denied(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tensor, bool]:
+    """A mask without what clicks deny, and whether that was all of it."""
+    mask = (logits_hw > 0).cpu().numpy()
+    said = _clicks(mask, prompt, view)
+    gone = denied(mask, [cell for cell, yes in said if yes], [cell for cell, yes in said if not yes])
+    if not gone.any():
+        return logits_hw, False
+    without = torch.where(torch.from_numpy(gone).to(logits_hw.device), -logits_hw.abs(), logits_hw)
+    return without, bool((gone == mask).all())
 
 
 def _seen_over(ballot: Ballot, view: View) -> Tensor:

@@ -1,0 +1,65 @@
+"""Clicks that say "not here" and that the model's mask does not follow: the mask has to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, label
+from skimage.segmentation import watershed
+
+Cell = tuple[int, int]
+# A click as deep in a region as this, as a share of the greatest depth there is, is meant for all of it.
+_MEANT_FOR_ALL = 0.5
+
+
+def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[Cell]) -> NDArray[np.bool_]:
+    """Find the part of a mask that clicks say is not the object.
+
+    Where a region holds clicks of both kinds, or one near its rim, it is parted where it is narrow; a region that was
+    clicked on in the middle, and nowhere with "yes", goes as a whole.
+
+    Parameters
+    ----------
+    mask : ndarray
+        (h, w) bool.
+    said_yes, said_no : sequence of tuple of int
+        (y, x) cells that were clicked on; those beyond the grid do not count.
+
+    Returns
+    -------
+    ndarray
+        (h, w) bool, within the mask; nothing where no click said "no" inside it.
+    """
+    regions, _ = label(mask)
+    out = np.zeros_like(mask)
+    yes, no = (_on(regions, cells) for cells in (said_yes, said_no))
+    for number in {int(regions[cell]) for cell in no}:
+        region = regions == number
+        out |= _part_of(region, [c for c in yes if region[c]], [c for c in no if region[c]])
+    return out
+
+
+def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:
+    # The rim of the grid is no outline: an object may well go on there.
+    depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
+    if not yes:
+        if max(depth[cell] for cell in no) >= _MEANT_FOR_ALL * depth.max():
+            return region
+        yes = [_deepest(depth)]
+    markers = np.zeros(region.shape, dtype=np.int32)
+    for cells, mark in ((yes, 1), (no, 2)):
+        for cell in cells:
+            markers[cell] = mark
+    return np.asarray(watershed(-depth, markers, mask=region) == 2)
+
+
+def _deepest(depth: NDArray[np.float64]) -> Cell:
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return int(y), int(x)
+
+
+def _on(regions: NDArray[np.int32], cells: Sequence[Cell]) -> list[Cell]:
+    height, width = regions.shape
+    return [(y, x) for y, x in cells if 0 <= y < height and 0 <= x < width and regions[y, x]]
