@@ -12,7 +12,7 @@ from .results import FrameResult
 from .track import FrameState, ObjectTrack
 
 # Memories kept beyond those that tracking needs, over all objects.
-SPARE_BYTES = 32 * 2**20
+SPARE_BYTES = 16 * 2**20
 
 
 class SessionObjects:
