@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,22 @@ def test_a_folder_that_fails_keeps_the_old_one(tmp_path: Path) -> None:
 def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.txt"), replacing(tmp_path / "out.txt"):
         (tmp_path / "gone.txt").read_text()
+
+
+def test_a_draft_that_is_still_written_to_is_removed(tmp_path: Path) -> None:
+    """A writer's own thread goes on for a moment after another of them failed."""
+    late: list[threading.Thread] = []
+
+    def go_on(draft: Path) -> None:
+        for number in range(300):
+            draft.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                (draft / f"chunk{number}").write_text("late")
+
+    with pytest.raises(OSError, match="full"), replacing(tmp_path / "labels.zarr") as draft:
+        draft.mkdir()
+        late.append(threading.Thread(target=go_on, args=(draft,)))
+        late[0].start()
+        raise OSError(28, "full")
+    late[0].join()
+    assert list(tmp_path.iterdir()) == []

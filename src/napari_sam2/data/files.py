@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_REMOVALS, _BETWEEN_REMOVALS_S = 20, 0.05
 
 
 @contextmanager
@@ -80,10 +83,14 @@ def put_in_place(draft: Path, target: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    for _ in range(_REMOVALS):
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
         shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        # zarr writes in threads of its own. Where one has failed, the others go on for a moment, and bring the
+        # folder back.
+        time.sleep(_BETWEEN_REMOVALS_S)
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:

@@ -19,6 +19,8 @@ def join() -> None:
 def leave() -> None:
     """Leave the group again, if there is one."""
     if dist.is_initialized():
+        # Together: a process whose peers are gone while it still listens to them is ended by an error.
+        dist.barrier()
         dist.destroy_process_group()
 
 
