@@ -15,6 +15,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton, QWidget
 
+from napari_sam2.data.prompts import Prompt
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.weights.load import save_checkpoint
 from small_model import build_small, drifting_textures, single_thread
@@ -123,6 +124,15 @@ class Desk:
         before = len(self.previews)
         self.click(y, x)
         self.until(lambda: len(self.previews) > before, "the preview")
+
+    def draw_box(self) -> Prompt:
+        """Draw a box as a new object's prompt, and wait for its mask."""
+        self.press("new_object")
+        self.press("tool_box")
+        self.drag((10, 12), (30, 40))
+        self.until(lambda: self.previews)
+        (prompt,) = self.widget.session.prompts
+        return prompt
 
     def track(self, name: str = "track_both") -> bool:
         """Press a tracking button and wait for the end."""

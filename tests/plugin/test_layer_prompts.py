@@ -93,11 +93,7 @@ def test_deleting_points_is_heard_and_the_last_one_takes_the_object_along(desk: 
 
 
 def test_box_drawn_with_the_mouse(desk: Desk) -> None:
-    desk.press("new_object")
-    desk.press("tool_box")
-    desk.drag((10, 12), (30, 40))
-    desk.until(lambda: desk.previews)
-    (prompt,) = desk.widget.session.prompts
+    prompt = desk.draw_box()
     # Corners on pixel centres; the box counts pixel edges.
     np.testing.assert_allclose(prompt.box, (10.5, 12.5, 30.5, 40.5), atol=0.3)
     assert (desk.labels[0] == 1).any()

@@ -73,11 +73,7 @@ def test_points_layer_removed_keeps_its_prompts(desk: Desk) -> None:
 
 
 def test_shapes_layer_removed_during_tracking_keeps_its_prompts(desk: Desk) -> None:
-    desk.press("new_object")
-    desk.press("tool_box")
-    desk.drag((10, 12), (30, 40))
-    desk.until(lambda: desk.previews)
-    (before,) = desk.widget.session.prompts
+    before = desk.draw_box()
     desk.press("track_both")
     desk.viewer.layers.remove(desk.widget.layers.shapes)
     end(desk)

@@ -54,7 +54,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         reason = error.strerror or f"the disk may be full or damaged ({error})"
         raise OSError(error.errno, reason, str(target)) from error
     finally:
-        _remove(draft)
+        _remove_draft(draft)
 
 
 def put_in_place(draft: Path, target: Path) -> None:
@@ -83,14 +83,21 @@ def put_in_place(draft: Path, target: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for _ in range(_REMOVALS):
-        if not path.is_dir():
-            path.unlink(missing_ok=True)
-            return
+    if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_draft(draft: Path) -> None:
+    for _ in range(_REMOVALS):
+        if not draft.is_dir():
+            break
+        _remove(draft)
         # zarr writes in threads of its own. Where one has failed, the others go on for a moment, and bring the
         # folder back.
         time.sleep(_BETWEEN_REMOVALS_S)
+    _remove(draft)
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:

@@ -272,9 +272,9 @@ class Engine:
     @property
     def answers_at_once(self) -> bool:
         """Whether a click on a frame that is prepared is answered before anybody notices."""
-        from napari_sam2.session.threads import SMALL_INPUT
+        from napari_sam2.session.threads import answers_at_once
 
-        return self.session.model.config.image_size <= SMALL_INPUT
+        return answers_at_once(self.session.model)
 
     def prepare(self, frame: int) -> None:
         """Encode a frame, so that a click there is answered at once."""

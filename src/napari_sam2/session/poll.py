@@ -20,7 +20,7 @@ from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 
 from .denial import denied
-from .threads import SMALL_INPUT
+from .threads import answers_at_once
 from .view import View, align, cut_off
 from .zoom import Zoom
 
@@ -54,8 +54,8 @@ class PollRule:
 
 
 def rule_for(model: Sam2, zoom: Zoom | None) -> PollRule | None:
-    """Rule for a model; ``None``, as the reference does it, without zoom or for an input over `SMALL_INPUT` pixels."""
-    return None if zoom is None or model.config.image_size > SMALL_INPUT else PollRule()
+    """Rule for a model; ``None``, as the reference does it, without zoom or for a large input."""
+    return None if zoom is None or not answers_at_once(model) else PollRule()
 
 
 @dataclass(frozen=True)

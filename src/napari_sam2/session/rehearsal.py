@@ -8,15 +8,15 @@ from napari_sam2.data.prompts import Prompt
 
 from .answering import PromptAnswerer
 from .memory_bank import MemoryBank, MemoryRule
-from .threads import SMALL_INPUT, threads_for_a_click
+from .threads import answers_at_once, threads_for_a_click
 from .track import ObjectTrack
 
 
 def rehearse(answerer: PromptAnswerer, rule: MemoryRule, frame: int) -> None:
     """Answer a click and a box in the middle of a frame, and forget them.
 
-    What torch and others do at their first call takes longer than an answer. With an input larger than `SMALL_INPUT`
-    pixels nothing is done: there, the second look that is practised takes seconds, and a click is no matter of
+    What torch and others do at their first call takes longer than an answer. With a model that does not
+    answer at once nothing is done: there, the second look that is practised takes seconds, and a click is no matter of
     milliseconds.
 
     Parameters
@@ -28,7 +28,7 @@ def rehearse(answerer: PromptAnswerer, rule: MemoryRule, frame: int) -> None:
     frame : int
         A frame that is encoded.
     """
-    if answerer.model.config.image_size > SMALL_INPUT:
+    if not answers_at_once(answerer.model):
         return
     height, width = answerer.frame_size
     y, x = height / 2, width / 2

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 SMALL_INPUT = 512
 
 
+def answers_at_once(model: Sam2) -> bool:
+    """Whether the model's input is so small that a click on an encoded frame is answered before anybody notices."""
+    return model.config.image_size <= SMALL_INPUT
+
+
 @contextmanager
 def threads_for_a_click(model: Sam2) -> Iterator[None]:
     """Answer clicks with a small model on one thread, while a window is being drawn.
@@ -25,10 +30,10 @@ def threads_for_a_click(model: Sam2) -> Iterator[None]:
     Parameters
     ----------
     model : Sam2
-        One with an input larger than `SMALL_INPUT` pixels keeps the usual number of threads.
+        One that does not answer at once, see `answers_at_once`, keeps the usual number of threads.
     """
     usual = torch.get_num_threads()
-    torch.set_num_threads(1 if model.config.image_size <= SMALL_INPUT else usual)
+    torch.set_num_threads(1 if answers_at_once(model) else usual)
     try:
         yield
     finally:
