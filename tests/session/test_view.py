@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2.session.view import Place, View, align, cut_off, place_of_box, place_of_mask, whole
+from napari_sam2.session.view import (
+    BEYOND_LOGIT,
+    Place,
+    View,
+    align,
+    align_logits,
+    cut_off,
+    place_of_box,
+    place_of_mask,
+    whole,
+)
 
 
 def ramp(view: View, side: int = 16) -> torch.Tensor:
@@ -90,3 +100,11 @@ def test_a_speck_at_the_edge_is_not_cut_off() -> None:
     mask[10:30, 10:30] = True
     mask[40, 63] = True
     assert not cut_off(mask, View(10, 10, 32, 32), (100, 100))
+
+
+def test_a_mask_ends_where_its_view_does() -> None:
+    logits = torch.full((1, 1, 8, 8), 3.0)
+    shown = align_logits(logits, View(16, 16, 16, 16), View(0, 0, 32, 32))[0, 0]
+    assert (shown[4:, 4:] == 3).all()
+    assert int((shown > 0).sum()) == 16 and shown.min() == BEYOND_LOGIT
+    assert align_logits(logits, View(0, 0, 8, 8), View(0, 0, 8, 8)) is logits

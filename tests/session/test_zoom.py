@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
 from napari_sam2.session.aiming import Aim
-from napari_sam2.session.view import Place, View
+from napari_sam2.session.view import Place, View, place_of_mask, whole
 from napari_sam2.session.zoom import Zoom, hidden_place, make_zoom, steady_place
 
 FRAME = (1000, 1400)
@@ -217,6 +218,28 @@ def test_a_first_click_takes_three_looks_at_most(
     before = session.encoder.frames_encoded
     session.add_points(0, 2, [[80, 100]], [1])
     assert session.encoder.frames_encoded == before
+
+
+def test_an_answer_is_remembered_through_a_window_of_its_size(
+    model: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]]
+) -> None:
+    # A click was answered in the whole frame, and what was found is small: tracking would look through a window.
+    frames, masks = speck
+    session = Session(model, frames, zoom="auto")
+    session.add_points(0, 1, [[240, 300]], [1])
+    track, side = session._objects.tracks[1], model.config.low_res_size
+    small = torch.nn.functional.adaptive_max_pool2d(torch.from_numpy(masks[:1]).float(), side) * 20 - 10
+    place = place_of_mask(small[0].numpy() > 0, whole(frames.shape[1:]))
+    track.staged[0] = replace(track.staged[0], low_res_bhw=small, view=None, place=place, object_score_logit=5.0)
+    session._answerer.commit(track)
+    kept, zoom = track.bank.conditioning[0], make_zoom("auto", model.config.image_size)
+    assert place is not None and zoom is not None and kept.view is not None
+    assert kept.view == zoom.fresh(place, frames.shape[1:])
+    found = place_of_mask(kept.logits_bhw[0].numpy() > 0, kept.view)
+    assert found is not None and abs(found.y - 240) < 6 and abs(found.x - 300) < 6
+    # So nothing changes from the first frame to the next.
+    aim = session._tracker.aiming.next_aim(track, 1, 1)
+    assert aim.view is not None and aim.view.size == kept.view.size
 
 
 def test_memories_are_used_across_sizes_of_windows(nano: Sam2) -> None:

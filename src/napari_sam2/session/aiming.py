@@ -141,6 +141,17 @@ class Aiming:
             return [fresh]
         return [kept] if seen.size == fitting.size else [kept, fresh]
 
+    def view_of_mask(self, seen: View | None, place: Place | None) -> View | None:
+        """Choose the window to remember a mask in that was made through ``seen``: the same, if that is of its size.
+
+        Tracking goes on in windows of this size, and what has to be rescaled for them is blurred.
+        """
+        if self.zoom is None or place is None:
+            return seen
+        fresh = self.zoom.fresh(place, self.frame_size)
+        sizes = [whole_if_none(view, self.frame_size).size for view in (seen, fresh)]
+        return seen if sizes[0] == sizes[1] else fresh
+
     def place_now(self, low_res_hw: Tensor, aim: Aim) -> Place | None:
         """Where an object is that was looked for there, from the (h, w) logits of the answer; ``None`` without zoom."""
         if self.zoom is None:

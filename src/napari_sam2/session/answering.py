@@ -17,7 +17,7 @@ from .poll import Ballot, PollRule, elect, rule_for, weigh
 from .prompt_input import Mask, mask_at_input, prompt_bounds, prompt_points, prompt_within_box
 from .propagate import FrameTracker
 from .track import ObjectTrack
-from .view import View, align, place_of_box
+from .view import View, align, align_logits, place_of_box
 from .zoom import Zoom, whole_if_none
 
 PREVIOUS_LOGIT_LIMIT = 32.0
@@ -213,11 +213,19 @@ class PromptAnswerer:
                 return self.tracker.condition([(track, aim)], features, choice)
         return self.model.without_memory(features)
 
+    def _in_window_of_its_size(self, staged: FrameMemory) -> FrameMemory:
+        """Show an answer in the window that its mask asks for, which the clicks could not know."""
+        view = self.aiming.view_of_mask(staged.view, staged.place)
+        if view == staged.view:
+            return staged
+        source, target = (whole_if_none(v, self.frame_size) for v in (staged.view, view))
+        return replace(staged, low_res_bhw=align_logits(staged.logits_bhw[:, None], source, target)[:, 0], view=view)
+
     @torch.inference_mode()
     def commit(self, track: ObjectTrack) -> None:
         """Encode the memories of staged prompts and make their frames conditioning frames."""
         for frame in list(track.staged):
-            staged = track.staged[frame]
+            staged = self._in_window_of_its_size(track.staged[frame])
             logits = upsample_to_input(staged.logits_bhw, self.model.config)
             memory = self.model.remember(
                 self.encoder.encode(frame, staged.view),

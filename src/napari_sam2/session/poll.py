@@ -21,11 +21,11 @@ from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 
 from .denial import denied
 from .threads import answers_at_once
-from .view import View, align, cut_off
+from .view import BEYOND_LOGIT, View, align_logits, cut_off
 from .zoom import Zoom
 
-# A logit by which a mask is certain enough, and that is given to what a look does not show.
-_FIRM, _BEYOND = 1.0, -10.0
+# A logit by which a mask is certain enough.
+_FIRM = 1.0
 _LEAST = 1e-6
 
 
@@ -140,8 +140,8 @@ def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutpu
         the object is hidden.
     """
     weights = torch.cat([ballot.weights_k for ballot in ballots])
-    logits = torch.cat([_seen_over(ballot, view) for ballot in ballots])
-    share = (weights[:, None, None] * logits.clamp(_BEYOND, -_BEYOND).sigmoid()).sum(dim=0) / weights.sum()
+    logits = torch.cat([align_logits(b.output.masks_bkhw, b.view, view)[0] for b in ballots])
+    share = (weights[:, None, None] * logits.clamp(BEYOND_LOGIT, -BEYOND_LOGIT).sigmoid()).sum(dim=0) / weights.sum()
     elected, best = torch.logit(share, eps=1e-4), int(weights.argmax())
     against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (elected, logits[best])]
     if against[1] < against[0]:
@@ -167,20 +167,6 @@ def _without_denied(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tens
         return logits_hw, False
     without = torch.where(torch.from_numpy(gone).to(logits_hw.device), -logits_hw.abs(), logits_hw)
     return without, bool((gone == mask).all())
-
-
-def _seen_over(ballot: Ballot, view: View) -> Tensor:
-    logits = ballot.output.masks_bkhw[0]
-    if ballot.view == view:
-        return logits
-    shown = []
-    for cells, start, length, begin, reach in (
-        (logits.shape[-2], view.top, view.height, ballot.view.top, ballot.view.height),
-        (logits.shape[-1], view.left, view.width, ballot.view.left, ballot.view.width),
-    ):
-        centres = start + (torch.arange(cells, device=logits.device) + 0.5) / cells * length
-        shown.append((centres >= begin) & (centres <= begin + reach))
-    return torch.where(shown[0][:, None] & shown[1], align(logits[None], ballot.view, view)[0], _BEYOND)
 
 
 def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> list[tuple[tuple[int, int], bool]]:

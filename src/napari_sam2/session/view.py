@@ -12,6 +12,8 @@ from torch import Tensor
 
 # Share of a mask's pixels left out at each end when its extent is measured: specks do not count.
 SPECKS = 0.01
+# Logit of a mask where it was not looked.
+BEYOND_LOGIT = -10.0
 
 
 @dataclass(frozen=True)
@@ -162,3 +164,30 @@ def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, f
         align_corners=False,
     )
     return resampled.to(map_bchw.dtype)
+
+
+def align_logits(logits_bkhw: Tensor, source: View, target: View) -> Tensor:
+    """Resample mask logits likewise, but beyond the source there is no object.
+
+    Parameters
+    ----------
+    logits_bkhw : Tensor
+        (objects, masks, h, w) over ``source``.
+    source, target : View
+        Of the logits, and wanted.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape over ``target``.
+    """
+    if source == target:
+        return logits_bkhw
+    shown = []
+    for cells, start, length, begin, reach in (
+        (logits_bkhw.shape[-2], target.top, target.height, source.top, source.height),
+        (logits_bkhw.shape[-1], target.left, target.width, source.left, source.width),
+    ):
+        centres = start + (torch.arange(cells, device=logits_bkhw.device) + 0.5) / cells * length
+        shown.append((centres >= begin) & (centres <= begin + reach))
+    return torch.where(shown[0][:, None] & shown[1], align(logits_bkhw, source, target), BEYOND_LOGIT)
