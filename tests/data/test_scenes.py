@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.data.scenes import KINDS, Clip, SceneSettings, render_clip
+from napari_sam2.data.scenes import KINDS, Clip, SceneSettings, photographs, render_clip
 from napari_sam2.data.scenes.motion import Camera, still_path
 from napari_sam2.data.scenes.outlines import OUTLINES, draw_outline
+from napari_sam2.data.scenes.photographs import NAMES
 from napari_sam2.data.scenes.sprites import Scene, Sprite, background_size, compose, grid, level_maps
 from napari_sam2.data.scenes.textures import PATTERNS, noise_field, palette, texture
 
@@ -190,11 +191,32 @@ def test_noise_is_standardised_and_as_coarse_as_asked() -> None:
         ({"n_frames": 0}, "n_frames=0"),
         ({"kind": "cats"}, "kind='cats'.*shapes, cells, slices, endoscope, natural"),
         ({"noise": -1.0}, "noise=-1.0"),
+        ({"photographs": 1.5}, "photographs=1.5"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SceneSettings(**settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_photographs_come_with_the_library(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photographs, "NAMES", (name,))
+    rng = np.random.default_rng(2)
+    for channels in (1, 3):
+        surface = photographs.photograph(rng, (40, 90), channels=channels)
+        assert surface.shape == (40, 90, channels) and surface.dtype == np.float32
+        assert 0 <= surface.min() < surface.max() <= 1
+        # A window of ever another place, size and light.
+        assert (surface != photographs.photograph(rng, (40, 90), channels=channels)).any()
+
+
+@pytest.mark.parametrize("kind", ["shapes", "natural"])
+def test_surfaces_come_from_photographs(kind: str) -> None:
+    drawn, mixed, again = (render(5, kind=kind, noise=0.0, photographs=share) for share in (0.0, 1.0, 1.0))
+    np.testing.assert_array_equal(mixed.frames, again.frames)
+    assert mixed.labels.any()
+    assert (mixed.frames != drawn.frames).mean() > 0.5
 
 
 def test_unknown_outline_is_refused() -> None:

@@ -39,7 +39,18 @@ def test_a_trained_model_is_exported_and_loads(tmp_path: Path, capsys: pytest.Ca
     pool, exported = str(tmp_path / "pool"), tmp_path / "mine.safetensors"
     train_from_args(
         parse(
-            str(tmp_path / "run"), "--data", pool, "--fill-pool", "3", "--steps", "2", "--export", str(exported), *TINY
+            str(tmp_path / "run"),
+            "--data",
+            pool,
+            "--fill-pool",
+            "3",
+            "--photographs",
+            "0.5",
+            "--steps",
+            "2",
+            "--export",
+            str(exported),
+            *TINY,
         )
     )
     assert "2/2" in capsys.readouterr().err

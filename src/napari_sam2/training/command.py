@@ -43,6 +43,9 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fill-pool", type=int, metavar="CLIPS", help="first render so many clips into the data folder"
     )
+    parser.add_argument(
+        "--photographs", type=float, default=0.0, metavar="SHARE", help="share of their surfaces cut out of photographs"
+    )
 
 
 def settings_from_args(args: argparse.Namespace) -> TrainSettings:
@@ -58,7 +61,8 @@ def train_from_args(args: argparse.Namespace) -> None:
     join()
     if args.fill_pool and rank() == 0:
         size = (settings.image_size, settings.image_size)
-        fill_pool(settings.data[0], SceneSettings(size=size, n_frames=10), clips=args.fill_pool, seed=settings.seed)
+        scenes = SceneSettings(size=size, n_frames=10, photographs=args.photographs)
+        fill_pool(settings.data[0], scenes, clips=args.fill_pool, seed=settings.seed)
     from_first(0.0)  # the others wait for the clips
     by_clock, begun = settings.minutes > 0, time.monotonic()
     total, unit = (round(60 * settings.minutes), "s") if by_clock else (settings.steps, "step")

@@ -10,6 +10,7 @@ from .imaging import draw_imaging
 from .leaves import heap
 from .motion import draw_camera, draw_path, log_uniform, still_path
 from .outlines import Outline, draw_outline
+from .photographs import photograph
 from .settings import Drawing, SceneSettings
 from .sprites import Scene, Sprite, background_size, compose, grid, level_maps
 from .textures import Field, Rng, noise_field, palette, texture
@@ -35,6 +36,10 @@ class Style:
         Things have parts of unlike colour and texture.
     clutter : int
         How many still things the background is heaped from; 0 for a plain texture.
+    photographs : float
+        Share of the surfaces that come from photographs.
+    largest_map : int
+        Most pixels of a thing's own maps in each direction.
     """
 
     channels: int
@@ -44,6 +49,8 @@ class Style:
     change: float
     regions: bool
     clutter: int
+    photographs: float
+    largest_map: int
 
 
 def draw_shapes(rng: Rng, settings: SceneSettings) -> Drawing:
@@ -101,13 +108,22 @@ def _draw_style(rng: Rng, settings: SceneSettings, *, cluttered: float) -> Style
         change=log_uniform(rng, 0.02, 0.35),
         regions=bool(rng.random() < 0.3),
         clutter=int(log_uniform(rng, 8, 160)) if rng.random() < cluttered else 0,
+        photographs=settings.photographs,
+        largest_map=max(220, round(0.86 * min(settings.size))),
     )
+
+
+def _from_photograph(rng: Rng, style: Style) -> bool:
+    # Without photographs no number is drawn: such clips stay what they were.
+    return style.photographs > 0 and rng.random() < style.photographs
 
 
 def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sprite]) -> Drawing:
     camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=settings.motion)
     size = background_size(camera, settings.size)
-    if style.clutter:
+    if _from_photograph(rng, style):
+        background = photograph(rng, size, channels=style.channels)
+    elif style.clutter:
         background = heap(rng, size, colours=style.colours, count=style.clutter)
     else:
         background = texture(rng, size, colours=style.colours, detail=_detail(rng))
@@ -122,7 +138,7 @@ def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sp
 def _thing(rng: Rng, settings: SceneSettings, *, style: Style, radius: float, label: int) -> Sprite:
     """Draw a thing with an outline, a texture and a path."""
     extent = 1.1
-    n_pixels = int(np.clip(2.2 * extent * radius, 16, 220))
+    n_pixels = int(np.clip(2.2 * extent * radius, 16, style.largest_map))
     change = style.change if rng.random() < 0.7 else 0.0
     levels = level_maps(rng, draw_outline(rng), n_pixels=n_pixels, extent=extent, change=change)
     near = style.colours if rng.random() < style.likeness else None
@@ -150,8 +166,11 @@ def _skin(rng: Rng, style: Style, *, near: Field | None, n_pixels: int) -> Field
     if style.regions and rng.random() < 0.2:
         inks = palette(rng, 4, channels=style.channels, near=near)
         return heap(rng, size, colours=inks, count=int(rng.integers(3, 20)))
-    inks = palette(rng, int(rng.integers(1, 6)), channels=style.channels, near=near)
-    skin = texture(rng, size, colours=inks, detail=_detail(rng))
+    if _from_photograph(rng, style):
+        skin = photograph(rng, size, channels=style.channels)
+    else:
+        inks = palette(rng, int(rng.integers(1, 6)), channels=style.channels, near=near)
+        skin = texture(rng, size, colours=inks, detail=_detail(rng))
     for _ in range(int(rng.integers(1, 4)) if style.regions else 0):
         colours = palette(rng, int(rng.integers(1, 4)), channels=style.channels, near=near, spread=2.0)
         skin = np.where(_region(rng, n_pixels)[..., None], texture(rng, size, colours=colours), skin)

@@ -45,6 +45,8 @@ class SceneSettings:
         Factor for the speed of objects and camera, 1 for the usual range.
     noise : float
         Factor for blur, noise and flicker; 0 is a perfect instrument.
+    photographs : float
+        Share of the surfaces of "shapes" and "natural" that are cut out of photographs, 0 to 1; the rest is drawn.
     """
 
     size: tuple[int, int] = (256, 256)
@@ -52,6 +54,7 @@ class SceneSettings:
     kind: str | None = None
     motion: float = 1.0
     noise: float = 1.0
+    photographs: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be rendered."""
@@ -63,6 +66,8 @@ class SceneSettings:
             raise ValueError(f"kind={self.kind!r} is not a kind of scene; choose one of {', '.join(KINDS)}.")
         if self.motion < 0 or self.noise < 0:
             raise ValueError(f"motion={self.motion} and noise={self.noise} must not be negative.")
+        if not 0 <= self.photographs <= 1:
+            raise ValueError(f"photographs={self.photographs} is a share; give 0 to 1.")
 
 
 @dataclass(frozen=True)
