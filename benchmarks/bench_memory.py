@@ -63,7 +63,7 @@ def test_memory_does_not_grow_with_the_stack(objects: int) -> None:
 
 @pytest.mark.parametrize(
     ("model", "image_size", "objects"),
-    [("sam2_nano", 256, 1), ("sam2_nano", 256, 10), ("sam2.1_hiera_tiny", 512, 1), ("sam2.1_hiera_tiny", 512, 4)],
+    [("sam2_nano", 384, 1), ("sam2_nano", 384, 10), ("sam2.1_hiera_tiny", 512, 1), ("sam2.1_hiera_tiny", 512, 4)],
 )
 def test_the_estimate_holds(model: str, image_size: int, objects: int) -> None:
     report = in_own_process(frames=40, objects=objects, model=model, image_size=image_size, zoom="off")

@@ -90,7 +90,7 @@ def test_the_bundled_variant_is_small() -> None:
     model = on_meta("sam2_nano")
     assert size(model) < 9_000_000  # 18 MB in half precision
     assert isinstance(model, Sam21)
-    assert CONFIGS["sam2_nano"].image_size == 256
+    assert CONFIGS["sam2_nano"].image_size == 384
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if "2.1" in name or "nano" in name])

@@ -11,7 +11,7 @@ from napari_sam2.model.sam2 import PointerMemory, Sam2, SpatialMemory, build_sam
 
 def two_frames(model: Sam2) -> list[torch.Tensor]:
     torch.manual_seed(1)
-    images = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, 3, 384, 384), dtype=torch.uint8)
     first, second = (model.encode_image(image[None]) for image in images)
     points, labels = torch.tensor([[[90.0, 120.0]]]), torch.tensor([[1]])
     prediction = model.decode(model.without_memory(first), first, points_bpxy=points, labels_bp=labels)

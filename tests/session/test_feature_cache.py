@@ -92,7 +92,7 @@ def test_sizes(model: Sam2, exact_model: Sam2, stack: Stack, preset: str) -> Non
 def test_by_default_many_frames_of_a_small_model_fit_and_some_of_a_large_one() -> None:
     nano, large = CONFIGS["sam2_nano"], CONFIGS["sam2.1_hiera_large"]
     assert default_cache_bytes(nano, torch.float16) == 48 * 2**20
-    assert 48 * 2**20 // feature_bytes(nano, torch.float16) >= 150
+    assert 48 * 2**20 // feature_bytes(nano, torch.float16) >= 80
     assert default_cache_bytes(large, torch.float32) == 6 * 4 * 4 * 256 * 64 * 64
 
 

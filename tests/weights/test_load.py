@@ -386,9 +386,9 @@ def test_input_sizes(nano: Sam2, tmp_path: Path) -> None:
         assert model.sam_prompt_encoder.image_size == model.config.image_size
         return model.config.image_size
 
-    assert size("a.pt") == 256
+    assert size("a.pt") == 384
     assert size("a.pt", image_size=512) == 512
-    assert size("a.pt", preset="fast") == 256
+    assert size("a.pt", preset="fast") == 384
     assert size("b.pt") == 1024
     assert size("b.pt", preset="fast") == 512
     assert size("b.pt", preset="fast", image_size=768) == 768

@@ -129,7 +129,7 @@ _NANO = Sam2Config(
     name="sam2_nano",
     generation="2.1",
     trunk=HieraConfig(48, 1, (1, 2, 4, 1), (4, 6), window_sizes=(8, 8, 8, 8)),
-    image_size=256,
+    image_size=384,
     d_model=128,
     memory_dim=64,
     memory_attention_layers=2,

@@ -153,7 +153,7 @@ _NANO = CatalogEntry(
     licence="BSD-3-Clause",
     notice=None,
     variant=BUNDLED_NAME,
-    image_size=256,
+    image_size=384,
     bundled=True,
     description="small model of the same family, part of the package: no download",
 )
