@@ -56,6 +56,16 @@ def test_features_are_those_of_the_model(exact_model: Sam2, frames: np.ndarray, 
 
 
 @torch.no_grad()
+def test_a_smaller_input_is_kept_beside_the_usual_one(model: Sam2, stack: Stack) -> None:
+    encoder = FrameEncoder(model, stack)
+    usual, small = encoder.encode(3), encoder.encode(3, size=32)
+    assert usual.s16_bchw.shape[-1] == 2 * small.s16_bchw.shape[-1]
+    assert encoder.encode(3, size=model.config.image_size).s16_bchw.equal(usual.s16_bchw)
+    assert encoder.encode(3, size=32).s16_bchw.equal(small.s16_bchw)
+    assert encoder.frames_encoded == 2
+
+
+@torch.no_grad()
 def test_features_are_rounded_from_the_beginning(model: Sam2, stack: Stack) -> None:
     encoder = FrameEncoder(model, stack)
     fresh, kept = numbers(encoder.encode(2)), numbers(encoder.encode(2))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
 from napari_sam2.session.aiming import Aim
+from napari_sam2.session.poll import PollRule
 from napari_sam2.session.view import Place, View, place_of_mask, whole
 from napari_sam2.session.zoom import Zoom, hidden_place, make_zoom, steady_place
 
@@ -214,6 +215,10 @@ def test_a_first_click_takes_three_looks_at_most(
     session = Session(nano, speck[0][:, 160:320, 200:440], zoom="auto")
     session.add_points(0, 1, [[80, 100]], [1])
     assert session.encoder.frames_encoded <= 3
+    # The window around the click is encoded while the user waits: with a small input.
+    sizes = [(view is None, size) for _, view, size in session.encoder._features]
+    assert sizes[:2] == [(True, nano.config.image_size), (False, PollRule().glance)]
+    assert PollRule().glance < nano.config.image_size
     # What was looked at is not encoded again.
     before = session.encoder.frames_encoded
     session.add_points(0, 2, [[80, 100]], [1])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2.data.prompts import Prompt
-from napari_sam2.model.mask_decoder import DecoderOutput
+from napari_sam2.model.mask_decoder import DecoderOutput, resize_logits
 from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, MaskPrediction, hard_mask, upsample_to_input
 
 from .aiming import NOWHERE, Aim
@@ -122,8 +122,8 @@ class PromptAnswerer:
         """Answer clicks as a small model does best: from several looks."""
         place = self.aiming.place_of_prompt(track, prompt, drawn)
 
-        def look(view: View | None) -> Ballot:
-            output, known = self._propose(track, prompt, drawn, aim=Aim(view, place))
+        def look(view: View | None, size: int | None = None) -> Ballot:
+            output, known = self._propose(track, prompt, drawn, aim=Aim(view, place), size=size)
             first = not known and prompt.points is not None and len(prompt.points) == 1
             return weigh(
                 output,
@@ -146,7 +146,8 @@ class PromptAnswerer:
         around = zoom.around(*place_of_box(*bounds).middle, self.frame_size)
         ballots = [look(None)]
         if around is not None and around.holds(*bounds):
-            ballots += [ballot for ballot in [look(around)] if ballot.surest >= rule.sure]
+            glance = look(around, min(rule.glance, self.model.config.image_size))
+            ballots += [glance] if glance.surest >= rule.sure else []
         far = answer(ballots, None)
         view = self._nearer(far, prompt, zoom)
         near = far if view is None else answer([look(view)], view)
@@ -170,12 +171,12 @@ class PromptAnswerer:
         return self.model.choose(self._propose(track, prompt, drawn, aim=aim)[0], num_points=points)
 
     def _propose(
-        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim
+        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim, size: int | None = None
     ) -> tuple[DecoderOutput, bool]:
         """Masks for a prompt, and whether they refine an earlier one."""
-        features = self.encoder.encode(prompt.frame, aim.view)
-        size, device = self.model.config.image_size, self.model.device
-        points, labels = prompt_points(prompt, whole_if_none(aim.view, self.frame_size), size)
+        features = self.encoder.encode(prompt.frame, aim.view, size=size)
+        config, device = self.model.config, self.model.device
+        points, labels = prompt_points(prompt, whole_if_none(aim.view, self.frame_size), config.image_size)
         earlier = self._to_refine(track, prompt.frame, drawn, view=aim.view)
         output = self.model.run_decoder(
             self._conditioned_for_prompt(track, features, prompt.frame, aim=aim),
@@ -184,6 +185,9 @@ class PromptAnswerer:
             labels_bp=labels.to(device),
             mask_logits_b1hw=earlier,
         )
+        if size is not None and size != config.image_size:
+            grid = (config.low_res_size, config.low_res_size)
+            output = replace(output, masks_bkhw=resize_logits(output.masks_bkhw, grid))
         return output, earlier is not None
 
     def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: View | None) -> Tensor | None:

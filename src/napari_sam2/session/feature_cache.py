@@ -116,7 +116,7 @@ class FrameEncoder:
         self._dtype = feature_dtype(model)
         self.cache_bytes = default_cache_bytes(model.config, self._dtype) if cache_bytes is None else cache_bytes
         self._store = None if cache_folder is None else FeatureStore(cache_folder, model, dtype=self._dtype)
-        self._features: OrderedDict[tuple[int, View | None], ImageFeatures] = OrderedDict()
+        self._features: OrderedDict[tuple[int, View | None, int], ImageFeatures] = OrderedDict()
         self._last_read: dict[int, NDArray[Any]] = {}
         self._ahead: list[ReadAhead] = []
 
@@ -129,7 +129,7 @@ class FrameEncoder:
         return self._window
 
     @torch.inference_mode()
-    def encode(self, frame: int, view: View | None = None) -> ImageFeatures:
+    def encode(self, frame: int, view: View | None = None, *, size: int | None = None) -> ImageFeatures:
         """Features of a frame, from the cache where they are there.
 
         Parameters
@@ -138,20 +138,23 @@ class FrameEncoder:
             Index of the frame.
         view : View, optional
             The part of it to look at; all of it where not given.
+        size : int, optional
+            Side of the input in pixels, a multiple of 32; the model's own where not given.
 
         Raises
         ------
         ValueError
             If the frame cannot be read or holds NaN or infinite values.
         """
-        if (frame, view) not in self._features:
-            self._features[frame, view] = self._fetch(self.look(frame, view))
+        place = frame, view, size or self.model.config.image_size
+        if place not in self._features:
+            self._features[place] = self._fetch(self.look(frame, view), place[-1])
             self._shrink()
-        self._features.move_to_end((frame, view))
-        return convert(self._features[frame, view], self.model.dtype)
+        self._features.move_to_end(place)
+        return convert(self._features[place], self.model.dtype)
 
-    def _fetch(self, image: NDArray[np.uint8]) -> ImageFeatures:
-        squared = resize_rgb8(image, self.model.config.image_size)
+    def _fetch(self, image: NDArray[np.uint8], size: int) -> ImageFeatures:
+        squared = resize_rgb8(image, size)
         key = "" if self._store is None else self._store.key(squared)
         found = None if self._store is None else self._store.load(key)
         if found is not None:

@@ -43,6 +43,9 @@ class PollRule:
         for a first click, of how near to the mask's middle it lies.
     contradicted, cut : float
         Factors for each click that a mask does not follow, and for a mask cut off by its window.
+    glance : int
+        Most pixels a side of the input with which the window around a first click is looked at: it has to be encoded
+        while the user waits.
     """
 
     sure: float = 0.5
@@ -51,6 +54,7 @@ class PollRule:
     middle: float = 1.0
     contradicted: float = 0.05
     cut: float = 0.02
+    glance: int = 256
 
 
 def rule_for(model: Sam2, zoom: Zoom | None) -> PollRule | None:
