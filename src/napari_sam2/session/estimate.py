@@ -14,6 +14,8 @@ from .read_ahead import frames_ahead
 
 # What PyTorch and the allocator take besides tensors, once a model has run.
 LIBRARIES = 140 * 2**20
+# On a CPU, products are compiled anew for every number of memories, which grows over the first frames; each is kept.
+COMPILED_BYTES, COMPILED_FRAMES = 2 * 2**20, 20
 # Copies of a map that are there at the same moment: of the encoder's first stage, and of the memories in attention.
 ENCODER_COPIES, ATTENTION_COPIES = 12, 8
 # From so many memory tokens on, attention on a CPU holds hardly more than keys and values: the rest comes in blocks.
@@ -111,7 +113,7 @@ def estimate_memory(
         weights=sum(p.numel() * p.element_size() for p in model.parameters()),
         features=min(max(kept, one), n_frames * (1 + objects) * one),
         memories=_memories(model, objects, prompted_frames),
-        work=LIBRARIES + _work(model, min(objects, objects_at_once(model.config)), prompted_frames),
+        work=LIBRARIES + _compiled(model, n_frames) + _work(model, objects, prompted_frames),
         # Two frames that were read last and those that wait; 8-bit colour; the drawn image with the logits of one
         # object and the best so far.
         frames=(2 + frames_ahead(read)) * read + pixels * (3 + 2 + 2 * 4),
@@ -127,8 +129,13 @@ def _memories(model: Sam2, objects: int, prompted_frames: int) -> int:
     return objects * prompted_frames * whole + max(recent, SPARE_BYTES)
 
 
+def _compiled(model: Sam2, n_frames: int) -> int:
+    return COMPILED_BYTES * min(n_frames, COMPILED_FRAMES) if model.device.type == "cpu" else 0
+
+
 def _work(model: Sam2, objects: int, prompted_frames: int) -> int:
     config, rule, size = model.config, memory_rule(model), model.dtype.itemsize
+    objects = min(objects, objects_at_once(config))
     encoder = ENCODER_COPIES * (config.image_size // 4) ** 2 * config.trunk.embed_dim * size
     # Unless it is to be exact, a frame attends to the nearest prompted frames only.
     tokens = (min(prompted_frames, rule.max_conditioning or prompted_frames) + rule.num_recent) * config.grid_size**2
