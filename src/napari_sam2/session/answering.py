@@ -17,7 +17,7 @@ from .poll import Ballot, PollRule, elect, rule_for, weigh
 from .prompt_input import Mask, mask_at_input, prompt_bounds, prompt_points, prompt_within_box
 from .propagate import FrameTracker
 from .track import ObjectTrack
-from .view import View, align, align_logits, place_of_box
+from .view import View, align, align_logits, cell_centres, place_of_box
 from .zoom import Zoom, whole_if_none
 
 PREVIOUS_LOGIT_LIMIT = 32.0
@@ -43,12 +43,9 @@ def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float,
         Logits that are negative outside the box; at least a cell is left each way.
     """
     inside = []
-    for cells, start, length, ends in (
-        (logits_bkhw.shape[-2], view.top, view.height, box[::2]),
-        (logits_bkhw.shape[-1], view.left, view.width, box[1::2]),
-    ):
-        centres = start + (torch.arange(cells, device=logits_bkhw.device) + 0.5) / cells * length
-        half = max(ends[1] - ends[0], length / cells) / 2
+    axes = cell_centres(view, logits_bkhw.shape[-2:], logits_bkhw.device)
+    for centres, length, ends in zip(axes, view.size, (box[::2], box[1::2]), strict=True):
+        half = max(ends[1] - ends[0], length / len(centres)) / 2
         inside.append((centres - (ends[0] + ends[1]) / 2).abs() <= half)
     # Mirrored, so that the outline between two cells stays half-way.
     return torch.where(inside[0][:, None] & inside[1], logits_bkhw, -logits_bkhw.abs())
@@ -185,8 +182,8 @@ class PromptAnswerer:
             labels_bp=labels.to(device),
             mask_logits_b1hw=earlier,
         )
-        if size is not None and size != config.image_size:
-            grid = (config.low_res_size, config.low_res_size)
+        grid = (config.low_res_size, config.low_res_size)
+        if output.masks_bkhw.shape[-2:] != grid:
             output = replace(output, masks_bkhw=resize_logits(output.masks_bkhw, grid))
         return output, earlier is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,6 +167,12 @@ def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, f
     return resampled.to(map_bchw.dtype)
 
 
+def cell_centres(view: View, shape: Sequence[int], device: torch.device) -> list[Tensor]:
+    """Rows (h,) and columns (w,) of the middles of the cells of an (h, w) grid over a view, in frame pixels."""
+    axes = zip(shape, (view.top, view.left), view.size, strict=True)
+    return [start + (torch.arange(cells, device=device) + 0.5) / cells * length for cells, start, length in axes]
+
+
 def align_logits(logits_bkhw: Tensor, source: View, target: View) -> Tensor:
     """Resample mask logits likewise, but beyond the source there is no object.
 
@@ -183,11 +190,7 @@ def align_logits(logits_bkhw: Tensor, source: View, target: View) -> Tensor:
     """
     if source == target:
         return logits_bkhw
-    shown = []
-    for cells, start, length, begin, reach in (
-        (logits_bkhw.shape[-2], target.top, target.height, source.top, source.height),
-        (logits_bkhw.shape[-1], target.left, target.width, source.left, source.width),
-    ):
-        centres = start + (torch.arange(cells, device=logits_bkhw.device) + 0.5) / cells * length
-        shown.append((centres >= begin) & (centres <= begin + reach))
-    return torch.where(shown[0][:, None] & shown[1], align(logits_bkhw, source, target), BEYOND_LOGIT)
+    y, x = cell_centres(target, logits_bkhw.shape[-2:], logits_bkhw.device)
+    rows = (y >= source.top) & (y <= source.top + source.height)
+    columns = (x >= source.left) & (x <= source.left + source.width)
+    return torch.where(rows[:, None] & columns, align(logits_bkhw, source, target), BEYOND_LOGIT)

@@ -38,8 +38,6 @@ class Style:
         How many still things the background is heaped from; 0 for a plain texture.
     photographs : float
         Share of the surfaces that come from photographs.
-    largest_map : int
-        Most pixels of a thing's own maps in each direction.
     """
 
     channels: int
@@ -50,7 +48,6 @@ class Style:
     regions: bool
     clutter: int
     photographs: float
-    largest_map: int
 
 
 def draw_shapes(rng: Rng, settings: SceneSettings) -> Drawing:
@@ -109,7 +106,6 @@ def _draw_style(rng: Rng, settings: SceneSettings, *, cluttered: float) -> Style
         regions=bool(rng.random() < 0.3),
         clutter=int(log_uniform(rng, 8, 160)) if rng.random() < cluttered else 0,
         photographs=settings.photographs,
-        largest_map=max(220, round(0.86 * min(settings.size))),
     )
 
 
@@ -138,7 +134,8 @@ def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sp
 def _thing(rng: Rng, settings: SceneSettings, *, style: Style, radius: float, label: int) -> Sprite:
     """Draw a thing with an outline, a texture and a path."""
     extent = 1.1
-    n_pixels = int(np.clip(2.2 * extent * radius, 16, style.largest_map))
+    # Large frames ask for finer maps.
+    n_pixels = int(np.clip(2.2 * extent * radius, 16, max(220, round(0.86 * min(settings.size)))))
     change = style.change if rng.random() < 0.7 else 0.0
     levels = level_maps(rng, draw_outline(rng), n_pixels=n_pixels, extent=extent, change=change)
     near = style.colours if rng.random() < style.likeness else None

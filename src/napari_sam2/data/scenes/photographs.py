@@ -20,7 +20,7 @@ _LARGEST = 640
 
 
 def photograph(rng: Rng, size: tuple[int, int], *, channels: int) -> Field:
-    """Cut a window out of a photograph, turn or mirror it, and change its light and colours.
+    """Cut a window out of a photograph, mirror it at random, and change its light and colours.
 
     Parameters
     ----------
