@@ -167,7 +167,7 @@ def _dress(axes: Axes, x: str, y: str) -> None:
 def draw_growth(folder: Path, picture: Path) -> None:
     """Time and memory by number of objects, side of the input, side of the frames."""
     panels = (
-        ("objects, sam2_nano", "objects", {"sam2_nano": "objects"}),
+        ("objects, sam2_nano", "objects", {"whole frame": "objects", "windows (zoom)": "objects-zoom"}),
         ("model input, pixels", "input", {"sam2_nano": "input-nano", "sam2.1_hiera_tiny": "input-tiny"}),
         ("frame, pixels, sam2_nano", "side", {"sam2_nano": "frame-size"}),
     )

@@ -32,7 +32,7 @@ from napari_sam2.benchmark.timing import Patience, seconds_of
 from napari_sam2.benchmark.tracking import measure_tracking
 from napari_sam2.benchmark.workload import Workload
 from napari_sam2.weights.backends import available_backends
-from napari_sam2.weights.load import PRESETS, choose_device
+from napari_sam2.weights.load import PRESETS, choose_device, load_model
 
 RESULTS = Path(__file__).parent / "results"
 NANO, TINY = "sam2_nano", "sam2.1_hiera_tiny"
@@ -79,10 +79,11 @@ def comparison(objects: int, dtypes: tuple[str, ...], names: tuple[str, ...], ro
     return {"objects": objects, "rounds": rounds, "compared": peer.ratios(turns), "machine": describe_machine()}
 
 
-def growing_objects() -> dict[str, Any]:
-    """Time and memory by the number of objects."""
-    before, model = resident_bytes(), stand_in(NANO, device=choose_device("auto"))
-    return {"points": [_point(model, Workload(n, side=SIDE), before) | {"objects": n} for n in GROWING_OBJECTS]}
+def growing_objects(zoom: str) -> dict[str, Any]:
+    """Time and memory by the number of objects; windows follow them with trained weights only."""
+    before, model = resident_bytes(), load_model(NANO)
+    works = [Workload(n, side=SIDE, zoom=zoom) for n in GROWING_OBJECTS]
+    return {"points": [_point(model, work, before) | {"objects": work.objects} for work in works]}
 
 
 def growing_inputs(variant: str) -> dict[str, Any]:
@@ -142,7 +143,8 @@ PARTS: dict[str, Callable[[], Any]] = {
     "peer-10-float32": partial(comparison, 10, ("float32",), ("exact", "balanced", "fast"), 1),
     "peer-10-bfloat16": partial(comparison, 10, ("bfloat16",), ("balanced", "fast"), 1),
     "peer-10-openvino": partial(comparison, 10, ("bfloat16",), ("balanced openvino", "fast openvino"), 1),
-    "objects": growing_objects,
+    "objects": partial(growing_objects, "off"),
+    "objects-zoom": partial(growing_objects, "auto"),
     "input-nano": partial(growing_inputs, NANO),
     "input-tiny": partial(growing_inputs, TINY),
     "frame-size": growing_frames,

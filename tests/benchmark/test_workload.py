@@ -13,6 +13,7 @@ from napari_sam2.benchmark.models import stand_in
 from napari_sam2.benchmark.scene import MovingDiscs
 from napari_sam2.benchmark.workload import VERBS, Workload, calls_of_a_frame
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.weights.load import load_model
 from napari_sam2.weights.presets import PRESETS
 
 
@@ -38,6 +39,19 @@ def test_the_work_of_a_frame_can_be_done_again(model: Sam2) -> None:
     assert calls["condition"]().shape[0] == calls["remember"]().shape[0] == 3
     assert not set(vars(model)) & set(VERBS)
     assert session.encoder.frames_encoded == 3
+
+
+def test_windows_follow_the_objects_up_to_the_frame_that_is_timed() -> None:
+    session, run = Workload(objects=2, frames=2, side=256, zoom="auto").begin(load_model("sam2_nano", device="cpu"))
+    timed = next(run)
+    assert timed.frame == 16
+    truth = MovingDiscs(18, 256, 2).masks(16)
+    for row, (view, true) in enumerate(zip(timed.views, truth, strict=True)):
+        assert view is not None
+        mask = timed.masks[row]
+        assert (mask & true).sum() > 0.7 * (mask | true).sum()
+    # Each object in a window of its own, on each frame.
+    assert session.encoder.frames_encoded == 2 * 17
 
 
 def test_a_stand_in_runs_as_its_preset_says() -> None:

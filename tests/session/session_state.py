@@ -55,17 +55,17 @@ def assert_same_sessions(one: Session, other: Session) -> None:
 
 
 class RecordingTracker:
-    """Stands before a session's tracker and notes which objects it tracks on which frames."""
+    """Stands before a session's tracker and notes which objects it tracks on which frames, and which together."""
 
     def __init__(self, session: Session) -> None:
         self.work: list[tuple[int, int]] = []
-        self.largest = 0
+        self.groups: list[list[int]] = []
         tracker = session._tracker
         run = tracker._look_at_group
 
         def noted(tracks: Any, choice: Any, frame: int) -> Any:
-            self.work += [(frame, track.object_id) for track, _ in tracks]
-            self.largest = max(self.largest, len(tracks))
+            self.groups.append([track.object_id for track, _ in tracks])
+            self.work += [(frame, object_id) for object_id in self.groups[-1]]
             return run(tracks, choice, frame)
 
         tracker._look_at_group = noted  # type: ignore[method-assign]

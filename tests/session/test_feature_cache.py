@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,28 @@ def test_parts_of_a_frame_are_kept_apart(model: Sam2, stack: Stack) -> None:
     assert encoder.frames_encoded == 3
     np.testing.assert_equal(first, again)
     assert (first[1][0] != first[2][0]).any()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("cache_bytes", [0, None])
+def test_parts_encoded_together_are_as_those_encoded_alone(
+    model: Sam2, stack: Stack, cache_bytes: int | None, tmp_path: Path
+) -> None:
+    views = [View(0, 0, 20, 20), None, View(4, 0, 20, 30), View(0, 0, 20, 20)]
+    one = FrameEncoder(model, stack, cache_bytes=cache_bytes)
+    expected = [numbers(one.encode(1, view)) for view in views]
+    for folder in (None, tmp_path, tmp_path):
+        encoder = FrameEncoder(model, stack, cache_bytes=cache_bytes, cache_folder=folder)
+        if folder is None:
+            encoder.encode(1, views[2])
+        for maps in zip(*expected, numbers(encoder.encode_views(1, views)), strict=True):
+            for index in range(4):
+                np.testing.assert_allclose(maps[4][index], maps[index][0], rtol=0, atol=1e-3)
+    # The last took everything from disk; the first had one of the three different parts already.
+    assert encoder.frames_encoded == 0
+    assert one.frames_encoded == (4 if cache_bytes == 0 else 3)
+    held = [x for features in encoder._features.values() for x in vars(features).values()]
+    assert sum(x.untyped_storage().nbytes() for x in held) == len(encoder._features) * 2 * (64 * 16 + 16 * 64 + 8 * 256)
 
 
 def test_the_last_features_are_kept_whatever_the_budget(model: Sam2, stack: Stack) -> None:

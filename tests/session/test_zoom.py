@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from session_state import RecordingTracker
 
 from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
@@ -189,6 +190,29 @@ def test_one_window_is_encoded_once(nano: Sam2, speck: tuple[NDArray[np.uint8], 
     assert session.encoder.frames_encoded == 1
     session.add_mask(0, 2, np.roll(masks[0], -200, axis=1))
     assert session.encoder.frames_encoded == 2
+
+
+def test_objects_in_windows_go_through_the_model_together_as_they_would_alone(
+    speck: tuple[NDArray[np.uint8], NDArray[np.bool_]],
+) -> None:
+    frames, masks = speck
+    nano = load_model("sam2_nano", device="cpu", preset="exact")
+    # Five specks in windows of their own, and a large object that is looked at in the whole frame.
+    given = [np.roll(masks[0], (dy, dx), axis=(0, 1)) for dy, dx in ((0, 0), (90, 60), (-90, 60), (60, -90), (0, 200))]
+    given.append(np.pad(np.ones((400, 500), bool), ((40, 40), (70, 70))))
+    together = Session(nano, frames, zoom="auto")
+    for object_id, mask in enumerate(given, start=1):
+        together.add_mask(0, object_id, mask)
+    work = RecordingTracker(together)
+    results = list(together.propagate(max_frames=3))
+    assert work.groups[0] == [1, 2, 3, 4] and [5] in work.groups and [6] in work.groups
+    for object_id, mask in enumerate(given, start=1):
+        alone = Session(nano, frames, zoom="auto")
+        alone.add_mask(0, object_id, mask)
+        for one, all_of_them in zip(alone.propagate(max_frames=3), results, strict=True):
+            row = all_of_them.row(object_id)
+            assert one.views[0] == all_of_them.views[row]
+            np.testing.assert_allclose(one.low_res_logits[0], all_of_them.low_res_logits[row], rtol=0, atol=1e-3)
 
 
 def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.estimate import estimate_memory
@@ -62,7 +62,7 @@ def measure_tracking(model: Sam2, work: Workload, *, patience: Patience, program
     program_bytes : int
         What the process had before the model was loaded; on a GPU it does not matter.
     """
-    session, run = Workload(work.objects, patience.rounds + 1, work.side).begin(model)
+    session, run = replace(work, frames=patience.rounds + 1).begin(model)
     with PeakMemory(model.device) as memory:
         next(run)
     taken = repeat(lambda: next(run), model.device, patience=patience)

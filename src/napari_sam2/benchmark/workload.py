@@ -31,11 +31,14 @@ class Workload:
         Frames to come to after those that fill the memory.
     side : int
         Height and width of a frame in pixels.
+    zoom : str
+        As for `Session`; ``"off"`` encodes each frame once, whatever the objects.
     """
 
     objects: int = 1
     frames: int = 1
     side: int = 512
+    zoom: str = "off"
 
     def begin(self, model: Sam2, *, history: int | None = None) -> tuple[Session, Iterator[FrameResult]]:
         """Prompt the objects and fill the memory.
@@ -51,20 +54,22 @@ class Workload:
         Returns
         -------
         session : Session
-            With zoom off, so that each frame is encoded once.
+            The session.
         run : iterator of FrameResult
             The tracking of the next frames.
         """
         start = model.config.max_object_pointers if history is None else history
         discs = MovingDiscs(start + self.frames, self.side, self.objects)
-        session = Session(model, Stack.from_array(discs, "t"), zoom="off")
+        session = Session(model, Stack.from_array(discs, "t"), zoom=self.zoom)
         for object_id, mask in enumerate(discs.masks(0), start=1):
             session.add_mask(0, object_id, mask)
-        for _ in session.propagate(max_frames=min(start, 2)):
+        # One frame is really tracked; the others would take minutes, and their memories are no other size. Windows,
+        # though, would lose objects that jump.
+        tracked = min(start, 2) if self.zoom == "off" else start
+        for _ in session.propagate(max_frames=tracked):
             pass
-        # One frame was really tracked; the others would take minutes, and their memories are no other size.
         for track in session._objects.tracks.values():
-            for frame in range(2, start):
+            for frame in range(tracked, start):
                 track.bank.put_recent(frame, replace(track.bank[1]), step=1)
         return session, session.propagate(start)
 

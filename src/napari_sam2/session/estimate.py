@@ -9,7 +9,7 @@ from napari_sam2.model.sam2 import Sam2
 
 from .feature_cache import default_cache_bytes, feature_bytes, feature_dtype
 from .objects import SPARE_BYTES
-from .propagate import memory_rule, objects_at_once
+from .propagate import memory_rule, objects_at_once, windows_at_once
 from .read_ahead import frames_ahead
 
 # What PyTorch and the allocator take besides tensors, once a model has run.
@@ -135,8 +135,8 @@ def _compiled(model: Sam2, n_frames: int) -> int:
 
 def _work(model: Sam2, objects: int, prompted_frames: int) -> int:
     config, rule, size = model.config, memory_rule(model), model.dtype.itemsize
-    objects = min(objects, objects_at_once(config))
-    encoder = ENCODER_COPIES * (config.image_size // 4) ** 2 * config.trunk.embed_dim * size
+    passes, objects = min(objects, windows_at_once(config)), min(objects, objects_at_once(config))
+    encoder = passes * ENCODER_COPIES * (config.image_size // 4) ** 2 * config.trunk.embed_dim * size
     # Unless it is to be exact, a frame attends to the nearest prompted frames only.
     tokens = (min(prompted_frames, rule.max_conditioning or prompted_frames) + rule.num_recent) * config.grid_size**2
     together, copies = objects, ATTENTION_COPIES

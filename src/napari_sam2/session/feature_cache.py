@@ -128,7 +128,6 @@ class FrameEncoder:
             self._window_chosen = True
         return self._window
 
-    @torch.inference_mode()
     def encode(self, frame: int, view: View | None = None, *, size: int | None = None) -> ImageFeatures:
         """Features of a frame, from the cache where they are there.
 
@@ -146,27 +145,60 @@ class FrameEncoder:
         ValueError
             If the frame cannot be read or holds NaN or infinite values.
         """
-        place = frame, view, size or self.model.config.image_size
-        if place not in self._features:
-            self._features[place] = self._fetch(self.look(frame, view), place[-1])
-            self._shrink()
-        self._features.move_to_end(place)
-        return convert(self._features[place], self.model.dtype)
+        return self.encode_views(frame, [view], size=size)
 
-    def _fetch(self, image: NDArray[np.uint8], size: int) -> ImageFeatures:
-        squared = resize_rgb8(image, size)
-        key = "" if self._store is None else self._store.key(squared)
-        found = None if self._store is None else self._store.load(key)
-        if found is not None:
-            return found
-        # torch takes no read-only arrays, which Pillow's are.
-        pixels = torch.from_numpy(squared if squared.flags.writeable else squared.copy())
-        features = self.model.encode_image(pixels.permute(2, 0, 1)[None].to(self.model.device))
-        self.frames_encoded += 1
-        kept = convert(features, self._dtype)
-        if self._store is not None:
-            self._store.save(key, kept)
-        return kept
+    @torch.inference_mode()
+    def encode_views(self, frame: int, views: Sequence[View | None], *, size: int | None = None) -> ImageFeatures:
+        """Features of several parts of a frame, along the batch; those not in the cache are encoded together.
+
+        Parameters
+        ----------
+        frame, size : int
+            See `encode`.
+        views : sequence of View or None
+            At least one.
+
+        Raises
+        ------
+        ValueError
+            If the frame cannot be read or holds NaN or infinite values.
+        """
+        side = size or self.model.config.image_size
+        places = [(frame, view, side) for view in views]
+        missing = [place for place in dict.fromkeys(places) if place not in self._features]
+        fetched = self._fetch([self.look(frame, view) for _, view, _ in missing], side)
+        self._features.update(zip(missing, fetched, strict=True))
+        for place in places:
+            self._features.move_to_end(place)
+        found = [vars(self._features[place]).values() for place in places]
+        self._shrink()
+        # Most often there is one, which is not copied.
+        maps = (group[0] if len(group) == 1 else torch.cat(group) for group in zip(*found, strict=True))
+        return convert(ImageFeatures(*maps), self.model.dtype)
+
+    def _fetch(self, images: Sequence[NDArray[np.uint8]], size: int) -> list[ImageFeatures]:
+        squared = [resize_rgb8(image, size) for image in images]
+        if self._store is None:
+            return self._compute(squared)
+        keys = [self._store.key(square) for square in squared]
+        found = {key: features for key in keys if (features := self._store.load(key)) is not None}
+        missing = {key: square for key, square in zip(keys, squared, strict=True) if key not in found}
+        for key, features in zip(missing, self._compute(list(missing.values())), strict=True):
+            self._store.save(key, features)
+            found[key] = features
+        return [found[key] for key in keys]
+
+    def _compute(self, squared: Sequence[NDArray[np.uint8]]) -> list[ImageFeatures]:
+        if not squared:
+            return []
+        pixels = torch.from_numpy(np.stack(squared)).permute(0, 3, 1, 2)
+        features = convert(self.model.encode_image(pixels.to(self.model.device)), self._dtype)
+        self.frames_encoded += len(squared)
+        if len(squared) == 1:
+            return [features]
+        # Copies: a slice would hold the whole batch for as long as it is kept.
+        maps = zip(*(x.split(1) for x in vars(features).values()), strict=True)
+        return [ImageFeatures(*(x.clone() for x in group)) for group in maps]
 
     def look(self, frame: int, view: View | None = None) -> NDArray[np.uint8]:
         """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view.

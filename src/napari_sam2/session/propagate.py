@@ -25,7 +25,7 @@ from .aiming import Aim, Aiming
 from .feature_cache import FrameEncoder
 from .memory_bank import FrameMemory, MemoryChoice, MemoryRule
 from .track import ObjectTrack
-from .view import View, align
+from .view import align
 from .zoom import Zoom, whole_if_none
 
 HOLE_LOGIT = 0.1
@@ -38,6 +38,11 @@ MOST_AT_ONCE = 16
 def objects_at_once(config: Sam2Config) -> int:
     """How many objects go through the model together: 4 at an input of 1,024 pixels, 16 at 512 and below."""
     return min(max(PIXELS_AT_ONCE // config.image_size**2, 1), MOST_AT_ONCE)
+
+
+def windows_at_once(config: Sam2Config) -> int:
+    """How many objects with windows of their own go together: each brings an encoder pass, which takes the most."""
+    return max(objects_at_once(config) // 4, 1)
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
@@ -132,15 +137,15 @@ class FrameTracker:
             track.mark_tracked(frame, step)
 
     def _look(self, members: Sequence[tuple[ObjectTrack, Aim]], frame: int, *, step: int) -> list[FrameMemory]:
-        groups: dict[tuple[MemoryChoice, View | None], list[int]] = {}
+        groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
         for index, (track, aim) in enumerate(members):
             choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
-            groups.setdefault((choice, aim.view), []).append(index)
+            groups.setdefault((choice, aim.view is None), []).append(index)
         found: dict[int, FrameMemory] = {}
-        # Objects that attend to the same frames through the same window go through the model together, as many as fit
-        # comfortably.
-        at_once = objects_at_once(self.model.config)
-        for (choice, _), indices in groups.items():
+        # Objects that attend to the same frames go through the model together, as many as fit comfortably: those that
+        # are looked at in the whole frame, which is encoded once, and those with windows.
+        for (choice, is_whole), indices in groups.items():
+            at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
             for first in range(0, len(indices), at_once):
                 some = indices[first : first + at_once]
                 found |= zip(some, self._look_at_group([members[i] for i in some], choice, frame), strict=True)
@@ -149,8 +154,8 @@ class FrameTracker:
     def _look_at_group(
         self, members: Sequence[tuple[ObjectTrack, Aim]], choice: MemoryChoice, frame: int
     ) -> list[FrameMemory]:
-        view = members[0][1].view
-        features = self.encoder.encode(frame, view)
+        views = [aim.view for _, aim in members]
+        features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
         batch, device = len(members), self.model.device
         prediction = self.model.decode(
             self.condition(members, features, choice),
@@ -171,7 +176,7 @@ class FrameTracker:
     def condition(
         self, members: Sequence[tuple[ObjectTrack, Aim]], features: ImageFeatures, choice: MemoryChoice
     ) -> Tensor:
-        """Let the features of a view attend to what is remembered of objects seen through it."""
+        """Let the features of a view, or of one for each object, attend to what is remembered of objects seen so."""
         memories = [
             SpatialMemory(torch.cat([self._seen_from(aim, track.bank[t]) for track, aim in members]), slot)
             for t, slot in choice.spatial

@@ -13,8 +13,8 @@ _CHOICES = {
     "part": PARTS,
 }
 _SHARES = (
-    *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "teacher_forcing"),
-    *("cooldown", "long_share", "middle_clicks", "truth_clicks", "drop_path"),
+    *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "box_prompts"),
+    *("teacher_forcing", "cooldown", "long_share", "middle_clicks", "truth_clicks", "drop_path"),
 )
 
 
@@ -67,6 +67,8 @@ class TrainSettings:
         Share of the clip steps with half as many clips of twice the length.
     mask_prompts : float
         Share of the clips prompted with a mask; the others get a click or a box.
+    box_prompts : float
+        Share of the objects without a mask that get a box, not a click.
     teacher_forcing : float
         Share of the tracked objects and frames that are remembered by their true mask instead of the model's.
     feature_penalty : float
@@ -137,6 +139,7 @@ class TrainSettings:
     truth_clicks: float = 0.0
     long_share: float = 0.0
     mask_prompts: float = 0.5
+    box_prompts: float = 0.5
     teacher_forcing: float = 0.0
     feature_penalty: float = 0.05
     cross_entropy: str = "balanced"

@@ -183,7 +183,8 @@ class Tracker:
     def prompt_with_points(self, frame: int, generator: torch.Generator, *, corrections: int) -> None:
         """Click or draw boxes on a frame, then correct the answer where it is wrong."""
         conditioned = self.model.without_memory(self.encoded.at(frame))
-        points = first_prompts(self.masks_tbhw[frame], generator, middle_share=self.settings.middle_clicks)
+        masks, settings = self.masks_tbhw[frame], self.settings
+        points = first_prompts(masks, generator, box_share=settings.box_prompts, middle_share=settings.middle_clicks)
         answer = self.correct(conditioned, frame, points=points, rounds=corrections, generator=generator)
         self._keep_prompted(frame, answer)
 
