@@ -60,7 +60,7 @@ def test_the_paper_s_recipe() -> None:
     paper = paper_recipe("run")
     assert paper.folder == "run"
     # a mask for half of the clips, a click or a box for a quarter each
-    assert paper.mask_prompts == 0.5
+    assert (paper.mask_prompts, paper.box_prompts) == (0.5, 0.5)
     assert (paper.clip_frames, paper.prompted_frames, paper.corrected_frames, paper.clip_corrections) == (8, 2, 2, 7)
     assert (paper.truth_clicks, paper.cross_entropy, paper.grade, paper.loss_stride) == (0.1, "focal", "answer", 1)
     assert paper.learning_rate * paper.encoder_rate == pytest.approx(6e-5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_sam2.data.scenes import SceneSettings
+from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
 from napari_sam2.training.clips import Batch, draw_batch
 from napari_sam2.training.settings import TrainSettings
 from napari_sam2.training.sources import Generated
@@ -45,6 +46,16 @@ def test_a_frame_whose_mask_was_given_is_not_graded(clip: Batch) -> None:
         given, _ = unroll(Tracker(model, clip, SETTINGS), give_masks=True, generator=generator())
         clicked, _ = unroll(Tracker(model, clip, SETTINGS), give_masks=False, generator=generator())
     assert (len(given), len(clicked)) == (8, 9)
+
+
+@pytest.mark.parametrize(("share", "used"), [(0.0, [POSITIVE]), (1.0, [BOX_TOP_LEFT, BOX_BOTTOM_RIGHT])])
+def test_objects_without_a_mask_get_clicks_or_boxes_as_asked(clip: Batch, share: float, used: list[int]) -> None:
+    settings = replace(SETTINGS, box_prompts=share, corrections=0)
+    model = start(settings).model
+    _, total = unroll(Tracker(model, still_of(clip), settings), give_masks=False, generator=generator())
+    total.backward()
+    gradients = [embedding.weight.grad for embedding in model.sam_prompt_encoder.point_embeddings]
+    assert [kind for kind, grad in enumerate(gradients) if grad is not None and grad.abs().sum() > 0] == used
 
 
 def test_gradients_reach_every_part_through_the_memory(clip: Batch) -> None:
