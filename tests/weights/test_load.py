@@ -21,6 +21,7 @@ from napari_sam2 import Session, load_model, save_checkpoint
 from napari_sam2.model.config import CONFIGS, DEFAULT_OPTIONS, HieraConfig, Sam2Config
 from napari_sam2.model.sam2 import Sam2, Sam21, build_sam2
 from napari_sam2.weights.load import choose_device, choose_dtype, detect_config, read_checkpoint
+from napari_sam2.weights.presets import PRESETS
 
 MATRIX = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 
@@ -388,13 +389,20 @@ def test_input_sizes(nano: Sam2, tmp_path: Path) -> None:
 
     assert size("a.pt") == 384
     assert size("a.pt", image_size=512) == 512
-    assert size("a.pt", preset="fast") == 384
+    assert size("a.pt", preset="fast") == 256
     assert size("b.pt") == 1024
     assert size("b.pt", preset="fast") == 512
     assert size("b.pt", preset="fast", image_size=768) == 768
     (tmp_path / "b.pt").rename(tmp_path / "MedSAM2_latest.pt")
     assert size("MedSAM2_latest.pt") == 512
     assert size("MedSAM2_latest.pt", image_size=1024) == 1024
+
+
+def test_a_smaller_input_is_still_one_the_model_takes() -> None:
+    assert [PRESETS["fast"].input_size(own) for own in (1024, 800, 768, 512, 384, 256, 128)] == [
+        *(512, 384, 384, 256, 256, 256, 128)
+    ]
+    assert [PRESETS["balanced"].input_size(own) for own in (1024, 128)] == [1024, 128]
 
 
 def test_presets_and_types(nano: Sam2, tmp_path: Path) -> None:

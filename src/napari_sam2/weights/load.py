@@ -23,7 +23,7 @@ from napari_sam2.model.sam2 import Sam2, build_sam2
 
 from .backends import choose_backend
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
-from .presets import PRESETS, Preset
+from .presets import PRESETS
 
 # "mixed" is float32 with the large products in bfloat16.
 DTYPES = {"float32": torch.float32, "mixed": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -129,7 +129,8 @@ def load_model(
 
     path, own_size = _locate(name, checkpoint)
     weights, config = read_checkpoint(path)
-    config = config.with_image_size(_input_size(image_size, own_size or config.image_size, chosen))
+    usual = chosen.input_size(own_size or config.image_size)
+    config = config.with_image_size(usual if image_size is None else image_size)
     with torch.device("meta"):
         model = build_sam2(config, chosen.options_at(config.image_size))
     _check_weights(path, weights, model)
@@ -145,12 +146,6 @@ def load_model(
         halve_products(model)
     _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend)
     return model
-
-
-def _input_size(asked: int | None, own: int, preset: Preset) -> int:
-    if asked is not None:
-        return asked
-    return own if preset.largest_input is None else min(own, preset.largest_input)
 
 
 def _locate(name: str | None, checkpoint: str | Path | None) -> tuple[Path, int | None]:

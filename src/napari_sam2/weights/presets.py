@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from napari_sam2.model.config import DEFAULT_OPTIONS, InferenceOptions
 
+# Below this, small objects are lost and a mask's grid is too coarse. Inputs are multiples of the step.
+SMALLEST_INPUT, _STEP = 256, 32
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -15,8 +18,8 @@ class Preset:
     ----------
     dtype : str
         As the ``dtype`` of `load_model`.
-    largest_input : int or None
-        Upper bound of the input size.
+    input_share : float
+        Side of the input as a share of the model's own, of which at least `SMALLEST_INPUT` pixels are left.
     options : InferenceOptions
         What is attended to.
     pooled_from : int or None
@@ -25,9 +28,14 @@ class Preset:
     """
 
     dtype: str
-    largest_input: int | None
+    input_share: float
     options: InferenceOptions
     pooled_from: int | None = None
+
+    def input_size(self, own: int) -> int:
+        """Side of the input, in pixels, for a model whose own is given."""
+        share = round(own * self.input_share / _STEP) * _STEP
+        return min(own, max(share, SMALLEST_INPUT))
 
     def options_at(self, image_size: int) -> InferenceOptions:
         """What is attended to with an input of so many pixels a side."""
@@ -37,7 +45,7 @@ class Preset:
 
 
 PRESETS = {
-    "exact": Preset("float32", None, InferenceOptions("exact")),
-    "balanced": Preset("auto", None, DEFAULT_OPTIONS),
-    "fast": Preset("auto", 512, InferenceOptions("fast", recent_memories=3, max_conditioning=4), pooled_from=512),
+    "exact": Preset("float32", 1.0, InferenceOptions("exact")),
+    "balanced": Preset("auto", 1.0, DEFAULT_OPTIONS),
+    "fast": Preset("auto", 0.5, InferenceOptions("fast", recent_memories=3, max_conditioning=4), pooled_from=512),
 }
