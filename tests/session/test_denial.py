@@ -1,11 +1,11 @@
-"""Clicks that say "not here" are followed, whatever the model makes of them."""
+"""What clicks say is not the object is taken out, whatever the model makes of them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from napari_sam2.session.denial import denied
+from napari_sam2.session.denial import denied, stray
 
 
 def grid(*boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -49,3 +49,22 @@ def test_an_object_that_reaches_beyond_the_grid_is_deep_there() -> None:
     mask = np.zeros((40, 40), dtype=bool)
     mask[:20] = True
     np.testing.assert_array_equal(denied(mask, [], [(2, 20)]), mask)
+
+
+PART, CORNER, SPECK = (28, 26, 38, 36), (20, 20, 24, 24), (24, 4, 27, 7)
+
+
+@pytest.mark.parametrize(
+    ("said_yes", "expected"),
+    [
+        pytest.param([(10, 10)], grid(SPECK), id="a speck goes, a large part and one that hangs on by a corner stay"),
+        pytest.param([(10, 10), (25, 5)], grid(), id="a speck that was clicked on"),
+        pytest.param([(32, 32)], grid(SPECK), id="the rest, which is larger, is not a speck"),
+        pytest.param([(25, 5)], grid(), id="nothing is small beside a speck"),
+        pytest.param([], grid(), id="no click"),
+        pytest.param([(2, 2), (-1, 50)], grid(), id="clicks off the mask"),
+    ],
+)
+def test_specks_apart_from_what_was_clicked_on_go(said_yes: list, expected: np.ndarray) -> None:
+    mask = grid(OBJECT, CORNER, PART, SPECK)
+    np.testing.assert_array_equal(stray(mask, said_yes), expected)

@@ -95,6 +95,16 @@ def test_an_answer_follows_the_clicks_if_any_mask_does() -> None:
     assert contradictions(elected.numpy(), prompt, whole(FRAME)) == 0
 
 
+def test_the_answer_holds_no_specks_apart_from_the_clicks() -> None:
+    output = boxes((8, 8, 24, 24), ious=[0.9])
+    output.masks_bkhw[:, :, 28:30, 4:6] = 5.0
+    ballot = weigh(output, clicks((32, 32)), whole(FRAME), rule=RULE, frame_size=FRAME, first=True)
+    clicked = elect([ballot], clicks((32, 32)), whole(FRAME)).masks_bkhw[0, 1] > 0
+    assert clicked[8:24, 8:24].all() and clicked.sum() == 16 * 16
+    both = clicks((32, 32), (58, 10), labels=(1, 1))
+    assert (elect([ballot], both, whole(FRAME)).masks_bkhw[0, 1] > 0).sum() == 16 * 16 + 4
+
+
 def test_only_small_models_with_zoom_are_polled(model: Sam2) -> None:
     auto, large = make_zoom("auto", 64), load_model("sam2_nano", device="cpu", image_size=544)
     assert rule_for(model, auto) == RULE

@@ -1,4 +1,4 @@
-"""Clicks that say "not here" and that the model's mask does not follow: the mask has to."""
+"""What clicks say is not the object, and the model's mask holds nevertheless: the mask has to follow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from skimage.segmentation import watershed
 Cell = tuple[int, int]
 # A click as deep in a region as this, as a share of the greatest depth there is, is meant for all of it.
 _MEANT_FOR_ALL = 0.5
+# A region that nobody clicked on belongs to the object if it is as large as this share of one that was clicked on.
+_PART_OF_IT = 0.25
 
 
 def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[Cell]) -> NDArray[np.bool_]:
@@ -39,6 +41,31 @@ def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[
         region = regions == number
         out |= _part_of(region, [c for c in yes if region[c]], [c for c in no if region[c]])
     return out
+
+
+def stray(mask: NDArray[np.bool_], said_yes: Sequence[Cell]) -> NDArray[np.bool_]:
+    """Find the small regions of a mask that lie apart from what was clicked on.
+
+    Parameters
+    ----------
+    mask : ndarray
+        (h, w) bool.
+    said_yes : sequence of tuple of int
+        (y, x) cells that were clicked on; those beyond the grid do not count.
+
+    Returns
+    -------
+    ndarray
+        (h, w) bool, within the mask; nothing where no click lies in it.
+    """
+    # Thin objects hang together by corners.
+    regions, _ = label(mask, np.ones((3, 3)))
+    meant = np.unique([regions[cell] for cell in _on(regions, said_yes)]).astype(int)
+    if not len(meant):
+        return np.zeros_like(mask)
+    areas = np.bincount(regions.ravel())
+    small = np.flatnonzero(areas < _PART_OF_IT * areas[meant].max())
+    return np.isin(regions, np.setdiff1d(small, [0, *meant]))
 
 
 def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from napari_sam2.data.prompts import Prompt
 from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 
-from .denial import denied
+from .denial import denied, stray
 from .threads import answers_at_once
 from .view import BEYOND_LOGIT, View, align_logits, cut_off
 from .zoom import Zoom
@@ -140,8 +140,8 @@ def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutpu
     -------
     DecoderOutput
         Two masks, both the elected one: the average or, where that follows fewer clicks, the mask of most weight,
-        without what clicks deny. IoU and token are those of the mask of most weight. Where clicks leave nothing of it,
-        the object is hidden.
+        without what clicks deny and without specks apart from what was clicked on. IoU and token are those of the mask
+        of most weight. Where clicks leave nothing of it, the object is hidden.
     """
     weights = torch.cat([ballot.weights_k for ballot in ballots])
     logits = torch.cat([align_logits(b.output.masks_bkhw, b.view, view)[0] for b in ballots])
@@ -150,7 +150,7 @@ def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutpu
     against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (elected, logits[best])]
     if against[1] < against[0]:
         elected = logits[best]
-    elected, is_gone = _without_denied(elected, prompt, view)
+    elected, is_gone = _as_clicked(elected, prompt, view)
     scores = torch.cat([ballot.output.object_score_logits_b.expand_as(ballot.weights_k) for ballot in ballots])
     score = (scores * weights).sum(dim=0, keepdim=True) / weights.sum()
     return DecoderOutput(
@@ -162,11 +162,13 @@ def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutpu
     )
 
 
-def _without_denied(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tensor, bool]:
-    """A mask without what clicks deny, and whether that was all of it."""
+def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tensor, bool]:
+    """A mask without what clicks say is not the object, and whether that was all of it."""
     mask = (logits_hw > 0).cpu().numpy()
     said = _clicks(mask, prompt, view)
-    gone = denied(mask, [cell for cell, yes in said if yes], [cell for cell, yes in said if not yes])
+    said_yes, said_no = ([cell for cell, yes in said if yes is wanted] for wanted in (True, False))
+    gone = denied(mask, said_yes, said_no)
+    gone |= stray(mask & ~gone, said_yes)
     if not gone.any():
         return logits_hw, False
     without = torch.where(torch.from_numpy(gone).to(logits_hw.device), -logits_hw.abs(), logits_hw)
