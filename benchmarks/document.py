@@ -175,6 +175,8 @@ def draw_growth(folder: Path, picture: Path) -> None:
     for column, (title, x, parts) in enumerate(panels):
         for name, part in parts.items():
             points = (load(folder, part) or {"points": []})["points"]
+            if not points:
+                continue
             at = [point[x] for point in points]
             axes[0][column].plot(at, [1e3 * point["seconds"] for point in points], "o-", label=name)
             axes[1][column].plot(at, [point["bytes"] / 1e6 for point in points], "o-", label=name)
