@@ -154,6 +154,7 @@ class FrameTracker:
     def _look_at_group(
         self, members: Sequence[tuple[ObjectTrack, Aim]], choice: MemoryChoice, frame: int
     ) -> list[FrameMemory]:
+        # One view of all is encoded once, and its features are shared.
         views = [aim.view for _, aim in members]
         features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
         batch, device = len(members), self.model.device
