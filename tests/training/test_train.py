@@ -87,6 +87,25 @@ def test_half_of_the_clips_are_prompted_with_masks_and_stills_never() -> None:
     assert not any(kind.give_masks for kind in kinds if kind.shape[1] == 1)
 
 
+def test_how_many_corrections_a_step_has_is_drawn_if_wanted() -> None:
+    fixed = TrainSettings("unused", corrections=3, clip_corrections=2)
+    for vary, expected in ((0.0, {"still": {3}, "clip": {2}}), (1.0, {"still": {0, 1, 2, 3}, "clip": {0, 1, 2}})):
+        drawn: dict[str, set[int]] = {"still": set(), "clip": set()}
+        for step in range(200):
+            kind = kind_of_step(step, replace(fixed, vary_corrections=vary))
+            drawn["clip" if kind.shape[1] > 1 else "still"].add(kind.corrections)
+        assert drawn == expected
+
+
+def test_a_step_without_corrections_answers_once(tmp_path: Path, pool: Path) -> None:
+    settings = replace(tiny(tmp_path, pool), clip_share=0.0, corrections=2, vary_corrections=1.0)
+    state = start(settings)
+    for _ in range(6):
+        kind = kind_of_step(state.step, settings)
+        losses = train_step(state, batch_of_step([Pool(pool)], state.step, settings), settings)
+        assert len(losses) == 1 + kind.corrections
+
+
 def test_a_few_steps_on_one_batch_lower_the_loss(tmp_path: Path, pool: Path) -> None:
     settings = replace(tiny(tmp_path, pool), steps=100, clip_share=0.0, corrections=0, still_objects=4, cooldown=0.0)
     batch = batch_of_step([Pool(pool)], 0, settings)

@@ -14,7 +14,8 @@ _CHOICES = {
 }
 _SHARES = (
     *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "box_prompts"),
-    *("teacher_forcing", "cooldown", "long_share", "middle_clicks", "truth_clicks", "drop_path"),
+    *("teacher_forcing", "cooldown", "long_share", "vary_corrections", "middle_clicks"),
+    *("truth_clicks", "drop_path"),
 )
 
 
@@ -59,6 +60,8 @@ class TrainSettings:
     corrected_frames, clip_corrections : int
         Most frames of a clip with correction clicks, the prompted ones among them, and clicks on each; clips prompted
         with masks get none.
+    vary_corrections : float
+        Share of the steps whose number of correction clicks is drawn, from none to the number set: users stop early.
     middle_clicks : float
         Share of the first clicks that lie near the middle of the object, as a careful user's do.
     truth_clicks : float
@@ -135,6 +138,7 @@ class TrainSettings:
     prompted_frames: int = 1
     corrected_frames: int = 1
     clip_corrections: int = 0
+    vary_corrections: float = 0.0
     middle_clicks: float = 0.5
     truth_clicks: float = 0.0
     long_share: float = 0.0

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +66,13 @@ class StepKind:
         Clips, frames and objects of the batch; one frame for stills.
     give_masks : bool
         Prompt clips with masks instead of clicks and boxes.
+    corrections : int
+        Correction clicks on each frame that gets any.
     """
 
     shape: tuple[int, int, int]
     give_masks: bool
+    corrections: int
 
 
 def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
@@ -77,17 +80,21 @@ def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
 
     All processes decide alike: they train the same parts of the model, and none waits long for another.
     """
-    on_clips, long, give_masks = np.random.default_rng((settings.seed, step)).random(3) < (
+    rng = np.random.default_rng((settings.seed, step))
+    on_clips, long, give_masks, vary = rng.random(4) < (
         settings.clip_share,
         settings.long_share,
         settings.mask_prompts,
+        settings.vary_corrections,
     )
+    most = settings.clip_corrections if on_clips else settings.corrections
+    corrections = int(rng.integers(most + 1)) if vary else most
     if not on_clips:
-        return StepKind((settings.stills, 1, settings.still_objects), False)
+        return StepKind((settings.stills, 1, settings.still_objects), False, corrections)
     clips, frames = settings.clips, settings.clip_frames
     if long:
         clips, frames = max(clips // 2, 1), frames * 2
-    return StepKind((clips, frames, settings.clip_objects), bool(give_masks))
+    return StepKind((clips, frames, settings.clip_objects), bool(give_masks), corrections)
 
 
 def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
@@ -119,10 +126,11 @@ def batches(
 def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done: float = 0.0) -> list[FrameLoss]:
     """Do one optimiser step on a batch, that share of the run being done; return the terms it was graded by."""
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
-    give_masks = kind_of_step(state.step, settings).give_masks
+    kind = kind_of_step(state.step, settings)
+    asked = replace(settings, corrections=kind.corrections, clip_corrections=kind.corrections)
     dropping = drop_path(state.model, settings.drop_path, generator)
     with autocast(state.model.device, bfloat16=settings.bfloat16), dropping:
-        losses, total = unroll(Tracker(state.model, batch, settings), give_masks=give_masks, generator=generator)
+        losses, total = unroll(Tracker(state.model, batch, asked), give_masks=kind.give_masks, generator=generator)
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
