@@ -40,6 +40,14 @@ def test_a_leak_is_cut_off_where_it_is_narrow(said_yes: list) -> None:
     assert gone[9:14, 26:33].all() and not gone[4:20, 4:20].any()
 
 
+def test_a_no_beside_the_body_leaves_the_body_to_a_yes_on_the_head() -> None:
+    head, throat, leak = (0, 14, 3, 17), (3, 15, 8, 16), (30, 8, 33, 12)
+    body = (8, 4, 28, 26)
+    gone = denied(grid(head, throat, body, (28, 9, 30, 11), leak), [(1, 15)], [(31, 10)])
+    assert gone[30:33, 8:12].all()
+    assert not gone[8:27, 4:26].any() and not gone[:8].any()
+
+
 def test_no_and_yes_side_by_side_both_count() -> None:
     gone = denied(grid(OBJECT), [(12, 11)], [(12, 13)])
     assert gone[12, 13] and not gone[12, 11]

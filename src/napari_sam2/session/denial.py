@@ -19,8 +19,9 @@ _PART_OF_IT = 0.25
 def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[Cell]) -> NDArray[np.bool_]:
     """Find the part of a mask that clicks say is not the object.
 
-    Where a region holds clicks of both kinds, or one near its rim, it is parted where it is narrow; a region that was
-    clicked on in the middle, and nowhere with "yes", goes as a whole.
+    Where a region holds clicks of both kinds, or one near its rim, it is parted where it is narrow, and its deepest
+    place stays unless a "no" lies about as deep. A region that was clicked on in the middle, and nowhere with "yes",
+    goes as a whole.
 
     Parameters
     ----------
@@ -71,10 +72,11 @@ def stray(mask: NDArray[np.bool_], said_yes: Sequence[Cell]) -> NDArray[np.bool_
 def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:
     # The rim of the grid is no outline: an object may well go on there.
     depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
+    if max(depth[cell] for cell in no) < _MEANT_FOR_ALL * depth.max():
+        # A "yes" far off, on a head, say, does not mean that a "no" beside the body is about the body.
+        yes = [*yes, _deepest(depth)]
     if not yes:
-        if max(depth[cell] for cell in no) >= _MEANT_FOR_ALL * depth.max():
-            return region
-        yes = [_deepest(depth)]
+        return region
     markers = np.zeros(region.shape, dtype=np.int32)
     for cells, mark in ((yes, 1), (no, 2)):
         for cell in cells:
