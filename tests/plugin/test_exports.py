@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from napari.layers import Tracks
-from napari.utils.notifications import notification_manager
+from napari.utils.notifications import NotificationSeverity, notification_manager
+from qtpy.QtCore import Qt
 
 from napari_sam2.data import open_stack
 from napari_sam2.data.export import read_scores_csv
@@ -84,6 +85,44 @@ def test_export_shows_the_frame_it_is_at_and_gives_way_to_nothing(tracked: Desk,
     assert {frame for name, frame, n_frames in shown if (name, n_frames) == ("a.gif", 12)} == set(range(1, 13))
     assert tracked.find("export").isEnabled()
     assert not tracked.find("export_progress").isVisible()
+
+
+def test_a_cancelled_export_leaves_the_older_file_and_nothing_else(tracked: Desk, tmp_path: Path) -> None:
+    exporting, shown = tracked.widget.files.exporting, []
+
+    def cancel(name: str, frame: int, _n_frames: int) -> None:
+        # On the writer's thread, in the middle: every frame is read once for the copy, then for most files.
+        shown.append(frame)
+        if len(shown) == 6 + 12 * (name != "scores.csv"):
+            exporting.cancel()
+
+    for one in FORMATS.values():
+        if one.name in ("dicom-seg", "nifti"):
+            continue
+        folder = tmp_path / "exports" / one.name
+        write(tracked, one.name, folder / one.filename)
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        notification_manager.records.clear()
+        shown.clear()
+        exporting.progressed.connect(cancel, Qt.ConnectionType.DirectConnection)
+        write(tracked, one.name, folder / one.filename)
+        exporting.progressed.disconnect(cancel)
+        (record,) = notification_manager.records
+        assert "cancelled" in record.message, one.name
+        assert record.severity == NotificationSeverity.INFO
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before, one.name
+    assert tracked.find("export").isEnabled()
+    write(tracked, "tiff", tmp_path / "exports" / "tiff" / "labels.tif")
+    assert "Written" in notification_manager.records[-1].message
+
+
+def test_the_cancel_button_shows_while_something_is_written(tracked: Desk, tmp_path: Path) -> None:
+    assert not tracked.find("cancel_export").isVisible()
+    tracked.widget.files.exporting.write("tiff", tmp_path / "a.tif")
+    assert tracked.find("cancel_export").isVisible()
+    tracked.press("cancel_export")
+    tracked.until(lambda: not tracked.widget.files.exporting.is_running)
+    assert not tracked.find("cancel_export").isVisible()
 
 
 def test_failure_is_one_notification_and_leaves_nothing(tracked: Desk, tmp_path: Path) -> None:

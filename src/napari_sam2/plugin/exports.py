@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from .space import Space
 
 PROMPTS, TRACKS_LAYER = "prompts", "tracks-layer"
+
+
+class ExportCancelledError(Exception):
+    """The user wants no file any more."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,11 @@ class Material:
     prompts: tuple[Prompt, ...] = ()
 
     def results(self, seen: Callable[[int], None]) -> Results:
-        """Collect what is on the screen, with a call of ``seen`` for every frame that is read from then on."""
+        """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
         done = {row.frame for row in self.scores}
         labels = _Watched(self.space.stack_shape, label_dtype([0]), seen=seen)
         for frame in range(self.space.n_frames):
+            seen(frame)
             image = np.asarray(self.labels.data[self.space.plane(frame)])
             if frame in done or image.any():
                 labels.widen(label_dtype([int(image.max(initial=0))]))
@@ -169,6 +175,7 @@ class Exporting(QObject):
     progressed = Signal(str, int, int)
     ended = Signal()
     wrote = Signal(str)
+    cancelled = Signal()
     failed = Signal(object)
 
     def __init__(self, controller: Controller, objects: ObjectList) -> None:
@@ -177,6 +184,7 @@ class Exporting(QObject):
         self._layers = controller.layers
         self._objects = objects
         self.is_running = False
+        self._unwanted = threading.Event()
 
     def choices(self) -> list[Choice]:
         """List the formats for the stack on show."""
@@ -186,10 +194,8 @@ class Exporting(QObject):
 
     def write(self, name: str, path: str | Path) -> None:
         """Write in a format, unless something is being written."""
-        target, n_frames = Path(path), 0 if self._layers.space is None else self._layers.space.n_frames
-
-        def seen(frame: int) -> None:
-            self.progressed.emit(target.name, frame + 1, n_frames)
+        target = Path(path)
+        seen = self._shown_as(target.name)
 
         def work(material: Material) -> Path:
             if name == PROMPTS:
@@ -207,7 +213,22 @@ class Exporting(QObject):
             if material is not None and len(rows):
                 add(rows, material)
 
-        self._start(lambda known: tracks_array(known.results(lambda _frame: None)), done, "centres")
+        seen = self._shown_as("centres")
+        self._start(lambda known: tracks_array(known.results(seen)), done, "centres")
+
+    def cancel(self) -> None:
+        """Give up what is being written; an older file of its name stays as it was."""
+        self._unwanted.set()
+
+    def _shown_as(self, what: str) -> Callable[[int], None]:
+        n_frames = 0 if self._layers.space is None else self._layers.space.n_frames
+
+        def seen(frame: int) -> None:
+            if self._unwanted.is_set():
+                raise ExportCancelledError(what)
+            self.progressed.emit(what, frame + 1, n_frames)
+
+        return seen
 
     def _start(self, work: Callable[[Material], Any], done: Callable[[Any], None], what: str) -> None:
         material = self._material()
@@ -218,6 +239,7 @@ class Exporting(QObject):
             self.failed.emit(ValueError("Another export is under way: wait for its end."))
             return
         self.is_running = True
+        self._unwanted.clear()
         self.progressed.emit(what, 0, 0)
 
         def returned(value: Any) -> None:
@@ -226,7 +248,10 @@ class Exporting(QObject):
 
         def errored(error: Exception) -> None:
             self._end()
-            self.failed.emit(error)
+            if self._unwanted.is_set():
+                self.cancelled.emit()
+            else:
+                self.failed.emit(error)
 
         run = thread_worker(
             lambda: work(material), connect={"returned": returned, "errored": errored}, start_thread=False

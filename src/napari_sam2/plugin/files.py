@@ -82,6 +82,8 @@ class Files(QObject):
         exporting.progressed.connect(box.show_export)
         exporting.ended.connect(lambda: box.show_export("", 0, 0))
         exporting.wrote.connect(show_info)
+        exporting.cancelled.connect(lambda: show_info("Export cancelled: nothing was written."))
+        box.buttons["cancel_export"].clicked.connect(lambda _=False: exporting.cancel())
         exporting.failed.connect(self._failed)
 
     def _connect_sessions(self) -> None:

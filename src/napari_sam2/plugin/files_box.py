@@ -17,6 +17,7 @@ _BUTTONS = {
     "save_session": ("Save session…", "Keep all work on this stack in a folder, now and from now on as you work"),
     "open_session": ("Open session…", "Bring the work in a session folder back and go on with it"),
     "export": ("Export…", "Write the results of this stack as a file for another program"),
+    "cancel_export": ("Cancel", "Write nothing after all; an older file of this name stays as it was"),
     "bring_back": ("Bring back", "Open the work that was not saved"),
     "discard": ("Discard", "Delete that work for good"),
 }
@@ -88,8 +89,7 @@ class FilesBox(QWidget):
 
     def show_export(self, name: str, frame: int, n_frames: int) -> None:
         """Show which frame is being written to a file; nothing is being written where there is no name."""
-        for part in (self.exporting, self.progress):
-            part.setVisible(bool(name))
+        self._writing.setVisible(bool(name))
         self.buttons["export"].setEnabled(not name)
         self.exporting.setText(f"Writing {name}…")
         self.progress.setRange(0, n_frames)
@@ -121,13 +121,13 @@ class FilesBox(QWidget):
 
     def _lay_out(self) -> None:
         self._recovery = _column((self.unsaved, self.found, _row(self.buttons["bring_back"], self.buttons["discard"])))
+        self._writing = _column((_row(self.exporting, self.buttons["cancel_export"]), self.progress))
         parts = (
             _row(self.buttons["save_session"], self.buttons["open_session"]),
             self.where,
             self._recovery,
             self.buttons["export"],
-            self.exporting,
-            self.progress,
+            self._writing,
         )
         layout = Column(self)
         layout.setContentsMargins(0, 0, 0, 0)
