@@ -248,7 +248,7 @@ class Exporting(QObject):
 
         def errored(error: Exception) -> None:
             self._end()
-            if self._unwanted.is_set():
+            if isinstance(error, ExportCancelledError):
                 self.cancelled.emit()
             else:
                 self.failed.emit(error)
