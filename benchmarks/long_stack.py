@@ -21,7 +21,7 @@ from napari_sam2 import Session, load_model
 from napari_sam2.benchmark.machine import describe_machine
 from napari_sam2.benchmark.memory import resident_bytes
 from napari_sam2.benchmark.scene import MovingDiscs
-from napari_sam2.session.results import FrameResult
+from napari_sam2.session.results.frame_result import FrameResult
 
 RESULTS = Path(__file__).parent / "results"
 SAMPLES = 200

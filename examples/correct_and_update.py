@@ -3,7 +3,7 @@
 import numpy as np
 
 from napari_sam2 import Session, load_model
-from napari_sam2.data.samples import make_sample
+from napari_sam2.synthetic.samples import make_sample
 
 sample = make_sample("endoscope")
 session = Session(load_model("sam2_nano"), sample.frames)

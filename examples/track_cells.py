@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 from napari_sam2 import Session, load_model
-from napari_sam2.data.calibration import Calibration
-from napari_sam2.data.export import write_labels_tiff, write_scores_csv
-from napari_sam2.data.overlay import write_overlay
-from napari_sam2.data.samples import make_sample
-from napari_sam2.data.stack import Stack
+from napari_sam2.data.formats.tiff_and_tables import write_labels_tiff, write_scores_csv
+from napari_sam2.data.images.calibration import Calibration
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.pictures.overlay import write_overlay
+from napari_sam2.synthetic.samples import make_sample
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "track-cells")
 folder.mkdir(exist_ok=True)

@@ -23,9 +23,9 @@ import numpy as np
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from qtpy.QtTest import QTest
 
-from napari_sam2.data.samples import make_sample
-from napari_sam2.plugin.sample_data import endoscope
+from napari_sam2.plugin.files.sample_data import endoscope
 from napari_sam2.plugin.widget import Sam2Widget
+from napari_sam2.synthetic.samples import make_sample
 
 SCRATCH = Path(os.environ["NAPARI_SAM2_HOME"])
 WINDOW = (1440, 1180)

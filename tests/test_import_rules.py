@@ -199,10 +199,10 @@ def write_module(package: Path, where: str, source: str) -> Path:
         (
             "session/session.py",
             "from napari_sam2.backends import encoder",
-            "napari_sam2.backends.encoder at module level",
+            "napari_sam2.backends.openvino_encoder at module level",
         ),
         ("training/train.py", "from napari_sam2 import cli", "napari_sam2.cli at module level"),
-        ("cli.py", "from napari_sam2.session import session", "napari_sam2.session.session at module level"),
+        ("cli.py", "from napari_sam2.session import session", "napari_sam2.session.core at module level"),
         ("plugin/widget.py", "from napari_sam2 import Session", "napari_sam2.Session at module level"),
         ("plugin/widget.py", "class W:\n    import torch", "torch at module level"),
     ],
@@ -215,8 +215,8 @@ def test_table_catches(tmp_path: Path, where: str, source: str, complaint: str) 
 @pytest.mark.parametrize(
     ("where", "source"),
     [
-        ("cli.py", "def segment():\n    from napari_sam2.session.session import Session"),
-        ("plugin/worker.py", "if TYPE_CHECKING:\n    from napari_sam2.session.session import Session"),
+        ("cli.py", "def segment():\n    from napari_sam2.session.core import Session"),
+        ("plugin/worker.py", "if TYPE_CHECKING:\n    from napari_sam2.session.core import Session"),
         ("session/session.py", "from .propagate import propagate\nfrom napari_sam2.data import stack\nimport torch"),
     ],
 )
@@ -233,7 +233,7 @@ def loaded_by(*modules: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["napari_sam2", "napari_sam2.weights.catalog", "napari_sam2.cli", "napari_sam2.plugin.sample_data"]
+    "module", ["napari_sam2", "napari_sam2.weights.catalog", "napari_sam2.cli", "napari_sam2.plugin.files.sample_data"]
 )
 def test_importing_loads_neither_torch_nor_qt(module: str) -> None:
     assert loaded_by(module) & (TORCH | GUI) == set()

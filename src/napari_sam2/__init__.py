@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .session.results import FrameResult
-    from .session.session import Session
-    from .weights.load import load_model, save_checkpoint
+    from napari_sam2.session.core import Session
+    from napari_sam2.session.results.frame_result import FrameResult
+    from napari_sam2.weights.load import load_model, save_checkpoint
 
 try:
     from ._version import __version__

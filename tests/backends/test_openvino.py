@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from napari_sam2 import Session
-from napari_sam2.backends.kept import KeptNetworks
-from napari_sam2.backends.runtime import Compiler
-from napari_sam2.data.extras import MissingExtraError
-from napari_sam2.data.samples import Sample, make_sample
+from napari_sam2.backends.compiled_cache import KeptNetworks
+from napari_sam2.backends.openvino_runtime import Compiler
+from napari_sam2.data.optional_packages import MissingExtraError
+from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import ModelOptions
-from napari_sam2.job.replay import saved_model
 from napari_sam2.model.image_encoder import ImageEncoder
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.feature_store import model_fingerprint
+from napari_sam2.session.features.disk_cache import model_fingerprint
+from napari_sam2.synthetic.samples import Sample, make_sample
 from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.load import load_model, save_checkpoint, source_of
 

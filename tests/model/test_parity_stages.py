@@ -14,14 +14,7 @@ from torch import Tensor
 from napari_sam2.model.config import CONFIGS, IMAGE_MEAN, IMAGE_STD
 from napari_sam2.model.layers import sine_position_map
 from napari_sam2.model.mask_decoder import single_mask
-from napari_sam2.model.sam2 import (
-    PointerMemory,
-    Sam2,
-    SpatialMemory,
-    build_sam2,
-    soft_mask,
-    upsample_to_input,
-)
+from napari_sam2.model.sam2 import PointerMemory, Sam2, SpatialMemory, build_sam2, soft_mask, upsample_to_input
 
 TOLERANCE = 1e-4
 

@@ -15,7 +15,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_sam2.data.prompts import Prompt
+from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.weights.load import save_checkpoint
 from small_model import build_small, drifting_textures, single_thread
@@ -147,7 +147,7 @@ class Desk:
 
 
 def _marker(answers: list[int]) -> Any:
-    from napari_sam2.plugin.worker import job
+    from napari_sam2.plugin.worker.worker import job
 
     return job(lambda: 1, failed=lambda error: answers.append(0), done=answers.append)
 

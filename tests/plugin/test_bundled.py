@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam2.data.samples import make_sample
-from napari_sam2.data.stack import open_stack
+from napari_sam2.data.images.stack import open_stack
+from napari_sam2.synthetic.samples import make_sample
 from napari_sam2.weights.catalog import BUNDLED_NAME, is_available
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
 
-from napari_sam2.plugin.engine import Engine
-from napari_sam2.plugin.keymap import KEYS
+from napari_sam2.plugin.commands import KEYS
+from napari_sam2.plugin.worker.engine import Engine
 
 if TYPE_CHECKING:
     import pytest

@@ -14,7 +14,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtTest import QTest
 
-from napari_sam2.plugin.engine import Engine
+from napari_sam2.plugin.worker.engine import Engine
 
 if TYPE_CHECKING:
     from conftest import Desk

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2 import Session, load_model
-from napari_sam2.plugin.results import DOUBTS
+from napari_sam2.plugin.state.result_store import DOUBTS
 
 if TYPE_CHECKING:
     from conftest import Desk

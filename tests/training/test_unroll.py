@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2.data.scenes import SceneSettings
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
-from napari_sam2.training.clips import Batch, draw_batch
-from napari_sam2.training.settings import TrainSettings
-from napari_sam2.training.sources import Generated
-from napari_sam2.training.state import start
+from napari_sam2.synthetic import SceneSettings
+from napari_sam2.training.data.clips import Batch, draw_batch
+from napari_sam2.training.data.sources import Generated
+from napari_sam2.training.run_state import start
+from napari_sam2.training.train_settings import TrainSettings
 from napari_sam2.training.unroll import Tracker, feature_penalty, unroll
 from napari_sam2.training.validate import validate
 

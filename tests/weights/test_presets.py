@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from napari_sam2 import Session, load_model
-from napari_sam2.data.samples import make_sample
+from napari_sam2.model.cpu_kernels import has_fast_bfloat16
 from napari_sam2.model.precision import precision_of
-from napari_sam2.model.products import has_fast_bfloat16
-from napari_sam2.session.results import FrameResult
+from napari_sam2.session.results.frame_result import FrameResult
+from napari_sam2.synthetic.samples import make_sample
 
 
 def tracked(frames: np.ndarray, labels: np.ndarray, **options: str) -> list[FrameResult]:

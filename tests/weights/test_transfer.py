@@ -14,11 +14,7 @@ import pytest
 from loopback import CONTENT, QUICK, Behaviour, Server, fetch, files, leave_partial
 
 from napari_sam2.weights.catalog import CatalogEntry
-from napari_sam2.weights.download import (
-    DownloadCancelled,
-    DownloadError,
-    download_entry,
-)
+from napari_sam2.weights.download import DownloadCancelled, DownloadError, download_entry
 
 
 def test_a_cut_off_transfer_goes_on_where_it_stopped(server: Server, entry: CatalogEntry, home: Path) -> None:

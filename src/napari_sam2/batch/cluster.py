@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from .job_record import FAILED
 from .jobs import BatchJob
-from .marker import FAILED
-from .models import shared_model
-from .work import JobResult, Tools, do_job
+from .run_one import JobResult, Tools, do_job
+from .shared_model import shared_model
 
 if TYPE_CHECKING:
-    from napari_sam2.session.results import FrameResult
+    from napari_sam2.session.results.frame_result import FrameResult
 
 _PURPOSE = "doing jobs in several processes"
 _PACKAGE = "napari-sam2"
@@ -73,7 +73,7 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
     OSError
         If the scheduler cannot be reached.
     """
-    from napari_sam2.data.extras import load_extra
+    from napari_sam2.data.optional_packages import load_extra
 
     distributed = load_extra("distributed", _PURPOSE)
     with _client(distributed, cluster) as client:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+from .file_names import SESSION_ENDING, plain_name, prompts_name
 from .jobs import BatchJob, JobList, JobPaths, OptionReader, check_name, same_names
-from .names import SESSION_ENDING, plain_name, prompts_name
 
 
 def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobList:

@@ -53,8 +53,8 @@ class BatchJob:
         """
         if self.session is None:
             return self.options
-        from napari_sam2.job.replay import replayed
-        from napari_sam2.session.store.replay import read_saved_job
+        from napari_sam2.job.from_session import replayed
+        from napari_sam2.storage.read_job import read_saved_job
 
         asked = replace(self.options, start=None, max_frames=None)
         return replayed(asked, read_saved_job(self.session, self.image))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .work import JobResult
+from .run_one import JobResult
 
 SUMMARY = "summary.csv"
 COLUMNS = ("job", "state", "frames", "objects", "seconds", "message")
@@ -28,7 +28,7 @@ def write_summary(folder: Path, results: Iterable[JobResult]) -> Path:
     Path
         The file.
     """
-    from napari_sam2.data.files import replacing
+    from napari_sam2.data.atomic_files import replacing
 
     path = folder / SUMMARY
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:

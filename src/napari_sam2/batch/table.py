@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from .file_names import plain_name
 from .jobs import BatchJob, JobList, JobPaths, OptionReader, check_name, same_names
-from .names import plain_name
 
 _PLACES = ("input", "prompts", "session", "name")
 # What a row with a session may still choose; all else is the session's.

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from napari_sam2.data.stack import Stack
+from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.results import FrameResult
-from napari_sam2.session.session import Session
+from napari_sam2.session.core import Session
+from napari_sam2.session.results.frame_result import FrameResult
 
 from .scene import MovingDiscs
 

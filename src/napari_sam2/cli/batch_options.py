@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .segment import add_job_arguments, job_options
+from napari_sam2.cli.commands.segment import add_job_arguments, job_options
 
 if TYPE_CHECKING:
     from napari_sam2.batch.jobs import JobPaths

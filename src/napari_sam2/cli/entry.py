@@ -13,11 +13,23 @@ from importlib.metadata import version
 from types import MappingProxyType, ModuleType
 from typing import NoReturn
 
+from napari_sam2.cli.commands import (
+    batch,
+    benchmark,
+    demo,
+    evaluate,
+    export,
+    resume,
+    segment,
+    teach,
+    train,
+    volumes,
+    weights,
+)
+from napari_sam2.cli.commands import run as run_command
 from napari_sam2.job.errors import describe_error
 
-from . import batch, benchmark, demo, evaluate, export, resume, segment, teach, train, volumes, weights
-from . import run as run_command
-from .errors import EXIT_ERROR, EXIT_INTERRUPTED
+from .input_error import EXIT_ERROR, EXIT_INTERRUPTED
 
 _PROGRAM = "napari-sam2"
 # Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from napari_sam2.job.options import JobOptions
-from napari_sam2.job.outcome import JobReport, track_and_write
-from napari_sam2.job.start import started_job
+from napari_sam2.job.prepare import started_job
+from napari_sam2.job.run_stack import JobReport, track_and_write
 
 from .interrupt import stop_on_interrupt
 
 if TYPE_CHECKING:
-    from napari_sam2.session.results import FrameResult
-    from napari_sam2.session.session import Session
+    from napari_sam2.session.core import Session
+    from napari_sam2.session.results.frame_result import FrameResult
 
 
 def run_job(options: JobOptions) -> JobReport:
@@ -67,7 +67,7 @@ def on_terminal(steps: Iterator[FrameResult], planned: int, name: str) -> Iterat
 
 def _memory_line(session: Session) -> str:
     from napari_sam2.session.estimate import estimate_memory
-    from napari_sam2.session.read_ahead import frame_bytes
+    from napari_sam2.session.features.prefetch import frame_bytes
 
     objects = [prompt.object_id for prompt in session.prompts]
     most = max(objects.count(object_id) for object_id in set(objects))

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.job.results import LABELS
+from napari_sam2.job.output_folder import LABELS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -69,7 +69,7 @@ def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
     """
     import tifffile
 
-    from napari_sam2.data.stack import open_stack
+    from napari_sam2.data.images.stack import open_stack
 
     for path in reversed(stacks):
         first = path == stacks[0]

@@ -1,7 +1,6 @@
 """Stacks, prompts, labels and scores, in memory and on disk; no torch, Qt or napari."""
 
-from .calibration import Calibration
-from .export import (
+from napari_sam2.data.formats.tiff_and_tables import (
     describe_stack,
     read_scores_csv,
     read_session_json,
@@ -9,15 +8,17 @@ from .export import (
     write_scores_csv,
     write_session_json,
 )
-from .extras import MissingExtraError
-from .frames import Window, choose_window, to_rgb8
-from .labels import LabelStack, compose_labels
-from .overlay import write_overlay
-from .placement import Placement
-from .prompts import Prompt, read_prompts, write_prompts
-from .scores import ScoreRow, ScoreTable
-from .selection import Selection
-from .stack import Stack, open_stack
+from napari_sam2.data.images.calibration import Calibration
+from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.selection import Selection
+from napari_sam2.data.images.stack import Stack, open_stack
+from napari_sam2.data.images.subset import Placement
+from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
+from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+from napari_sam2.data.pictures.overlay import write_overlay
+from napari_sam2.data.prompts.prompt import Prompt, read_prompts, write_prompts
+
+from .optional_packages import MissingExtraError
 
 __all__ = [
     "Calibration",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .export import read_scores_csv, write_labels_tiff, write_scores_csv
-from .labels import LabelStack, label_dtype
-from .prompts import check_frame
-from .scores import ScoreTable
-from .stack import open_stack
+from napari_sam2.data.formats.tiff_and_tables import read_scores_csv, write_labels_tiff, write_scores_csv
+from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
+from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.prompt import check_frame
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from .stack import Stack
+    from napari_sam2.data.images.stack import Stack
 
 
 class VolumeLabels:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.weights.catalog import BUNDLED_NAME, get_entry
 
 if TYPE_CHECKING:
-    from napari_sam2.data.prompts import Prompt
-    from napari_sam2.data.stack import Stack
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
 
 
@@ -147,8 +147,8 @@ class InputOptions:
         ValueError, OSError, MissingExtraError
             As `napari_sam2.data.open_stack`.
         """
-        from napari_sam2.data.selection import Selection
-        from napari_sam2.data.stack import open_stack
+        from napari_sam2.data.images.selection import Selection
+        from napari_sam2.data.images.stack import open_stack
 
         selection = Selection(self.at, self.channels, self.windows, self.level)
         return open_stack(path, axis=self.axis, selection=selection)

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn, zeros
 
 from .config import HieraConfig
+from .cpu_kernels import Linear, attend, runs_directly
 from .layers import MLP
-from .products import Linear, attend, runs_directly
 
 # The first blocks look no further than a window. On a CPU they take the map by strips of so many bytes, which stay in
 # its cache through all of them, while the whole map with what is made of it would not.

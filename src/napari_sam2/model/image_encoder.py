@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import HieraConfig
+from .cpu_kernels import PointwiseConv, in_succession
 from .hiera import Hiera
-from .products import PointwiseConv, in_succession
 
 Narrowing = tuple[PointwiseConv, PointwiseConv]
 

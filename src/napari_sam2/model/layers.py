@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .products import Activation, Linear, attend, feed_forward, linear, runs_directly
+from .cpu_kernels import Activation, Linear, attend, feed_forward, linear, runs_directly
 
 
 class MLP(nn.Module):

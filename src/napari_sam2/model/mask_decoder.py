@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .cpu_kernels import PointwiseConv
 from .layers import MLP, Attention, LayerNorm2d
-from .products import PointwiseConv
 
 STABILITY_DELTA = 0.05
 STABILITY_THRESHOLD = 0.98

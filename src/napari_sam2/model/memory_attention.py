@@ -9,8 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from .cpu_kernels import Linear, attend, feed_forward, runs_by_blocks
 from .layers import Attention, rotary_table, rotate
-from .products import Linear, attend, feed_forward, runs_by_blocks
 
 # Objects whose maps take more than this go through the layers one after the other on a CPU, each within its cache.
 TOGETHER_BYTES = 8 * 2**20

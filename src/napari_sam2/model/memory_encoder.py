@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .cpu_kernels import Linear, PointwiseConv, feed_forward
 from .layers import LayerNorm2d
-from .products import Linear, PointwiseConv, feed_forward
 
 
 class MaskDownsampler(nn.Module):

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .cpu_kernels import PointwiseConv
 from .layers import LayerNorm2d
-from .products import PointwiseConv
 
 PAD_LABEL = -1
 NEGATIVE, POSITIVE, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import DEFAULT_OPTIONS, IMAGE_MEAN, IMAGE_STD, InferenceOptions, Sam2Config
+from .cpu_kernels import Linear
 from .image_encoder import ImageEncoder
 from .layers import MLP, sine_position_map, sine_time_code
 from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
 from .memory_attention import MemoryAttention, MemoryTokens
 from .memory_encoder import MemoryEncoder
-from .products import Linear
 from .prompt_encoder import PromptEncoder
 
 NO_OBJECT_LOGIT = -1024.0

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from .display import Display
-from .engine import Engine, open_engine
-from .messages import Plan
-from .model_slot import ModelSlot
-from .results import Results
-from .shelf import Shelf
-from .space import make_stack, model_window
-from .undo import UndoStack
-from .worker import Job, Run, Worker, job
+from napari_sam2.plugin.layers.layer_frames import make_stack, model_window
+from napari_sam2.plugin.state.result_store import Results
+from napari_sam2.plugin.state.undo_stack import UndoStack
+from napari_sam2.plugin.state.workspace import Shelf
+from napari_sam2.plugin.worker.engine import Engine, open_engine
+from napari_sam2.plugin.worker.messages import Plan
+from napari_sam2.plugin.worker.model_loader import ModelSlot
+from napari_sam2.plugin.worker.worker import Job, Run, Worker, job
+
+from .result_display import Display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from napari_sam2.data.stack import Stack
-    from napari_sam2.session.session import Session
-
-    from .layers import SessionLayers
-    from .messages import ModelChoice, Report, Tracked
-    from .reopening import Opened
-    from .space import Space
-    from .wishes import Place, Wish
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.plugin.files.session_loader import Opened
+    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.prompt_spec import Place, Wish
+    from napari_sam2.plugin.layers.session_layers import SessionLayers
+    from napari_sam2.plugin.worker.messages import ModelChoice, Report, Tracked
+    from napari_sam2.session.core import Session
 
 TRACKING = "tracking"
 

@@ -9,29 +9,29 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from . import keymap
+from napari_sam2.plugin.actions.crop_tool import RegionTool
+from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, Tools
+from napari_sam2.plugin.actions.file_dialogs import Files
+from napari_sam2.plugin.actions.finetuning import Teaching
+from napari_sam2.plugin.actions.image_follower import Images
+from napari_sam2.plugin.layers.session_layers import SessionLayers
+from napari_sam2.plugin.panel.panel import Panel
+from napari_sam2.plugin.state.object_names import ObjectList
+
+from . import commands as keymap
 from .controller import Controller
-from .files import Files
-from .images import Images
-from .layers import SessionLayers
-from .notices import explain
-from .objects import ObjectList
-from .paint_hold import PaintHold
-from .panel import Panel
-from .region import RegionTool
-from .settings import remember, remembered
-from .teaching import Teaching
-from .tools import SHAPE_TOOLS, Tools
-from .view import View
+from .error_text import explain
+from .preferences import remember, remembered
+from .presenter import View
+from .repaint_guard import PaintHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
 
-    from napari_sam2.session.session import Session
-
-    from .messages import Tracked
+    from napari_sam2.plugin.worker.messages import Tracked
+    from napari_sam2.session.core import Session
 
 
 class Sam2Widget(QWidget):

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields
 
 from napari_sam2.model.memory_attention import TOGETHER_BYTES
 from napari_sam2.model.sam2 import Sam2
-
-from .feature_cache import default_cache_bytes, feature_bytes, feature_dtype
-from .objects import SPARE_BYTES
-from .propagate import memory_rule, objects_at_once, windows_at_once
-from .read_ahead import frames_ahead
+from napari_sam2.session.features.frame_encoder import default_cache_bytes, feature_bytes, feature_dtype
+from napari_sam2.session.features.prefetch import frames_ahead
+from napari_sam2.session.results.object_set import SPARE_BYTES
+from napari_sam2.session.tracking.frame_tracker import memory_rule, objects_at_once, windows_at_once
 
 # What PyTorch and the allocator take besides tensors, once a model has run.
 LIBRARIES = 140 * 2**20

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .outputs import ErasedObject
-from .track import FrameState, ObjectTrack
+from napari_sam2.session.results.outputs import ErasedObject
+from napari_sam2.session.tracking.object_track import FrameState, ObjectTrack
 
 
 class Editable(Protocol):

@@ -1,383 +1,124 @@
-"""The scripting interface: frames and prompts in, labels and scores out."""
+"""The methods of a session that keep it in a folder and bring it back."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from numpy.typing import ArrayLike
 
-from napari_sam2.data.labels import LabelStack
-from napari_sam2.data.prompts import Prompt, check_object_id
-from napari_sam2.data.stack import Stack
+from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 
-from .answering import PromptAnswerer
-from .feature_cache import FrameEncoder
-from .history import DetachObject, Edit, History, RestoreFrame
-from .memory_bank import MemoryBank
-from .objects import SPARE_BYTES, SessionObjects
-from .outputs import SessionOutputs
-from .planning import Run, pass_visits, update_plan
-from .prompting import Prompting
-from .propagate import FrameTracker, memory_rule
-from .rehearsal import rehearse
-from .results import FrameResult
-from .saving import Saving
-from .schedule import Visit, schedule
-from .track import ObjectTrack
-from .zoom import make_zoom
-
 if TYPE_CHECKING:
-    import pandas as pd
+    from napari_sam2.storage.writer import SessionWriter
+
+    from .core import Session
 
 
-class Session(Prompting, Saving):
-    """Prompts, memories and results of one stack and one model.
-
-    Parameters
-    ----------
-    model : Sam2
-        From `napari_sam2.load_model`.
-    frames : Stack or array-like
-        (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3) of any real type; numpy, dask, zarr or anything sliceable. Frames
-        are read when they are needed and not held.
-    contrast_limits : sequence of float, optional
-        Values shown black and white, one pair for the whole stack; chosen from a sample of frames where not given.
-        8-bit colour is left as it is.
-    fill_hole_area : int
-        Holes of up to this many pixels of the mask decoder's grid (a quarter of the model's input) are filled; 0 fills
-        none.
-    axis : str
-        ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
-    zoom : str or float, optional
-        ``"auto"``: a small object is tracked in a window that goes with it; ``"off"``: the model sees whole frames; a
-        number: windows that many times smaller than the frame, for every object that fits. Where not given,
-        ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
-    cache_bytes : int, optional
-        How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
-    cache_folder : str or path-like, optional
-        Image features are kept on disk there, too, up to 4 GiB: frames encoded once are not encoded again, in this
-        session or a later one.
-    labels_folder : str or path-like, optional
-        Labels go to a new zarr array there, (T, Y, X) uint32; compressed in memory where not given.
-    folder : str or path-like, optional
-        A new session folder, where all is saved as the work goes; see `save`.
+class Saving:
+    """Saves to a folder as the work goes.
 
     Attributes
     ----------
     problems : tuple of str
         What could not be brought back by `open`, a line each.
-
-    Raises
-    ------
-    ValueError
-        If the frames have another shape, an argument is out of range or there is something in one of the folders.
     """
 
-    def __init__(
-        self,
-        model: Sam2,
-        frames: Stack | ArrayLike,
-        *,
-        contrast_limits: Sequence[float] | None = None,
-        fill_hole_area: int = 8,
-        axis: str = "t",
-        zoom: str | float | None = None,
-        cache_bytes: int | None = None,
-        cache_folder: str | os.PathLike[str] | None = None,
-        labels_folder: str | os.PathLike[str] | None = None,
-        folder: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if fill_hole_area < 0:
-            raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
-        if zoom is None:
-            zoom = "off" if model.options.preset == "exact" else "auto"
-        windows = make_zoom(zoom, model.config.image_size)
-        self.zoom = zoom
-        self.model = model
-        self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
-        self._encoder = FrameEncoder(
-            model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
-        )
-        self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
-        self._answerer = PromptAnswerer(self._tracker)
-        self._rule = memory_rule(model)
-        outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
-        self._objects = SessionObjects(outputs, model.config)
-        self._history = History()
-        self._unfinished: Run | None = None
-        self._is_rehearsed = False
-        if folder is not None:
-            self.save(folder)
-
-    # What there is
+    problems: tuple[str, ...] = ()
+    _writer: SessionWriter | None = None
 
     @property
-    def object_ids(self) -> tuple[int, ...]:
-        """Labels of the objects, in the order they were added."""
-        return tuple(self._objects.tracks)
+    def folder(self) -> Path | None:
+        """The session folder that changes are saved to as the work goes."""
+        return None if self._writer is None else self._writer.folder
 
-    @property
-    def prompts(self) -> tuple[Prompt, ...]:
-        """All prompts, by object and in the order they were given."""
-        return tuple(prompt for track in self._objects.tracks.values() for prompt in track.prompts.values())
-
-    @property
-    def labels(self) -> LabelStack:
-        """The label stack so far."""
-        return self._objects.outputs.labels
-
-    @property
-    def scores(self) -> pd.DataFrame:
-        """Table with a row per object and frame, as written to ``scores.csv``."""
-        return self._objects.outputs.scores.to_pandas()
-
-    @property
-    def outputs(self) -> SessionOutputs:
-        """Labels and scores in the form the export functions take."""
-        return self._objects.outputs
-
-    @property
-    def encoder(self) -> FrameEncoder:
-        """Source of image features; knows the window and counts the frames it encoded."""
-        return self._encoder
-
-    @property
-    def stale(self) -> dict[int, tuple[int, ...]]:
-        """By object, the frames whose result an edit has made out of date and `update` would track again."""
-        plans = {object_id: self._update_plan(track) for object_id, track in self._objects.tracks.items()}
-        return {object_id: tuple(sorted(plan)) for object_id, plan in plans.items() if plan}
-
-    @property
-    def history(self) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
-        """Edits that `undo` would do, and those that `redo` would do; the next one is the last."""
-        return self._history.undos, self._history.redos
-
-    @property
-    def unfinished(self) -> int:
-        """Frames that are left of the last tracking run, if it was closed or cut short; see `resume`."""
-        return 0 if self._unfinished is None else self._unfinished.left
-
-    def prepare(self, frame: int) -> None:
-        """Do beforehand what a click on a frame has to wait for: encode it, and whatever takes long the first time."""
-        self._encoder.encode(self._check_place(frame, 1)[0])
-        if not self._is_rehearsed:
-            rehearse(self._answerer, self._rule, frame)
-            self._is_rehearsed = True
-
-    # Prompts; those that add one are in `Prompting`
-
-    def clear_prompts(self, frame: int, object_id: int) -> None:
-        """Take an object's prompts on a frame back.
-
-        What was tracked stays until it is tracked again; a mask that came from these prompts alone goes.
-
-        Raises
-        ------
-        ValueError
-            If the object has no prompt on the frame.
-        """
-        frame, object_id = self._check_place(frame, object_id)
-        track = self._objects.known(object_id)
-        if frame not in track.prompts:
-            prompted = ", ".join(map(str, sorted(track.prompts))) or "none"
-            raise ValueError(f"object {object_id} has no prompt on frame {frame}; its prompted frames: {prompted}")
-        before = track.snapshot(frame)
-        del track.prompts[frame]
-        track.staged.pop(frame, None)
-        track.mark_downstream_stale(frame)
-        demoted = track.bank.conditioning.pop(frame, None)
-        if frame in track.visited:
-            track.stale[frame] = track.visited[frame]
-            if demoted is not None:
-                # A prompt given here later starts afresh, as on a frame never tracked.
-                track.bank.recent[frame] = demoted
-                del track.visited[frame]
-        self._history.record(RestoreFrame(object_id, frame, before))
-        self._objects.redraw(frame, track)
-        self.record()
-
-    def remove_object(self, object_id: int) -> None:
-        """Remove an object with its prompts, labels and scores.
-
-        Where it had won an overlap, the others get their pixels back on frames tracked lately; elsewhere when they
-        are tracked again.
-        """
-        self._history.record(DetachObject(self._objects.known(check_object_id(object_id))).apply(self._objects))
-        self.record()
-
-    def reset(self) -> None:
-        """Remove all objects and results; the frames and their features stay."""
-        self._objects.tracks.clear()
-        self._history.clear()
-        self._objects.outputs = self._objects.outputs.emptied()
-        self._unfinished = None
-        self.record()
-
-    def undo(self) -> Edit | None:
-        """Undo the last edit of the prompts; return what was done for it, ``None`` if there was no edit."""
-        edit = self._history.undo(self._objects)
-        self.record()
-        return edit
-
-    def redo(self) -> Edit | None:
-        """Do the last undone edit again and return it; ``None`` if there was none."""
-        edit = self._history.redo(self._objects)
-        self.record()
-        return edit
-
-    # Tracking
-
-    def propagate(
-        self,
-        start: int | None = None,
-        direction: str = "forward",
-        max_frames: int | None = None,
-        object_ids: Iterable[int] | None = None,
-    ) -> Iterator[FrameResult]:
-        """Track objects over frames.
+    def save(self, folder: str | os.PathLike[str] | None = None) -> Path:
+        """Save everything to a session folder, and from then on every prompt and every frame as it comes.
 
         Parameters
         ----------
-        start : int, optional
-            First frame; the earliest prompted one where not given (the latest for ``"backward"``).
-        direction : str
-            ``"forward"``, ``"backward"``, ``"both"``: forward to the end, then backward from before the start; or
-            ``"outward"``: both ways for each object from its own first prompt, so that no object is looked for before
-            anything is known of it. The others track every object over every frame, as the reference does.
-        max_frames : int, optional
-            Most frames in each direction, the start included.
-        object_ids : iterable of int, optional
-            Which objects; all where not given.
+        folder : str or path-like, optional
+            A new folder; names end in ``.napari-sam2`` by custom. The present one where not given.
 
         Returns
         -------
-        iterator of FrameResult
-            A result per frame, as tracking goes. It can be closed at any frame; the session can then go on.
+        Path
+            The folder.
 
         Raises
         ------
         ValueError
-            At once, for an unknown direction or object, a frame out of range, an object without prompts, or a start
-            given for ``"outward"``.
+            If there is something in the folder already, or none was ever given.
+        OSError
+            If it cannot be written; the session itself is as it was.
         """
-        tracks = self._promptable(self._objects.tracks if object_ids is None else object_ids)
-        visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, num_frames=self.stack.n_frames)
-        return self._run(Run(tuple(visits)))
+        from napari_sam2.storage.writer import SessionWriter
 
-    def update(self) -> Iterator[FrameResult]:
-        """Track again what edits have made out of date, and nothing else.
+        if folder is not None and (self._writer is None or Path(folder).resolve() != self._writer.folder):
+            writer = SessionWriter.create(folder, self._session)
+            self.close()
+            self._writer = writer
+        if self._writer is None:
+            raise ValueError("say where the session is to be saved: save(folder)")
+        self._writer.record(self._session)
+        self._writer.sync()
+        return self._writer.folder
 
-        Objects added after others were tracked are tracked over the frames that those cover.
+    @staticmethod
+    def open(
+        folder: str | os.PathLike[str],
+        frames: Stack | ArrayLike | None = None,
+        model: Sam2 | None = None,
+    ) -> Session:
+        """Bring a saved session back; it goes on being saved to its folder.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            The session folder.
+        frames : Stack or array-like, optional
+            The image; found by the path it had, or beside the folder, where not given.
+        model : Sam2, optional
+            Loaded as it was where not given. With another model than the session's the prompts are answered anew,
+            results are left behind, and nothing is saved before `save` names another folder.
 
         Returns
         -------
-        iterator of FrameResult
-            A result per frame with the objects tracked there. It can be closed at any frame and called again.
+        Session
+            With everything there was, undo history included. What is damaged or not known to this version is left
+            out and named in `problems`; the session is then not saved before `save` names another folder.
 
         Raises
         ------
         ValueError
-            At once, if there is an object without prompts.
+            If it is no session folder, or the image is another one than the session's.
+        FileNotFoundError
+            If the folder, the image or the model's file is not there; the message says what to do.
         """
-        tracks = self._promptable(self._objects.tracks) if self._objects.tracks else []
-        plans = {track.object_id: dict(self._update_plan(track)) for track in tracks}
-        for track in tracks:
-            # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
-            track.stale = dict(plans[track.object_id])
-        return self._run(Run(tuple(schedule(plans))))
+        from napari_sam2.storage.reader import open_session
 
-    def resume(self) -> Iterator[FrameResult]:
-        """Go on with the last tracking run where it was closed, or cut short with the program.
+        return open_session(Path(folder), frames=frames, model=model)
 
-        Returns
-        -------
-        iterator of FrameResult
-            What is left of the run, as it would have come.
+    def record(self) -> None:
+        """Save what has changed, where the session has a folder; done by every method that changes something.
 
         Raises
         ------
-        ValueError
-            At once, if no run was left unfinished.
+        OSError
+            If that fails. The session is as it should be, and the next change tries again.
         """
-        if self._unfinished is None:
-            raise ValueError("there is no tracking run to go on with: the last one came to its end")
-        return self._run(self._unfinished)
+        if self._writer is not None:
+            self._writer.record(self._session)
 
-    def _run(self, run: Run) -> Iterator[FrameResult]:
-        with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
-            yield from self._steps(run)
+    def close(self) -> None:
+        """Let go of the folder, so that another program can go on with it; changes are no longer saved."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
-    def _steps(self, run: Run) -> Iterator[FrameResult]:
-        outputs, turns = self._objects.outputs, run.turns
-        # Written down before the first frame, so that it is known afterwards where to go on.
-        self._unfinished = run
-        self.record()
-        while run.left:
-            visit, run = run.visits[run.done], run.further()
-            # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
-            tracks = [track for i, track in self._objects.tracks.items() if i in visit.object_ids and track.prompts]
-            if not tracks:
-                continue
-            result = self._visit(visit, tracks, turns)
-            self._unfinished = run if run.left else None
-            self.record()
-            yield result
-            if outputs is not self._objects.outputs:
-                # The session was reset: this run has nothing to do with what came since.
-                return
-        self._unfinished = None
-        self.record()
-
-    def _visit(self, visit: Visit, tracks: Sequence[ObjectTrack], turns: frozenset[int]) -> FrameResult:
-        prompted = [prompt.frame for prompt in self.prompts]
-        for track in tracks:
-            track.bank.starts = {min(prompted), max(prompted), *turns}
-            self._answerer.commit(track)
-        self._tracker.track(tracks, visit.frame, visit.step)
-        result = self._objects.result(visit.frame, tracks)
-        self._objects.draw(result)
-        return result
-
-    def _update_plan(self, track: ObjectTrack) -> dict[int, int]:
-        return update_plan(track, self._objects.tracks.values(), num_frames=self.stack.n_frames)
-
-    # Inner workings
-
-    def _promptable(self, object_ids: Iterable[int]) -> list[ObjectTrack]:
-        wanted = {self._objects.known(check_object_id(i)).object_id for i in object_ids}
-        # In the session's order, whatever order they were asked for in: it decides ties between masks.
-        tracks = [track for object_id, track in self._objects.tracks.items() if object_id in wanted]
-        if not tracks:
-            raise ValueError("there is nothing to track: no object has a prompt yet")
-        for track in tracks:
-            if not track.prompts:
-                raise ValueError(f"object {track.object_id} has no prompts: add one, or remove the object")
-        return tracks
-
-    def _prompt_at(self, frame: int, object_id: int) -> Prompt | None:
-        track = self._objects.tracks.get(object_id)
-        return None if track is None else track.prompts.get(frame)
-
-    def _prompt(self, prompt: Prompt) -> FrameResult:
-        known = self._objects.tracks.get(prompt.object_id)
-        track = known or ObjectTrack(prompt.object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
-        # Whatever can fail comes first, so that a failure leaves everything as it was.
-        # The logits of frames tracked long ago are gone; their mask is still in the labels.
-        drawn = self._objects.outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None
-        memory = self._answerer.predict(track, prompt, drawn)
-        undo: Edit = DetachObject(track)
-        if known is not None:
-            undo = RestoreFrame(prompt.object_id, prompt.frame, track.snapshot(prompt.frame))
-        self._objects.tracks[prompt.object_id] = track
-        self._objects.share_memory()
-        track.prompts[prompt.frame] = prompt
-        track.staged[prompt.frame] = memory
-        track.stale.pop(prompt.frame, None)
-        track.mark_downstream_stale(prompt.frame)
-        self._history.record(undo)
-        self._objects.draw_live([prompt.frame])
-        self.record()
-        return self._objects.result(prompt.frame, list(self._objects.tracks.values()))
+    @property
+    def _session(self) -> Session:
+        # This class has no other use than to be a part of that one.
+        return cast("Session", self)

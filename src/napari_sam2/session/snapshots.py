@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam2.data.scores import ScoreTable
+from napari_sam2.data.labels.scores import ScoreTable
 
 if TYPE_CHECKING:
-    from napari_sam2.data.labels import LabelMark
-    from napari_sam2.data.prompts import Prompt
+    from napari_sam2.data.labels.label_stack import LabelMark
+    from napari_sam2.data.prompts.prompt import Prompt
+    from napari_sam2.session.tracking.memory_bank import FrameMemory
+    from napari_sam2.session.tracking.object_track import ObjectTrack
+    from napari_sam2.session.tracking.run_plan import Run
 
-    from .memory_bank import FrameMemory
-    from .planning import Run
-    from .session import Session
-    from .track import ObjectTrack
+    from .core import Session
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,15 +19,15 @@ from napari_sam2.model.sam2 import (
     soft_mask,
     upsample_to_input,
 )
-from napari_sam2.session.answering import PREVIOUS_LOGIT_LIMIT
-from napari_sam2.session.memory_bank import choose_memories
-from napari_sam2.session.propagate import memory_rule
+from napari_sam2.session.prompting.predictor import PREVIOUS_LOGIT_LIMIT
+from napari_sam2.session.tracking.frame_tracker import memory_rule
+from napari_sam2.session.tracking.memory_bank import choose_memories
+from napari_sam2.training.data.clips import Batch
+from napari_sam2.training.data.simulated_prompts import correction, first_prompts
+from napari_sam2.training.data.simulated_user import draw_interaction
+from napari_sam2.training.optimisation.losses import FrameLoss, frame_loss
 
-from .clips import Batch
-from .interaction import draw_interaction
-from .losses import FrameLoss, frame_loss
-from .prompts import correction, first_prompts
-from .settings import TrainSettings
+from .train_settings import TrainSettings
 
 # Stacks are mostly longer than the pointers' reach, clips never are: the time code must fit the former.
 LONG_STACK = 64

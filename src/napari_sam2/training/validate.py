@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_sam2.evaluation.metrics import roc_auc
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
 from napari_sam2.model.sam2 import Sam2, upsample_to_input
+from napari_sam2.training.data.clips import Batch, draw_batch
+from napari_sam2.training.data.simulated_prompts import boxes_of, click_in
+from napari_sam2.training.data.sources import ClipSource
+from napari_sam2.training.optimisation.devices import autocast, send
+from napari_sam2.training.optimisation.losses import mask_iou
 
-from .clips import Batch, draw_batch
-from .devices import autocast, send
-from .losses import mask_iou
-from .metrics import roc_auc
-from .prompts import boxes_of, click_in
-from .settings import TrainSettings
-from .sources import ClipSource
+from .train_settings import TrainSettings
 from .unroll import Tracker
 
 _FRAMES, _OBJECTS = 8, 4

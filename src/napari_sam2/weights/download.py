@@ -15,21 +15,8 @@ from urllib.parse import urlsplit
 import pooch
 from tqdm import tqdm
 
-from .catalog import (
-    BUNDLED_NAME,
-    CATALOG,
-    HOME_VARIABLE,
-    CatalogEntry,
-    format_size,
-    get_entry,
-)
-from .transfer import (
-    DownloadCancelled,
-    ProgressCallback,
-    ResumingDownloader,
-    TransferError,
-    TransferSettings,
-)
+from .catalog import BUNDLED_NAME, CATALOG, HOME_VARIABLE, CatalogEntry, format_size, get_entry
+from .transfer import DownloadCancelled, ProgressCallback, ResumingDownloader, TransferError, TransferSettings
 
 __all__ = [
     "DownloadCancelled",

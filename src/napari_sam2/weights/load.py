@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
+from napari_sam2.model.cpu_kernels import has_fast_bfloat16
 from napari_sam2.model.precision import halve_products
-from napari_sam2.model.products import has_fast_bfloat16
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
 from .backends import choose_backend
@@ -137,7 +137,7 @@ def load_model(
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
     if backend == "openvino":
-        from napari_sam2.backends.encoder import use_openvino
+        from napari_sam2.backends.openvino_encoder import use_openvino
 
         # Converted before the weights are rounded: OpenVINO chooses what it rounds.
         use_openvino(_cast(model, place, torch.float32), torch.bfloat16 if mixed else number)

@@ -1,7 +1,7 @@
 """Formats that results can be exported to."""
 
+from .export_data import Results
 from .registry import FORMATS, Format, check_formats, export_results, find_format
-from .results import Results
 from .tables import tracks_array
 
 __all__ = ["FORMATS", "Format", "Results", "check_formats", "export_results", "find_format", "tracks_array"]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.files import write_json
-from napari_sam2.data.folder import visible_images
+from napari_sam2.data.atomic_files import write_json
+from napari_sam2.data.readers.image_folder import visible_images
 
-from .results import regions_of
+from .export_data import regions_of
 from .rle import encode_rle
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2.data.stack import Stack
+    from napari_sam2.data.images.stack import Stack
 
-    from .results import Region, Results
+    from .export_data import Region, Results
 
 # Sides of the squares that part small, medium and large objects in SA-V.
 _SMALL, _MEDIUM = 32**2, 96**2

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from .results import regions_of
+from .export_data import regions_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_sam2.data.stack import Stack
+    from napari_sam2.data.images.stack import Stack
 
-    from .results import Results
+    from .export_data import Results
 
 _LARGEST = np.iinfo(np.uint16).max
 _OWN = re.compile(r"mask\d{3,}\.tif|res_track\.txt|objects\.csv")

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.calibration import in_millimetres, in_seconds
-from napari_sam2.data.dicom import has_dicom, series_files
-from napari_sam2.data.drawing import object_color
-from napari_sam2.data.extras import load_extra
-from napari_sam2.data.labels import label_dtype
+from napari_sam2.data.images.calibration import in_millimetres, in_seconds
+from napari_sam2.data.labels.label_stack import label_dtype
+from napari_sam2.data.optional_packages import load_extra
+from napari_sam2.data.pictures.outlines import object_color
+from napari_sam2.data.readers.dicom import has_dicom, series_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sam2.data.stack import Stack
+    from napari_sam2.data.images.stack import Stack
 
-    from .results import Results
+    from .export_data import Results
 
 
 def write_nifti(path: Path, results: Results) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from napari_sam2.data.encoding import frame_rate, write_video
-from napari_sam2.data.frames import choose_window, to_rgb8
+from napari_sam2.data.images.contrast import choose_window, to_rgb8
+from napari_sam2.data.pictures.video_file import frame_rate, write_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .results import Results
+    from .export_data import Results
 
 
 def write_cutout_video(path: Path, results: Results) -> None:

@@ -9,24 +9,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_sam2.data.export import write_labels_tiff
-from napari_sam2.data.extras import extra_of, load_extra
-from napari_sam2.data.files import replacing
-from napari_sam2.data.overlay import write_overlay
+from napari_sam2.data.atomic_files import replacing
+from napari_sam2.data.optional_packages import extra_of, load_extra
+from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav
 from .ctc import check_time, is_ctc, write_ctc
 from .medical import check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
-from .ome_zarr import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
+from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
 from .tables import write_scores, write_tracks
+from .tiff_and_tables import write_labels_tiff
 
 if TYPE_CHECKING:
     import os
 
-    from napari_sam2.data.stack import Stack
+    from napari_sam2.data.images.stack import Stack
 
-    from .results import Results
+    from .export_data import Results
 
 
 @dataclass(frozen=True)

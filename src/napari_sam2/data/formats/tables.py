@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2.data.export import score_cells, write_scores_csv
-from napari_sam2.data.scores import SCORE_COLUMNS
+from napari_sam2.data.labels.scores import SCORE_COLUMNS
+
+from .tiff_and_tables import score_cells, write_scores_csv
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from .results import Region, Results
+    from .export_data import Region, Results
 
 
 def tracks_array(results: Results) -> NDArray[np.float64]:

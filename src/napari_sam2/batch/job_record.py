@@ -1,0 +1,139 @@
+"""What is known of a job in its folder: whether it was done, and out of what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.job.options import JobOptions
+from napari_sam2.job.output_folder import LABELS, RECORD, SCORES, SESSION
+
+if TYPE_CHECKING:
+    from napari_sam2.data.prompts.prompt import Prompt
+
+MARKER = "job.json"
+STARTED, DONE, FAILED = "started", "done", "failed"
+_VERSION = 1
+# Where the work is done, and where it lies, makes no difference to what comes out.
+_NO_DIFFERENCE = ("input", "prompts", "output", "overwrite", "save")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What ``job.json`` says.
+
+    Attributes
+    ----------
+    state : str
+        ``"started"``, ``"done"`` or ``"failed"``.
+    made_of : dict of str
+        Hashes of the image (name, size and time of change), the prompts, the options and the model's file.
+    attempts : int
+        How often it was started.
+    n_frames, n_objects : int
+        What was tracked in the end.
+    seconds : float
+        How long the last attempt took.
+    message : str
+        Why it failed.
+    """
+
+    state: str
+    made_of: dict[str, str]
+    attempts: int = 1
+    n_frames: int = 0
+    n_objects: int = 0
+    seconds: float = 0.0
+    message: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Write the marker, whole or not at all."""
+        from napari_sam2.data.atomic_files import write_json
+
+        write_json(folder / MARKER, {"version": _VERSION} | asdict(self))
+
+    def differences(self, made_of: dict[str, str]) -> list[str]:
+        """Name what has changed since."""
+        return [name for name, digest in made_of.items() if self.made_of.get(name) != digest]
+
+
+def read_marker(folder: Path) -> Marker | None:
+    """Read a folder's marker; ``None`` where there is none that can be read."""
+    from napari_sam2.data.atomic_files import read_json
+
+    try:
+        said = read_json(folder / MARKER)
+        if said.pop("version") != _VERSION:
+            return None
+        return Marker(**said)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+
+
+def check_own(folder: Path) -> None:
+    """Refuse a folder with results that no batch has written; ``ValueError`` names one."""
+    if (folder / MARKER).exists():
+        return
+    for name in (LABELS, SCORES, RECORD, SESSION):
+        if (folder / name).exists():
+            raise ValueError(f"{folder} holds a {name} that is not from a batch: choose another --output or name")
+
+
+def made_of(options: JobOptions, prompts: Iterable[Prompt]) -> dict[str, str]:
+    """Hash everything that the results of a job depend on.
+
+    Parameters
+    ----------
+    options : JobOptions
+        Those of the job, a session's filled in.
+    prompts : iterable of Prompt
+        As they were read.
+
+    Raises
+    ------
+    OSError
+        If a file is not there.
+    """
+    # The same work, on whatever device and however the model was named.
+    model = replace(options.model, model=None, checkpoint=None, device="auto")
+    plain: dict[str, Any] = replace(options, model=model).to_plain()
+    for name in _NO_DIFFERENCE:
+        del plain[name]
+    return {
+        "image": _digest(_stamp(options.input)),
+        "prompts": _hash_prompts(prompts),
+        "options": _digest(plain),
+        "model": options.model.sha256,
+    }
+
+
+def _digest(plain: object) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> list[object]:
+    """Give name, size and time of change of a file, or of all files in a folder."""
+    status = path.stat()
+    if not path.is_dir():
+        return [path.name, status.st_size, status.st_mtime_ns]
+    inside = sorted(found for found in path.rglob("*") if found.is_file())
+    return [path.name, [[found.relative_to(path).as_posix(), *_stamp(found)[1:]] for found in inside]]
+
+
+def _hash_prompts(prompts: Iterable[Prompt]) -> str:
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for prompt in prompts:
+        points = (
+            None if prompt.points is None or prompt.labels is None else (prompt.points.tolist(), prompt.labels.tolist())
+        )
+        shape = None if prompt.mask is None else prompt.mask.shape
+        digest.update(repr((prompt.frame, prompt.object_id, points, prompt.box, shape)).encode())
+        if prompt.mask is not None:
+            digest.update(np.packbits(prompt.mask).tobytes())
+    return digest.hexdigest()

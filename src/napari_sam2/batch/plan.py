@@ -1,0 +1,88 @@
+"""Everything that can be found wrong before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from napari_sam2.job.errors import describe_error
+from napari_sam2.job.options import ModelOptions
+from napari_sam2.job.prepare import checked_job
+
+from .job_record import check_own
+from .jobs import BatchJob
+from .run_one import JobResult, done_before
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is left to do.
+
+    Attributes
+    ----------
+    to_do : list of BatchJob
+        Jobs in the order asked for.
+    done : list of JobResult
+        Those that were done before.
+    mistakes : list of str
+        What keeps the batch from being run, a line each.
+    """
+
+    to_do: list[BatchJob]
+    done: list[JobResult]
+    mistakes: list[str]
+
+
+def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Callable[[], None] = lambda: None) -> Plan:
+    """Open and check all that is asked for, and find out what was done before.
+
+    Parameters
+    ----------
+    jobs : iterable of BatchJob
+        What was asked for.
+    needs_weights : bool, default: True
+        Whether weights of the catalogue must be on this computer, and not only on those of a cluster.
+    seen : callable
+        Called after each job.
+
+    Returns
+    -------
+    Plan
+        To be carried out if there are no mistakes.
+    """
+    plan = Plan([], [], [])
+    for job in jobs:
+        try:
+            done = _check(job, needs_weights=needs_weights)
+        except (ValueError, OSError, RuntimeError) as error:
+            message = describe_error(error)
+            if message is None:
+                raise
+            plan.mistakes.append(f"{job.where}: {message}")
+        else:
+            if done is None:
+                plan.to_do.append(job)
+            else:
+                plan.done.append(done)
+        seen()
+    return plan
+
+
+def _check(job: BatchJob, *, needs_weights: bool) -> JobResult | None:
+    check_own(job.folder)
+    options = job.resolved()
+    _check_weights(options.model, needs_weights=needs_weights)
+    if done := done_before(job):
+        return done
+    with checked_job(options):
+        return None
+
+
+def _check_weights(model: ModelOptions, *, needs_weights: bool) -> None:
+    if model.file.exists():
+        return
+    if model.checkpoint is not None:
+        raise FileNotFoundError(f"{model.checkpoint} does not exist")
+    if needs_weights:
+        how = f"'napari-sam2 weights download {model.model}' gets them"
+        raise FileNotFoundError(f"the weights of {model.model} are not on this computer: {how}")

@@ -1,0 +1,37 @@
+"""A batch in this process, one job after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from napari_sam2.job.run_stack import Watch
+
+from .jobs import BatchJob
+from .run_one import STOPPED, JobResult, Tools, do_job
+from .shared_model import shared_model
+
+
+def run_here(
+    jobs: Iterable[BatchJob], watch: Callable[[BatchJob], Watch], *, keep_sessions: bool = False
+) -> Iterator[JobResult]:
+    """Do jobs one after the other, with each model loaded once.
+
+    Parameters
+    ----------
+    jobs : iterable of BatchJob
+        What to do.
+    watch : callable
+        Gives for each job what shows how far it is, and may end it; then the batch ends, too.
+    keep_sessions : bool, default: False
+        Whether session folders stay once their jobs are done.
+
+    Yields
+    ------
+    JobResult
+        As the jobs end.
+    """
+    for job in jobs:
+        result = do_job(job, Tools(shared_model, watch(job), keep_sessions))
+        yield result
+        if result.state == STOPPED:
+            return

@@ -1,0 +1,159 @@
+"""``napari-sam2 demo``: the main job on a generated sample of each kind, measured against the truth."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2.cli.input_error import EXIT_INTERRUPTED
+from napari_sam2.cli.job import run_job
+from napari_sam2.cli.model_options import add_model_arguments, model_options
+from napari_sam2.cli.viewer import show_results, why_no_viewer
+from napari_sam2.job.options import JobOptions, ModelOptions
+from napari_sam2.job.output_folder import LABELS, PROMPTS
+from napari_sam2.job.run_stack import JobReport
+
+from .segment import done_line, stopped_line
+
+if TYPE_CHECKING:
+    from napari_sam2.synthetic.samples import Sample
+
+SUMMARY = "track generated samples of each kind and look at the results"
+
+_DESCRIPTION = """\
+Track the objects of three generated samples: cells in time, a z-stack and an endoscope video.
+
+For each, a folder gets the stack, the prompts, labels.tif, scores.csv, session.json and an overlay as GIF and PNG.
+The mean overlap (IoU) with the known truth is printed. Where there is a screen, napari opens.
+"""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How well an object was tracked.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label.
+    iou : float
+        Intersection over union with the truth, averaged over the frames where either has the object.
+    """
+
+    object_id: int
+    iou: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = _DESCRIPTION
+    default = Path("demo-output")
+    parser.add_argument("--output", type=Path, default=default, metavar="DIR", help=f"folder (default {default})")
+    parser.add_argument("--no-viewer", action="store_true", help="do not open napari")
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track the samples, print what came out and open napari; returns the exit status."""
+    from napari_sam2.synthetic.samples import SAMPLES, make_sample
+
+    for name in SAMPLES:
+        sample = make_sample(name)
+        report = run_sample(sample, args.output / name, model_options(args))
+        if not report.complete:
+            print(stopped_line(report), file=sys.stderr)
+            return EXIT_INTERRUPTED
+        print(f"{name}: {done_line(report)}")
+        overlaps = measure(sample, report.folder)
+        each = ", ".join(f"object {one.object_id}: {one.iou:.2f}" for one in overlaps)
+        print(f"  mean IoU {sum(one.iou for one in overlaps) / len(overlaps):.2f} ({each})")
+    return _show([args.output / name for name in SAMPLES], no_viewer=args.no_viewer)
+
+
+def run_sample(sample: Sample, folder: Path, model: ModelOptions) -> JobReport:
+    """Write a sample and its prompts to a folder and track it there, as a user would.
+
+    Parameters
+    ----------
+    sample : Sample
+        From `make_sample`.
+    folder : Path
+        For everything; results of an earlier demo are replaced.
+    model : ModelOptions
+        The model to track with.
+
+    Returns
+    -------
+    JobReport
+        What was done.
+    """
+    from napari_sam2.data.prompts.prompt import Prompt, write_prompts
+
+    stack = folder / f"{sample.name}.tif"
+    _write_stack(sample, stack)
+    prompts = (
+        Prompt(one["frame"], one["object"], one.get("points"), one.get("labels"), one.get("box"))
+        for one in sample.prompts
+    )
+    write_prompts(folder / PROMPTS, prompts)
+    job = JobOptions(stack, folder / PROMPTS, folder, model, exports=("gif", "png"), overwrite=True)
+    return run_job(job)
+
+
+def measure(sample: Sample, folder: Path) -> list[Overlap]:
+    """Compare the labels in a folder with the truth.
+
+    Parameters
+    ----------
+    sample : Sample
+        With the truth.
+    folder : Path
+        Where `run_sample` wrote.
+
+    Returns
+    -------
+    list of Overlap
+        One for each prompted object.
+    """
+    import numpy as np
+    import tifffile
+
+    found = tifffile.imread(folder / LABELS)
+    overlaps = []
+    for object_id in sorted({prompt["object"] for prompt in sample.prompts}):
+        mask, truth = found == object_id, sample.labels == object_id
+        both, either = (mask & truth).sum(axis=(1, 2)), (mask | truth).sum(axis=(1, 2))
+        overlaps.append(Overlap(object_id, float(np.mean(both[either > 0] / either[either > 0]))))
+    return overlaps
+
+
+def _write_stack(sample: Sample, path: Path) -> None:
+    import tifffile
+
+    from napari_sam2.data.atomic_files import replacing
+    from napari_sam2.data.images.calibration import Calibration, imagej_metadata
+
+    sizes = Calibration(sample.pixel_size, sample.step, sample.unit, sample.unit)
+    axes = f"{sample.axis.upper()}YX" + ("S" if sample.frames.ndim == 4 else "")
+    height, width = sample.pixel_size or (1, 1)
+    with replacing(path) as draft:
+        tifffile.imwrite(
+            draft,
+            sample.frames,
+            imagej=True,
+            resolution=(1 / width, 1 / height),
+            metadata={"axes": axes, **imagej_metadata(sizes, sample.axis)},
+        )
+
+
+def _show(folders: list[Path], *, no_viewer: bool) -> int:
+    reason = "--no-viewer was given" if no_viewer else why_no_viewer()
+    if reason is None:
+        print("Opening napari ...")
+        show_results([folder / f"{folder.name}.tif" for folder in folders])
+    elif not no_viewer:
+        print(f"napari was not opened: {reason}. Look at {folders[0] / 'overlay.gif'} and its like.")
+    return 0

@@ -1,0 +1,110 @@
+"""``napari-sam2 resume``: tracking that was cut short goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.cli.input_error import EXIT_INTERRUPTED
+from napari_sam2.cli.job import on_terminal
+from napari_sam2.job.continue_job import what_is_left
+from napari_sam2.job.from_session import saved_model
+from napari_sam2.job.options import InputOptions, ModelOptions
+from napari_sam2.job.output_folder import PromptFile, check_output
+from napari_sam2.job.run_stack import Work, track_and_write
+
+from .run import add_result_arguments, result_formats
+from .segment import done_line, stopped_line
+
+if TYPE_CHECKING:
+    from napari_sam2.data.images.stack import Stack
+
+SUMMARY = "go on with the tracking of a saved session"
+
+_DESCRIPTION = """\
+Go on with tracking that was cut short: by Ctrl-C, a crash or a power cut. 'napari-sam2 segment --save' keeps the
+session folder that this takes. The results are those of a run that nothing had stopped.
+"""
+_EXAMPLES = """\
+examples:
+  napari-sam2 segment cells.tif --prompts prompts.json --output result --save
+  napari-sam2 resume result/session.napari-sam2
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLES
+    parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, NAME.napari-sam2")
+    output = "folder for the results (default: the one that SESSION lies in)"
+    parser.add_argument("--output", type=Path, metavar="DIR", help=output)
+    parser.add_argument("--input", type=Path, metavar="FILE", help="where the session's image has gone")
+    add_result_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track what is left, write and say where; returns the exit status."""
+    from napari_sam2.data.formats import check_formats
+    from napari_sam2.session.core import Session
+    from napari_sam2.storage.layout import read_header
+
+    header = read_header(args.session)
+    moved = None if args.input is None else _open(args.input, header["data"])
+    session = Session.open(args.session, frames=moved)
+    try:
+        for problem in session.problems:
+            warnings.warn(problem, stacklevel=2)
+        whole = session.stack.whole
+        formats = check_formats(result_formats(args), whole)
+        output = args.session.resolve().parent if args.output is None else args.output
+        overwrite = args.overwrite or args.output is None
+        folder = check_output(output, args.session, formats=formats, overwrite=overwrite)
+        steps, progress = what_is_left(session)
+        prompts = [session.stack.placement.prompt_outside(prompt) for prompt in session.prompts]
+        work = Work(
+            session=session,
+            steps=steps,
+            progress=progress,
+            whole=whole,
+            prompts=PromptFile(args.session, prompts),
+            model=saved_model(ModelOptions(), header["model"]),
+            command=["napari-sam2", "run", str(args.session.resolve())],
+            part=_part(session.stack, header["data"]).record(),
+            formats=tuple(formats),
+            folder=folder,
+        )
+        report = track_and_write(work, on_terminal)
+    finally:
+        session.close()
+    if not report.complete:
+        print(stopped_line(report), file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(done_line(report))
+    return 0
+
+
+def _open(path: Path, data: dict[str, Any]) -> Stack:
+    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.storage.locate_inputs import read_selection
+
+    return open_stack(path, axis=data.get("axis"), selection=read_selection(data.get("selection", {})))
+
+
+def _part(stack: Stack, data: dict[str, Any]) -> InputOptions:
+    from fractions import Fraction
+
+    selection, placement = stack.origin.selection, stack.placement
+    crop = None if placement.is_whole else placement.crop
+    return InputOptions(
+        stack.axis,
+        selection.at,
+        selection.channels,
+        selection.windows,
+        selection.level,
+        crop,
+        Fraction(data["every"]),
+    )

@@ -1,0 +1,88 @@
+"""``napari-sam2 run``: the work of a saved session again, on other data or with another model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2.cli.input_error import EXIT_INTERRUPTED
+from napari_sam2.cli.job import run_job
+from napari_sam2.cli.model_options import add_model_arguments, model_options
+from napari_sam2.job.from_session import replayed
+from napari_sam2.job.options import JobOptions
+
+from .export import format_names
+from .segment import OVERLAYS, done_line, stopped_line
+
+if TYPE_CHECKING:
+    from napari_sam2.storage.read_job import SavedJob
+
+SUMMARY = "track a saved session again: other data, another model"
+
+_DESCRIPTION = """\
+Track the prompts of a saved session again. The session is not changed: click on a laptop with the small model, then
+run the large one on a server. 'napari-sam2 resume' instead goes on with tracking that was cut short.
+"""
+_EXAMPLES = """\
+examples:
+  napari-sam2 run cells.napari-sam2 --output large --model sam2.1_hiera_large --device cuda
+  napari-sam2 run cells.napari-sam2 --input other_cells.tif --output other
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    from napari_sam2.session.tracking.schedule import DIRECTIONS
+
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLES
+    parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, NAME.napari-sam2")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
+    image = "another image, or where the session's own has gone; same axes and channels"
+    parser.add_argument("--input", type=Path, metavar="FILE", help=image)
+    parser.add_argument("--direction", choices=DIRECTIONS, default="outward", help="as for segment (default outward)")
+    parser.add_argument("--save", action="store_true", help="keep DIR/session.napari-sam2 up to date")
+    add_result_arguments(parser)
+    add_model_arguments(parser)
+
+
+def add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which files are written; `result_formats` gathers the formats."""
+    parser.add_argument("--overwrite", action="store_true", help="replace the results that DIR holds already")
+    overlay = "picture of the objects over the frames: %(choices)s (default png)"
+    parser.add_argument("--overlay", choices=OVERLAYS, default="png", help=overlay)
+    export = "more formats to write, with commas between them: see 'napari-sam2 export --help'"
+    parser.add_argument("--export", type=format_names, default=(), metavar="FORMAT,...", help=export)
+
+
+def result_formats(args: argparse.Namespace) -> tuple[str, ...]:
+    """Gather the formats to write besides labels and scores."""
+    return (*OVERLAYS[args.overlay], *args.export)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track, write and say where; returns the exit status."""
+    from napari_sam2.storage.read_job import read_saved_job
+
+    report = run_job(_options(args, read_saved_job(args.session, args.input)))
+    if not report.complete:
+        print(stopped_line(report), file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(done_line(report))
+    return 0
+
+
+def _options(args: argparse.Namespace, saved: SavedJob) -> JobOptions:
+    asked = JobOptions(
+        input=saved.image,
+        prompts=args.session,
+        output=args.output,
+        model=model_options(args),
+        direction=args.direction,
+        exports=result_formats(args),
+        overwrite=args.overwrite,
+        save=args.save,
+    )
+    return replayed(asked, saved)

@@ -1,0 +1,186 @@
+"""``napari-sam2 teach``: fine-tune a model on a stack's corrected labels."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sam2.cli.input_error import EXIT_INTERRUPTED
+from napari_sam2.cli.interrupt import stop_on_interrupt
+from napari_sam2.cli.model_options import add_model_arguments, model_options
+
+if TYPE_CHECKING:
+    from napari_sam2.training.finetune.finetuner import LabelledStack, Taught, TeachProgress
+
+SUMMARY = "teach a model your own objects from corrected labels"
+
+_DESCRIPTION = """\
+Fine-tune a copy of a model on labels that you have corrected, and measure on held-out frames whether that helped.
+
+The last accepted frames are not learned from: before and after teaching, the objects are tracked into them from
+their masks on the frame before.
+"""
+_EXAMPLES = """\
+examples:
+  napari-sam2 teach cells.tif --labels labels.tif --accepted 0-20 --output my_cells.safetensors
+  napari-sam2 segment more.tif --prompts prompts.json --output result --checkpoint my_cells.safetensors
+"""
+_ENDINGS = (".pt", ".pth", ".safetensors")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLES
+    parser.add_argument("input", metavar="INPUT", type=Path, help="the stack, as for segment")
+    parser.add_argument("--labels", required=True, type=Path, metavar="FILE", help="label stack of the same shape")
+    accepted = "frames whose labels are right, from 0, as in 0-20 or 0-5,8,12-20; all where not given"
+    parser.add_argument("--accepted", metavar="FRAMES", help=accepted)
+    output = f"file to write the taught model to, ending in {', '.join(_ENDINGS)}"
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help=output)
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it is there already")
+    parser.add_argument("--axis", choices=("t", "z"), help="what the frames are; by default what the file says, else t")
+    limits = "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack"
+    parser.add_argument("--contrast-limits", type=float, nargs=2, metavar=("LOW", "HIGH"), help=limits)
+    _add_teaching_arguments(parser)
+    add_model_arguments(parser)
+
+
+def _add_teaching_arguments(parser: argparse.ArgumentParser) -> None:
+    from napari_sam2.training.train_settings import PARTS, TeachSettings
+
+    usual = TeachSettings()
+    group = parser.add_argument_group("teaching")
+    minutes = f"time for teaching, measuring comes on top (default {usual.minutes:g})"
+    group.add_argument("--minutes", type=float, default=usual.minutes, metavar="N", help=minutes)
+    group.add_argument("--steps", type=int, metavar="N", help="steps instead of minutes: repeatable")
+    group.add_argument("--part", choices=PARTS, default=usual.part, help=f"what learns (default {usual.part})")
+    rank = f"of the adapters (default {usual.rank})"
+    group.add_argument("--rank", type=int, default=usual.rank, metavar="N", help=rank)
+    held_out = f"share of the accepted frames to measure on (default {usual.held_out:g})"
+    group.add_argument("--held-out", type=float, default=usual.held_out, metavar="SHARE", help=held_out)
+    rate = f"the highest (default {usual.learning_rate:g})"
+    group.add_argument("--learning-rate", type=float, default=usual.learning_rate, metavar="RATE", help=rate)
+    group.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="of all chance (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Teach, say whether it helped and write the model; returns the exit status."""
+    from napari_sam2.training.finetune.finetuner import teach
+    from napari_sam2.training.train_settings import TeachSettings
+    from napari_sam2.weights.load import save_checkpoint
+
+    _check_output(args.output, overwrite=args.overwrite)
+    settings = TeachSettings(
+        minutes=args.minutes,
+        steps=args.steps,
+        part=args.part,
+        rank=args.rank,
+        held_out=args.held_out,
+        learning_rate=args.learning_rate,
+        seed=args.seed,
+    )
+    stack = read_labelled(args)
+    taught = _watch(teach(model_options(args).load(), [stack], settings=settings))
+    if taught is None:
+        print("napari-sam2: stopped; nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    save_checkpoint(taught.in_full(), args.output)
+    print(f"{_verdict(taught)}: {args.output}")
+    return 0
+
+
+def read_labelled(args: argparse.Namespace) -> LabelledStack:
+    """Open the stack and read its labels.
+
+    Raises
+    ------
+    ValueError, OSError
+        If a file cannot be read or ``--accepted`` says nothing sensible.
+    """
+    import numpy as np
+
+    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.training.finetune.finetuner import LabelledStack
+
+    stack = open_stack(args.input, axis=args.axis)
+    with open_stack(args.labels, axis=args.axis) as labels:
+        images = np.stack([labels.read(frame) for frame in range(labels.n_frames)])
+    accepted = None if args.accepted is None else parse_frames(args.accepted)
+    return LabelledStack(stack, images, accepted, args.contrast_limits)
+
+
+def parse_frames(text: str) -> tuple[int, ...]:
+    """Read ``"0-5,8"`` as the frames 0 to 5 and 8.
+
+    Raises
+    ------
+    ValueError
+        For anything else than numbers and ranges, separated by commas.
+    """
+    frames: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first:
+            raise ValueError(f"--accepted takes frames as in 0-20 or 0-5,8,12-20; {part.strip()!r} is no such range")
+        frames += range(first, last + 1)
+    return tuple(frames)
+
+
+def _check_output(path: Path, *, overwrite: bool) -> None:
+    # Before the teaching, not after it.
+    if path.suffix not in _ENDINGS:
+        raise ValueError(f"--output {str(path)!r} must end in {', '.join(_ENDINGS)}")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {str(path.parent)!r} to write {path.name} to")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{str(path)!r} is there already: give another name, or --overwrite to replace it")
+
+
+def _watch(teaching: Generator[TeachProgress, None, Taught]) -> Taught | None:
+    """Show progress until the end; ``None`` if Ctrl-C ended it earlier."""
+    from tqdm import tqdm
+
+    with (
+        stop_on_interrupt() as stop,
+        tqdm(total=1.0, bar_format="{desc:<16} {percentage:3.0f}%|{bar:30}|{postfix}") as bar,
+    ):
+        while not stop.is_set():
+            try:
+                progress = next(teaching)
+            except StopIteration as end:
+                taught: Taught = end.value
+                return taught
+            bar.set_description_str(progress.stage, refresh=False)
+            bar.set_postfix_str(_line(progress), refresh=False)
+            bar.update(progress.share_done - bar.n)
+    teaching.close()
+    return None
+
+
+def _line(progress: TeachProgress) -> str:
+    words = [f"step {progress.step}"]
+    if progress.loss is not None:
+        words.append(f"loss {progress.loss:.3f}")
+    if progress.before is not None:
+        words.append(f"J&F before {progress.before:.3f}")
+    if progress.seconds_left is not None:
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        words.append(f"{minutes}:{seconds:02d} left")
+    return ", ".join(words)
+
+
+def _verdict(taught: Taught) -> str:
+    if taught.before is None or taught.after is None:
+        return "taught, with too few frames to measure whether it helped"
+    before, after = taught.before, taught.after
+    figures = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in ("J&F", "J", "F"))
+    count = sum(len(frames) for frames in taught.held_out_frames)
+    frames = f"{count} held-out {'frame' if count == 1 else 'frames'}"
+    part = "" if taught.learned_share == 1 else f" with {taught.learned_share:.0%} of what was learned"
+    return f"{'better' if taught.helped else 'not better'} on {frames}{part}, {figures}"

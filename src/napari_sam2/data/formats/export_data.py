@@ -1,0 +1,139 @@
+"""What every format is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.volume_labels import PlaneLabels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2.data.images.contrast import Window
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.images.volume_series import VolumeSeries
+    from napari_sam2.data.pictures.outlines import Color
+    from napari_sam2.data.volume_labels import VolumeLabels
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Labels and scores of a stack, with the images they belong to.
+
+    Attributes
+    ----------
+    labels : LabelStack, PlaneLabels or ndarray
+        (T, Y, X) object ids, 0 for background.
+    stack : Stack
+        Of the same shape: the images, or a stand-in that has their axis and sizes only.
+    scores : ScoreTable
+        A row per object and frame; may be empty.
+    names : mapping
+        Names of objects that have one.
+    window : Window or None
+        Pixel values shown black and white; found from the images where not given.
+    has_pixels : bool
+        Whether `stack` is the images themselves.
+    background : tuple of int
+        Red, green and blue that take the place of a removed background.
+    volumes : VolumeSeries or None
+        For volumes over time, made by `of_volumes`: `stack` and `labels` are then all their planes, time point by time
+        point.
+
+    Raises
+    ------
+    ValueError
+        If the labels have another shape than the stack.
+    """
+
+    labels: LabelStack | PlaneLabels | NDArray[Any]
+    stack: Stack
+    scores: ScoreTable = field(default_factory=ScoreTable)
+    names: Mapping[int, str] = field(default_factory=dict)
+    window: Window | None = None
+    has_pixels: bool = True
+    background: Color = (0, 0, 0)
+    volumes: VolumeSeries | None = None
+
+    def __post_init__(self) -> None:
+        if tuple(self.labels.shape) != self.stack.shape:
+            raise ValueError(f"labels of shape {tuple(self.labels.shape)} do not fit a stack of {self.stack.shape}")
+
+    @classmethod
+    def of_volumes(cls, labels: VolumeLabels, volumes: VolumeSeries, window: Window | None = None) -> Results:
+        """Take labels of volumes over time, with their scores.
+
+        Raises
+        ------
+        ValueError
+            If the labels have another shape than the volumes.
+        """
+        return cls(labels.planes, volumes.planes, labels.scores, window=window, volumes=volumes)
+
+    @cached_property
+    def object_ids(self) -> list[int]:
+        """The objects that have pixels somewhere, in rising order."""
+        if isinstance(self.labels, LabelStack):
+            return sorted({i for frame in self.labels.frames_done for i in self.labels.object_ids(frame)})
+        if isinstance(self.labels, PlaneLabels):
+            return self.labels.object_ids
+        found = {int(i) for image in self.labels for i in np.unique(image)}
+        return sorted(found - {0})
+
+    def name_of(self, object_id: int) -> str:
+        """Give an object's name, or its number."""
+        return self.names.get(object_id) or f"object {object_id}"
+
+    def regions(self) -> Iterator[Region]:
+        """Give every object of every frame, frame by frame, in the order of their ids."""
+        for frame in range(self.stack.n_frames):
+            yield from regions_of(self.labels[frame], frame)
+
+
+class Region(NamedTuple):
+    """Where an object is on a frame.
+
+    Attributes
+    ----------
+    frame, object_id : int
+        Which.
+    area : tuple of slice
+        Rows and columns of its bounding box.
+    mask : ndarray
+        (h, w) bool, the object inside that box.
+    """
+
+    frame: int
+    object_id: int
+    area: tuple[slice, slice]
+    mask: NDArray[np.bool_]
+
+
+def regions_of(image: NDArray[Any], frame: int) -> Iterator[Region]:
+    """Give every object of a label image.
+
+    Parameters
+    ----------
+    image : ndarray
+        (Y, X) ids, 0 for background.
+    frame : int
+        Index to give the regions.
+
+    Yields
+    ------
+    Region
+        In the order of their ids.
+    """
+    # Ids may be large and far apart: numbered afresh, so that the search makes no list of all that are not there.
+    ids = np.unique(image[image > 0])
+    compact = np.searchsorted(ids, image, side="right")
+    for object_id, area in zip(ids.tolist(), ndimage.find_objects(compact), strict=True):
+        yield Region(frame, object_id, area, image[area] == object_id)

@@ -1,0 +1,159 @@
+"""Labels as OME-Zarr, with colours and properties."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.labels.label_stack import check_label_image, label_dtype
+from napari_sam2.data.optional_packages import load_extra
+from napari_sam2.data.pictures.outlines import object_color
+from napari_sam2.data.readers.ome_zarr import is_zarr
+
+if TYPE_CHECKING:
+    from napari_sam2.data.images.stack import Stack
+
+    from .export_data import Results
+
+_SIDE = 512
+_COARSEST = 256
+_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "s": "second"}
+_UNITS |= {"ms": "millisecond", "us": "microsecond", "min": "minute", "h": "hour"}
+_CREATOR = "napari-sam2"
+
+
+def write_ome_zarr(path: Path, results: Results) -> None:
+    """Write labels as OME-Zarr 0.5 (zarr 3), at full resolution and as many times halved as leaves 256 pixels.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made here.
+    results : Results
+        What to write.
+    """
+    _write(path, results, version="0.5")
+
+
+def write_ome_zarr_04(path: Path, results: Results) -> None:
+    """Write labels as OME-Zarr 0.4 (zarr 2), which older programs read.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made here.
+    results : Results
+        What to write.
+    """
+    _write(path, results, version="0.4")
+
+
+def is_ome_zarr_labels(path: Path) -> bool:
+    """Tell whether a folder is what these functions write."""
+    if not is_zarr(path):
+        return False
+    zarr = load_extra("zarr", "replacing OME-Zarr labels")
+    try:
+        attributes = dict(zarr.open_group(str(path), mode="r").attrs)
+    except (ValueError, OSError, KeyError):
+        return False
+    return bool(attributes.get("_creator", {}).get("name") == _CREATOR)
+
+
+def _write(path: Path, results: Results, *, version: str) -> None:
+    zarr = load_extra("zarr", "writing OME-Zarr")
+    old = version == "0.4"
+    group = zarr.create_group(store=str(path), zarr_format=2 if old else 3)
+    stack, ids = results.stack, results.object_ids
+    leading = stack.shape[:1] if results.volumes is None else results.volumes.shape[:2]
+    shapes = [(*leading, *size) for size in _level_sizes(stack)]
+    multiscale = _multiscale(results, len(shapes), version)
+    dtype = label_dtype(ids)
+    arrays = []
+    for level, shape in enumerate(shapes):
+        layout: dict[str, Any] = {"chunk_key_encoding": {"name": "v2", "separator": "/"}} if old else {}
+        layout |= {} if old else {"dimension_names": [axis["name"] for axis in multiscale["axes"]]}
+        chunks = (*(1 for _ in leading), *(min(_SIDE, side) for side in shape[-2:]))
+        arrays.append(group.create_array(str(level), shape=shape, dtype=dtype, chunks=chunks, fill_value=0, **layout))
+    for frame in range(stack.n_frames):
+        image = check_label_image(results.labels[frame], stack.shape[1:], dtype)
+        if image.any():
+            place = np.unravel_index(frame, leading)
+            for level, array in enumerate(arrays):
+                array[place] = image[:: 2**level, :: 2**level]
+    said: dict[str, Any] = {"multiscales": [multiscale]}
+    said["image-label"] = _image_label(path, results, version)
+    creator = {"_creator": {"name": _CREATOR}}
+    group.attrs.update(said | creator if old else {"ome": {"version": version, **said}} | creator)
+
+
+def _level_sizes(stack: Stack) -> list[tuple[int, int]]:
+    sizes = [(stack.height, stack.width)]
+    while max(sizes[-1]) > _COARSEST:
+        # Every second row and column, the first included.
+        sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
+    return sizes
+
+
+def _multiscale(results: Results, n_levels: int, version: str) -> dict[str, Any]:
+    steps, calibration = _steps(results), results.stack.calibration
+    height, width = calibration.pixel_size or (1.0, 1.0)
+    kinds = {"t": "time", "z": "space"}
+    axes = [{"name": name, "type": kinds[name], **_unit(unit)} for name, _, unit in steps]
+    axes += [{"name": name, "type": "space", **_unit(calibration.unit)} for name in "yx"]
+    datasets = []
+    for level in range(n_levels):
+        scale = [*(step or 1.0 for _, step, _ in steps), height * 2**level, width * 2**level]
+        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    multiscale: dict[str, Any] = {"name": "labels", "axes": axes, "datasets": datasets, "type": "nearest"}
+    return multiscale | ({"version": version} if version == "0.4" else {})
+
+
+def _steps(results: Results) -> list[tuple[str, float | None, str | None]]:
+    """Name, step and unit of the axes before Y and X."""
+    stack, volumes = results.stack, results.volumes
+    if volumes is None:
+        return [(stack.axis, stack.step, stack.step_unit)]
+    return [("t", *volumes.interval), ("z", volumes.calibration.step, volumes.calibration.step_unit)]
+
+
+def _unit(unit: str | None) -> dict[str, str]:
+    return {"unit": _UNITS.get(unit, unit)} if unit else {}
+
+
+def _image_label(path: Path, results: Results, version: str) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "colors": [{"label-value": i, "rgba": [*object_color(i), 255]} for i in results.object_ids],
+        "properties": _properties(results),
+    }
+    if results.stack.path is not None and is_zarr(results.stack.path):
+        described["source"] = {"image": os.path.relpath(results.stack.path.resolve(), path.resolve())}
+    return described | ({"version": version} if version == "0.4" else {})
+
+
+def _properties(results: Results) -> list[dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    planes = 1 if results.volumes is None else results.volumes.n_planes
+    for region in results.regions():
+        frame = region.frame // planes
+        said = found.setdefault(
+            region.object_id,
+            {
+                "label-value": region.object_id,
+                "name": results.name_of(region.object_id),
+                "first_frame": frame,
+                "last_frame": frame,
+                "n_frames": 0,
+            },
+        )
+        said["n_frames"] += said["n_frames"] == 0 or frame != said["last_frame"]
+        said["last_frame"] = frame
+    for object_id, said in found.items():
+        scores = [row.object_score for row in results.scores if row.object_id == object_id]
+        if scores:
+            said["mean_object_score"] = round(float(np.mean(scores)), 6)
+    return [found[object_id] for object_id in sorted(found)]

@@ -1,0 +1,202 @@
+"""Where a stack's frames come from: what every source offers, and the sources over arrays and over planes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .calibration import Calibration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .contrast import Window
+
+# Rows and columns to read of a frame.
+Area = tuple[slice, slice]
+WHOLE: Area = (slice(None), slice(None))
+
+# What an axis before Y and X may be: time, depth, frames that the file gives no name to, and channels.
+FRAME_AXES = "tzn"
+
+
+class FrameSource(Protocol):
+    """Frames that are fetched one at a time, from any thread."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, Y, X), or (T, Y, X, S) with 3 or 4 samples."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+
+    def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one frame or an area of it, (Y, X) or (Y, X, S)."""
+
+    def close(self) -> None:
+        """Let go of open files."""
+
+
+class PlaneSource(Protocol):
+    """Planes of an image of any number of axes, fetched one at a time, from any thread."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(..., Y, X) or (..., Y, X, S)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch the plane at an index on the axes before Y and X, or an area of it."""
+
+    def close(self) -> None:
+        """Let go of open files."""
+
+
+def no_calibration(_axis: str) -> Calibration:
+    """Give the calibration of an image that states none."""
+    return Calibration()
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a file says about one channel.
+
+    Attributes
+    ----------
+    name : str or None
+        Its name.
+    window : Window or None
+        The values it is shown with.
+    """
+
+    name: str | None = None
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An opened image.
+
+    Attributes
+    ----------
+    planes : PlaneSource
+        Its pixels.
+    axes : str
+        A letter of ``tznc`` for each axis before Y and X: time, depth, frames of no given kind, channels.
+    calibrate : callable
+        Gives the `Calibration` for ``"t"`` or ``"z"`` as the frame axis.
+    channels : tuple of Channel
+        One for each channel, or none where the file says nothing.
+    affine : ndarray or None
+        (4, 4) float64: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
+    """
+
+    planes: PlaneSource
+    axes: str = "n"
+    calibrate: Callable[[str], Calibration] = no_calibration
+    channels: tuple[Channel, ...] = field(default=())
+    affine: NDArray[np.float64] | None = None
+
+
+class ArrayPlanes:
+    """Planes of anything that has a shape and a dtype and can be indexed: NumPy, dask, zarr, NIfTI.
+
+    Parameters
+    ----------
+    array : object
+        Its axes in any order.
+    axes : str
+        A letter for each of them, ``y`` and ``x`` among them, and ``s`` for colour samples.
+    """
+
+    def __init__(self, array: Any, axes: str) -> None:
+        self._array = array
+        self._axes = axes
+        sizes = dict(zip(axes, (int(size) for size in array.shape), strict=True))
+        self.leading = "".join(letter for letter in axes if letter not in "yxs")
+        self._plane = "yxs" if "s" in axes else "yx"
+        self.shape: tuple[int, ...] = tuple(sizes[letter] for letter in self.leading + self._plane)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it; nothing else is read where the array is lazy."""
+        if not hasattr(self._array, "ndim"):
+            # Something that only knows how to give a frame, as the axes say: frames first.
+            return np.asarray(self._array[index[0] if len(index) == 1 else index])[area]
+        wanted: dict[str, Any] = dict(zip(self.leading, index, strict=True)) | {"y": area[0], "x": area[1]}
+        image = np.asarray(self._array[tuple(wanted.get(letter, slice(None)) for letter in self._axes)])
+        kept = [letter for letter in self._axes if letter in self._plane]
+        return image.transpose([kept.index(letter) for letter in self._plane])
+
+    def close(self) -> None:
+        """Do nothing: an array is its owner's to close."""
+
+
+class PlaneFrames:
+    """Frames along one axis of an image, the other axes held at one index.
+
+    Parameters
+    ----------
+    planes : PlaneSource
+        The image.
+    fixed : sequence of int
+        An index for each axis before Y and X; that of `axis` is not used.
+    axis : int or None
+        Which of them is tracked; None for a single frame.
+    """
+
+    def __init__(self, planes: PlaneSource, fixed: Sequence[int], axis: int | None) -> None:
+        self._planes = planes
+        self._fixed = tuple(fixed)
+        self._axis = axis
+        self.shape: tuple[int, ...] = (1 if axis is None else planes.shape[axis], *planes.shape[len(self._fixed) :])
+        self.dtype: np.dtype[Any] = planes.dtype
+
+    def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one frame or an area of it."""
+        index = list(self._fixed)
+        if self._axis is not None:
+            index[self._axis] = frame
+        return self._planes.read(tuple(index), area)
+
+    def close(self) -> None:
+        """Close the image."""
+        self._planes.close()
+
+
+class PartFrames:
+    """Some frames of another source, cropped.
+
+    Parameters
+    ----------
+    source : FrameSource
+        The whole frames.
+    frames : sequence of int
+        Which of them, in order; one may come several times.
+    crop : tuple of int
+        (y0, x0, y1, x1) inside the frame.
+    """
+
+    def __init__(self, source: FrameSource, frames: Sequence[int], crop: tuple[int, int, int, int]) -> None:
+        self._source = source
+        self._frames = frames
+        y0, x0, y1, x1 = crop
+        self._area = (slice(y0, y1), slice(x0, x1))
+        self.shape: tuple[int, ...] = (len(frames), y1 - y0, x1 - x0, *source.shape[3:])
+        self.dtype: np.dtype[Any] = source.dtype
+
+    def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one frame or an area of it."""
+        return self._source.read(self._frames[frame], self._area)[area]
+
+    def close(self) -> None:
+        """Do nothing: the whole stack owns the source."""

@@ -1,0 +1,287 @@
+"""A time-lapse of volumes: every volume, and every plane through time, is a stack of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.prompts.prompt import check_frame
+from napari_sam2.data.readers.open_image import open_image
+
+from .calibration import Calibration
+from .composite import CompositeFrames
+from .frame_sources import WHOLE, Area, ArrayPlanes, Opened, PartFrames, PlaneSource
+from .selection import Selection, locate_volumes
+from .stack import Origin, Stack
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+
+class VolumeSeries:
+    """Volumes of one shape over time, read plane by plane and never all held.
+
+    Made by `VolumeSeries.from_array` or `open_volumes`. Can be used as a context manager, as a `Stack` can.
+
+    Parameters
+    ----------
+    planes : Stack
+        All planes, time point by time point.
+    n_times : int
+        How many time points they make.
+    calibration : Calibration, optional
+        Of one volume: pixel size and distance between planes.
+    interval : tuple, optional
+        Time between volumes and its unit, None where not known.
+
+    Attributes
+    ----------
+    planes : Stack
+        As given; plane z of time t is its frame ``t * n_planes + z``.
+    calibration : Calibration
+        Of one volume.
+    interval : tuple
+        Time between volumes and its unit.
+
+    Raises
+    ------
+    ValueError
+        If the planes do not make that many volumes.
+    """
+
+    def __init__(
+        self,
+        planes: Stack,
+        n_times: int,
+        *,
+        calibration: Calibration | None = None,
+        interval: tuple[float | None, str | None] = (None, None),
+    ) -> None:
+        if n_times < 1 or planes.n_frames % n_times:
+            raise ValueError(f"{planes.n_frames} planes do not make {n_times} volumes of one size")
+        self.planes = planes
+        self.calibration = calibration or Calibration()
+        self.interval = interval
+        self._n_times = n_times
+
+    @classmethod
+    def from_array(cls, array: Any, axes: str = "tzyx", *, selection: Selection | None = None) -> VolumeSeries:
+        """Wrap an array, which stays where it is.
+
+        Parameters
+        ----------
+        array : array-like
+            NumPy, dask, zarr or anything else that has `shape` and `dtype` and can be indexed.
+        axes : str, default: "tzyx"
+            A letter for each of its axes: ``t``, ``z``, ``c`` (channels), ``y``, ``x`` and ``s`` (colour samples).
+        selection : Selection, optional
+            The channels.
+
+        Returns
+        -------
+        VolumeSeries
+            Without sizes.
+
+        Raises
+        ------
+        ValueError
+            If the axes do not fit, or there is no time or no depth among them.
+        """
+        letters = axes.lower()
+        if len(letters) != len(array.shape) or len({*letters}) != len(letters) or not {*letters} <= {*"tzcyxs"}:
+            raise ValueError(f"axes {axes!r} do not fit an array of shape {tuple(array.shape)}")
+        planes = ArrayPlanes(array, letters)
+        return _series(Opened(planes, planes.leading), selection or Selection(), name="the array")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, Z, Y, X), without the colour axis."""
+        return self.n_times, self.n_planes, self.planes.height, self.planes.width
+
+    @property
+    def n_times(self) -> int:
+        """Number of time points."""
+        return self._n_times
+
+    @property
+    def n_planes(self) -> int:
+        """Number of planes of a volume."""
+        return self.planes.n_frames // self._n_times
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder behind the series."""
+        return self.planes.path
+
+    def volume(self, time: int) -> Stack:
+        """Take one volume.
+
+        Parameters
+        ----------
+        time : int
+            Index of the time point.
+
+        Returns
+        -------
+        Stack
+            (Z, Y, X), along z.
+
+        Raises
+        ------
+        ValueError
+            If there is no such time point.
+        """
+        self.check_time(time)
+        places = ((time, plane) for plane in range(self.n_planes))
+        return self._stack(places, "z", self.calibration)
+
+    def through_time(self, plane: int, times: Iterable[int] | None = None) -> Stack:
+        """Take one plane at several time points.
+
+        Parameters
+        ----------
+        plane : int
+            Index of the plane.
+        times : iterable of int, optional
+            Time points in the order wanted; all where not given.
+
+        Returns
+        -------
+        Stack
+            (T, Y, X), along time.
+
+        Raises
+        ------
+        ValueError
+            If there is no such plane or time point.
+        """
+        check_frame(plane, self.n_planes)
+        step, unit = self.interval
+        calibration = replace(self.calibration, step=step, step_unit=unit)
+        wanted = range(self.n_times) if times is None else times
+        return self._stack(((self.check_time(time), plane) for time in wanted), "t", calibration)
+
+    def check_time(self, time: int) -> int:
+        """Check the index of a time point; ``ValueError`` says which there are."""
+        if not 0 <= time < self.n_times:
+            raise ValueError(f"there is no time point {time}: the volumes are 0 to {self.n_times - 1}")
+        return time
+
+    def close(self) -> None:
+        """Close the file behind the series, if there is one."""
+        self.planes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _stack(self, places: Iterable[tuple[int, int]], axis: str, calibration: Calibration) -> Stack:
+        frames = [time * self.n_planes + plane for time, plane in places]
+        whole = (0, 0, self.planes.height, self.planes.width)
+        source = PartFrames(_SharedPlanes(self), frames, whole)
+        return Stack(source, axis, calibration=calibration, origin=self.planes.origin)
+
+
+def open_volumes(path: str | os.PathLike[str], *, selection: Selection | None = None) -> VolumeSeries:
+    """Open a file with time and depth, without reading its planes.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Any file that `open_stack` opens and that has both axes.
+    selection : Selection, optional
+        Channels and resolution.
+
+    Returns
+    -------
+    VolumeSeries
+        With sizes and units where the file states them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If it is no image, has not both time and depth, or the choice of channels is missing or does not exist.
+    MissingExtraError
+        If reading it takes a package that is not installed; the message names the extra.
+    """
+    selection = selection or Selection()
+    place, opened = open_image(path, selection.level)
+    try:
+        return _series(opened, selection, name=str(place), path=place)
+    except ValueError:
+        opened.planes.close()
+        raise
+
+
+class _GridFrames:
+    """All planes of an image with time and depth, time point by time point."""
+
+    def __init__(self, planes: PlaneSource, axes: str, channel: int | None) -> None:
+        self._planes = planes
+        self._axes = axes
+        self._channel = channel
+        sizes = dict(zip(axes, planes.shape, strict=False))
+        self.n_times, self.n_planes = sizes["t"], sizes["z"]
+        self.shape: tuple[int, ...] = (self.n_times * self.n_planes, *planes.shape[len(axes) :])
+        self.dtype: np.dtype[Any] = planes.dtype
+
+    def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it."""
+        time, plane = divmod(frame, self.n_planes)
+        at = {"t": time, "z": plane, "c": self._channel or 0}
+        return self._planes.read(tuple(at.get(letter, 0) for letter in self._axes), area)
+
+    def close(self) -> None:
+        """Close the image."""
+        self._planes.close()
+
+
+class _SharedPlanes:
+    """The planes of a series that somebody else closes."""
+
+    def __init__(self, series: VolumeSeries) -> None:
+        # The series, not its source: it would close the file as garbage.
+        self._series = series
+        planes = series.planes
+        self.shape: tuple[int, ...] = (*planes.shape, *((3,) if planes.is_rgb else ()))
+        self.dtype: np.dtype[Any] = planes.dtype
+
+    def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it."""
+        try:
+            return self._series.planes.read(frame)[area]
+        except ValueError as error:
+            time, plane = divmod(frame, self._series.n_planes)
+            raise ValueError(f"plane {plane} of time point {time}: {error}") from error
+
+    def close(self) -> None:
+        """Do nothing: the series closes its file."""
+
+
+def _series(opened: Opened, selection: Selection, *, name: str, path: Path | None = None) -> VolumeSeries:
+    channels = locate_volumes(opened, selection, name)
+    sources = [_GridFrames(opened.planes, opened.axes, channel) for channel in channels]
+    said = opened.calibrate("t")
+    n_times = sources[0].n_times
+    if len(sources) == 1:
+        frames: _GridFrames | CompositeFrames = sources[0]
+    else:
+        windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
+        frames = CompositeFrames([Stack(source) for source in sources], selection.windows, windows)
+    planes = Stack(frames, calibration=said, origin=Origin(path, selection, opened.affine))
+    interval = (said.step, said.step_unit)
+    return VolumeSeries(planes, n_times, calibration=opened.calibrate("z"), interval=interval)

@@ -1,0 +1,351 @@
+"""Label images: made from mask logits, and kept small for a whole stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.prompts.prompt import check_frame
+
+from .label_storage import KeptFrames, LabelFrames, MemoryFrames, ZarrFrames, bounding_box
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import DTypeLike, NDArray
+
+WHOLE = (slice(None), slice(None))
+
+
+def label_dtype(object_ids: Iterable[int]) -> np.dtype[Any]:
+    """Choose the type of a label image.
+
+    Parameters
+    ----------
+    object_ids : iterable of int
+        The ids it has to hold.
+
+    Returns
+    -------
+    numpy.dtype
+        uint16 where that is enough, as ImageJ reads it; else uint32.
+    """
+    return np.dtype(np.uint16 if max(object_ids, default=0) <= np.iinfo(np.uint16).max else np.uint32)
+
+
+def compose_labels(
+    logits: NDArray[np.floating[Any]],
+    object_ids: Sequence[int],
+    *,
+    visible: Sequence[bool] | NDArray[np.bool_] | None = None,
+) -> NDArray[Any]:
+    """Merge the objects' mask logits into one label image.
+
+    Parameters
+    ----------
+    logits : ndarray
+        (N, Y, X); a pixel is an object's where its logit is above 0. Where several claim it, the highest
+        logit wins, and the earlier object in a tie.
+    object_ids : sequence of int
+        (N,) labels to write.
+    visible : sequence of bool, optional
+        (N,) which objects to draw at all.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) uint16, or uint32 where an id needs it; 0 is background.
+
+    Raises
+    ------
+    ValueError
+        If the lengths do not match.
+    """
+    shown = [True] * len(object_ids) if visible is None else visible
+    if logits.ndim != 3 or not len(logits) == len(object_ids) == len(shown):
+        raise ValueError(
+            f"logits of shape {logits.shape} do not match {len(object_ids)} objects and {len(shown)} visibilities"
+        )
+    painter = LabelPainter((logits.shape[1], logits.shape[2]), label_dtype(object_ids), logits=logits.dtype)
+    for logit, object_id, show in zip(logits, object_ids, shown, strict=True):
+        if show:
+            painter.paint(object_id, logit)
+    return painter.image
+
+
+class LabelPainter:
+    """Merges mask logits into a label image one object after the other, so that one of them is held at a time.
+
+    Parameters
+    ----------
+    size : tuple of int
+        (Y, X) of the image.
+    dtype : dtype-like
+        An unsigned integer type that holds the ids.
+    logits : dtype-like, default: float32
+        Type of the logits.
+
+    Attributes
+    ----------
+    image : ndarray
+        (Y, X) labels so far; 0 is background.
+    """
+
+    def __init__(self, size: tuple[int, int], dtype: DTypeLike, *, logits: DTypeLike = np.float32) -> None:
+        self.image: NDArray[Any] = np.zeros(size, dtype)
+        self._best: NDArray[Any] = np.zeros(size, logits)
+
+    def paint(self, object_id: int, logits: NDArray[np.floating[Any]], crop: tuple[slice, slice] = WHOLE) -> None:
+        """Paint an object where its logit is above 0 and above those of all objects before it.
+
+        Parameters
+        ----------
+        object_id : int
+            The label.
+        logits : ndarray
+            (h, w), of the crop.
+        crop : tuple of slice, optional
+            Rows and columns that the logits cover; all by default.
+        """
+        best = self._best[crop]
+        wins = logits > best
+        self.image[crop][wins] = object_id
+        np.copyto(best, logits, where=wins)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMark:
+    """What it takes to bring a label stack back to one moment; see `LabelStack.mark`.
+
+    Attributes
+    ----------
+    object_ids : mapping
+        Objects by frame.
+    dtype : numpy.dtype
+        Type of the labels.
+    frames : KeptFrames
+        Their pixels.
+    """
+
+    object_ids: Mapping[int, tuple[int, ...]]
+    dtype: np.dtype[Any]
+    frames: KeptFrames
+
+
+class LabelStack:
+    """Label images of a stack, written frame by frame; kept compressed in memory, or in a zarr array on disk.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (T, Y, X).
+    dtype : dtype-like, default: uint16
+        An unsigned integer type; an image with a larger id is refused.
+    folder : str or path-like, optional
+        Where to make the zarr array, (T, Y, X) uint32; in memory where not given.
+
+    Raises
+    ------
+    ValueError
+        If the type is not unsigned, or the folder holds something already.
+    MissingExtraError
+        If there is to be a zarr array and zarr is not installed.
+
+    Notes
+    -----
+    ``labels[t]`` is a frame, ``labels[a:b]`` and ``numpy.asarray(labels)`` are arrays of several: copies all. A frame
+    that was never set reads as background and takes no memory.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        dtype: DTypeLike = np.uint16,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if np.dtype(dtype).kind != "u":
+            raise ValueError(f"labels need an unsigned integer type, not {np.dtype(dtype)}")
+        self.shape = shape
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self._frames: LabelFrames = MemoryFrames() if folder is None else ZarrFrames(folder, shape)
+        # Of each frame that was set, the objects on it, rising.
+        self._object_ids: dict[int, tuple[int, ...]] = {}
+
+    @property
+    def frames_done(self) -> list[int]:
+        """The frames that were set, in rising order."""
+        return sorted(self._object_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the frames take, compressed; 0 for those on disk."""
+        return self._frames.nbytes
+
+    @property
+    def largest_id(self) -> int:
+        """Largest object id on any frame, 0 where there is none."""
+        return max((ids[-1] for ids in self._object_ids.values() if ids), default=0)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frame: int | slice) -> NDArray[Any]:
+        if isinstance(frame, slice):
+            return self._gather(range(*frame.indices(self.shape[0])))
+        frame = check_frame(frame, self.shape[0])
+        if frame not in self._object_ids:
+            return np.zeros(self.shape[1:], self.dtype)
+        return self._frames.read(frame).astype(self.dtype, copy=False)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("labels are kept compressed: an array of them is always a copy")
+        return self.to_array().astype(dtype or self.dtype, copy=False)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[frame] for frame in range(self.shape[0]))
+
+    def object_ids(self, frame: int) -> list[int]:
+        """Name the objects that have pixels on a frame.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+
+        Returns
+        -------
+        list of int
+            Rising; empty for a frame that was never set.
+        """
+        return list(self._object_ids.get(check_frame(frame, self.shape[0]), ()))
+
+    def set(self, frame: int, image: NDArray[Any]) -> None:
+        """Store a frame's label image in place of what was there.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        image : ndarray
+            (Y, X) integers, 0 for background.
+
+        Raises
+        ------
+        ValueError
+            If there is no such frame, the shape differs, or an id does not fit the stack's type.
+        """
+        frame = check_frame(frame, self.shape[0])
+        image = check_label_image(image, self.shape[1:], self.dtype)
+        ids = np.unique(image[bounding_box(image)])
+        self._frames.write(frame, image)
+        self._object_ids[frame] = tuple(ids[ids > 0].tolist())
+
+    def widen(self, dtype: DTypeLike) -> None:
+        """Allow larger ids, where the type does not hold them yet.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            An unsigned integer type.
+        """
+        self.dtype = np.promote_types(self.dtype, dtype)
+
+    def remove_frames(self, frames: Iterable[int]) -> None:
+        """Forget the label images of some frames.
+
+        Parameters
+        ----------
+        frames : iterable of int
+            Their indices; frames that were never set are passed over.
+        """
+        for frame in frames:
+            if self._object_ids.pop(frame, None) is not None:
+                self._frames.remove(frame)
+
+    def remove_object(self, object_id: int) -> None:
+        """Turn an object's pixels into background on every frame.
+
+        Parameters
+        ----------
+        object_id : int
+            Its label.
+        """
+        for frame, ids in list(self._object_ids.items()):
+            if object_id in ids:
+                image = self[frame]
+                image[image == object_id] = 0
+                self.set(frame, image)
+
+    def emptied(self) -> LabelStack:
+        """Start anew: a stack without labels, which takes the place of this one where this one is on disk."""
+        empty = LabelStack(self.shape)
+        empty._frames = self._frames.emptied()
+        return empty
+
+    def mark(self) -> LabelMark:
+        """Note the labels as they are now, for `go_back`; cheap, as nothing is copied."""
+        return LabelMark(dict(self._object_ids), self.dtype, self._frames.keep())
+
+    def go_back(self, mark: LabelMark) -> None:
+        """Bring the labels of a moment back.
+
+        Parameters
+        ----------
+        mark : LabelMark
+            From `mark` of this stack; it can be used again.
+        """
+        self._frames.go_back(mark.frames)
+        self._object_ids, self.dtype = dict(mark.object_ids), mark.dtype
+
+    def to_array(self) -> NDArray[Any]:
+        """Unpack everything.
+
+        Returns
+        -------
+        ndarray
+            (T, Y, X).
+        """
+        return self._gather(range(self.shape[0]))
+
+    def _gather(self, frames: range) -> NDArray[Any]:
+        labels = np.zeros((len(frames), *self.shape[1:]), self.dtype)
+        for index, frame in enumerate(frames):
+            if frame in self._object_ids:
+                labels[index] = self[frame]
+        return labels
+
+
+def check_label_image(image: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Check that a label image has the shape and fits the type wanted.
+
+    Parameters
+    ----------
+    image : ndarray
+        Integers.
+    shape : tuple of int
+        (Y, X).
+    dtype : numpy.dtype
+        Unsigned.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) of the type wanted.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if image.shape != shape or image.dtype.kind not in "bui":
+        raise ValueError(f"a label image must be integers of shape {shape}, not {image.dtype} {image.shape}")
+    low, high = int(image.min(initial=0)), int(image.max(initial=0))
+    if low < 0 or high > np.iinfo(dtype).max:
+        odd = low if low < 0 else high
+        raise ValueError(f"the object id {odd} does not fit labels of type {dtype}")
+    return image.astype(dtype, copy=False)

@@ -1,0 +1,217 @@
+"""Where the label images of a stack are held: compressed in memory, or in a zarr array on disk."""
+
+from __future__ import annotations
+
+import os
+import weakref
+import zlib
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_sam2.data.optional_packages import load_extra
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+# Sides of the zarr's chunks: a label image of this size is read and written in one go.
+_CHUNK = 2048
+
+
+def bounding_box(image: NDArray[Any]) -> tuple[slice, slice]:
+    """Rows and columns around all pixels that are not 0; empty slices where there are none."""
+    rows = np.flatnonzero(image.any(axis=1))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    band = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(image[band].any(axis=0))
+    return band, slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+@dataclass(frozen=True)
+class PackedFrame:
+    """A compressed label image.
+
+    Attributes
+    ----------
+    data : bytes
+        zlib of the pixels in the box.
+    box : tuple of slice
+        Rows and columns; everything outside is background.
+    shape : tuple of int
+        (Y, X) of the whole image.
+    dtype : numpy.dtype
+        Type of the pixels.
+    """
+
+    data: bytes
+    box: tuple[slice, slice]
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def pack(cls, image: NDArray[Any]) -> PackedFrame:
+        """Compress a (Y, X) label image."""
+        # Label images are long runs of one value: the fastest level already shrinks them a hundredfold.
+        box = bounding_box(image)
+        data = zlib.compress(np.ascontiguousarray(image[box]).tobytes(), 1)
+        return cls(data, box, (image.shape[0], image.shape[1]), image.dtype)
+
+    def unpack(self) -> NDArray[Any]:
+        """Return the (Y, X) label image, the caller's to change."""
+        image = np.zeros(self.shape, self.dtype)
+        part = image[self.box]
+        part[...] = np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(part.shape)
+        return image
+
+
+@dataclass(frozen=True, eq=False)
+class KeptFrames:
+    """What it takes to come back to the label images of one moment.
+
+    Attributes
+    ----------
+    packed : dict
+        Images by frame: all of that moment, or those that have changed since.
+    """
+
+    packed: dict[int, PackedFrame]
+
+
+class LabelFrames(Protocol):
+    """Label images by frame; what was never written is not asked for."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the images take."""
+
+    def read(self, frame: int) -> NDArray[Any]:
+        """Return the (Y, X) image of a frame, the caller's to change."""
+
+    def write(self, frame: int, image: NDArray[Any]) -> None:
+        """Store the (Y, X) image of a frame."""
+
+    def remove(self, frame: int) -> None:
+        """Forget the image of a frame."""
+
+    def emptied(self) -> Self:
+        """Return a place of the same kind without any image; where there can be only one, it is this one."""
+
+    def keep(self) -> KeptFrames:
+        """Return what it takes to come back to the images as they are now."""
+
+    def go_back(self, kept: KeptFrames) -> None:
+        """Come back to the moment of a `keep`, which can be used again."""
+
+
+class MemoryFrames:
+    """Label images compressed in memory."""
+
+    def __init__(self) -> None:
+        self._packed: dict[int, PackedFrame] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the compressed images."""
+        return sum(len(packed.data) for packed in self._packed.values())
+
+    def read(self, frame: int) -> NDArray[Any]:
+        """Uncompress a frame."""
+        return self._packed[frame].unpack()
+
+    def write(self, frame: int, image: NDArray[Any]) -> None:
+        """Compress a frame."""
+        self._packed[frame] = PackedFrame.pack(image)
+
+    def remove(self, frame: int) -> None:
+        """Forget a frame."""
+        self._packed.pop(frame, None)
+
+    def emptied(self) -> MemoryFrames:
+        """Make an empty one."""
+        return MemoryFrames()
+
+    def keep(self) -> KeptFrames:
+        """Share the compressed images."""
+        return KeptFrames(dict(self._packed))
+
+    def go_back(self, kept: KeptFrames) -> None:
+        """Share the compressed images that were kept."""
+        self._packed = dict(kept.packed)
+
+
+class ZarrFrames:
+    """Label images in a new zarr array on disk, (T, Y, X) uint32, a chunk or more for each frame.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Where the array goes; made where it is missing.
+    shape : tuple of int
+        (T, Y, X).
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something already.
+    MissingExtraError
+        If zarr is not installed.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], shape: tuple[int, int, int]) -> None:
+        zarr = load_extra("zarr", "keeping labels on disk")
+        self.folder = Path(folder)
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ValueError(f"labels go to a new folder, but {self.folder} is there already: name another one")
+        chunks = (1, *(min(size, _CHUNK) for size in shape[1:]))
+        # Always the wide type, so that a large id that comes late fits.
+        self._array: Any = zarr.create_array(
+            store=str(self.folder), shape=shape, chunks=chunks, dtype="uint32", fill_value=0
+        )
+        self._written: set[int] = set()
+        self._kept: weakref.WeakSet[KeptFrames] = weakref.WeakSet()
+
+    @property
+    def nbytes(self) -> int:
+        """None: they are on disk."""
+        return 0
+
+    def read(self, frame: int) -> NDArray[Any]:
+        """Read a frame."""
+        return np.array(self._array[frame])
+
+    def write(self, frame: int, image: NDArray[Any]) -> None:
+        """Write a frame."""
+        for kept in self._kept:
+            if frame not in kept.packed:
+                kept.packed[frame] = PackedFrame.pack(self.read(frame))
+        self._written.add(frame)
+        self._array[frame] = image
+
+    def remove(self, frame: int) -> None:
+        """Turn a frame into background, which takes no place on disk."""
+        if frame in self._written:
+            self.write(frame, np.zeros(self._array.shape[1:], np.uint32))
+            self._written.discard(frame)
+
+    def emptied(self) -> ZarrFrames:
+        """Turn all frames into background."""
+        for frame in sorted(self._written):
+            self.remove(frame)
+        return self
+
+    def keep(self) -> KeptFrames:
+        """Begin to keep what is written over from now on, for as long as the answer is alive."""
+        kept = KeptFrames({})
+        self._kept.add(kept)
+        return kept
+
+    def go_back(self, kept: KeptFrames) -> None:
+        """Write the frames again that have changed since."""
+        for frame, packed in sorted(kept.packed.items(), key=itemgetter(0)):
+            self.write(frame, packed.unpack())

@@ -1,0 +1,38 @@
+"""Whether a prompt lies within the stack it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .prompt import check_box, check_frame, check_mask, check_points
+
+if TYPE_CHECKING:
+    from .prompt import Prompt
+
+
+def check_prompt(prompt: Prompt, shape: tuple[int, int, int]) -> None:
+    """Check that a prompt lies within a stack.
+
+    Parameters
+    ----------
+    prompt : Prompt
+        Valid by itself.
+    shape : tuple of int
+        (T, Y, X) of the stack.
+
+    Raises
+    ------
+    ValueError
+        If its frame, a point, the box or the mask's shape does not fit; the message names object and frame.
+    """
+    size = shape[1:]
+    try:
+        check_frame(prompt.frame, shape[0])
+        if prompt.points is not None and prompt.labels is not None:
+            check_points(prompt.points, prompt.labels, size)
+        if prompt.box is not None:
+            check_box(prompt.box, size)
+        if prompt.mask is not None:
+            check_mask(prompt.mask, size)
+    except ValueError as error:
+        raise ValueError(f"object {prompt.object_id} on frame {prompt.frame}: {error}") from error

@@ -1,0 +1,48 @@
+"""Prompts painted as labels: an image whose pixels hold the numbers of objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.data.images.stack import open_stack
+
+from .prompt import Prompt
+
+if TYPE_CHECKING:
+    import os
+
+
+def read_label_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
+    """Read an image of labels as mask prompts.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A label image of the first frame, or a label stack with the frames of the images: each object on each frame
+        becomes a mask. 0 is the background.
+
+    Returns
+    -------
+    list of Prompt
+        By frame and object.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no image of labels, or holds none.
+    MissingExtraError
+        If reading it takes a package that is not installed.
+    """
+    with open_stack(path) as stack:
+        if stack.is_rgb or stack.dtype.kind not in "bui":
+            kind = "colours" if stack.is_rgb else str(stack.dtype)
+            raise ValueError(f"{path} holds {kind}: prompts are a JSON file, or an image of whole numbers as labels")
+        prompts = []
+        for frame in range(stack.n_frames):
+            image = stack.read(frame)
+            prompts += [Prompt(frame, int(label), mask=image == label) for label in np.unique(image) if label > 0]
+    return prompts

@@ -1,0 +1,390 @@
+"""Prompts: what makes one valid, and the file they are kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from napari_sam2.data.atomic_files import read_json, replacing, write_json
+from napari_sam2.data.readers.image_folder import read_image
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+_VERSION = 1
+_ENTRY_KEYS = {"frame", "object", "points", "labels", "box", "mask"}
+_LARGEST_ID = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What a user says about one object on one frame: points, a box, both, or a mask.
+
+    Attributes
+    ----------
+    frame : int
+        Index of the frame, from 0.
+    object_id : int
+        Label of the object, from 1.
+    points : ndarray or None
+        (N, 2) float32, rows (y, x) in data pixels.
+    labels : ndarray or None
+        (N,) int32: 1 for a point on the object, 0 for a point off it.
+    box : tuple of float or None
+        (y0, x0, y1, x1) in data pixels.
+    mask : ndarray or None
+        (Y, X) bool. Without any pixel it says that the object is not there on this frame.
+
+    Raises
+    ------
+    ValueError
+        If the prompt says nothing, a mask comes with points or a box, or a part is not valid.
+    """
+
+    frame: int
+    object_id: int
+    points: NDArray[np.float32] | None = None
+    labels: NDArray[np.int32] | None = None
+    box: tuple[float, float, float, float] | None = None
+    mask: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", check_frame(self.frame))
+        object.__setattr__(self, "object_id", check_object_id(self.object_id))
+        if (self.points is None) != (self.labels is None):
+            raise ValueError("points and labels go together: one was given without the other")
+        if self.points is not None and self.labels is not None:
+            points, labels = check_points(self.points, self.labels)
+            object.__setattr__(self, "points", points)
+            object.__setattr__(self, "labels", labels)
+        if self.box is not None:
+            object.__setattr__(self, "box", check_box(self.box))
+        if self.mask is not None:
+            object.__setattr__(self, "mask", check_mask(self.mask))
+        if self.mask is None and self.points is None and self.box is None:
+            raise ValueError("a prompt needs points, a box or a mask")
+        if self.mask is not None and not (self.points is None and self.box is None):
+            raise ValueError("a mask prompt cannot be joined with points or a box on the same frame")
+
+    @property
+    def says_absent(self) -> bool:
+        """Whether it says that the object is not there: a mask without any pixel."""
+        return self.mask is not None and not self.mask.any()
+
+
+def check_frame(frame: int, n_frames: int | None = None) -> int:
+    """Check a frame's index.
+
+    Parameters
+    ----------
+    frame : int
+        Index from 0; NumPy integers are fine.
+    n_frames : int, optional
+        Length of the stack, where known.
+
+    Returns
+    -------
+    int
+        The same index.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number or lies outside the stack.
+    """
+    index = _whole_number(frame, "a frame index")
+    if index < 0 or (n_frames is not None and index >= n_frames):
+        frames = "frames count from 0" if n_frames is None else f"the stack has frames 0 to {n_frames - 1}"
+        raise ValueError(f"there is no frame {index}: {frames}")
+    return index
+
+
+def check_object_id(object_id: int) -> int:
+    """Check an object's id.
+
+    Parameters
+    ----------
+    object_id : int
+        From 1; 0 is the background. NumPy integers are fine.
+
+    Returns
+    -------
+    int
+        The same id.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number from 1 to 2**31 - 1.
+    """
+    number = _whole_number(object_id, "an object id")
+    if not 1 <= number <= _LARGEST_ID:
+        raise ValueError(f"an object id must be from 1 to {_LARGEST_ID}, not {number}")
+    return number
+
+
+def check_points(
+    points: ArrayLike, labels: ArrayLike, shape: tuple[int, int] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Check points and their labels.
+
+    Parameters
+    ----------
+    points : array-like
+        (N, 2), rows (y, x) in data pixels, where pixel (0, 0) reaches from -0.5 to 0.5.
+    labels : array-like
+        (N,): 1 or True for a point on the object, 0 or False for one off it.
+    shape : tuple of int, optional
+        (Y, X) of the frame; without it positions are only checked to be finite.
+
+    Returns
+    -------
+    points : ndarray
+        (N, 2) float32.
+    labels : ndarray
+        (N,) int32.
+
+    Raises
+    ------
+    ValueError
+        If there are no points, one lies outside the frame, or the labels do not match.
+    """
+    positions = _numbers(points, "points")
+    marks = _numbers(labels, "labels")
+    if positions.ndim != 2 or positions.shape[1] != 2 or not len(positions):
+        raise ValueError(f"points must be one or more rows (y, x), not an array of shape {positions.shape}")
+    if marks.shape != (len(positions),):
+        raise ValueError(f"{len(positions)} points need {len(positions)} labels, not shape {marks.shape}")
+    if (odd := marks[~np.isin(marks, (0, 1))]).size:
+        raise ValueError(f"a point's label is 1 (on the object) or 0 (off it), not {odd[0]:g}")
+    if shape is not None:
+        inside = ((positions >= -0.5) & (positions <= np.asarray(shape) - 0.5)).all(axis=1)
+        if not inside.all():
+            y, x = positions[~inside][0]
+            raise ValueError(f"the point (y={y:g}, x={x:g}) is outside the image of {_size(shape)}")
+    return positions.astype(np.float32), marks.astype(np.int32)
+
+
+def check_box(box: ArrayLike, shape: tuple[int, int] | None = None) -> tuple[float, float, float, float]:
+    """Check a box, and cut off what reaches over the edge of the frame.
+
+    Parameters
+    ----------
+    box : array-like
+        (y0, x0, y1, x1) in data pixels.
+    shape : tuple of int, optional
+        (Y, X) of the frame.
+
+    Returns
+    -------
+    tuple of float
+        (y0, x0, y1, x1), within the frame.
+
+    Raises
+    ------
+    ValueError
+        If it is not four finite numbers, has no area, or lies outside the frame.
+    """
+    corners = _numbers(box, "a box")
+    if corners.shape != (4,):
+        raise ValueError(f"a box is four numbers (y0, x0, y1, x1), not an array of shape {corners.shape}")
+    y0, x0, y1, x1 = (float(corner) for corner in corners)
+    said = f"the box (y0={y0:g}, x0={x0:g}, y1={y1:g}, x1={x1:g})"
+    if y1 <= y0 or x1 <= x0:
+        raise ValueError(f"{said} has no area: y1 must be above y0, and x1 above x0")
+    if shape is None:
+        return y0, x0, y1, x1
+    height, width = shape
+    # People draw over the edge to be sure of the corner.
+    clipped = max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width))
+    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+        raise ValueError(f"{said} is outside the image of {_size(shape)}")
+    return clipped
+
+
+def check_mask(mask: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+    """Check a mask.
+
+    Parameters
+    ----------
+    mask : array-like
+        (Y, X), bool or holding only 0 and 1; without any pixel it says that the object is not there.
+    shape : tuple of int, optional
+        (Y, X) of the frame.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) bool, a copy.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape or other values.
+    """
+    pixels = np.asarray(mask)
+    if pixels.ndim != 2 or (shape is not None and pixels.shape != tuple(shape)):
+        wanted = "two axes (Y, X)" if shape is None else f"the image's shape {tuple(shape)}"
+        raise ValueError(f"a mask must have {wanted}, not the shape {pixels.shape}")
+    marked = pixels.astype(bool)
+    if pixels.dtype != bool:
+        odd = pixels[pixels != marked]
+        if odd.size:
+            raise ValueError(f"a mask holds only 0 and 1 (or False and True), but this one holds {odd[0]}")
+    return marked
+
+
+def read_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
+    """Read a prompts file (version 1).
+
+    Parameters
+    ----------
+    path : str or path-like
+        A JSON file. Masks are images beside it or below, named relative to it, with one value besides 0; an image of
+        zeros says that the object is not there on the frame.
+
+    Returns
+    -------
+    list of Prompt
+        In the file's order.
+
+    Raises
+    ------
+    ValueError
+        If the file is not what it should be; the message names the entry and the field.
+    """
+    source = Path(path)
+    document = read_json(source)
+    if not isinstance(document, dict) or set(document) != {"version", "prompts"}:
+        raise ValueError(f'{source} must hold an object with the keys "version" and "prompts" and no other')
+    if document["version"] != _VERSION:
+        raise ValueError(f"{source} has version {document['version']!r}; this program reads {_VERSION}")
+    if not isinstance(document["prompts"], list):
+        raise ValueError(f"{source}: prompts must be a list, not {document['prompts']!r}")
+    prompts: dict[tuple[int, int], Prompt] = {}
+    for index, entry in enumerate(document["prompts"]):
+        where = f"{source}: prompts[{index}]"
+        prompt = _read_entry(entry, source.parent, where)
+        key = (prompt.frame, prompt.object_id)
+        if key in prompts:
+            raise ValueError(
+                f"{where} is the second one for object {key[1]} on frame {key[0]}: put both into one entry"
+            )
+        prompts[key] = prompt
+    return list(prompts.values())
+
+
+def write_prompts(path: str | os.PathLike[str], prompts: Iterable[Prompt]) -> None:
+    """Write a prompts file (version 1), whole or not at all.
+
+    Masks become TIFF images (0 and 255) in a folder beside the file that is named after it. Their names hold
+    a hash of their pixels, so that a mask an earlier file refers to is never overwritten.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The JSON file to write.
+    prompts : iterable of Prompt
+        In the order to keep.
+
+    Raises
+    ------
+    ValueError
+        If two prompts are about the same object on the same frame.
+    """
+    target = Path(path)
+    entries: dict[tuple[int, int], dict[str, Any]] = {}
+    for prompt in prompts:
+        key = (prompt.frame, prompt.object_id)
+        if key in entries:
+            raise ValueError(f"there are two prompts for object {key[1]} on frame {key[0]}")
+        entry: dict[str, Any] = {"frame": prompt.frame, "object": prompt.object_id}
+        if prompt.points is not None and prompt.labels is not None:
+            entry |= {"points": [_shortest(point) for point in prompt.points], "labels": prompt.labels.tolist()}
+        if prompt.box is not None:
+            entry["box"] = list(prompt.box)
+        if prompt.mask is not None:
+            entry["mask"] = _write_mask(target, key, prompt.mask)
+        entries[key] = entry
+    write_json(target, {"version": _VERSION, "prompts": list(entries.values())})
+
+
+def _read_entry(entry: object, folder: Path, where: str) -> Prompt:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} must be an object, not {entry!r}")
+    if unknown := sorted(set(entry) - _ENTRY_KEYS):
+        raise ValueError(f"{where} has the unknown key {unknown[0]!r}; known are {sorted(_ENTRY_KEYS)}")
+    for key in ("frame", "object"):
+        if key not in entry:
+            raise ValueError(f"{where} lacks {key!r}")
+    fields = {key: entry.get(key) for key in ("points", "labels", "box")}
+    try:
+        mask = None if entry.get("mask") is None else _read_mask(entry["mask"], folder)
+        return Prompt(entry["frame"], entry["object"], mask=mask, **fields)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _read_mask(name: object, folder: Path) -> NDArray[np.bool_]:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"mask must be the name of an image file, not {name!r}")
+    # A file from somebody else must not make this program open whatever it likes.
+    parts = PureWindowsPath(name)  # which knows both kinds of slash, and drives
+    path = folder / name
+    outside = parts.anchor or ".." in parts.parts
+    if outside or not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"mask {name!r} must lie beside the prompts file or in a folder below it")
+    if not path.is_file():
+        raise ValueError(f"mask {name!r} does not exist")
+    image = read_image(path)
+    values = np.unique(image)
+    ids = values[values != 0]
+    if image.ndim != 2 or len(ids) > 1:
+        raise ValueError(f"mask {name!r} must be a grey image with one value besides 0, not {len(ids)}")
+    return check_mask(image != 0)
+
+
+def _write_mask(target: Path, key: tuple[int, int], mask: NDArray[np.bool_]) -> str:
+    digest = hashlib.sha256(np.packbits(mask).tobytes() + repr(mask.shape).encode()).hexdigest()[:12]
+    name = f"{target.stem}_masks/frame{key[0]:05d}_object{key[1]}_{digest}.tif"
+    with replacing(target.parent / name) as draft:
+        tifffile.imwrite(draft, mask.astype(np.uint8) * 255, compression="zlib")
+    return name
+
+
+def _whole_number(value: object, what: str) -> int:
+    # True is an int to Python, but a slip when it is meant to count something.
+    if isinstance(value, bool | np.bool_):
+        raise ValueError(f"{what} must be a whole number, not {value}")
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ValueError(f"{what} must be a whole number, not {value!r}") from error
+
+
+def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must be numbers, not {values!r}") from error
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} must be finite numbers, not {values!r}")
+    return array
+
+
+def _shortest(point: NDArray[np.float32]) -> list[float]:
+    """Give a float32 point the decimals a person would write: 10.1, not 10.100000381469727."""
+    return [float(str(value)) for value in point]
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} rows and {shape[1]} columns"

@@ -1,0 +1,333 @@
+"""DICOM series and multi-frame files as stacks."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.images.calibration import calibration_of
+from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
+from napari_sam2.data.optional_packages import load_extra
+
+from .image_folder import is_image_file, natural_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_PURPOSE = "reading DICOM files"
+# Positions further apart than this share of the usual distance mean that a slice is missing.
+_UNEVEN = 0.02
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """One image of a series: its file, its place in a multi-frame file, and what its header says."""
+
+    path: Path
+    frame: int
+    position: float | None
+    order: tuple[int, ...]
+    slope: float
+    intercept: float
+    corner: tuple[float, ...] | None = None
+
+
+class DicomPlanes:
+    """Planes of a DICOM series, (Z, Y, X), (T, Y, X) or (T, Z, Y, X), with S where they are in colour.
+
+    Pixel values are those of the rescale slope and intercept, whole numbers where these are.
+
+    Parameters
+    ----------
+    planes : sequence of _Plane
+        In the order of the leading axes.
+    leading : tuple of int
+        Sizes of the leading axes.
+    header : pydicom.Dataset
+        Of the first file, for shape and type.
+    """
+
+    def __init__(self, planes: Sequence[_Plane], leading: tuple[int, ...], header: Any) -> None:
+        self._pixels = load_extra("pydicom.pixels", _PURPOSE)
+        self._planes = planes
+        self._lock = threading.Lock()
+        samples = (3,) if int(header.get("SamplesPerPixel", 1)) == 3 else ()
+        self.shape: tuple[int, ...] = (*leading, int(header.Rows), int(header.Columns), *samples)
+        self.dtype = _pixel_type(planes, header)
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane.
+
+        Raises
+        ------
+        ValueError
+            If its file is damaged, gone or compressed in a way that no installed package reads.
+        """
+        number = int(np.ravel_multi_index(index, self.shape[: len(index)]))
+        plane = self._planes[number]
+        try:
+            with self._lock:
+                image = self._pixels.pixel_array(plane.path, index=plane.frame)
+        except (OSError, ValueError, AttributeError, RuntimeError, NotImplementedError, KeyError) as error:
+            raise ValueError(f"{plane.path} cannot be read: {error}") from error
+        if (plane.slope, plane.intercept) != (1, 0):
+            image = image * plane.slope + plane.intercept
+        result: NDArray[Any] = image[area].astype(self.dtype, copy=False)
+        return result
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+def has_dicom(place: Path) -> bool:
+    """Tell whether a file is DICOM, or a folder holds DICOM files and no plain images."""
+    if place.is_dir():
+        files = _files(place)
+        return not any(is_image_file(file) for file in files) and any(_is_dicom(file) for file in files)
+    return place.is_file() and _is_dicom(place)
+
+
+def series_files(place: Path) -> list[Path]:
+    """List the files of the series in a folder, or the file itself, in the order of the stack's planes.
+
+    Parameters
+    ----------
+    place : Path
+        A DICOM file or folder.
+
+    Returns
+    -------
+    list of Path
+        Each once.
+
+    Raises
+    ------
+    ValueError
+        If there is no image or more than one series.
+    MissingExtraError
+        If pydicom is not installed.
+    """
+    return list(dict.fromkeys(plane.path for plane in _sorted(_read_headers(place)[0])[0]))
+
+
+def open_dicom(place: Path) -> Opened:
+    """Open a DICOM series without reading its pixels.
+
+    Planes are sorted by their position along the normal of the slices; where there are several for each position, they
+    are time points. Without positions, the instance numbers decide.
+
+    Parameters
+    ----------
+    place : Path
+        A folder with one series, or a file.
+
+    Returns
+    -------
+    Opened
+        With spacing in millimetres and affine.
+
+    Raises
+    ------
+    ValueError
+        If there is no image or more than one series, or the images differ in shape.
+    MissingExtraError
+        If pydicom is not installed.
+    """
+    planes, header = _read_headers(place)
+    planes, n_times = _sorted(planes)
+    n_planes = len(planes) // n_times
+    has_depth = planes[0].position is not None
+    axes = "z" if has_depth else "t" if "FrameTime" in header else "n"
+    leading: tuple[int, ...] = (n_planes,)
+    if n_times > 1:
+        axes, leading = "tz", (n_times, n_planes)
+    sizes = _sizes(header, planes[:n_planes])
+    source = DicomPlanes(planes, leading, header)
+    affine = _affine(header, planes[:n_planes])
+    return Opened(source, axes, lambda axis: calibration_of(sizes, axis), affine=affine)
+
+
+def _files(folder: Path) -> list[Path]:
+    visible = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted(
+        (path for path in visible if path.name.upper() != "DICOMDIR"), key=lambda path: natural_key(path.name)
+    )
+
+
+def _is_dicom(path: Path) -> bool:
+    """Look for the letters that every DICOM file has behind its preamble."""
+    try:
+        with path.open("rb") as file:
+            file.seek(128)
+            return file.read(4) == b"DICM"
+    except OSError:
+        return False
+
+
+def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
+    pydicom = load_extra("pydicom", _PURPOSE)
+    files = [file for file in _files(place) if _is_dicom(file)] if place.is_dir() else [place]
+    headers: list[Any] = []
+    for file in files:
+        try:
+            headers.append(pydicom.dcmread(file, stop_before_pixels=True))
+        except (OSError, ValueError, EOFError, AttributeError, pydicom.errors.InvalidDicomError) as error:
+            raise ValueError(f"{file} cannot be read as a DICOM file: {error}") from error
+    found = [(file, header) for file, header in zip(files, headers, strict=True) if "Rows" in header]
+    if not found:
+        raise ValueError(f"{place} holds no DICOM image")
+    series = Counter(str(header.get("SeriesInstanceUID", "")) for _, header in found)
+    if len(series) > 1:
+        each = ", ".join(f"{uid} ({count} images)" for uid, count in series.items())
+        raise ValueError(f"{place} holds {len(series)} series: {each}. Keep each in a folder of its own")
+    shapes = Counter((int(header.Rows), int(header.Columns)) for _, header in found)
+    if len(shapes) > 1:
+        sizes = ", ".join(f"{rows} x {columns} ({count})" for (rows, columns), count in shapes.most_common())
+        raise ValueError(f"{place} holds images of several sizes: {sizes}")
+    planes = [plane for file, header in found for plane in _planes_of(file, header)]
+    return planes, found[0][1]
+
+
+def _planes_of(path: Path, header: Any) -> list[_Plane]:
+    count = int(header.get("NumberOfFrames", 1) or 1)
+    groups = header.get("PerFrameFunctionalGroupsSequence") or [None] * count
+    return [_plane(path, header, frame=frame, groups=groups[frame]) for frame in range(count)]
+
+
+def _plane(path: Path, header: Any, *, frame: int, groups: Any) -> _Plane:
+    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
+    corner = _said("ImagePositionPatient", "PlanePositionSequence", groups, shared, header)
+    orientation = _said("ImageOrientationPatient", "PlaneOrientationSequence", groups, shared, header)
+    slope = _said("RescaleSlope", "PixelValueTransformationSequence", groups, shared, header)
+    intercept = _said("RescaleIntercept", "PixelValueTransformationSequence", groups, shared, header)
+    position = None
+    if corner is not None and orientation is not None:
+        direction = np.cross(np.array(orientation[:3], float), np.array(orientation[3:], float))
+        position = float(direction @ np.array(corner, float))
+    counted = (header.get(name) or 0 for name in ("TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber"))
+    return _Plane(
+        path,
+        frame,
+        position,
+        (*(int(number) for number in counted), frame),
+        1.0 if slope is None else float(slope),
+        0.0 if intercept is None else float(intercept),
+        None if corner is None else tuple(float(value) for value in corner),
+    )
+
+
+def _said(name: str, sequence: str, *places: Any) -> Any:
+    """Find an attribute in a frame's own groups, in the shared ones or in the header."""
+    for place in places:
+        if place is None:
+            continue
+        inner = place.get(sequence)
+        if inner and inner[0].get(name) is not None:
+            return inner[0].get(name)
+        if place.get(name) is not None:
+            return place.get(name)
+    return None
+
+
+def _sorted(planes: list[_Plane]) -> tuple[list[_Plane], int]:
+    """Sort planes by time, then position; give the number of time points too."""
+    if any(plane.position is None for plane in planes):
+        return sorted((_without_position(plane) for plane in planes), key=lambda plane: plane.order), 1
+    places: dict[float, list[_Plane]] = {}
+    for plane in sorted(planes, key=lambda plane: plane.order):
+        places.setdefault(round(plane.position or 0, 3), []).append(plane)
+    counts = {len(group) for group in places.values()}
+    if len(places) == 1 and len(planes) > 1:
+        # One slice seen many times.
+        return [_without_position(plane) for plane in places.popitem()[1]], 1
+    if len(counts) > 1:
+        raise ValueError(
+            f"{planes[0].path.parent} holds {min(counts)} to {max(counts)} images for one slice position: keep the "
+            "volumes in folders of their own"
+        )
+    (n_times,) = counts
+    return [places[position][time] for time in range(n_times) for position in sorted(places)], n_times
+
+
+def _without_position(plane: _Plane) -> _Plane:
+    return _Plane(plane.path, plane.frame, None, plane.order, plane.slope, plane.intercept, plane.corner)
+
+
+def _pixel_type(planes: Sequence[_Plane], header: Any) -> np.dtype[Any]:
+    """Choose a type that holds every value the pixels can have after rescaling."""
+    signed, stored = bool(header.PixelRepresentation), int(header.get("BitsStored", header.BitsAllocated))
+    scalings = {(plane.slope, plane.intercept) for plane in planes}
+    if scalings == {(1.0, 0.0)}:
+        return np.dtype(f"{'i' if signed else 'u'}{max(1, int(header.BitsAllocated) // 8)}")
+    if any(not number.is_integer() for pair in scalings for number in pair):
+        return np.dtype(np.float32)
+    ends = (-(2 ** (stored - 1)), 2 ** (stored - 1) - 1) if signed else (0, 2**stored - 1)
+    values = [end * slope + intercept for slope, intercept in scalings for end in ends]
+    types = [np.dtype(name) for name in ("uint8", "uint16", "int16", "int32")]
+    fitting = (kind for kind in types if np.iinfo(kind).min <= min(values) and max(values) <= np.iinfo(kind).max)
+    return next(fitting, np.dtype(np.float32))
+
+
+def _sizes(header: Any, planes: Sequence[_Plane]) -> dict[str, tuple[float, str | None]]:
+    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
+    first = (header.get("PerFrameFunctionalGroupsSequence") or [None])[0]
+    spacing = _said("PixelSpacing", "PixelMeasuresSequence", first, shared, header) or header.get("ImagerPixelSpacing")
+    sizes: dict[str, tuple[float, str | None]] = {}
+    if spacing:
+        sizes |= {"y": (float(spacing[0]), "mm"), "x": (float(spacing[1]), "mm")}
+    step = _step(planes)
+    thickness = _said("SpacingBetweenSlices", "PixelMeasuresSequence", first, shared, header)
+    thickness = thickness or _said("SliceThickness", "PixelMeasuresSequence", first, shared, header)
+    if step or thickness:
+        sizes["z"] = (step or float(thickness), "mm")
+    if header.get("FrameTime"):
+        sizes["t"] = (float(header.FrameTime), "ms")
+    return sizes
+
+
+def _step(planes: Sequence[_Plane]) -> float | None:
+    """Measure the distance between slices; warn where it is not the same throughout."""
+    positions = [plane.position for plane in planes if plane.position is not None]
+    if len(positions) < 2:
+        return None
+    steps = np.diff(positions)
+    usual = float(np.median(steps))
+    if np.abs(steps - usual).max() > _UNEVEN * usual:
+        place = int(np.abs(steps - usual).argmax())
+        warnings.warn(
+            f"the slices are not evenly spaced: {steps[place]:g} mm between slices {place} and {place + 1}, else "
+            f"{usual:g} mm; one may be missing",
+            stacklevel=2,
+        )
+    return usual
+
+
+def _affine(header: Any, planes: Sequence[_Plane]) -> NDArray[np.float64] | None:
+    shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
+    first = (header.get("PerFrameFunctionalGroupsSequence") or [None])[0]
+    orientation = _said("ImageOrientationPatient", "PlaneOrientationSequence", first, shared, header)
+    spacing = _said("PixelSpacing", "PixelMeasuresSequence", first, shared, header)
+    corner = planes[0].corner
+    if orientation is None or spacing is None or corner is None:
+        return None
+    along_x, along_y = np.array(orientation[:3], float), np.array(orientation[3:], float)
+    affine = np.eye(4)
+    affine[:3, 0] = along_x * float(spacing[1])
+    affine[:3, 1] = along_y * float(spacing[0])
+    affine[:3, 2] = np.cross(along_x, along_y) * (_step_of(planes) or 1.0)
+    affine[:3, 3] = corner
+    # DICOM counts to the left and to the back, NIfTI to the right and to the front.
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def _step_of(planes: Sequence[_Plane]) -> float | None:
+    positions = [plane.position for plane in planes if plane.position is not None]
+    return float(np.median(np.diff(positions))) if len(positions) > 1 else None

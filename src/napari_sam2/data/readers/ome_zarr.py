@@ -1,0 +1,181 @@
+"""OME-Zarr images and plain zarr arrays as stacks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_sam2.data.images.calibration import calibration_of
+from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Channel, Opened
+from napari_sam2.data.images.selection import check_level
+from napari_sam2.data.optional_packages import load_extra
+
+from .tiff_channels import make_window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_MARKS = ("zarr.json", ".zgroup", ".zarray")
+# Axes of an image whose metadata name none: version 0.1 and 0.2 were always these.
+_OLD_AXES = "tczyx"
+_BY_COUNT = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}
+
+
+class ZarrPlanes(ArrayPlanes):
+    """Planes of a zarr array, of which only the chunks that are needed are read.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        Its axes in any order.
+    axes : str
+        A letter for each of them.
+    path : Path
+        Its name, for messages.
+    """
+
+    def __init__(self, array: Any, axes: str, path: Path) -> None:
+        super().__init__(array, axes)
+        self._path = path
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it.
+
+        Raises
+        ------
+        ValueError
+            If a chunk is damaged or its compression unknown.
+        """
+        try:
+            return super().read(index, area)
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise ValueError(f"{self._path} cannot be read at {index}: {error}") from error
+
+
+class _Levels(NamedTuple):
+    arrays: list[Any]
+    axes: str
+    units: Mapping[str, str | None]
+    scales: Sequence[Sequence[float]]
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a folder is a zarr group or array."""
+    return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
+
+
+def open_zarr(path: Path, level: int = 0) -> Opened:
+    """Open an OME-Zarr image (0.1 to 0.5) or a zarr array.
+
+    Parameters
+    ----------
+    path : Path
+        The folder of the image, of an array, or of a file that was converted by bioformats2raw with one image in it.
+    level : int, default: 0
+        Resolution, 0 for the finest.
+
+    Returns
+    -------
+    Opened
+        Planes that are read chunk by chunk, with sizes, channel names and contrast windows.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, holds no image or several, or has no such level.
+    MissingExtraError
+        If zarr is not installed.
+    """
+    zarr = load_extra("zarr", "reading zarr folders")
+    try:
+        node = zarr.open(store=str(path), mode="r")
+        if not isinstance(node, zarr.Group):
+            return _open_array(node, path, level)
+        group = _image_group(node, path)
+        said = _metadata(group)
+        levels = _read_levels(group, said)
+    except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
+    places = [levels.axes.index("y"), levels.axes.index("x")] if {*"yx"} <= {*levels.axes} else [-2, -1]
+    check_level(level, [(array.shape[places[0]], array.shape[places[1]]) for array in levels.arrays], str(path))
+    _check_axes(levels.axes, levels.arrays[level].shape, path)
+    planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
+    sizes = {
+        letter: (float(scale), levels.units[letter])
+        for letter, scale in zip(levels.axes, levels.scales[level], strict=True)
+        if levels.units[letter] is not None or scale != 1
+    }
+    return Opened(planes, planes.leading, lambda axis: calibration_of(sizes, axis), _channels(said))
+
+
+def _open_array(array: Any, path: Path, level: int) -> Opened:
+    check_level(level, [tuple(array.shape)[-2:]], str(path))
+    named = "".join(str(name or "?")[0].lower() for name in getattr(array.metadata, "dimension_names", None) or ())
+    colour = array.ndim > 2 and array.shape[-1] in (3, 4)
+    axes = named if {*"yx"} <= {*named} else _BY_COUNT.get(array.ndim - colour, "") + "s" * colour
+    _check_axes(axes, array.shape, path)
+    planes = ZarrPlanes(array, axes, path)
+    return Opened(planes, planes.leading)
+
+
+def _image_group(group: Any, path: Path) -> Any:
+    """Find the image: the group itself, or the only one that bioformats2raw put into it."""
+    if "multiscales" in _metadata(group):
+        return group
+    images = [name for name, one in group.groups() if name != "OME" and "multiscales" in _metadata(one)]
+    if len(images) != 1:
+        found = (
+            f"the images {', '.join(sorted(images))}: name one, such as {path / sorted(images)[0]}"
+            if images
+            else "no image"
+        )
+        raise ValueError(f"{path} holds {found}")
+    return group[images[0]]
+
+
+def _metadata(group: Any) -> Mapping[str, Any]:
+    """Give the OME metadata of a group; version 0.5 keeps them in a place of their own."""
+    attributes = dict(group.attrs)
+    said: Mapping[str, Any] = attributes.get("ome", attributes)
+    return said
+
+
+def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
+    multiscale = said["multiscales"][0]
+    arrays = [group[dataset["path"]] for dataset in multiscale["datasets"]]
+    axes = [{"name": axis} if isinstance(axis, str) else axis for axis in multiscale.get("axes", _OLD_AXES)]
+    common = _scale(multiscale, len(axes))
+    scales = []
+    for dataset in multiscale["datasets"]:
+        own = _scale(dataset, len(axes))
+        scales.append([a * b for a, b in zip(own, common, strict=True)])
+    letters = "".join(str(axis["name"]).lower()[:1] for axis in axes)
+    return _Levels(arrays, letters, {axis["name"].lower()[:1]: axis.get("unit") for axis in axes}, scales)
+
+
+def _scale(described: Mapping[str, Any], count: int) -> Sequence[float]:
+    for transformation in described.get("coordinateTransformations", ()):
+        if transformation["type"] == "scale":
+            scale: Sequence[float] = transformation["scale"]
+            return scale
+    return (1.0,) * count
+
+
+def _channels(said: Mapping[str, Any]) -> tuple[Channel, ...]:
+    channels = said.get("omero", {}).get("channels", ())
+    windows = [channel.get("window", {}) for channel in channels]
+    return tuple(
+        Channel(channel.get("label"), make_window(window.get("start"), window.get("end")))
+        for channel, window in zip(channels, windows, strict=True)
+    )
+
+
+def _check_axes(axes: str, shape: tuple[int, ...], path: Path) -> None:
+    if len(axes) != len(shape) or len({*axes}) != len(axes) or not {*"yx"} <= {*axes} <= {*"tznc", *"yxs"}:
+        raise ValueError(
+            f"{path} has the axes {', '.join(axes.upper()) or 'without names'} and the shape {tuple(shape)}: it can "
+            "have time (t), depth (z) and channels (c) besides y and x"
+        )

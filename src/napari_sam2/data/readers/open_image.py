@@ -1,0 +1,98 @@
+"""Which reader opens which file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.data.images.frame_sources import ArrayPlanes, Opened
+from napari_sam2.data.images.selection import check_level
+
+from .dicom import has_dicom, open_dicom
+from .image_folder import FolderSource, is_image_file, is_tiff_file, read_image
+from .nifti import is_nifti, open_nifti
+from .ome_zarr import is_zarr, open_zarr
+from .tiff import open_tiff
+from .video import is_video, open_video
+
+if TYPE_CHECKING:
+    import os
+
+_KINDS = "a TIFF, PNG, JPEG, video, zarr, NIfTI, DICOM or NumPy file, nor a folder of images"
+
+
+def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Opened]:
+    """Open a file or a folder without reading its pixels.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file or folder.
+    level : int, default: 0
+        Of an image in several resolutions.
+
+    Returns
+    -------
+    tuple
+        The path, and the image with all its axes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If it is no image or has no such level; the message names the file.
+    MissingExtraError
+        If reading it takes a package that is not installed.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise FileNotFoundError(f"{place} does not exist")
+    if is_zarr(place):
+        return place, open_zarr(place, level)
+    if is_tiff_file(place) and not place.is_dir():
+        return place, open_tiff(place, level)
+    opened = _open_folder(place) if place.is_dir() else _open_file(place)
+    if level:
+        check_level(
+            level, [(opened.planes.shape[len(opened.axes)], opened.planes.shape[len(opened.axes) + 1])], str(place)
+        )
+    return place, opened
+
+
+def _open_folder(place: Path) -> Opened:
+    if has_dicom(place):
+        return open_dicom(place)
+    folder = FolderSource(place)
+    return Opened(folder, "n", lambda _axis: folder.calibration)
+
+
+def _open_file(place: Path) -> Opened:
+    if is_video(place):
+        return open_video(place)
+    if is_nifti(place):
+        return open_nifti(place)
+    if has_dicom(place):
+        return open_dicom(place)
+    if place.suffix.lower() == ".npy":
+        return _open_npy(place)
+    if is_image_file(place):
+        image = read_image(place)
+        planes = ArrayPlanes(image, "yxs" if image.ndim == 3 else "yx")
+        return Opened(planes, "")
+    raise ValueError(f"{place} is not {_KINDS}")
+
+
+def _open_npy(place: Path) -> Opened:
+    try:
+        array = np.load(place, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{place} cannot be read as a NumPy file: {error}") from error
+    samples = "s" if array.ndim > 2 and array.shape[-1] in (3, 4) else ""
+    letters = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}.get(array.ndim - len(samples))
+    if letters is None:
+        raise ValueError(f"{place} holds an array of shape {array.shape}, which is no stack of images")
+    planes = ArrayPlanes(array, letters + samples)
+    return Opened(planes, planes.leading)

@@ -1,0 +1,214 @@
+"""TIFF files as stacks: which axis is which, and frames read page by page."""
+
+from __future__ import annotations
+
+import math
+import struct
+import threading
+import zlib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import tifffile
+
+from napari_sam2.data.images.calibration import read_calibration
+from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Opened, PlaneSource
+from napari_sam2.data.images.selection import check_level
+
+from .tiff_channels import read_channels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# What tifffile raises over a damaged file or a compression it has no codec for.
+_UNREADABLE = (ValueError, RuntimeError, OSError, IndexError, struct.error, zlib.error)
+# Axes of pages that the file gives no meaning to.
+_UNNAMED = "IQ"
+# Bytes of a value, by the number of its type; one for those that are not here.
+_TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+
+
+class PageSource:
+    """Planes that are one TIFF page each.
+
+    Parameters
+    ----------
+    tif : TiffFile
+        The open file, which `close` closes.
+    path : Path
+        Its name, for messages.
+    layout : Layout
+        What its axes are.
+    """
+
+    def __init__(self, tif: tifffile.TiffFile, path: Path, layout: Layout) -> None:
+        self._tif = tif
+        self._path = path
+        self._layout = layout
+        # Pages share one file position.
+        self._lock = threading.Lock()
+        self.shape: tuple[int, ...] = layout.shape
+        self.dtype: np.dtype[Any] = layout.series.dtype
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane.
+
+        Raises
+        ------
+        ValueError
+            If the page is missing or damaged, or compressed in a way no installed codec reads.
+        """
+        leading = self.shape[: len(index)]
+        number = int(np.ravel_multi_index(index, leading)) if index else 0
+        try:
+            with self._lock:
+                page = self._layout.series[number]
+                if page is None:
+                    raise ValueError("the file holds no page for it")
+                image = page.asarray()
+        except _UNREADABLE as error:
+            raise ValueError(f"frame {number} of {self._path} cannot be read: {error}") from error
+        image = image.reshape(self._layout.page_shape)
+        return (np.moveaxis(image, 0, -1) if self._layout.samples_first else image)[area]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tif.close()
+
+
+class Layout(NamedTuple):
+    """Where a TIFF series keeps planes, rows, columns and colour.
+
+    Attributes
+    ----------
+    series : TiffPageSeries
+        Of the resolution level that was asked for.
+    axes : str
+        A letter for every axis of the series: ``t``, ``z``, ``n``, ``c``, ``y``, ``x``, ``s``.
+    shape : tuple of int
+        (..., Y, X) or (..., Y, X, S).
+    """
+
+    series: tifffile.TiffPageSeries
+    axes: str
+    shape: tuple[int, ...]
+
+    @property
+    def leading(self) -> str:
+        """The axes before Y and X."""
+        return self.axes.rstrip("yxs")
+
+    @property
+    def samples_first(self) -> bool:
+        """Whether a page is (S, Y, X)."""
+        return self.axes.endswith("syx")
+
+    @property
+    def page_shape(self) -> tuple[int, ...]:
+        """Shape of a plane as the file stores it."""
+        plane = self.shape[len(self.leading) :]
+        return (plane[2], *plane[:2]) if self.samples_first else plane
+
+
+def open_tiff(path: Path, level: int = 0) -> Opened:
+    """Open a TIFF file without reading its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        ImageJ, OME or plain TIFF with any of the axes T, Z and C before Y, X and S.
+    level : int, default: 0
+        Of a pyramid.
+
+    Returns
+    -------
+    Opened
+        Its planes, axes and sizes.
+
+    Raises
+    ------
+    ValueError
+        If the file is no TIFF, or holds more than one image series or other axes.
+    """
+    with ExitStack() as opened:
+        try:
+            tif = opened.enter_context(tifffile.TiffFile(path))
+            shapes = [series.shape for series in tif.series]
+            cut_short = _names_missing_page(tif) or _names_missing_values(tif)
+        except _UNREADABLE as error:
+            raise ValueError(f"{path} cannot be read as a TIFF file: {error}") from error
+        if len(shapes) != 1:
+            raise ValueError(
+                f"{path} holds {len(shapes)} images of shapes {shapes}: save the one to track in a file of its own"
+            )
+        if cut_short:
+            raise ValueError(f"{path} is cut short: something is missing at its end; copy or export it again")
+        levels = [_layout(series, path) for series in tif.series[0].levels]
+        sizes = [(layout.shape[len(layout.leading)], layout.shape[len(layout.leading) + 1]) for layout in levels]
+        layout = levels[check_level(level, sizes, str(path))]
+        factors = sizes[0][0] / sizes[level][0], sizes[0][1] / sizes[level][1]
+        said = {axis: read_calibration(tif, axis).scaled(factors) for axis in "tz"}
+        channels = read_channels(tif)
+        planes = _source(tif, path, layout)
+        if isinstance(planes, PageSource):
+            opened.pop_all()
+    return Opened(planes, layout.leading, said.__getitem__, channels)
+
+
+def _names_missing_page(tif: tifffile.TiffFile) -> bool:
+    """Tell whether the last page names another one: tifffile then takes the file for a shorter one."""
+    file, form = tif.filehandle, tif.tiff
+    file.seek(tif.pages[len(tif.pages) - 1].offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    file.seek(n_tags * form.tagsize, 1)
+    (next_page,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    return bool(next_page)
+
+
+def _names_missing_values(tif: tifffile.TiffFile) -> bool:
+    """Tell whether a tag of the first page lies beyond the file's end: tifffile then goes on without it."""
+    file, form = tif.filehandle, tif.tiff
+    file.seek(tif.pages[0].offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+    entries = file.read(n_tags * form.tagsize)
+    head = f"{form.byteorder}HH{form.offsetformat[-1]}"
+    for start in range(0, len(entries) - form.tagsize + 1, form.tagsize):
+        _, kind, count = struct.unpack_from(head, entries, start)
+        nbytes = _TAG_BYTES.get(kind, 1) * count
+        (offset,) = struct.unpack_from(form.offsetformat, entries, start + form.tagsize - form.offsetsize)
+        if nbytes > form.offsetsize and offset + nbytes > file.size:
+            return True
+    return False
+
+
+def _layout(series: tifffile.TiffPageSeries, path: Path) -> Layout:
+    letters = "".join("n" if letter in _UNNAMED else letter.lower() for letter in series.axes)
+    sizes = dict(zip(letters, series.shape, strict=True))
+    leading = letters.rstrip("yxs")
+    colour = sizes.get("s", 3) in (3, 4)
+    if letters[len(leading) :] not in ("yx", "yxs", "syx") or not {*leading} <= {*"tznc"} or not colour:
+        found = ", ".join(f"{letter} ({size})" for letter, size in zip(series.axes, series.shape, strict=True))
+        raise ValueError(
+            f"{path} has the axes {found}. It can have time (T), depth (Z) and channels (C), then Y and X, and RGB "
+            "samples (S) where it is in colour: save one plane of any other axis as a file of its own"
+        )
+    plane = (sizes["y"], sizes["x"], *((sizes["s"],) if "s" in sizes else ()))
+    return Layout(series, letters, (*(sizes[letter] for letter in leading), *plane))
+
+
+def _source(tif: tifffile.TiffFile, path: Path, layout: Layout) -> PlaneSource:
+    series = layout.series
+    try:
+        if series.dataoffset is not None and not series.is_multifile and series.transform is None:
+            # Uncompressed in one piece, as ImageJ writes it; also the only way into its files over 4 GB.
+            dtype = series.dtype.newbyteorder(tif.byteorder)
+            pixels = np.memmap(path, dtype, "r", offset=series.dataoffset, shape=series.shape)
+            return ArrayPlanes(pixels, layout.axes)
+        if len(series) == math.prod(layout.shape[: len(layout.leading)]):
+            return PageSource(tif, path, layout)
+        # Several planes in one page, compressed together: none can be had without the others.
+        return ArrayPlanes(series.asarray(), layout.axes)
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,44 @@
+"""What TIFF files say about their channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.frame_sources import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tifffile import TiffFile
+
+
+def read_channels(tif: TiffFile) -> tuple[Channel, ...]:
+    """Read names and display ranges of the channels of an ImageJ or OME-TIFF file.
+
+    Parameters
+    ----------
+    tif : TiffFile
+        The open file.
+
+    Returns
+    -------
+    tuple of Channel
+        One for each channel, or none where the file says nothing.
+    """
+    if tif.is_ome and tif.ome_metadata:
+        found = ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels/{*}Channel")
+        return tuple(Channel(channel.get("Name")) for channel in found)
+    if tif.is_imagej and tif.imagej_metadata:
+        ranges: Sequence[float] = tif.imagej_metadata.get("Ranges") or ()
+        return tuple(Channel(window=make_window(*pair)) for pair in zip(ranges[::2], ranges[1::2], strict=False))
+    return ()
+
+
+def make_window(low: float | None, high: float | None) -> Window | None:
+    """Make a window of what a file says, None where that is not two rising numbers."""
+    try:
+        return Window(float(low), float(high)) if low is not None and high is not None else None
+    except (TypeError, ValueError):
+        return None

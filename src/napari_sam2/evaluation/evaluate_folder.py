@@ -1,0 +1,205 @@
+"""``napari-sam2 evaluate``: options, report, tables and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.core import Session
+from napari_sam2.synthetic import SceneSettings, render_clip
+from napari_sam2.weights.catalog import CATALOG
+from napari_sam2.weights.load import load_model
+
+from .contact_sheets import draw_sheet, spread_frames
+from .grading import Masks
+from .html_report import Page, make_entry
+from .interactive import CLICKS, MODES, ROUNDS, Interaction, SimulatedUser, evaluate_interactively
+from .labelled_sequences import LabelledSequence, read_sequences
+from .markdown_tables import BASELINE_NAMES, interactive_table, j_and_f, markdown_table
+from .score_calibration import ScoreCheck, draw_calibration
+from .track_and_score import PROMPTS, Measured, evaluate, join_checks
+
+if sys.platform == "win32":
+    resource = None
+else:
+    import resource
+
+GENERATED_SIZE, GENERATED_FRAMES, GENERATED_SEED = 256, 12, 900_001
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``napari-sam2 evaluate`` takes, but for the options about zoom."""
+    parser.add_argument("data_dir", type=Path, nargs="?", help="folder of labelled sequences")
+    parser.add_argument("--generated", type=int, metavar="N", help="measure on N clips rendered for this instead")
+    parser.add_argument("--model", default="sam2_nano", help="catalogue name or checkpoint file")
+    parser.add_argument(
+        "--prompt", nargs="+", choices=PROMPTS, help="prompts on the first frame, one run for each (default mask)"
+    )
+    parser.add_argument(
+        "--interactive", choices=MODES, help="instead, click on more and more frames: the worst of all, or in one pass"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"most clicked frames (default {ROUNDS})")
+    parser.add_argument("--clicks", type=int, default=CLICKS, help=f"most clicks on each (default {CLICKS})")
+    parser.add_argument("--sequences", nargs="*", default=[], help="only these")
+    parser.add_argument("--no-baselines", action="store_true", help="leave optical flow out, which takes long")
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.json"), help="report to write; its pictures go to a .html beside it"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="table to write, for a document")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder for a row of frames of each sequence")
+    parser.add_argument("--calibration", type=Path, metavar="FILE", help="picture of the object score's calibration")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, ...")
+    parser.add_argument("--preset", default="balanced", help="exact, balanced (default) or fast")
+    parser.add_argument("--image-size", type=int, metavar="N", help="side of the model's input in pixels")
+
+
+@dataclass
+class _Watch:
+    """Shows and gathers what is measured, as it comes."""
+
+    pictures: Path | None
+    checks: list[ScoreCheck] = field(default_factory=list)
+    page: Page = field(default_factory=Page)
+
+    def tracked(self, measured: Measured, report: Mapping[str, Any], *, prompt: str) -> None:
+        """Take a sequence that was prompted once."""
+        self.checks.append(measured.check())
+        rivals = "   ".join(f"{BASELINE_NAMES[key]} {j_and_f(report[key])}" for key in BASELINE_NAMES if key in report)
+        rate = f"{report['object_frames_per_second']:.1f} object frames/s"
+        tqdm.write(f"{measured.sequence.name:24} {prompt} {j_and_f(report)}   {rivals}   {rate}")
+        name = f"{measured.sequence.name}, {prompt}"
+        entry = make_entry(name, measured.sequence, measured.masks, accuracy=report["J&F"], scores=measured.scores)
+        self.page.entries.append(entry)
+        self._picture(measured.sequence, measured.masks, what=prompt, j=report["J"])
+
+    def interacted(self, user: SimulatedUser, report: Mapping[str, Any]) -> None:
+        """Take a sequence with several clicked frames."""
+        name, mode = user.sequence.name, user.interaction.mode
+        accuracies = " ".join(f"{figures['J&F']:.2f}" for figures in report["rounds"])
+        tqdm.write(f"{name:24} {mode} J&F {accuracies}")
+        entry = make_entry(f"{name}, {mode}", user.sequence, user.masks, accuracy=report["J&F"])
+        self.page.entries.append(entry)
+        self._picture(user.sequence, user.masks, what=mode, j=report["J"])
+
+    def _picture(self, sequence: LabelledSequence, masks: Masks, *, what: str, j: float) -> None:
+        if self.pictures is not None:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            title = f"{sequence.name}, {what}: J {j:.2f}"
+            sheet = draw_sheet(sequence, masks, frames=spread_frames(sequence), captions={}, title=title)
+            sheet.save(self.pictures / f"{sequence.name}_{what}.png")
+
+
+def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure as the arguments say, write what they ask for, and return the report.
+
+    Returns
+    -------
+    dict
+        For one prompt that of `evaluate`, for several their reports by prompt under ``prompts``; ``settings`` beside.
+
+    Raises
+    ------
+    ValueError
+        If neither a folder nor a number of clips is given, or both; likewise a prompt together with clicks on more
+        frames; or if the report is to be named like the page.
+    """
+    if (args.data_dir is None) == (args.generated is None):
+        raise ValueError("give either a folder of labelled sequences or --generated N")
+    if args.interactive and (args.prompt or args.calibration):
+        raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
+    if args.output.suffix == ".html":
+        raise ValueError(
+            f"--output {args.output} is where the page goes: give the report another ending, such as .json"
+        )
+    model, watch = _load(args), _Watch(args.pictures)
+    report, table = _interact(args, model, watch) if args.interactive else _follow(args, model, watch)
+    report["settings"] = _settings(args, model)
+    args.output.write_text(json.dumps(report, indent=2) + "\n")
+    if args.markdown:
+        args.markdown.write_text(table)
+    title = f"{report['model']}: evaluation"
+    watch.page.write(args.output.with_suffix(".html"), title=title, table=table)
+    return report
+
+
+def _follow(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dict[str, Any], str]:
+    reports = {}
+    for number, prompt in enumerate(args.prompt or ["mask"]):
+        # The baselines do not depend on the prompt.
+        flow = number == 0 and not args.no_baselines
+        factory, done = partial(Session, zoom=args.zoom), partial(watch.tracked, prompt=prompt)
+        reports[prompt] = evaluate(
+            model, _sequences(args), prompt=prompt, session_factory=factory, flow=flow, done=done
+        )
+    if args.calibration:
+        draw_calibration(join_checks(watch.checks), args.calibration)
+    report = next(iter(reports.values())) if len(reports) == 1 else {"model": model.config.name, "prompts": reports}
+    return report, markdown_table(reports)
+
+
+def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dict[str, Any], str]:
+    report = evaluate_interactively(
+        model,
+        _sequences(args),
+        interaction=Interaction(args.interactive, rounds=args.rounds, clicks=args.clicks),
+        session_factory=partial(Session, zoom=args.zoom),
+        done=watch.interacted,
+    )
+    return report, interactive_table(report)
+
+
+def _settings(args: argparse.Namespace, model: Sam2) -> dict[str, Any]:
+    return {
+        "zoom": args.zoom,
+        "preset": args.preset,
+        "image_size": model.config.image_size,
+        "device": str(model.device),
+        "threads": torch.get_num_threads(),
+        "version": version("napari-sam2"),
+        "torch": torch.__version__,
+        "peak_memory_mb": peak_memory_mb(model.device),
+    }
+
+
+def peak_memory_mb(device: torch.device) -> int | None:
+    """Most memory that was taken so far: the GPU's on a GPU, else the process's; ``None`` where it is not known."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    if resource is None:
+        return None
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, kilobytes elsewhere.
+    return round(size / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _load(args: argparse.Namespace) -> Sam2:
+    named = {"name": args.model} if args.model in CATALOG else {"checkpoint": args.model}
+    return load_model(**named, device=args.device, preset=args.preset, image_size=args.image_size)
+
+
+def _sequences(args: argparse.Namespace) -> Iterator[LabelledSequence]:
+    if args.generated is None:
+        yield from read_sequences(args.data_dir, tuple(args.sequences))
+        return
+    yield from generated_sequences(args.generated)
+
+
+def generated_sequences(count: int) -> Iterator[LabelledSequence]:
+    """Render clips that no training has seen, always the same ones."""
+    settings = SceneSettings(size=(GENERATED_SIZE, GENERATED_SIZE), n_frames=GENERATED_FRAMES)
+    for index in range(count):
+        clip = render_clip(np.random.default_rng((GENERATED_SEED, index)), settings)
+        yield LabelledSequence(f"generated_{index:03d}", "t", Stack.from_array(clip.frames, "t"), clip.labels)

@@ -1,0 +1,217 @@
+"""Interactive evaluation: how many frames have to be clicked on until the result is good.
+
+*Offline* the whole stack may be gone over as often as one likes: each time the worst frame is clicked on, and all is
+tracked again. *Online* it is gone over once, with a stop at each frame that is not good enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.core import Session
+from napari_sam2.session.results.frame_result import FrameResult
+
+from .grading import Figures, Masks, grade_object, mean_figures
+from .labelled_sequences import LabelledSequence
+from .metrics import region_similarity
+from .simulated_clicks import correct
+
+MODES = ("offline", "online")
+ROUNDS, CLICKS = 8, 3
+GOOD_ENOUGH = 0.75
+GOALS = (0.75, 0.85)
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """How the user behaves.
+
+    Attributes
+    ----------
+    mode : str
+        ``"offline"`` or ``"online"``.
+    rounds : int
+        Most frames of an object that are clicked on, the first one included.
+    clicks : int
+        Most clicks on each of them.
+
+    Raises
+    ------
+    ValueError
+        For another mode, or less than one round or click.
+    """
+
+    mode: str
+    rounds: int = ROUNDS
+    clicks: int = CLICKS
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode={self.mode!r} is not one of {', '.join(MODES)}.")
+        for name in ("rounds", "clicks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
+
+
+class SimulatedUser:
+    """Clicks through one sequence.
+
+    Parameters
+    ----------
+    sequence : LabelledSequence
+        Frames and truth.
+    session : Session
+        A new one of its frames.
+    interaction : Interaction
+        How the user behaves.
+
+    Attributes
+    ----------
+    clicked : dict
+        By object id, the frames it was clicked on, in order.
+    masks : dict
+        By (frame, object id), the present (Y, X) bool masks.
+    """
+
+    def __init__(self, sequence: LabelledSequence, session: Session, interaction: Interaction) -> None:
+        self.sequence, self.session, self.interaction = sequence, session, interaction
+        self.clicked: dict[int, list[int]] = {i: [] for i in sequence.objects()}
+        self.masks: Masks = {}
+        self._nothing = np.zeros(sequence.labels.shape[1:], dtype=bool)
+
+    def rounds(self) -> Iterator[Figures]:
+        """Click and track, round by round; J, F and J&F after each."""
+        for object_id in self.clicked:
+            self._click(self.sequence.prompt_frame(object_id), object_id)
+        self._track_all()
+        yield self._grade()
+        for _ in range(self.interaction.rounds - 1):
+            choices = {i: self.next_frame(i) for i in self.clicked}
+            for object_id, frame in choices.items():
+                if frame is not None:
+                    self._click(frame, object_id)
+            if any(frame is not None for frame in choices.values()):
+                self._track_again()
+            yield self._grade()
+
+    def next_frame(self, object_id: int) -> int | None:
+        """Frame to click on next, ``None`` where all are good enough.
+
+        Offline the one of lowest J that was not clicked on yet; online the first after the last click, in the order of
+        tracking, whose J is below `GOOD_ENOUGH`.
+        """
+        clicked = self.clicked[object_id]
+        if self.interaction.mode == "offline":
+            left = {t: self._j(t, object_id) for t in self.sequence.graded if t not in clicked}
+            worst = min(left, key=lambda t: left[t], default=None)
+            return worst if worst is not None and left[worst] < 1 else None
+        order = self._order(object_id)
+        ahead = order[order.index(clicked[-1]) + 1 :]
+        return next((t for t in ahead if self._j(t, object_id) < GOOD_ENOUGH), None)
+
+    def _order(self, object_id: int) -> list[int]:
+        first, graded = self.sequence.prompt_frame(object_id), self.sequence.graded
+        backward = [t for t in reversed(graded) if t < first] if self.sequence.axis == "z" else []
+        return [t for t in graded if t >= first] + backward
+
+    def _j(self, frame: int, object_id: int) -> float:
+        answer = self.masks.get((frame, object_id), self._nothing)
+        return region_similarity(answer, self.sequence.truth(frame, object_id))
+
+    def _click(self, frame: int, object_id: int) -> None:
+        place = frame, object_id
+        answer, truth = self.masks.get(place, self._nothing), self.sequence.truth(frame, object_id)
+        self.masks[place] = correct(self.session, place, answer=answer, truth=truth, clicks=self.interaction.clicks)
+        self.clicked[object_id].append(frame)
+
+    def _track_again(self) -> None:
+        if self.interaction.mode == "offline":
+            self._track_all()
+        else:
+            # Only what comes after a click: frames that a single pass has behind it stay as they were.
+            self._keep(self.session.update())
+
+    def _track_all(self) -> None:
+        starts: dict[int, list[int]] = {}
+        for object_id, (first, *_) in self.clicked.items():
+            starts.setdefault(first, []).append(object_id)
+        for start, object_ids in starts.items():
+            self._keep(self.session.propagate(start, self.sequence.direction, object_ids=object_ids))
+
+    def _keep(self, results: Iterable[FrameResult]) -> None:
+        for result in results:
+            for row, object_id in enumerate(result.object_ids):
+                self.masks[result.frame, object_id] = result.masks[row]
+
+    def _grade(self) -> Figures:
+        by_object = [
+            grade_object(self.sequence, i, {t: mask for (t, j), mask in self.masks.items() if i == j})
+            for i in self.clicked
+        ]
+        return mean_figures(by_object)
+
+
+def evaluate_interactively(
+    model: Sam2,
+    sequences: Iterable[LabelledSequence],
+    *,
+    interaction: Interaction,
+    session_factory: Callable[[Sam2, Stack], Session] = Session,
+    done: Callable[[SimulatedUser, Mapping[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Measure how far a simulated user gets with clicks on few frames.
+
+    Parameters
+    ----------
+    model : Sam2
+        From `load_model`.
+    sequences : iterable of LabelledSequence
+        From `read_sequences`; each is closed once it is measured. Those without lasting objects are left out.
+    interaction : Interaction
+        How the user behaves.
+    session_factory : callable
+        Makes a session of a model and a stack.
+    done : callable, optional
+        Told of every sequence when it is measured, with its report.
+
+    Returns
+    -------
+    dict
+        ``model``, ``interactive`` (the settings), ``mean`` and ``sequences``, each with J, F and J&F after the last
+        round, ``rounds`` (the same after each: the first entry is for one clicked frame) and ``frames_until``: by goal,
+        after how many clicked frames J&F reached it, or ``None``. A sequence also has ``objects`` and ``clicked``, the
+        frames by object.
+    """
+    reports: dict[str, dict[str, Any]] = {}
+    for sequence in sequences:
+        if sequence.objects():
+            user = SimulatedUser(sequence, session_factory(model, sequence.stack), interaction)
+            report = _summary(list(user.rounds()))
+            report |= {"objects": len(user.clicked), "clicked": {str(i): t for i, t in user.clicked.items()}}
+            reports[sequence.name] = report
+            if done is not None:
+                done(user, report)
+        sequence.stack.close()
+    means = [mean_figures([r["rounds"][k] for r in reports.values()]) for k in range(interaction.rounds)]
+    return {
+        "model": model.config.name,
+        "interactive": {"mode": interaction.mode, "rounds": interaction.rounds, "clicks": interaction.clicks},
+        "mean": _summary(means),
+        "sequences": reports,
+    }
+
+
+def _summary(rounds: Sequence[Figures]) -> dict[str, Any]:
+    until = {str(goal): frames_until([figures["J&F"] for figures in rounds], goal) for goal in GOALS}
+    return {**rounds[-1], "rounds": list(rounds), "frames_until": until}
+
+
+def frames_until(accuracies: Sequence[float], goal: float) -> int | None:
+    """After how many clicked frames a goal was reached, given the accuracy after one, two, ...; ``None`` if never."""
+    return next((count for count, accuracy in enumerate(accuracies, start=1) if accuracy >= goal), None)

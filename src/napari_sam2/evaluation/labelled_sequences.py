@@ -1,0 +1,127 @@
+"""Labelled sequences to measure on, in this project's layout or in those of public data sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from napari_sam2.data.images.stack import Stack, open_stack
+
+from .public_datasets import find_videos
+
+MOST_OBJECTS = 6
+LONG_LIFE = 8
+
+
+@dataclass(frozen=True)
+class LabelledSequence:
+    """Frames and the truth about them.
+
+    Attributes
+    ----------
+    name : str
+        The folder's name.
+    axis : str
+        ``"t"`` or ``"z"``.
+    stack : Stack
+        The frames.
+    labels : ndarray
+        (T, Y, X) ids, 0 for background.
+    annotated : tuple of int, optional
+        Frames that have labels at all; the others are not graded. All where not given.
+    """
+
+    name: str
+    axis: str
+    stack: Stack
+    labels: NDArray[np.integer]
+    annotated: tuple[int, ...] | None = None
+
+    @property
+    def graded(self) -> Sequence[int]:
+        """Frames with labels."""
+        return range(len(self.labels)) if self.annotated is None else self.annotated
+
+    def objects(self) -> list[int]:
+        """Ids of the up to six largest objects that are seen in half the labelled frames, or in eight."""
+        ids = [int(i) for i in np.unique(self.labels) if i]
+        enough = min(len(self.graded) / 2, LONG_LIFE)
+        areas = {i: (self.labels == i).sum(axis=(1, 2)) for i in ids}
+        lasting = [i for i in ids if np.count_nonzero(areas[i]) >= enough]
+        return sorted(lasting, key=lambda i: -int(areas[i].sum()))[:MOST_OBJECTS]
+
+    def prompt_frame(self, object_id: int) -> int:
+        """First frame of the object through time, its largest slice through depth."""
+        areas = (self.labels == object_id).sum(axis=(1, 2))
+        return int(np.argmax(areas)) if self.axis == "z" else int(np.flatnonzero(areas)[0])
+
+    @property
+    def direction(self) -> str:
+        """Which way objects are tracked from their prompt, as `Session.propagate` takes it."""
+        return "both" if self.axis == "z" else "forward"
+
+    def tracked_frames(self, object_id: int) -> list[int]:
+        """Frames an object is graded on: all labelled ones but that of its prompt."""
+        first = self.prompt_frame(object_id)
+        return [t for t in self.graded if t != first]
+
+    def truth(self, frame: int, object_id: int) -> NDArray[np.bool_]:
+        """(Y, X) bool mask of an object."""
+        mask: NDArray[np.bool_] = self.labels[frame] == object_id
+        return mask
+
+
+def deepest_point(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """(y, x) of the pixel farthest from the mask's edge: where a careful user clicks."""
+    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(np.argmax(depth)), mask.shape)
+    return int(y), int(x)
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """(y0, x0, y1, x1) around a mask, the far edges exclusive."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[LabelledSequence]:
+    """Read the sequences of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : path
+        With a folder for each sequence: ``frames.tif`` or ``frames/``, ``labels.tif`` and, where the axis is not time,
+        ``meta.json`` with ``"axis": "z"``; or in one of the layouts that `find_videos` knows.
+    names : tuple of str
+        Only these, where any are given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such sequence, or frames and labels differ in shape.
+    """
+    videos = find_videos(folder)
+    found = sorted(path.parent for path in Path(folder).glob("*/labels.tif"))
+    missing = set(names) - {path.name for path in found} - {video.name for video in videos}
+    if missing or not (found or videos):
+        raise ValueError(f"{folder} holds no sequence {', '.join(sorted(missing)) or 'with a labels.tif'}.")
+    for video in videos:
+        if not names or video.name in names:
+            yield LabelledSequence(video.name, "t", video.open(), video.labels(), video.annotated)
+    for path in found:
+        if names and path.name not in names:
+            continue
+        meta = json.loads((path / "meta.json").read_text()) if (path / "meta.json").exists() else {}
+        axis = str(meta.get("axis", "t"))
+        frames = path / "frames.tif" if (path / "frames.tif").exists() else path / "frames"
+        stack, labels = open_stack(frames, axis=axis), tifffile.imread(path / "labels.tif")
+        if stack.shape != labels.shape:
+            raise ValueError(f"{path}: frames of shape {stack.shape} with labels of shape {labels.shape}.")
+        yield LabelledSequence(path.name, axis, stack, labels)

@@ -1,0 +1,76 @@
+"""Clicks as a careful user gives them who knows the truth."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import label
+
+from napari_sam2.session.results.frame_result import FrameResult
+
+from .labelled_sequences import deepest_point
+
+
+class Clickable(Protocol):
+    """The part of `Session` that takes clicks."""
+
+    def add_points(self, frame: int, object_id: int, points: Any, labels: Any, replace: bool = True) -> FrameResult:
+        """Click."""
+
+
+def first_click(truth: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Where an object is clicked first: (y, x) of its deepest pixel, and 1."""
+    return *deepest_point(truth), 1
+
+
+def worst_click(answer: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[int, int, int] | None:
+    """Where a careful user clicks next.
+
+    Returns
+    -------
+    tuple of int, or None
+        (y, x) of the deepest pixel of the largest wrong region, and 1 where the object was missed or 0 where it is
+        not; ``None`` where nothing is wrong.
+    """
+    regions, count = label(answer ^ truth)
+    if not count:
+        return None
+    largest = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
+    y, x = deepest_point(largest)
+    return y, x, int(truth[y, x])
+
+
+def correct(
+    session: Clickable, place: tuple[int, int], *, answer: NDArray[np.bool_], truth: NDArray[np.bool_], clicks: int
+) -> NDArray[np.bool_]:
+    """Click on one frame of an object until nothing is wrong or the clicks are used up.
+
+    Parameters
+    ----------
+    session : Clickable
+        Its earlier points on the frame stay.
+    place : tuple of int
+        Frame and object id.
+    answer : ndarray
+        (Y, X) bool: the mask to correct; one without a pixel gets its first click on the deepest pixel of the truth.
+    truth : ndarray
+        (Y, X) bool.
+    clicks : int
+        Most clicks.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) bool: the mask after the last click.
+    """
+    frame, object_id = place
+    for _ in range(clicks):
+        unseen = truth.any() and not answer.any()
+        click = first_click(truth) if unseen else worst_click(answer, truth)
+        if click is None:
+            break
+        result = session.add_points(frame, object_id, [click[:2]], [click[2]], replace=False)
+        answer = result.masks[result.row(object_id)]
+    return answer

@@ -1,0 +1,76 @@
+"""Jobs that a saved session stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.weights.catalog import CATALOG
+
+from .options import InputOptions, JobOptions, ModelOptions
+
+if TYPE_CHECKING:
+    from napari_sam2.storage.read_job import SavedJob
+
+
+def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
+    """Fill in what a session says: its image, prompts and settings, and its model where no other was asked for.
+
+    Parameters
+    ----------
+    asked : JobOptions
+        The session folder as the prompts, the direction, what is to be written and where.
+    saved : SavedJob
+        From `read_saved_job`.
+
+    Raises
+    ------
+    ValueError
+        If the session's model came from no file and no other was asked for, or what it says is damaged.
+    """
+    selection = saved.selection
+    part = InputOptions(
+        saved.axis, selection.at, selection.channels, selection.windows, selection.level, saved.crop, saved.every
+    )
+    return replace(
+        asked,
+        input=saved.image,
+        given=saved.prompts,
+        model=saved_model(asked.model, saved.model),
+        part=part,
+        contrast_limits=None if part.windows else saved.settings.get("contrast_limits"),
+        fill_holes=saved.settings["fill_hole_area"],
+        zoom=saved.settings["zoom"],
+    )
+
+
+def saved_model(asked: ModelOptions, said: dict[str, Any]) -> ModelOptions:
+    """Choose the model: what was asked for, else what the session says of its own.
+
+    Parameters
+    ----------
+    asked : ModelOptions
+        From the command line.
+    said : dict
+        From the session folder.
+
+    Raises
+    ------
+    ValueError
+        If the session's model came from no file and no other was asked for, or what it says is damaged.
+    """
+    if asked.model is not None or asked.checkpoint is not None:
+        return asked
+    from napari_sam2.storage.locate_inputs import model_arguments
+
+    known = model_arguments(said)
+    return replace(
+        asked,
+        model=known.name if known.name in CATALOG else None,
+        checkpoint=None if known.name in CATALOG else known.file,
+        dtype=known.dtype if asked.dtype == "auto" else asked.dtype,
+        preset=known.preset if asked.preset == "balanced" else asked.preset,
+        image_size=asked.image_size or known.image_size,
+        # OpenVINO is for the CPU only: whoever asks for another device now does not want it.
+        backend=known.backend if asked.backend == "auto" and asked.device in ("auto", "cpu") else asked.backend,
+    )

@@ -1,0 +1,190 @@
+"""The folder of results: what may be written where, and writing it all or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam2.data.formats import Format, Results
+    from napari_sam2.data.prompts.prompt import Prompt
+
+LABELS, SCORES, RECORD, PROMPTS = "labels.tif", "scores.csv", "session.json", "prompts.json"
+SESSION = "session.napari-sam2"
+_NAMES = (LABELS, SCORES, RECORD, PROMPTS, "overlay.gif", "overlay.png")
+# Pictures are written together with labels and scores; other formats once those are safe.
+_PICTURES = ("gif", "png")
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """A folder that can be written to.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    has_results : bool
+        Whether an earlier run left its results there.
+    """
+
+    path: Path
+    has_results: bool
+
+    @property
+    def for_partial(self) -> Path:
+        """Where results of an unfinished run go: never over those of an earlier one."""
+        return self.path / "stopped" if self.has_results else self.path
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """Prompts and where they were read from.
+
+    Attributes
+    ----------
+    path : Path
+        The file; it is never written over.
+    prompts : list of Prompt
+        What it holds.
+    """
+
+    path: Path
+    prompts: list[Prompt]
+
+
+def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], overwrite: bool) -> OutputFolder:
+    """Make a folder and see that results can be written to it, before the long work starts.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; made where it is missing.
+    prompts : Path
+        The prompts file to read, which may lie in the folder.
+    formats : iterable of Format
+        What is to be written besides labels and scores.
+    overwrite : bool
+        Whether results that are there already may be replaced.
+
+    Returns
+    -------
+    OutputFolder
+        The folder, ready.
+
+    Raises
+    ------
+    ValueError
+        If it is a file, or holds results that may not be replaced.
+    OSError
+        If it cannot be made or written to.
+    """
+    from napari_sam2.data.formats.registry import check_replaceable
+
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--output must name a folder, but {folder} is a file")
+    own = prompts.resolve()
+    found = [name for name in _NAMES if (folder / name).exists() and (folder / name).resolve() != own]
+    if found and not overwrite:
+        raise ValueError(f"{folder} already holds {found[0]}: name another folder, or add --overwrite to replace it")
+    for one in formats:
+        check_replaceable(one, folder / one.filename, overwrite=overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return OutputFolder(folder, bool(found))
+
+
+def make_way(session: Path, *, overwrite: bool) -> None:
+    """See that a session folder can be made, before the long work starts.
+
+    Parameters
+    ----------
+    session : Path
+        Its path.
+    overwrite : bool
+        Whether a session that is there already may be removed.
+
+    Raises
+    ------
+    ValueError
+        If something is there that may not be removed.
+    """
+    from napari_sam2.storage.layout import read_header
+
+    if not session.exists():
+        return
+    if not overwrite:
+        raise ValueError(
+            f"{session} is there already: 'napari-sam2 resume {session}' goes on with it, --overwrite removes it"
+        )
+    # Nothing but a session is removed.
+    read_header(session)
+    shutil.rmtree(session)
+
+
+def write_results(
+    folder: Path, results: Results, *, record: Mapping[str, Any], formats: Iterable[Format], prompts: PromptFile
+) -> tuple[str, ...]:
+    """Write labels, scores, pictures, prompts and the record of the run, then every other format.
+
+    Everything is written beside its place first: a full disk leaves the files of an earlier run as they were. Should
+    one of the other formats fail, labels and scores are there already.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; made where it is missing.
+    results : Results
+        What was tracked.
+    record : mapping
+        What it takes to do it again, besides the input and the prompts, which are added here.
+    formats : iterable of Format
+        What to write besides labels and scores.
+    prompts : PromptFile
+        The prompts, to be kept with the results.
+
+    Returns
+    -------
+    tuple of str
+        Names of the files.
+    """
+    from napari_sam2.data.formats import FORMATS
+    from napari_sam2.data.formats.tiff_and_tables import describe_stack, write_session_json
+    from napari_sam2.data.prompts.prompt import write_prompts
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [one for one in formats if one.filename not in (LABELS, SCORES)]
+    pictures = [one for one in wanted if one.name in _PICTURES]
+    core = [LABELS, SCORES, *(one.filename for one in pictures), RECORD]
+    others = [one for one in wanted if one not in pictures]
+    names = (*core, *(one.filename for one in others))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as draft_folder:
+        draft = Path(draft_folder)
+        FORMATS["tiff"].write(draft / LABELS, results)
+        FORMATS["csv"].write(draft / SCORES, results)
+        for one in pictures:
+            one.write(draft / one.filename, results)
+        described = {"input": describe_stack(results.stack, results.window), "prompts": PROMPTS, **record}
+        write_session_json(draft / RECORD, described | {"files": names})
+        if (folder / PROMPTS).resolve() != prompts.path.resolve():
+            write_prompts(folder / PROMPTS, prompts.prompts)
+        for name in core:
+            os.replace(draft / name, folder / name)
+    _write_others(folder, results, others)
+    return names
+
+
+def _write_others(folder: Path, results: Results, formats: Iterable[Format]) -> None:
+    from napari_sam2.data.formats import export_results
+
+    for one in formats:
+        try:
+            export_results(results, one.name, folder / one.filename)
+        except (ValueError, OSError, RuntimeError) as error:
+            error.add_note(f"labels and scores are in {folder}; 'napari-sam2 export {folder}' writes other formats")
+            raise

@@ -1,0 +1,285 @@
+"""From what was asked for to a session that is about to track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from .options import JobOptions, ModelOptions
+from .output_folder import PROMPTS, SESSION, OutputFolder, PromptFile, check_output, make_way
+from .run_stack import Progress, Work
+
+if TYPE_CHECKING:
+    from napari_sam2.data.formats import Format
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.prompts.prompt import Prompt
+    from napari_sam2.model.sam2 import Sam2
+    from napari_sam2.session.core import Session
+    from napari_sam2.session.results.frame_result import FrameResult
+
+Loader: TypeAlias = "Callable[[ModelOptions], Sam2]"
+# The steps to take, and their progress.
+Run: TypeAlias = "tuple[Iterator[FrameResult], Progress]"
+
+
+@dataclass(frozen=True)
+class CheckedJob:
+    """A job whose files can be read and fit together.
+
+    Attributes
+    ----------
+    options : JobOptions
+        What was asked for.
+    whole, stack : Stack
+        The input, and the part of it that is tracked.
+    prompts, inside : list of Prompt
+        The prompts, in frames and pixels of the whole and of the part.
+    start : int or None
+        Frame of the part to start at.
+    formats : tuple of Format
+        What to write besides labels and scores.
+    """
+
+    options: JobOptions
+    whole: Stack
+    stack: Stack
+    prompts: list[Prompt]
+    inside: list[Prompt]
+    start: int | None
+    formats: tuple[Format, ...]
+
+
+@contextmanager
+def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
+    """Open the input and check everything that takes no model.
+
+    Parameters
+    ----------
+    options : JobOptions
+        What to do.
+
+    Yields
+    ------
+    CheckedJob
+        Its stack is closed afterwards.
+
+    Raises
+    ------
+    ValueError, OSError, MissingExtraError
+        If a file cannot be read, or prompts, options and formats do not fit the input.
+    """
+    from napari_sam2.data.formats import check_formats
+
+    part = options.part
+    with part.open(options.input) as whole:
+        prompts = read_job_prompts(options)
+        check_prompts(prompts, whole, options.prompts)
+        formats = check_formats(options.exports, whole)
+        stack = whole if part.crop is None and part.every == 1 else whole.part(crop=part.crop, every=part.every)
+        inside = [_prompt_inside(prompt, stack, options.prompts) for prompt in prompts]
+        start = options.start
+        if start is not None:
+            start = stack.placement.frame_inside(_check_frame_of(whole, start))
+        yield CheckedJob(options, whole, stack, prompts, inside, start, tuple(formats))
+
+
+@contextmanager
+def started_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterator[Work]:
+    """Get everything ready for tracking.
+
+    Parameters
+    ----------
+    options : JobOptions
+        What to do.
+    load : callable
+        Loads the model.
+
+    Yields
+    ------
+    Work
+        Its session and its stack are closed afterwards.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError, MemoryError
+        For anything wrong with the input or the machine. Results already in the folder are left as they were.
+    """
+    with checked_job(options) as job:
+        folder = check_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite)
+        session = _prompted_session(job, load(options.model))
+        try:
+            yield make_work(job, session, whole_run(job, session), folder)
+        finally:
+            session.close()
+
+
+def make_work(job: CheckedJob, session: Session, run: Run, folder: OutputFolder) -> Work:
+    """Put together what tracking and writing take.
+
+    Parameters
+    ----------
+    job : CheckedJob
+        What is done.
+    session : Session
+        With the prompts.
+    run : tuple
+        The steps to take, and their progress.
+    folder : OutputFolder
+        For the results.
+    """
+    options, (steps, progress) = job.options, run
+    return Work(
+        session=session,
+        steps=steps,
+        progress=progress,
+        whole=job.whole,
+        prompts=PromptFile(options.prompts, job.prompts),
+        model=options.model,
+        command=command_words(options, folder.path / PROMPTS, job.whole.axis),
+        part=options.part.record(),
+        formats=job.formats,
+        folder=folder,
+    )
+
+
+def whole_run(job: CheckedJob, session: Session) -> Run:
+    """Plan all of a job's tracking."""
+    options = job.options
+    steps = session.propagate(start=job.start, direction=options.direction, max_frames=options.max_frames)
+    count = count_steps(session, options.direction, start=job.start, max_frames=options.max_frames)
+    return steps, Progress(count)
+
+
+def read_job_prompts(options: JobOptions) -> list[Prompt]:
+    """Read the prompts: those given already, a prompts file or an image of labels.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file cannot be read.
+    """
+    from napari_sam2.data.prompts.label_image import read_label_prompts
+    from napari_sam2.data.prompts.prompt import read_prompts
+
+    if options.given is not None:
+        return list(options.given)
+    is_json = options.prompts.suffix.lower() == ".json"
+    return read_prompts(options.prompts) if is_json else read_label_prompts(options.prompts)
+
+
+def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None:
+    """Check prompts against the stack before any time is spent on a model.
+
+    Parameters
+    ----------
+    prompts : iterable of Prompt
+        From a prompts file.
+    stack : Stack
+        What they are about.
+    source : Path
+        The file, for messages.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is outside the stack; the message names it.
+    """
+    from napari_sam2.data.prompts.fit import check_prompt
+
+    prompts = list(prompts)
+    if not prompts:
+        raise ValueError(f"{source} holds no prompts: there is nothing to track")
+    for prompt in prompts:
+        try:
+            check_prompt(prompt, stack.shape)
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from error
+
+
+def count_steps(session: Session, direction: str, *, start: int | None = None, max_frames: int | None = None) -> int:
+    """Count the frames that `Session.propagate` would yield."""
+    from napari_sam2.session.tracking.schedule import outward, schedule, straight
+
+    n_frames = session.stack.n_frames
+    reach = n_frames if max_frames is None else max_frames
+    first: dict[int, int] = {}
+    for prompt in session.prompts:
+        first[prompt.object_id] = min(prompt.frame, first.get(prompt.object_id, prompt.frame))
+    if direction == "outward":
+        return len(schedule({i: outward(frame, reach=reach, num_frames=n_frames) for i, frame in first.items()}))
+    if start is None:
+        prompted = [prompt.frame for prompt in session.prompts]
+        start = max(prompted) if direction == "backward" else min(prompted)
+    return len(straight(start, direction, reach=reach, num_frames=n_frames))
+
+
+def command_words(options: JobOptions, prompts: Path, axis: str) -> list[str]:
+    """Give the words that run the same job from anywhere.
+
+    Parameters
+    ----------
+    options : JobOptions
+        The job.
+    prompts : Path
+        Where its prompts are kept.
+    axis : str
+        What was tracked along.
+    """
+    model = options.model
+    values: dict[str, object] = {
+        "--prompts": prompts.resolve(),
+        "--model": model.model,
+        "--checkpoint": model.checkpoint and model.checkpoint.resolve(),
+        "--device": model.device,
+        "--dtype": model.dtype,
+        "--preset": model.preset,
+        "--backend": model.backend,
+        "--image-size": model.image_size,
+        "--axis": axis,
+        "--direction": options.direction,
+        "--start": options.start,
+        "--max-frames": options.max_frames,
+        "--fill-holes": options.fill_holes,
+        "--zoom": options.zoom,
+    }
+    words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
+    words += options.part.words()
+    if options.contrast_limits is not None:
+        words += ["--contrast-limits", *map(str, options.contrast_limits)]
+    return ["napari-sam2", "segment", str(options.input.resolve()), *words]
+
+
+def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
+    from napari_sam2.session.core import Session
+
+    options = job.options
+    saved = options.output / SESSION if options.save else None
+    if saved is not None:
+        make_way(saved, overwrite=options.overwrite)
+    session = Session(
+        model,
+        job.stack,
+        contrast_limits=options.contrast_limits,
+        fill_hole_area=options.fill_holes,
+        zoom=options.zoom,
+        folder=saved,
+    )
+    for prompt in job.inside:
+        session.add_prompt(prompt)
+    return session
+
+
+def _check_frame_of(stack: Stack, frame: int) -> int:
+    from napari_sam2.data.prompts.prompt import check_frame
+
+    return check_frame(frame, stack.n_frames)
+
+
+def _prompt_inside(prompt: Prompt, stack: Stack, source: Path) -> Prompt:
+    try:
+        return stack.placement.prompt_inside(prompt)
+    except ValueError as error:
+        raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error

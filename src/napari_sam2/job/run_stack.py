@@ -1,0 +1,218 @@
+"""Tracking, and writing what it came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .options import ModelOptions
+from .output_folder import OutputFolder, PromptFile, write_results
+
+if TYPE_CHECKING:
+    from napari_sam2.data.formats import Format
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.session.core import Session
+    from napari_sam2.session.results.frame_result import FrameResult
+
+# Takes the steps to come, how many there are and the name of the input; passes them on, shows how far it is, and may
+# end before they do.
+Watch: TypeAlias = "Callable[[Iterator[FrameResult], int, str], Iterator[FrameResult]]"
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job did.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the results are.
+    files : tuple of str
+        Their names.
+    n_frames : int
+        Frames tracked.
+    steps, planned : int
+        Steps taken and planned; a frame that is passed in both directions takes two.
+    n_objects : int
+        Objects tracked.
+    seconds : float
+        Time the steps took.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    n_frames: int
+    steps: int
+    planned: int
+    n_objects: int
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was done."""
+        return self.steps == self.planned
+
+
+class Progress:
+    """Which frames were tracked, and how long it took.
+
+    Parameters
+    ----------
+    planned : int
+        Steps to take.
+    earlier : iterable of int
+        Frames that were tracked before, in another run of the program.
+    """
+
+    def __init__(self, planned: int, earlier: Iterable[int] = ()) -> None:
+        self.planned = planned
+        self.earlier = tuple(earlier)
+        self.frames: list[int] = []
+        self._begun = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.perf_counter() - self._begun
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything planned was done."""
+        return len(self.frames) == self.planned
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job under way.
+
+    Attributes
+    ----------
+    session : Session
+        What is tracked.
+    steps : iterator of FrameResult
+        The tracking, from `Session.propagate` or `Session.resume`.
+    progress : Progress
+        How far it came.
+    whole : Stack
+        The input that the session's stack is all or a part of.
+    prompts : PromptFile
+        The prompts, in frames and pixels of the whole.
+    model : ModelOptions
+        The session's model.
+    command : list of str
+        Words that do the same again.
+    part : dict
+        Which part of the input, as JSON.
+    formats : tuple of Format
+        What to write besides labels and scores.
+    folder : OutputFolder
+        For the results.
+    """
+
+    session: Session
+    steps: Iterator[FrameResult]
+    progress: Progress
+    whole: Stack
+    prompts: PromptFile
+    model: ModelOptions
+    command: list[str]
+    part: dict[str, Any]
+    formats: tuple[Format, ...]
+    folder: OutputFolder
+
+
+def track(work: Work, watch: Watch) -> None:
+    """Track until the end, or until `watch` ends it; the progress is kept in the work.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError, MemoryError
+        Whatever tracking ends with.
+    """
+    name = work.whole.path.name if work.whole.path else "frames"
+    for result in watch(work.steps, work.progress.planned, name):
+        work.progress.frames.append(result.frame)
+
+
+def track_and_write(work: Work, watch: Watch) -> JobReport:
+    """Track, and write the results, however it ends.
+
+    Parameters
+    ----------
+    work : Work
+        What to do.
+    watch : callable
+        Shows how far it is, and may end it early.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError, MemoryError
+        Whatever tracking ends with; what was done before is written, and the error says where.
+    """
+    progress, folder = work.progress, work.folder
+    try:
+        track(work, watch)
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        if progress.frames:
+            report = write(work, folder.for_partial)
+            error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
+        raise
+    return write(work, folder.path if progress.complete else folder.for_partial)
+
+
+def write(work: Work, folder: Path) -> JobReport:
+    """Write what was tracked so far.
+
+    Parameters
+    ----------
+    work : Work
+        What was done.
+    folder : Path
+        Where to; made where it is missing.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError
+        If something cannot be written; results that are there already stay as they were.
+    """
+    from napari_sam2.data.formats import Results
+
+    session, progress, whole = work.session, work.progress, work.whole
+    placement, outputs = session.stack.placement, session.outputs
+    frames = {placement.frames[frame] for frame in (*progress.earlier, *progress.frames)}
+    record = {
+        "command": work.command,
+        "part": work.part,
+        "complete": progress.complete,
+        "tracked_frames": _spans(frames),
+        "seconds": round(progress.seconds, 3),
+        "model": work.model.describe(session.model),
+    }
+    labels, scores = outputs.labels, outputs.scores
+    if not placement.is_whole:
+        labels, scores = placement.labels(labels), placement.scores(scores)
+    results = Results(labels, whole, scores, window=session.encoder.window)
+    files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
+    return JobReport(
+        folder=folder,
+        files=files,
+        n_frames=len(frames),
+        steps=len(progress.frames),
+        planned=progress.planned,
+        n_objects=len(session.object_ids),
+        seconds=progress.seconds,
+    )
+
+
+def _spans(frames: Iterable[int]) -> list[list[int]]:
+    """Write frames as runs, [first, last] each."""
+    spans: list[list[int]] = []
+    for frame in sorted(set(frames)):
+        if spans and spans[-1][1] == frame - 1:
+            spans[-1][1] = frame
+        else:
+            spans.append([frame, frame])
+    return spans

@@ -1,0 +1,154 @@
+"""A job on volumes over time: prompts on one volume in; labels and scores of all volumes in a folder out."""
+
+from __future__ import annotations
+
+import shutil
+import time as clock
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .options import JobOptions
+from .output_folder import PROMPTS, PromptFile, check_output, write_results
+from .prepare import check_prompts, read_job_prompts
+
+if TYPE_CHECKING:
+    from napari_sam2.data.formats import Format
+    from napari_sam2.data.images.volume_series import VolumeSeries
+    from napari_sam2.data.prompts.prompt import Prompt
+    from napari_sam2.session.volumes.volume_session import VolumeSession, VolumeStep
+
+# Volumes that are finished lie here, in the folder of the results, until all are.
+UNFINISHED = "unfinished"
+VolumeWatch: TypeAlias = "Callable[[Iterator[VolumeStep], str], Iterator[VolumeStep]]"
+
+
+@dataclass(frozen=True)
+class VolumeReport:
+    """What a job on volumes came to.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the results are.
+    files : tuple of str
+        Their names; none where the job was stopped.
+    n_objects, n_times, done : int
+        Objects, volumes, and volumes that are finished.
+    seconds : float
+        Time that tracking took.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    n_objects: int
+    n_times: int
+    done: int
+    seconds: float
+
+
+def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
+    """Track objects through volumes over time and write the results.
+
+    Finished volumes are kept in the folder as the work goes. The same job goes on with them, whatever ended it.
+
+    Parameters
+    ----------
+    options : JobOptions
+        What to do; ``part.at`` is the time point that the prompts are about, whose planes are their frames.
+    watch : callable
+        Passes the steps on, shows how far it is, and may end it early.
+
+    Returns
+    -------
+    VolumeReport
+        What was done.
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError, MemoryError
+        For anything wrong with the input or the machine. Results already in the folder are left as they were.
+    """
+    from napari_sam2.data.formats import check_formats
+
+    begun = clock.perf_counter()
+    with _open(options) as volumes:
+        prompts = read_job_prompts(options)
+        check_prompts(prompts, volumes.volume(options.part.at or 0), options.prompts)
+        formats = check_formats(options.exports, volumes.planes, volumes=True)
+        folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
+        session = _session(options, volumes, prompts)
+        for _ in watch(session.propagate(), options.input.name):
+            pass
+        seconds = clock.perf_counter() - begun
+        done = len(session.labels.times_done)
+        counts = {"n_objects": len(session.object_ids), "n_times": volumes.n_times, "done": done, "seconds": seconds}
+        if not session.is_complete:
+            return VolumeReport(folder.path, (), **counts)  # type: ignore[arg-type]
+        files = _write(options, session, PromptFile(options.prompts, prompts), formats)
+        shutil.rmtree(folder.path / UNFINISHED)
+        return VolumeReport(folder.path, files, **counts)  # type: ignore[arg-type]
+
+
+def _open(options: JobOptions) -> VolumeSeries:
+    from napari_sam2.data.images.selection import Selection
+    from napari_sam2.data.images.volume_series import open_volumes
+
+    part = options.part
+    return open_volumes(options.input, selection=Selection(None, part.channels, part.windows, part.level))
+
+
+def _session(options: JobOptions, volumes: VolumeSeries, prompts: list[Prompt]) -> VolumeSession:
+    from napari_sam2.session.volumes.volume_session import HEADER, VolumeSession
+
+    work = options.output / UNFINISHED
+    # Nothing but earlier work of this kind is removed.
+    if options.overwrite and (work / HEADER).is_file():
+        shutil.rmtree(work)
+    session = VolumeSession(
+        options.model.load(),
+        volumes,
+        contrast_limits=options.contrast_limits,
+        fill_hole_area=options.fill_holes,
+        zoom=options.zoom,
+        folder=work,
+    )
+    for prompt in prompts:
+        session.add_prompt(options.part.at or 0, prompt)
+    return session
+
+
+def _write(options: JobOptions, session: VolumeSession, prompts: PromptFile, formats: list[Format]) -> tuple[str, ...]:
+    from napari_sam2.data.formats import Results
+
+    volumes = session.volumes
+    record: dict[str, Any] = {
+        "command": _command(options),
+        "part": options.part.record(),
+        "volumes": list(volumes.shape),
+        "complete": True,
+        "model": options.model.describe(session.model),
+    }
+    results = Results.of_volumes(session.labels, volumes, window=session.window)
+    return write_results(options.output, results, record=record, formats=formats, prompts=prompts)
+
+
+def _command(options: JobOptions) -> list[str]:
+    """Give the words that run the same job from anywhere."""
+    model, part = options.model, options.part
+    values: dict[str, object] = {
+        "--prompts": (options.output / PROMPTS).resolve(),
+        "--time": part.at,
+        "--channels": ",".join(map(str, part.channels)) or None,
+        "--level": part.level or None,
+        "--model": model.model,
+        "--checkpoint": model.checkpoint and model.checkpoint.resolve(),
+        **{f"--{name.replace('_', '-')}": value for name, value in model.how.items()},
+        "--fill-holes": options.fill_holes,
+        "--zoom": options.zoom,
+    }
+    words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
+    windows = part.windows or ((options.contrast_limits,) if options.contrast_limits else ())
+    words += [str(word) for window in windows for word in ("--contrast-limits", *window)]
+    return ["napari-sam2", "volumes", str(options.input.resolve()), *words]

@@ -1,0 +1,117 @@
+"""Tools of the panel: start an object, click, draw, paint, remove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.notifications import show_warning
+
+from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, POSITIVE, next_sign, set_next, turn_selected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.panel.panel import Panel
+    from napari_sam2.plugin.state.object_names import ObjectList
+
+SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso", "tool_scribble": "add_path"}
+
+
+class Tools:
+    """What the buttons above the table of objects do.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose active layer is switched.
+    controller : Controller
+        Knows the layers.
+    panel : Panel
+        Whose choices count.
+    objects : ObjectList
+        The objects there are.
+    select : callable
+        Makes an object the selected one.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        controller: Controller,
+        *,
+        panel: Panel,
+        objects: ObjectList,
+        select: Callable[[int], None],
+    ) -> None:
+        self._viewer = viewer
+        self._controller = controller
+        self._layers = controller.layers
+        self._panel = panel
+        self._objects = objects
+        self._select = select
+
+    def new_object(self) -> None:
+        """Start another object and wait for a click on it."""
+        if self._has_image():
+            self._select(self._objects.next_id())
+            self.start_clicking()
+
+    def remove_object(self) -> None:
+        """Remove the selected object."""
+        table = self._panel.object_table
+        object_id = table.selected_id
+        if object_id is None:
+            return
+        rest = [i for i in table.object_ids if i != object_id]
+        self._objects.remove(object_id)
+        self._controller.remove_object(object_id)
+        self._select(max((i for i in rest if i < object_id), default=min(rest, default=1)))
+
+    def switch_sign(self) -> None:
+        """Turn selected points round, or else the next one."""
+        points = self._layers.points
+        if points is None or (str(points.mode) == "select" and turn_selected(points)):
+            return
+        set_next(points, self._layers.selected, POSITIVE if next_sign(points) == NEGATIVE else NEGATIVE)
+
+    def start_clicking(self) -> None:
+        """Let the next click on the canvas be a prompt."""
+        if self._has_image():
+            self._objects.add(self._layers.selected)
+            if self._layers.space is not None:
+                # Made now, while nobody waits: napari takes longer for it than the model for the click.
+                self._layers.need_labels()
+            self._activate(self._layers.need_points(), "add")
+
+    def start_drawing(self, mode: str) -> None:
+        """Let the next stroke on the canvas be a shape; ``mode`` is the Shapes layer's."""
+        if self._has_image():
+            self._activate(self._layers.need_shapes(), mode)
+
+    def start_painting(self) -> None:
+        """Let the next stroke on the canvas paint the selected object."""
+        if self._has_image():
+            self._activate(self._layers.need_labels(), "paint")
+
+    def take_labels(self) -> None:
+        """Take the labels of the chosen layer on this frame as prompts."""
+        source, space = self._panel.source_labels.layer, self._layers.space
+        if source is None or space is None:
+            show_warning("Choose a Labels layer to take prompts from; it must have the image's shape.")
+            return
+        frame = self._layers.frame
+        self._controller.take_labels(frame, np.array(source.data[space.index(frame)]))
+
+    def _has_image(self) -> bool:
+        if self._layers.image is None:
+            show_warning("Open an image first: objects are shown on it.")
+        return self._layers.image is not None
+
+    def _activate(self, layer: Any, mode: str) -> None:
+        self._viewer.layers.selection.active = layer
+        layer.mode = mode
+        self._controller.results_changed.emit()

@@ -1,0 +1,265 @@
+"""What the buttons for files do: ask where, and hand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.errors import MultipleReaderError, NoAvailableReaderError
+from napari.layers import Image
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from napari_sam2.data.optional_packages import MissingExtraError
+from napari_sam2.plugin.error_text import explain
+from napari_sam2.plugin.files import autosave as recovery
+from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
+from napari_sam2.plugin.files.session_saver import Keeping
+from napari_sam2.plugin.memory_notice import labels_on_disk
+from napari_sam2.plugin.preferences import remembered
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from napari.components import ViewerModel
+    from numpy.typing import NDArray
+
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.files.exporter import Choice, Material
+    from napari_sam2.plugin.files.session_loader import Opened
+    from napari_sam2.plugin.files.widget_state import SessionNotes
+    from napari_sam2.plugin.panel.panel import Panel
+    from napari_sam2.plugin.state.object_names import ObjectList
+
+    from .image_follower import Images
+
+# What napari and its readers raise where one of them cannot open a file, or none is chosen among several.
+_NOT_READ = (NoAvailableReaderError, MultipleReaderError, LookupError, ValueError, OSError, RuntimeError, TypeError)
+
+
+class Files(QObject):
+    """Saving, opening and exporting, as the user asks for it.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Where layers go.
+    controller : Controller
+        Has the sessions.
+    panel : Panel
+        With the buttons.
+    images : Images
+        Turns to an image.
+    objects : ObjectList
+        Names of the objects.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, controller: Controller, *, panel: Panel, images: Images, objects: ObjectList
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._controller = controller
+        self._panel = panel
+        self._box = panel.files_box
+        self._images = images
+        self._objects = objects
+        self.exporting = Exporting(controller, objects)
+        self.keeping = Keeping(
+            controller, objects, keep_unsaved=lambda: bool(remembered("files", "keep_unsaved", default=True))
+        )
+        self._connect_exports()
+        self._connect_sessions()
+        self.list_unsaved()
+        if self._box.found.count():
+            show_info("Work with SAM 2 that was not saved can be brought back: see Files in its widget.")
+
+    def _connect_exports(self) -> None:
+        box, exporting = self._box, self.exporting
+        box.offer(exporting.choices)
+        box.export_asked.connect(self._export)
+        exporting.progressed.connect(box.show_export)
+        exporting.ended.connect(lambda: box.show_export("", 0, 0))
+        exporting.wrote.connect(show_info)
+        exporting.cancelled.connect(lambda: show_info("Export cancelled: nothing was written."))
+        box.buttons["cancel_export"].clicked.connect(lambda _=False: exporting.cancel())
+        exporting.failed.connect(self._failed)
+
+    def _connect_sessions(self) -> None:
+        box, keeping = self._box, self.keeping
+        box.buttons["save_session"].clicked.connect(lambda _=False: self._ask_and_save())
+        box.buttons["open_session"].clicked.connect(lambda _=False: self._ask_and_open())
+        box.recovery_asked.connect(self.open)
+        box.discard_asked.connect(self._ask_and_discard)
+        self._panel.track_box.buttons["labels_on_disk"].clicked.connect(lambda _=False: self._ask_for_labels())
+        keeping.folder_changed.connect(self._show_folder)
+        keeping.saved.connect(lambda folder: show_info(f"Saved to {folder}, now and as you work."))
+        keeping.opened.connect(self._opened)
+        keeping.missing.connect(self._ask_for_image)
+        keeping.failed.connect(self._failed)
+
+    # Sessions
+
+    def open(self, folder: str) -> None:
+        """Bring a session back, on an image that is open or on the file that it was."""
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        self.keeping.open(folder, images, find=self._open_image)
+
+    def list_unsaved(self) -> None:
+        """Offer work that was not saved."""
+        self._box.show_recoveries((one.text, str(one.folder)) for one in recovery.find_unsaved())
+
+    def _open_image(self, path: Path, reader: str | None) -> list[Image]:
+        problem: Exception | None = None
+        # The reader that opened it before, else the one that napari takes, else those that everybody has.
+        for plugin in dict.fromkeys((reader, None, "napari-sam2", "napari")):
+            try:
+                layers = self._viewer.open(str(path), plugin=plugin)
+            except _NOT_READ as error:
+                problem = problem or error
+            else:
+                return [layer for layer in layers if isinstance(layer, Image)]
+        self._failed(ValueError(f"{path} cannot be opened: {problem}. Open it in napari, then open the session again."))
+        return []
+
+    def _opened(self, opened: Opened, notes: SessionNotes, problems: tuple[str, ...]) -> None:
+        controller, session = self._controller, opened.engine.session
+        self.keeping.write_down()
+        # What happens in the layers meanwhile is not the user's doing.
+        controller.is_held = True
+        try:
+            controller.close_space(opened.space)
+            if session.model is not controller.model:
+                controller.use_model(session.model)
+                self._show_model(session.model)
+            self._images.show(opened.image, opened.space, frame=min((p.frame for p in session.prompts), default=0))
+            names = {object_id: self._objects.default_name(object_id) for object_id in session.object_ids}
+            self._objects.bring_back(names | notes.names, notes.hidden)
+            controller.layers.fill([opened.content, *(content for step in opened.steps for content in step)])
+            controller.layers.select(notes.selected)
+            controller.zoom = session.zoom
+            self._panel.model_box.show_zoom(session.zoom)
+            self._panel.threshold.setValue(notes.threshold)
+        finally:
+            controller.is_held = False
+        controller.adopt(opened)
+        self._panel.track_box.show_idle(can_resume=controller.can_resume, text=_left(session.unfinished))
+        self.list_unsaved()
+        self._show_folder()
+        if problems:
+            show_warning("\n".join(("The session is open, but not all is as it was:", *problems)))
+
+    def _show_model(self, model: Any) -> None:
+        from napari_sam2.weights.load import source_of
+
+        source = source_of(model)
+        if source is not None:
+            self._panel.model_box.show_model(source.name, source.path, model.options.preset)
+
+    def _show_folder(self) -> None:
+        folder = self.keeping.folder if self.keeping.is_saved else None
+        self._box.show_folder(None if folder is None else folder.name, unsaved=self._controller.has_work)
+        self._box.where.setToolTip("Where the work on this stack is kept" if folder is None else str(folder))
+
+    def keep_labels_on_disk(self, folder: str) -> None:
+        """Write results into a new layer on disk; the one before is hidden."""
+        layers = self._controller.layers
+        if layers.image is None or layers.space is None:
+            return
+        try:
+            new = labels_on_disk(layers.image, layers.space, folder, object_id=layers.selected)
+        except (ValueError, OSError, MissingExtraError) as error:
+            self._failed(error)
+            return
+        if layers.labels is not None:
+            layers.labels.visible = False
+        layers.put_labels(new)
+
+    # Questions
+
+    def _ask_for_labels(self) -> None:
+        proposal = str(self._beside_image() / "labels.zarr")
+        option = QFileDialog.Option.DontConfirmOverwrite
+        path, _ = QFileDialog.getSaveFileName(self._parent, "New folder for labels", proposal, options=option)
+        if path:
+            self.keep_labels_on_disk(path)
+
+    def _ask_and_save(self) -> None:
+        image = self._controller.layers.image
+        name = "session" if image is None else image.name
+        proposal = str(recovery.next_free(self._beside_image() / f"{name}{recovery.SUFFIX}"))
+        option = QFileDialog.Option.DontConfirmOverwrite
+        path, _ = QFileDialog.getSaveFileName(self._parent, "New session folder", proposal, options=option)
+        if path:
+            self.keeping.save(path)
+
+    def _ask_and_open(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self._parent, "Session folder", str(self._beside_image()))
+        if folder:
+            self.open(folder)
+
+    def _ask_and_discard(self, folder: str) -> None:
+        self._question = QMessageBox(
+            QMessageBox.Icon.Question,
+            "Discard unsaved work",
+            f"Delete the work on {self._box.found.currentText()} for good?",
+            QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel,
+            self._parent,
+        )
+        self._question.setObjectName("discard_question")
+        self._question.button(QMessageBox.StandardButton.Discard).clicked.connect(lambda: self._discard(folder))
+        self._question.open()
+
+    def _discard(self, folder: str) -> None:
+        recovery.discard(Path(folder))
+        self.list_unsaved()
+
+    def _ask_for_image(self, folder: Path, image: str) -> None:
+        title = f"Where is the image of {folder.name} now? It was {image}"
+        path, _ = QFileDialog.getOpenFileName(self._parent, title, str(folder.parent))
+        if path:
+            self.keeping.open(folder, self._open_image(Path(path), None), find=None)
+        else:
+            self._failed(ValueError(f"Open the image of {folder.name} ({image}) in napari, then open the session."))
+
+    @property
+    def _parent(self) -> QWidget:
+        window: QWidget = self._box.window()
+        return window
+
+    def _failed(self, error: Exception) -> None:
+        show_error(explain(error))
+
+    # Exports
+
+    def _export(self, choice: Choice) -> None:
+        if choice.name == TRACKS_LAYER:
+            self.exporting.add_tracks(self._add_tracks)
+            return
+        path = self._ask_for_target(choice)
+        if path:
+            self.exporting.write(choice.name, path)
+
+    def _ask_for_target(self, choice: Choice) -> str:
+        proposal = str(self._beside_image() / choice.filename)
+        # An earlier export may be replaced, which is asked for here only where it is a file.
+        option = QFileDialog.Option.DontConfirmOverwrite if choice.is_folder else QFileDialog.Option(0)
+        suffix = "".join(Path(choice.filename).suffixes)
+        kinds = f"{choice.title} (*{suffix})" if suffix else choice.title
+        path, _ = QFileDialog.getSaveFileName(self._parent, choice.title, proposal, kinds, options=option)
+        return str(path)
+
+    def _beside_image(self) -> Path:
+        image = self._controller.layers.image
+        path = None if image is None else image.source.path
+        return Path() if path is None else Path(path).parent
+
+    def _add_tracks(self, rows: NDArray[Any], material: Material) -> None:
+        self._viewer.add_tracks(**tracks_layer(rows, material))
+
+
+def _left(frames: int) -> str:
+    if not frames:
+        return ""
+    return f"{frames} frame{'s are' if frames > 1 else ' is'} left of the last run: press Continue."

@@ -1,0 +1,175 @@
+"""Teaching the model the user's own objects, from the frames that the user has accepted."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.plugin.worker.worker import Run, job
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.training.finetune.finetuner import LabelledStack, Taught, TeachProgress
+
+TEACHING = "teaching"
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """What comes back from the worker's thread: where teaching is, or what came of it."""
+
+    progress: TeachProgress | None = None
+    taught: Taught | None = None
+
+
+class Teaching(QObject):
+    """Accepted frames, a run that learns from them, and what to do with the model that comes of it.
+
+    ``progressed`` comes with a `TeachProgress`, ``taught`` with a `Taught`, ``ended`` with True when teaching came to
+    its end, ``saved`` with the path of a file written.
+
+    Parameters
+    ----------
+    controller : Controller
+        Knows the model, the stacks and the worker.
+    """
+
+    accepted_changed = Signal()
+    progressed = Signal(object)
+    taught = Signal(object)
+    ended = Signal(bool)
+    saved = Signal(str)
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self._controller = controller
+        self._layers = controller.layers
+        self._run: Run | None = None
+        self._outcome: Taught | None = None
+
+    # Accepted frames
+
+    def accept(self, frames: Sequence[int]) -> int:
+        """Call frames right as they are drawn now; return how many have a result and so could be."""
+        results, labels, space = self._controller.results, self._layers.labels, self._layers.space
+        if labels is None or space is None:
+            return 0
+        known = [t for t in frames if results.is_known(t)]
+        for frame in known:
+            results.accepted.set(frame, np.asarray(labels.data[space.index(frame)]))
+        self.accepted_changed.emit()
+        return len(known)
+
+    def withdraw(self, frame: int) -> None:
+        """Do not call a frame right any more."""
+        self._controller.results.accepted.remove_frames([frame])
+        self.accepted_changed.emit()
+
+    @property
+    def n_accepted(self) -> tuple[int, int]:
+        """Frames accepted, over all images, and the number of stacks they are on."""
+        stacks = self._controller.shelf.accepted()
+        return sum(len(results.accepted.frames_done) for _, results in stacks), len(stacks)
+
+    # The run
+
+    @property
+    def is_running(self) -> bool:
+        """Whether teaching is under way."""
+        return self._run is not None
+
+    def start(self, minutes: float) -> None:
+        """Fine-tune a copy of the model; unless something else is under way."""
+        controller = self._controller
+        if controller.is_busy:
+            return
+        if controller.model is None:
+            controller.failed.emit(ValueError("There is no model yet: choose one under Model."))
+            return
+        self._outcome = None
+        work = partial(_teach, controller.model, self._material(), minutes)
+        self._run = Run(work, self._stepped, self._finished, self._failed, TEACHING)
+        controller.worker.start(self._run)
+
+    def stop(self) -> None:
+        """Give up; the model stays as it was."""
+        if self.is_running:
+            self._controller.worker.forget_run()
+            self._finished(False)
+
+    def _material(self) -> list[dict[str, Any]]:
+        shelf = self._controller.shelf
+        stacks = []
+        for space, results in shelf.accepted():
+            stack, window = shelf.stacks[space]
+            frames = tuple(results.accepted.frames_done)
+            # A copy: accepting and withdrawing go on meanwhile.
+            labels = deepcopy(results.accepted)
+            stacks.append({"frames": stack, "labels": labels, "accepted": frames, "contrast_limits": window})
+        return stacks
+
+    def _stepped(self, lesson: _Lesson) -> None:
+        if not self.is_running:
+            return
+        if lesson.progress is not None:
+            self.progressed.emit(lesson.progress)
+        if lesson.taught is not None:
+            self._outcome = lesson.taught
+            self.taught.emit(lesson.taught)
+
+    def _finished(self, complete: bool) -> None:
+        if self.is_running:
+            self._run = None
+            self.ended.emit(complete)
+
+    def _failed(self, error: Exception) -> None:
+        self._controller.failed.emit(error)
+        self._finished(False)
+
+    # What comes of it
+
+    def use(self) -> None:
+        """Go on with the taught model; prompts stay, results wait for an update."""
+        if self._outcome is not None:
+            self._controller.use_model(self._outcome.model, "taught")
+            self._outcome = None
+
+    def save(self, path: str) -> None:
+        """Write the taught model as a checkpoint file."""
+        if self._outcome is None:
+            return
+        outcome, saved = self._outcome, self.saved.emit
+        self._controller.worker.submit(
+            job(partial(_save, outcome, path), self._controller.failed.emit, done=lambda _none: saved(path))
+        )
+
+    def forget(self) -> None:
+        """Give up the taught model."""
+        self._outcome = None
+
+
+def _teach(model: Any, material: list[dict[str, Any]], minutes: float) -> Generator[_Lesson, None, None]:
+    from napari_sam2.training.finetune.finetuner import LabelledStack, TeachSettings, teach
+
+    stacks: list[LabelledStack] = [LabelledStack(**given) for given in material]
+    steps = teach(model, stacks, settings=TeachSettings(minutes=minutes))
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            yield _Lesson(taught=end.value)
+            return
+        yield _Lesson(progress=progress)
+
+
+def _save(outcome: Taught, path: str) -> None:
+    from napari_sam2.weights.load import save_checkpoint
+
+    save_checkpoint(outcome.in_full(), path)

@@ -1,0 +1,251 @@
+"""Which image is worked on, along which axis, with which layers: the Data section at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2.data.images.subset import Placement
+from napari_sam2.plugin.layers.layer_frames import (
+    choosable_axes,
+    current_frame,
+    current_space,
+    go_to_frame,
+    go_to_space,
+    is_made_for,
+    layer_shape,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+
+    from napari_sam2.data.images.subset import Box
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.panel.layer_combo import LayerCombo
+    from napari_sam2.plugin.panel.panel import Panel
+    from napari_sam2.plugin.state.object_names import ObjectList
+
+# A slider that is being dragged passes frames nobody wants encoded.
+_REST_MS = 150
+
+
+class Images(QObject):
+    """Follows the image that is chosen, the sliders, and the contrast limits.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+        Whose layers and sliders.
+    controller : Controller
+        Opens sessions.
+    panel : Panel
+        With the combos of layers and axes.
+    objects : ObjectList
+        Names by image.
+    """
+
+    frame_changed = Signal()
+    image_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, controller: Controller, *, panel: Panel, objects: ObjectList) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._controller = controller
+        self._layers = controller.layers
+        self._panel = panel
+        self._objects = objects
+        # By image, the layers that its clicks, shapes and results were in when it was left.
+        self._companions: dict[str, tuple[Any, ...]] = {}
+        # By image, the part of its planes that is looked at by itself.
+        self._regions: dict[str, Box] = {}
+        self._rest = self._timer(_REST_MS, controller.prepare)
+        self._window_rest = self._timer(2 * _REST_MS, self._window_settled)
+        panel.image_layer.layer_changed.connect(self.open)
+        panel.axis.currentIndexChanged.connect(self._space_changed)
+        self._layers.layer_added.connect(self._layer_added)
+        viewer.dims.events.current_step.connect(self._slider_moved)
+
+    def open(self, image: Any) -> None:
+        """Turn to another image; the one left keeps its session, its layers and its names."""
+        layers = self._layers
+        self._leave()
+        layers.image, layers.space = image, None
+        known = {str(layer.unique_id) for layer in self._viewer.layers}
+        self._controller.shelf.forget_images(known)
+        layers.forget_images(known)
+        self._objects.forget_images(known)
+        self._companions = {key: kept for key, kept in self._companions.items() if key in known}
+        self._show_axes()
+        if image is not None:
+            image.events.contrast_limits.connect(self._contrast_changed)
+            layers.space = self._current_space(image, self._panel.axis.currentData())
+            layers.frame = current_frame(image, layers.space, self._viewer)
+            layers.select(self._objects.open(str(image.unique_id), layers.selected))
+            self._show_frames()
+        self._choose_companions(image)
+        self._controller.axis = "z" if self._panel.axis.currentText().lower().startswith("z") else "t"
+        self._controller.open_image()
+        self.image_changed.emit()
+
+    def show(self, image: Any, space: Space, *, frame: int) -> None:
+        """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
+        if space.region is None:
+            self._regions.pop(space.image, None)
+        else:
+            self._regions[space.image] = space.region
+        go_to_space(image, space, self._viewer, frame=frame)
+        self._panel.image_layer.choose(image)
+        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.axis), 0))
+        for combo in self._panel.combos[1:4]:
+            if combo.layer is not None:
+                combo.layer.visible = False
+            combo.choose(None)
+        self._space_changed()
+        self.image_changed.emit()
+
+    @property
+    def region(self) -> Box | None:
+        """(y0, x0, y1, x1) in pixels that is looked at by itself; None for whole planes."""
+        image = self._layers.image
+        return None if image is None else self._regions.get(str(image.unique_id))
+
+    def set_region(self, region: Box | None) -> None:
+        """Look at a part of the planes by itself, or at whole planes again.
+
+        Raises
+        ------
+        ValueError
+            If it leaves the planes.
+        """
+        image = self._layers.image
+        if image is not None and region is not None:
+            height, width = layer_shape(image)[-2:]
+            Placement.of((1, height, width), region)
+        if image is None or region == self.region:
+            return
+        if region is None:
+            del self._regions[str(image.unique_id)]
+        else:
+            self._regions[str(image.unique_id)] = region
+        self._space_changed()
+        self.image_changed.emit()
+
+    def make(self, need: Callable[[], Any]) -> None:
+        """Make a new layer that fits the image."""
+        if self._layers.image is None:
+            show_warning("Open an image first: the new layer must fit it.")
+            return
+        combo = {"need_points": "points_layer", "need_shapes": "shapes_layer"}.get(need.__name__, "labels_layer")
+        getattr(self._panel, combo).choose(None)
+        need()
+
+    def go_to(self, frame: int) -> None:
+        """Move the slider to a frame."""
+        if self._layers.image is not None and self._layers.space is not None:
+            go_to_frame(self._layers.image, self._layers.space, self._viewer, frame=frame)
+
+    def close(self) -> None:
+        """Stop following the viewer."""
+        self._viewer.dims.events.current_step.disconnect(self._slider_moved)
+        if self._layers.image is not None:
+            self._layers.image.events.contrast_limits.disconnect(self._contrast_changed)
+        for combo in self._panel.combos:
+            combo.disconnect_viewer()
+
+    def _timer(self, interval: int, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval)
+        timer.timeout.connect(slot)
+        return timer
+
+    def _current_space(self, image: Any, axis: int | None) -> Space:
+        return current_space(image, axis, self._viewer, self._regions.get(str(image.unique_id)))
+
+    # Layers
+
+    def _leave(self) -> None:
+        layers, combos = self._layers, self._panel.combos[1:4]
+        if layers.image is not None:
+            layers.image.events.contrast_limits.disconnect(self._contrast_changed)
+            self._companions[str(layers.image.unique_id)] = tuple(combo.layer for combo in combos)
+        for combo in combos:
+            combo.choose(None)
+
+    def _choose_companions(self, image: Any) -> None:
+        for combo in self._panel.combos[1:]:
+            combo.refresh()
+        if image is None:
+            return
+        kept = self._companions.get(str(image.unique_id), (None, None, None))
+        for combo, layer in zip(self._panel.combos[1:4], kept, strict=True):
+            if layer is not None and combo.offers(layer):
+                combo.choose(layer)
+            else:
+                self._choose_own(combo, image)
+
+    def _choose_own(self, combo: LayerCombo, image: Any) -> None:
+        """Choose a layer that was made for this image; any other stays the user's own until chosen by hand."""
+        for layer in self._viewer.layers:
+            if combo.offers(layer) and is_made_for(layer, image):
+                combo.choose(layer)
+
+    def _layer_added(self, layer: Any) -> None:
+        combos = {"Points": self._panel.points_layer, "Shapes": self._panel.shapes_layer}
+        combos.get(type(layer).__name__, self._panel.labels_layer).choose(layer)
+
+    # Frames
+
+    def _show_axes(self) -> None:
+        axes = [] if self._layers.image is None else choosable_axes(self._layers.image)
+        combo = self._panel.axis
+        combo.blockSignals(True)
+        combo.clear()
+        for axis, name in axes:
+            combo.addItem(name if name.isidentifier() else f"axis {axis}", axis)
+        combo.blockSignals(False)
+        for part in (combo, self._panel.axis_label):
+            part.setVisible(len(axes) > 1)
+
+    def _show_frames(self) -> None:
+        if self._layers.space is not None:
+            self._panel.track_box.set_frames(self._layers.space.n_frames)
+            self._panel.track_box.set_frame(self._layers.frame)
+
+    def _space_changed(self) -> None:
+        """Look at other frames: along another axis, or at another place on the axes that stand still."""
+        image = self._layers.image
+        if image is None:
+            return
+        self._layers.space = self._current_space(image, self._panel.axis.currentData())
+        self._layers.frame = current_frame(image, self._layers.space, self._viewer)
+        self._controller.axis = "z" if self._panel.axis.currentText().lower().startswith("z") else "t"
+        self._show_frames()
+        self._controller.open_space()
+
+    def _slider_moved(self, _event: Any = None) -> None:
+        image, space = self._layers.image, self._layers.space
+        if image is None or space is None:
+            return
+        if self._current_space(image, space.axis) != space:
+            self._space_changed()
+            return
+        self._layers.frame = current_frame(image, space, self._viewer)
+        self.frame_changed.emit()
+        self._rest.start()
+
+    # Contrast limits
+
+    def _contrast_changed(self, _event: Any = None) -> None:
+        self._window_rest.start()
+
+    def _window_settled(self) -> None:
+        # Prompts and tracks were made with the window of then; before there are any, it follows the eye.
+        if not self._controller.has_work and self._controller.engine is not None:
+            self._controller.reopen()
+        self.image_changed.emit()

@@ -1,0 +1,112 @@
+"""Work that the user has not saved anywhere: kept in the cache folder, a bounded amount of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_sam2.weights.catalog import cache_dir
+
+from .widget_state import SessionNotes
+
+SUFFIX = ".napari-sam2"
+MOST_FOLDERS = 10
+MOST_BYTES = 4 * 2**30
+_NAME = re.compile(r"[^\w.-]+")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Work that can be brought back.
+
+    Attributes
+    ----------
+    folder : Path
+        The session folder.
+    name : str
+        Of the image.
+    changed : float
+        When it was last written to, in seconds since 1970.
+    n_bytes : int
+        How large it is.
+    """
+
+    folder: Path
+    name: str
+    changed: float
+    n_bytes: int
+
+    @property
+    def text(self) -> str:
+        """For a list: which image, and when."""
+        return f"{self.name}, {time.strftime('%d %b %H:%M', time.localtime(self.changed))}"
+
+
+def recovery_folder() -> Path:
+    """Folder of all work that is not saved; it need not exist."""
+    return cache_dir() / "unsaved"
+
+
+def is_recovery(folder: Path | None) -> bool:
+    """Whether a session folder is one of these."""
+    return folder is not None and folder.parent == recovery_folder().resolve()
+
+
+def new_folder(name: str) -> Path:
+    """Name a folder that is not there yet, for work on an image."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    plain = _NAME.sub("_", name)[:60] or "image"
+    return next_free(recovery_folder().resolve() / f"{stamp}-{plain}{SUFFIX}")
+
+
+def next_free(folder: Path) -> Path:
+    """Add the smallest number to a folder's name that makes it new."""
+    stem, number = folder.name.removesuffix(SUFFIX), 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{stem}-{number}{SUFFIX}")
+    return folder
+
+
+def find_unsaved() -> list[Found]:
+    """List work that no program has open, the latest first."""
+    parent = recovery_folder()
+    if not parent.is_dir():
+        return []
+    found = [_look_at(folder) for folder in parent.glob(f"*{SUFFIX}") if folder.is_dir() and not folder.is_symlink()]
+    return sorted((one for one in found if one is not None), key=lambda one: -one.changed)
+
+
+def prune() -> None:
+    """Remove the oldest work that no program has open, until the rest is few and small enough."""
+    total = 0
+    for place, one in enumerate(find_unsaved()):
+        total += one.n_bytes
+        if place >= MOST_FOLDERS or (place and total > MOST_BYTES):
+            discard(one.folder)
+
+
+def discard(folder: Path) -> None:
+    """Delete work for good; a folder that is no such work is left alone."""
+    if is_recovery(folder.resolve()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _look_at(folder: Path) -> Found | None:
+    from napari_sam2.storage.layout import HEADER
+    from napari_sam2.storage.lock import FolderLock
+
+    header = folder / HEADER
+    try:
+        FolderLock(folder).release()
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        changed = max(path.stat().st_mtime for path in (header, *folder.glob("journal-*.jsonl")))
+    except OSError:
+        # Another window is at work on it, or it is going away.
+        return None
+    notes, _ = SessionNotes.read(folder)
+    name = re.sub(r"^\d+-\d+-", "", folder.name.removesuffix(SUFFIX)) if notes.image is None else notes.image.name
+    return Found(folder.resolve(), name, changed, sum(sizes))

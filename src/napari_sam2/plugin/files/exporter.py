@@ -1,0 +1,286 @@
+"""Results as files, in any format there is; written on a thread of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.qt.threading import thread_worker
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_array
+from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.subset import Placement
+from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
+from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.prompt import write_prompts
+from napari_sam2.plugin.layers.layer_frames import make_stack, transform_like
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+    from numpy.typing import NDArray
+
+    from napari_sam2.data.prompts.prompt import Prompt
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.state.object_names import ObjectList
+
+PROMPTS, TRACKS_LAYER = "prompts", "tracks-layer"
+
+
+class ExportCancelledError(Exception):
+    """The user wants no file any more."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A format to choose.
+
+    Attributes
+    ----------
+    name : str
+        As the command line calls it, `PROMPTS` or `TRACKS_LAYER`.
+    title : str
+        What it is.
+    filename : str
+        Name to propose; empty where no file is written.
+    is_folder : bool
+        Whether it is a folder of files.
+    lost : str
+        What it cannot hold.
+    reason : str
+        Why it cannot be chosen; empty where it can.
+    """
+
+    name: str
+    title: str
+    filename: str
+    is_folder: bool = False
+    lost: str = ""
+    reason: str = ""
+
+
+def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: bool) -> list[Choice]:
+    """List all formats, with those that this stack cannot be written in, and why.
+
+    Parameters
+    ----------
+    image : Image or None
+        The layer.
+    space : Space or None
+        Its frames on show.
+    axis : str
+        ``"t"`` or ``"z"``.
+    has_labels : bool
+        Whether there is anything to write.
+    """
+    nothing = "" if has_labels else "there are no results yet: prompt and track first"
+    found = [Choice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
+    found.append(Choice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
+    stack = None if image is None or space is None else make_stack(image, replace(space, region=None), axis=axis)
+    for one in FORMATS.values():
+        missing = [module for module in one.modules if importlib.util.find_spec(module) is None]
+        reason = nothing
+        if missing:
+            reason = f'the package {missing[0]} is not installed: pip install "napari-sam2[{one.extra}]"'
+        elif stack is not None and one.check is not None:
+            try:
+                one.check(stack)
+            except ValueError as error:
+                reason = str(error)
+        title = one.title[0].upper() + one.title[1:]
+        found.append(Choice(one.name, title, one.filename, one.is_own is not None, one.lost, reason))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What is written, as it was when that was asked for.
+
+    Attributes
+    ----------
+    image : Image
+        Layer of the images.
+    labels : Labels
+        Layer of the results.
+    space : Space
+        The whole planes.
+    axis : str
+        ``"t"`` or ``"z"``.
+    scores : ScoreTable
+        In pixels of the whole planes.
+    names : dict
+        Of objects.
+    window : tuple of float or None
+        Pixel values shown black and white.
+    prompts : tuple of Prompt
+        In pixels of the whole planes.
+    """
+
+    image: Image
+    labels: Labels
+    space: Space
+    axis: str
+    scores: ScoreTable
+    names: dict[int, str] = field(default_factory=dict)
+    window: tuple[float, float] | None = None
+    prompts: tuple[Prompt, ...] = ()
+
+    def results(self, seen: Callable[[int], None]) -> Results:
+        """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
+        done = {row.frame for row in self.scores}
+        labels = _Watched(self.space.stack_shape, label_dtype([0]), seen=seen)
+        for frame in range(self.space.n_frames):
+            seen(frame)
+            image = np.asarray(self.labels.data[self.space.plane(frame)])
+            if frame in done or image.any():
+                labels.widen(label_dtype([int(image.max(initial=0))]))
+                labels.set(frame, image)
+        window = None if self.window is None else Window(*self.window)
+        stack = make_stack(self.image, self.space, axis=self.axis)
+        return Results(labels, stack, self.scores, self.names, window)
+
+
+class _Watched(LabelStack):
+    """Label images that tell when one is read."""
+
+    def __init__(self, shape: tuple[int, int, int], dtype: Any, *, seen: Callable[[int], None]) -> None:
+        super().__init__(shape, dtype)
+        self._seen = seen
+
+    def __getitem__(self, frame: int | slice) -> NDArray[Any]:
+        if isinstance(frame, int):
+            self._seen(frame)
+        return super().__getitem__(frame)
+
+
+class Exporting(QObject):
+    """Writes results while the window goes on.
+
+    Parameters
+    ----------
+    controller : Controller
+        Knows the results.
+    objects : ObjectList
+        Their names.
+    """
+
+    progressed = Signal(str, int, int)
+    ended = Signal()
+    wrote = Signal(str)
+    cancelled = Signal()
+    failed = Signal(object)
+
+    def __init__(self, controller: Controller, objects: ObjectList) -> None:
+        super().__init__()
+        self._controller = controller
+        self._layers = controller.layers
+        self._objects = objects
+        self.is_running = False
+        self._unwanted = threading.Event()
+
+    def choices(self) -> list[Choice]:
+        """List the formats for the stack on show."""
+        layers = self._layers
+        has_labels = layers.labels is not None and self._controller.has_work
+        return choices(layers.image, layers.space, axis=self._controller.axis, has_labels=has_labels)
+
+    def write(self, name: str, path: str | Path) -> None:
+        """Write in a format, unless something is being written."""
+        target = Path(path)
+        seen = self._shown_as(target.name)
+
+        def work(material: Material) -> Path:
+            if name == PROMPTS:
+                write_prompts(target, material.prompts)
+                return target
+            return export_results(material.results(seen), name, target)
+
+        self._start(work, lambda written: self.wrote.emit(f"Written to {written}"), target.name)
+
+    def add_tracks(self, add: Callable[[Any, Material], None]) -> None:
+        """Find the centres of all objects and hand them, (N, 4) as a Tracks layer takes them, to ``add``."""
+        material = self._material()
+
+        def done(rows: NDArray[np.float64]) -> None:
+            if material is not None and len(rows):
+                add(rows, material)
+
+        seen = self._shown_as("centres")
+        self._start(lambda known: tracks_array(known.results(seen)), done, "centres")
+
+    def cancel(self) -> None:
+        """Give up what is being written; an older file of its name stays as it was."""
+        self._unwanted.set()
+
+    def _shown_as(self, what: str) -> Callable[[int], None]:
+        n_frames = 0 if self._layers.space is None else self._layers.space.n_frames
+
+        def seen(frame: int) -> None:
+            if self._unwanted.is_set():
+                raise ExportCancelledError(what)
+            self.progressed.emit(what, frame + 1, n_frames)
+
+        return seen
+
+    def _start(self, work: Callable[[Material], Any], done: Callable[[Any], None], what: str) -> None:
+        material = self._material()
+        if material is None:
+            self.failed.emit(ValueError("There is nothing to export yet: prompt and track first."))
+            return
+        if self.is_running:
+            self.failed.emit(ValueError("Another export is under way: wait for its end."))
+            return
+        self.is_running = True
+        self._unwanted.clear()
+        self.progressed.emit(what, 0, 0)
+
+        def returned(value: Any) -> None:
+            self._end()
+            done(value)
+
+        def errored(error: Exception) -> None:
+            self._end()
+            if isinstance(error, ExportCancelledError):
+                self.cancelled.emit()
+            else:
+                self.failed.emit(error)
+
+        run = thread_worker(
+            lambda: work(material), connect={"returned": returned, "errored": errored}, start_thread=False
+        )
+        run().start()
+
+    def _end(self) -> None:
+        self.is_running = False
+        self.ended.emit()
+
+    def _material(self) -> Material | None:
+        controller, layers = self._controller, self._layers
+        if layers.image is None or layers.space is None or layers.labels is None:
+            return None
+        space = replace(layers.space, region=None)
+        placement = Placement.of(space.stack_shape, layers.space.region)
+        prompts = (wish.as_prompt(place) for place, wish in controller.wishes.items())
+        return Material(
+            layers.image,
+            layers.labels,
+            space,
+            controller.axis,
+            scores=controller.shelf.scores(space),
+            names=dict(self._objects.names),
+            window=controller.window,
+            prompts=tuple(placement.prompt_outside(prompt) for prompt in prompts),
+        )
+
+
+def tracks_layer(rows: NDArray[np.float64], material: Material) -> dict[str, Any]:
+    """Give the arguments of a Tracks layer that lies on the image, in all its dimensions."""
+    space = material.space
+    data = [(row[0], *space.position(int(row[1]), row[2], row[3])) for row in rows]
+    return {"data": np.array(data), "name": f"{material.image.name}: tracks", **transform_like(material.image)}

@@ -1,0 +1,205 @@
+"""File > Open: images that napari does not read by itself, and session folders as layers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_sam2.data.images.lazy_array import LazyPlanes, StackPlanes
+from napari_sam2.data.readers.open_image import open_image
+from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
+from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, OBJECT, POSITIVE, PROMPT, PROMPT_COLOURS
+
+if TYPE_CHECKING:
+    from napari.types import LayerDataTuple
+
+    from napari_sam2.data.images.calibration import Calibration
+    from napari_sam2.data.images.frame_sources import Opened
+    from napari_sam2.storage.read_contents import SavedContents
+
+Reader: TypeAlias = "Callable[[str | list[str]], list[LayerDataTuple]]"
+_SESSION_FILE = "session.json"
+
+
+def get_reader(path: str | Sequence[str]) -> Reader | None:
+    """Give the reader of a file or folder.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        A video, NIfTI or DICOM file, a folder with a DICOM series or images, a session folder or its ``session.json``.
+
+    Returns
+    -------
+    callable or None
+        None for several files at a time.
+    """
+    if not isinstance(path, str):
+        return None
+    place = Path(path)
+    if _session_folder(place) is not None:
+        return read_session
+    # A JSON file of any other program is not for this one.
+    return None if place.name == _SESSION_FILE else read_image
+
+
+def read_image(path: str | list[str]) -> list[LayerDataTuple]:
+    """Open an image, whose planes are read when they are looked at.
+
+    Parameters
+    ----------
+    path : str or list of str
+        The file or folder.
+
+    Returns
+    -------
+    list of LayerDataTuple
+        An image layer with axes, sizes and units, or one for each channel.
+
+    Raises
+    ------
+    ValueError
+        If it is no image; the message names the file.
+    MissingExtraError
+        If reading it takes a package that is not installed; the message names the extra.
+    """
+    place, opened = open_image(_only(path))
+    return _image_layers(place, opened)
+
+
+def read_session(path: str | list[str]) -> list[LayerDataTuple]:
+    """Open a session folder: its image, where it is still there, labels and scores, and prompts.
+
+    Parameters
+    ----------
+    path : str or list of str
+        The folder, or its ``session.json``.
+
+    Returns
+    -------
+    list of LayerDataTuple
+        Image, labels, points and shapes. What is damaged is left out, with a warning for each.
+
+    Raises
+    ------
+    ValueError
+        If it is no session folder.
+    """
+    from napari_sam2.storage.read_contents import read_contents
+
+    place = Path(_only(path))
+    folder = _session_folder(place) or place
+    contents = read_contents(folder)
+    for problem in contents.problems:
+        warnings.warn(problem, stacklevel=2)
+    image, shared = _session_image(contents, folder)
+    name = folder.name.removesuffix(".napari-sam2")
+    return [*image, _labels_layer(contents, name, shared), *_prompt_layers(contents, name, shared)]
+
+
+def _only(path: str | list[str]) -> str:
+    return path if isinstance(path, str) else path[0]
+
+
+def _session_folder(place: Path) -> Path | None:
+    """Find the session folder that a path is or lies in, None if it is no session."""
+    from napari_sam2.data.atomic_files import read_json
+
+    folder = place.parent if place.name == _SESSION_FILE else place
+    header = folder / _SESSION_FILE
+    if not header.is_file():
+        return None
+    try:
+        said = read_json(header)
+    except ValueError:
+        return folder if folder.suffix == ".napari-sam2" else None
+    return folder if isinstance(said, dict) and said.get("format") == "napari-sam2 session" else None
+
+
+def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:
+    axes = opened.axes.replace("n", "t")
+    data = LazyPlanes(opened.planes, len(axes))
+    rgb = data.ndim > len(axes) + 2
+    options: dict[str, Any] = {"name": place.name.split(".")[0], "rgb": rgb, **_sizes(opened, axes)}
+    if "c" in axes:
+        # napari splits the channels into layers, which lie on the axes that are left.
+        options["channel_axis"] = axes.index("c")
+        options["name"] = [channel.name or f"channel {i}" for i, channel in enumerate(opened.channels)] or None
+    return [(data, options, "image")]
+
+
+def _sizes(opened: Opened, axes: str) -> dict[str, Any]:
+    labels = [letter for letter in axes if letter != "c"]
+    calibrations = [opened.calibrate(letter) for letter in labels]
+    pixel = opened.calibrate("t")
+    return _transform(labels, calibrations, pixel)
+
+
+def _transform(labels: Sequence[str], steps: Sequence[Calibration], pixel: Calibration) -> dict[str, Any]:
+    """Scale, units and names of the axes, as a layer takes them."""
+    return {
+        "axis_labels": (*labels, "y", "x"),
+        "scale": (*(one.step or 1.0 for one in steps), *(pixel.pixel_size or (1.0, 1.0))),
+        # Without a step of its own an axis counts frames.
+        "units": (*((one.step_unit if one.step else None) or "pixel" for one in steps), *[pixel.unit or "pixel"] * 2),
+    }
+
+
+def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDataTuple], dict[str, Any]]:
+    """Open the image of a session, and say how layers come to lie on it."""
+    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.storage.layout import image_places
+    from napari_sam2.storage.locate_inputs import read_selection
+
+    try:
+        (path, *_) = [*image_places(contents.data, folder), None]
+        if path is None:
+            raise FileNotFoundError(f"the session's image {contents.data['path'] or 'was in memory and'} is not there")
+        stack = open_stack(path, axis=contents.axis, selection=read_selection(contents.data["selection"]))
+        if stack.shape != contents.placement.shape:
+            raise ValueError(f"{path} is not the image of this session: its shape is {stack.shape}")
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        warnings.warn(f"{error}: prompts and results are shown without it", stacklevel=3)
+        return [], {"axis_labels": (contents.axis, "y", "x")}
+    shared = _transform([contents.axis], [stack.calibration], stack.calibration)
+    options = {"name": path.name.split(".")[0], "rgb": stack.is_rgb, **shared}
+    return [(LazyPlanes(StackPlanes(stack), 1), options, "image")], shared
+
+
+def _labels_layer(contents: SavedContents, name: str, shared: dict[str, Any]) -> LayerDataTuple:
+    metadata = {SCORES_KEY: contents.scores.to_pandas()}
+    return contents.labels.to_array(), {"name": f"{name}: objects", "metadata": metadata, **shared}, "labels"
+
+
+def _prompt_layers(contents: SavedContents, name: str, shared: dict[str, Any]) -> list[LayerDataTuple]:
+    import pandas as pd
+
+    points, boxes = [], []
+    for prompt in contents.prompts:
+        if prompt.points is not None and prompt.labels is not None:
+            signs = [POSITIVE if label else NEGATIVE for label in prompt.labels]
+            at = ((prompt.frame, *point) for point in prompt.points.tolist())
+            points += [(*place, prompt.object_id, sign) for place, sign in zip(at, signs, strict=True)]
+        if prompt.box is not None:
+            boxes.append((prompt.frame, prompt.box, prompt.object_id))
+    layers: list[LayerDataTuple] = []
+    if points:
+        table = pd.DataFrame(points, columns=["frame", "y", "x", OBJECT, PROMPT])
+        options: dict[str, Any] = {"name": f"{name}: clicks", "features": table[[OBJECT, PROMPT]], **shared}
+        options["face_color"] = [PROMPT_COLOURS[sign] for sign in table[PROMPT]]
+        layers.append((table[["frame", "y", "x"]].to_numpy(float), options, "points"))
+    if boxes:
+        corners = [_corners(frame, box) for frame, box, _ in boxes]
+        options = {"name": f"{name}: shapes", "shape_type": "rectangle", "face_color": "transparent", **shared}
+        options["features"] = pd.DataFrame({OBJECT: [object_id for *_, object_id in boxes]})
+        layers.append((np.array(corners, float), options, "shapes"))
+    return layers
+
+
+def _corners(frame: int, box: tuple[float, float, float, float]) -> list[tuple[float, float, float]]:
+    y0, x0, y1, x1 = box
+    return [(frame, y, x) for y, x in ((y0, x0), (y0, x1), (y1, x1), (y1, x0))]

@@ -1,0 +1,162 @@
+"""File > Save: a labels layer in the formats that other programs take, with axes, sizes, names and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_sam2.data.formats import Results, export_results
+from napari_sam2.data.images.calibration import Calibration, unit_name
+from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.images.volume_series import VolumeSeries
+from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.types import LayerDataTuple
+
+LabelsWriter: TypeAlias = "Callable[[str, Any, Mapping[str, Any]], list[str]]"
+
+
+class SavingError(RuntimeError):
+    """A layer cannot be saved; napari takes a ``ValueError`` for a sign that there is no writer, and says so."""
+
+
+def _labels_writer(name: str) -> LabelsWriter:
+    def write(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
+        return _saved(lambda: labels_results(data, meta), name, path)
+
+    write.__doc__ = f"Write a labels layer in the format {name}; returns the path."
+    return write
+
+
+# npe2 finds a command by the name of a function.
+write_imagej_tiff = _labels_writer("tiff")
+write_ome_tiff = _labels_writer("ome-tiff")
+write_ome_zarr = _labels_writer("ome-zarr")
+write_nifti = _labels_writer("nifti")
+write_coco = _labels_writer("coco")
+write_ctc = _labels_writer("ctc")
+
+
+def write_mp4(path: str, layers: Sequence[LayerDataTuple]) -> list[str]:
+    """Write an image layer with the outlines of a labels layer as a video; returns the path."""
+    return _saved(lambda: _pictures(layers), "mp4", path)
+
+
+def write_gif(path: str, layers: Sequence[LayerDataTuple]) -> list[str]:
+    """Write an image layer with the outlines of a labels layer as an animation; returns the path."""
+    return _saved(lambda: _pictures(layers), "gif", path)
+
+
+def _saved(results: Callable[[], Results], name: str, path: str) -> list[str]:
+    try:
+        return [str(export_results(results(), name, path))]
+    except ValueError as error:
+        raise SavingError(str(error)) from error
+
+
+def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
+    """Make results of a labels layer.
+
+    Parameters
+    ----------
+    data : array-like
+        (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers.
+    meta : mapping
+        What napari says of the layer: scale, units, axis labels, features and metadata.
+
+    Returns
+    -------
+    Results
+        With names and scores where the widget left them in the layer.
+
+    Raises
+    ------
+    ValueError
+        If the layer has other axes.
+    """
+    labels = np.asarray(data[0] if meta.get("multiscale") else data)
+    axes = _axes(labels.shape, meta)
+    calibrations = {axis: _calibration(meta, axes, axis) for axis in "tz"}
+    about: dict[str, Any] = {"scores": _scores(meta), "names": _names(meta), "has_pixels": False}
+    blank = np.broadcast_to(np.uint8(0), labels.shape)
+    if axes == "tzyx":
+        step = calibrations["t"]
+        planes = Stack.from_array(blank.reshape(-1, *labels.shape[-2:]), rgb=False, calibration=step)
+        interval = (step.step, step.step_unit)
+        volumes = VolumeSeries(planes, len(labels), calibration=calibrations["z"], interval=interval)
+        about["scores"] = ScoreTable()
+        return Results(labels.reshape(planes.shape), planes, volumes=volumes, **about)
+    axis = axes[0] if len(axes) == 3 else "t"
+    stack = Stack.from_array(blank, axis, rgb=False, calibration=calibrations[axis])
+    return Results(labels.reshape(stack.shape), stack, **about)
+
+
+def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
+    kinds = {kind: (data, meta) for data, meta, kind in layers}
+    (image, seen), (labels, meta) = kinds["image"], kinds["labels"]
+    results = labels_results(labels, meta)
+    if results.volumes is not None:
+        raise ValueError("a video shows one stack: take a plane of the volumes, or one of their time points")
+    if seen.get("multiscale"):
+        image = image[0]
+    stack = Stack.from_array(
+        image, results.stack.axis, rgb=bool(seen.get("rgb")), calibration=results.stack.calibration
+    )
+    window = None
+    if not stack.is_rgb and seen.get("contrast_limits") is not None:
+        window = Window(*(float(limit) for limit in seen["contrast_limits"]))
+    return Results(results.labels, stack, results.scores, results.names, window)
+
+
+def _axes(shape: Sequence[int], meta: Mapping[str, Any]) -> str:
+    """Name the axes: as the layer does where it says z, else time first."""
+    n_leading = len(shape) - 2
+    if n_leading not in (0, 1, 2):
+        raise ValueError(
+            f"labels of {len(shape)} axes cannot be saved here: at most time and depth come before Y and X"
+        )
+    if n_leading == 2:
+        return "tzyx"
+    named = str((meta.get("axis_labels") or ("",))[0]).lower()
+    return ("z" if named.startswith("z") else "t") * n_leading + "yx"
+
+
+def _calibration(meta: Mapping[str, Any], axes: str, axis: str) -> Calibration:
+    scale = [abs(float(size)) for size in meta.get("scale", np.ones(len(axes)))]
+    units = [unit_name(str(unit)) for unit in meta.get("units") or ["pixel"] * len(axes)]
+    pixel = (scale[-2], scale[-1])
+    known = units[-1] is not None or pixel != (1.0, 1.0)
+    step, step_unit = None, None
+    if axis in axes:
+        step, step_unit = scale[axes.index(axis)], units[axes.index(axis)]
+    if step_unit is None and step == 1:
+        step = None
+    return Calibration(pixel if known else None, step, units[-1], step_unit)
+
+
+def _names(meta: Mapping[str, Any]) -> dict[int, str]:
+    features = meta.get("features")
+    if features is None or not {"index", "name"} <= {*features}:
+        return {}
+    pairs = zip(features["index"], features["name"], strict=True)
+    return {int(object_id): str(name) for object_id, name in pairs if object_id > 0}
+
+
+def _scores(meta: Mapping[str, Any]) -> ScoreTable:
+    table: pd.DataFrame | None = (meta.get("metadata") or {}).get(SCORES_KEY)
+    return ScoreTable() if table is None else ScoreTable(map(_row, table.itertuples(index=False)))
+
+
+def _row(said: Any) -> ScoreRow:
+    scores = (float(said.object_score), float(said.predicted_iou))
+    if not said.area:
+        return ScoreRow(int(said.frame), int(said.object), *scores)
+    centroid = (float(said.centroid_y), float(said.centroid_x))
+    bbox = (int(said.bbox_y0), int(said.bbox_x0), int(said.bbox_y1), int(said.bbox_x1))
+    return ScoreRow(int(said.frame), int(said.object), *scores, int(said.area), centroid, bbox)

@@ -1,0 +1,188 @@
+"""From a session folder to an engine and what its layers hold: the half that runs on the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.plugin.layers.layer_frames import Space, make_stack
+from napari_sam2.plugin.layers.prompt_rows import Said
+from napari_sam2.plugin.layers.prompt_spec import Place
+from napari_sam2.plugin.worker.engine import UNDO_STEPS, Engine
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.plugin.layers.session_layers import Content
+    from napari_sam2.session.core import Session
+    from napari_sam2.session.history import Edit
+
+    from .widget_state import SessionNotes
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A session that was brought back.
+
+    Attributes
+    ----------
+    image : Image
+        The layer it is about.
+    space : Space
+        Its frames there.
+    engine : Engine
+        With the session.
+    stack : Stack
+        The frames.
+    window : tuple of float or None
+        Pixel values that the model sees as black and white.
+    content : Content
+        What the prompt layers are to hold.
+    steps : list of (Content, Content)
+        What the layers held before and after each of the user's steps, in their order.
+    n_done : int
+        How many of those are not taken back.
+    problems : tuple of str
+        What could not be brought back.
+    """
+
+    image: Image
+    space: Space
+    engine: Engine
+    stack: Stack
+    window: tuple[float, float] | None
+    content: Content
+    steps: list[tuple[Content, Content]]
+    n_done: int
+    problems: tuple[str, ...]
+
+
+def reopen(
+    folder: Path, header: dict[str, Any], notes: SessionNotes, *, candidates: list[tuple[Image, Space]], model: Any
+) -> Opened | None:
+    """Open a session folder on the first layer that is its image.
+
+    Parameters
+    ----------
+    folder : Path
+        The session folder.
+    header : dict
+        What it says of itself.
+    notes : SessionNotes
+        What the widget wrote into it.
+    candidates : list of (Image, Space)
+        Layers of the right shape.
+    model : Sam2 or None
+        The one in use, taken where it is the session's, or where the session's is not to be had.
+
+    Returns
+    -------
+    Opened or None
+        None if the image is none of the layers.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError, OSError
+        As `Session.open`.
+    """
+    from napari_sam2.storage.fingerprint import sample_hash
+
+    said = header["data"]
+    for image, space in candidates:
+        stack = make_stack(image, space, axis=said.get("axis", "t"))
+        if sample_hash(stack) == said.get("sample"):
+            session, problems = _open_session(folder, header, stack, model)
+            return _opened(session, notes, image, space, problems=problems)
+    return None
+
+
+def _open_session(folder: Path, header: dict[str, Any], stack: Stack, model: Any) -> tuple[Session, tuple[str, ...]]:
+    from napari_sam2.session.core import Session
+    from napari_sam2.storage.fingerprint import same_model
+
+    if model is not None and same_model(header["model"], model):
+        session = Session.open(folder, frames=stack, model=model)
+        return session, session.problems
+    try:
+        session = Session.open(folder, frames=stack)
+        return session, session.problems
+    except (ValueError, FileNotFoundError) as error:
+        if model is None:
+            raise
+        # Whatever is wrong with the session and not with its model is wrong with another model, too.
+        session = Session.open(folder, frames=stack, model=model)
+        return session, (str(error), *session.problems)
+
+
+def _opened(session: Session, notes: SessionNotes, image: Image, space: Space, *, problems: tuple[str, ...]) -> Opened:
+    told = notes.said.agreeing(session.prompts, space)
+    undos, redos = session.history
+    done = _steps(undos[::-1], told, space)[:UNDO_STEPS][::-1]
+    steps = done + [step.turned for step in _steps(redos[::-1], told, space)]
+    engine = Engine(session)
+    engine.threshold = notes.threshold
+    prompted = {Place(prompt.frame, prompt.object_id) for prompt in session.prompts}
+    applied = {place: wish for place, wish in told.wishes(space).items() if place in prompted}
+    engine.bring_back(applied, [(step.edits, step.before.wishes(space), step.after.wishes(space)) for step in steps])
+    window = session.encoder.window
+    # What the session was not told yet is newer than what it knows.
+    shown = told if notes.is_told else notes.said.completed(session.prompts, space)
+    return Opened(
+        image=image,
+        space=space,
+        engine=engine,
+        stack=session.stack,
+        window=None if window is None else (window.low, window.high),
+        content=shown.content(space),
+        steps=[(step.before.content(space), step.after.content(space)) for step in steps],
+        n_done=len(done),
+        problems=problems,
+    )
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Edits that the user knows as one step; ``place`` is where, if it is one place."""
+
+    edits: int
+    before: Said
+    after: Said
+    place: Place | None
+
+    @property
+    def turned(self) -> _Step:
+        """The same, the other way round."""
+        return replace(self, before=self.after, after=self.before)
+
+
+def _steps(edits: Sequence[Edit], said: Said, space: Space) -> list[_Step]:
+    """Follow edits back from what is said now, the next one first."""
+    steps: list[_Step] = []
+    for edit in edits:
+        earlier, place = _applied(edit, said, space)
+        last = steps[-1] if steps else None
+        if last is not None and place is not None and last.place == place and place not in said.wishes(space):
+            # Said anew in one step, which took two edits: the first took back what there was.
+            steps[-1] = replace(last, edits=last.edits + 1, before=earlier)
+        else:
+            steps.append(_Step(1, earlier, said, place))
+        said = earlier
+    return steps
+
+
+def _applied(edit: Edit, said: Said, space: Space) -> tuple[Said, Place | None]:
+    from napari_sam2.session.history import AttachObject, DetachObject, RestoreFrame
+
+    if isinstance(edit, RestoreFrame):
+        place = Place(edit.frame, edit.object_id)
+        prompt = edit.state.prompt
+        return (said.without(place=place) if prompt is None else said.replaced(prompt, space)), place
+    if isinstance(edit, DetachObject):
+        return said.without(object_id=edit.track.object_id), None
+    assert isinstance(edit, AttachObject)
+    for prompt in edit.track.prompts.values():
+        said = said.replaced(prompt, space)
+    return said, None

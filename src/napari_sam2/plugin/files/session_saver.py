@@ -1,0 +1,305 @@
+"""Sessions in folders: saved, kept up to date, opened, and kept in the cache where the user names no folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2.plugin.layers.layer_frames import Space, layer_shape
+from napari_sam2.plugin.layers.prompt_rows import Said
+from napari_sam2.plugin.worker.worker import Job
+
+from . import autosave as recovery
+from .session_loader import Opened, reopen
+from .widget_state import ImageNotes, SessionNotes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari.layers import Image
+
+    from napari_sam2.data.images.subset import Box
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.worker.engine import Engine
+
+# Names and points are written this long after they have come to rest.
+_NOTES_MS = 400
+
+
+class Keeping(QObject):
+    """Keeps the session on show in a folder, and brings sessions back.
+
+    ``folder_changed`` comes when another folder is in use, or none; ``saved`` with a folder of the user's; ``opened``
+    with what was brought back, the notes and the problems; ``missing`` with a folder whose image is nowhere, and
+    the image's path or name.
+
+    Parameters
+    ----------
+    controller : Controller
+        Has the sessions.
+    objects : ObjectList
+        Names of the objects.
+    keep_unsaved : callable
+        Says whether work that is not saved is to be kept in the cache folder.
+    """
+
+    folder_changed = Signal()
+    saved = Signal(str)
+    opened = Signal(object, object, object)
+    missing = Signal(object, str)
+    failed = Signal(object)
+
+    def __init__(self, controller: Controller, objects: ObjectList, *, keep_unsaved: Callable[[], bool]) -> None:
+        super().__init__()
+        self._controller = controller
+        self._layers = controller.layers
+        self._objects = objects
+        self._keep_unsaved = keep_unsaved
+        # Where the user wants the work on a stack to be, whichever session does it.
+        self._chosen: dict[Space, Path] = {}
+        self._starting: set[Engine] = set()
+        self._closed = False
+        self._written: tuple[Path, SessionNotes] | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_NOTES_MS)
+        self._rest.timeout.connect(self.keep_up)
+        controller.results_changed.connect(self._rest.start)
+        controller.failed.connect(self._went_wrong)
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the session on show."""
+        session = self._controller.session
+        return None if session is None else session.folder
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the session on show is in a folder of the user's."""
+        return self.folder is not None and not recovery.is_recovery(self.folder)
+
+    # Saving
+
+    def save(self, folder: str | Path) -> None:
+        """Save the session on show to a new folder, and go on saving there."""
+        engine, space = self._controller.engine, self._layers.space
+        if engine is None or space is None:
+            self.failed.emit(ValueError("There is nothing to save yet: open an image, and choose a model."))
+            return
+        target = Path(folder)
+        if not target.name.endswith(recovery.SUFFIX):
+            target = target.with_name(target.name + recovery.SUFFIX)
+        if target.exists():
+            self.failed.emit(ValueError(f"{target} is there already: take another name, or open that session."))
+            return
+
+        def done(earlier: Path | None) -> None:
+            self._chosen[space] = target
+            if recovery.is_recovery(earlier) and earlier is not None:
+                recovery.discard(earlier)
+            self._changed(engine)
+            self.saved.emit(str(target))
+
+        self._starting.add(engine)
+        self._move(engine, target, done)
+
+    def keep_up(self) -> None:
+        """Write down what has changed in the layers, and keep a session that is in no folder yet."""
+        if self._closed:
+            return
+        self.write_down()
+        engine, space = self._controller.engine, self._layers.space
+        if engine is None or space is None or engine.session.folder is not None:
+            pass
+        elif self._controller.has_work and engine not in self._starting:
+            self._start(engine, space)
+        self.folder_changed.emit()
+
+    def _start(self, engine: Engine, space: Space) -> None:
+        if space in self._chosen:
+            # Another model, window or zoom: what the earlier session knew stays where it is.
+            target = recovery.next_free(self._chosen[space])
+        elif self._keep_unsaved() and self._layers.image is not None:
+            target = recovery.new_folder(self._layers.image.name)
+        else:
+            return
+        self._starting.add(engine)
+        self._move(engine, target, lambda _earlier: self._changed(engine))
+
+    def _move(self, engine: Engine, target: Path, done: Callable[[Path | None], None]) -> None:
+        def work() -> Path | None:
+            earlier = engine.session.folder
+            engine.session.save(target)
+            return earlier
+
+        self._controller.worker.submit(Job(work, done, self.failed.emit))
+
+    def _went_wrong(self, error: Exception) -> None:
+        engine = self._controller.engine
+        if isinstance(error, OSError) and engine is not None and recovery.is_recovery(engine.session.folder):
+            # A full disk: work that nobody has asked to keep must not keep anybody from working.
+            self._controller.worker.submit(Job(engine.session.close, lambda _none: None, self.failed.emit))
+
+    def _changed(self, engine: Engine) -> None:
+        if engine is self._controller.engine:
+            self.keep_up()
+
+    def _write_notes(self, folder: Path) -> None:
+        notes = self.notes()
+        if self._written == (folder, notes):
+            return
+        try:
+            notes.write(folder)
+        except OSError as error:
+            self.failed.emit(error)
+        self._written = folder, notes
+
+    def notes(self) -> SessionNotes:
+        """Collect what the session does not know."""
+        layers, objects, controller = self._layers, self._objects, self._controller
+        image, space = layers.image, layers.space
+        assert image is not None
+        assert space is not None
+        return SessionNotes(
+            ImageNotes.of(image, space),
+            Said.read(layers.points, layers.shapes, space),
+            is_told=controller.live,
+            names=dict(objects.names),
+            hidden=tuple(sorted(objects.hidden)),
+            selected=layers.selected,
+            threshold=controller.threshold,
+        )
+
+    # Opening
+
+    def open(
+        self, folder: str | Path, images: Iterable[Image], *, find: Callable[[Path, str | None], Iterable[Image]] | None
+    ) -> None:
+        """Bring a session back.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            The session folder.
+        images : iterable of Image
+            Layers that may be its image.
+        find : callable or None
+            Opens an image, given its path and the reader that opened it before, and returns its layers; None where
+            the layers given are all that there are to look at.
+        """
+        from napari_sam2.storage.layout import image_places, read_header
+
+        place = Path(folder).resolve()
+        if any(engine.session.folder == place for engine in self._controller.shelf.engines.values()):
+            self.failed.emit(ValueError(f"{place.name} is open in this window already: choose its image under Data."))
+            return
+        try:
+            header = read_header(place)
+            notes, problems = SessionNotes.read(place)
+            candidates = spaces_in(images, header["data"], notes)
+            paths = image_places({"path": None, "relative": None, **header["data"]}, place)
+        except (ValueError, OSError) as error:
+            self.failed.emit(error)
+            return
+        model = self._controller.model
+
+        def work() -> Opened | None:
+            return reopen(place, header, notes, candidates=candidates, model=model)
+
+        def done(opened: Opened | None) -> None:
+            if opened is not None:
+                self._show(opened, notes, problems)
+            elif find is None:
+                said = f"This is not the image of the session {place.name}: it has another size, or other pixels."
+                self.failed.emit(ValueError(said))
+            elif paths:
+                self.open(place, find(paths[0], None if notes.image is None else notes.image.reader), find=None)
+            else:
+                self.missing.emit(place, _name_of(header["data"], notes))
+
+        self._controller.worker.submit(Job(work, done, self.failed.emit, "open session"))
+
+    def _show(self, opened: Opened, notes: SessionNotes, problems: list[str]) -> None:
+        folder = opened.engine.session.folder
+        if folder is not None and not recovery.is_recovery(folder):
+            self._chosen[opened.space] = folder
+        self.opened.emit(opened, notes, (*problems, *opened.problems))
+
+    # The end
+
+    def close(self) -> None:
+        """Write down the last changes and let go of all folders; those that hold no work go."""
+        if self._closed:
+            return
+        self.write_down()
+        self._closed = True
+        if not self._controller.worker.is_over:
+            # It is still inside a step: the folders are let go of when the program ends.
+            return
+        for engine in self._controller.shelf.engines.values():
+            folder, has_work = engine.session.folder, bool(engine.session.object_ids)
+            engine.session.close()
+            if folder is not None and recovery.is_recovery(folder) and not has_work:
+                recovery.discard(folder)
+        recovery.prune()
+
+    def write_down(self) -> None:
+        """Write down what has changed in the layers, where there is a folder already."""
+        self._rest.stop()
+        if self._layers.image is not None and self._layers.space is not None and self.folder is not None:
+            self._write_notes(self.folder)
+
+
+def spaces_in(images: Iterable[Image], said: dict[str, Any], notes: SessionNotes) -> list[tuple[Image, Space]]:
+    """Find layers that may be a session's image, with the frames they would be.
+
+    Parameters
+    ----------
+    images : iterable of Image
+        The layers.
+    said : dict
+        What the session says of its image.
+    notes : SessionNotes
+        What the widget wrote of it.
+
+    Raises
+    ------
+    ValueError
+        If what the session says is damaged, or it is about some of the frames only.
+    """
+    if notes.image is not None:
+        spaces = [(image, notes.image.space_in(image)) for image in images]
+        return [(image, space) for image, space in spaces if space is not None]
+    try:
+        whole, crop, every = tuple(map(int, said["whole"])), tuple(map(int, said["crop"])), str(said["every"])
+        _, height, width = whole
+        region = None if crop == (0, 0, height, width) else (crop[0], crop[1], crop[2], crop[3])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"what the session says of its image is damaged: {error}") from error
+    if every != "1":
+        raise ValueError(f"this session tracks every {every} frames, which the widget cannot: use napari-sam2 resume")
+    at = (said.get("selection") or {}).get("at")
+    return [(image, space) for image in images for space in _spaces_of(image, whole, at, region)]
+
+
+def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[Space]:
+    """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
+    shape, key = layer_shape(image), str(image.unique_id)
+    if shape == whole:
+        return [Space(shape, 0, (), key, region)]
+    if shape == whole[1:] and whole[0] == 1:
+        return [Space(shape, None, (), key, region)]
+    if len(shape) != 4 or shape[-2:] != whole[1:] or not isinstance(at, int):
+        return []
+    # Which of the two axes is time and which is depth only the pixels tell.
+    ways = [Space(shape, axis, (at,), key, region) for axis in (0, 1)]
+    return [space for space in ways if space.n_frames == whole[0] and 0 <= at < shape[1 - (space.axis or 0)]]
+
+
+def _name_of(said: dict[str, Any], notes: SessionNotes) -> str:
+    if isinstance(said.get("path"), str):
+        return str(said["path"])
+    return notes.image.name if notes.image is not None else "in memory"

@@ -1,0 +1,202 @@
+"""What the widget keeps in a session folder beside the session: how the image is shown, names, points and shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.data.atomic_files import read_json, write_json
+from napari_sam2.plugin.layers.layer_frames import Space, layer_shape
+from napari_sam2.plugin.layers.prompt_rows import PointRow, Said, ShapeRow
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam2.data.images.subset import Box
+
+FILE = "widget.json"
+_VERSION = 1
+# Thousands of points and outlines; what is larger was not written here.
+_LARGEST = 2**28
+_KINDS = {"rectangle", "ellipse", "polygon", "path", "line"}
+_BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RecursionError)
+
+
+@dataclass(frozen=True)
+class ImageNotes:
+    """Which layer it was, and which of its frames.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    path : str or None
+        Of its file.
+    reader : str or None
+        Plugin that opened it.
+    shape : tuple of int
+        Without the colour axis.
+    rgb : bool
+        Whether it is in colour.
+    axis : int or None
+        As in `Space`.
+    fixed : tuple of int
+        As in `Space`.
+    region : tuple of int or None
+        As in `Space`.
+    """
+
+    name: str
+    path: str | None
+    reader: str | None
+    shape: tuple[int, ...]
+    rgb: bool
+    axis: int | None
+    fixed: tuple[int, ...]
+    region: Box | None
+
+    @classmethod
+    def of(cls, image: Image, space: Space) -> ImageNotes:
+        """Describe a layer and the frames of it."""
+        source = image.source
+        path = None if source.path is None else str(Path(source.path).resolve())
+        reader = source.reader_plugin
+        return cls(image.name, path, reader, space.shape, bool(image.rgb), space.axis, space.fixed, space.region)
+
+    def space_in(self, image: Image) -> Space | None:
+        """Give the same frames of a layer; None if it has another shape."""
+        if layer_shape(image) != self.shape or bool(image.rgb) != self.rgb:
+            return None
+        return Space(self.shape, self.axis, self.fixed, str(image.unique_id), self.region)
+
+
+@dataclass(frozen=True)
+class SessionNotes:
+    """What the widget knows of a session and the session does not.
+
+    Attributes
+    ----------
+    image : ImageNotes or None
+        The layer; None where the widget did not make the session.
+    said : Said
+        Points and shapes as they were in their layers.
+    is_told : bool
+        Whether the session knew all of them; else they are newer than the session's prompts.
+    names : dict
+        By object id.
+    hidden : tuple of int
+        Objects that are not drawn.
+    selected : int
+        The selected object.
+    threshold : float
+        Objects are drawn from this score on.
+    """
+
+    image: ImageNotes | None = None
+    said: Said = field(default_factory=Said)
+    is_told: bool = True
+    names: dict[int, str] = field(default_factory=dict)
+    hidden: tuple[int, ...] = ()
+    selected: int = 1
+    threshold: float = 0.5
+
+    def write(self, folder: Path) -> None:
+        """Write them into a session folder.
+
+        Raises
+        ------
+        OSError
+            If that fails.
+        """
+        image = self.image
+        write_json(
+            folder / FILE,
+            {
+                "version": _VERSION,
+                "image": None if image is None else vars(image),
+                "points": [list(row) for row in self.said.points],
+                "shapes": [list(row) for row in self.said.shapes],
+                "is_told": self.is_told,
+                "names": {str(object_id): name for object_id, name in self.names.items()},
+                "hidden": list(self.hidden),
+                "selected": self.selected,
+                "threshold": self.threshold,
+            },
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> tuple[SessionNotes, list[str]]:
+        """Read them from a session folder; what is wrong with them comes as a line each, and they are left out."""
+        path = folder / FILE
+        if not path.exists() and not path.is_symlink():
+            return cls(), []
+        try:
+            if path.is_symlink() or path.stat().st_size > _LARGEST:
+                raise ValueError("it is a link, or far too large")
+            return _parsed(read_json(path)), []
+        except _BROKEN as error:
+            said = f"{type(error).__name__}: {error}"
+            return cls(), [f"{FILE} is damaged: names are lost, shapes are shown as points, boxes and masks ({said})"]
+
+
+def _parsed(said: dict[str, Any]) -> SessionNotes:
+    rows = Said(
+        tuple(
+            PointRow(_index(frame), _object(owner), float(y), float(x), bool(positive))
+            for frame, owner, y, x, positive in said["points"]
+        ),
+        tuple(
+            ShapeRow(_index(frame), _object(owner), _kind(kind), tuple((float(y), float(x)) for y, x in corners))
+            for frame, owner, kind, corners in said["shapes"]
+        ),
+    )
+    threshold = float(said["threshold"])
+    return SessionNotes(
+        image=None if said["image"] is None else _image(said["image"]),
+        said=rows,
+        is_told=bool(said["is_told"]),
+        names={_object(int(object_id)): str(name)[:200] for object_id, name in said["names"].items()},
+        hidden=tuple(map(_object, said["hidden"])),
+        selected=_object(said["selected"]),
+        threshold=min(max(threshold, 0.5), 0.99) if threshold == threshold else 0.5,
+    )
+
+
+def _image(said: dict[str, Any]) -> ImageNotes:
+    shape, axis = tuple(map(_index, said["shape"])), said["axis"]
+    fixed = tuple(map(_index, said["fixed"]))
+    region: Box | None = None
+    n_leading = len(shape) - 2
+    if n_leading < 0 or (axis is None) != (n_leading == 0) or len(fixed) != max(n_leading - 1, 0):
+        raise ValueError(f"an image of shape {shape} has no frames along {axis} at {fixed}")
+    if axis is not None and _index(axis) >= n_leading:
+        raise ValueError(f"an image of shape {shape} has no axis {axis}")
+    if any(at >= size for at, size in zip(fixed, (n for i, n in enumerate(shape[:-2]) if i != axis), strict=True)):
+        raise ValueError(f"an image of shape {shape} has no place {fixed}")
+    if said["region"] is not None:
+        y0, x0, y1, x1 = map(_index, said["region"])
+        region = y0, x0, y1, x1
+        if not (y0 < y1 <= shape[-2] and x0 < x1 <= shape[-1]):
+            raise ValueError(f"an image of shape {shape} has no region {region}")
+    path, reader = (None if said[key] is None else str(said[key]) for key in ("path", "reader"))
+    return ImageNotes(str(said["name"]), path, reader, shape, bool(said["rgb"]), axis, fixed, region)
+
+
+def _index(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise ValueError(f"{value!r} is no index")
+    return value
+
+
+def _object(value: object) -> int:
+    number = _index(value)
+    if number < 1:
+        raise ValueError("objects are numbered from 1")
+    return number
+
+
+def _kind(value: object) -> str:
+    if value not in _KINDS:
+        raise ValueError(f"{value!r} is no kind of shape")
+    return str(value)

@@ -1,0 +1,107 @@
+"""The Labels layer that tracking writes into, and what stands beside it: features per label, scores per frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
+
+from napari_sam2.data.labels.label_stack import label_dtype
+
+from .layer_frames import made_for, transform_like
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_sam2.plugin.state.result_store import Results
+
+    from .layer_frames import Space
+
+# Bright enough for dark images and for the plot in either theme; neighbours are told apart easily.
+_PALETTE = (
+    *("#ff9f40", "#35c9c9", "#b794f6", "#8fdc5b", "#ff6fae", "#f5d547", "#5aa9ff", "#ff6b5e", "#7fe0b8", "#d9b48a"),
+    *("#c4e538", "#f78fb3"),
+)
+SCORES_KEY = "object_scores"
+
+
+def new_labels_layer(image: Image, space: Space, *, object_id: int, data: Any = None) -> Labels:
+    """Make an empty Labels layer on top of an image layer, over an array that is there or a new one."""
+    layer = Labels(
+        # Zeros take no memory before they are written to.
+        np.zeros(space.shape, label_dtype([object_id])) if data is None else data,
+        name=f"{image.name}: objects",
+        opacity=0.6,
+        colormap=CyclicLabelColormap(colors=transform_color(["transparent", *_PALETTE])),
+        metadata=made_for(image),
+        **transform_like(image),
+    )
+    layer.selected_label = object_id
+    layer.brush_size = max(1, round(min(space.frame_shape) / 25))
+    return layer
+
+
+def fits(layer: Labels, space: Space) -> bool:
+    """Whether results on a stack can be written into a layer."""
+    if layer.multiscale or tuple(layer.data.shape) != space.shape:
+        return False
+    # A dask array cannot be written to.
+    return layer.dtype.kind in "ui" and hasattr(layer.data, "__setitem__") and not hasattr(layer.data, "dask")
+
+
+def write_frame(layer: Labels, space: Space, *, frame: int, image: NDArray[Any]) -> None:
+    """Write a frame's labels, in place; `refresh` shows them."""
+    largest = int(image.max(initial=0))
+    if largest > np.iinfo(layer.dtype).max:
+        layer.data = np.asarray(layer.data).astype(label_dtype([largest]))
+    layer.data[space.index(frame)] = image
+
+
+def refresh(layer: Labels) -> None:
+    """Show what was written."""
+    layer.refresh(extent=False, highlight=False)
+
+
+def colour_of(layer: Labels | None, object_id: int) -> tuple[int, int, int]:
+    """Colour that a label is drawn in, 0 to 255."""
+    colour = None if layer is None else layer.get_color(object_id)
+    if colour is None:
+        return 200, 200, 200
+    red, green, blue = (round(float(value) * 255) for value in colour[:3])
+    return red, green, blue
+
+
+def hide_labels(layer: Labels, hidden: Collection[int], colours: Mapping[int, Any]) -> None:
+    """Make some labels transparent.
+
+    Parameters
+    ----------
+    layer : Labels
+        The layer.
+    hidden : collection of int
+        Labels not to draw.
+    colours : mapping
+        Colours of all labels, from before any was hidden.
+    """
+    table: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+    for object_id, colour in colours.items():
+        table[object_id] = "transparent" if object_id in hidden else colour
+    layer.colormap = DirectLabelColormap(color_dict=table)
+
+
+def write_tables(layer: Labels, results: Results, names: Mapping[int, str], threshold: float) -> None:
+    """Put a row per label into the layer's features, and one per frame and label into its metadata."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = [{"index": 0, "name": "background"}]
+    for object_id in results.object_ids:
+        summary = results.summary(object_id, threshold)
+        rows.append({"index": object_id, "name": names.get(object_id, f"object {object_id}"), **summary})
+    layer.features = pd.DataFrame(rows)
+    layer.metadata[SCORES_KEY] = results.table.to_pandas()

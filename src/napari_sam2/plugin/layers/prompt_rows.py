@@ -1,0 +1,181 @@
+"""Prompts as rows that no layer is needed for: to be written down, and to become layers again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .points_and_shapes import (
+    NEGATIVE,
+    POSITIVE,
+    PROMPT,
+    LayerContent,
+    features_of,
+    kinds_of,
+    owners_of,
+    read_points,
+    read_shapes,
+)
+from .prompt_spec import Place, Wish, merge
+from .session_layers import Content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from napari.layers import Points, Shapes
+
+    from napari_sam2.data.prompts.prompt import Prompt
+
+    from .layer_frames import Space
+
+# Pixel centres lie on whole numbers in napari, and a box of prompts ends where its pixels end.
+_HALF = 0.5
+
+
+class PointRow(NamedTuple):
+    """A point, in pixels of the layer's planes."""
+
+    frame: int
+    object_id: int
+    y: float
+    x: float
+    positive: bool
+
+    @property
+    def place(self) -> Place:
+        """What it is about."""
+        return Place(self.frame, self.object_id)
+
+
+class ShapeRow(NamedTuple):
+    """A shape of napari's, its corners (y, x) in pixels of the layer's planes."""
+
+    frame: int
+    object_id: int
+    kind: str
+    corners: tuple[tuple[float, float], ...]
+
+    @property
+    def place(self) -> Place:
+        """What it is about."""
+        return Place(self.frame, self.object_id)
+
+
+@dataclass(frozen=True)
+class Said:
+    """All that is said about one stack.
+
+    Attributes
+    ----------
+    points, shapes : tuple
+        Rows in the order of their layers.
+    painted : dict
+        Masks that are in no layer of shapes, of the stack's frames.
+    """
+
+    points: tuple[PointRow, ...] = ()
+    shapes: tuple[ShapeRow, ...] = ()
+    painted: Mapping[Place, Wish] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, points: Points | None, shapes: Shapes | None, space: Space) -> Said:
+        """Read the rows of prompt layers that lie on a stack's planes."""
+        point_rows, shape_rows = [], []
+        if points is not None:
+            signs = points.features[PROMPT].astype(str)
+            for position, owner, sign in zip(points.data, owners_of(points.features), signs, strict=True):
+                frame = space.frame_of(position)
+                if frame is not None and owner is not None:
+                    y, x = float(position[-2]), float(position[-1])
+                    point_rows.append(PointRow(frame, owner, y, x, sign != NEGATIVE))
+        if shapes is not None:
+            for corners, kind, owner in zip(shapes.data, kinds_of(shapes), owners_of(shapes.features), strict=True):
+                frame = space.frame_of(corners[0])
+                if frame is not None and owner is not None:
+                    flat = tuple((float(y), float(x)) for y, x in np.asarray(corners)[:, -2:])
+                    shape_rows.append(ShapeRow(frame, owner, kind, flat))
+        return cls(tuple(point_rows), tuple(shape_rows))
+
+    def without(self, *, place: Place | None = None, object_id: int | None = None) -> Said:
+        """Leave out what is said at a place, or about an object."""
+
+        def stays(row_place: Place) -> bool:
+            return row_place != place and row_place.object_id != object_id
+
+        return Said(
+            tuple(row for row in self.points if stays(row.place)),
+            tuple(row for row in self.shapes if stays(row.place)),
+            {at: wish for at, wish in self.painted.items() if stays(at)},
+        )
+
+    def replaced(self, prompt: Prompt, space: Space) -> Said:
+        """Say in place of what is said there what a prompt of the session says."""
+        place, wish = Place(prompt.frame, prompt.object_id), Wish.of(prompt)
+        top, left = space.corner
+        rest = self.without(place=place)
+        points = tuple(PointRow(*place, y + top, x + left, label == 1) for y, x, label in wish.points)
+        shapes: tuple[ShapeRow, ...] = ()
+        if wish.box is not None:
+            y0, x0, y1, x1 = np.array(wish.box) - _HALF + (top, left, top, left)
+            corners = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
+            shapes = (ShapeRow(*place, "rectangle", tuple((float(y), float(x)) for y, x in corners)),)
+        painted = {} if wish.mask is None else {place: Wish().with_mask(wish.mask)}
+        return Said(rest.points + points, rest.shapes + shapes, {**rest.painted, **painted})
+
+    def agreeing(self, prompts: Iterable[Prompt], space: Space) -> Said:
+        """Keep rows that say what the session's prompts say, and put those prompts in place of rows that do not."""
+        said, wishes = self, self.wishes(space)
+        for prompt in prompts:
+            wish = wishes.get(Place(prompt.frame, prompt.object_id))
+            if wish is None or not _tells(wish, prompt):
+                said = said.replaced(prompt, space)
+        return said
+
+    def completed(self, prompts: Iterable[Prompt], space: Space) -> Said:
+        """Add the session's prompts about objects and frames that the rows say nothing of."""
+        said, wishes = self, self.wishes(space)
+        for prompt in prompts:
+            if Place(prompt.frame, prompt.object_id) not in wishes:
+                said = said.replaced(prompt, space)
+        return said
+
+    def wishes(self, space: Space) -> dict[Place, Wish]:
+        """Say what all of it asks for, exactly as the layers made of it do."""
+        content = self.content(space)
+        assert content.points is not None
+        assert content.shapes is not None
+        return merge([self.painted, read_points(content.points, space), read_shapes(content.shapes, space)])
+
+    def content(self, space: Space) -> Content:
+        """Make what the layers of an image are to hold."""
+        n_axes = len(space.shape)
+        # The types that napari's layers keep, so that what is read from them is the same again.
+        points = np.array([(*space.plane(row.frame), row.y, row.x) for row in self.points], float).reshape(-1, n_axes)
+        outlines = [
+            np.array([(*space.plane(row.frame), y, x) for y, x in row.corners], np.float32) for row in self.shapes
+        ]
+        signs = [POSITIVE if row.positive else NEGATIVE for row in self.points]
+        return Content(
+            LayerContent(points, features_of([row.object_id for row in self.points], signs)),
+            LayerContent(
+                outlines,
+                features_of([row.object_id for row in self.shapes]),
+                tuple(row.kind for row in self.shapes),
+            ),
+            {(space, place): wish for place, wish in self.painted.items()},
+        )
+
+
+def _tells(wish: Wish, prompt: Prompt) -> bool:
+    """Whether a wish is what a prompt of the session came from."""
+    known = Wish.of(prompt)
+    refines = bool(wish.points) or wish.box is not None
+    same_mask = wish.mask_key == known.mask_key or (known.mask_key is None and refines)
+    return same_mask and _near(wish.points, known.points) and _near(wish.box or (), known.box or ())
+
+
+def _near(these: Any, those: Any) -> bool:
+    first, second = np.asarray(these, float), np.asarray(those, float)
+    return first.shape == second.shape and bool(np.allclose(first, second, rtol=0, atol=1e-3))

@@ -1,0 +1,146 @@
+"""What the prompt layers say, as plain values that can be compared and handed to another thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from skimage.draw import polygon2mask
+
+from napari_sam2.data.prompts.prompt import Prompt
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# A scribble says as much with a few clicks as with hundreds, and the model was trained on a few.
+_SCRIBBLE_POINTS = 6
+_ELLIPSE_CORNERS = 72
+
+
+class Place(NamedTuple):
+    """An object on a frame."""
+
+    frame: int
+    object_id: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Everything the user says about one object on one frame.
+
+    Attributes
+    ----------
+    points : tuple of (float, float, int)
+        (y, x, 1 on the object or 0 off it) in data pixels.
+    box : tuple of float or None
+        (y0, x0, y1, x1) in data pixels, the ends excluded.
+    mask_key : bytes or None
+        The mask's pixels, packed; what two masks are compared by.
+    mask_shape : tuple of int
+        (Y, X) of the mask.
+    """
+
+    points: tuple[tuple[float, float, int], ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    mask_key: bytes | None = field(default=None, repr=False)
+    mask_shape: tuple[int, int] = (0, 0)
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """(Y, X) bool, or None."""
+        if self.mask_key is None:
+            return None
+        size = self.mask_shape[0] * self.mask_shape[1]
+        bits = np.unpackbits(np.frombuffer(self.mask_key, np.uint8), count=size)
+        return bits.reshape(self.mask_shape).astype(bool)
+
+    def with_mask(self, mask: NDArray[np.bool_]) -> Wish:
+        """Return the same with a mask, joined with the one there was."""
+        joined = mask if self.mask is None else mask | self.mask
+        return replace(self, mask_key=np.packbits(joined).tobytes(), mask_shape=(mask.shape[0], mask.shape[1]))
+
+    def extends(self, earlier: Wish) -> bool:
+        """Whether this only adds points to an earlier wish, so that the mask there is can be refined."""
+        same = (self.box, self.mask_key) == (earlier.box, earlier.mask_key)
+        return same and self.points[: len(earlier.points)] == earlier.points
+
+    def as_prompt(self, place: Place) -> Prompt:
+        """Return the prompt that the session has of it: points and a box take the place of the mask they refine."""
+        points = labels = None
+        if self.points:
+            points = np.array([(y, x) for y, x, _ in self.points], np.float32)
+            labels = np.array([label for _, _, label in self.points], np.int32)
+        mask = self.mask if points is None and self.box is None else None
+        return Prompt(place.frame, place.object_id, points, labels, self.box, mask)
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> Wish:
+        """Say in a wish what a prompt says."""
+        points: tuple[tuple[float, float, int], ...] = ()
+        if prompt.points is not None and prompt.labels is not None:
+            rows = zip(prompt.points.tolist(), prompt.labels.tolist(), strict=True)
+            points = tuple((y, x, label) for (y, x), label in rows)
+        wish = cls(points, prompt.box)
+        return wish if prompt.mask is None else wish.with_mask(prompt.mask)
+
+
+Wishes = Mapping[Place, Wish]
+
+
+def merge(parts: Iterable[Wishes]) -> dict[Place, Wish]:
+    """Put together what several sources say; of two boxes the later one counts."""
+    merged: dict[Place, Wish] = {}
+    for part in parts:
+        for place, wish in part.items():
+            known = merged.get(place, Wish())
+            joined = replace(known, points=known.points + wish.points, box=wish.box or known.box)
+            merged[place] = joined if wish.mask is None else joined.with_mask(wish.mask)
+    return merged
+
+
+def box_around(corners: NDArray[np.floating]) -> tuple[float, float, float, float]:
+    """Box around a rectangle's corners, (N, 2) rows (y, x), whose pixel centres lie on whole numbers."""
+    (y0, x0), (y1, x1) = corners.min(axis=0) + 0.5, corners.max(axis=0) + 0.5
+    return float(y0), float(x0), float(y1), float(x1)
+
+
+def mask_inside(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Fill a polygon, or an ellipse given by the corners of the box around it.
+
+    Parameters
+    ----------
+    kind : str
+        ``"polygon"`` or ``"ellipse"``.
+    corners : ndarray
+        (N, 2) rows (y, x).
+    shape : tuple of int
+        (Y, X) of the mask.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) bool; False throughout if the outline lies outside.
+    """
+    if kind == "ellipse":
+        # Works for turned ellipses too: half the sides are the axes.
+        centre = corners.mean(axis=0)
+        down, right = (corners[3] - corners[0]) / 2, (corners[1] - corners[0]) / 2
+        angle = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)[:, None]
+        corners = centre + np.sin(angle) * down + np.cos(angle) * right
+    mask: NDArray[np.bool_] = polygon2mask(shape, corners)
+    return mask
+
+
+def points_along(corners: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Spread a few points evenly along a line of (N, 2) corners, its ends a little cut."""
+    steps = np.hypot(*np.diff(corners, axis=0).T)
+    travelled = np.concatenate(([0.0], np.cumsum(steps)))
+    wanted = (np.arange(_SCRIBBLE_POINTS) + 0.5) / _SCRIBBLE_POINTS * travelled[-1]
+    return np.column_stack([np.interp(wanted, travelled, corners[:, i]) for i in (0, 1)])
+
+
+def is_inside(y: float, x: float, shape: tuple[int, int]) -> bool:
+    """Whether a place lies on the image; its border pixels reach half a pixel beyond their centres."""
+    return -0.5 <= y <= shape[0] - 0.5 and -0.5 <= x <= shape[1] - 0.5

@@ -1,0 +1,314 @@
+"""The layers a session works with: what the user says in them is read, and what has changed is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_sam2.plugin.actions.crop_tool import is_region
+
+from .labels_layer import fits, new_labels_layer
+from .layer_frames import is_made_for
+from .points_and_shapes import (
+    LayerContent,
+    adopt,
+    content_of,
+    drop,
+    new_points_layer,
+    new_shapes_layer,
+    nothing_like,
+    on_this_stack,
+    put_back,
+    read_points,
+    read_shapes,
+    set_next,
+)
+from .prompt_spec import Place, Wish, Wishes, merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+    from numpy.typing import NDArray
+
+    from .layer_frames import Space
+
+_SETTLED = ("added", "changed", "removed")
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """All prompts as they stood at one moment.
+
+    Attributes
+    ----------
+    points, shapes : LayerContent or None
+        What the layers held; None where there was none.
+    painted : dict
+        Masks by space and place.
+    """
+
+    points: LayerContent | None
+    shapes: LayerContent | None
+    painted: dict[tuple[Space, Place], Wish]
+
+
+class SessionLayers(QObject):
+    """Points, Shapes and Labels layers of one image.
+
+    ``prompts_changed`` comes once for all that happened at a time, ``painted`` when the user painted on a frame, with
+    its index and (Y, X) labels.
+    """
+
+    prompts_changed = Signal()
+    painted = Signal(int, object)
+    label_selected = Signal(int)
+    layer_added = Signal(object)
+    _noticed = Signal(object)
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.image: Image | None = None
+        self.space: Space | None = None
+        self.points: Points | None = None
+        self.shapes: Shapes | None = None
+        self.labels: Labels | None = None
+        self.selected = 1
+        self.frame = 0
+        self._dragging = False
+        self._masks: dict[tuple[Space, Place], Wish] = {}
+        self._untold: set[Callable[[], None]] = set()
+        # Told once for all that happens at a time, and before Qt paints, which takes long where there is no GPU.
+        self._noticed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
+
+    # Which layers
+
+    def set_points(self, layer: Points | None) -> None:
+        """Work with another Points layer; what one that was deleted said stays said."""
+        self._leave(self.points, self._points_events)
+        if self.points is not None and self._is_deleted(self.points) and self.space is not None:
+            self._keep_said(read_points(self.points, self.space))
+        self.points = layer
+        if layer is not None:
+            adopt(layer, object_id=self.selected)
+            self._join(layer, self._points_events)
+        self._notice(self._tell_prompts)
+
+    def set_shapes(self, layer: Shapes | None) -> None:
+        """Work with another Shapes layer; what one that was deleted said stays said."""
+        self._leave(self.shapes, self._points_events)
+        if self.shapes is not None and self._is_deleted(self.shapes) and self.space is not None:
+            self._keep_said(read_shapes(self.shapes, self.space))
+        self.shapes = layer
+        if layer is not None:
+            adopt(layer, object_id=self.selected)
+            self._join(layer, self._points_events)
+        self._notice(self._tell_prompts)
+
+    def set_labels(self, layer: Labels | None) -> None:
+        """Work with another Labels layer."""
+        self._leave(self.labels, self._labels_events)
+        self.labels = layer
+        if layer is not None:
+            layer.selected_label = self.selected
+            self._join(layer, self._labels_events)
+
+    def need_points(self) -> Points:
+        """Return the Points layer, a new one where there is none."""
+        return self.points or self._add(new_points_layer(self._image, object_id=self.selected))
+
+    def need_shapes(self) -> Shapes:
+        """Return the Shapes layer, a new one where there is none."""
+        return self.shapes or self._add(new_shapes_layer(self._image, object_id=self.selected))
+
+    def need_labels(self) -> Labels:
+        """Return the Labels layer, a new one where there is none."""
+        if self.labels is not None:
+            return self.labels
+        assert self.space is not None
+        return self._add(new_labels_layer(self._image, self.space, object_id=self.selected), above_image=True)
+
+    def put_labels(self, layer: Labels) -> None:
+        """Write results into a new layer from now on."""
+        self._add(layer, above_image=True)
+
+    def select(self, object_id: int) -> None:
+        """Make an object the one that prompts are about."""
+        self.selected = object_id
+        for layer in (self.points, self.shapes):
+            if layer is not None:
+                set_next(layer, object_id)
+        if self.labels is not None and self.labels.selected_label != object_id:
+            self.labels.selected_label = object_id
+
+    def close(self) -> None:
+        """Let go of the layers."""
+        self.set_points(None)
+        self.set_shapes(None)
+        self.set_labels(None)
+        self._untold.clear()
+
+    @property
+    def displayed(self) -> tuple[int, ...]:
+        """Axes that the viewer shows: two, or three in its volume view."""
+        return tuple(self._viewer.dims.displayed)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that happened in the layers has been told."""
+        return not self._untold
+
+    def accepts(self, layer: Any) -> bool:
+        """Whether a layer can go with the image."""
+        if self.image is None or self.space is None:
+            return False
+        if isinstance(layer, Points | Shapes):
+            return bool(layer.ndim == self.image.ndim) and not is_region(layer)
+        return fits(layer, self.space)
+
+    # What they say
+
+    def wishes(self, space: Space) -> dict[Place, Wish]:
+        """Say what all prompts on a stack's frames ask for."""
+        parts: list[Wishes] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
+        if self.points is not None:
+            parts.append(read_points(self.points, space))
+        if self.shapes is not None:
+            parts.append(read_shapes(self.shapes, space))
+        return merge(parts)
+
+    def keep(self, wishes: Wishes, space: Space) -> None:
+        """Take masks, drawn or painted, in place of what was said about the same objects on the same frames."""
+        for place, wish in wishes.items():
+            self._drop_shown(space, place=place)
+            self._masks[space, place] = wish
+
+    def forget(self, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
+        """Drop the prompts at a place, or all of an object's."""
+        self._drop_shown(space, place=place, object_id=object_id)
+        self._masks = {
+            key: wish
+            for key, wish in self._masks.items()
+            if key[0] != space or (key[1] != place and key[1].object_id != object_id)
+        }
+
+    def forget_images(self, known: Collection[str]) -> None:
+        """Forget the masks on images that are not there any more; ``known`` are the unique ids of those that are."""
+        self._masks = {key: wish for key, wish in self._masks.items() if key[0].image in known}
+
+    def content(self) -> Content:
+        """Copy all prompts."""
+        points = None if self.points is None else content_of(self.points)
+        shapes = None if self.shapes is None else content_of(self.shapes)
+        return Content(points, shapes, dict(self._masks))
+
+    def put_back(self, content: Content) -> None:
+        """Make the layers say again what they said of the frames on show."""
+        space = self.space
+        assert space is not None
+        for layer, held in ((self.points, content.points), (self.shapes, content.shapes)):
+            if layer is not None and held is not None:
+                put_back(layer, on_this_stack(layer, held, space))
+            elif layer is not None and is_made_for(layer, self._image):
+                # It was not there yet; a layer of the user's own is not emptied.
+                put_back(layer, on_this_stack(layer, nothing_like(layer), space))
+        elsewhere = {key: wish for key, wish in self._masks.items() if key[0] != space}
+        self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
+
+    def fill(self, contents: Sequence[Content]) -> None:
+        """Make the layers that it takes to say all of some contents, and say the first."""
+        for need, part in ((self.need_points, "points"), (self.need_shapes, "shapes")):
+            if any(len(getattr(content, part).data) for content in contents):
+                need()
+        self.put_back(contents[0])
+
+    # What happens in them
+
+    @property
+    def _image(self) -> Image:
+        assert self.image is not None
+        return self.image
+
+    def _notice(self, news: Callable[[], None]) -> None:
+        if news not in self._untold:
+            self._untold.add(news)
+            self._noticed.emit(news)
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        if news in self._untold:
+            self._untold.discard(news)
+            news()
+
+    @property
+    def _points_events(self) -> dict[str, Any]:
+        return {"data": self._data_changed, "features": self._features_changed}
+
+    @property
+    def _labels_events(self) -> dict[str, Any]:
+        return {"paint": self._paint_happened, "selected_label": self._label_selected}
+
+    def _join(self, layer: Any, events: dict[str, Any]) -> None:
+        for name, handler in events.items():
+            getattr(layer.events, name).connect(handler)
+
+    def _leave(self, layer: Any, events: dict[str, Any]) -> None:
+        if layer is not None:
+            for name, handler in events.items():
+                getattr(layer.events, name).disconnect(handler)
+
+    def _data_changed(self, event: Any) -> None:
+        # A point that is being dragged tells of its features at every step; only where it is dropped counts.
+        self._dragging = str(event.action) == "changing"
+        if str(event.action) in _SETTLED:
+            self._notice(self._tell_prompts)
+
+    def _features_changed(self, _event: Any) -> None:
+        if not self._dragging:
+            self._notice(self._tell_prompts)
+
+    def _paint_happened(self, _event: Any) -> None:
+        self._notice(self._tell_painted)
+
+    def _tell_prompts(self) -> None:
+        self.prompts_changed.emit()
+
+    def _tell_painted(self) -> None:
+        if self.labels is not None and self.space is not None:
+            image: NDArray[Any] = np.array(self.labels.data[self.space.index(self.frame)])
+            self.painted.emit(self.frame, image)
+
+    def _label_selected(self, _event: Any) -> None:
+        if self.labels is not None and self.labels.selected_label > 0:
+            self.label_selected.emit(int(self.labels.selected_label))
+
+    def _drop_shown(self, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
+        for layer in (self.points, self.shapes):
+            if layer is not None:
+                drop(layer, space, place=place, object_id=object_id)
+
+    def _is_deleted(self, layer: Any) -> bool:
+        return all(layer is not known for known in self._viewer.layers)
+
+    def _keep_said(self, wishes: Wishes) -> None:
+        assert self.space is not None
+        for place, wish in wishes.items():
+            known = self._masks.get((self.space, place), Wish())
+            self._masks[self.space, place] = merge([{place: known}, {place: wish}])[place]
+
+    def _add(self, layer: Any, *, above_image: bool = False) -> Any:
+        """Add a layer to the viewer and leave the active one active."""
+        active = self._viewer.layers.selection.active
+        self._viewer.add_layer(layer)
+        if above_image:
+            place = self._viewer.layers.index(self._image) + 1
+            self._viewer.layers.move(len(self._viewer.layers) - 1, place)
+        if active is not None:
+            self._viewer.layers.selection.active = active
+        self.layer_added.emit(layer)
+        return layer

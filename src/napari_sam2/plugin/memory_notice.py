@@ -1,0 +1,112 @@
+"""How much memory tracking is going to take, said before it starts where it is much; labels kept on disk instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels
+
+from napari_sam2.data.optional_packages import load_extra
+from napari_sam2.plugin.layers.labels_layer import new_labels_layer
+
+if TYPE_CHECKING:
+    import os
+
+    from napari.layers import Image
+
+    from napari_sam2.plugin.layers.layer_frames import Space
+
+    from .controller import Controller
+
+# A user wants to know when half of what is free is going to be taken.
+_MUCH = 0.5
+# Labels of this size are offered a place on disk.
+_LARGE_LABELS = 2**30
+_LABEL_BYTES = 2
+# Sides of the chunks on disk: a frame of this size is read and written in one go.
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What tracking takes, and what there is.
+
+    Attributes
+    ----------
+    needed : int
+        Bytes for tracking, where the model is.
+    free : int
+        Bytes free there.
+    labels : int
+        Bytes that the Labels layer can come to take in main memory; 0 where it is on disk.
+    """
+
+    needed: int
+    free: int
+    labels: int
+
+    @property
+    def text(self) -> str:
+        """For the user; empty where there is enough of everything."""
+        parts = []
+        if self.needed > _MUCH * self.free:
+            advice = "it may not be enough: track fewer objects, or choose a smaller model or preset"
+            ends = advice if self.needed > self.free else "that is enough"
+            parts.append(f"Tracking takes about {_size(self.needed)} of memory. {_size(self.free)} are free; {ends}.")
+        if self.labels_are_large:
+            parts.append(f"The labels of this stack take up to {_size(self.labels)}; they can be kept on disk.")
+        return " ".join(parts)
+
+    @property
+    def labels_are_large(self) -> bool:
+        """Whether a place on disk should be offered."""
+        return self.labels >= _LARGE_LABELS
+
+
+def budget_of(controller: Controller, space: Space, labels: Labels | None) -> Budget:
+    """Estimate what tracking on a stack is going to take."""
+    from napari_sam2.session.estimate import estimate_memory
+    from napari_sam2.session.free_memory import free_memory
+
+    model, prompts = controller.model, controller.wishes
+    objects = len({place.object_id for place in prompts}) or 1
+    frames = -(-len(prompts) // objects) or 1
+    stack = controller.shelf.stacks[space][0]
+    frame_bytes = stack.height * stack.width * stack.dtype.itemsize * (3 if stack.is_rgb else 1)
+    estimate = estimate_memory(
+        model, space.stack_shape, objects, frame_bytes=frame_bytes, prompted_frames=min(frames, space.n_frames)
+    )
+    in_memory = labels is None or not is_on_disk(labels)
+    return Budget(estimate.total, free_memory(model.device), _LABEL_BYTES * prod(space.shape) if in_memory else 0)
+
+
+def is_on_disk(layer: Labels) -> bool:
+    """Whether a layer's labels are in a zarr array."""
+    return type(layer.data).__module__.startswith("zarr")
+
+
+def labels_on_disk(image: Image, space: Space, folder: str | os.PathLike[str], *, object_id: int) -> Labels:
+    """Make a Labels layer whose pixels are in a new zarr array on disk, uint32, a chunk or more for each plane.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something already.
+    MissingExtraError
+        If zarr is not installed.
+    """
+    zarr = load_extra("zarr", "keeping labels on disk")
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ValueError(f"Labels go to a new folder, but {place} is there already: take another name.")
+    leading = (1,) * (len(space.shape) - 2)
+    chunks = (*leading, *(min(size, _CHUNK) for size in space.shape[-2:]))
+    array = zarr.create_array(store=str(place), shape=space.shape, chunks=chunks, dtype="uint32", fill_value=0)
+    return new_labels_layer(image, space, object_id=object_id, data=array)
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"

@@ -1,0 +1,156 @@
+"""Buttons that save, open and export, and what they have to say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QVBoxLayout as Column
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari_sam2.plugin.files.exporter import Choice
+
+_BUTTONS = {
+    "save_session": ("Save session…", "Keep all work on this stack in a folder, now and from now on as you work"),
+    "open_session": ("Open session…", "Bring the work in a session folder back and go on with it"),
+    "export": ("Export…", "Write the results of this stack as a file for another program"),
+    "cancel_export": ("Cancel", "Write nothing after all; an older file of this name stays as it was"),
+    "bring_back": ("Bring back", "Open the work that was not saved"),
+    "discard": ("Discard", "Delete that work for good"),
+}
+
+
+class FilesBox(QWidget):
+    """Sessions and exports.
+
+    ``export_asked`` comes with the format that was chosen, ``recovery_asked`` and ``discard_asked`` with the folder of
+    the work that is listed.
+    """
+
+    export_asked = Signal(object)
+    recovery_asked = Signal(str)
+    discard_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QPushButton] = {}
+        for name, (text, what) in _BUTTONS.items():
+            self.buttons[name] = QPushButton(text)
+            self.buttons[name].setObjectName(name)
+            self.buttons[name].setToolTip(what)
+            self.buttons[name].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.formats = QMenu(self)
+        self.formats.setObjectName("export_formats")
+        self.formats.setToolTipsVisible(True)
+        self.buttons["export"].setMenu(self.formats)
+        self.where, self.exporting, self.unsaved = QLabel(), QLabel(), QLabel()
+        self.progress, self.found = QProgressBar(), QComboBox()
+        self._name_and_explain()
+        self._lay_out()
+        self.buttons["bring_back"].clicked.connect(lambda _=False: self.recovery_asked.emit(self.found.currentData()))
+        self.buttons["discard"].clicked.connect(lambda _=False: self.discard_asked.emit(self.found.currentData()))
+        self.show_folder(None)
+        self.show_export("", 0, 0)
+        self.show_recoveries([])
+
+    def offer(self, choices: Callable[[], Iterable[Choice]]) -> None:
+        """List formats, found anew whenever the list is opened."""
+        self.formats.aboutToShow.connect(lambda: self.list_formats(choices()))
+
+    def list_formats(self, choices: Iterable[Choice]) -> None:
+        """List formats; those that cannot be chosen are grey and say why."""
+        self.formats.clear()
+        for choice in choices:
+            action = self.formats.addAction(f"{choice.title} ({choice.filename})" if choice.filename else choice.title)
+            action.setObjectName(f"export_{choice.name}")
+            lost = f"Does not hold: {choice.lost}" if choice.lost else choice.title
+            action.setToolTip(choice.reason[:1].upper() + choice.reason[1:] or lost)
+            action.setEnabled(not choice.reason)
+            action.triggered.connect(lambda _=False, choice=choice: self.export_asked.emit(choice))
+
+    def show_folder(self, name: str | None, *, unsaved: bool = False) -> None:
+        """Say where the session on show is saved.
+
+        Parameters
+        ----------
+        name : str or None
+            Name of the folder; None where the user has chosen none.
+        unsaved : bool
+            Whether there is work that is in no folder of the user's.
+        """
+        if name is not None:
+            text = f"Saved as you work, in {name}"
+        else:
+            text = "Not saved in a folder of yours yet" if unsaved else "Nothing to save yet"
+        self.where.setText(text)
+
+    def show_export(self, name: str, frame: int, n_frames: int) -> None:
+        """Show which frame is being written to a file; nothing is being written where there is no name."""
+        self._writing.setVisible(bool(name))
+        self.buttons["export"].setEnabled(not name)
+        self.exporting.setText(f"Writing {name}…")
+        self.progress.setRange(0, n_frames)
+        self.progress.setValue(frame)
+
+    def show_recoveries(self, found: Iterable[tuple[str, str]]) -> None:
+        """Offer work that was not saved, (text, folder) each."""
+        self.found.clear()
+        for text, folder in found:
+            self.found.addItem(text, folder)
+        self._recovery.setVisible(self.found.count() > 0)
+
+    def _name_and_explain(self) -> None:
+        names = {"where": "session_folder", "exporting": "export_status", "unsaved": "unsaved_note"}
+        names |= {"progress": "export_progress", "found": "recoveries"}
+        for name, text in names.items():
+            getattr(self, name).setObjectName(text)
+        self.where.setToolTip("Where the work on this stack is kept")
+        self.progress.setToolTip("The frame that is being written")
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(8)
+        self.found.setToolTip("Work that was not saved when the window was closed, the latest first")
+        self.found.setMinimumContentsLength(8)
+        self.found.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.found.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.unsaved.setText("Work that was not saved can be brought back:")
+        for label in (self.where, self.exporting, self.unsaved):
+            label.setWordWrap(True)
+
+    def _lay_out(self) -> None:
+        self._recovery = _column((self.unsaved, self.found, _row(self.buttons["bring_back"], self.buttons["discard"])))
+        self._writing = _column((_row(self.exporting, self.buttons["cancel_export"]), self.progress))
+        parts = (
+            _row(self.buttons["save_session"], self.buttons["open_session"]),
+            self.where,
+            self._recovery,
+            self.buttons["export"],
+            self._writing,
+        )
+        layout = Column(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for part in parts:
+            layout.addWidget(part)
+
+
+def _row(*parts: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for part in parts:
+        layout.addWidget(part, 1)
+    return row
+
+
+def _column(parts: Iterable[QWidget]) -> QWidget:
+    column = QWidget()
+    layout = Column(column)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for part in parts:
+        layout.addWidget(part)
+    return column

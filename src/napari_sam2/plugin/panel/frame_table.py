@@ -1,0 +1,236 @@
+"""All scores of the stack on show in a table: sorted, filtered, clicked on, written to a file."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.data.atomic_files import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.plugin.state.result_store import Results
+
+HEADINGS = ("frame", "id", "score", "IoU", "area", "state")
+FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
+STATES = ("seen", "hidden", "prompt", "stale")
+SEEN, HIDDEN, PROMPT, STALE = range(4)
+_TIPS = (
+    "Click to go to the frame",
+    "The object",
+    "How sure the model is that the object is there, 0 to 1",
+    "How well the model thinks its mask fits, 0 to 1",
+    "Pixels",
+    "Seen, hidden, prompted by you, or stale (out of date); ✓ where you accepted the frame",
+)
+# The last one takes the rest, and must not ask for more.
+_WIDTHS = (48, 30, 44, 40, 48, 40)
+_FILTERS = ("all frames", *STATES, "accepted")
+_ALIGN = {
+    "number": Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
+    "text": Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRows:
+    """Rows of the table, a column each.
+
+    Attributes
+    ----------
+    columns : tuple of ndarray
+        (N,) frame, object id, score, predicted IoU, area, and state as an index of `STATES`.
+    accepted : ndarray
+        (N,) bool.
+    """
+
+    columns: tuple[NDArray[Any], ...]
+    accepted: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.accepted)
+
+    def __getitem__(self, rows: NDArray[Any]) -> FrameRows:
+        return FrameRows(tuple(column[rows] for column in self.columns), self.accepted[rows])
+
+
+def frame_rows(results: Results, object_ids: Iterable[int], threshold: float) -> FrameRows:
+    """Collect what is known of some objects on all frames."""
+    accepted = results.marks(results.accepted.frames_done)
+    parts = [_rows_of(results, object_id, threshold) for object_id in object_ids]
+    columns = tuple(np.concatenate([np.empty(0), *column]) for column in zip(*parts, strict=True)) or _NO_COLUMNS
+    return FrameRows(columns, accepted[columns[0].astype(int)])
+
+
+_NO_COLUMNS = (np.empty(0),) * len(HEADINGS)
+
+
+def _rows_of(results: Results, object_id: int, threshold: float) -> tuple[NDArray[Any], ...]:
+    score = results.series(object_id, "object_score")
+    frames = np.flatnonzero(~np.isnan(score))
+    state = np.where(score[frames] < threshold, HIDDEN, SEEN)
+    state[np.isin(frames, results.state.prompted.get(object_id, ()))] = PROMPT
+    state[results.stale(object_id)[frames]] = STALE
+    measured = (score, results.series(object_id, "predicted_iou"), results.series(object_id, "area"))
+    return (frames, np.full(len(frames), object_id), *(values[frames] for values in measured), state)
+
+
+class _FrameModel(QAbstractTableModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = FrameRows(_NO_COLUMNS, np.empty(0, bool))
+        self._order: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
+
+    def show_rows(self, rows: FrameRows) -> None:
+        same = len(rows) == len(self.rows)
+        self.rows = rows
+        self._arrange()
+        if same:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(HEADINGS) - 1))
+        else:
+            self.layoutChanged.emit()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self.rows)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        return len(HEADINGS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        return {Qt.ItemDataRole.DisplayRole: HEADINGS, Qt.ItemDataRole.ToolTipRole: _TIPS}.get(
+            Qt.ItemDataRole(role), (None,) * len(HEADINGS)
+        )[section]
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        column = index.column()
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _ALIGN["text" if column == 5 else "number"]
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        value = self.rows.columns[column][index.row()]
+        if column == 5:
+            return STATES[int(value)] + (" ✓" if self.rows.accepted[index.row()] else "")
+        return f"{value:.2f}" if column in (2, 3) else str(int(value))
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self._order = (column, order)
+        self._arrange()
+        self.layoutChanged.emit()
+
+    def _arrange(self) -> None:
+        column, order = self._order
+        values = self.rows.columns[column]
+        descending = order == Qt.SortOrder.DescendingOrder
+        self.rows = self.rows[np.argsort(-values if descending else values, kind="stable")]
+
+
+class FrameTable(QWidget):
+    """The table, what it is narrowed down to, and a button that writes it.
+
+    ``row_chosen`` comes with frame and object, ``narrowed`` when other rows are wanted.
+    """
+
+    row_chosen = Signal(int, int)
+    narrowed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.objects, self.state, self.export = QComboBox(), QComboBox(), QPushButton("Save as CSV…")
+        self.objects.addItems(("selected object", "all objects"))
+        self.state.addItems(_FILTERS)
+        self.view, self._model = QTableView(), _FrameModel()
+        names = {"objects": self.objects, "state": self.state, "view": self.view, "export": self.export}
+        for name, part in names.items():
+            part.setObjectName("frame_table" if name == "view" else f"frame_table_{name}")
+        self.objects.setToolTip("Whose frames are listed")
+        self.state.setToolTip("Which frames are listed")
+        self.export.setToolTip("Write the rows listed, in this order, to a CSV file")
+        self._style()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        row = QHBoxLayout()
+        row.addWidget(self.objects, 1)
+        row.addWidget(self.state, 1)
+        layout.addLayout(row)
+        layout.addWidget(self.view)
+        layout.addWidget(self.export)
+        self.objects.currentIndexChanged.connect(self.narrowed)
+        self.state.currentIndexChanged.connect(self.narrowed)
+        self.view.clicked.connect(self._clicked)
+
+    @property
+    def rows(self) -> FrameRows:
+        """The rows, in the order shown."""
+        return self._model.rows
+
+    def refresh(self, results: Results, selected: int, threshold: float) -> None:
+        """Read the results again, unless the table is folded away."""
+        if not self.isVisible():
+            return
+        wanted = results.object_ids if self.objects.currentIndex() else [selected]
+        rows = frame_rows(results, wanted, threshold)
+        kind = self.state.currentText()
+        if kind == "accepted":
+            rows = rows[rows.accepted]
+        elif kind in STATES:
+            rows = rows[rows.columns[5] == STATES.index(kind)]
+        self.view.setColumnHidden(HEADINGS.index("id"), self.objects.currentIndex() == 0)
+        self._model.show_rows(rows)
+
+    def write(self, path: str | Path) -> None:
+        """Write the rows listed, in their order, as CSV; whole or not at all."""
+        with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(FILE_COLUMNS)
+            for frame, object_id, score, iou, area, state, accepted in zip(
+                *self.rows.columns, self.rows.accepted, strict=True
+            ):
+                measured = (f"{score:.6g}", f"{iou:.6g}", int(area))
+                writer.writerow((int(frame), int(object_id), *measured, STATES[int(state)], int(accepted)))
+
+    def _style(self) -> None:
+        view = self.view
+        view.setModel(self._model)
+        view.setSortingEnabled(True)
+        view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        view.setShowGrid(False)
+        view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(22)
+        # Measuring every cell of a long table would take seconds.
+        header = view.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        for column, width in enumerate(_WIDTHS):
+            header.resizeSection(column, width)
+        header.setStretchLastSection(True)
+        header.setDefaultAlignment(_ALIGN["text"])
+        view.setStyleSheet("QHeaderView::section { font-weight: normal; padding: 2px 2px; }")
+        view.setMinimumHeight(180)
+
+    def _clicked(self, index: QModelIndex) -> None:
+        frame, object_id = (int(column[index.row()]) for column in self.rows.columns[:2])
+        self.row_chosen.emit(frame, object_id)

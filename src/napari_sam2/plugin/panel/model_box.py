@@ -1,0 +1,324 @@
+"""Choice of the model: bundled, downloaded or a file of the user's own, and the device it runs on."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from pathlib import Path
+
+from napari.qt.threading import thread_worker
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from napari_sam2.plugin.preferences import remember, remembered
+from napari_sam2.plugin.worker.messages import ModelChoice
+from napari_sam2.weights.catalog import BUNDLED_NAME, CATALOG, format_size, is_available
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+# What `Session` takes, by what the setting remembers, with what the user reads.
+ZOOMS: dict[str, tuple[str | float, str]] = {
+    "auto": ("auto", "automatic zoom"),
+    "off": ("off", "off"),
+    "2": (2.0, "2 times larger"),
+    "4": (4.0, "4 times larger"),
+}
+# What `load_model` takes, with what the user reads and what it costs.
+PRESETS = {
+    "balanced": ("balanced", "Full detail, in the arithmetic that the device is good at"),
+    "fast": ("fast", "Smaller input and shorter memory: some times faster, less exact on small objects"),
+    "exact": ("exact", "The arithmetic of the reference: slowest, same masks on every machine"),
+}
+BACKENDS = {
+    "torch": ("PyTorch", "Runs everywhere, with every model"),
+    "openvino": (
+        "OpenVINO",
+        "Looks at new frames a little faster with large models on some processors; not for graphics cards",
+    ),
+}
+_OWN_FILE = "own checkpoint file…"
+
+
+class ModelBox(QWidget):
+    """Combos for model and device; a download with progress where the model is not on this machine.
+
+    ``chosen`` tells that another model is to be used, ``failed`` that a download went wrong.
+    """
+
+    chosen = Signal()
+    zoom_changed = Signal()
+    failed = Signal(object)
+    _downloaded = Signal(int, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cancel = threading.Event()
+        self._fetching: str | None = None
+        self._make_controls()
+        self._lay_out()
+        self._fill()
+        self.model.currentIndexChanged.connect(self._model_changed)
+        self.device.currentTextChanged.connect(self._device_changed)
+        self.preset.currentIndexChanged.connect(self._preset_changed)
+        self.backend.currentIndexChanged.connect(self._backend_changed)
+        self.zoom.currentIndexChanged.connect(self._zoom_changed)
+        self.checkpoint.editingFinished.connect(self._model_changed)
+        self._browse.clicked.connect(self._ask_for_file)
+        self.download.clicked.connect(self.start_download)
+        self.cancel_download.clicked.connect(self._cancel.set)
+        self._downloaded.connect(self._show_download)
+        self._show_state()
+
+    @property
+    def choice(self) -> ModelChoice | None:
+        """What to load; None where it is not on this machine."""
+        name = self.model.currentData()
+        how = self.device.currentText(), self.preset.currentData(), self.backend.currentData()
+        if name is not None:
+            return ModelChoice(name, None, *how) if is_available(name) else None
+        path = self.checkpoint.text().strip()
+        return ModelChoice(None, path, *how) if path else None
+
+    @property
+    def zoom_factor(self) -> str | float:
+        """How small objects are tracked, as `Session` takes it."""
+        return ZOOMS[self.zoom.currentData()][0]
+
+    def set_checkpoint(self, path: str | Path) -> None:
+        """Choose a checkpoint file of the user's own."""
+        self.checkpoint.setText(str(path))
+        index = self.model.findText(_OWN_FILE)
+        if self.model.currentIndex() == index:
+            self._model_changed()
+        self.model.setCurrentIndex(index)
+
+    def show_model(self, name: str | None, path: Path, preset: str) -> None:
+        """Show a model that is in use already, by its name in the catalogue or else its file."""
+        parts = (self.model, self.checkpoint, self.preset)
+        for part in parts:
+            part.blockSignals(True)
+        self.preset.setCurrentIndex(max(self.preset.findData(preset), 0))
+        if name is None:
+            self.checkpoint.setText(str(path))
+        self.model.setCurrentIndex(self.model.findText(_OWN_FILE) if name is None else self.model.findData(name))
+        for part in parts:
+            part.blockSignals(False)
+        status = self.status.text()
+        self._show_state()
+        self.status.setText(status)
+
+    def show_zoom(self, zoom: str | float) -> None:
+        """Show a zoom that is in use already."""
+        for name, (value, _) in ZOOMS.items():
+            if value == zoom:
+                self.zoom.blockSignals(True)
+                self.zoom.setCurrentIndex(self.zoom.findData(name))
+                self.zoom.blockSignals(False)
+
+    def show_status(self, text: str) -> None:
+        """Say how the model is doing."""
+        self.status.setText(text)
+
+    def start_download(self) -> None:
+        """Fetch the chosen model, after its terms have been agreed to where they restrict."""
+        name = self.model.currentData()
+        notice = CATALOG[name].notice
+        if notice is None:
+            self._fetch()
+            return
+        self._question = QMessageBox(
+            QMessageBox.Icon.Information,
+            f"Terms of {name}",
+            f"{notice}\n\nLicence: {CATALOG[name].licence}",
+            QMessageBox.StandardButton.Ok | QMessageBox.StandardButton.Cancel,
+            self,
+        )
+        self._question.setObjectName("licence")
+        self._question.button(QMessageBox.StandardButton.Ok).setText("I agree: download")
+        self._question.accepted.connect(self._fetch)
+        self._question.open()
+
+    def close_down(self) -> None:
+        """Stop a download; what there is of it is kept for the next time."""
+        self._cancel.set()
+
+    def _make_controls(self) -> None:
+        self.model, self.device, self.zoom = QComboBox(), QComboBox(), QComboBox()
+        self.preset, self.backend = QComboBox(), QComboBox()
+        self.checkpoint, self._browse = QLineEdit(), QToolButton()
+        self.download, self.cancel_download = QPushButton("Download"), QPushButton("Cancel")
+        self.progress, self.status = QProgressBar(), QLabel()
+        self.status.setWordWrap(True)
+        self._browse.setText("…")
+        self.checkpoint.setPlaceholderText("path of a .pt or .safetensors file")
+        for name in ("model", "device", "preset", "backend", "zoom", "checkpoint", "download", "cancel_download"):
+            getattr(self, name).setObjectName(name)
+        self.progress.setObjectName("download_progress")
+        self.status.setObjectName("model_status")
+        for combo in (self.model, self.device, self.preset, self.backend, self.zoom):
+            combo.setMinimumContentsLength(8)
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.model.setToolTip("The SAM 2 model: larger ones are better and slower")
+        self.device.setToolTip("What the model runs on; auto takes a GPU where there is one")
+        self.preset.setToolTip(_explained("How exact and how fast the model runs", PRESETS))
+        self.backend.setToolTip(_explained("The library that does the arithmetic", BACKENDS))
+        self.zoom.setToolTip(
+            "Small objects are tracked in a window that goes with them: of the size they need (automatic), or 2 or 4 "
+            "times smaller than the frame. Off: the model sees whole frames"
+        )
+        self.checkpoint.setToolTip("A SAM 2 checkpoint of your own: official layout or safetensors")
+        self._browse.setToolTip("Look for the file")
+        self.download.setToolTip("Fetch the model's weights; they are checked and kept for the next time")
+        self.progress.setToolTip("How much of the file has come")
+        self.cancel_download.setToolTip("Stop the download; the next one goes on from here")
+
+    def _lay_out(self) -> None:
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("model", self.model)
+        self._file_row = QWidget()
+        row = QHBoxLayout(self._file_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.checkpoint)
+        row.addWidget(self._browse)
+        form.addRow(self._file_row)
+        form.addRow("device", self.device)
+        form.addRow("preset", self.preset)
+        form.addRow("backend", self.backend)
+        form.setRowVisible(self.backend, has_openvino())
+        form.addRow("small objects", self.zoom)
+        form.addRow(self.download)
+        self._progress_row = QWidget()
+        row = QHBoxLayout(self._progress_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.progress)
+        row.addWidget(self.cancel_download)
+        form.addRow(self._progress_row)
+        form.addRow(self.status)
+
+    def _fill(self) -> None:
+        for name, entry in CATALOG.items():
+            self.model.addItem(name, name)
+            self.model.setItemData(self.model.count() - 1, f"{entry.description}\n{entry.licence}", 3)
+        self.model.addItem(_OWN_FILE, None)
+        self.device.addItems(DEVICES)
+        name = remembered("model", "name", BUNDLED_NAME)
+        self.model.setCurrentIndex(max(self.model.findData(name), 0))
+        self.device.setCurrentText(remembered("model", "device", "auto"))
+        for name, (_, text) in ZOOMS.items():
+            self.zoom.addItem(text, name)
+        self.zoom.setCurrentIndex(max(self.zoom.findData(remembered("model", "zoom", "auto")), 0))
+        missing = set() if has_openvino() else {"openvino"}
+        for combo, kinds, setting in ((self.preset, PRESETS, "preset"), (self.backend, BACKENDS, "backend")):
+            for name, (text, what) in kinds.items():
+                if name not in missing:
+                    combo.addItem(text, name)
+                    combo.setItemData(combo.count() - 1, what, Qt.ItemDataRole.ToolTipRole)
+            combo.setCurrentIndex(max(combo.findData(remembered("model", setting, "")), 0))
+
+    def _model_changed(self) -> None:
+        name = self.model.currentData()
+        if name is not None:
+            remember("model", "name", name)
+        self._show_state()
+        self.chosen.emit()
+
+    def _device_changed(self, device: str) -> None:
+        remember("model", "device", device)
+        self.chosen.emit()
+
+    def _preset_changed(self, _index: int) -> None:
+        remember("model", "preset", self.preset.currentData())
+        self.chosen.emit()
+
+    def _backend_changed(self, _index: int) -> None:
+        remember("model", "backend", self.backend.currentData())
+        self.chosen.emit()
+
+    def _zoom_changed(self, _index: int) -> None:
+        remember("model", "zoom", self.zoom.currentData())
+        self.zoom_changed.emit()
+
+    def _ask_for_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "SAM 2 checkpoint", "", "Checkpoints (*.pt *.pth *.safetensors)")
+        if path:
+            self.set_checkpoint(path)
+
+    def _show_state(self) -> None:
+        name = self.model.currentData()
+        self._file_row.setVisible(name is None)
+        missing = name is not None and not is_available(name)
+        fetching = self._fetching is not None
+        self.download.setVisible(missing and not fetching and not CATALOG[name].bundled)
+        self._progress_row.setVisible(fetching)
+        if name is None:
+            self.status.setText("" if self.checkpoint.text() else "Choose a checkpoint file.")
+        elif missing and CATALOG[name].bundled:
+            self.status.setText("The bundled weights are missing: reinstall the package, or choose another model.")
+        elif missing:
+            size = format_size(CATALOG[name].size_bytes)
+            self.download.setText(f"Download ({size})")
+            self.status.setText("Not on this machine yet.")
+        else:
+            self.status.setText("")
+
+    def _fetch(self) -> None:
+        name = self._fetching = str(self.model.currentData())
+        self._cancel.clear()
+        self._show_download(0, None)
+        self._show_state()
+
+        @thread_worker(  # type: ignore[untyped-decorator]
+            connect={"returned": self._fetched, "errored": self._fetch_failed}, start_thread=False
+        )
+        def fetch() -> str | None:
+            # Brings the network libraries with it, which the window's opening need not wait for.
+            from napari_sam2.weights.download import download
+            from napari_sam2.weights.transfer import DownloadCancelled
+
+            try:
+                download(name, progress=self._downloaded.emit, cancelled=self._cancel.is_set)
+            except DownloadCancelled:
+                return None
+            return name
+
+        fetch().start()
+
+    def _fetched(self, name: str | None) -> None:
+        self._fetching = None
+        self._show_state()
+        if name is not None and name == self.model.currentData():
+            self.chosen.emit()
+
+    def _fetch_failed(self, error: Exception) -> None:
+        self._fetching = None
+        self._show_state()
+        self.failed.emit(error)
+
+    def _show_download(self, done: int, total: int | None) -> None:
+        # Qt counts in 32 bits, so kilobytes.
+        self.progress.setRange(0, 0 if total is None else total // 1000)
+        self.progress.setValue(done // 1000)
+
+
+def has_openvino() -> bool:
+    """Whether the package is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def _explained(what: str, kinds: dict[str, tuple[str, str]]) -> str:
+    return "\n".join((f"{what}.", *(f"{text}: {costs}" for text, costs in kinds.values())))

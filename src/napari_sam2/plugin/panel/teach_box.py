@@ -1,0 +1,150 @@
+"""Frames accepted, teaching under way, and whether it helped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_sam2.plugin.commands import tip
+
+from .track_box import in_words
+
+if TYPE_CHECKING:
+    from napari_sam2.training.finetune.finetuner import Taught, TeachProgress
+
+_BUTTONS = {
+    "accept": ("Accept frame", "The labels on this frame are right, all of them: the model may learn from it"),
+    "accept_up_to": ("All up to here", "Accept every tracked frame from the first one to this one"),
+    "teach": ("Teach", "Fine-tune a copy of the model on the accepted frames of all images"),
+    "stop_teaching": ("Stop", "Give up; the model stays as it was"),
+    "use_taught": ("Use the new one", "Go on with the taught model; prompts stay, Update tracks again"),
+    "keep_old": ("Keep the old one", "Throw the taught model away"),
+    "save_taught": ("Save the new one…", "Write the taught model into a file, to be chosen later as own checkpoint"),
+}
+_LEAST_FRAMES = 3
+_NO_DIFFERENCE = 0.002
+
+
+class TeachBox(QWidget):
+    """Controls of teaching; what they do is the widget's business."""
+
+    asked = Signal(float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QPushButton] = {}
+        for name, (text, what) in _BUTTONS.items():
+            self.buttons[name] = QPushButton(text)
+            self.buttons[name].setObjectName(name)
+            self.buttons[name].setToolTip(tip(name, what))
+        self.buttons["accept"].setCheckable(True)
+        self.minutes, self.progress = QDoubleSpinBox(), QProgressBar()
+        self.accepted, self.status = QLabel(), QLabel()
+        for name in ("minutes", "progress", "accepted", "status"):
+            getattr(self, name).setObjectName(f"teach_{name}")
+        self.minutes.setRange(0.1, 600)
+        self.minutes.setDecimals(1)
+        self.minutes.setValue(10)
+        self.minutes.setSuffix(" min")
+        self.minutes.setToolTip("Time for teaching; measuring before and after comes on top")
+        self.progress.setRange(0, 1000)
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(8)
+        self.progress.setToolTip("How far teaching is")
+        self.accepted.setToolTip("Accepted frames, over all images; the last of each stack are kept to measure on")
+        self.status.setToolTip("J&F: how well masks and outlines fit the accepted labels, 0 to 1")
+        for label in (self.accepted, self.status):
+            label.setWordWrap(True)
+        self._n_accepted, self._busy = 0, False
+        self._lay_out()
+        self.buttons["teach"].clicked.connect(lambda _=False: self.asked.emit(self.minutes.value()))
+        self.show_accepted(0, 0, here=False)
+        self.show_idle("")
+
+    def show_accepted(self, frames: int, stacks: int, *, here: bool) -> None:
+        """Say how many frames are accepted, on how many stacks, and whether the one on show is."""
+        self._n_accepted = frames
+        where = f" in {stacks} stacks" if stacks > 1 else ""
+        missing = max(_LEAST_FRAMES - frames, 0)
+        text = f"{frames} frame{'' if frames == 1 else 's'} accepted{where}"
+        self.accepted.setText(f"{text}; {missing} more to teach" if missing else text)
+        self.buttons["accept"].setChecked(here)
+        self.buttons["accept"].setText("Accepted" if here else "Accept frame")
+        self._enable()
+
+    def show_busy(self, busy: bool) -> None:
+        """Say whether tracking or teaching is under way."""
+        self._busy = busy
+        self._enable()
+
+    def show_running(self) -> None:
+        """Show that teaching is under way."""
+        self.progress.setValue(0)
+        self._show_parts(running=True, outcome=False)
+        self.status.setText("Measuring how good the model is now…")
+
+    def show_progress(self, progress: TeachProgress) -> None:
+        """Show how far teaching is, and how long it will take."""
+        self.progress.setValue(round(1000 * progress.share_done))
+        words = [progress.stage.capitalize()]
+        if progress.loss is not None:
+            words.append(f"step {progress.step}, loss {progress.loss:.2f}")
+        if progress.seconds_left is not None:
+            words.append(f"{in_words(progress.seconds_left)} left")
+        self.status.setText(" · ".join(words))
+
+    def show_taught(self, taught: Taught) -> None:
+        """Show whether teaching helped, and ask what to do with the new model."""
+        self.progress.setValue(self.progress.maximum())
+        self.status.setText(_verdict(taught))
+        self._show_parts(running=False, outcome=True)
+
+    def show_idle(self, text: str) -> None:
+        """Show that nothing is taught, and nothing waits for an answer."""
+        self._show_parts(running=False, outcome=False)
+        self.status.setText(text)
+
+    def _show_parts(self, *, running: bool, outcome: bool) -> None:
+        self.progress.setVisible(running)
+        self.buttons["stop_teaching"].setVisible(running)
+        self.buttons["teach"].setVisible(not running)
+        self.minutes.setEnabled(not running)
+        for name in ("use_taught", "keep_old", "save_taught"):
+            self.buttons[name].setVisible(outcome)
+
+    def _enable(self) -> None:
+        self.buttons["teach"].setEnabled(self._n_accepted >= _LEAST_FRAMES and not self._busy)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        rows: tuple[tuple[QWidget, ...], ...] = (
+            (self.buttons["accept"], self.buttons["accept_up_to"]),
+            (self.accepted,),
+            (self.minutes, self.buttons["teach"], self.buttons["stop_teaching"]),
+            (self.progress,),
+            (self.status,),
+            (self.buttons["use_taught"], self.buttons["keep_old"]),
+            (self.buttons["save_taught"],),
+        )
+        for parts in rows:
+            row = QHBoxLayout()
+            row.setSpacing(6)
+            for part in parts:
+                row.addWidget(part, 1)
+            layout.addLayout(row)
+
+
+def _verdict(taught: Taught) -> str:
+    if taught.before is None or taught.after is None:
+        return "Taught, with too few frames to measure whether it helped."
+    count = sum(len(frames) for frames in taught.held_out_frames)
+    before, after = taught.before["J&F"], taught.after["J&F"]
+    frames = f"{count} frame{'' if count == 1 else 's'} it did not learn from"
+    said = "It helped" if taught.helped else "It did not help"
+    if abs(after - before) < _NO_DIFFERENCE:
+        said = "It made no difference"
+    return f"{said}: J&F {before:.3f} → {after:.3f} on {frames}."

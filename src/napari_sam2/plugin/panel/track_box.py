@@ -1,0 +1,187 @@
+"""Buttons that track, and how far tracking is."""
+
+from __future__ import annotations
+
+import time
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from napari_sam2.plugin.commands import tip
+from napari_sam2.plugin.worker.messages import Plan
+
+_BUTTONS = {
+    "track_both": ("⟷  Track both ways", "Track all objects over the whole stack, from their prompts both ways"),
+    "track_backward": ("⟵  Back", "Track from the frame on show back to the first one"),
+    "track_forward": ("Forward  ⟶", "Track from the frame on show to the last one"),
+    "track_range": ("Range", "Track the frames of the range only"),
+    "update": ("Update", "Track again only what an edit has put out of date"),
+    "cancel": ("Cancel", "Stop after this frame; what is done stays"),
+    "labels_on_disk": ("Keep labels on disk…", "Keep the Labels layer in a new zarr folder instead of in memory"),
+    "resume": ("Continue", "Go on where tracking was stopped, with the memory it had"),
+}
+
+
+class TrackBox(QWidget):
+    """Asks for tracking runs and shows one under way."""
+
+    asked = Signal(object)
+    cancelled = Signal()
+    resumed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frame = 0
+        self._started = 0.0
+        self._done_before = 0
+        self._has_stale = False
+        self._running = False
+        self._waiting = False
+        self.buttons: dict[str, QPushButton] = {}
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first.setObjectName("range_first")
+        self.last.setObjectName("range_last")
+        for box, end in ((self.first, "First"), (self.last, "Last")):
+            box.setToolTip(f"{end} frame of the range")
+        for name, (text, what) in _BUTTONS.items():
+            button = QPushButton(text)
+            button.setObjectName(name)
+            button.setToolTip(tip(name, what))
+            self.buttons[name] = button
+        self.progress, self.status = QProgressBar(), QLabel()
+        self.progress.setObjectName("progress")
+        self.progress.setToolTip("Frames tracked")
+        self.progress.setRange(0, 1)
+        self.progress.setTextVisible(False)
+        self.status.setObjectName("track_status")
+        self.memory_note = QLabel()
+        self.memory_note.setObjectName("memory_note")
+        self.memory_note.setToolTip("An estimate; see Memory in the documentation")
+        for label in (self.status, self.memory_note):
+            label.setWordWrap(True)
+        self._lay_out()
+        self._connect()
+        self.show_idle(can_resume=False)
+
+    def set_frames(self, n_frames: int) -> None:
+        """Say how many frames there are; the range becomes all of them."""
+        for box in (self.first, self.last):
+            box.setRange(0, n_frames - 1)
+        self.first.setValue(0)
+        self.last.setValue(n_frames - 1)
+
+    def set_frame(self, frame: int) -> None:
+        """Say which frame is on show."""
+        self._frame = frame
+
+    def show_running(self) -> None:
+        """Show that a run is under way."""
+        self._started, self._done_before = time.monotonic(), self.progress.value()
+        self._show_buttons(running=True, can_resume=False)
+        self.status.setText("Tracking…")
+
+    def show_idle(self, *, can_resume: bool, text: str = "") -> None:
+        """Show that nothing is being tracked."""
+        self._show_buttons(running=False, can_resume=can_resume)
+        self.status.setText(text)
+
+    def show_resumable(self, can_resume: bool) -> None:
+        """Offer to go on with a run, or do not."""
+        self._show_buttons(running=False, can_resume=can_resume)
+
+    @property
+    def can_update(self) -> bool:
+        """Whether there is something to track again."""
+        return self._has_stale
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how far a run is, how fast and how long it will take."""
+        if done <= self._done_before:
+            self._done_before = 0
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
+        rate = (done - self._done_before) / max(time.monotonic() - self._started, 1e-6)
+        left = (total - done) / rate
+        self.status.setText(f"{done} of {total} frames · {rate:.1f} frames/s · {in_words(left)} left")
+
+    def show_complete(self) -> None:
+        """Fill the bar."""
+        self.progress.setValue(self.progress.maximum())
+
+    def restart_progress(self) -> None:
+        """Set the bar back for a new run."""
+        self.progress.setValue(0)
+
+    def show_stale(self, frames: int, *, others: bool = False) -> None:
+        """Show how many frames are out of date, and whether others may be that nobody has counted yet."""
+        self._has_stale = frames > 0 or others
+        self.buttons["update"].setText(f"Update {frames} frame{'s' if frames > 1 else ''}" if frames else "Update")
+        self._enable()
+
+    def show_memory(self, text: str, *, offer_disk: bool) -> None:
+        """Say how much memory tracking takes, where that is worth saying."""
+        self.memory_note.setText(text)
+        self.memory_note.setVisible(bool(text))
+        self.buttons["labels_on_disk"].setVisible(offer_disk)
+
+    def show_waiting(self, waiting: bool) -> None:
+        """Say whether tracking has to wait for something else to end."""
+        self._waiting = waiting
+        self._enable()
+
+    def _show_buttons(self, *, running: bool, can_resume: bool) -> None:
+        self._running = running
+        self.buttons["cancel"].setEnabled(running)
+        self.buttons["cancel"].setVisible(not can_resume)
+        self.buttons["resume"].setVisible(can_resume)
+        self._enable()
+
+    def _enable(self) -> None:
+        free = not (self._running or self._waiting)
+        for name in ("track_both", "track_forward", "track_backward", "track_range"):
+            self.buttons[name].setEnabled(free)
+        self.buttons["update"].setEnabled(free and self._has_stale)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        buttons = QGridLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(self.buttons["track_both"], 0, 0, 1, 2)
+        buttons.addWidget(self.buttons["track_backward"], 1, 0)
+        buttons.addWidget(self.buttons["track_forward"], 1, 1)
+        layout.addLayout(buttons)
+        row = QHBoxLayout()
+        for part in (self.buttons["track_range"], self.first, QLabel("to"), self.last):
+            row.addWidget(part, 1 if isinstance(part, QSpinBox) else 0)
+        layout.addLayout(row)
+        row = QHBoxLayout()
+        for name in ("update", "cancel", "resume"):
+            row.addWidget(self.buttons[name], 1)
+        layout.addLayout(row)
+        self.progress.setFixedHeight(8)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.status)
+        layout.addWidget(self.memory_note)
+        layout.addWidget(self.buttons["labels_on_disk"])
+        self.show_memory("", offer_disk=False)
+
+    def _connect(self) -> None:
+        kinds = {"track_both": "both", "track_forward": "forward", "track_backward": "backward"}
+        kinds |= {"track_range": "range", "update": "update"}
+        for name, kind in kinds.items():
+            self.buttons[name].clicked.connect(lambda _=False, kind=kind: self.ask(kind))
+        self.buttons["cancel"].clicked.connect(lambda _=False: self.cancelled.emit())
+        self.buttons["resume"].clicked.connect(lambda _=False: self.resumed.emit())
+
+    def ask(self, kind: str) -> None:
+        """Ask for a run, as its button does."""
+        self.asked.emit(Plan(kind, self._frame, self.first.value(), self.last.value()))
+
+
+def in_words(seconds: float) -> str:
+    """Say a time as people do: seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

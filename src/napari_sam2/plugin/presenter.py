@@ -1,0 +1,153 @@
+"""What the panel shows of the results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+
+from napari_sam2.plugin.layers.labels_layer import colour_of, write_tables
+from napari_sam2.plugin.layers.layer_frames import model_window
+
+from .memory_notice import budget_of
+
+if TYPE_CHECKING:
+    from napari_sam2.plugin.actions.finetuning import Teaching
+    from napari_sam2.plugin.panel.panel import Panel
+    from napari_sam2.plugin.state.object_names import ObjectList
+
+    from .controller import Controller
+
+# The layer's tables are for scripts and for looking at, and take as long to write as a preview takes to show.
+_TABLES_MS = 300
+
+
+class View:
+    """Keeps tables, plot, notes and buttons in step with what the controller knows.
+
+    Parameters
+    ----------
+    controller : Controller
+        Whose results are shown.
+    panel : Panel
+        Where they are shown.
+    objects : ObjectList
+        What the objects are called.
+    teaching : Teaching
+        Knows which frames are accepted.
+    """
+
+    def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectList, teaching: Teaching) -> None:
+        self._controller = controller
+        self._layers = controller.layers
+        self._panel = panel
+        self._objects = objects
+        self._teaching = teaching
+        self._tables = QTimer(panel)
+        self._tables.setSingleShot(True)
+        self._tables.setInterval(_TABLES_MS)
+        self._tables.timeout.connect(self.write_tables)
+
+    def show(self) -> None:
+        """Show everything."""
+        layers, results, panel = self._layers, self._controller.results, self._panel
+        threshold, prompts = panel.threshold.value(), self._controller.wishes
+        rows = self._objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
+        panel.object_table.show_rows(rows, layers.selected)
+        scores = results.series(layers.selected, "object_score")
+        panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
+        prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
+        panel.score_plot.show_marks(prompted, results.stale(layers.selected))
+        untold = self._controller.untold is not None and results.is_any
+        panel.track_box.show_stale(len(results.stale_frames()), others=untold)
+        self.show_frame()
+        self.show_undo()
+        self.show_window()
+        self._show_region()
+        self._show_memory()
+        self.show_rows()
+        self._show_hint(started=bool(rows))
+        if layers.labels is not None and not self._controller.is_running:
+            self._objects.apply(layers.labels)
+            self._tables.start()
+
+    def write_tables(self) -> None:
+        """Put the scores beside the labels, into their layer."""
+        self._tables.stop()
+        if self._layers.labels is not None and not self._controller.is_running:
+            threshold = self._panel.threshold.value()
+            write_tables(self._layers.labels, self._controller.results, self._objects.names, threshold)
+
+    def show_rows(self) -> None:
+        """List the frames."""
+        threshold = self._panel.threshold.value()
+        self._panel.frame_table.refresh(self._controller.results, self._layers.selected, threshold)
+
+    def show_frame(self) -> None:
+        """Say which frame is on show, and how the selected object is doing on it."""
+        layers, results = self._layers, self._controller.results
+        self._panel.track_box.set_frame(layers.frame)
+        self._panel.score_plot.show_frame(layers.frame)
+        self.show_accepted()
+        row = results.table.get(layers.frame, layers.selected)
+        name = self._objects.name_of(layers.selected)
+        if row is None:
+            text = f"Nothing known of {name} here yet"
+        else:
+            seen = "hidden" if row.object_score < self._panel.threshold.value() else "seen"
+            text = f"{name} {seen}: score {row.object_score:.2f}, IoU {row.predicted_iou:.2f}"
+        if layers.frame in results.stale_frames():
+            text += " · stale: press Update"
+        elif self._controller.untold is not None and not self._controller.live:
+            text += " · new prompts: track or press Update"
+        self._panel.frame_note.setText(text)
+
+    def show_accepted(self) -> None:
+        """Say which frames are accepted."""
+        results = self._controller.results
+        self._panel.score_plot.show_accepted(results.marks(results.accepted.frames_done))
+        here = results.is_accepted(self._layers.frame)
+        self._panel.teach_box.show_accepted(*self._teaching.n_accepted, here=here)
+
+    def show_undo(self) -> None:
+        """Say whether there is something to undo, and what has to wait for a run to end."""
+        stack, busy = self._controller.undo_stack, self._controller.is_busy
+        self._panel.buttons["undo"].setEnabled(stack.can_undo and not busy)
+        self._panel.buttons["redo"].setEnabled(stack.can_redo and not busy)
+        self._panel.track_box.show_waiting(self._teaching.is_running)
+        if not busy:
+            self._panel.track_box.show_resumable(self._controller.can_resume)
+        self._panel.teach_box.show_busy(busy)
+
+    def _show_hint(self, *, started: bool) -> None:
+        hint = "Press New object, then click on it in the image." if self._layers.image else "Open an image to begin."
+        self._panel.hint.setText(hint)
+        self._panel.hint.setVisible(not started)
+
+    def _show_memory(self) -> None:
+        controller, space = self._controller, self._layers.space
+        if controller.is_running:
+            return
+        text, offer = "", False
+        if space is not None and space in controller.shelf.engines:
+            budget = budget_of(controller, space, self._layers.labels)
+            text, offer = budget.text, budget.labels_are_large
+        self._panel.track_box.show_memory(text, offer_disk=offer)
+
+    def _show_region(self) -> None:
+        region = None if self._layers.space is None else self._layers.space.region
+        text = "whole frames"
+        if region is not None:
+            y0, x0, y1, x1 = region
+            text = f"{y1 - y0} x {x1 - x0} px at y {y0}, x {x0}"
+        self._panel.region_note.setText(text)
+        self._panel.buttons["whole_frame"].setVisible(region is not None)
+
+    def show_window(self) -> None:
+        """Say which pixel values the model sees as black and white."""
+        image, window = self._layers.image, self._controller.window
+        now = None if image is None else model_window(image)
+        self._panel.window_row.setVisible(window is not None)
+        if window is not None:
+            self._panel.window_note.setText(f"model sees {window[0]:.5g} to {window[1]:.5g}")
+            self._panel.buttons["take_window"].setVisible(now != window)

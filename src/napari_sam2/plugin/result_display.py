@@ -1,0 +1,80 @@
+"""Results on their way to the screen: into the Labels layer and the shelf, and word of it to the panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2.plugin.layers.labels_layer import refresh, write_frame
+
+if TYPE_CHECKING:
+    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.session_layers import SessionLayers
+    from napari_sam2.plugin.state.workspace import Shelf
+    from napari_sam2.plugin.worker.messages import FrameUpdate, Report, Tracked
+
+# Qt draws the whole window anew, canvas and all, for every change of a bar or a plot: without a GPU that takes as long
+# as a frame of a small model.
+_REDRAW_MS = 1000
+
+
+class Display(QObject):
+    """Shows what the worker answers.
+
+    Parameters
+    ----------
+    layers : SessionLayers
+        Where masks go.
+    shelf : Shelf
+        Where scores go.
+    """
+
+    preview_shown = Signal(int)
+    tracking_stepped = Signal(object)
+    results_changed = Signal()
+    refused = Signal(str)
+
+    def __init__(self, layers: SessionLayers, shelf: Shelf) -> None:
+        super().__init__()
+        self._layers = layers
+        self._shelf = shelf
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(_REDRAW_MS)
+        self._redraw.timeout.connect(self.results_changed)
+
+    def show_report(self, report: Report, space: Space) -> None:
+        """Show the frames of a report."""
+        self._shelf.results(space).state = report.state
+        for update in report.frames:
+            self._show(update, space)
+        for problem in report.problems:
+            self.refused.emit(problem)
+        self.results_changed.emit()
+
+    def show_preview(self, report: Report, space: Space) -> None:
+        """Show the answer to a prompt."""
+        self.show_report(report, space)
+        for update in report.frames:
+            self.preview_shown.emit(update.frame)
+
+    def show_step(self, tracked: Tracked, space: Space) -> None:
+        """Show a frame of a tracking run; the panel follows now and then."""
+        self._shelf.results(space).state = tracked.state
+        self._show(tracked.update, space)
+        self.tracking_stepped.emit(tracked)
+        if not self._redraw.isActive():
+            self._redraw.start()
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._redraw.stop()
+
+    def _show(self, update: FrameUpdate, space: Space) -> None:
+        self._shelf.results(space).take(update)
+        labels = self._layers.need_labels()
+        write_frame(labels, space, frame=update.frame, image=update.image)
+        # Other frames are read when the slider comes to them.
+        if update.frame == self._layers.frame or len(self._layers.displayed) > 2:
+            refresh(labels)

@@ -1,0 +1,148 @@
+"""Names of the objects, and which of them are hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.plugin.layers.labels_layer import colour_of, hide_labels
+from napari_sam2.plugin.panel.object_table import ObjectRow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from napari.layers import Labels
+
+    from napari_sam2.plugin.layers.prompt_spec import Place
+
+    from .result_store import Results
+
+
+@dataclass
+class _Objects:
+    names: dict[int, str] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
+    own_colormap: Any = None
+    selected: int = 1
+
+
+class ObjectList:
+    """What the user calls the objects of each image, and which are drawn; the session knows nothing of either."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, _Objects] = {}
+        self._here = _Objects()
+        self._applied: object = None
+        self._known: list[int] = []
+
+    def open(self, image: str, selected: int) -> int:
+        """Turn to another image, by its unique id.
+
+        Parameters
+        ----------
+        image : str
+            Its id.
+        selected : int
+            Object that was selected on the image before.
+
+        Returns
+        -------
+        int
+            The object that was selected when this image was left.
+        """
+        self._here.selected = selected
+        self._here = self._images.setdefault(image, _Objects())
+        self._applied = None
+        return self._here.selected
+
+    def forget_images(self, known: Collection[str]) -> None:
+        """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
+        self._images = {image: objects for image, objects in self._images.items() if image in known}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Names by object id."""
+        return self._here.names
+
+    @property
+    def hidden(self) -> set[int]:
+        """Objects that are not drawn."""
+        return self._here.hidden
+
+    def bring_back(self, names: Mapping[int, str], hidden: Iterable[int]) -> None:
+        """Take over what another window knew of this image's objects."""
+        self._here.names, self._here.hidden = dict(names), set(hidden)
+        self._here.own_colormap, self._applied = None, None
+
+    def name_of(self, object_id: int) -> str:
+        """Name of an object."""
+        return self.names.get(object_id) or self.default_name(object_id)
+
+    @staticmethod
+    def default_name(object_id: int) -> str:
+        """Name of an object that was given none."""
+        return f"object {object_id}"
+
+    def add(self, object_id: int) -> None:
+        """Give an object a name, if it has none."""
+        self.names.setdefault(object_id, self.name_of(object_id))
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object a name; an empty one brings back the first."""
+        self.names[object_id] = name or self.default_name(object_id)
+
+    def remove(self, object_id: int) -> None:
+        """Forget an object."""
+        self.names.pop(object_id, None)
+        self.hidden.discard(object_id)
+
+    def next_id(self) -> int:
+        """Return the id of the next new object."""
+        return max((*self.names, *self._known), default=0) + 1
+
+    def show(self, object_id: int, shown: bool, labels: Labels | None) -> None:
+        """Draw an object in the Labels layer, or do not."""
+        if shown:
+            self.hidden.discard(object_id)
+        else:
+            self.hidden.add(object_id)
+        if labels is not None:
+            self.apply(labels)
+
+    def apply(self, labels: Labels) -> None:
+        """Give a Labels layer the colours it had, with hidden objects left out."""
+        wanted = (labels.unique_id, frozenset(self.hidden), frozenset(self._known) if self.hidden else frozenset())
+        if wanted == self._applied or (not self.hidden and self._here.own_colormap is None):
+            return
+        self._applied = wanted
+        if not self.hidden:
+            labels.colormap, self._here.own_colormap = self._here.own_colormap, None
+            return
+        if self._here.own_colormap is None:
+            self._here.own_colormap = labels.colormap
+        colours = {object_id: self._here.own_colormap.map(object_id) for object_id in self._known}
+        hide_labels(labels, self.hidden, colours)
+
+    def rows(
+        self, results: Results, *, prompts: Iterable[Place], threshold: float, labels: Labels | None
+    ) -> list[ObjectRow]:
+        """Describe every object that was named, prompted or tracked."""
+        places = set(prompts)
+        self._known = sorted({*self.names, *results.object_ids, *(place.object_id for place in places)})
+        rows = []
+        for object_id in self._known:
+            summary = results.summary(object_id, threshold)
+            lowest = summary["lowest_score"]
+            rows.append(
+                ObjectRow(
+                    object_id=object_id,
+                    name=self.name_of(object_id),
+                    prompts=sum(place.object_id == object_id for place in places),
+                    seen=summary["frames_seen"],
+                    # NaN is the one number that is not itself.
+                    lowest=lowest if lowest == lowest else None,
+                    shown=object_id not in self.hidden,
+                    colour=colour_of(labels, object_id),
+                )
+            )
+        return rows

@@ -1,0 +1,172 @@
+"""What the user interface knows of a session's results, and which frames deserve a look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.plugin.worker.messages import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.plugin.worker.messages import FrameUpdate
+
+DOUBTS = {
+    "score": "lowest object score",
+    "iou": "lowest predicted IoU",
+    "area": "sudden change of area",
+}
+COLUMNS = ("object_score", "predicted_iou", "area")
+
+
+def stretches(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and last index of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], marks, [False])).astype(int)))
+    return [(int(start), int(stop) - 1) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
+class Results:
+    """Scores by object and frame, and what is prompted, stale and accepted; a copy that only the GUI thread touches.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (T, Y, X) of the stack.
+
+    Attributes
+    ----------
+    table : ScoreTable
+        All scores.
+    state : State
+        What the session says of itself.
+    accepted : LabelStack
+        Label images that the user has called right, as they were at that moment; a frame that is drawn differently
+        is not accepted any more.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.shape = shape
+        self.table = ScoreTable()
+        self.state = State()
+        self.accepted = LabelStack(shape, np.uint32)
+        # By object, (3, n_frames) of `COLUMNS`, NaN where there is no result.
+        self._series: dict[int, NDArray[np.float64]] = {}
+        # By object, frames whose result is of an earlier session: another model, window or zoom.
+        self._outdated: dict[int, set[int]] = {}
+
+    @property
+    def n_frames(self) -> int:
+        """Length of the stack."""
+        return self.shape[0]
+
+    @property
+    def object_ids(self) -> list[int]:
+        """Objects with a score or a prompt, rising."""
+        scored = (i for i, values in self._series.items() if not np.isnan(values[0]).all())
+        return sorted({*scored, *self.state.prompted})
+
+    def take(self, update: FrameUpdate) -> None:
+        """Replace what is known of a frame."""
+        frame = update.frame
+        for object_id, values in self._series.items():
+            if object_id not in update.rows and not np.isnan(values[0, frame]):
+                self.table.remove_frames([frame], object_id)
+                values[:, frame] = np.nan
+        for row in update.rows.values():
+            self.table.put(row)
+            values = self._series.setdefault(row.object_id, np.full((len(COLUMNS), self.n_frames), np.nan))
+            values[:, frame] = [getattr(row, column) for column in COLUMNS]
+        for frames in self._outdated.values():
+            frames.discard(frame)
+        if self.is_accepted(frame) and not np.array_equal(self.accepted[frame], update.image):
+            self.accepted.remove_frames([frame])
+
+    def outdate(self) -> None:
+        """Keep what there is, as the result of a session that is gone."""
+        self.state = State()
+        for object_id, values in self._series.items():
+            self._outdated[object_id] = {int(t) for t in np.flatnonzero(~np.isnan(values[0]))}
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether there are results of a session that is gone."""
+        return any(self._outdated.values())
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is a result on any frame."""
+        return any(not np.isnan(values[0]).all() for values in self._series.values())
+
+    def is_known(self, frame: int) -> bool:
+        """Whether there is a result on a frame."""
+        return any(not np.isnan(values[0, frame]) for values in self._series.values())
+
+    def is_accepted(self, frame: int) -> bool:
+        """Whether the user has called a frame right."""
+        return frame in self.accepted.frames_done
+
+    def series(self, object_id: int, column: str) -> NDArray[np.float64]:
+        """(n_frames,) of ``object_score``, ``predicted_iou`` or ``area``; NaN where there is no result."""
+        values = self._series.get(object_id)
+        return np.full(self.n_frames, np.nan) if values is None else values[COLUMNS.index(column)].copy()
+
+    def marks(self, frames: Iterable[int]) -> NDArray[np.bool_]:
+        """(n_frames,) True at the frames given."""
+        marked = np.zeros(self.n_frames, bool)
+        marked[list(frames)] = True
+        return marked
+
+    def stale(self, object_id: int) -> NDArray[np.bool_]:
+        """(n_frames,) True where an object is out of date."""
+        outdated = self._outdated.get(object_id, set())
+        return self.marks({*self.state.stale.get(object_id, ()), *outdated})
+
+    def stale_frames(self) -> list[int]:
+        """Frames on which any object is out of date."""
+        stale: set[int] = set().union(*self.state.stale.values(), *self._outdated.values())
+        return sorted(stale)
+
+    def summary(self, object_id: int, threshold: float) -> dict[str, Any]:
+        """Describe an object in a row: how sure, how often, from when to when it is seen."""
+        scores = self.series(object_id, "object_score")
+        known = ~np.isnan(scores)
+        seen = np.flatnonzero(known & (scores >= threshold))
+        hidden = stretches(known & (scores < threshold))
+        return {
+            "mean_score": round(float(scores[known].mean()), 3) if known.any() else np.nan,
+            "lowest_score": round(float(scores[known].min()), 3) if known.any() else np.nan,
+            "frames_seen": len(seen),
+            "first_frame": int(seen[0]) if len(seen) else -1,
+            "last_frame": int(seen[-1]) if len(seen) else -1,
+            "hidden": ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in hidden),
+        }
+
+    def doubtful(self, object_id: int, kind: str) -> list[int]:
+        """Frames with a result, the most doubtful first.
+
+        Parameters
+        ----------
+        object_id : int
+            Which object.
+        kind : str
+            One of `DOUBTS`.
+        """
+        if kind == "area":
+            doubt = self._area_jumps(object_id)
+        else:
+            doubt = -self.series(object_id, {"score": "object_score", "iou": "predicted_iou"}[kind])
+        known = np.flatnonzero(~np.isnan(doubt))
+        return [int(t) for t in known[np.argsort(-doubt[known], kind="stable")]]
+
+    def _area_jumps(self, object_id: int) -> NDArray[np.float64]:
+        area = self.series(object_id, "area")
+        jumps = np.full(self.n_frames, np.nan)
+        # Ratios, so that small objects count as much as large ones; +1 keeps an empty mask finite.
+        jumps[1:] = np.abs(np.diff(np.log(area + 1)))
+        return jumps

@@ -1,0 +1,92 @@
+"""What is kept of every stack that was looked at, so that one can come back to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_sam2.data.labels.scores import ScoreTable
+
+from .result_store import Results
+from .undo_stack import UndoStack
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.plugin.files.session_loader import Opened
+    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.worker.engine import Engine
+
+
+class Shelf:
+    """Sessions, results and the user's steps, by space.
+
+    Attributes
+    ----------
+    engines : dict
+        Sessions; gone when another model, window or zoom is chosen.
+    stacks : dict
+        Frames, and the pixel values that the model sees as black and white: a pair, or None.
+    unshown : set
+        Spaces whose session may know more than was shown when another image took their place.
+    """
+
+    def __init__(self) -> None:
+        self.engines: dict[Space, Engine] = {}
+        self.stacks: dict[Space, tuple[Stack, tuple[float, float] | None]] = {}
+        self.unshown: set[Space] = set()
+        self._results: dict[Space, Results] = {}
+        self._steps: dict[Space, UndoStack] = {}
+
+    def results(self, space: Space) -> Results:
+        """Results on a stack."""
+        if space not in self._results:
+            self._results[space] = Results(space.stack_shape)
+        return self._results[space]
+
+    def scores(self, planes: Space) -> ScoreTable:
+        """Copy the scores on whole planes; where a region in them was tracked by itself, those count."""
+        spaces = [space for space in self._results if replace(space, region=None) == planes]
+        table = ScoreTable()
+        for space in sorted(spaces, key=lambda space: space.region or ()):
+            for row in self._results[space].table:
+                table.put(row)
+        return table
+
+    def steps(self, space: Space) -> UndoStack:
+        """The user's steps on a stack."""
+        return self._steps.setdefault(space, UndoStack())
+
+    def put(self, opened: Opened) -> None:
+        """Take a session that was brought back, with the user's steps, in place of what there was; nothing is shown."""
+        space = opened.space
+        self.engines[space] = opened.engine
+        self.stacks[space] = opened.stack, opened.window
+        self._results[space] = Results(space.stack_shape)
+        self._steps[space] = UndoStack()
+        self._steps[space].bring_back(opened.steps, opened.n_done)
+        self.unshown.add(space)
+
+    def accepted(self) -> list[tuple[Space, Results]]:
+        """Stacks of which some frames are accepted."""
+        return [(s, r) for s, r in self._results.items() if s in self.stacks and r.accepted.frames_done]
+
+    def start_over(self) -> list[Engine]:
+        """Give up all sessions, and return them; their results stay, out of date."""
+        engines = list(self.engines.values())
+        self.engines.clear()
+        self._steps.clear()
+        for results in self._results.values():
+            results.outdate()
+        return engines
+
+    def forget_images(self, known: Collection[str]) -> None:
+        """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
+        gone = {space for space in {*self.stacks, *self._results, *self._steps} if space.image not in known}
+        for space in gone:
+            self.engines.pop(space, None)
+            self.stacks.pop(space, None)
+            self._results.pop(space, None)
+            self._steps.pop(space, None)
+        self.unshown -= gone

@@ -1,0 +1,364 @@
+"""The model's side of the plugin: everything here runs on the worker's thread, never on Qt's."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+from napari_sam2.plugin.layers.prompt_spec import Place, Wish, Wishes
+
+from .messages import FrameUpdate, Plan, Report, State, Tracked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.session.core import Session
+    from napari_sam2.session.snapshots import Snapshot
+
+    from .messages import ModelChoice
+
+UNDO_STEPS = 30
+# Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
+_FRAMES_AT_ONCE = 16
+
+
+@dataclass(eq=False)
+class _Step:
+    """What one step of the user's did to the session."""
+
+    edits: int = 0
+    before: dict[Place, Wish] = field(default_factory=dict)
+    after: dict[Place, Wish] = field(default_factory=dict)
+    run_before: Snapshot | None = None
+    run_after: Snapshot | None = None
+
+
+class Engine:
+    """A session that is kept in step with what the prompt layers say.
+
+    Parameters
+    ----------
+    session : Session
+        Used by nobody else while the engine works.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.threshold = 0.5
+        self._applied: dict[Place, Wish] = {}
+        self._refused: dict[Place, Wish] = {}
+        self._steps: dict[int, _Step] = {}
+
+    def bring_back(self, applied: Wishes, steps: Sequence[tuple[int, Wishes, Wishes]]) -> None:
+        """Take over a session that has a past.
+
+        Parameters
+        ----------
+        applied : mapping
+            What the layers say that the session has been told.
+        steps : sequence of (int, mapping, mapping)
+            The user's steps in their order, numbered from 1: how many edits each took, and what the layers said before
+            and after it.
+        """
+        self._applied = dict(applied)
+        self._steps = {
+            number: _Step(edits, dict(before), dict(after)) for number, (edits, before, after) in enumerate(steps, 1)
+        }
+
+    # Prompts
+
+    def sync(self, wishes: Wishes, step: int | None) -> Report:
+        """Make the session's prompts what the layers say.
+
+        Parameters
+        ----------
+        wishes : mapping
+            All that the layers say.
+        step : int or None
+            Number of the user's step that led here, for `undo`.
+        """
+        from napari_sam2.session.prompting.threads import threads_for_a_click
+
+        record = _Step() if step is None else self._record(step)
+        touched: set[int] = set()
+        problems: list[str] = []
+        with threads_for_a_click(self.session.model):
+            for place in [p for p in self._applied if p not in wishes]:
+                touched |= self._withdraw(place, wishes, record)
+            for place, wish in wishes.items():
+                if self._applied.get(place) == wish or self._refused.get(place) == wish:
+                    continue
+                try:
+                    self._apply(place, wish, record)
+                except ValueError as error:
+                    self._refused[place] = wish
+                    problems.append(f"Object {place.object_id} on frame {place.frame}: {error}")
+                else:
+                    self._applied[place] = wish
+                touched.add(place.frame)
+        record.after = dict(self._applied)
+        if step is None and record.edits:
+            # The session's own history no longer matches the user's steps: undoing goes by what the layers say.
+            for known in self._steps.values():
+                known.edits = 0
+        return self._report(touched, problems)
+
+    def _withdraw(self, place: Place, wishes: Wishes, record: _Step) -> set[int]:
+        del self._applied[place]
+        session = self.session
+        if any(p.object_id == place.object_id for p in wishes):
+            session.clear_prompts(place.frame, place.object_id)
+            record.edits += 1
+            return {place.frame}
+        if place.object_id not in session.object_ids:
+            return set()
+        # An object without any prompt has nothing to stand on: it goes, with what was tracked of it.
+        frames = set(self._frames_of(place.object_id))
+        session.remove_object(place.object_id)
+        record.edits += 1
+        return frames | {place.frame}
+
+    def _apply(self, place: Place, wish: Wish, record: _Step) -> None:
+        earlier = self._applied.get(place)
+        if earlier is not None and not wish.extends(earlier):
+            self.session.clear_prompts(place.frame, place.object_id)
+            del self._applied[place]
+            record.edits += 1
+            earlier = None
+        points = [(y, x) for y, x, _ in wish.points]
+        labels = [label for _, _, label in wish.points]
+        if wish.mask is not None and earlier is None:
+            self.session.add_mask(place.frame, place.object_id, wish.mask)
+            record.edits += 1
+        if wish.box is not None:
+            clicks, marks = (points, labels) if points else (None, None)
+            self.session.add_box(place.frame, place.object_id, wish.box, points=clicks, labels=marks)
+            record.edits += 1
+        elif points:
+            self.session.add_points(place.frame, place.object_id, points, labels)
+            record.edits += 1
+
+    def undo(self, step: int) -> Report:
+        """Take back what a step did."""
+        record = self._steps.get(step, _Step())
+        before = self._all_frames()
+        if record.run_before is not None:
+            # Only now, because prompts given during the run have been undone by now.
+            record.run_after = self._snapshot()
+            self._restore(record.run_before)
+        for _ in range(record.edits):
+            self.session.undo()
+        if record.edits or record.run_before is not None:
+            self._applied = dict(record.before)
+        return self._report(before | self._all_frames())
+
+    def redo(self, step: int) -> Report:
+        """Do again what a step did."""
+        record = self._steps.get(step, _Step())
+        before = self._all_frames()
+        if record.run_after is not None:
+            self._restore(record.run_after)
+            self._applied = dict(record.before)
+        for _ in range(record.edits):
+            self.session.redo()
+        if record.edits:
+            self._applied = dict(record.after)
+        return self._report(before | self._all_frames())
+
+    def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[Place, Wish], set[Place]]:
+        """Compare what a user painted with what was shown.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        image : ndarray
+            (Y, X) labels as they are now.
+
+        Returns
+        -------
+        dict
+            A mask for every object whose pixels changed; one without any pixel, which says that the object is not
+            there, for an object that was rubbed out but is prompted elsewhere.
+        set
+            Objects that were rubbed out and had no other prompt.
+        """
+        earlier = masks_of(self.frame_update(frame).image)
+        now = masks_of(image)
+        changed = {i: mask for i, mask in now.items() if i not in earlier or (mask != earlier[i]).any()}
+        gone = {i for i in earlier if i not in now}
+        elsewhere = {place.object_id for place in self._applied if place.frame != frame}
+        changed |= {i: np.zeros(image.shape, bool) for i in gone & elsewhere}
+        wishes = {Place(frame, i): Wish().with_mask(mask) for i, mask in changed.items()}
+        return wishes, {Place(frame, i) for i in gone - elsewhere}
+
+    # Tracking
+
+    def track(self, plan: Plan, step: int) -> Generator[Tracked, None, None]:
+        """Track frame by frame.
+
+        Parameters
+        ----------
+        plan : Plan
+            What to visit.
+        step : int
+            Number of the user's step, for `undo`.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to track.
+        """
+        record = self._record(step)
+        record.run_before = self._snapshot()
+        parts, total = self._parts(plan)
+        done = 0
+        for part in parts:
+            for result in part:
+                done += 1
+                yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
+
+    def _parts(self, plan: Plan) -> tuple[list[Iterable[Any]], int]:
+        session, n_frames = self.session, self.session.stack.n_frames
+        if plan.kind == "resume":
+            return [session.resume()], session.unfinished
+        if plan.kind == "update":
+            return [session.update()], len({t for frames in session.stale.values() for t in frames})
+        if plan.kind == "both":
+            return [session.propagate(direction="outward")], n_frames
+        if plan.kind == "forward":
+            return [session.propagate(plan.frame)], n_frames - plan.frame
+        if plan.kind == "backward":
+            return [session.propagate(plan.frame, "backward")], plan.frame + 1
+        first, last = sorted((plan.first, plan.last))
+        prompted = sorted(p.frame for p in session.prompts)
+        inside = [t for t in prompted if first <= t <= last]
+        behind = bool(prompted) and prompted[0] < first
+        # From a prompt in the range outwards; without one, from the end where the object comes from.
+        start = inside[0] if inside else first if behind else last
+        parts: list[Iterable[Any]] = []
+        if inside or behind:
+            parts.append(session.propagate(start, "forward", last - start + 1))
+        if start > first:
+            after = start - 1 if parts else start
+            parts.append(session.propagate(after, "backward", after - first + 1))
+        return parts, last - first + 1
+
+    def _record(self, step: int) -> _Step:
+        if step not in self._steps:
+            self._steps[step] = _Step(before=dict(self._applied))
+            for old in sorted(self._steps)[:-UNDO_STEPS]:
+                del self._steps[old]
+        return self._steps[step]
+
+    def _snapshot(self) -> Snapshot:
+        from napari_sam2.session.snapshots import take_snapshot
+
+        return take_snapshot(self.session)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        from napari_sam2.session.snapshots import restore_snapshot
+
+        restore_snapshot(self.session, snapshot)
+
+    # What there is to show
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether a click on a frame that is prepared is answered before anybody notices."""
+        from napari_sam2.session.prompting.threads import answers_at_once
+
+        return answers_at_once(self.session.model)
+
+    def prepare(self, frame: int) -> None:
+        """Encode a frame, so that a click there is answered at once."""
+        self.session.prepare(frame)
+
+    def show_again(self, threshold: float) -> Report:
+        """Draw every frame with another threshold."""
+        self.threshold = threshold
+        return self._report(self._all_frames())
+
+    def show(self, frames: Iterable[int]) -> Report:
+        """Draw some frames."""
+        return self._report(frames)
+
+    def frame_update(self, frame: int) -> FrameUpdate:
+        """Compose what is to be shown on a frame."""
+        labels, scores = self.session.labels, self.session.outputs.scores
+        image = labels[frame]
+        rows = {}
+        for object_id in self.session.object_ids:
+            row = scores.get(frame, object_id)
+            if row is None:
+                continue
+            rows[object_id] = row
+            painted = self._applied.get(Place(frame, object_id), Wish()).mask_key is not None
+            if row.object_score < self.threshold and not painted:
+                image[image == object_id] = 0
+        return FrameUpdate(frame, image, self._in_place(rows))
+
+    def _in_place(self, rows: dict[int, ScoreRow]) -> dict[int, ScoreRow]:
+        """Put the scores of a region where it lies in the planes."""
+        placement = self.session.stack.placement
+        if placement.crop[:2] == (0, 0):
+            return rows
+        return {row.object_id: row for row in placement.scores(ScoreTable(rows.values()))}
+
+    def state(self) -> State:
+        """Say which frames are prompted and stale."""
+        prompted: dict[int, tuple[int, ...]] = {}
+        for prompt in self.session.prompts:
+            prompted[prompt.object_id] = (*prompted.get(prompt.object_id, ()), prompt.frame)
+        return State(prompted, self.session.stale)
+
+    def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
+        now, later = (order := sorted(frames))[:_FRAMES_AT_ONCE], order[_FRAMES_AT_ONCE:]
+        return Report(tuple(self.frame_update(t) for t in now), self.state(), tuple(problems), tuple(later))
+
+    def _all_frames(self) -> set[int]:
+        return set(self.session.labels.frames_done)
+
+    def _frames_of(self, object_id: int) -> list[int]:
+        labels = self.session.labels
+        scored = [row.frame for row in self.session.outputs.scores if row.object_id == object_id]
+        return [t for t in labels.frames_done if object_id in labels.object_ids(t)] + scored
+
+
+def load(choice: ModelChoice) -> Any:
+    """Load a model; imports torch.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `napari_sam2.load_model`.
+    """
+    from napari_sam2.weights.load import load_model
+
+    # The first layer of prompts needs it, and the GUI's thread would have to wait for it then.
+    importlib.import_module("pandas")
+    return load_model(
+        choice.name,
+        checkpoint=choice.checkpoint,
+        device=choice.device,
+        preset=choice.preset,
+        backend=choice.backend,
+    )
+
+
+def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None, *, zoom: str | float) -> Engine:
+    """Make a session over a stack."""
+    from napari_sam2.session.core import Session
+
+    return Engine(Session(model, stack, contrast_limits=window, zoom=zoom))
+
+
+def masks_of(image: NDArray[Any]) -> Mapping[int, NDArray[np.bool_]]:
+    """Split a label image into a mask per object."""
+    return {int(i): image == i for i in np.unique(image) if i > 0}

@@ -1,0 +1,246 @@
+"""Frames become image features, and the most recently used features are kept (spec 4.7, row 4)."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.model.config import Sam2Config
+from napari_sam2.model.sam2 import ImageFeatures, Sam2
+from napari_sam2.session.zoom.crop import View
+
+from .disk_cache import FeatureStore
+from .prefetch import ReadAhead
+
+# The larger of the two: many frames of a small model, or a few of a large one.
+CACHE_BYTES = 48 * 2**20
+CACHE_FRAMES = 6
+
+
+def resize_rgb8(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Squeeze an image into the model's square input, as the reference reads video frames (spec 2.2).
+
+    Parameters
+    ----------
+    image : ndarray
+        (Y, X, 3) uint8.
+    size : int
+        Side of the square in pixels.
+
+    Returns
+    -------
+    ndarray
+        (size, size, 3) uint8.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
+
+
+def feature_dtype(model: Sam2) -> torch.dtype:
+    """Type that features are kept in: half precision, but as they are where the model is to be exact."""
+    if model.options.preset == "exact" or model.dtype.itemsize == 2:
+        return model.dtype
+    return torch.float16
+
+
+def feature_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
+    """Bytes that the features of one frame take."""
+    # The maps of strides 16, 8 and 4 have 1, 1/4 and 1/8 of the channels.
+    return 4 * config.d_model * config.grid_size**2 * dtype.itemsize
+
+
+def default_cache_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
+    """How much memory features take unless the user says otherwise."""
+    return max(CACHE_BYTES, CACHE_FRAMES * feature_bytes(config, dtype))
+
+
+def convert(features: ImageFeatures, dtype: torch.dtype) -> ImageFeatures:
+    """Convert features to another type; what is too large for it becomes its largest number."""
+    most = torch.finfo(dtype).max
+    widest = torch.finfo(features.s16_bchw.dtype).max
+    maps = vars(features).values()
+    return ImageFeatures(*((x.clamp(-most, most) if most < widest else x).to(dtype) for x in maps))
+
+
+class FrameEncoder:
+    """Encodes the frames of one stack with one model and keeps the features used last, within a budget.
+
+    Features are kept rounded to half precision unless the model's preset is ``"exact"``, and are given out rounded from
+    the beginning: whether they come from the model, from memory or from disk makes no difference.
+
+    Parameters
+    ----------
+    model : Sam2
+        Whose encoder is used.
+    stack : Stack
+        Where frames are read from, one at a time.
+    contrast_limits : sequence of float, optional
+        The window; chosen from the stack where not given, when the first frame is encoded.
+    cache_bytes : int, optional
+        Budget in memory; at least the last frame is kept. By default `default_cache_bytes`.
+    cache_folder : str or path-like, optional
+        Features are kept there, too; see `FeatureStore`.
+
+    Attributes
+    ----------
+    frames_encoded : int
+        How often the model has encoded a frame or a part of one.
+    """
+
+    def __init__(
+        self,
+        model: Sam2,
+        stack: Stack,
+        *,
+        contrast_limits: Sequence[float] | None = None,
+        cache_bytes: int | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.model = model
+        self.stack = stack
+        self.frames_encoded = 0
+        # Limits that are given are checked at once; choosing them takes reading frames, which can wait.
+        self._window = None if contrast_limits is None else choose_window(stack, contrast_limits)
+        self._window_chosen = contrast_limits is not None
+        self._dtype = feature_dtype(model)
+        self.cache_bytes = default_cache_bytes(model.config, self._dtype) if cache_bytes is None else cache_bytes
+        self._store = None if cache_folder is None else FeatureStore(cache_folder, model, dtype=self._dtype)
+        self._features: OrderedDict[tuple[int, View | None, int], ImageFeatures] = OrderedDict()
+        self._last_read: dict[int, NDArray[Any]] = {}
+        self._ahead: list[ReadAhead] = []
+
+    @property
+    def window(self) -> Window | None:
+        """The window that maps the whole stack to 8 bits; ``None`` for 8-bit colour, which is left alone."""
+        if not self._window_chosen:
+            self._window = choose_window(self.stack)
+            self._window_chosen = True
+        return self._window
+
+    def encode(self, frame: int, view: View | None = None, *, size: int | None = None) -> ImageFeatures:
+        """Features of a frame, from the cache where they are there.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        view : View, optional
+            The part of it to look at; all of it where not given.
+        size : int, optional
+            Side of the input in pixels, a multiple of 32; the model's own where not given.
+
+        Raises
+        ------
+        ValueError
+            If the frame cannot be read or holds NaN or infinite values.
+        """
+        return self.encode_views(frame, [view], size=size)
+
+    @torch.inference_mode()
+    def encode_views(self, frame: int, views: Sequence[View | None], *, size: int | None = None) -> ImageFeatures:
+        """Features of several parts of a frame, along the batch; those not in the cache are encoded together.
+
+        Parameters
+        ----------
+        frame, size : int
+            See `encode`.
+        views : sequence of View or None
+            At least one.
+
+        Raises
+        ------
+        ValueError
+            If the frame cannot be read or holds NaN or infinite values.
+        """
+        side = size or self.model.config.image_size
+        places = [(frame, view, side) for view in views]
+        missing = [place for place in dict.fromkeys(places) if place not in self._features]
+        fetched = self._fetch([self.look(frame, view) for _, view, _ in missing], side)
+        self._features.update(zip(missing, fetched, strict=True))
+        for place in places:
+            self._features.move_to_end(place)
+        found = [vars(self._features[place]).values() for place in places]
+        self._shrink()
+        # Most often there is one, which is not copied.
+        maps = (group[0] if len(group) == 1 else torch.cat(group) for group in zip(*found, strict=True))
+        return convert(ImageFeatures(*maps), self.model.dtype)
+
+    def _fetch(self, images: Sequence[NDArray[np.uint8]], size: int) -> list[ImageFeatures]:
+        squared = [resize_rgb8(image, size) for image in images]
+        if self._store is None:
+            return self._compute(squared)
+        keys = [self._store.key(square) for square in squared]
+        found = {key: features for key in keys if (features := self._store.load(key)) is not None}
+        missing = {key: square for key, square in zip(keys, squared, strict=True) if key not in found}
+        for key, features in zip(missing, self._compute(list(missing.values())), strict=True):
+            self._store.save(key, features)
+            found[key] = features
+        return [found[key] for key in keys]
+
+    def _compute(self, squared: Sequence[NDArray[np.uint8]]) -> list[ImageFeatures]:
+        if not squared:
+            return []
+        pixels = torch.from_numpy(np.stack(squared)).permute(0, 3, 1, 2)
+        features = convert(self.model.encode_image(pixels.to(self.model.device)), self._dtype)
+        self.frames_encoded += len(squared)
+        if len(squared) == 1:
+            return [features]
+        # Copies: a slice would hold the whole batch for as long as it is kept.
+        maps = zip(*(x.split(1) for x in vars(features).values()), strict=True)
+        return [ImageFeatures(*(x.clone() for x in group)) for group in maps]
+
+    def look(self, frame: int, view: View | None = None) -> NDArray[np.uint8]:
+        """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view.
+
+        Raises
+        ------
+        ValueError
+            If the frame cannot be read or holds NaN or infinite values.
+        """
+        pixels = self._read(frame)
+        return to_rgb8(pixels if view is None else pixels[view.crop], self.window)
+
+    @contextmanager
+    def reading_ahead(self, plan: Sequence[int]) -> Iterator[None]:
+        """Read the next frames of a run on a thread, which is gone when the context is left.
+
+        Parameters
+        ----------
+        plan : sequence of int
+            The frames, in the order in which the run comes to them.
+        """
+        ahead = ReadAhead(self.stack, plan)
+        self._ahead.append(ahead)
+        try:
+            yield
+        finally:
+            self._ahead.remove(ahead)
+            ahead.close()
+
+    def _read(self, frame: int) -> NDArray[Any]:
+        # Windows of a frame follow one another, and the next frame is compared with it.
+        if frame not in self._last_read:
+            pixels = self._ahead[-1].read(frame) if self._ahead else self.stack.read(frame)
+            self._last_read = dict(list(self._last_read.items())[-1:]) | {frame: pixels}
+        return self._last_read[frame]
+
+    def _shrink(self) -> None:
+        room = max(self.cache_bytes // feature_bytes(self.model.config, self._dtype), 1)
+        while len(self._features) > room:
+            self._features.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all features."""
+        self._features.clear()
+        self._last_read.clear()

@@ -1,0 +1,151 @@
+"""The methods of a session that take prompts: what is given is checked, and made a `Prompt`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.prompts.prompt import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
+from napari_sam2.session.results.frame_result import FrameResult
+
+
+class Prompting(ABC):
+    """Takes points, boxes and masks in data pixels.
+
+    Attributes
+    ----------
+    stack : Stack
+        The frames that prompts are about.
+    """
+
+    stack: Stack
+
+    def add_points(
+        self, frame: int, object_id: int, points: ArrayLike, labels: ArrayLike, replace: bool = True
+    ) -> FrameResult:
+        """Click on an object.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        object_id : int
+            Label of the object, from 1; a new one is added to the session.
+        points : array-like
+            (N, 2), rows (y, x) in pixels.
+        labels : array-like
+            (N,): 1 on the object, 0 off it.
+        replace : bool
+            Whether the points take the place of earlier points and boxes on this frame, or join them. Either way
+            they refine the object's present mask here, if it has one; `clear_prompts` gives a fresh start.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If something is out of range; nothing is changed then.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        positions, marks = check_points(points, labels, self._frame_size)
+        box = None
+        earlier = self._prompt_at(frame, object_id)
+        if earlier is not None and not replace:
+            box = earlier.box
+            if earlier.points is not None and earlier.labels is not None:
+                positions = np.concatenate((earlier.points, positions))
+                marks = np.concatenate((earlier.labels, marks))
+        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=box))
+
+    def add_box(
+        self,
+        frame: int,
+        object_id: int,
+        box: ArrayLike,
+        points: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> FrameResult:
+        """Draw a box around an object, in place of earlier prompts on the frame.
+
+        Parameters
+        ----------
+        frame, object_id : int
+            As for `add_points`.
+        box : array-like
+            (y0, x0, y1, x1) in pixels.
+        points, labels : array-like, optional
+            Clicks that go with the box, as for `add_points`.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If something is out of range; nothing is changed then.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        corners = check_box(box, self._frame_size)
+        if (points is None) != (labels is None):
+            raise ValueError("points and labels go together: one was given without the other")
+        positions, marks = None, None
+        if points is not None and labels is not None:
+            positions, marks = check_points(points, labels, self._frame_size)
+        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=corners))
+
+    def add_mask(self, frame: int, object_id: int, mask: ArrayLike) -> FrameResult:
+        """Say exactly which pixels are the object, in place of earlier prompts on the frame.
+
+        Parameters
+        ----------
+        frame, object_id : int
+            As for `add_points`.
+        mask : array-like
+            (Y, X) bool. The labels on this frame keep it to the pixel. One without any pixel says that the object is
+            not there on this frame: nothing is drawn, and its memory says hidden.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If the mask is not binary or of another shape; nothing is changed then.
+        """
+        frame, object_id = self._check_place(frame, object_id)
+        return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size)))
+
+    def add_prompt(self, prompt: Prompt) -> FrameResult:
+        """Add a prompt as read from a prompts file, in place of earlier prompts of the object on the frame."""
+        if prompt.mask is not None:
+            return self.add_mask(prompt.frame, prompt.object_id, prompt.mask)
+        if prompt.box is not None:
+            return self.add_box(prompt.frame, prompt.object_id, prompt.box, points=prompt.points, labels=prompt.labels)
+        if prompt.points is None or prompt.labels is None:
+            raise ValueError(f"the prompt for object {prompt.object_id} on frame {prompt.frame} says nothing")
+        return self.add_points(prompt.frame, prompt.object_id, prompt.points, prompt.labels)
+
+    @abstractmethod
+    def _prompt(self, prompt: Prompt) -> FrameResult:
+        """Answer a prompt that was checked."""
+
+    @abstractmethod
+    def _prompt_at(self, frame: int, object_id: int) -> Prompt | None:
+        """Look up the prompt of an object on a frame."""
+
+    @property
+    def _frame_size(self) -> tuple[int, int]:
+        return self.stack.height, self.stack.width
+
+    def _check_place(self, frame: int, object_id: int) -> tuple[int, int]:
+        return check_frame(frame, self.stack.n_frames), check_object_id(object_id)

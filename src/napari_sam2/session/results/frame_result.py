@@ -1,0 +1,108 @@
+"""What a session gives back for a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from napari_sam2.data.labels.label_stack import LabelPainter, label_dtype
+from napari_sam2.model.mask_decoder import resize_logits
+from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
+from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop_size import whole_if_none
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """Masks and scores of one frame, a row per object.
+
+    Attributes
+    ----------
+    frame : int
+        Index of the frame.
+    object_ids : tuple of int
+        (N,) labels, in the order of the rows.
+    low_res_logits : ndarray
+        (N, h, w) float32 on the mask decoder's grid, -1024 where the object is hidden or nothing is known of it.
+    object_score_logits : ndarray
+        (N,) float32; positive means that the object is there. NaN where nothing is known of it on this frame.
+    ious : ndarray
+        (N,) float32 predicted IoU of the mask, NaN likewise.
+    object_pointers : ndarray
+        (N, channels) float32.
+    size : tuple of int
+        (Y, X) of the frame in pixels.
+    views : tuple of (View or None)
+        (N,) the part of the frame that each row of ``low_res_logits`` covers, ``None`` for all of it; empty where all
+        rows cover all of it.
+    """
+
+    frame: int
+    object_ids: tuple[int, ...]
+    low_res_logits: NDArray[np.float32]
+    object_score_logits: NDArray[np.float32]
+    ious: NDArray[np.float32]
+    object_pointers: NDArray[np.float32]
+    size: tuple[int, int]
+    views: tuple[View | None, ...] = ()
+
+    @cached_property
+    def logits(self) -> NDArray[np.float32]:
+        """(N, Y, X) float32 mask logits at the frame's size; made when first asked for."""
+        full = np.full((len(self.object_ids), *self.size), NO_OBJECT_LOGIT, np.float32)
+        for row in range(len(full)):
+            crop, logits = self.row_logits(row)
+            full[row][crop] = logits
+        return full
+
+    def row_logits(self, row: int) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+        """Upsample the mask logits of one object.
+
+        Parameters
+        ----------
+        row : int
+            Index of its row.
+
+        Returns
+        -------
+        crop : tuple of slice
+            Rows and columns of the frame that the logits cover; elsewhere they are -1024.
+        logits : ndarray
+            (h, w) float32 of the crop.
+        """
+        view = whole_if_none(self.views[row] if self.views else None, self.size)
+        # One at a time, also where all are wanted: how many go together can change the last bit.
+        low_res = torch.from_numpy(self.low_res_logits[row])
+        logits: NDArray[np.float32] = resize_logits(low_res[None, None], view.size)[0, 0].numpy()
+        return view.crop, logits
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        """(N, Y, X) bool: where the logits are positive."""
+        return self.logits > 0
+
+    @property
+    def object_scores(self) -> NDArray[np.float32]:
+        """(N,) probability that the object is there."""
+        scores: NDArray[np.float32] = expit(self.object_score_logits)
+        return scores
+
+    def label_image(self) -> NDArray[Any]:
+        """Merge the masks: (Y, X) unsigned integers; the higher logit wins where objects overlap."""
+        painter = LabelPainter(self.size, label_dtype(self.object_ids))
+        for row, object_id in enumerate(self.object_ids):
+            crop, logits = self.row_logits(row)
+            painter.paint(object_id, logits, crop)
+        return painter.image
+
+    def row(self, object_id: int) -> int:
+        """Index of an object's row; ``ValueError`` if it has none."""
+        if object_id not in self.object_ids:
+            raise ValueError(f"frame {self.frame} has no object {object_id}, only {list(self.object_ids)}")
+        return self.object_ids.index(object_id)

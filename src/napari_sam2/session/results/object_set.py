@@ -1,0 +1,102 @@
+"""The objects of a session with their labels and scores: drawn, taken out and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from napari_sam2.model.config import Sam2Config
+from napari_sam2.session.tracking.object_track import FrameState, ObjectTrack
+
+from .compose import contested_frames, frame_result, live_tracks, painted_masks
+from .frame_result import FrameResult
+from .outputs import ErasedObject, SessionOutputs
+
+# Memories kept beyond those that tracking needs, over all objects.
+SPARE_BYTES = 16 * 2**20
+
+
+class SessionObjects:
+    """Objects and what is drawn of them; what `history.Editable` asks for.
+
+    Parameters
+    ----------
+    outputs : SessionOutputs
+        Where labels and scores go.
+    config : Sam2Config
+        Of the model.
+
+    Attributes
+    ----------
+    tracks : dict
+        `ObjectTrack` by object id, in the order the objects were added.
+    outputs : SessionOutputs
+        Labels and scores.
+    """
+
+    def __init__(self, outputs: SessionOutputs, config: Sam2Config) -> None:
+        self.tracks: dict[int, ObjectTrack] = {}
+        self.outputs = outputs
+        self._config = config
+
+    def known(self, object_id: int) -> ObjectTrack:
+        """Look up an object; ``ValueError`` if there is none."""
+        if object_id not in self.tracks:
+            known = ", ".join(map(str, self.tracks)) or "none"
+            raise ValueError(f"there is no object {object_id}; the session's objects: {known}")
+        return self.tracks[object_id]
+
+    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> FrameState:
+        """Go back to a recorded state of an object on a frame; return the state there was."""
+        track = self.tracks[object_id]
+        before = track.snapshot(frame)
+        track.restore(frame, state)
+        self.redraw(frame, track)
+        return before
+
+    def attach(self, track: ObjectTrack, place: int, erased: ErasedObject) -> None:
+        """Take an object into the session, with the results it had when it was taken out."""
+        others = list(self.tracks.items())
+        self.tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
+        self.outputs.bring_back(erased)
+        self.share_memory()
+        self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
+
+    def detach(self, object_id: int) -> tuple[int, ErasedObject]:
+        """Take an object and its results out of the session; return its place in the order, and its results."""
+        place = list(self.tracks).index(object_id)
+        track = self.tracks.pop(object_id)
+        erased = self.outputs.take_out(object_id)
+        self.share_memory()
+        self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
+        return place, erased
+
+    def result(self, frame: int, tracks: Sequence[ObjectTrack]) -> FrameResult:
+        """Collect the latest results of objects on a frame."""
+        size = self.outputs.labels.shape[1:]
+        return frame_result(frame, tracks, config=self._config, size=size)
+
+    def draw(self, result: FrameResult) -> None:
+        """Write a result into labels and scores; objects in it compete with the others on the frame."""
+        live = live_tracks(result.frame, self.tracks.values())
+        if len(live) > len(result.object_ids):
+            result = self.result(result.frame, live)
+        tracks = [self.tracks[object_id] for object_id in result.object_ids]
+        self.outputs.write(result, painted_masks(result.frame, tracks))
+
+    def draw_live(self, frames: Iterable[int]) -> None:
+        """Draw the objects again whose masks on some frames are still known as logits."""
+        for frame in frames:
+            if live := live_tracks(frame, self.tracks.values()):
+                self.draw(self.result(frame, live))
+
+    def redraw(self, frame: int, track: ObjectTrack) -> None:
+        """Draw a frame on which an object has changed, or is no longer known."""
+        if track.result(frame) is None and frame not in track.visited and frame not in track.stale:
+            self.outputs.erase(frame, track.object_id)
+        self.draw_live([frame])
+
+    def share_memory(self) -> None:
+        """Share the budget of spare memories out."""
+        # The budget is the session's: a hundred objects must not take a hundred times as much.
+        for track in self.tracks.values():
+            track.bank.spare_bytes = SPARE_BYTES // len(self.tracks)

@@ -1,0 +1,162 @@
+"""Where to look for an object on a frame: from where it was, how it moves, and what a prompt says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.session.features.frame_encoder import FrameEncoder
+from napari_sam2.session.prompting.prompt_tensors import Mask, prompt_bounds
+from napari_sam2.session.zoom.crop import Place, View, cut_off, place_of_box, place_of_mask, whole
+from napari_sam2.session.zoom.crop_size import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
+from napari_sam2.session.zoom.object_motion import moved_place
+
+from .object_track import ObjectTrack
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where to look for an object on a frame.
+
+    Attributes
+    ----------
+    view : View or None
+        The part of the frame to look at; ``None`` for all of it.
+    place : Place or None
+        Where the object is expected; ``None`` without zoom, or if nothing is known.
+    """
+
+    view: View | None = None
+    place: Place | None = None
+
+
+NOWHERE = Aim()
+
+
+class Aiming:
+    """Chooses the part of a frame that the model sees of an object.
+
+    Parameters
+    ----------
+    encoder : FrameEncoder
+        Shows the pixels that motion is read from.
+    zoom : Zoom or None
+        How windows around small objects are chosen; ``None`` looks at whole frames only.
+    """
+
+    def __init__(self, encoder: FrameEncoder, zoom: Zoom | None) -> None:
+        self.encoder = encoder
+        self.zoom = zoom
+        self.frame_size = (encoder.stack.height, encoder.stack.width)
+
+    def next_aim(self, track: ObjectTrack, frame: int, step: int) -> Aim:
+        """Choose where to look for an object on the next frame of a pass."""
+        if self.zoom is None:
+            return NOWHERE
+        last, near = track.bank.get(frame - step), True
+        if last is None and track.bank.conditioning:
+            # The pass begins here: the nearest prompted frame is all there is to go by.
+            last = track.bank.conditioning[min(track.bank.conditioning, key=lambda t: abs(t - frame))]
+            near = False
+        if last is None or last.place is None:
+            return NOWHERE
+        place = last.place
+        if near and last.view is not None and last.object_score_logit > 0:
+            place = moved_place(self.encoder.look, place, (frame - step, frame), frame_size=self.frame_size)
+        return Aim(self.zoom.follow(last.view, place, self.frame_size), place)
+
+    def wider(self, aim: Aim, low_res_hw: Tensor) -> Aim | None:
+        """Choose where to look again for an object whose mask is cut off by its window.
+
+        Parameters
+        ----------
+        aim : Aim
+            Where it was looked for.
+        low_res_hw : Tensor
+            (h, w) logits of the answer.
+
+        Returns
+        -------
+        Aim or None
+            With a window that holds what was cut off, as far as that can be told; ``None`` if nothing was.
+        """
+        if self.zoom is None or aim.view is None or aim.place is None:
+            return None
+        mask = (low_res_hw > 0).cpu().numpy()
+        seen = place_of_mask(mask, aim.view)
+        if seen is None or not cut_off(mask, aim.view, self.frame_size):
+            return None
+        # The window goes no farther than the object can, but is as wide at once as the mask wants it.
+        near = replace(steady_place(seen, aim.place), extent=seen.extent)
+        view = self.zoom.follow(aim.view, near, self.frame_size)
+        return None if view == aim.view else Aim(view, aim.place)
+
+    def last_aim(self, track: ObjectTrack, frame: int) -> Aim:
+        """Where the object was looked for on the nearest frame with a result."""
+        known = track.bank.recent | track.bank.conditioning | track.staged
+        if not known:
+            return NOWHERE
+        nearest = known[min(known, key=lambda t: abs(t - frame))]
+        return Aim(nearest.view, nearest.place)
+
+    def place_of_prompt(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None) -> Place | None:
+        """Where a prompt and what is known on its frame say that the object is; ``None`` if they do not say."""
+        if self.zoom is None:
+            return None
+        bounds = prompt_bounds(prompt)
+        if prompt.mask is not None or prompt.box is not None:
+            return place_of_box(*bounds)
+        earlier = track.result(prompt.frame)
+        known = earlier.place if earlier is not None else None
+        if known is None and drawn is not None:
+            known = place_of_mask(drawn, whole(self.frame_size))
+        if known is None:
+            return None
+        y0, x0, y1, x1 = known.box
+        return place_of_box(min(y0, bounds[0]), min(x0, bounds[1]), max(y1, bounds[2]), max(x1, bounds[3]))
+
+    def view_of_prompt(self, track: ObjectTrack, prompt: Prompt, place: Place | None) -> View | None:
+        """Choose the window in which a prompt is answered, the object being at ``place``."""
+        if self.zoom is None or place is None:
+            return None
+        earlier, view = track.result(prompt.frame), self.zoom.fresh(place, self.frame_size)
+        if earlier is None or prompt.mask is not None or prompt.box is not None:
+            return view
+        # Clicks refine what is there, where it was seen, if they can.
+        held = earlier.view is None or earlier.view.holds(*prompt_bounds(prompt))
+        return earlier.view if held else view
+
+    def views_of_clicks(self, track: ObjectTrack, prompt: Prompt, place: Place) -> list[View | None]:
+        """Choose the windows through which a small model answers clicks on an object at ``place``, the best first.
+
+        The one in which the object was seen, as long as it has room, and one that fits what is known of it now.
+        """
+        if self.zoom is None:
+            return [None]
+        kept, fresh = self.view_of_prompt(track, prompt, place), self.zoom.fresh(place, self.frame_size)
+        seen, fitting = (whole_if_none(view, self.frame_size) for view in (kept, fresh))
+        if max(seen.size) < LEAST_ROOM * place.extent:
+            return [fresh]
+        return [kept] if seen.size == fitting.size else [kept, fresh]
+
+    def view_of_mask(self, seen: View | None, place: Place | None) -> View | None:
+        """Choose the window to remember a mask in that was made through ``seen``: the same, if that is of its size.
+
+        Tracking goes on in windows of this size, and what has to be rescaled for them is blurred.
+        """
+        if self.zoom is None or place is None:
+            return seen
+        fresh = self.zoom.fresh(place, self.frame_size)
+        sizes = [whole_if_none(view, self.frame_size).size for view in (seen, fresh)]
+        return seen if sizes[0] == sizes[1] else fresh
+
+    def place_now(self, low_res_hw: Tensor, aim: Aim) -> Place | None:
+        """Where an object is that was looked for there, from the (h, w) logits of the answer; ``None`` without zoom."""
+        if self.zoom is None:
+            return None
+        place = place_of_mask((low_res_hw > 0).cpu().numpy(), whole_if_none(aim.view, self.frame_size))
+        if aim.place is None:
+            return place
+        return hidden_place(aim.place, self.frame_size) if place is None else steady_place(place, aim.place)

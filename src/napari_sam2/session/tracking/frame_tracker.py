@@ -1,0 +1,216 @@
+"""One frame at a time: memories in, masks and memories out (spec section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from skimage.measure import label as connected_components
+from torch import Tensor
+
+from napari_sam2.model.config import Sam2Config
+from napari_sam2.model.sam2 import (
+    ImageFeatures,
+    MaskPrediction,
+    PointerMemory,
+    Sam2,
+    SpatialMemory,
+    soft_mask,
+    upsample_to_input,
+)
+from napari_sam2.session.features.frame_encoder import FrameEncoder
+from napari_sam2.session.zoom.crop import align
+from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
+
+from .crop_follower import Aim, Aiming
+from .memory_bank import FrameMemory, MemoryChoice, MemoryRule
+from .object_track import ObjectTrack
+
+HOLE_LOGIT = 0.1
+# Objects go through the model together as long as their inputs have no more pixels than this in all, which takes a
+# quarter of a gigabyte for a moment. More at once is no faster: the products are large enough.
+PIXELS_AT_ONCE = 4 * 1024**2
+MOST_AT_ONCE = 16
+
+
+def objects_at_once(config: Sam2Config) -> int:
+    """How many objects go through the model together: 4 at an input of 1,024 pixels, 16 at 512 and below."""
+    return min(max(PIXELS_AT_ONCE // config.image_size**2, 1), MOST_AT_ONCE)
+
+
+def windows_at_once(config: Sam2Config) -> int:
+    """How many objects with windows of their own go together: each brings an encoder pass, which takes the most."""
+    return max(objects_at_once(config) // 4, 1)
+
+
+def memory_rule(model: Sam2) -> MemoryRule:
+    """How far back the frames of a session with this model look."""
+    config, options = model.config, model.options
+    recent = config.num_memories - 1
+    if options.recent_memories is not None:
+        recent = min(recent, options.recent_memories)
+    return MemoryRule(recent + 1, config.max_object_pointers, options.max_conditioning)
+
+
+def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
+    """Lift small enclosed background components just above the threshold (spec 3.11).
+
+    Parameters
+    ----------
+    low_res_bhw : Tensor
+        (objects, h, w) logits.
+    largest : int
+        Largest area, in pixels of this grid, that counts as a hole; 0 fills nothing.
+
+    Returns
+    -------
+    Tensor
+        The same where nothing is to fill, else a copy.
+    """
+    if largest <= 0:
+        return low_res_bhw
+    filled = low_res_bhw.clone()
+    for mask in filled:
+        background = (mask <= 0).cpu().numpy()
+        if background.all():
+            continue
+        parts = connected_components(background, connectivity=2)
+        areas = np.bincount(parts.ravel())
+        small = areas <= largest
+        small[0] = False
+        if small.any():
+            mask[torch.from_numpy(small[parts]).to(mask.device)] = HOLE_LOGIT
+    return filled
+
+
+class FrameTracker:
+    """Runs the model for the objects of one session.
+
+    Parameters
+    ----------
+    encoder : FrameEncoder
+        Source of features.
+    fill_hole_area : int
+        See `fill_holes`.
+    zoom : Zoom, optional
+        How windows around small objects are chosen; the model sees whole frames where not given.
+    """
+
+    def __init__(self, encoder: FrameEncoder, *, fill_hole_area: int, zoom: Zoom | None = None) -> None:
+        self.encoder = encoder
+        self.model = encoder.model
+        self.fill_hole_area = fill_hole_area
+        self.aiming = Aiming(encoder, zoom)
+        self.num_frames = encoder.stack.n_frames
+        self.frame_size = self.aiming.frame_size
+
+    @torch.inference_mode()
+    def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
+        """Track objects on one frame; on their conditioning frames they keep the result they have.
+
+        Parameters
+        ----------
+        tracks : sequence of ObjectTrack
+            All committed.
+        frame : int
+            Index of the frame.
+        step : int
+            1 forward, -1 backward.
+        """
+        untold = [track for track in tracks if frame not in track.bank.conditioning]
+        members = [(track, self.aiming.next_aim(track, frame, step)) for track in untold]
+        records = self._look(members, frame, step=step)
+        # Once more, not until it fits: what leaks out of every window would be followed through the whole frame.
+        again: dict[int, tuple[ObjectTrack, Aim]] = {}
+        for index, ((track, aim), record) in enumerate(zip(members, records, strict=True)):
+            wider = self.aiming.wider(aim, record.logits_bhw[0])
+            if wider is not None:
+                again[index] = track, wider
+        for index, record in zip(again, self._look(list(again.values()), frame, step=step), strict=True):
+            if record.object_score_logit > 0:
+                records[index] = record
+        for (track, _), record in zip(members, records, strict=True):
+            track.bank.put_recent(frame, record, step=step)
+        for track in tracks:
+            track.mark_tracked(frame, step)
+
+    def _look(self, members: Sequence[tuple[ObjectTrack, Aim]], frame: int, *, step: int) -> list[FrameMemory]:
+        groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
+        for index, (track, aim) in enumerate(members):
+            choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
+            groups.setdefault((choice, aim.view is None), []).append(index)
+        found: dict[int, FrameMemory] = {}
+        # Objects that attend to the same frames go through the model together, as many as fit comfortably: those that
+        # are looked at in the whole frame, which is encoded once, and those with windows.
+        for (choice, is_whole), indices in groups.items():
+            at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
+            for first in range(0, len(indices), at_once):
+                some = indices[first : first + at_once]
+                found |= zip(some, self._look_at_group([members[i] for i in some], choice, frame), strict=True)
+        return [found[index] for index in range(len(members))]
+
+    def _look_at_group(
+        self, members: Sequence[tuple[ObjectTrack, Aim]], choice: MemoryChoice, frame: int
+    ) -> list[FrameMemory]:
+        # One view of all is encoded once, and its features are shared.
+        views = [aim.view for _, aim in members]
+        features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
+        batch, device = len(members), self.model.device
+        prediction = self.model.decode(
+            self.condition(members, features, choice),
+            features,
+            points_bpxy=torch.zeros(batch, 0, 2, device=device),
+            labels_bp=torch.zeros(batch, 0, dtype=torch.long, device=device),
+        )
+        # The memory is of the mask as predicted; holes are filled in what is shown.
+        logits = upsample_to_input(prediction.low_res_bhw, self.model.config)
+        visible = prediction.object_score_logits_b > 0
+        memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
+        records = self.records(prediction, [aim for _, aim in members])
+        return [
+            replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
+            for i, record in enumerate(records)
+        ]
+
+    def condition(
+        self, members: Sequence[tuple[ObjectTrack, Aim]], features: ImageFeatures, choice: MemoryChoice
+    ) -> Tensor:
+        """Let the features of a view, or of one for each object, attend to what is remembered of objects seen so."""
+        memories = [
+            SpatialMemory(torch.cat([self._seen_from(aim, track.bank[t]) for track, aim in members]), slot)
+            for t, slot in choice.spatial
+        ]
+        pointers = [
+            PointerMemory(torch.cat([track.bank[t].pointer_bc for track, _ in members]), distance)
+            for t, distance in choice.pointers
+        ]
+        return self.model.condition(features, memories, pointers=pointers, pointer_span=choice.pointer_span)
+
+    def _seen_from(self, aim: Aim, memory: FrameMemory) -> Tensor:
+        """The memory map as it would look had it been made through the present view."""
+        source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(aim.view, self.frame_size)
+        # Windows of one size go with the object: what they show lies at the same spot in each.
+        if source.size == target.size:
+            return memory.map_bchw
+        moved = (0.0, 0.0)
+        if memory.place is not None and aim.place is not None:
+            moved = aim.place.y - memory.place.y, aim.place.x - memory.place.x
+        return align(memory.map_bchw, source, target, moved=moved)
+
+    def records(self, prediction: MaskPrediction, aims: Sequence[Aim]) -> list[FrameMemory]:
+        """Make of a prediction what is kept of each object, without a memory map."""
+        low_res = fill_holes(prediction.low_res_bhw, self.fill_hole_area)
+        scores, ious = prediction.object_score_logits_b.tolist(), prediction.ious_b.tolist()
+        return [
+            FrameMemory(
+                low_res_bhw=low_res[i : i + 1].clone(),
+                pointer_bc=prediction.pointers_bc[i : i + 1].clone(),
+                object_score_logit=scores[i],
+                iou=ious[i],
+                view=aim.view,
+                place=self.aiming.place_now(low_res[i], aim),
+            )
+            for i, aim in enumerate(aims)
+        ]

@@ -1,0 +1,259 @@
+"""What is remembered of an object, and which of it a frame attends to (spec section 3.10)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from napari_sam2.session.zoom.crop import Place, View
+
+
+@dataclass(frozen=True)
+class MemoryRule:
+    """How far a frame looks back.
+
+    Attributes
+    ----------
+    num_memories : int
+        Spatial memories: one slot for all conditioning frames, the rest for the most recent other frames.
+    max_object_pointers : int
+        Frames, the current one included, that object pointers are taken from.
+    max_conditioning : int or None
+        Most conditioning frames attended to, the nearest ones; ``None`` attends to all, as the reference does.
+    """
+
+    num_memories: int = 7
+    max_object_pointers: int = 16
+    max_conditioning: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_conditioning is not None and self.max_conditioning < 2:
+            raise ValueError(f"max_conditioning must be at least 2 or None, got {self.max_conditioning}")
+
+    @property
+    def num_recent(self) -> int:
+        """Frames other than conditioning frames whose memory map may be attended to."""
+        return self.num_memories - 1
+
+    @property
+    def reach(self) -> int:
+        """How many frames back anything but a conditioning frame can matter."""
+        return max(self.num_recent, self.max_object_pointers - 1)
+
+
+@dataclass(frozen=True)
+class MemoryChoice:
+    """Which memories a frame attends to, in the order the attention takes them.
+
+    Attributes
+    ----------
+    spatial : tuple of (frame, slot)
+        Memory maps; slot 0 is a conditioning frame, else the number of frames back.
+    pointers : tuple of (frame, distance)
+        Object pointers and their signed distance along the direction of tracking.
+    pointer_span : int
+        Distance that the pointers' time code counts as 1.
+    """
+
+    spatial: tuple[tuple[int, int], ...]
+    pointers: tuple[tuple[int, int], ...]
+    pointer_span: int
+
+
+def nearest_conditioning(frame: int, conditioning: Sequence[int], most: int | None) -> list[int]:
+    """Choose conditioning frames: the nearest before, the nearest from here on, then by distance.
+
+    The order of ``conditioning`` is kept.
+    """
+    if most is None or len(conditioning) <= most:
+        return list(conditioning)
+    before = [max(t for t in conditioning if t < frame)] if min(conditioning) < frame else []
+    after = [min(t for t in conditioning if t >= frame)] if max(conditioning) >= frame else []
+    first = before + after
+    rest = sorted((t for t in conditioning if t not in first), key=lambda t: abs(t - frame))
+    chosen = {*first, *rest[: most - len(first)]}
+    return [t for t in conditioning if t in chosen]
+
+
+def choose_memories(
+    frame: int,
+    conditioning: Sequence[int],
+    *,
+    others: Collection[int],
+    step: int,
+    num_frames: int,
+    rule: MemoryRule,
+) -> MemoryChoice:
+    """Say which memories a frame attends to.
+
+    Parameters
+    ----------
+    frame : int
+        The current frame.
+    conditioning : sequence of int
+        Frames with a prompt, in the order they were prompted.
+    others : collection of int
+        Other frames with a memory.
+    step : int
+        1 when tracking forward, -1 backward.
+    num_frames : int
+        Frames in the stack: the pointers' time code depends on it in stacks shorter than
+        ``rule.max_object_pointers``.
+    rule : MemoryRule
+        Limits.
+    """
+    selected = nearest_conditioning(frame, conditioning, rule.max_conditioning)
+    recent = (set(others) | set(conditioning)) - set(selected)
+    spatial = [(t, 0) for t in selected]
+    spatial += [(frame - step * back, back) for back in range(rule.num_recent, 0, -1) if frame - step * back in recent]
+
+    reach = min(num_frames, rule.max_object_pointers)
+    # Pointers of conditioning frames that lie ahead are not used, though their memory maps are.
+    pointers = [(t, (frame - t) * step) for t in selected if (frame - t) * step >= 0]
+    pointers += [(frame - step * back, back) for back in range(1, reach) if frame - step * back in recent]
+    return MemoryChoice(tuple(spatial), tuple(pointers), max(reach - 1, 1))
+
+
+@dataclass(frozen=True)
+class FrameMemory:
+    """What is kept of one object on one frame.
+
+    Attributes
+    ----------
+    low_res_bhw : Tensor or None
+        (1, h, w) float32 mask logits, holes filled; ``None`` once only the pointer is kept.
+    pointer_bc : Tensor
+        (1, channels) object pointer.
+    object_score_logit, iou : float
+        The model's scores.
+    memory_bchw : Tensor or None
+        (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
+    view : View or None
+        The part of the frame that the maps cover; ``None`` for all of it.
+    place : Place or None
+        Where the object was, or is looked for while hidden; ``None`` without zoom.
+    """
+
+    low_res_bhw: Tensor | None
+    pointer_bc: Tensor
+    object_score_logit: float
+    iou: float
+    memory_bchw: Tensor | None = None
+    view: View | None = None
+    place: Place | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors."""
+        tensors = (self.low_res_bhw, self.pointer_bc, self.memory_bchw)
+        return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+
+    @property
+    def logits_bhw(self) -> Tensor:
+        """The mask logits, where the caller knows that they are kept."""
+        if self.low_res_bhw is None:
+            raise LookupError("the mask logits of this frame are no longer kept")
+        return self.low_res_bhw
+
+    @property
+    def map_bchw(self) -> Tensor:
+        """The memory map, where the caller knows that it is kept."""
+        if self.memory_bchw is None:
+            raise LookupError("the memory map of this frame is not encoded yet, or no longer kept")
+        return self.memory_bchw
+
+    def thin(self) -> FrameMemory:
+        """Keep the pointer and the scores only."""
+        return replace(self, low_res_bhw=None, memory_bchw=None)
+
+
+class MemoryBank:
+    """The memories of one object: all conditioning frames, and of the others what a frame may still attend to.
+
+    Parameters
+    ----------
+    rule : MemoryRule
+        How far back frames look.
+    spare_bytes : int
+        Beyond what has to be kept, the most recent memories stay as long as they fit into this many bytes, so that
+        clicking on a frame tracked lately sees what the reference would see.
+
+    Attributes
+    ----------
+    conditioning, recent : dict
+        Memories of prompted and of other frames, by frame.
+    starts : collection of int
+        Frames that passes start at, besides the object's own conditioning frames: a pass the other way looks past them.
+    """
+
+    def __init__(self, rule: MemoryRule, *, spare_bytes: int) -> None:
+        self.rule = rule
+        self.spare_bytes = spare_bytes
+        self.conditioning: dict[int, FrameMemory] = {}
+        self.recent: dict[int, FrameMemory] = {}
+        self.starts: Collection[int] = ()
+
+    def get(self, frame: int) -> FrameMemory | None:
+        """Memory of a frame, if it is kept."""
+        return self.conditioning.get(frame) or self.recent.get(frame)
+
+    def __getitem__(self, frame: int) -> FrameMemory:
+        memory = self.get(frame)
+        if memory is None:
+            raise LookupError(f"no memory of frame {frame} is kept")
+        return memory
+
+    def put_recent(self, frame: int, memory: FrameMemory, *, step: int) -> None:
+        """Remember a tracked frame and forget what no later frame of this pass can attend to.
+
+        Parameters
+        ----------
+        frame : int
+            The frame just tracked.
+        memory : FrameMemory
+            What to keep of it.
+        step : int
+            Direction of the pass.
+        """
+        # Taken out first, so that the dictionary's order is the order of tracking.
+        self.recent.pop(frame, None)
+        self.recent[frame] = memory
+        self._trim(frame, step)
+
+    def _trim(self, frame: int, step: int) -> None:
+        total = sum(memory.nbytes for memory in self.recent.values())
+        for old, memory in list(self.recent.items()):
+            if total <= self.spare_bytes:
+                return
+            if old == frame:
+                continue  # It is going to be shown, even if no frame attends to it.
+            distance = self._distance_to_use(old, frame, step)
+            if distance >= self.rule.reach:
+                del self.recent[old]
+                total -= memory.nbytes
+            elif distance >= self.rule.num_recent:
+                self.recent[old] = memory.thin()
+                total -= memory.nbytes - self.recent[old].nbytes
+
+    def _distance_to_use(self, old: int, frame: int, step: int) -> float:
+        """Frames between a memory and the nearest frame that will look back at it."""
+        behind = (frame - old) * step
+        own = (min(self.conditioning), max(self.conditioning)) if self.conditioning else ()
+        # A start that is no conditioning frame of this object is itself tracked, and looks back.
+        distances = [abs(old - anchor) for anchor in own] + [abs(old - start) - 1 for start in self.starts]
+        return min([*distances, *([behind] if behind >= 0 else [])], default=math.inf)
+
+    def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
+        """Say which of the memories a frame attends to; see `choose_memories`."""
+        choice = choose_memories(
+            frame, list(self.conditioning), others=self.recent, step=step, num_frames=num_frames, rule=self.rule
+        )
+        whole = tuple((t, slot) for t, slot in choice.spatial if self._has_map(t))
+        return replace(choice, spatial=whole)
+
+    def _has_map(self, frame: int) -> bool:
+        memory = self.get(frame)
+        return memory is not None and memory.memory_bchw is not None

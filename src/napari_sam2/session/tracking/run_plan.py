@@ -1,0 +1,97 @@
+"""Which frames of which objects a tracking run goes over, and how far it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from napari_sam2.data.prompts.prompt import check_frame
+
+from .object_track import ObjectTrack
+from .schedule import DIRECTIONS, Visit, outward, schedule, straight
+
+
+@dataclass(frozen=True)
+class Run:
+    """A tracking run.
+
+    Attributes
+    ----------
+    visits : tuple of Visit
+        All of them, in order.
+    done : int
+        How many are behind.
+    """
+
+    visits: tuple[Visit, ...]
+    done: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many visits are ahead."""
+        return len(self.visits) - self.done
+
+    @property
+    def turns(self) -> frozenset[int]:
+        """The first frame of each direction."""
+        return frozenset({visit.step: visit.frame for visit in reversed(self.visits)}.values())
+
+    def further(self) -> Run:
+        """The run after one more visit."""
+        return replace(self, done=self.done + 1)
+
+
+def pass_visits(
+    tracks: Sequence[ObjectTrack], direction: str, *, start: int | None, max_frames: int | None, num_frames: int
+) -> list[Visit]:
+    """Plan a pass; see `Session.propagate`.
+
+    Parameters
+    ----------
+    tracks : sequence of ObjectTrack
+        One or more, all with prompts.
+    direction : str
+        A key of `DIRECTIONS`.
+    start, max_frames : int, optional
+        As for `Session.propagate`.
+    num_frames : int
+        Frames in the stack.
+
+    Raises
+    ------
+    ValueError
+        For an unknown direction, a frame out of range, or a start given for ``"outward"``.
+    """
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
+    if max_frames is not None and max_frames < 1:
+        raise ValueError(f"max_frames must be at least 1, got {max_frames}")
+    reach = num_frames if max_frames is None else max_frames
+    if direction == "outward":
+        if start is not None:
+            raise ValueError(f"outward tracking starts at each object's first prompt: leave out start={start}")
+        return schedule({t.object_id: outward(min(t.prompts), reach=reach, num_frames=num_frames) for t in tracks})
+    prompted = [frame for track in tracks for frame in track.prompts]
+    if start is None:
+        start = max(prompted) if direction == "backward" else min(prompted)
+    plan = straight(check_frame(start, num_frames), direction, reach=reach, num_frames=num_frames)
+    return schedule({track.object_id: plan for track in tracks})
+
+
+def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> dict[int, int]:
+    """Say which frames of an object `Session.update` would track, and in which direction.
+
+    Parameters
+    ----------
+    track : ObjectTrack
+        The object.
+    tracks : iterable of ObjectTrack
+        All objects: one that was never tracked is due where others were.
+    num_frames : int
+        Frames in the stack.
+    """
+    if track.visited or not track.prompts:
+        return track.stale
+    covered = {t for other in tracks for t in other.visited}
+    plan = outward(min(track.prompts), reach=num_frames, num_frames=num_frames)
+    return {t: step for t, step in plan.items() if t in covered} | track.stale

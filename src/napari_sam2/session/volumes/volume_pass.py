@@ -1,0 +1,176 @@
+"""One volume of a time-lapse: what is known of its neighbour in time is carried over, then tracked through z."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.images.volume_series import VolumeSeries
+from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.data.volume_labels import VolumeLabels
+from napari_sam2.session.core import Session
+
+# Planes on which an object is carried to the next time point.
+CARRIED_PLANES = 3
+_THERE = 0.5
+
+
+@dataclass(frozen=True)
+class VolumeVisit:
+    """A volume to track.
+
+    Attributes
+    ----------
+    time : int
+        Its time point.
+    step : int
+        1 when the volume before it in time was tracked earlier, -1 when the one after it was.
+    object_ids : tuple of int
+        Which objects.
+    """
+
+    time: int
+    step: int
+    object_ids: tuple[int, ...]
+
+
+def plan_visits(first: Mapping[int, int], n_times: int) -> list[VolumeVisit]:
+    """Plan a run: forward for each object from its first prompted time point to the end, then backward from there.
+
+    Parameters
+    ----------
+    first : mapping
+        First prompted time point by object.
+    n_times : int
+        How many there are.
+    """
+    visits = []
+    for time in range(min(first.values()), n_times):
+        visits.append(VolumeVisit(time, 1, tuple(i for i, start in first.items() if start <= time)))
+    for time in range(max(first.values()) - 1, -1, -1):
+        visits.append(VolumeVisit(time, -1, tuple(i for i, start in first.items() if start > time)))
+    return visits
+
+
+class VolumePass:
+    """Tracks objects in one volume.
+
+    Parameters
+    ----------
+    visit : VolumeVisit
+        Which volume and objects.
+    volumes : VolumeSeries
+        The images.
+    known : VolumeLabels
+        What was tracked before; not changed.
+    make_session : callable
+        Makes a `Session` for a stack.
+
+    Attributes
+    ----------
+    labels : LabelStack
+        (Z, Y, X): what `track` found, with what was known of other objects.
+    scores : ScoreTable
+        With planes as frames.
+    """
+
+    def __init__(
+        self,
+        visit: VolumeVisit,
+        volumes: VolumeSeries,
+        known: VolumeLabels,
+        make_session: Callable[[Stack], Session],
+    ) -> None:
+        self._visit = visit
+        self._volumes = volumes
+        self._known = known
+        self._make_session = make_session
+        self.labels = LabelStack(volumes.shape[1:])
+        self.scores = ScoreTable()
+
+    def track(self, given: Sequence[Prompt]) -> Iterator[int]:
+        """Track the objects through the volume.
+
+        Parameters
+        ----------
+        given : sequence of Prompt
+            Prompts of the user in this volume. Objects without any are carried over from the nearest volume that shows
+            them.
+
+        Yields
+        ------
+        int
+            Every plane that was tracked, in time or through z; labels and scores are whole after the last.
+        """
+        here = [prompt for prompt in given if prompt.object_id in self._visit.object_ids]
+        prompted = {prompt.object_id for prompt in here}
+        carried: list[Prompt] = []
+        for (source, plane), members in self._carried([i for i in self._visit.object_ids if i not in prompted]).items():
+            carried += self._carry_plane(source, plane, members)
+            yield plane
+        session = self._make_session(self._volumes.volume(self._visit.time))
+        for prompt in (*here, *carried):
+            session.add_prompt(prompt)
+        if session.object_ids:
+            for result in session.propagate(direction="outward"):
+                yield result.frame
+        for row in session.outputs.scores:
+            self.scores.put(row)
+        self._merge(session.labels)
+
+    def _carried(self, object_ids: Iterable[int]) -> dict[tuple[int, int], list[int]]:
+        """Say who is carried over from which volume on which plane: the nearest that shows it, where it is large."""
+        by_place: dict[tuple[int, int], list[int]] = {}
+        for object_id in object_ids:
+            source = self._last_seen(object_id)
+            if source is not None:
+                for plane in self._large_planes(source, object_id):
+                    by_place.setdefault((source, plane), []).append(object_id)
+        return by_place
+
+    def _carry_plane(self, source: int, plane: int, object_ids: Iterable[int]) -> Iterator[Prompt]:
+        session = self._make_session(self._volumes.through_time(plane, (source, self._visit.time)))
+        before = self._known.volume(source)[plane]
+        for object_id in object_ids:
+            session.add_mask(0, object_id, before == object_id)
+        for _ in session.propagate():
+            pass
+        for object_id in object_ids:
+            row, mask = session.outputs.scores.get(1, object_id), session.outputs.mask(1, object_id)
+            if row is not None and mask is not None and row.object_score > _THERE:
+                yield Prompt(plane, object_id, mask=mask)
+            elif row is not None:
+                # Told, so that one can see why an object is missing; replaced where it is found from another plane.
+                self.scores.put(ScoreRow(plane, object_id, row.object_score, row.predicted_iou))
+
+    def _last_seen(self, object_id: int) -> int | None:
+        time, step = self._visit.time, self._visit.step
+        earlier = (t for t in self._known.times_done if (t - time) * step < 0 and self._known.shows(t, object_id))
+        return min(earlier, key=lambda t: abs(t - time), default=None)
+
+    def _large_planes(self, time: int, object_id: int) -> list[int]:
+        """Planes that part an object into equal shares, its middle first."""
+        labels = self._known.volume(time)
+        areas = np.array([np.count_nonzero(labels[plane] == object_id) for plane in range(len(labels))])
+        shares = (np.arange(CARRIED_PLANES) + 1) / (CARRIED_PLANES + 1)
+        planes: NDArray[np.intp] = np.searchsorted(areas.cumsum(), shares * areas.sum())
+        return sorted({int(plane) for plane in planes})
+
+    def _merge(self, tracked: LabelStack) -> None:
+        """Add what was known of objects that were not tracked here: they keep their pixels."""
+        time = self._visit.time
+        earlier = self._known.volume(time)
+        self.labels.widen(np.promote_types(tracked.dtype, earlier.dtype))
+        for plane in range(len(tracked)):
+            image, kept = tracked[plane].astype(self.labels.dtype), earlier[plane]
+            image[kept > 0] = kept[kept > 0]
+            if image.any():
+                self.labels.set(plane, image)
+        for row in self._known.scores_of(time):
+            self.scores.put(row)

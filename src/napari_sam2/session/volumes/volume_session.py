@@ -1,0 +1,233 @@
+"""Volumes over time: objects are tracked through depth, and from each volume to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from napari_sam2.data.atomic_files import read_json, write_json
+from napari_sam2.data.images.contrast import choose_window
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.images.volume_series import VolumeSeries
+from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.fit import check_prompt
+from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.data.volume_labels import VolumeLabels
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.core import Session
+from napari_sam2.session.zoom.crop_size import make_zoom
+
+from .volume_pass import VolumePass, VolumeVisit, plan_visits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADER = "volumes.json"
+
+
+@dataclass(frozen=True)
+class VolumeStep:
+    """A plane was tracked.
+
+    Attributes
+    ----------
+    time, plane : int
+        Which one.
+    done, planned : int
+        Volumes finished, and volumes to track in all.
+    """
+
+    time: int
+    plane: int
+    done: int
+    planned: int
+
+
+class VolumeSession:
+    """Prompts and results of a time-lapse of volumes.
+
+    At a prompted time point each object is tracked through z. From there on, forward and backward in time, its mask on
+    its largest plane is tracked to the next time point, and from that plane through z again: an object may move up and
+    down, and out of planes and into others, and keeps its id.
+
+    Parameters
+    ----------
+    model : Sam2
+        From `napari_sam2.load_model`.
+    volumes : VolumeSeries or array-like
+        (T, Z, Y, X). Planes are read when they are needed and not held.
+    contrast_limits : sequence of float, optional
+        Values shown black and white, one pair for all volumes; chosen from a sample of planes where not given.
+    fill_hole_area : int, default: 8
+        As for `Session`.
+    zoom : str or float, optional
+        As for `Session`.
+    folder : str or path-like, optional
+        Finished volumes are kept there as files, and found there by a later session of the same work; in memory,
+        compressed, where not given.
+
+    Attributes
+    ----------
+    is_complete : bool
+        Whether the last call of `propagate` came to its end.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or the volumes have no four axes.
+    """
+
+    def __init__(
+        self,
+        model: Sam2,
+        volumes: VolumeSeries | ArrayLike,
+        *,
+        contrast_limits: Sequence[float] | None = None,
+        fill_hole_area: int = 8,
+        zoom: str | float | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if zoom is not None:
+            make_zoom(zoom, model.config.image_size)
+        self.model = model
+        self.volumes = volumes if isinstance(volumes, VolumeSeries) else VolumeSeries.from_array(volumes)
+        self.folder = None if folder is None else Path(folder)
+        self.window = choose_window(self.volumes.planes, contrast_limits)
+        self._holes, self._zoom = fill_hole_area, zoom
+        self._prompts: dict[int, dict[tuple[int, int], Prompt]] = {}
+        self._labels: VolumeLabels | None = None
+        self.is_complete = False
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Labels of the objects, in the order they were prompted."""
+        return tuple(dict.fromkeys(key[1] for prompts in self._prompts.values() for key in prompts))
+
+    @property
+    def labels(self) -> VolumeLabels:
+        """The labels so far, (T, Z, Y, X)."""
+        if self._labels is None:
+            return VolumeLabels(self.volumes.shape)
+        return self._labels
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Table with a row per object, time point ``t`` and plane ``z``; else as that of `Session`."""
+        return volume_table(self.labels.scores, self.volumes.n_planes)
+
+    def add_prompt(self, time: int, prompt: Prompt) -> None:
+        """Prompt an object on a plane of a volume.
+
+        Later time points may be prompted, too: there the object is tracked from the prompts, whatever it was before.
+
+        Parameters
+        ----------
+        time : int
+            Index of the volume.
+        prompt : Prompt
+            Its `frame` is the plane; in place of an earlier one about the same object and plane.
+
+        Raises
+        ------
+        ValueError
+            If something is out of range.
+        """
+        self.volumes.check_time(time)
+        check_prompt(prompt, self.volumes.shape[1:])
+        self._prompts.setdefault(time, {})[prompt.frame, prompt.object_id] = prompt
+
+    def propagate(self) -> Iterator[VolumeStep]:
+        """Track all objects through all volumes, forward and backward from their first prompted time points.
+
+        Volumes that the folder holds already are not tracked again.
+
+        Returns
+        -------
+        iterator of VolumeStep
+            A step per plane. It can be closed at any plane; volumes finished by then are kept, and another call goes
+            on with the rest.
+
+        Raises
+        ------
+        ValueError
+            At once, if there are no prompts, or the folder holds work on other volumes or prompts.
+        """
+        if not self._prompts:
+            raise ValueError("there is nothing to track: no object has a prompt yet")
+        self._labels = self._open_labels()
+        self.is_complete = False
+        return self._steps(self._labels)
+
+    def _open_labels(self) -> VolumeLabels:
+        if self.folder is None:
+            return VolumeLabels(self.volumes.shape)
+        header, work = self.folder / HEADER, self._fingerprint()
+        if self.folder.exists() and any(self.folder.iterdir()):
+            if not header.is_file() or read_json(header) != work:
+                raise ValueError(
+                    f"{self.folder} holds something else than this work, half done: name another folder, or remove it"
+                )
+        else:
+            write_json(header, work)
+        return VolumeLabels(self.volumes.shape, folder=self.folder)
+
+    def _fingerprint(self) -> dict[str, object]:
+        """Say what the results depend on."""
+        from napari_sam2.storage.fingerprint import describe_model, sample_hash
+
+        digest = hashlib.sha256()
+        for time, prompts in sorted(self._prompts.items()):
+            for prompt in prompts.values():
+                mask = None if prompt.mask is None else prompt.mask.tobytes()
+                points = None if prompt.points is None or prompt.labels is None else prompt.points.tolist()
+                marks = None if prompt.labels is None else prompt.labels.tolist()
+                digest.update(repr((time, prompt.frame, prompt.object_id, points, marks, prompt.box)).encode())
+                digest.update(mask or b"")
+        window = None if self.window is None else [self.window.low, self.window.high]
+        model = describe_model(self.model)
+        return {
+            "volumes": list(self.volumes.shape),
+            "sample": sample_hash(self.volumes.planes),
+            "prompts": digest.hexdigest(),
+            "window": window,
+            "model": {key: model[key] for key in ("image_size", "preset", "dtype", "sha256", "weights")},
+            "fill_hole_area": self._holes,
+            "zoom": self._zoom,
+        }
+
+    def _steps(self, labels: VolumeLabels) -> Iterator[VolumeStep]:
+        plan = self._plan()
+        for done, visit in enumerate(plan):
+            if labels.has_rows(visit.time, visit.object_ids):
+                continue
+            volume = VolumePass(visit, self.volumes, labels, self._session)
+            for plane in volume.track(list(self._prompts.get(visit.time, {}).values())):
+                yield VolumeStep(visit.time, plane, done, len(plan))
+            labels.set(visit.time, volume.labels, volume.scores, self.volumes.volume(visit.time))
+        self.is_complete = True
+
+    def _plan(self) -> list[VolumeVisit]:
+        first: dict[int, int] = {}
+        for time, prompts in sorted(self._prompts.items()):
+            for _, object_id in prompts:
+                first.setdefault(object_id, time)
+        return plan_visits(first, self.volumes.n_times)
+
+    def _session(self, stack: Stack) -> Session:
+        limits = None if self.window is None else (self.window.low, self.window.high)
+        return Session(self.model, stack, contrast_limits=limits, fill_hole_area=self._holes, zoom=self._zoom)
+
+
+def volume_table(scores: ScoreTable, n_planes: int) -> pd.DataFrame:
+    """Make a table with columns ``t`` and ``z`` of scores whose frames are all planes, time point by time point."""
+    table = scores.to_pandas()
+    frames = table.pop("frame")
+    table.insert(0, "t", frames // n_planes)
+    table.insert(1, "z", frames % n_planes)
+    return table

@@ -1,0 +1,165 @@
+"""Which part of a frame the model sees of an object: small objects are tracked in a window that goes with them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .crop import Place, View, whole
+
+# Side of a window in extents of the object: what a fresh one has at least, and between what it is kept.
+ROOM = 3.0
+LEAST_ROOM, MOST_ROOM = 2.0, 6.0
+# No window is magnified more than this: there is nothing more to see.
+MOST_MAGNIFIED = 8.0
+# Automatic zoom leaves objects alone whose window would not be smaller than the frame by at least this.
+WORTHWHILE = 0.75
+# Sides are multiples of this many pixels.
+_GRAIN = 4
+# Growth of the place where a hidden object is looked for, a frame.
+SEARCH_GROWTH = 1.2
+# A leaking mask must not blow the window up at once: most growth or shrinkage of an extent that is believed, a frame.
+BELIEVED_CHANGE = 1.25
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """How windows are chosen; a value, without memory of any object.
+
+    Attributes
+    ----------
+    factor : float or None
+        The windows' side is the frame's longer side divided by this, and more where the object needs it; ``None``
+        chooses by the object's size.
+    input_size : int
+        Side of the model's input in pixels.
+    """
+
+    factor: float | None
+    input_size: int
+
+    def side(self, extent: float, frame_size: tuple[int, int]) -> int | None:
+        """Side of a fresh window for an object of that extent in pixels; ``None`` for the whole frame."""
+        longer = max(frame_size)
+        if self.factor is not None:
+            side = _GRAIN * math.ceil(max(longer / self.factor, LEAST_ROOM * extent) / _GRAIN)
+            return side if side < longer else None
+        wanted = max(ROOM * extent, self.input_size / MOST_MAGNIFIED)
+        side = self._rung(math.ceil(2 * math.log2(wanted / self.input_size) - 1e-9))
+        return side if side <= WORTHWHILE * longer else None
+
+    def _rung(self, power: int) -> int:
+        # Sides are the input size times powers of the root of two, so that most growth changes nothing.
+        return _GRAIN * round(self.input_size * 2 ** (power / 2) / _GRAIN)
+
+    def fresh(self, place: Place, frame_size: tuple[int, int]) -> View | None:
+        """Choose a window around a place; ``None`` for the whole frame.
+
+        Parameters
+        ----------
+        place : Place
+            Of the object.
+        frame_size : tuple of int
+            (Y, X) in pixels.
+        """
+        side = self.side(place.extent, frame_size)
+        return None if side is None else _window(place, side, frame_size)
+
+    def around(self, y: float, x: float, frame_size: tuple[int, int]) -> View | None:
+        """Choose a window around a click on an object whose size is not known; ``None`` for the whole frame.
+
+        Parameters
+        ----------
+        y, x : float
+            The click in pixels.
+        frame_size : tuple of int
+            (Y, X) in pixels.
+        """
+        if self.factor is not None:
+            side = self.side(0, frame_size)
+            return None if side is None else _window(Place(y, x, 1), side, frame_size)
+        # One rung below the largest window: two windows of nearly one size would see the same.
+        largest = math.floor(2 * math.log2(WORTHWHILE * max(frame_size) / self.input_size))
+        side = self._rung(largest - 1)
+        return _window(Place(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
+
+    def follow(self, view: View | None, place: Place, frame_size: tuple[int, int]) -> View | None:
+        """Choose the window for the next frame.
+
+        Parameters
+        ----------
+        view : View or None
+            The last window.
+        place : Place
+            Where the object is thought to be now.
+        frame_size : tuple of int
+            (Y, X) in pixels.
+
+        Returns
+        -------
+        View or None
+            Of the same size while that fits the object, so that memories can be used as they are.
+        """
+        side = max(frame_size if view is None else view.size)
+        # The whole frame is a window like any other: a change of size blurs what is remembered, and has to pay.
+        most = max(MOST_ROOM * place.extent, self.input_size / MOST_MAGNIFIED)
+        if view is None and side <= most:
+            return None
+        if view is not None and LEAST_ROOM * place.extent <= side and (self.factor is not None or side <= most):
+            return _window(place, side, frame_size)
+        return self.fresh(place, frame_size)
+
+
+def hidden_place(place: Place, frame_size: tuple[int, int]) -> Place:
+    """Where to look on the next frame for an object that was not seen: around the same spot, a little wider."""
+    return Place(place.y, place.x, min(place.extent * SEARCH_GROWTH, float(max(frame_size))))
+
+
+def steady_place(place: Place, last: Place) -> Place:
+    """Where an object was seen, as far as that can be after where it last was: no jumps, no sudden growth."""
+    extent = min(max(place.extent, last.extent / BELIEVED_CHANGE), last.extent * BELIEVED_CHANGE)
+    y = min(max(place.y, last.y - last.extent), last.y + last.extent)
+    x = min(max(place.x, last.x - last.extent), last.x + last.extent)
+    return Place(y, x, extent)
+
+
+def whole_if_none(view: View | None, frame_size: tuple[int, int]) -> View:
+    """Spell out the view of a whole frame."""
+    return whole(frame_size) if view is None else view
+
+
+def make_zoom(zoom: str | float, input_size: int) -> Zoom | None:
+    """Read what a user says about zoom.
+
+    Parameters
+    ----------
+    zoom : str or float
+        ``"off"``, ``"auto"``, or a factor of at least 1.
+    input_size : int
+        Side of the model's input in pixels.
+
+    Returns
+    -------
+    Zoom or None
+        ``None`` where the model always sees whole frames.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if zoom == "off":
+        return None
+    if zoom == "auto":
+        return Zoom(None, input_size)
+    if isinstance(zoom, int | float) and not isinstance(zoom, bool) and math.isfinite(zoom) and zoom >= 1:
+        return Zoom(float(zoom), input_size)
+    raise ValueError(f"zoom is 'auto', 'off' or a factor of at least 1, got {zoom!r}")
+
+
+def _window(place: Place, side: int, frame_size: tuple[int, int]) -> View:
+    (top, height), (left, width) = (
+        (0, length) if side >= length else (min(max(round(centre - side / 2), 0), length - side), side)
+        for centre, length in ((place.y, frame_size[0]), (place.x, frame_size[1]))
+    )
+    return View(top, left, height, width)

@@ -1,0 +1,66 @@
+"""How far an object has gone between two frames, as far as its picture tells: the window goes along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.feature import match_template
+
+from .crop import Place, View
+
+# Half a side of the patch that is looked for, and how far it may have gone, in extents of the object.
+PATCH, REACH = 0.75, 0.75
+# Patches are thinned out to about this many pixels an extent.
+DETAIL = 24
+# What the farthest shift costs, in correlation: look-alikes nearby must match clearly better to be believed.
+FAR_COST = 0.15
+
+Look = Callable[[int, View], NDArray[np.uint8]]
+
+
+def moved_place(look: Look, place: Place, frames: tuple[int, int], *, frame_size: tuple[int, int]) -> Place:
+    """Say where an object seen on one frame is on another, by normalised cross-correlation of its surroundings.
+
+    Parameters
+    ----------
+    look : callable
+        Returns the (Y, X, 3) uint8 pixels of a frame within a view.
+    place : Place
+        On the first frame.
+    frames : tuple of int
+        The first and the second frame.
+    frame_size : tuple of int
+        (Y, X) in pixels.
+
+    Returns
+    -------
+    Place
+        Of the same extent; the same place where there is nothing to go by.
+    """
+    step = max(int(place.extent // DETAIL), 1)
+    patch = _around(place, PATCH * place.extent, frame_size)
+    reach = step * max(round(REACH * place.extent / step), 1)
+    # Margins are whole steps, so that both pictures are thinned out on the same grid.
+    above, before = (step * (min(reach, start) // step) for start in (patch.top, patch.left))
+    bottom = min(patch.top + patch.height + reach, frame_size[0])
+    right = min(patch.left + patch.width + reach, frame_size[1])
+    area = View(patch.top - above, patch.left - before, bottom - patch.top + above, right - patch.left + before)
+    wanted, seen = (
+        look(frame, view).mean(axis=2, dtype=np.float32)[::step, ::step]
+        for frame, view in zip(frames, (patch, area), strict=True)
+    )
+    if min(wanted.shape) < 3 or wanted.std() < 1:
+        return place
+    rows, columns = (step * np.arange(n - m + 1) for n, m in zip(seen.shape, wanted.shape, strict=True))
+    dy, dx = (rows - above)[:, None], (columns - before)[None, :]
+    match = match_template(seen, wanted) - FAR_COST * (dy**2 + dx**2) / reach**2
+    row, column = np.unravel_index(int(np.argmax(match)), match.shape)
+    return Place(place.y + float(dy[row, 0]), place.x + float(dx[0, column]), place.extent)
+
+
+def _around(place: Place, half: float, frame_size: tuple[int, int]) -> View:
+    top, left = max(round(place.y - half), 0), max(round(place.x - half), 0)
+    bottom, right = min(round(place.y + half) + 1, frame_size[0]), min(round(place.x + half) + 1, frame_size[1])
+    return View(top, left, max(bottom - top, 1), max(right - left, 1))

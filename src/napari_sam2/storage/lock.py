@@ -1,0 +1,54 @@
+"""A session folder is written by one program at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from pathlib import Path
+
+from .layout import LOCK
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class FolderLock:
+    """Held until it is released, or the program ends in whatever way.
+
+    Parameters
+    ----------
+    folder : Path
+        The session folder.
+
+    Raises
+    ------
+    BlockingIOError
+        If another session holds it.
+    OSError
+        If the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        # Not followed if it is a link: it may have been put there to have another file opened for writing.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(folder / LOCK, flags, 0o666)
+        try:
+            _take(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise BlockingIOError(error.errno, "this session is open already, here or in another program") from error
+        self._finalizer = weakref.finalize(self, os.close, descriptor)
+
+    def release(self) -> None:
+        """Let another session have it."""
+        self._finalizer()

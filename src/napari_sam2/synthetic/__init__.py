@@ -1,0 +1,8 @@
+"""Synthetic scenes with labels: what the bundled model learns from and the samples show."""
+
+from __future__ import annotations
+
+from .render import render_clip
+from .scene_settings import KINDS, Clip, SceneSettings
+
+__all__ = ["KINDS", "Clip", "SceneSettings", "render_clip"]

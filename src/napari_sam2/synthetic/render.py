@@ -1,0 +1,56 @@
+"""Rendering a clip of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from napari_sam2.synthetic.scenes.cells import draw_cells
+from napari_sam2.synthetic.scenes.endoscope import draw_endoscope
+from napari_sam2.synthetic.scenes.slices import draw_organs
+from napari_sam2.synthetic.scenes.tissue import draw_tissue
+
+from .imaging import expose
+from .objects import draw_natural, draw_shapes
+from .scene_settings import KINDS, Clip, Drawing, SceneSettings
+from .textures import Rng
+
+
+def _draw_slices(rng: Rng, settings: SceneSettings) -> Drawing:
+    """Draw a stack of slices through organs or through dense tissue."""
+    return draw_tissue(rng, settings) if rng.random() < 0.35 else draw_organs(rng, settings)
+
+
+_DRAW: dict[str, Callable[[Rng, SceneSettings], Drawing]] = {
+    "shapes": draw_shapes,
+    "cells": draw_cells,
+    "slices": _draw_slices,
+    "endoscope": draw_endoscope,
+    "natural": draw_natural,
+}
+_ATTEMPTS = 4
+_SMALLEST_AREA = 24
+
+
+def render_clip(rng: np.random.Generator, settings: SceneSettings) -> Clip:
+    """Render a clip; the same state of the generator gives the same clip.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of chance, advanced by the call.
+    settings : SceneSettings
+        What to render.
+
+    Returns
+    -------
+    Clip
+        Frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. Save for rare draws, some object is seen in it.
+    """
+    for _ in range(_ATTEMPTS):
+        kind = settings.kind or str(rng.choice(KINDS, p=(0.25, 0.18, 0.17, 0.15, 0.25)))
+        drawing = _DRAW[kind](rng, settings)
+        if np.count_nonzero(drawing.labels) >= _SMALLEST_AREA * settings.n_frames:
+            break
+    return Clip(expose(rng, drawing.frames, imaging=drawing.imaging), drawing.labels)

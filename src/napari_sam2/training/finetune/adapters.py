@@ -1,0 +1,84 @@
+"""Training only some parts of a model: which weights move, and low-rank adapters for those that hardly may."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.training.train_settings import PARTS
+
+
+class LowRank(nn.Module):
+    """A weight plus the product of two thin matrices (Hu et al. 2021), which starts as zero.
+
+    Parameters
+    ----------
+    weight : Tensor
+        (out, in), frozen by whoever adds the adapter.
+    rank : int
+        Columns of the one matrix and rows of the other.
+    generator : torch.Generator
+        Draws the one that does not start as zero.
+    """
+
+    def __init__(self, weight: Tensor, rank: int, generator: torch.Generator) -> None:
+        super().__init__()
+        outputs, inputs = weight.shape
+        drawn = torch.randn(rank, inputs, generator=generator) / math.sqrt(inputs)
+        self.down = nn.Parameter(drawn.to(weight))
+        self.up = nn.Parameter(weight.new_zeros(outputs, rank))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the adapted weight."""
+        return weight + self.up @ self.down
+
+
+def train_part(model: Sam2, part: str, *, rank: int = 8, seed: int = 0) -> None:
+    """Choose what of a model is trained; everything else is frozen.
+
+    Parameters
+    ----------
+    model : Sam2
+        Changed in place.
+    part : str
+        ``"all"``; ``"decoder+memory"``: all but what `Sam2.encode_image` runs, so that features can be kept;
+        ``"adapters"``: all but the image encoder, and low-rank adapters on its linear layers, until `merge_adapters`.
+    rank : int
+        Of the adapters.
+    seed : int
+        Their first values.
+
+    Raises
+    ------
+    ValueError
+        For another part, or a rank below 1.
+    """
+    if part not in PARTS:
+        raise ValueError(f"part={part!r} is not one of {', '.join(PARTS)}.")
+    if rank < 1:
+        raise ValueError(f"rank={rank} of the adapters must be at least 1.")
+    model.requires_grad_(True)
+    if part != "all":
+        model.image_encoder.requires_grad_(False)
+    if part == "decoder+memory":
+        model.sam_mask_decoder.conv_s0.requires_grad_(False)
+        model.sam_mask_decoder.conv_s1.requires_grad_(False)
+    if part == "adapters":
+        generator = torch.Generator().manual_seed(seed)
+        for layer in _linear_layers(model.image_encoder):
+            parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, rank, generator))
+
+
+def merge_adapters(model: Sam2) -> None:
+    """Add the adapters' products to the weights they belong to, which leaves an ordinary model; in place."""
+    for layer in _linear_layers(model.image_encoder):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight")
+
+
+def _linear_layers(module: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]

@@ -1,0 +1,78 @@
+"""``napari-sam2 train``: settings from the command line, progress on the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from argparse import SUPPRESS
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from napari_sam2.synthetic import SceneSettings
+from napari_sam2.training.data.sources import fill_pool
+from napari_sam2.training.optimisation.processes import from_first, join, leave, rank
+from napari_sam2.weights.load import save_checkpoint
+
+from .loop import run_training
+from .train_settings import RECIPES, TrainSettings, paper_recipe
+
+_LISTS = ("data", "held_out")
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``napari-sam2 train`` takes: an option for each field of `TrainSettings`, and where to begin."""
+    parser.add_argument("folder", type=Path, help="checkpoint and curves; a run goes on from what it finds there")
+    recipe = "where the settings come from that are not given: nano (default), or paper, SAM 2's own"
+    parser.add_argument("--recipe", choices=RECIPES, default="nano", help=recipe)
+    paper = paper_recipe("")
+    for field in fields(TrainSettings):
+        option, default = "--" + field.name.replace("_", "-"), field.default
+        usual, other = default, getattr(paper, field.name)
+        told = f"default {usual}" + ("" if other == usual else f", paper {other}")
+        if field.name in _LISTS:
+            parser.add_argument(option, nargs="+", default=SUPPRESS, help="'generated', a pool, or labelled stacks")
+        elif isinstance(default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=told)
+        elif default is not MISSING:
+            parser.add_argument(option, type=type(default), default=SUPPRESS, help=told)
+    parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
+    parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
+    parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")
+    parser.add_argument(
+        "--fill-pool", type=int, metavar="CLIPS", help="first render so many clips into the data folder"
+    )
+    parser.add_argument(
+        "--photographs", type=float, default=0.0, metavar="SHARE", help="share of their surfaces cut out of photographs"
+    )
+
+
+def settings_from_args(args: argparse.Namespace) -> TrainSettings:
+    """Gather the settings among the arguments."""
+    given = {field.name: getattr(args, field.name) for field in fields(TrainSettings) if hasattr(args, field.name)}
+    given.update({name: tuple(given[name]) for name in _LISTS if name in given}, folder=str(args.folder))
+    return replace(RECIPES[args.recipe](""), **given)
+
+
+def train_from_args(args: argparse.Namespace) -> None:
+    """Train as the arguments say."""
+    settings = settings_from_args(args)
+    join()
+    if args.fill_pool and rank() == 0:
+        size = (settings.image_size, settings.image_size)
+        scenes = SceneSettings(size=size, n_frames=10, photographs=args.photographs)
+        fill_pool(settings.data[0], scenes, clips=args.fill_pool, seed=settings.seed)
+    from_first(0.0)  # the others wait for the clips
+    by_clock, begun = settings.minutes > 0, time.monotonic()
+    total, unit = (round(60 * settings.minutes), "s") if by_clock else (settings.steps, "step")
+    with tqdm(total=total, unit=unit, disable=rank() > 0) as bar:
+
+        def show(step: int, _steps: int, line: str) -> None:
+            bar.update(min(round(time.monotonic() - begun), total) - bar.n if by_clock else step - bar.n)
+            bar.set_postfix_str(line, refresh=False)
+
+        state = run_training(settings, init=args.init, stop_after=args.stop_after, progress=show)
+    if args.export and rank() == 0:
+        save_checkpoint(state.averaged_model(), args.export, dtype="float16")
+    leave()

@@ -1,0 +1,132 @@
+"""OME-Zarr images and plain zarr arrays as stacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2.data import Calibration, Selection, open_stack
+from napari_sam2.data.images.contrast import Window, stretch
+
+zarr = pytest.importorskip("zarr", reason="zarr is not installed")
+
+IMAGE = np.random.default_rng(0).integers(0, 60000, (2, 3, 5, 32, 48)).astype(np.uint16)
+UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+KINDS = {"t": "time", "c": "channel"}
+SCALE = {"t": 2.0, "c": 1.0, "z": 1.5, "y": 0.5, "x": 0.25}
+
+
+def write_image(folder: Path, array: np.ndarray, axes: str, version: str) -> Path:
+    """Write two levels as the specification says, by hand."""
+    group = zarr.create_group(folder, zarr_format=2 if version == "0.4" else 3)
+    datasets = []
+    for level in range(2):
+        part = array[..., :: 2**level, :: 2**level]
+        named = {} if version == "0.4" else {"dimension_names": list(axes)}
+        made = group.create_array(
+            str(level), shape=part.shape, dtype=part.dtype, chunks=(1,) * (part.ndim - 2) + (16, 16), **named
+        )
+        made[:] = part
+        scale = [SCALE[axis] * (2**level if axis in "yx" else 1) for axis in axes]
+        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
+    described = [{"name": a, "type": KINDS.get(a, "space")} | ({"unit": UNITS[a]} if a in UNITS else {}) for a in axes]
+    said: dict[str, Any] = {"multiscales": [{"version": version, "axes": described, "datasets": datasets}]}
+    said["omero"] = {
+        "channels": [
+            {"label": name, "color": "FF0000", "window": {"start": 0, "end": end, "min": 0, "max": 65535}}
+            for name, end in (("DAPI", 30000), ("GFP", 60000), ("red", 100))
+        ]
+    }
+    group.attrs.update(said if version == "0.4" else {"ome": said | {"version": version}})
+    return folder
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_any_plane_of_an_image(tmp_path: Path, version: str) -> None:
+    path = write_image(tmp_path / "image.ome.zarr", IMAGE, "tczyx", version)
+    with open_stack(path, axis="z", selection=Selection(at=1, channels=(2,))) as stack:
+        assert (stack.shape, stack.dtype) == ((5, 32, 48), np.uint16)
+        assert stack.calibration == Calibration((0.5, 0.25), 1.5, "um", "um")
+        np.testing.assert_array_equal(stack.read(4), IMAGE[1, 2, 4])
+    with open_stack(path, axis="t", selection=Selection(at=3, channels=(0,), level=1)) as stack:
+        assert stack.calibration == Calibration((1.0, 0.5), 2.0, "um", "s")
+        np.testing.assert_array_equal(stack.read(1), IMAGE[1, 0, 3, ::2, ::2])
+        np.testing.assert_array_equal(stack.part(crop=(1, 2, 9, 20)).read(0), IMAGE[0, 0, 3, ::2, ::2][1:9, 2:20])
+    with pytest.raises(ValueError, match=r"0 \(DAPI\), 1 \(GFP\), 2 \(red\): choose"):
+        open_stack(path, axis="t", selection=Selection(at=0))
+    with pytest.raises(ValueError, match=r"no level 2: there are the levels 0 \(32 x 48\), 1 \(16 x 24\)"):
+        open_stack(path, selection=Selection(level=2))
+
+
+def test_windows_of_the_channels(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "image.zarr", IMAGE[:, :, 0], "tcyx", "0.5")
+    with open_stack(path, selection=Selection(channels=(1, 0))) as stack:
+        np.testing.assert_array_equal(stack.read(1)[..., 0], stretch(IMAGE[1, 1, 0], Window(0, 60000)))
+        np.testing.assert_array_equal(stack.read(1)[..., 1], stretch(IMAGE[1, 0, 0], Window(0, 30000)))
+
+
+def test_what_ome_zarr_py_writes(tmp_path: Path) -> None:
+    writer = pytest.importorskip("ome_zarr.writer", reason="ome-zarr is not installed")
+    path = tmp_path / "written.ome.zarr"
+    writer.write_image(IMAGE[0, 0], zarr.open_group(path, mode="w"), axes="zyx")
+    with open_stack(path) as stack:
+        assert (stack.axis, stack.shape, stack.calibration) == ("z", (5, 32, 48), Calibration())
+        np.testing.assert_array_equal(stack.read(3), IMAGE[0, 0, 3])
+
+
+def test_axes_of_one_entry_are_no_choice(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "image.zarr", IMAGE[:1, :1], "tczyx", "0.4")
+    with open_stack(path) as stack:
+        assert (stack.axis, stack.shape, stack.step) == ("z", (5, 32, 48), 1.5)
+
+
+def test_only_the_chunks_of_a_crop_are_read(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "image.zarr", IMAGE[0, 0], "zyx", "0.4")
+    with open_stack(path) as stack:
+        part = stack.part(crop=(0, 0, 16, 16))
+        chunk = path / "0" / "2.1.1"
+        assert chunk.is_file()
+        chunk.write_bytes(b"no chunk")
+        np.testing.assert_array_equal(part.read(2), IMAGE[0, 0, 2, :16, :16])
+        with pytest.raises(ValueError, match=r"image.zarr cannot be read at \(2,\)"):
+            stack.read(2)
+
+
+def test_a_converted_file_with_one_image(tmp_path: Path) -> None:
+    root = zarr.create_group(tmp_path / "converted.zarr", zarr_format=2)
+    root.attrs["bioformats2raw.layout"] = 3
+    write_image(tmp_path / "converted.zarr" / "0", IMAGE[0, 0], "zyx", "0.4")
+    np.testing.assert_array_equal(open_stack(tmp_path / "converted.zarr").read(1), IMAGE[0, 0, 1])
+    write_image(tmp_path / "converted.zarr" / "1", IMAGE[0, 0], "zyx", "0.4")
+    with pytest.raises(ValueError, match=r"the images 0, 1: name one, such as .*converted.zarr/0"):
+        open_stack(tmp_path / "converted.zarr")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_plain_arrays(tmp_path: Path, zarr_format: int) -> None:
+    array = zarr.create_array(tmp_path / "plain.zarr", data=IMAGE[0, 0], zarr_format=zarr_format)
+    np.testing.assert_array_equal(open_stack(tmp_path / "plain.zarr", axis="z").read(2), IMAGE[0, 0, 2])
+    assert array.shape == (5, 32, 48)
+
+
+def test_folders_that_are_no_image(tmp_path: Path) -> None:
+    zarr.create_group(tmp_path / "empty.zarr")
+    with pytest.raises(ValueError, match=r"empty.zarr holds no image"):
+        open_stack(tmp_path / "empty.zarr")
+    path = write_image(tmp_path / "torn.zarr", IMAGE[0, 0], "zyx", "0.5")
+    (path / "1" / "zarr.json").unlink()
+    with pytest.raises(ValueError, match=r"torn.zarr cannot be read as an OME-Zarr image: .*1"):
+        open_stack(path)
+    (path / "zarr.json").write_text("{")
+    with pytest.raises(ValueError, match=r"torn.zarr cannot be read"):
+        open_stack(path)
+    path = write_image(tmp_path / "odd.zarr", IMAGE[0, 0], "zyx", "0.5")
+    group = zarr.open_group(path)
+    said = dict(group.attrs)
+    said["ome"]["multiscales"][0]["axes"][0]["name"] = "wavelength"
+    group.attrs.update(said)
+    with pytest.raises(ValueError, match=r"odd.zarr has the axes .*W"):
+        open_stack(path)

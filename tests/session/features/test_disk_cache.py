@@ -1,0 +1,209 @@
+"""Features on disk: found again by a later session, never used when they are damaged or of something else."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2 import Session
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.model.config import InferenceOptions
+from napari_sam2.model.sam2 import Sam2, build_sam2
+from napari_sam2.session.features.disk_cache import FeatureStore
+from napari_sam2.session.features.frame_encoder import FrameEncoder
+from napari_sam2.session.zoom.crop import View
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def encoder_of(model: Sam2, folder: Path) -> Callable[..., FrameEncoder]:
+    """Make an encoder with nothing in memory: a new session on the same folder."""
+
+    def make(frames: np.ndarray, *, model: Sam2 = model, limits: tuple[float, float] = (0, 255)) -> FrameEncoder:
+        return FrameEncoder(model, Stack.from_array(frames), contrast_limits=limits, cache_folder=folder)
+
+    return make
+
+
+EncoderOf = Callable[..., FrameEncoder]
+
+
+def numbers(encoder: FrameEncoder, frame: int, view: View | None = None) -> list[list[float]]:
+    return [x.flatten().tolist() for x in vars(encoder.encode(frame, view)).values()]
+
+
+def test_a_later_session_finds_them(encoder_of: EncoderOf, frames: np.ndarray) -> None:
+    first = encoder_of(frames)
+    view = View(3, 5, 30, 30)
+    made = [numbers(first, 0), numbers(first, 1), numbers(first, 1, view)]
+    later = encoder_of(frames)
+    assert [numbers(later, 0), numbers(later, 1), numbers(later, 1, view)] == made
+    assert (first.frames_encoded, later.frames_encoded) == (3, 0)
+    # The same pixels are the same picture, wherever they lie.
+    shifted = encoder_of(frames[1:])
+    assert numbers(shifted, 0) == made[1]
+    assert shifted.frames_encoded == 0
+
+
+def test_tracking_again_encodes_nothing(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    def track() -> tuple[int, list[np.ndarray]]:
+        session = Session(model, frames, cache_bytes=0, cache_folder=folder)
+        session.add_box(4, 2, (20, 20, 40, 44))
+        images = [r.low_res_logits for r in session.propagate(direction="both")]
+        return session.encoder.frames_encoded, images
+
+    encoded, images = track()
+    assert encoded >= len(frames)
+    again, same = track()
+    assert again == 0
+    np.testing.assert_array_equal(images, same)
+    np.testing.assert_array_equal(images, _without_cache(model, frames))
+
+
+def _without_cache(model: Sam2, frames: np.ndarray) -> list[np.ndarray]:
+    session = Session(model, frames)
+    session.add_box(4, 2, (20, 20, 40, 44))
+    return [r.low_res_logits for r in session.propagate(direction="both")]
+
+
+def test_other_data_window_or_model_are_never_taken_for_the_same(
+    encoder_of: EncoderOf, make_model: Callable[..., Sam2], model: Sam2, frames: np.ndarray
+) -> None:
+    numbers(encoder_of(frames), 2)
+    changed = frames.copy()
+    changed[2, 10:20, 10:20] ^= 255
+    same_but_exact = build_sam2(model.config, InferenceOptions("exact")).requires_grad_(False)
+    same_but_exact.load_state_dict(model.state_dict())
+    retrained = make_model(3)
+    retrained.image_encoder.neck.convs[0].conv.bias.data += 0.1
+    others = [
+        encoder_of(changed),
+        encoder_of(frames, limits=(10, 200)),
+        encoder_of(frames, model=make_model(4)),
+        encoder_of(frames, model=retrained),
+        encoder_of(frames, model=same_but_exact),
+    ]
+    for other in others:
+        alone = FrameEncoder(other.model, other.stack, contrast_limits=(other.window.low, other.window.high))
+        assert numbers(other, 2) == numbers(alone, 2)
+        assert other.frames_encoded == 1
+
+
+@pytest.mark.parametrize("harm", ["flipped bit", "cut short", "empty", "another's content", "noise"])
+def test_damaged_files_are_redone(
+    encoder_of: EncoderOf, frames: np.ndarray, folder: Path, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = encoder_of(frames)
+    right = numbers(first, 3)
+    (path,) = folder.iterdir()
+    numbers(first, 4)
+    (other,) = set(folder.iterdir()) - {path}
+    content = bytearray(path.read_bytes())
+    if harm == "flipped bit":
+        content[len(content) // 2] ^= 4
+    elif harm == "cut short":
+        del content[-7:]
+    elif harm == "empty":
+        content.clear()
+    elif harm == "another's content":
+        content[:] = other.read_bytes()
+    else:
+        content[:] = os.urandom(len(content))
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        later = encoder_of(frames)
+        assert numbers(later, 3) == right
+    assert later.frames_encoded == 1
+    assert "is damaged" in caplog.text
+    # And whole again.
+    last = encoder_of(frames)
+    assert numbers(last, 3) == right
+    assert last.frames_encoded == 0
+
+
+def test_a_file_that_is_gone_is_made_again(encoder_of: EncoderOf, frames: np.ndarray, folder: Path) -> None:
+    later = encoder_of(frames)
+    numbers(encoder_of(frames), 3)
+    later.encode(3)
+    later.clear()
+    for path in folder.iterdir():
+        path.unlink()
+    later.encode(3)
+    assert later.frames_encoded == 1
+    assert len(list(folder.iterdir())) == 1
+
+
+def pictures(count: int, size: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def test_the_budget_is_kept_and_the_oldest_go_first(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    encoder = FrameEncoder(model, Stack.from_array(frames))
+    store = FeatureStore(folder, model, dtype=torch.float16, budget=2**40)
+    keys = [store.key(picture) for picture in pictures(4, 8)]
+    assert len(set(keys)) == 4
+    for key in keys[:3]:
+        store.save(key, encoder.encode(0))
+    one = next(folder.iterdir()).stat().st_size
+    small = FeatureStore(folder, model, dtype=torch.float16, budget=3 * one)
+    assert small.load(keys[0]) is not None  # 1 is now the one used longest ago
+    small.save(keys[3], encoder.encode(0))
+    assert [small.load(key) is not None for key in keys] == [True, False, True, True]
+    assert len(list(folder.iterdir())) == 3
+    # A smaller budget takes effect at once; what is too large for it is not kept at all.
+    FeatureStore(folder, model, dtype=torch.float16, budget=one)
+    assert len(list(folder.iterdir())) == 1
+    FeatureStore(folder, model, dtype=torch.float16, budget=one - 1).save(keys[0], encoder.encode(0))
+    assert list(folder.iterdir()) == []
+
+
+def test_other_files_of_the_folder_are_left_alone(encoder_of: EncoderOf, frames: np.ndarray, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("mine")
+    encoder_of(frames).encode(0)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_what_a_killed_program_left_is_removed(encoder_of: EncoderOf, frames: np.ndarray, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name, age in (("old", 7200), ("new", 0)):
+        path = folder / f".draft-{name}"
+        path.write_bytes(b"half a file")
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - age))
+    encoder_of(frames).encode(0)
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".features") == [".draft-new"]
+
+
+def test_a_disk_that_fails_is_told_of_once_and_stops_nothing(
+    model: Sam2, frames: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = FrameEncoder(model, Stack.from_array(frames), cache_folder=tmp_path / "features")
+    encoder.encode(0)
+    # The folder is taken away, so that nothing can be written there any more.
+    for path in (tmp_path / "features").iterdir():
+        path.unlink()
+    (tmp_path / "features").rmdir()
+    with caplog.at_level(logging.WARNING):
+        for frame in (1, 2, 3):
+            encoder.encode(frame)
+    assert encoder.frames_encoded == 4
+    assert caplog.text.count("no longer kept in") == 1
+
+
+def test_a_folder_that_is_a_file(model: Sam2, frames: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "features").write_text("")
+    with pytest.raises(OSError, match="features"):
+        Session(model, frames, cache_folder=tmp_path / "features")

@@ -1,0 +1,152 @@
+"""How the masks proposed for clicks are weighed and averaged, and what a session makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2 import Session, load_model
+from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.model.mask_decoder import DecoderOutput
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.prompting.click_voting import PollRule, contradictions, elect, rule_for, weigh
+from napari_sam2.session.zoom.crop import View, whole
+from napari_sam2.session.zoom.crop_size import make_zoom
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+FRAME = (64, 64)
+RULE = PollRule()
+
+
+def boxes(*corners: tuple[int, int, int, int], ious: Sequence[float], firm: float = 4.0) -> DecoderOutput:
+    """Masks on a grid of 32 x 32 cells; the token of each tells its number."""
+    masks = torch.full((1, len(corners), 32, 32), -firm)
+    for k, (y0, x0, y1, x1) in enumerate(corners):
+        masks[0, k, y0:y1, x0:x1] = firm
+    tokens = torch.arange(len(corners)).float()[None, :, None].expand(1, -1, 8)
+    return DecoderOutput(masks, torch.tensor([ious]), tokens, torch.tensor([5.0]))
+
+
+def clicks(*places: tuple[float, float], labels: Sequence[int] = (1,)) -> Prompt:
+    return Prompt(0, 1, points=np.array(places, np.float32), labels=np.array(labels, np.int32))
+
+
+def weights(output: DecoderOutput, prompt: Prompt, *, view: View | None = None, first: bool = False) -> list[float]:
+    seen = view or whole(FRAME)
+    return weigh(output, prompt, seen, rule=RULE, frame_size=FRAME, first=first).weights_k.tolist()
+
+
+def test_what_the_model_trusts_weighs_more() -> None:
+    assert weights(boxes((8, 8, 24, 24), (8, 8, 24, 20), ious=[0.8, 0.4]), clicks((30, 30))) == pytest.approx(
+        [0.64, 0.16]
+    )
+
+
+def test_a_mask_that_wavers_weighs_less() -> None:
+    output = boxes((8, 8, 24, 24), (8, 8, 24, 24), ious=[0.5, 0.5])
+    output.masks_bkhw[0, 1, 8:16] = torch.where(output.masks_bkhw[0, 1, 8:16] > 0, 0.5, -4.0)
+    # Half of it is gone at a slightly higher threshold: a quarter of the weight.
+    assert weights(output, clicks((30, 30))) == pytest.approx([0.25, 0.0625])
+
+
+def test_a_first_click_is_meant_for_the_middle() -> None:
+    output = boxes((8, 8, 24, 24), (8, 8, 24, 32), ious=[0.5, 0.5])
+    middle, beside = weights(output, clicks((18, 32)), first=True)
+    assert weights(output, clicks((18, 32))) == pytest.approx([0.25, 0.25])
+    # A rectangle is as deep as it is wide: the click is a row and two cells of eight away from its middle.
+    assert middle == pytest.approx(beside) and middle < 0.25
+    centred, _ = weights(output, clicks((32, 32)), first=True)
+    assert centred == pytest.approx(0.25)
+
+
+def test_a_mask_against_the_clicks_or_cut_off_weighs_little() -> None:
+    output = boxes((8, 8, 24, 24), (2, 2, 8, 8), ious=[1.0, 1.0])
+    prompt = clicks((30, 30), (40, 40), (8, 8), labels=(1, 1, 0))
+    assert [contradictions(m.numpy() > 0, prompt, whole(FRAME)) for m in output.masks_bkhw[0]] == [0, 3]
+    assert weights(output, prompt) == pytest.approx([1, RULE.contradicted**3])
+    edge = boxes((0, 8, 24, 24), (8, 8, 24, 24), ious=[1.0, 1.0])
+    assert weights(edge, clicks((30, 36)), view=View(16, 16, 32, 32)) == pytest.approx([RULE.cut, 1])
+    assert weights(edge, clicks((30, 30))) == pytest.approx([1, 1])
+
+
+def test_the_answer_is_the_average_over_what_each_look_shows() -> None:
+    prompt, window = clicks((32, 32)), View(16, 16, 32, 32)
+    far = weigh(boxes((8, 8, 24, 24), ious=[0.6]), prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+    # The window's left half of what it shows: frame rows 16 to 48, columns 16 to 40.
+    near = weigh(boxes((1, 1, 31, 24), ious=[0.9]), prompt, window, rule=RULE, frame_size=FRAME, first=False)
+    output = elect([far, near], prompt, whole(FRAME))
+    mask = output.masks_bkhw[0, 1] > 0
+    assert mask[12:20, 10:19].all() and not mask[:, 21:].any() and not mask[:7].any()
+    assert output.ious_bk[0, 1] == pytest.approx(0.9) and output.mask_tokens_bkc[0, 1, 0] == 0
+    assert output.object_score_logits_b.tolist() == pytest.approx([5.0])
+
+
+def test_an_answer_follows_the_clicks_if_any_mask_does() -> None:
+    # Three masks without the second click outweigh one with it, and so does their average.
+    prompt = clicks((20, 20), (44, 44), labels=(1, 1))
+    output = boxes(*[(8, 8, 14, 14)] * 3, (8, 8, 24, 24), ious=[0.9, 0.9, 0.9, 0.21])
+    ballot = weigh(output, prompt, whole(FRAME), rule=replace(RULE, contradicted=0.05), frame_size=FRAME, first=False)
+    assert ballot.weights_k[:3].sum() > ballot.weights_k[3] > ballot.weights_k[0]
+    elected = elect([ballot], prompt, whole(FRAME)).masks_bkhw[0, 1] > 0
+    assert contradictions(elected.numpy(), prompt, whole(FRAME)) == 0
+
+
+def test_the_answer_holds_no_specks_apart_from_the_clicks() -> None:
+    output = boxes((8, 8, 24, 24), ious=[0.9])
+    output.masks_bkhw[:, :, 28:30, 4:6] = 5.0
+    ballot = weigh(output, clicks((32, 32)), whole(FRAME), rule=RULE, frame_size=FRAME, first=True)
+    clicked = elect([ballot], clicks((32, 32)), whole(FRAME)).masks_bkhw[0, 1] > 0
+    assert clicked[8:24, 8:24].all() and clicked.sum() == 16 * 16
+    both = clicks((32, 32), (58, 10), labels=(1, 1))
+    assert (elect([ballot], both, whole(FRAME)).masks_bkhw[0, 1] > 0).sum() == 16 * 16 + 4
+
+
+def test_only_small_models_with_zoom_are_polled(model: Sam2) -> None:
+    auto, large = make_zoom("auto", 64), load_model("sam2_nano", device="cpu", image_size=544)
+    assert rule_for(model, auto) == RULE
+    assert rule_for(model, None) is None and rule_for(large, auto) is None
+
+
+def test_a_correction_brings_back_what_a_click_took_away() -> None:
+    # A disc of which the model has seen nothing else; a click off it next to its edge, then one on it.
+    nano = load_model("sam2_nano", device="cpu")
+    y, x = np.mgrid[:160, :240]
+    disc = (y - 80) ** 2 + (x - 100) ** 2 <= 15**2
+    frames = np.where(disc, 200, 70).astype(np.uint8)[None]
+    session = Session(nano, frames, zoom="auto")
+    session.add_points(0, 1, [[80, 100]], [1])
+    session.add_points(0, 1, [[80, 122]], [0], replace=False)
+    mask = session.add_points(0, 1, [[80, 110]], [1], replace=False).masks[0]
+    assert mask[80, 100] and mask[80, 110] and not mask[80, 122]
+    assert np.count_nonzero(mask & disc) / np.count_nonzero(mask | disc) > 0.7
+
+
+def test_a_denied_mask_goes_and_the_object_is_hidden() -> None:
+    output = boxes((8, 8, 24, 24), (8, 8, 24, 22), ious=[0.9, 0.5])
+    for places, labels, score, left in (
+        ([(32, 32)], (0,), -10.0, False),
+        ([(48, 48), (32, 32)], (0, 1), 5.0, True),
+    ):
+        prompt = clicks(*places, labels=labels)
+        ballot = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+        answer = elect([ballot], prompt, whole(FRAME))
+        assert float(answer.object_score_logits_b) == score
+        assert bool((answer.masks_bkhw > 0).any()) == left
+
+
+def test_a_no_in_the_middle_of_a_tracked_mask_sticks() -> None:
+    nano = load_model("sam2_nano", device="cpu")
+    y, x = np.mgrid[:160, :240]
+    frames = np.stack([np.where((y - 80) ** 2 + (x - 100 - 2 * t) ** 2 <= 15**2, 200, 70) for t in range(4)])
+    session = Session(nano, frames.astype(np.uint8), zoom="auto")
+    session.add_points(0, 1, [[80, 100]], [1])
+    list(session.propagate())
+    assert session.labels[2].any()
+    answer = session.add_points(2, 1, [[80, 104]], [0])
+    assert not answer.masks.any() and answer.object_score_logits[0] <= -10
+    list(session.update())
+    assert not session.labels[2].any() and session.labels[1].any()

@@ -1,0 +1,289 @@
+"""Sessions that are saved as the work goes, opened again, and go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from session_state import assert_same_sessions
+from test_session_random import Driver
+
+from napari_sam2 import Session
+from napari_sam2.data.images.stack import open_stack
+from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.snapshots import restore_snapshot, take_snapshot
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "work.napari-sam2"
+
+
+def prompt(session: Session) -> Session:
+    mask = np.zeros(session.stack.shape[1:], bool)
+    mask[10:24, 20:40] = True
+    session.add_mask(0, 1, mask)
+    session.add_points(0, 2, [[30.125, 20.1], [5, 5]], [1, 0])
+    session.add_box(4, 70000, [3, 30, 20, 50], points=[[10, 40]], labels=[1])
+    return session
+
+
+def reopened(session: Session) -> Session:
+    folder = session.folder
+    session.close()
+    again = Session.open(folder, frames=session.stack, model=session.model)
+    assert again.problems == ()
+    assert again.folder == folder
+    return again
+
+
+def test_everything_comes_back(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder, zoom=2, fill_hole_area=3, contrast_limits=(5, 250)))
+    list(session.propagate(direction="both", start=2))
+    session.clear_prompts(0, 2)
+    session.add_points(0, 2, [[40, 40]], [1])
+    session.remove_object(1)
+    again = reopened(session)
+    assert_same_sessions(session, again)
+    assert (again.zoom, again._tracker.fill_hole_area, again.encoder.window) == (2, 3, session.encoder.window)
+    assert again.stack.axis == "t"
+
+
+def test_undo_and_redo_go_back_beyond_the_reopening(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    list(session.propagate())
+    session.add_points(6, 2, [[8, 8]], [0])
+    session.remove_object(1)
+    session.undo()
+    again = reopened(session)
+    for name in ("redo", "undo", "undo", "undo", "undo", "undo", "undo", "redo", "redo", "redo", "redo", "redo"):
+        assert (getattr(session, name)() is None) == (getattr(again, name)() is None)
+        assert_same_sessions(session, again)
+
+
+@pytest.mark.parametrize("done", [0, 1, 5, 9, 12])
+def test_tracking_goes_on_where_it_stopped(model: Sam2, frames: np.ndarray, folder: Path, done: int) -> None:
+    whole = prompt(Session(model, frames))
+    expected = list(whole.propagate(direction="both", start=5))
+    session = prompt(Session(model, frames, folder=folder))
+    run = session.propagate(direction="both", start=5)
+    for _ in range(done):
+        next(run)
+    session.close()
+    again = Session.open(folder, frames=frames, model=model)
+    assert again.unfinished == (12 - done if done else 0)
+    if not done:
+        rest = list(again.propagate(direction="both", start=5))
+    else:
+        rest = list(again.resume()) if again.unfinished else []
+    assert [result.frame for result in rest] == [result.frame for result in expected[done:]]
+    for ours, theirs in zip(rest, expected[done:], strict=True):
+        np.testing.assert_array_equal(ours.low_res_logits, theirs.low_res_logits)
+        np.testing.assert_array_equal(ours.object_pointers, theirs.object_pointers)
+    assert_same_sessions(whole, again)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_done_a_reopened_session_is_the_same(
+    seed: int, model: Sam2, flickering_model: Sam2, frames: np.ndarray, folder: Path
+) -> None:
+    chosen = flickering_model if seed % 2 else model
+    plain, saved = (Driver(Session(chosen, frames, folder=place), seed) for place in (None, folder))
+    rng = np.random.default_rng(seed)
+    for _ in range(18):
+        plain.step()
+        saved.step()
+        if rng.random() < 0.4:
+            # Runs that rest half-way do not outlive the program.
+            plain.resting.clear()
+            saved.resting.clear()
+            saved.session = reopened(saved.session)
+            assert_same_sessions(plain.session, saved.session)
+    assert_same_sessions(plain.session, reopened(saved.session))
+
+
+def test_update_after_reopening(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    plain, saved = (prompt(Session(model, frames, folder=place)) for place in (None, folder))
+    for session in (plain, saved):
+        list(session.propagate(direction="outward"))
+        session.add_points(6, 1, [[20, 30]], [1])
+        next(session.update())
+    again = reopened(saved)
+    for ours, theirs in zip(again.update(), plain.update(), strict=True):
+        np.testing.assert_array_equal(ours.low_res_logits, theirs.low_res_logits)
+    assert_same_sessions(plain, again)
+
+
+def test_a_tracking_run_that_is_undone_is_undone_on_disk(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    snapshot = take_snapshot(session)
+    list(session.propagate(max_frames=4))
+    restore_snapshot(session, snapshot)
+    assert_same_sessions(session, reopened(session))
+
+
+def test_reset_and_what_comes_after(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    list(session.propagate(max_frames=3))
+    session.reset()
+    session.add_points(3, 5, [[20, 20]], [1])
+    again = reopened(session)
+    assert_same_sessions(session, again)
+    assert again.labels.frames_done == [3]
+
+
+def test_saved_later_and_elsewhere(model: Sam2, frames: np.ndarray, folder: Path, tmp_path: Path) -> None:
+    session = prompt(Session(model, frames))
+    with pytest.raises(ValueError, match=r"save\(folder\)"):
+        session.save()
+    list(session.propagate(max_frames=3))
+    session.save(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    session.save(tmp_path / "second.napari-sam2")
+    session.add_points(1, 1, [[20, 20]], [1])
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert_same_sessions(session, reopened(session))
+    assert len(Session.open(folder, frames=frames, model=model).prompts) == 3
+
+
+def test_nothing_is_written_over(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = Session(model, frames, folder=folder)
+    with pytest.raises(ValueError, match="is there already"):
+        Session(model, frames, folder=folder)
+    (folder.parent / "notes").write_text("mine")
+    with pytest.raises(ValueError, match="is there already"):
+        session.save(folder.parent / "notes")
+    assert session.folder == folder
+
+
+def test_a_folder_has_one_writer(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    second = Session.open(folder, frames=frames, model=model)
+    assert second.folder is None
+    assert "open already" in second.problems[0]
+    second.remove_object(1)
+    assert len(session.prompts) == 3
+    session.close()
+    assert Session.open(folder, frames=frames, model=model).problems == ()
+
+
+def test_old_memories_and_journals_do_not_pile_up(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    for track in session._objects.tracks.values():
+        track.bank.spare_bytes = 0
+    list(session.propagate())
+    session.save()
+    kept = {
+        m for t in session._objects.tracks.values() for m in (*t.bank.recent.values(), *t.bank.conditioning.values())
+    }
+    files = list((folder / "memories").iterdir())
+    assert 0 < len(files) <= len(kept)
+    again = reopened(session)
+    again.remove_object(2)
+    again.reset()
+    again.save()
+    assert list((folder / "memories").iterdir()) == []
+    assert len(list(folder.glob("journal-*"))) == 1
+
+
+def write_stack(path: Path, frames: np.ndarray) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, frames, photometric="minisblack")
+    return path
+
+
+def test_the_image_is_found_where_it_was_and_beside_the_folder(model: Sam2, frames: np.ndarray, tmp_path: Path) -> None:
+    path = write_stack(tmp_path / "project" / "cells.tif", frames)
+    folder = tmp_path / "project" / "saved" / "work.napari-sam2"
+    folder.parent.mkdir()
+    prompt(Session(model, open_stack(path, axis="z"), folder=folder)).close()
+    again = Session.open(folder, model=model)
+    assert (again.stack.path, again.stack.axis) == (path, "z")
+    again.close()
+    moved = tmp_path / "elsewhere"
+    (tmp_path / "project").rename(moved)
+    again = Session.open(moved / "saved" / "work.napari-sam2", model=model)
+    assert again.stack.path.samefile(moved / "cells.tif")
+    again.close()
+    (moved / "cells.tif").rename(tmp_path / "away.tif")
+    with pytest.raises(FileNotFoundError, match=r"cells\.tif is not there any more: .*frames="):
+        Session.open(moved / "saved" / "work.napari-sam2", model=model)
+    again = Session.open(
+        moved / "saved" / "work.napari-sam2", frames=open_stack(tmp_path / "away.tif", axis="z"), model=model
+    )
+    assert len(again.prompts) == 3
+
+
+def test_another_image_is_refused(model: Sam2, frames: np.ndarray, tmp_path: Path, folder: Path) -> None:
+    path = write_stack(tmp_path / "cells.tif", frames)
+    prompt(Session(model, open_stack(path), folder=folder)).close()
+    for other, what in (
+        (frames[:5], "its shape is"),
+        (frames.astype(np.uint16), "its dtype is"),
+        (frames[::-1], "other pixels"),
+        (np.repeat(frames[..., None], 3, axis=-1), "its rgb is"),
+    ):
+        with pytest.raises(ValueError, match=f"not the image of this session: .*{what}"):
+            Session.open(folder, frames=other, model=model)
+    write_stack(path, 255 - frames)
+    with pytest.raises(ValueError, match=r"cells\.tif is not the image of this session"):
+        Session.open(folder, model=model)
+
+
+def test_a_part_of_an_image(model: Sam2, frames: np.ndarray, tmp_path: Path, folder: Path) -> None:
+    path = write_stack(tmp_path / "cells.tif", frames)
+    part = open_stack(path).part(crop=(4, 6, 44, 50), every=2)
+    session = Session(model, part, folder=folder)
+    session.add_points(1, 1, [[10, 10]], [1])
+    list(session.propagate())
+    session.close()
+    for given in (None, frames, part):
+        again = Session.open(folder, frames=given, model=model)
+        assert again.problems == ()
+        assert_same_sessions(session, again)
+        if given is not part:
+            assert again.stack.placement == part.placement
+        again.close()
+
+
+def test_an_image_in_memory_has_to_be_given(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    prompt(Session(model, frames, folder=folder)).close()
+    with pytest.raises(ValueError, match="give it with frames="):
+        Session.open(folder, model=model)
+    with pytest.raises(ValueError, match="give it with model="):
+        Session.open(folder, frames=frames)
+
+
+def test_another_model_keeps_the_results_until_they_are_tracked_again(
+    model: Sam2, flickering_model: Sam2, frames: np.ndarray, folder: Path
+) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    list(session.propagate())
+    session.close()
+    again = Session.open(folder, frames=frames, model=flickering_model)
+    assert "another model" in again.problems[0]
+    assert again.folder is None
+    np.testing.assert_array_equal(again.labels[8], session.labels[8])
+    prompted = {1: {0}, 2: {0}, 70000: {4}}
+    assert again.stale == {i: tuple(sorted(set(range(12)) - prompted[i])) for i in prompted}
+    fresh = prompt(Session(flickering_model, frames))
+    list(fresh.propagate())
+    list(again.propagate())
+    np.testing.assert_array_equal(fresh.labels.to_array(), again.labels.to_array())
+    assert Session.open(folder, frames=frames, model=model).problems == ()
+
+
+def test_a_header_says_what_was_used(model: Sam2, frames: np.ndarray, folder: Path, tmp_path: Path) -> None:
+    path = write_stack(tmp_path / "cells.tif", frames)
+    Session(model, open_stack(path), folder=folder)
+    header = json.loads((folder / "session.json").read_text())
+    assert header["data"]["path"] == str(path)
+    assert header["data"]["relative"] == "../cells.tif"
+    assert header["data"]["shape"] == list(frames.shape)
+    assert header["model"]["variant"] == "small_for_tests"
+    assert set(header["versions"]) == {"napari-sam2", "torch", "python"}
