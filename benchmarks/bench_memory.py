@@ -26,8 +26,8 @@ def track(options: argparse.Namespace) -> dict[str, Any]:
 
     from napari_sam2.benchmark.memory import PeakMemory, resident_bytes
     from napari_sam2.benchmark.models import stand_in
-    from napari_sam2.session.core import Session
     from napari_sam2.session.estimate import estimate_memory
+    from napari_sam2.session.session import Session
     from napari_sam2.weights.load import load_model
 
     torch.set_num_threads(1)

@@ -27,9 +27,9 @@ import pytest
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.plugin.widget import Sam2Widget
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 from napari_sam2.synthetic.samples import make_sample
 
 DATA = Path(os.environ.get("NAPARI_SAM2_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -16,7 +16,7 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 from napari_sam2.weights.load import load_model
 
 TYPES = ("mixed", "bfloat16")

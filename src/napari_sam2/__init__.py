@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sam2.session.core import Session
     from napari_sam2.session.results.frame_result import FrameResult
+    from napari_sam2.session.session import Session
     from napari_sam2.weights.load import load_model, save_checkpoint
 
 try:
@@ -22,7 +22,7 @@ except ModuleNotFoundError:  # a source tree that was never installed or built
 __all__ = ["FrameResult", "Session", "__version__", "load_model", "save_checkpoint"]
 
 _HOMES = {
-    "FrameResult": "session.results",
+    "FrameResult": "session.results.frame_result",
     "Session": "session.session",
     "load_model": "weights.load",
     "save_checkpoint": "weights.load",

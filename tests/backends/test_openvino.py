@@ -14,7 +14,7 @@ import torch
 from napari_sam2 import Session
 from napari_sam2.backends.compiled_cache import KeptNetworks
 from napari_sam2.backends.openvino_runtime import Compiler
-from napari_sam2.data.optional_packages import MissingExtraError
+from napari_sam2.data.files.optional_packages import MissingExtraError
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import ModelOptions
 from napari_sam2.model.image_encoder import ImageEncoder

@@ -21,7 +21,7 @@ from napari_sam2.evaluation.labelled_sequences import LabelledSequence
 from napari_sam2.evaluation.markdown_tables import interactive_table
 from napari_sam2.evaluation.metrics import region_similarity
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 from napari_sam2.weights.load import load_model
 
 FRAMES = 6

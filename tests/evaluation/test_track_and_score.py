@@ -15,8 +15,8 @@ from napari_sam2.evaluation.simulated_clicks import worst_click
 from napari_sam2.evaluation.track_and_score import evaluate
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2
-from napari_sam2.session.core import Session
 from napari_sam2.session.results.frame_result import FrameResult
+from napari_sam2.session.session import Session
 
 SHAPE = (6, 40, 48)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.synthetic.samples import make_sample
 from napari_sam2.weights.catalog import BUNDLED_NAME, is_available
 

@@ -7,7 +7,7 @@ import pytest
 
 from napari_sam2.data import Prompt
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NOTHING = np.zeros((48, 56), bool)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from session_state import assert_same_sessions
 from test_session_random import Driver
 
 from napari_sam2 import Session
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.snapshots import restore_snapshot, take_snapshot
+from session_state import assert_same_sessions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import tifffile
 import tracking_worker
-from session_state import assert_same_sessions
 
 from napari_sam2 import Session
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
+from session_state import assert_same_sessions
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

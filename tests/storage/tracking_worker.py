@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from napari_sam2 import Session, load_model
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 
 START = 5

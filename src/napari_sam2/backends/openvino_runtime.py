@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_sam2.data.optional_packages import load_extra
+from napari_sam2.data.files.optional_packages import load_extra
 
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 _TELEMETRY = "openvino_telemetry"

@@ -73,7 +73,7 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
     OSError
         If the scheduler cannot be reached.
     """
-    from napari_sam2.data.optional_packages import load_extra
+    from napari_sam2.data.files.optional_packages import load_extra
 
     distributed = load_extra("distributed", _PURPOSE)
     with _client(distributed, cluster) as client:

@@ -52,7 +52,7 @@ class Marker:
 
     def write(self, folder: Path) -> None:
         """Write the marker, whole or not at all."""
-        from napari_sam2.data.atomic_files import write_json
+        from napari_sam2.data.files.atomic_files import write_json
 
         write_json(folder / MARKER, {"version": _VERSION} | asdict(self))
 
@@ -63,7 +63,7 @@ class Marker:
 
 def read_marker(folder: Path) -> Marker | None:
     """Read a folder's marker; ``None`` where there is none that can be read."""
-    from napari_sam2.data.atomic_files import read_json
+    from napari_sam2.data.files.atomic_files import read_json
 
     try:
         said = read_json(folder / MARKER)

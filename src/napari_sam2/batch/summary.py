@@ -28,7 +28,7 @@ def write_summary(folder: Path, results: Iterable[JobResult]) -> Path:
     Path
         The file.
     """
-    from napari_sam2.data.atomic_files import replacing
+    from napari_sam2.data.files.atomic_files import replacing
 
     path = folder / SUMMARY
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:

@@ -10,8 +10,8 @@ import torch
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
 from napari_sam2.session.results.frame_result import FrameResult
+from napari_sam2.session.session import Session
 
 from .scene import MovingDiscs
 

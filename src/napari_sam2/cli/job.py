@@ -13,8 +13,8 @@ from napari_sam2.job.run_stack import JobReport, track_and_write
 from .interrupt import stop_on_interrupt
 
 if TYPE_CHECKING:
-    from napari_sam2.session.core import Session
     from napari_sam2.session.results.frame_result import FrameResult
+    from napari_sam2.session.session import Session
 
 
 def run_job(options: JobOptions) -> JobReport:

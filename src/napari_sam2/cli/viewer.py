@@ -69,7 +69,7 @@ def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
     """
     import tifffile
 
-    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.data.readers.open_stack import open_stack
 
     for path in reversed(stacks):
         first = path == stacks[0]

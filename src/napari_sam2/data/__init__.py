@@ -1,5 +1,6 @@
 """Stacks, prompts, labels and scores, in memory and on disk; no torch, Qt or napari."""
 
+from napari_sam2.data.files.optional_packages import MissingExtraError
 from napari_sam2.data.formats.tiff_and_tables import (
     describe_stack,
     read_scores_csv,
@@ -11,14 +12,13 @@ from napari_sam2.data.formats.tiff_and_tables import (
 from napari_sam2.data.images.calibration import Calibration
 from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.selection import Selection
-from napari_sam2.data.images.stack import Stack, open_stack
+from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.subset import Placement
 from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.pictures.overlay import write_overlay
 from napari_sam2.data.prompts.prompt import Prompt, read_prompts, write_prompts
-
-from .optional_packages import MissingExtraError
+from napari_sam2.data.readers.open_stack import open_stack
 
 __all__ = [
     "Calibration",

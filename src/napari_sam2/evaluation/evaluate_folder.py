@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 from napari_sam2.synthetic import SceneSettings, render_clip
 from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import load_model

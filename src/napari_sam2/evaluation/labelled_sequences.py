@@ -12,7 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from napari_sam2.data.images.stack import Stack, open_stack
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.readers.open_stack import open_stack
 
 from .public_datasets import find_videos
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_sam2.data.images.stack import Stack, open_stack
+from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.image_folder import visible_images
+from napari_sam2.data.readers.open_stack import open_stack
 
 DAVIS_FRAMES, DAVIS_MASKS = "JPEGImages", "Annotations"
 SAV_FRAMES, SAV_MASKS = "JPEGImages_24fps", "Annotations_6fps"

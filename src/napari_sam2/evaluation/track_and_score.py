@@ -11,8 +11,8 @@ import numpy as np
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
 from napari_sam2.session.results.frame_result import FrameResult
+from napari_sam2.session.session import Session
 
 from .baselines import Baselines
 from .grading import Figures, Masks, grade_object, mean_figures, mean_known, similarity_where_seen

@@ -13,7 +13,7 @@ from .run_stack import Progress, Work
 
 if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
 
 
 class NothingToResumeError(ValueError):
@@ -61,7 +61,7 @@ def has_tracked(session: Session) -> bool:
 
 
 def _open(options: JobOptions, *, frames: Stack, load: Loader) -> Session:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
 
     model = load(options.model)
     try:

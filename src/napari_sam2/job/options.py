@@ -148,7 +148,7 @@ class InputOptions:
             As `napari_sam2.data.open_stack`.
         """
         from napari_sam2.data.images.selection import Selection
-        from napari_sam2.data.images.stack import open_stack
+        from napari_sam2.data.readers.open_stack import open_stack
 
         selection = Selection(self.at, self.channels, self.windows, self.level)
         return open_stack(path, axis=self.axis, selection=selection)

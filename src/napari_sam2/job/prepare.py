@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from napari_sam2.data.prompts.placed_prompts import prompt_inside
+
 from .options import JobOptions, ModelOptions
 from .output_folder import PROMPTS, SESSION, OutputFolder, PromptFile, check_output, make_way
 from .run_stack import Progress, Work
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
-    from napari_sam2.session.core import Session
     from napari_sam2.session.results.frame_result import FrameResult
+    from napari_sam2.session.session import Session
 
 Loader: TypeAlias = "Callable[[ModelOptions], Sam2]"
 # The steps to take, and their progress.
@@ -253,7 +255,7 @@ def command_words(options: JobOptions, prompts: Path, axis: str) -> list[str]:
 
 
 def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
 
     options = job.options
     saved = options.output / SESSION if options.save else None
@@ -273,13 +275,13 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
 
 
 def _check_frame_of(stack: Stack, frame: int) -> int:
-    from napari_sam2.data.prompts.prompt import check_frame
+    from napari_sam2.data.images.frame_index import check_frame
 
     return check_frame(frame, stack.n_frames)
 
 
 def _prompt_inside(prompt: Prompt, stack: Stack, source: Path) -> Prompt:
     try:
-        return stack.placement.prompt_inside(prompt)
+        return prompt_inside(prompt, stack.placement)
     except ValueError as error:
         raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from napari_sam2.data.labels.placed_results import place_labels, place_scores
+
 from .options import ModelOptions
 from .output_folder import OutputFolder, PromptFile, write_results
 
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Format
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.session.core import Session
     from napari_sam2.session.results.frame_result import FrameResult
+    from napari_sam2.session.session import Session
 
 # Takes the steps to come, how many there are and the name of the input; passes them on, shows how far it is, and may
 # end before they do.
@@ -193,7 +195,7 @@ def write(work: Work, folder: Path) -> JobReport:
     }
     labels, scores = outputs.labels, outputs.scores
     if not placement.is_whole:
-        labels, scores = placement.labels(labels), placement.scores(scores)
+        labels, scores = place_labels(labels, placement), place_scores(scores, placement)
     results = Results(labels, whole, scores, window=session.encoder.window)
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(

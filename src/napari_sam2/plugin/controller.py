@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.plugin.files.session_loader import Opened
     from napari_sam2.plugin.layers.layer_frames import Space
     from napari_sam2.plugin.layers.prompt_spec import Place, Wish
     from napari_sam2.plugin.layers.session_layers import SessionLayers
+    from napari_sam2.plugin.state.opened_session import OpenedSession
     from napari_sam2.plugin.worker.messages import ModelChoice, Report, Tracked
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
 
 TRACKING = "tracking"
 
@@ -212,7 +212,7 @@ class Controller(QObject):
         for engine in engines:
             self.worker.submit(job(engine.session.close, self.failed.emit))
 
-    def adopt(self, opened: Opened) -> None:
+    def adopt(self, opened: OpenedSession) -> None:
         """Go on with a session that was brought back; the layers hold what it has been told."""
         self._turn()
         self.shelf.put(opened)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 
-from napari_sam2.data.optional_packages import load_extra
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.plugin.layers.labels_layer import new_labels_layer
 
 if TYPE_CHECKING:

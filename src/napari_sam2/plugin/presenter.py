@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
-from napari_sam2.plugin.layers.labels_layer import colour_of, write_tables
+from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
 
 from .memory_notice import budget_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari.layers import Labels
+
     from napari_sam2.plugin.actions.finetuning import Teaching
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.state.result_store import Results
 
     from .controller import Controller
 
@@ -76,7 +81,7 @@ class View:
         self._tables.stop()
         if self._layers.labels is not None and not self._controller.is_running:
             threshold = self._panel.threshold.value()
-            write_tables(self._layers.labels, self._controller.results, self._objects.names, threshold)
+            _write_tables(self._layers.labels, self._controller.results, self._objects.names, threshold)
 
     def show_rows(self) -> None:
         """List the frames."""
@@ -151,3 +156,15 @@ class View:
         if window is not None:
             self._panel.window_note.setText(f"model sees {window[0]:.5g} to {window[1]:.5g}")
             self._panel.buttons["take_window"].setVisible(now != window)
+
+
+def _write_tables(layer: Labels, results: Results, names: Mapping[int, str], threshold: float) -> None:
+    """Put a row per label into the layer's features, and one per frame and label into its metadata."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = [{"index": 0, "name": "background"}]
+    for object_id in results.object_ids:
+        summary = results.summary(object_id, threshold)
+        rows.append({"index": object_id, "name": names.get(object_id, f"object {object_id}"), **summary})
+    layer.features = pd.DataFrame(rows)
+    layer.metadata[SCORES_KEY] = results.table.to_pandas()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2.plugin.worker.messages import Tracked
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
 
 
 class Sam2Widget(QWidget):

@@ -1,4 +1,4 @@
-"""The scripting interface: frames and prompts in, labels and scores out."""
+"""Prompts in, labels and scores out: a session that lives in memory."""
 
 from __future__ import annotations
 
@@ -27,54 +27,13 @@ from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .history import DetachObject, Edit, History, RestoreFrame
 from .prompt_methods import Prompting
-from .session import Saving
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Session(Prompting, Saving):
-    """Prompts, memories and results of one stack and one model.
-
-    Parameters
-    ----------
-    model : Sam2
-        From `napari_sam2.load_model`.
-    frames : Stack or array-like
-        (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3) of any real type; numpy, dask, zarr or anything sliceable. Frames
-        are read when they are needed and not held.
-    contrast_limits : sequence of float, optional
-        Values shown black and white, one pair for the whole stack; chosen from a sample of frames where not given.
-        8-bit colour is left as it is.
-    fill_hole_area : int
-        Holes of up to this many pixels of the mask decoder's grid (a quarter of the model's input) are filled; 0 fills
-        none.
-    axis : str
-        ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
-    zoom : str or float, optional
-        ``"auto"``: a small object is tracked in a window that goes with it; ``"off"``: the model sees whole frames; a
-        number: windows that many times smaller than the frame, for every object that fits. Where not given,
-        ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
-    cache_bytes : int, optional
-        How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
-    cache_folder : str or path-like, optional
-        Image features are kept on disk there, too, up to 4 GiB: frames encoded once are not encoded again, in this
-        session or a later one.
-    labels_folder : str or path-like, optional
-        Labels go to a new zarr array there, (T, Y, X) uint32; compressed in memory where not given.
-    folder : str or path-like, optional
-        A new session folder, where all is saved as the work goes; see `save`.
-
-    Attributes
-    ----------
-    problems : tuple of str
-        What could not be brought back by `open`, a line each.
-
-    Raises
-    ------
-    ValueError
-        If the frames have another shape, an argument is out of range or there is something in one of the folders.
-    """
+class TrackingSession(Prompting):
+    """Everything of a session but its folder; the parameters are those of `Session`."""
 
     def __init__(
         self,
@@ -88,7 +47,6 @@ class Session(Prompting, Saving):
         cache_bytes: int | None = None,
         cache_folder: str | os.PathLike[str] | None = None,
         labels_folder: str | os.PathLike[str] | None = None,
-        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         if fill_hole_area < 0:
             raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
@@ -109,8 +67,6 @@ class Session(Prompting, Saving):
         self._history = History()
         self._unfinished: Run | None = None
         self._is_rehearsed = False
-        if folder is not None:
-            self.save(folder)
 
     # What there is
 
@@ -345,6 +301,9 @@ class Session(Prompting, Saving):
         return update_plan(track, self._objects.tracks.values(), num_frames=self.stack.n_frames)
 
     # Inner workings
+
+    def record(self) -> None:
+        """Keep what has changed; called by every method that changes something."""
 
     def _promptable(self, object_ids: Iterable[int]) -> list[ObjectTrack]:
         wanted = {self._objects.known(check_object_id(i)).object_id for i in object_ids}

@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike
 
+from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.data.prompts.prompt import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
+from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_object_id, check_points
 from napari_sam2.session.results.frame_result import FrameResult
 
 

@@ -1,33 +1,96 @@
-"""The methods of a session that keep it in a folder and bring it back."""
+"""The scripting interface: a session that can be kept in a folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self
 
 from numpy.typing import ArrayLike
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 
+from .core import TrackingSession
+
 if TYPE_CHECKING:
     from napari_sam2.storage.writer import SessionWriter
 
-    from .core import Session
 
+class Session(TrackingSession):
+    """Prompts, memories and results of one stack and one model.
 
-class Saving:
-    """Saves to a folder as the work goes.
+    Parameters
+    ----------
+    model : Sam2
+        From `napari_sam2.load_model`.
+    frames : Stack or array-like
+        (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3) of any real type; numpy, dask, zarr or anything sliceable. Frames
+        are read when they are needed and not held.
+    contrast_limits : sequence of float, optional
+        Values shown black and white, one pair for the whole stack; chosen from a sample of frames where not given.
+        8-bit colour is left as it is.
+    fill_hole_area : int
+        Holes of up to this many pixels of the mask decoder's grid (a quarter of the model's input) are filled; 0 fills
+        none.
+    axis : str
+        ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
+    zoom : str or float, optional
+        ``"auto"``: a small object is tracked in a window that goes with it; ``"off"``: the model sees whole frames; a
+        number: windows that many times smaller than the frame, for every object that fits. Where not given,
+        ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
+    cache_bytes : int, optional
+        How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
+    cache_folder : str or path-like, optional
+        Image features are kept on disk there, too, up to 4 GiB: frames encoded once are not encoded again, in this
+        session or a later one.
+    labels_folder : str or path-like, optional
+        Labels go to a new zarr array there, (T, Y, X) uint32; compressed in memory where not given.
+    folder : str or path-like, optional
+        A new session folder, where all is saved as the work goes; see `save`.
 
     Attributes
     ----------
     problems : tuple of str
         What could not be brought back by `open`, a line each.
+
+    Raises
+    ------
+    ValueError
+        If the frames have another shape, an argument is out of range or there is something in one of the folders.
     """
 
     problems: tuple[str, ...] = ()
     _writer: SessionWriter | None = None
+
+    def __init__(
+        self,
+        model: Sam2,
+        frames: Stack | ArrayLike,
+        *,
+        contrast_limits: Sequence[float] | None = None,
+        fill_hole_area: int = 8,
+        axis: str = "t",
+        zoom: str | float | None = None,
+        cache_bytes: int | None = None,
+        cache_folder: str | os.PathLike[str] | None = None,
+        labels_folder: str | os.PathLike[str] | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__(
+            model,
+            frames,
+            contrast_limits=contrast_limits,
+            fill_hole_area=fill_hole_area,
+            axis=axis,
+            zoom=zoom,
+            cache_bytes=cache_bytes,
+            cache_folder=cache_folder,
+            labels_folder=labels_folder,
+        )
+        if folder is not None:
+            self.save(folder)
 
     @property
     def folder(self) -> Path | None:
@@ -57,21 +120,22 @@ class Saving:
         from napari_sam2.storage.writer import SessionWriter
 
         if folder is not None and (self._writer is None or Path(folder).resolve() != self._writer.folder):
-            writer = SessionWriter.create(folder, self._session)
+            writer = SessionWriter.create(folder, self)
             self.close()
             self._writer = writer
         if self._writer is None:
             raise ValueError("say where the session is to be saved: save(folder)")
-        self._writer.record(self._session)
+        self._writer.record(self)
         self._writer.sync()
         return self._writer.folder
 
-    @staticmethod
+    @classmethod
     def open(
+        cls,
         folder: str | os.PathLike[str],
         frames: Stack | ArrayLike | None = None,
         model: Sam2 | None = None,
-    ) -> Session:
+    ) -> Self:
         """Bring a saved session back; it goes on being saved to its folder.
 
         Parameters
@@ -97,9 +161,12 @@ class Saving:
         FileNotFoundError
             If the folder, the image or the model's file is not there; the message says what to do.
         """
-        from napari_sam2.storage.reader import open_session
+        from napari_sam2.storage.reader import OpenFolder
 
-        return open_session(Path(folder), frames=frames, model=model)
+        opening = OpenFolder.read(Path(folder), frames=frames, model=model)
+        session = cls(opening.model, opening.stack, **opening.settings)
+        session._writer, session.problems = opening.restore(session)
+        return session
 
     def record(self) -> None:
         """Save what has changed, where the session has a folder; done by every method that changes something.
@@ -110,15 +177,10 @@ class Saving:
             If that fails. The session is as it should be, and the next change tries again.
         """
         if self._writer is not None:
-            self._writer.record(self._session)
+            self._writer.record(self)
 
     def close(self) -> None:
         """Let go of the folder, so that another program can go on with it; changes are no longer saved."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-    @property
-    def _session(self) -> Session:
-        # This class has no other use than to be a part of that one.
-        return cast("Session", self)

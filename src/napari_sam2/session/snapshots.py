@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sam2.session.tracking.object_track import ObjectTrack
     from napari_sam2.session.tracking.run_plan import Run
 
-    from .core import Session
+    from .core import TrackingSession
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,12 @@ class Snapshot:
     unfinished: Run | None
 
 
-def take_snapshot(session: Session) -> Snapshot:
+def take_snapshot(session: TrackingSession) -> Snapshot:
     """Record the state of a session.
 
     Parameters
     ----------
-    session : Session
+    session : TrackingSession
         Not changed.
 
     Returns
@@ -78,14 +78,14 @@ def take_snapshot(session: Session) -> Snapshot:
     return Snapshot(tracks, outputs.labels.mark(), ScoreTable(outputs.scores), session._unfinished)
 
 
-def restore_snapshot(session: Session, snapshot: Snapshot) -> None:
+def restore_snapshot(session: TrackingSession, snapshot: Snapshot) -> None:
     """Take a session back to a recorded state.
 
     Edits made since must have been undone before; those made earlier can be undone afterwards.
 
     Parameters
     ----------
-    session : Session
+    session : TrackingSession
         The one that the snapshot was taken of.
     snapshot : Snapshot
         Stays usable.

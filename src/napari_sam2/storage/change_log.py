@@ -16,7 +16,7 @@ from napari_sam2.session.tracking.schedule import Visit
 from .codec import encode_image, encode_prompt, encode_row, encode_visits
 
 if TYPE_CHECKING:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.core import TrackingSession
 
 T = TypeVar("T")
 
@@ -97,12 +97,12 @@ class Notes:
         self._outputs: SessionOutputs | None = None
         self._visits: tuple[Visit, ...] | None = None
 
-    def changes(self, session: Session, frames: Iterable[int]) -> Changes:
+    def changes(self, session: TrackingSession, frames: Iterable[int]) -> Changes:
         """Note what has changed.
 
         Parameters
         ----------
-        session : Session
+        session : TrackingSession
             Not changed.
         frames : iterable of int
             Frames whose labels and rows are to be written down.
@@ -201,7 +201,7 @@ class Notes:
             "version": state.version,
         }
 
-    def _about_outputs(self, event: dict[str, Any], session: Session, frames: Iterable[int]) -> None:
+    def _about_outputs(self, event: dict[str, Any], session: TrackingSession, frames: Iterable[int]) -> None:
         outputs = session.outputs
         if self._outputs is not outputs:
             # After a reset nothing of before is left.
@@ -211,7 +211,7 @@ class Notes:
         if said := encode_frames(outputs, frames, session.object_ids):
             event["frames"] = said
 
-    def _about_run(self, event: dict[str, Any], session: Session) -> None:
+    def _about_run(self, event: dict[str, Any], session: TrackingSession) -> None:
         run = session._unfinished
         if run is None:
             self._visits = None

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import PackedFrame
 from napari_sam2.data.labels.scores import ScoreRow
-from napari_sam2.data.prompts.prompt import Prompt, check_box, check_frame, check_mask, check_object_id, check_points
+from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_object_id, check_points
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Place, View
 

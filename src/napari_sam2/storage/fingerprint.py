@@ -23,18 +23,18 @@ from napari_sam2.weights.load import source_of
 from .layout import FORMAT, VERSION
 
 if TYPE_CHECKING:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.core import TrackingSession
 
 _SAMPLED_FRAMES = 3
 _SAMPLED_PIXELS = 2**20
 
 
-def describe_session(session: Session, folder: Path) -> dict[str, Any]:
+def describe_session(session: TrackingSession, folder: Path) -> dict[str, Any]:
     """Say what a session is about, as JSON.
 
     Parameters
     ----------
-    session : Session
+    session : TrackingSession
         Not changed.
     folder : Path
         The session folder, which the image's path is also given from.

@@ -10,7 +10,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from napari_sam2.data.images.selection import Selection
-from napari_sam2.data.images.stack import Stack, open_stack
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.catalog import CATALOG

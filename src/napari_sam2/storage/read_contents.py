@@ -8,7 +8,9 @@ from typing import Any
 
 from napari_sam2.data.images.subset import Placement
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.placed_results import place_labels, place_scores
 from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
 
 from .codec import MALFORMED, decode_image, decode_prompt, decode_row, frame_numbers, whole_number
@@ -75,13 +77,13 @@ def read_contents(folder: Path) -> SavedContents:
         raise ValueError(f"{folder}: what the session says of its image is damaged: {error} is missing") from error
     reading = _Reading(state, placement)
     labels, scores = reading.results()
-    prompts = [placement.prompt_outside(prompt) for prompt in reading.prompts()]
+    prompts = [prompt_outside(prompt, placement) for prompt in reading.prompts()]
     return SavedContents(
         data,
         axis,
         placement,
-        labels if placement.is_whole else placement.labels(labels),
-        scores if placement.is_whole else placement.scores(scores),
+        labels if placement.is_whole else place_labels(labels, placement),
+        scores if placement.is_whole else place_scores(scores, placement),
         tuple(prompts),
         (*state.problems, *reading.problems),
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.data.images.selection import Selection
-from napari_sam2.data.images.stack import open_stack
 from napari_sam2.data.images.subset import Box, Placement
+from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.data.readers.open_stack import open_stack
 
 from .codec import MALFORMED, decode_prompt, frame_numbers, whole_number
 from .layout import read_header
@@ -84,7 +85,7 @@ def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
         axis, placement = data["axis"], saved_placement(data)
         with open_stack(own, axis=axis, selection=selection) as stack:
             size = (stack.height, stack.width)
-        prompts = [placement.prompt_outside(prompt) for prompt in _prompts(state, placement, size)]
+        prompts = [prompt_outside(prompt, placement) for prompt in _prompts(state, placement, size)]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder}: what the session says of its image is damaged: {error}") from error
     settings = read_settings(header["settings"], state)

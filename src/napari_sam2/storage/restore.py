@@ -36,7 +36,7 @@ from .saved_state import SavedState
 from .writer import PARTS
 
 if TYPE_CHECKING:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.core import TrackingSession
 
 T = TypeVar("T")
 _MOST_FILES = 99_999_999
@@ -47,7 +47,7 @@ class Restorer:
 
     Parameters
     ----------
-    session : Session
+    session : TrackingSession
         New, with the image and the model of the saved one.
     state : SavedState
         What was written down.
@@ -60,7 +60,7 @@ class Restorer:
         What was left out, a line each.
     """
 
-    def __init__(self, session: Session, state: SavedState, folder: Path) -> None:
+    def __init__(self, session: TrackingSession, state: SavedState, folder: Path) -> None:
         self.session = session
         self.state = state
         self.folder = folder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_sam2.data.atomic_files import replacing, write_json
+from napari_sam2.data.files.atomic_files import replacing, write_json
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 
 from .change_log import Changes, Notes, encode_frames
@@ -21,7 +21,7 @@ from .layout import HEADER, MEMORIES, journal_name, memory_path, write_through
 from .lock import FolderLock
 
 if TYPE_CHECKING:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.core import TrackingSession
 
 # Tensors of a memory, as they are called in its file.
 PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
@@ -64,14 +64,14 @@ class SessionWriter:
         self._last_sync = time.monotonic()
 
     @classmethod
-    def create(cls, folder: str | os.PathLike[str], session: Session) -> SessionWriter:
+    def create(cls, folder: str | os.PathLike[str], session: TrackingSession) -> SessionWriter:
         """Write a session to a new folder, which appears only once it is complete.
 
         Parameters
         ----------
         folder : str or path-like
             Where nothing is yet, or an empty folder.
-        session : Session
+        session : TrackingSession
             Not changed.
 
         Raises
@@ -95,12 +95,12 @@ class SessionWriter:
                 lock.release()
         return cls(place, FolderLock(place), 1)
 
-    def record(self, session: Session) -> None:
+    def record(self, session: TrackingSession) -> None:
         """Write down what has changed.
 
         Parameters
         ----------
-        session : Session
+        session : TrackingSession
             Not changed.
 
         Raises
@@ -143,7 +143,7 @@ class SessionWriter:
             self._journal.close()
             self._journal = None
 
-    def _add(self, session: Session, journal: Journal) -> None:
+    def _add(self, session: TrackingSession, journal: Journal) -> None:
         changes = self._notes.changes(session, session.outputs.touched)
         if not changes.event and not changes.forgotten:
             return
@@ -181,7 +181,7 @@ class SessionWriter:
         self._unsynced.append(path)
         return said
 
-    def _write_all(self, session: Session) -> None:
+    def _write_all(self, session: TrackingSession) -> None:
         """Write everything to a new journal, and only then go over to it."""
         self._close_journal()
         self._notes, self._in_use, self._file_of, self._unsynced = Notes(), {}, {}, []

@@ -15,7 +15,7 @@ from PIL import Image
 
 from napari_sam2.cli.commands.demo import Overlap, measure, run_sample
 from napari_sam2.cli.viewer import add_results, why_no_viewer
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.job.options import ModelOptions
 from napari_sam2.synthetic.samples import SAMPLES, Sample, make_sample
 from napari_sam2.weights.catalog import get_entry

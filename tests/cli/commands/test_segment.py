@@ -14,7 +14,7 @@ import tifffile
 from commandline import DiskStack, Run, write_entries
 from PIL import Image
 
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.synthetic.samples import make_sample
 from napari_sam2.weights.catalog import get_entry
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from commandline import Run, write_entries
 
-from napari_sam2.data.images.volume_series import open_volumes
+from napari_sam2.data.readers.open_stack import open_volumes
 from napari_sam2.job.options import InputOptions, JobOptions, ModelOptions
 from napari_sam2.job.run_volumes import UNFINISHED, run_volumes_job
 

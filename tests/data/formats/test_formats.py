@@ -333,7 +333,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path: Path) -> None:
 
 
 def test_every_format_is_in_the_documentation() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
     for one in FORMATS.values():
         (line,) = [line for line in page.splitlines() if line.startswith(f"| `{one.name}` | `{one.filename}")]
         assert line.split("|")[3].strip() == (one.extra or "")

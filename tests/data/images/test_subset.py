@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_sam2.data import Calibration, LabelStack, Placement, Prompt, ScoreRow, ScoreTable, Stack
-from napari_sam2.data.images.subset import blend_labels
+from napari_sam2.data.labels.placed_results import blend_labels, place_labels, place_scores
+from napari_sam2.data.prompts.placed_prompts import prompt_inside
 
 ARRAY = np.random.default_rng(0).integers(0, 60000, (9, 20, 30)).astype(np.uint16)
 
@@ -49,14 +50,14 @@ def test_every_that_is_neither_skipping_nor_repeating(every: float) -> None:
 
 def test_prompts_move_into_the_part() -> None:
     placement = Placement.of((9, 20, 30), (5, 10, 15, 30), 2)
-    moved = placement.prompt_inside(Prompt(4, 7, [[6, 12]], [1], (4, 9, 12, 20)))
+    moved = prompt_inside(Prompt(4, 7, [[6, 12]], [1], (4, 9, 12, 20)), placement)
     assert (moved.frame, moved.object_id, moved.points.tolist(), moved.box) == (2, 7, [[1, 2]], (0, 0, 7, 10))
     mask = np.zeros((20, 30), bool)
     mask[8, 11] = True
-    moved = placement.prompt_inside(Prompt(0, 1, mask=mask))
+    moved = prompt_inside(Prompt(0, 1, mask=mask), placement)
     assert np.argwhere(moved.mask).tolist() == [[3, 1]]
     assert moved.mask.shape == (10, 20)
-    absent = placement.prompt_inside(Prompt(2, 1, mask=np.zeros((20, 30), bool)))
+    absent = prompt_inside(Prompt(2, 1, mask=np.zeros((20, 30), bool)), placement)
     assert (absent.frame, absent.mask.shape, absent.says_absent) == (1, (10, 20), True)
 
 
@@ -71,7 +72,7 @@ def test_prompts_move_into_the_part() -> None:
 )
 def test_prompts_outside_the_part(prompt: Prompt, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Placement.of((9, 20, 30), (5, 10, 15, 30), 2).prompt_inside(prompt)
+        prompt_inside(prompt, Placement.of((9, 20, 30), (5, 10, 15, 30), 2))
 
 
 def test_labels_go_back_in_place() -> None:
@@ -79,7 +80,7 @@ def test_labels_go_back_in_place() -> None:
     part = LabelStack((9, 10, 20))
     image = np.random.default_rng(1).integers(0, 5, (10, 20)).astype(np.uint16)
     part.set(4, image)
-    whole = placement.labels(part)
+    whole = place_labels(part, placement)
     assert (whole.shape, whole.frames_done) == ((9, 20, 30), [4])
     np.testing.assert_array_equal(whole[4][5:15, 10:30], image)
     assert np.count_nonzero(whole[4]) == np.count_nonzero(image)
@@ -96,7 +97,7 @@ def test_skipped_slices_get_shapes_in_between() -> None:
     part = LabelStack((3, 20, 30))
     part.set(0, square(4, 4, 4) + square(12, 20, 6, 5))
     part.set(1, square(2, 2, 8) + square(12, 20, 6, 5))
-    whole = placement.labels(part)
+    whole = place_labels(part, placement)
     assert whole.frames_done == [0, 1, 2, 3, 4], "frames behind the last tracked one stay empty"
     sizes = [np.count_nonzero(whole[frame] == 1) for frame in range(5)]
     assert sizes[0] == 16
@@ -117,12 +118,12 @@ def test_repeated_slices_come_back_once() -> None:
     part = LabelStack((6, 20, 30))
     for frame in range(6):
         part.set(frame, square(0, 0, 2, frame + 1))
-    assert [int(image.max()) for image in placement.labels(part)] == [1, 3, 5]
+    assert [int(image.max()) for image in place_labels(part, placement)] == [1, 3, 5]
 
 
 def test_scores_go_back_in_place() -> None:
     placement = Placement.of((9, 20, 30), (5, 10, 15, 30), 2)
     rows = [ScoreRow(3, 2, 0.9, 0.8, 4, (1.5, 2.5), (1, 2, 3, 4)), ScoreRow(4, 2, 0.1, 0.2)]
-    one, two = placement.scores(ScoreTable(rows))
+    one, two = place_scores(ScoreTable(rows), placement)
     assert (one.frame, one.centroid, one.bbox, one.area) == (6, (6.5, 12.5), (6, 12, 8, 14), 4)
     assert (two.frame, two.centroid, two.bbox) == (8, None, None)

@@ -11,8 +11,9 @@ import tifffile
 
 from napari_sam2.data import Calibration, LabelStack, ScoreRow, ScoreTable, Selection
 from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_array
-from napari_sam2.data.images.volume_series import VolumeSeries, open_volumes
-from napari_sam2.data.volume_labels import VolumeLabels
+from napari_sam2.data.formats.volume_labels import VolumeLabels
+from napari_sam2.data.images.volume_series import VolumeSeries
+from napari_sam2.data.readers.open_stack import open_volumes
 
 SHAPE = (3, 4, 30, 40)
 IMAGE = np.random.default_rng(0).integers(0, 3000, (3, 4, 2, 30, 40)).astype(np.uint16)

@@ -9,7 +9,8 @@ import tifffile
 from PIL import Image
 
 from napari_sam2.data import Prompt, read_prompts, write_prompts
-from napari_sam2.data.prompts.prompt import check_box, check_frame, check_mask, check_object_id, check_points
+from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.data.prompts.prompt import check_box, check_mask, check_object_id, check_points
 
 SHAPE = (10, 20)
 

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 
 from napari_sam2.data import MissingExtraError, Prompt, Stack, open_stack
-from napari_sam2.data.images.volume_series import open_volumes
 from napari_sam2.data.prompts.fit import check_prompt
+from napari_sam2.data.readers.open_stack import open_volumes
 
 TIFFS: dict[str, dict[str, Any]] = {
     "imagej": {"imagej": True, "metadata": {"axes": "ZYX", "spacing": 2.0, "unit": "um"}, "resolution": (2, 2)},

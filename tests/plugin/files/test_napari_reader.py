@@ -16,6 +16,7 @@ from napari.plugins import _npe2
 
 from napari_sam2 import Session
 from napari_sam2.data import open_stack
+from napari_sam2.data.labels.placed_results import place_labels
 from napari_sam2.data.pictures.video_file import write_video
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.plugin.files.napari_reader import get_reader
@@ -108,7 +109,7 @@ def test_session(viewer: ViewerModel, session: Session, tmp_path: Path, name: st
     image, labels, points, shapes = viewer.open(tmp_path / name, plugin=PLUGIN)
     np.testing.assert_array_equal(np.asarray(image.data), drifting_textures())
     placed = session.stack.placement
-    np.testing.assert_array_equal(labels.data, placed.labels(session.labels))
+    np.testing.assert_array_equal(labels.data, place_labels(session.labels, placed))
     assert labels.data.any()
     scores = labels.metadata[SCORES_KEY]
     assert len(scores) == len(session.scores)

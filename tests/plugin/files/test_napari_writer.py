@@ -16,7 +16,7 @@ from npe2 import plugin_manager
 from PIL import Image
 
 from napari_sam2.data import ScoreRow, ScoreTable, open_stack
-from napari_sam2.data.images.volume_series import open_volumes
+from napari_sam2.data.readers.open_stack import open_volumes
 from napari_sam2.plugin.files.napari_writer import SavingError
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
 

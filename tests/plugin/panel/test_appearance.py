@@ -103,7 +103,7 @@ def test_object_is_renamed_by_hand_and_shown_in_its_colour(desk: Desk) -> None:
 
 
 def test_every_button_is_in_the_guide(desk: Desk) -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "widget.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "widget.md").read_text(encoding="utf-8")
     parts = desk.widget.panel.widget().findChildren(QAbstractButton)
     # Fold buttons are the headings; what stands in arrows, dots and numbers changes.
     texts = {re.sub(r"[^\w -]", "", part.text()).strip() for part in parts if part.objectName()}

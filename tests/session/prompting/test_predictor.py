@@ -8,7 +8,7 @@ import torch
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.prompting.predictor import hold_in_box
-from napari_sam2.session.prompting.prompt_tensors import prompt_within_box
+from napari_sam2.session.tracking.prompt_tensors import prompt_within_box
 from napari_sam2.session.zoom.crop import View
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from session_state import everything
 
 from napari_sam2 import Session
 from napari_sam2.model.sam2 import Sam2
+from session_state import everything
 from small_model import SMALL
 
 pytestmark = pytest.mark.usefixtures("one_thread")

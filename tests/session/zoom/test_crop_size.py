@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from session_state import RecordingTracker
 
 from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
@@ -17,6 +16,7 @@ from napari_sam2.session.prompting.click_voting import PollRule
 from napari_sam2.session.tracking.crop_follower import Aim
 from napari_sam2.session.zoom.crop import Place, View, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, make_zoom, steady_place
+from session_state import RecordingTracker
 
 FRAME = (1000, 1400)
 AUTO = Zoom(None, 256)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 from napari_sam2.training.data.clips import Batch
 from napari_sam2.training.data.simulated_user import Interaction, draw_interaction
 from napari_sam2.training.run_state import start

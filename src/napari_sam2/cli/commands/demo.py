@@ -133,7 +133,7 @@ def measure(sample: Sample, folder: Path) -> list[Overlap]:
 def _write_stack(sample: Sample, path: Path) -> None:
     import tifffile
 
-    from napari_sam2.data.atomic_files import replacing
+    from napari_sam2.data.files.atomic_files import replacing
     from napari_sam2.data.images.calibration import Calibration, imagej_metadata
 
     sizes = Calibration(sample.pixel_size, sample.step, sample.unit, sample.unit)

@@ -114,7 +114,7 @@ class _Record:
         return cls(place / LABELS, scores if scores.exists() else None, said)
 
     def open_labels(self) -> Stack:
-        from napari_sam2.data.images.stack import open_stack
+        from napari_sam2.data.readers.open_stack import open_stack
 
         return open_stack(self.labels, axis=self.said.get("input", {}).get("axis"))
 

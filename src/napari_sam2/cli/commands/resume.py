@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
+from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.job.continue_job import what_is_left
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import InputOptions, ModelOptions
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Track what is left, write and say where; returns the exit status."""
     from napari_sam2.data.formats import check_formats
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
     from napari_sam2.storage.layout import read_header
 
     header = read_header(args.session)
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite = args.overwrite or args.output is None
         folder = check_output(output, args.session, formats=formats, overwrite=overwrite)
         steps, progress = what_is_left(session)
-        prompts = [session.stack.placement.prompt_outside(prompt) for prompt in session.prompts]
+        prompts = [prompt_outside(prompt, session.stack.placement) for prompt in session.prompts]
         work = Work(
             session=session,
             steps=steps,
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open(path: Path, data: dict[str, Any]) -> Stack:
-    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.storage.locate_inputs import read_selection
 
     return open_stack(path, axis=data.get("axis"), selection=read_selection(data.get("selection", {})))

@@ -104,7 +104,7 @@ def read_labelled(args: argparse.Namespace) -> LabelledStack:
     """
     import numpy as np
 
-    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.training.finetune.finetuner import LabelledStack
 
     stack = open_stack(args.input, axis=args.axis)

@@ -11,17 +11,17 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.plane_labels import PlaneLabels
 from napari_sam2.data.labels.scores import ScoreTable
-from napari_sam2.data.volume_labels import PlaneLabels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sam2.data.formats.volume_labels import VolumeLabels
     from napari_sam2.data.images.contrast import Window
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.images.volume_series import VolumeSeries
     from napari_sam2.data.pictures.outlines import Color
-    from napari_sam2.data.volume_labels import VolumeLabels
 
 
 @dataclass(frozen=True, eq=False)

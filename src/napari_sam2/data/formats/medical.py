@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import in_millimetres, in_seconds
 from napari_sam2.data.labels.label_stack import label_dtype
-from napari_sam2.data.optional_packages import load_extra
 from napari_sam2.data.pictures.outlines import object_color
 from napari_sam2.data.readers.dicom import has_dicom, series_files
 

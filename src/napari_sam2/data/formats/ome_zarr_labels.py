@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.labels.label_stack import check_label_image, label_dtype
-from napari_sam2.data.optional_packages import load_extra
 from napari_sam2.data.pictures.outlines import object_color
 from napari_sam2.data.readers.ome_zarr import is_zarr
 

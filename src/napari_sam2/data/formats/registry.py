@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_sam2.data.atomic_files import replacing
-from napari_sam2.data.optional_packages import extra_of, load_extra
+from napari_sam2.data.files.atomic_files import replacing
+from napari_sam2.data.files.optional_packages import extra_of, load_extra
 from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav

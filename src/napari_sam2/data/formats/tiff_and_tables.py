@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_sam2.data.atomic_files import read_json, replacing, write_json
+from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
 from napari_sam2.data.images.calibration import imagej_metadata, ome_metadata
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import LabelStack, check_label_image

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .contrast import Window, choose_window, stretch
+from .contrast import Frames, Window, choose_window, stretch
 from .frame_sources import WHOLE, Area
 
 if TYPE_CHECKING:
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .stack import Stack
-
 
 class CompositeFrames:
     """Frames of uint8 RGB made of two or three channels, each with one window for the whole stack.
 
     Parameters
     ----------
-    channels : sequence of Stack
+    channels : sequence of Frames
         Shown as red, green and blue, in this order; the third may be missing.
     windows : sequence of tuple of float
         (low, high) for each, or one for all. Where empty, what the file says, else percentiles of each channel, which
@@ -33,7 +31,7 @@ class CompositeFrames:
     """
 
     def __init__(
-        self, channels: Sequence[Stack], windows: Sequence[tuple[float, float]], said: Sequence[Window | None]
+        self, channels: Sequence[Frames], windows: Sequence[tuple[float, float]], said: Sequence[Window | None]
     ) -> None:
         self._channels = channels
         given = [Window(*pair) for pair in windows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,34 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .stack import Stack
 
 # A hot pixel or a metal implant must not set the window, but nuclei that cover half a percent of the frame
 # must: so a thousandth at either end.
 _PERCENTILES = (0.1, 99.9)
 _SAMPLED_FRAMES = 16
 _SAMPLED_PIXELS = 2**18
+
+
+class Frames(Protocol):
+    """What a stack of frames tells of itself."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, Y, X), without the colour axis."""
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether frames are in colour."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+
+    def read(self, frame: int) -> NDArray[Any]:
+        """Fetch one frame."""
+
+    def close(self) -> None:
+        """Let go of open files."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,7 @@ class Window:
             raise ValueError(f"the upper contrast limit ({self.high}) must be above the lower one ({self.low})")
 
 
-def choose_window(stack: Stack, contrast_limits: Sequence[float] | None = None) -> Window | None:
+def choose_window(stack: Frames, contrast_limits: Sequence[float] | None = None) -> Window | None:
     """Choose the one window a whole stack is mapped with.
 
     Without contrast limits it runs from the 0.1th to the 99.9th percentile of up to 16 frames spread over the
@@ -56,7 +77,7 @@ def choose_window(stack: Stack, contrast_limits: Sequence[float] | None = None) 
 
     Parameters
     ----------
-    stack : Stack
+    stack : Frames
         The frames.
     contrast_limits : sequence of float, optional
         Lowest and highest value to show, in the pixels' units.
@@ -142,12 +163,12 @@ def stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def _sample(stack: Stack) -> NDArray[np.float64]:
+def _sample(stack: Frames) -> NDArray[np.float64]:
     """Collect pixels from frames spread evenly over the stack, the first and the last among them."""
-    count = min(stack.n_frames, _SAMPLED_FRAMES)
-    indices = np.linspace(0, stack.n_frames - 1, count).round().astype(int)
+    count = min(stack.shape[0], _SAMPLED_FRAMES)
+    indices = np.linspace(0, stack.shape[0] - 1, count).round().astype(int)
     # An odd stride does not fall in step with patterns that repeat every two or four pixels.
-    stride = math.ceil(math.sqrt(stack.height * stack.width / _SAMPLED_PIXELS)) | 1
+    stride = math.ceil(math.sqrt(stack.shape[1] * stack.shape[2] / _SAMPLED_PIXELS)) | 1
     pixels, problems = [], []
     for index in indices:
         try:

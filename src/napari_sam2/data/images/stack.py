@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.prompts.prompt import check_frame
-from napari_sam2.data.readers.open_image import open_image
+from napari_sam2.data.images.frame_index import check_frame
 
 from .calibration import Calibration
 from .composite import CompositeFrames
@@ -20,7 +19,6 @@ from .selection import Selection, check_axis, check_level, locate
 from .subset import Placement
 
 if TYPE_CHECKING:
-    import os
     from fractions import Fraction
     from pathlib import Path
     from types import TracebackType
@@ -147,7 +145,7 @@ class Stack:
         letters = _letters(finest, rgb) if axes is None else _checked_letters(axes, finest)
         planes = ArrayPlanes(array, letters)
         opened = Opened(planes, planes.leading, lambda _axis: calibration or Calibration())
-        return _select(opened, axis, selection, name="the array")
+        return stack_of(opened, axis, selection, name="the array")
 
     @property
     def path(self) -> Path | None:
@@ -284,49 +282,8 @@ class Stack:
         self.close()
 
 
-def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selection: Selection | None = None) -> Stack:
-    """Open a file or a folder as a stack, without reading its frames.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A TIFF file (ImageJ, OME or plain), an OME-Zarr or zarr folder, a video (mp4, avi, mov, mkv, webm), a NIfTI
-        file, a DICOM file or a folder with a DICOM series, a NumPy file, a single PNG or JPEG image, or a folder of
-        PNG, JPEG or TIFF images of one shape, taken in natural order of their names.
-    axis : {"t", "z"}, optional
-        What the frames are. By default what the file says, and time where it says nothing. A file with both
-        time and depth needs it.
-    selection : Selection, optional
-        Place on the axis that is not tracked, channels and resolution, for a file with several.
-
-    Returns
-    -------
-    Stack
-        With pixel size, step and units where the file states them. Frames are read one by one, except from TIFF
-        files that compress several frames into one block and from compressed NIfTI files.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at `path`.
-    ValueError
-        If it is no image, the choice of axis, place or channels is missing or does not exist, or a folder's
-        images differ; the message names the file.
-    MissingExtraError
-        If reading it takes a package that is not installed; the message names the extra.
-    """
-    if axis is not None:
-        check_axis(axis)
-    selection = selection or Selection()
-    place, opened = open_image(path, selection.level)
-    try:
-        return _select(opened, axis, selection, name=str(place), path=place)
-    except ValueError:
-        opened.planes.close()
-        raise
-
-
-def _select(opened: Opened, axis: str | None, selection: Selection, *, name: str, path: Path | None = None) -> Stack:
+def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: str, path: Path | None = None) -> Stack:
+    """Take the frames that a selection names out of an opened image."""
     place = locate(opened, axis, selection, name)
     about: dict[str, Any] = {
         "calibration": opened.calibrate(place.axis),

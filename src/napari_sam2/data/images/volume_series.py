@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.prompts.prompt import check_frame
-from napari_sam2.data.readers.open_image import open_image
+from napari_sam2.data.images.frame_index import check_frame
 
 from .calibration import Calibration
 from .composite import CompositeFrames
@@ -17,7 +16,6 @@ from .selection import Selection, locate_volumes
 from .stack import Origin, Stack
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
@@ -99,7 +97,7 @@ class VolumeSeries:
         if len(letters) != len(array.shape) or len({*letters}) != len(letters) or not {*letters} <= {*"tzcyxs"}:
             raise ValueError(f"axes {axes!r} do not fit an array of shape {tuple(array.shape)}")
         planes = ArrayPlanes(array, letters)
-        return _series(Opened(planes, planes.leading), selection or Selection(), name="the array")
+        return series_of(Opened(planes, planes.leading), selection or Selection(), name="the array")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -194,39 +192,6 @@ class VolumeSeries:
         return Stack(source, axis, calibration=calibration, origin=self.planes.origin)
 
 
-def open_volumes(path: str | os.PathLike[str], *, selection: Selection | None = None) -> VolumeSeries:
-    """Open a file with time and depth, without reading its planes.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Any file that `open_stack` opens and that has both axes.
-    selection : Selection, optional
-        Channels and resolution.
-
-    Returns
-    -------
-    VolumeSeries
-        With sizes and units where the file states them.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at `path`.
-    ValueError
-        If it is no image, has not both time and depth, or the choice of channels is missing or does not exist.
-    MissingExtraError
-        If reading it takes a package that is not installed; the message names the extra.
-    """
-    selection = selection or Selection()
-    place, opened = open_image(path, selection.level)
-    try:
-        return _series(opened, selection, name=str(place), path=place)
-    except ValueError:
-        opened.planes.close()
-        raise
-
-
 class _GridFrames:
     """All planes of an image with time and depth, time point by time point."""
 
@@ -272,7 +237,8 @@ class _SharedPlanes:
         """Do nothing: the series closes its file."""
 
 
-def _series(opened: Opened, selection: Selection, *, name: str, path: Path | None = None) -> VolumeSeries:
+def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | None = None) -> VolumeSeries:
+    """Take the volumes that a selection names out of an opened image."""
     channels = locate_volumes(opened, selection, name)
     sources = [_GridFrames(opened.planes, opened.axes, channel) for channel in channels]
     said = opened.calibrate("t")

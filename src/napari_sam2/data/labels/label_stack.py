@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.prompts.prompt import check_frame
+from napari_sam2.data.images.frame_index import check_frame
 
 from .label_storage import KeptFrames, LabelFrames, MemoryFrames, ZarrFrames, bounding_box
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_sam2.data.optional_packages import load_extra
+from napari_sam2.data.files.optional_packages import load_extra
 
 if TYPE_CHECKING:
     from typing import Self

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from napari_sam2.data.atomic_files import replacing
+from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.labels.label_stack import LabelStack
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.labels.plane_labels import PlaneLabels
     from napari_sam2.data.labels.scores import ScoreTable
-    from napari_sam2.data.volume_labels import PlaneLabels
 
 _STRIP_PANELS = 6
 _STRIP_WIDTH = 1560

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .prompt import check_box, check_frame, check_mask, check_points
+from napari_sam2.data.images.frame_index import check_frame
+
+from .prompt import check_box, check_mask, check_points
 
 if TYPE_CHECKING:
     from .prompt import Prompt

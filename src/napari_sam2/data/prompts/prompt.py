@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_sam2.data.atomic_files import read_json, replacing, write_json
+from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
+from napari_sam2.data.images.frame_index import check_frame, whole_number
 from napari_sam2.data.readers.image_folder import read_image
 
 if TYPE_CHECKING:
@@ -81,33 +81,6 @@ class Prompt:
         return self.mask is not None and not self.mask.any()
 
 
-def check_frame(frame: int, n_frames: int | None = None) -> int:
-    """Check a frame's index.
-
-    Parameters
-    ----------
-    frame : int
-        Index from 0; NumPy integers are fine.
-    n_frames : int, optional
-        Length of the stack, where known.
-
-    Returns
-    -------
-    int
-        The same index.
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole number or lies outside the stack.
-    """
-    index = _whole_number(frame, "a frame index")
-    if index < 0 or (n_frames is not None and index >= n_frames):
-        frames = "frames count from 0" if n_frames is None else f"the stack has frames 0 to {n_frames - 1}"
-        raise ValueError(f"there is no frame {index}: {frames}")
-    return index
-
-
 def check_object_id(object_id: int) -> int:
     """Check an object's id.
 
@@ -126,7 +99,7 @@ def check_object_id(object_id: int) -> int:
     ValueError
         If it is not a whole number from 1 to 2**31 - 1.
     """
-    number = _whole_number(object_id, "an object id")
+    number = whole_number(object_id, "an object id")
     if not 1 <= number <= _LARGEST_ID:
         raise ValueError(f"an object id must be from 1 to {_LARGEST_ID}, not {number}")
     return number
@@ -359,16 +332,6 @@ def _write_mask(target: Path, key: tuple[int, int], mask: NDArray[np.bool_]) -> 
     with replacing(target.parent / name) as draft:
         tifffile.imwrite(draft, mask.astype(np.uint8) * 255, compression="zlib")
     return name
-
-
-def _whole_number(value: object, what: str) -> int:
-    # True is an int to Python, but a slip when it is meant to count something.
-    if isinstance(value, bool | np.bool_):
-        raise ValueError(f"{what} must be a whole number, not {value}")
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ValueError(f"{what} must be a whole number, not {value!r}") from error
 
 
 def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:

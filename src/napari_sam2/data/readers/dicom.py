@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import calibration_of
 from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
-from napari_sam2.data.optional_packages import load_extra
 
 from .image_folder import is_image_file, natural_key
 

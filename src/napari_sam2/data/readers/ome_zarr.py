@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import calibration_of
 from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Channel, Opened
 from napari_sam2.data.images.selection import check_level
-from napari_sam2.data.optional_packages import load_extra
 
 from .tiff_channels import make_window
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import Calibration
 from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
-from napari_sam2.data.optional_packages import load_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ from napari.layers import Shapes
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam2.plugin.layers.layer_frames import is_made_for, layer_shape, made_for
+from napari_sam2.plugin.layers.layer_frames import REGION_KEY, is_made_for, is_region, layer_shape, made_for
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.subset import Box
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from .image_follower import Images
 
-_KEY = "napari_sam2_region"
 _COLOUR = "#4cc9f0"
 # Nothing can be followed in less.
 _LEAST = 16
@@ -83,7 +82,7 @@ class RegionTool(QObject):
             edge_color=_COLOUR,
             edge_width=max(1.0, min(layer_shape(image)[-2:]) / 200),
             face_color="transparent",
-            metadata={**made_for(image), _KEY: True},
+            metadata={**made_for(image), REGION_KEY: True},
             affine=plane_affine(image),
             units=tuple(image.units)[-2:],
             axis_labels=tuple(image.axis_labels)[-2:],
@@ -133,11 +132,6 @@ class RegionTool(QObject):
                 layer.data = []
                 for corners in wanted:
                     layer.add_rectangles(corners, edge_color=_COLOUR)
-
-
-def is_region(layer: Layer) -> bool:
-    """Whether a layer is for drawing a region."""
-    return bool(layer.metadata.get(_KEY))
 
 
 def plane_affine(image: Image) -> NDArray[np.float64]:

@@ -11,13 +11,14 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_sam2.data.optional_packages import MissingExtraError
+from napari_sam2.data.files.optional_packages import MissingExtraError
 from napari_sam2.plugin.error_text import explain
 from napari_sam2.plugin.files import autosave as recovery
 from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
 from napari_sam2.plugin.files.session_saver import Keeping
 from napari_sam2.plugin.memory_notice import labels_on_disk
 from napari_sam2.plugin.preferences import remembered
+from napari_sam2.plugin.state.export_choice import ExportChoice
 
 if TYPE_CHECKING:
     from typing import Any
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.plugin.controller import Controller
-    from napari_sam2.plugin.files.exporter import Choice, Material
-    from napari_sam2.plugin.files.session_loader import Opened
+    from napari_sam2.plugin.files.exporter import Material
     from napari_sam2.plugin.files.widget_state import SessionNotes
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.state.opened_session import OpenedSession
 
     from .image_follower import Images
 
@@ -123,7 +124,7 @@ class Files(QObject):
         self._failed(ValueError(f"{path} cannot be opened: {problem}. Open it in napari, then open the session again."))
         return []
 
-    def _opened(self, opened: Opened, notes: SessionNotes, problems: tuple[str, ...]) -> None:
+    def _opened(self, opened: OpenedSession, notes: SessionNotes, problems: tuple[str, ...]) -> None:
         controller, session = self._controller, opened.engine.session
         self.keeping.write_down()
         # What happens in the layers meanwhile is not the user's doing.
@@ -233,7 +234,7 @@ class Files(QObject):
 
     # Exports
 
-    def _export(self, choice: Choice) -> None:
+    def _export(self, choice: ExportChoice) -> None:
         if choice.name == TRACKS_LAYER:
             self.exporting.add_tracks(self._add_tracks)
             return
@@ -241,7 +242,7 @@ class Files(QObject):
         if path:
             self.exporting.write(choice.name, path)
 
-    def _ask_for_target(self, choice: Choice) -> str:
+    def _ask_for_target(self, choice: ExportChoice) -> str:
         proposal = str(self._beside_image() / choice.filename)
         # An earlier export may be replaced, which is asked for here only where it is a file.
         option = QFileDialog.Option.DontConfirmOverwrite if choice.is_folder else QFileDialog.Option(0)

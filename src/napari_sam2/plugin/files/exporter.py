@@ -18,8 +18,10 @@ from napari_sam2.data.images.contrast import Window
 from napari_sam2.data.images.subset import Placement
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import write_prompts
 from napari_sam2.plugin.layers.layer_frames import make_stack, transform_like
+from napari_sam2.plugin.state.export_choice import ExportChoice
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -37,35 +39,7 @@ class ExportCancelledError(Exception):
     """The user wants no file any more."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A format to choose.
-
-    Attributes
-    ----------
-    name : str
-        As the command line calls it, `PROMPTS` or `TRACKS_LAYER`.
-    title : str
-        What it is.
-    filename : str
-        Name to propose; empty where no file is written.
-    is_folder : bool
-        Whether it is a folder of files.
-    lost : str
-        What it cannot hold.
-    reason : str
-        Why it cannot be chosen; empty where it can.
-    """
-
-    name: str
-    title: str
-    filename: str
-    is_folder: bool = False
-    lost: str = ""
-    reason: str = ""
-
-
-def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: bool) -> list[Choice]:
+def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: bool) -> list[ExportChoice]:
     """List all formats, with those that this stack cannot be written in, and why.
 
     Parameters
@@ -80,8 +54,8 @@ def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: 
         Whether there is anything to write.
     """
     nothing = "" if has_labels else "there are no results yet: prompt and track first"
-    found = [Choice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
-    found.append(Choice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
+    found = [ExportChoice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
+    found.append(ExportChoice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
     stack = None if image is None or space is None else make_stack(image, replace(space, region=None), axis=axis)
     for one in FORMATS.values():
         missing = [module for module in one.modules if importlib.util.find_spec(module) is None]
@@ -94,7 +68,7 @@ def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: 
             except ValueError as error:
                 reason = str(error)
         title = one.title[0].upper() + one.title[1:]
-        found.append(Choice(one.name, title, one.filename, one.is_own is not None, one.lost, reason))
+        found.append(ExportChoice(one.name, title, one.filename, one.is_own is not None, one.lost, reason))
     return found
 
 
@@ -184,7 +158,7 @@ class Exporting(QObject):
         self.is_running = False
         self._unwanted = threading.Event()
 
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[ExportChoice]:
         """List the formats for the stack on show."""
         layers = self._layers
         has_labels = layers.labels is not None and self._controller.has_work
@@ -275,7 +249,7 @@ class Exporting(QObject):
             scores=controller.shelf.scores(space),
             names=dict(self._objects.names),
             window=controller.window,
-            prompts=tuple(placement.prompt_outside(prompt) for prompt in prompts),
+            prompts=tuple(prompt_outside(prompt, placement) for prompt in prompts),
         )
 
 

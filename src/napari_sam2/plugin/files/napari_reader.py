@@ -107,7 +107,7 @@ def _only(path: str | list[str]) -> str:
 
 def _session_folder(place: Path) -> Path | None:
     """Find the session folder that a path is or lies in, None if it is no session."""
-    from napari_sam2.data.atomic_files import read_json
+    from napari_sam2.data.files.atomic_files import read_json
 
     folder = place.parent if place.name == _SESSION_FILE else place
     header = folder / _SESSION_FILE
@@ -151,7 +151,7 @@ def _transform(labels: Sequence[str], steps: Sequence[Calibration], pixel: Calib
 
 def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDataTuple], dict[str, Any]]:
     """Open the image of a session, and say how layers come to lie on it."""
-    from napari_sam2.data.images.stack import open_stack
+    from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.storage.layout import image_places
     from napari_sam2.storage.locate_inputs import read_selection
 

@@ -10,59 +10,22 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.plugin.layers.layer_frames import Space, make_stack
 from napari_sam2.plugin.layers.prompt_rows import Said
 from napari_sam2.plugin.layers.prompt_spec import Place
+from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.engine import UNDO_STEPS, Engine
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.plugin.layers.session_layers import Content
-    from napari_sam2.session.core import Session
     from napari_sam2.session.history import Edit
+    from napari_sam2.session.session import Session
 
     from .widget_state import SessionNotes
 
 
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """A session that was brought back.
-
-    Attributes
-    ----------
-    image : Image
-        The layer it is about.
-    space : Space
-        Its frames there.
-    engine : Engine
-        With the session.
-    stack : Stack
-        The frames.
-    window : tuple of float or None
-        Pixel values that the model sees as black and white.
-    content : Content
-        What the prompt layers are to hold.
-    steps : list of (Content, Content)
-        What the layers held before and after each of the user's steps, in their order.
-    n_done : int
-        How many of those are not taken back.
-    problems : tuple of str
-        What could not be brought back.
-    """
-
-    image: Image
-    space: Space
-    engine: Engine
-    stack: Stack
-    window: tuple[float, float] | None
-    content: Content
-    steps: list[tuple[Content, Content]]
-    n_done: int
-    problems: tuple[str, ...]
-
-
 def reopen(
     folder: Path, header: dict[str, Any], notes: SessionNotes, *, candidates: list[tuple[Image, Space]], model: Any
-) -> Opened | None:
+) -> OpenedSession | None:
     """Open a session folder on the first layer that is its image.
 
     Parameters
@@ -80,7 +43,7 @@ def reopen(
 
     Returns
     -------
-    Opened or None
+    OpenedSession or None
         None if the image is none of the layers.
 
     Raises
@@ -100,7 +63,7 @@ def reopen(
 
 
 def _open_session(folder: Path, header: dict[str, Any], stack: Stack, model: Any) -> tuple[Session, tuple[str, ...]]:
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
     from napari_sam2.storage.fingerprint import same_model
 
     if model is not None and same_model(header["model"], model):
@@ -117,7 +80,9 @@ def _open_session(folder: Path, header: dict[str, Any], stack: Stack, model: Any
         return session, (str(error), *session.problems)
 
 
-def _opened(session: Session, notes: SessionNotes, image: Image, space: Space, *, problems: tuple[str, ...]) -> Opened:
+def _opened(
+    session: Session, notes: SessionNotes, image: Image, space: Space, *, problems: tuple[str, ...]
+) -> OpenedSession:
     told = notes.said.agreeing(session.prompts, space)
     undos, redos = session.history
     done = _steps(undos[::-1], told, space)[:UNDO_STEPS][::-1]
@@ -130,7 +95,7 @@ def _opened(session: Session, notes: SessionNotes, image: Image, space: Space, *
     window = session.encoder.window
     # What the session was not told yet is newer than what it knows.
     shown = told if notes.is_told else notes.said.completed(session.prompts, space)
-    return Opened(
+    return OpenedSession(
         image=image,
         space=space,
         engine=engine,

@@ -9,10 +9,11 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.plugin.layers.layer_frames import Space, layer_shape
 from napari_sam2.plugin.layers.prompt_rows import Said
+from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.worker import Job
 
 from . import autosave as recovery
-from .session_loader import Opened, reopen
+from .session_loader import reopen
 from .widget_state import ImageNotes, SessionNotes
 
 if TYPE_CHECKING:
@@ -206,10 +207,10 @@ class Keeping(QObject):
             return
         model = self._controller.model
 
-        def work() -> Opened | None:
+        def work() -> OpenedSession | None:
             return reopen(place, header, notes, candidates=candidates, model=model)
 
-        def done(opened: Opened | None) -> None:
+        def done(opened: OpenedSession | None) -> None:
             if opened is not None:
                 self._show(opened, notes, problems)
             elif find is None:
@@ -222,7 +223,7 @@ class Keeping(QObject):
 
         self._controller.worker.submit(Job(work, done, self.failed.emit, "open session"))
 
-    def _show(self, opened: Opened, notes: SessionNotes, problems: list[str]) -> None:
+    def _show(self, opened: OpenedSession, notes: SessionNotes, problems: list[str]) -> None:
         folder = opened.engine.session.folder
         if folder is not None and not recovery.is_recovery(folder):
             self._chosen[opened.space] = folder

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.data.atomic_files import read_json, write_json
+from napari_sam2.data.files.atomic_files import read_json, write_json
 from napari_sam2.plugin.layers.layer_frames import Space, layer_shape
 from napari_sam2.plugin.layers.prompt_rows import PointRow, Said, ShapeRow
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_sam2.plugin.state.result_store import Results
-
     from .layer_frames import Space
 
 # Bright enough for dark images and for the plot in either theme; neighbours are told apart easily.
@@ -93,15 +91,3 @@ def hide_labels(layer: Labels, hidden: Collection[int], colours: Mapping[int, An
     for object_id, colour in colours.items():
         table[object_id] = "transparent" if object_id in hidden else colour
     layer.colormap = DirectLabelColormap(color_dict=table)
-
-
-def write_tables(layer: Labels, results: Results, names: Mapping[int, str], threshold: float) -> None:
-    """Put a row per label into the layer's features, and one per frame and label into its metadata."""
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = [{"index": 0, "name": "background"}]
-    for object_id in results.object_ids:
-        summary = results.summary(object_id, threshold)
-        rows.append({"index": object_id, "name": names.get(object_id, f"object {object_id}"), **summary})
-    layer.features = pd.DataFrame(rows)
-    layer.metadata[SCORES_KEY] = results.table.to_pandas()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.subset import Box
 
 _IMAGE_KEY = "napari_sam2_image"
+# Marks the layers in which a region is drawn.
+REGION_KEY = "napari_sam2_region"
 # What prompts and labels share with their image, so that they lie on it.
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
 
@@ -242,3 +244,8 @@ def made_for(image: Image) -> dict[str, str]:
 def is_made_for(layer: Layer, image: Image) -> bool:
     """Whether a layer was made for an image."""
     return bool(layer.metadata.get(_IMAGE_KEY) == str(image.unique_id))
+
+
+def is_region(layer: Layer) -> bool:
+    """Whether a layer is for drawing a region."""
+    return bool(layer.metadata.get(REGION_KEY))

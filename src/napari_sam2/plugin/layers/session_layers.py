@@ -9,10 +9,8 @@ import numpy as np
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam2.plugin.actions.crop_tool import is_region
-
 from .labels_layer import fits, new_labels_layer
-from .layer_frames import is_made_for
+from .layer_frames import is_made_for, is_region
 from .points_and_shapes import (
     LayerContent,
     adopt,

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout as Column
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from napari_sam2.plugin.files.exporter import Choice
+    from napari_sam2.plugin.state.export_choice import ExportChoice
 
 _BUTTONS = {
     "save_session": ("Save session…", "Keep all work on this stack in a folder, now and from now on as you work"),
@@ -56,11 +56,11 @@ class FilesBox(QWidget):
         self.show_export("", 0, 0)
         self.show_recoveries([])
 
-    def offer(self, choices: Callable[[], Iterable[Choice]]) -> None:
+    def offer(self, choices: Callable[[], Iterable[ExportChoice]]) -> None:
         """List formats, found anew whenever the list is opened."""
         self.formats.aboutToShow.connect(lambda: self.list_formats(choices()))
 
-    def list_formats(self, choices: Iterable[Choice]) -> None:
+    def list_formats(self, choices: Iterable[ExportChoice]) -> None:
         """List formats; those that cannot be chosen are grey and say why."""
         self.formats.clear()
         for choice in choices:

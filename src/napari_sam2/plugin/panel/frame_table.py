@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2.data.atomic_files import replacing
+from napari_sam2.data.files.atomic_files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_sam2.plugin.state.object_row import ObjectRow
 
 COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
 # Six columns in a narrow dock: the tips say the rest.
@@ -20,35 +20,6 @@ _TIPS = (
     "Lowest object score over all frames, 0 to 1",
     "Untick to hide the object in the viewer",
 )
-
-
-@dataclass(frozen=True)
-class ObjectRow:
-    """What the table shows of an object.
-
-    Attributes
-    ----------
-    object_id : int
-        Its label.
-    name : str
-        Given by the user.
-    prompts, seen : int
-        Numbers of frames.
-    lowest : float or None
-        Lowest object score.
-    shown : bool
-        Whether it is drawn.
-    colour : tuple of int
-        Red, green, blue, 0 to 255.
-    """
-
-    object_id: int
-    name: str
-    prompts: int = 0
-    seen: int = 0
-    lowest: float | None = None
-    shown: bool = True
-    colour: tuple[int, int, int] = (200, 200, 200)
 
 
 class ObjectTable(QTableWidget):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.layers.labels_layer import colour_of, hide_labels
-from napari_sam2.plugin.panel.object_table import ObjectRow
+from napari_sam2.plugin.state.object_row import ObjectRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.plugin.files.session_loader import Opened
     from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.state.opened_session import OpenedSession
     from napari_sam2.plugin.worker.engine import Engine
 
 
@@ -58,7 +58,7 @@ class Shelf:
         """The user's steps on a stack."""
         return self._steps.setdefault(space, UndoStack())
 
-    def put(self, opened: Opened) -> None:
+    def put(self, opened: OpenedSession) -> None:
         """Take a session that was brought back, with the user's steps, in place of what there was; nothing is shown."""
         space = opened.space
         self.engines[space] = opened.engine

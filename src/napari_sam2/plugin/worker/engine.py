@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.labels.placed_results import place_scores
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.plugin.layers.prompt_spec import Place, Wish, Wishes
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
     from napari_sam2.session.snapshots import Snapshot
 
     from .messages import ModelChoice
@@ -309,7 +310,7 @@ class Engine:
         placement = self.session.stack.placement
         if placement.crop[:2] == (0, 0):
             return rows
-        return {row.object_id: row for row in placement.scores(ScoreTable(rows.values()))}
+        return {row.object_id: row for row in place_scores(ScoreTable(rows.values()), placement)}
 
     def state(self) -> State:
         """Say which frames are prompted and stale."""
@@ -354,7 +355,7 @@ def load(choice: ModelChoice) -> Any:
 
 def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None, *, zoom: str | float) -> Engine:
     """Make a session over a stack."""
-    from napari_sam2.session.core import Session
+    from napari_sam2.session.session import Session
 
     return Engine(Session(model, stack, contrast_limits=window, zoom=zoom))
 

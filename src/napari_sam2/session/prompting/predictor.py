@@ -14,11 +14,17 @@ from napari_sam2.session.tracking.crop_follower import NOWHERE, Aim
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectTrack
+from napari_sam2.session.tracking.prompt_tensors import (
+    Mask,
+    mask_at_input,
+    prompt_bounds,
+    prompt_points,
+    prompt_within_box,
+)
 from napari_sam2.session.zoom.crop import View, align, align_logits, cell_centres, place_of_box
 from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
 
 from .click_voting import Ballot, PollRule, elect, rule_for, weigh
-from .prompt_tensors import Mask, mask_at_input, prompt_bounds, prompt_points, prompt_within_box
 
 PREVIOUS_LOGIT_LIMIT = 32.0
 # A first click's answer in the whole frame may be smaller than the object by this: the window has room for it.

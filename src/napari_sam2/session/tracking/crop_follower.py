@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.prompting.prompt_tensors import Mask, prompt_bounds
+from napari_sam2.session.tracking.prompt_tensors import Mask, prompt_bounds
 from napari_sam2.session.zoom.crop import Place, View, cut_off, place_of_box, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
 from napari_sam2.session.zoom.object_motion import moved_place

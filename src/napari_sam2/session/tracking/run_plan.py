@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from napari_sam2.data.prompts.prompt import check_frame
+from napari_sam2.data.images.frame_index import check_frame
 
 from .object_track import ObjectTrack
 from .schedule import DIRECTIONS, Visit, outward, schedule, straight

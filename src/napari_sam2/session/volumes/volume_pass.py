@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.data.formats.volume_labels import VolumeLabels
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.data.volume_labels import VolumeLabels
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 
 # Planes on which an object is carried to the next time point.
 CARRIED_PLANES = 3

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from napari_sam2.data.atomic_files import read_json, write_json
+from napari_sam2.data.files.atomic_files import read_json, write_json
+from napari_sam2.data.formats.volume_labels import VolumeLabels
 from napari_sam2.data.images.contrast import choose_window
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.fit import check_prompt
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.data.volume_labels import VolumeLabels
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .volume_pass import VolumePass, VolumeVisit, plan_visits

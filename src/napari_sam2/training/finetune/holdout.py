@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_sam2.evaluation.metrics import boundary_accuracy, region_similarity
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.core import Session
+from napari_sam2.session.session import Session
 
 from .examples import Example
 

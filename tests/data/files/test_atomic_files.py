@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_sam2.data.atomic_files import read_json, replacing, write_json
+from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
 
 
 def test_replacing_makes_folders_and_leaves_no_draft(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.formats.tiff_and_tables import read_scores_csv, write_labels_tiff, write_scores_csv
-from napari_sam2.data.images.stack import open_stack
+from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
+from napari_sam2.data.labels.plane_labels import PlaneLabels
 from napari_sam2.data.labels.scores import ScoreTable
-from napari_sam2.data.prompts.prompt import check_frame
+from napari_sam2.data.readers.open_stack import open_stack
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -162,33 +163,3 @@ class VolumeLabels:
     def _path(self, time: int, suffix: str) -> Path:
         assert self.folder is not None
         return self.folder / f"time{time:05}{suffix}"
-
-
-class PlaneLabels:
-    """All planes of `VolumeLabels` as label images of one stack, time point by time point.
-
-    Parameters
-    ----------
-    labels : VolumeLabels
-        The volumes.
-    """
-
-    def __init__(self, labels: VolumeLabels) -> None:
-        self._labels = labels
-        times, planes, height, width = labels.shape
-        self.shape = times * planes, height, width
-
-    @property
-    def object_ids(self) -> list[int]:
-        """All objects that have pixels somewhere, rising."""
-        return self._labels.object_ids
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        time, plane = divmod(index, self._labels.shape[1])
-        return self._labels.volume(time)[plane].astype(self._labels.dtype, copy=False)
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self[index] for index in range(len(self)))

@@ -1,0 +1,131 @@
+"""Labels and scores of a part of a stack, put back in their place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from .label_stack import LabelStack
+from .scores import ScoreTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.data.images.subset import Placement
+
+
+def place_labels(labels: LabelStack, placement: Placement) -> LabelStack:
+    """Put label images back in place.
+
+    Parameters
+    ----------
+    labels : LabelStack
+        Of the part.
+    placement : Placement
+        Where the part lies.
+
+    Returns
+    -------
+    LabelStack
+        Of the whole, background outside the crop. A frame that was left out between two that were tracked gets
+        shapes halfway between theirs.
+    """
+    whole = LabelStack(placement.shape, labels.dtype)
+    done = _first_places(placement, labels)
+    for frame, place in done.items():
+        whole.set(frame, placement.paste(labels[place]))
+    for before, after in _gaps(sorted(done), _stride(placement.frames)):
+        ends = labels[done[before]], labels[done[after]]
+        for frame in range(before + 1, after):
+            weight = (frame - before) / (after - before)
+            whole.set(frame, placement.paste(blend_labels(*ends, weight)))
+    return whole
+
+
+def place_scores(scores: ScoreTable, placement: Placement) -> ScoreTable:
+    """Put scores back in place.
+
+    Parameters
+    ----------
+    scores : ScoreTable
+        Of the part.
+    placement : Placement
+        Where the part lies.
+
+    Returns
+    -------
+    ScoreTable
+        With frames and coordinates of the whole; frames that were left out have no rows.
+    """
+    y0, x0 = placement.crop[:2]
+    whole = ScoreTable()
+    for row in scores:
+        frame = placement.frames[row.frame]
+        if whole.get(frame, row.object_id) is None:
+            centroid = row.centroid and (row.centroid[0] + y0, row.centroid[1] + x0)
+            bbox = row.bbox and (row.bbox[0] + y0, row.bbox[1] + x0, row.bbox[2] + y0, row.bbox[3] + x0)
+            whole.put(replace(row, frame=frame, centroid=centroid, bbox=bbox))
+    return whole
+
+
+def _first_places(placement: Placement, labels: LabelStack) -> dict[int, int]:
+    """Map frames of the whole that were tracked to the first frame of the part that is it."""
+    done: dict[int, int] = {}
+    for place in labels.frames_done:
+        done.setdefault(placement.frames[place], place)
+    return done
+
+
+def blend_labels(before: NDArray[Any], after: NDArray[Any], weight: float) -> NDArray[Any]:
+    """Draw the shapes between two label images.
+
+    Each object's outline moves from its one place to the other by signed distance, so that a shape that grows grows
+    evenly. An object that is on one image only is not drawn.
+
+    Parameters
+    ----------
+    before, after : ndarray
+        (Y, X) integers.
+    weight : float
+        0 for `before`, 1 for `after`.
+
+    Returns
+    -------
+    ndarray
+        (Y, X) of the type of `before`.
+    """
+    image = np.zeros_like(before)
+    best = np.zeros(before.shape)
+    for object_id in np.intersect1d(before[before > 0], after[after > 0]):
+        first, second = before == object_id, after == object_id
+        rows, columns = ndimage.find_objects((first | second).astype(np.uint8))[0]
+        depth = (1 - weight) * _depth(first[rows, columns]) + weight * _depth(second[rows, columns])
+        wins = depth > best[rows, columns]
+        image[rows, columns][wins] = object_id
+        best[rows, columns][wins] = depth[wins]
+    return image
+
+
+def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance from the outline, positive inside; half a pixel on either side of it."""
+    # Padded, so that the box that was cut out around the object counts as outside.
+    padded = np.pad(mask, 1)
+    inside = ndimage.distance_transform_edt(padded) - 0.5
+    outside = ndimage.distance_transform_edt(~padded) - 0.5
+    depth: NDArray[np.float64] = np.where(padded, inside, -outside)[1:-1, 1:-1]
+    return depth
+
+
+def _stride(frames: tuple[int, ...]) -> int:
+    return max((b - a for a, b in pairwise(frames)), default=1)
+
+
+def _gaps(done: list[int], stride: int) -> Iterator[tuple[int, int]]:
+    """Give pairs of neighbours among the tracked frames with frames between them that were left out."""
+    return ((a, b) for a, b in pairwise(done) if 1 < b - a <= stride)

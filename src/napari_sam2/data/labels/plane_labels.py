@@ -1,0 +1,61 @@
+"""Labels of volumes over time, seen as one stack of planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from .label_stack import LabelStack
+
+
+class Volumes(Protocol):
+    """Label images of volumes over time."""
+
+    shape: tuple[int, int, int, int]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type that holds every id."""
+
+    @property
+    def object_ids(self) -> list[int]:
+        """All objects that have pixels somewhere, rising."""
+
+    def volume(self, time: int) -> LabelStack:
+        """Fetch one volume, (Z, Y, X)."""
+
+
+class PlaneLabels:
+    """All planes of volumes as label images of one stack, time point by time point.
+
+    Parameters
+    ----------
+    labels : Volumes
+        The volumes.
+    """
+
+    def __init__(self, labels: Volumes) -> None:
+        self._labels = labels
+        times, planes, height, width = labels.shape
+        self.shape = times * planes, height, width
+
+    @property
+    def object_ids(self) -> list[int]:
+        """All objects that have pixels somewhere, rising."""
+        return self._labels.object_ids
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        time, plane = divmod(index, self._labels.shape[1])
+        return self._labels.volume(time)[plane].astype(self._labels.dtype, copy=False)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[index] for index in range(len(self)))
