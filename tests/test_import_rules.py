@@ -82,12 +82,13 @@ RULES = {
     "benchmark": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
     "evaluation": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
     "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation", TORCH | ARRAYS),
-    "job": Rule(f"{_DATA} weights", NONE, own_inside=f"{_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
-    "batch": Rule(f"{_DATA} weights job", NONE, own_inside=f"{_LOADED} {_SESSION}", heavy_inside=ARRAYS),
+    # The command answers what needs no image before NumPy is loaded.
+    "job": Rule("weights", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
+    "batch": Rule("weights job", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
     "cli": Rule(
-        f"{_DATA} weights synthetic job batch",
+        "weights job batch",
         NONE,
-        own_inside=f"{_LOADED} {_SESSION} evaluation training benchmark",
+        own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark",
         heavy_inside=TORCH | ARRAYS | {"napari"},
     ),
 }

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from napari_sam2.data.prompts.placed_prompts import prompt_inside
-
 from .options import JobOptions, ModelOptions
 from .output_folder import PROMPTS, SESSION, OutputFolder, PromptFile, check_output, make_way
 from .run_stack import Progress, Work
@@ -281,6 +279,8 @@ def _check_frame_of(stack: Stack, frame: int) -> int:
 
 
 def _prompt_inside(prompt: Prompt, stack: Stack, source: Path) -> Prompt:
+    from napari_sam2.data.prompts.placed_prompts import prompt_inside
+
     try:
         return prompt_inside(prompt, stack.placement)
     except ValueError as error:

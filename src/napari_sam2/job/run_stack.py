@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_sam2.data.labels.placed_results import place_labels, place_scores
-
 from .options import ModelOptions
 from .output_folder import OutputFolder, PromptFile, write_results
 
@@ -183,6 +181,8 @@ def write(work: Work, folder: Path) -> JobReport:
     from napari_sam2.data.formats import Results
 
     session, progress, whole = work.session, work.progress, work.whole
+    from napari_sam2.data.labels.placed_results import place_labels, place_scores
+
     placement, outputs = session.stack.placement, session.outputs
     frames = {placement.frames[frame] for frame in (*progress.earlier, *progress.frames)}
     record = {

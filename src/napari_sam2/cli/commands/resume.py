@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
-from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.job.continue_job import what_is_left
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import InputOptions, ModelOptions
@@ -50,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Track what is left, write and say where; returns the exit status."""
     from napari_sam2.data.formats import check_formats
+    from napari_sam2.data.prompts.placed_prompts import prompt_outside
     from napari_sam2.session.session import Session
     from napari_sam2.storage.layout import read_header
 
