@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,29 @@ class Watched:
         return self.array[index]
 
 
-def reading_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("napari-sam2-read")]
+class Gated(Watched):
+    """An array whose reads wait from a frame on, as those from a network disk do."""
+
+    def __init__(self, array: np.ndarray, first_held: int) -> None:
+        super().__init__(array)
+        self.first_held = first_held
+        self.is_held, self.may_go = threading.Event(), threading.Event()
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if index[0] >= self.first_held:
+            self.is_held.set()
+            assert self.may_go.wait(timeout=60)
+        return super().__getitem__(index)
+
+
+def reading_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("napari-sam2-read")]
+
+
+def assert_threads_end() -> None:
+    for thread in reading_threads():
+        thread.join(timeout=60)
+    assert reading_threads() == []
 
 
 def tracked(model: Sam2, source: Any, **options: Any) -> Session:
@@ -53,7 +75,7 @@ def test_each_frame_is_read_once_and_not_on_the_caller_s_thread(model: Sam2, fra
     assert source.reads == list(range(12))
     assert len(source.threads) == 1
     assert source.threads.pop().startswith("napari-sam2-read")
-    assert reading_threads() == []
+    assert_threads_end()
 
 
 def test_the_next_frames_are_read_before_they_are_asked_for(frames: np.ndarray) -> None:
@@ -67,7 +89,7 @@ def test_the_next_frames_are_read_before_they_are_asked_for(frames: np.ndarray) 
     np.testing.assert_array_equal(ahead.read(4), frames[4])
     ahead.close()
     assert source.reads[:4] == [5, 4, 3, 2]
-    assert reading_threads() == []
+    assert_threads_end()
 
 
 def test_frames_out_of_turn(frames: np.ndarray) -> None:
@@ -87,7 +109,7 @@ def test_a_closed_run_leaves_no_thread(model: Sam2, frames: np.ndarray) -> None:
     next(run)
     assert len(reading_threads()) == 1
     run.close()
-    assert reading_threads() == []
+    assert_threads_end()
     # One that is dropped is closed, too; one that was never begun has none.
     run = session.propagate()
     session.encoder.clear()
@@ -95,8 +117,42 @@ def test_a_closed_run_leaves_no_thread(model: Sam2, frames: np.ndarray) -> None:
     next(run)
     del run
     gc.collect()
-    assert reading_threads() == []
+    assert_threads_end()
     assert [r.frame for r in session.propagate()] == list(range(12))
+
+
+def test_a_run_that_is_left_does_not_wait_for_a_slow_read(model: Sam2, frames: np.ndarray) -> None:
+    source = Gated(frames, first_held=3)
+    run = tracked(model, source).propagate()
+    next(run)
+    next(run)
+    assert source.is_held.wait(timeout=60)
+    # Would never return if it waited.
+    run.close()
+    source.may_go.set()
+    assert_threads_end()
+
+
+def test_a_stack_that_is_closed_during_a_read_is_closed_by_the_reader(model: Sam2, frames: np.ndarray) -> None:
+    source = Gated(frames, first_held=2)
+    gone = weakref.ref(source)
+    stack = Stack.from_array(source)
+    may_go, is_held = source.may_go, source.is_held
+    del source
+    ahead = ReadAhead(stack, list(range(12)))
+    ahead.read(0)
+    assert is_held.wait(timeout=60)
+    coming = [ahead._waiting[frame] for frame in (2, 3)]
+    stack.close()
+    may_go.set()
+    np.testing.assert_array_equal(coming[0].result(timeout=60), frames[2])
+    with pytest.raises(ValueError, match="the array is closed"):
+        coming[1].result(timeout=60)
+    ahead.close()
+    assert_threads_end()
+    del ahead, coming
+    gc.collect()
+    assert gone() is None
 
 
 def test_trouble_surfaces_at_its_own_frame(model: Sam2, frames: np.ndarray) -> None:
@@ -106,7 +162,7 @@ def test_trouble_surfaces_at_its_own_frame(model: Sam2, frames: np.ndarray) -> N
         for result in session.propagate():
             done.append(result.frame)
     assert done == [0, 1, 2, 3]
-    assert reading_threads() == []
+    assert_threads_end()
     # The frame is read again when it is asked for again.
     with pytest.raises(ValueError, match="frame 4 is torn"):
         list(session.propagate(start=4))
@@ -129,7 +185,7 @@ def test_two_runs_in_turn(model: Sam2, frames: np.ndarray) -> None:
     forward.close()
     assert next(backward).frame == 7
     backward.close()
-    assert reading_threads() == []
+    assert_threads_end()
 
 
 def test_large_frames_wait_one_at_a_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -139,6 +140,59 @@ class ArrayPlanes:
 
     def close(self) -> None:
         """Do nothing: an array is its owner's to close."""
+
+
+class ClosablePlanes:
+    """Planes of an image until it is closed: a read that is under way then still gets its plane, later ones none.
+
+    Parameters
+    ----------
+    planes : PlaneSource
+        The image. It is closed, and let go of, by whoever is the last to use it: `close` waits for nobody.
+    name : str
+        For messages.
+    """
+
+    def __init__(self, planes: PlaneSource, name: str) -> None:
+        self._planes: PlaneSource | None = planes
+        self._name = name
+        self._lock = threading.Lock()
+        self._reads_under_way = 0
+        self._closed = False
+        self.shape: tuple[int, ...] = planes.shape
+        self.dtype: np.dtype[Any] = planes.dtype
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it.
+
+        Raises
+        ------
+        ValueError
+            If the image is closed, or its reader cannot read the plane.
+        """
+        with self._lock:
+            planes = self._planes
+            if self._closed or planes is None:
+                raise ValueError(f"{self._name} is closed: open it again to read from it")
+            self._reads_under_way += 1
+        try:
+            return planes.read(index, area)
+        finally:
+            self._leave(reads=1)
+
+    def close(self) -> None:
+        """Close the image once no read is under way."""
+        self._closed = True
+        self._leave(reads=0)
+
+    def _leave(self, *, reads: int) -> None:
+        unused: PlaneSource | None = None
+        with self._lock:
+            self._reads_under_way -= reads
+            if self._closed and not self._reads_under_way:
+                unused, self._planes = self._planes, None
+        if unused is not None:
+            unused.close()
 
 
 class PlaneFrames:

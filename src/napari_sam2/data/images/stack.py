@@ -14,7 +14,7 @@ from napari_sam2.data.images.frame_index import check_frame
 
 from .calibration import Calibration
 from .composite import CompositeFrames
-from .frame_sources import ArrayPlanes, FrameSource, Opened, PartFrames, PlaneFrames
+from .frame_sources import ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneFrames
 from .selection import Selection, check_axis, check_level, locate
 from .subset import Placement
 
@@ -227,7 +227,7 @@ class Stack:
         Raises
         ------
         ValueError
-            If there is no such frame, it cannot be read, or it holds NaN or infinite values.
+            If there is no such frame, it cannot be read, it holds NaN or infinite values, or the stack is closed.
         """
         frame = check_frame(frame, self.n_frames)
         image = self._source.read(frame)
@@ -270,7 +270,7 @@ class Stack:
         return part
 
     def close(self) -> None:
-        """Close the file behind the stack, if there is one."""
+        """Close the file behind the stack, once a read that is under way has ended; nothing can be read after that."""
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -289,14 +289,15 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
         "calibration": opened.calibrate(place.axis),
         "origin": Origin(path, selection, opened.affine),
     }
+    planes = ClosablePlanes(opened.planes, name)
     if place.channel_axis is None:
-        return Stack(PlaneFrames(opened.planes, place.fixed, place.tracked), place.axis, **about)
+        return Stack(PlaneFrames(planes, place.fixed, place.tracked), place.axis, **about)
     if len(opened.planes.shape) - len(opened.axes) > 2:
         raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
     each = []
     for channel in selection.channels:
         fixed = tuple(channel if i == place.channel_axis else at for i, at in enumerate(place.fixed))
-        each.append(Stack(PlaneFrames(opened.planes, fixed, place.tracked), place.axis))
+        each.append(Stack(PlaneFrames(planes, fixed, place.tracked), place.axis))
     said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
     return Stack(CompositeFrames(each, selection.windows, said), place.axis, **about)
 

@@ -11,7 +11,7 @@ from napari_sam2.data.images.frame_index import check_frame
 
 from .calibration import Calibration
 from .composite import CompositeFrames
-from .frame_sources import WHOLE, Area, ArrayPlanes, Opened, PartFrames, PlaneSource
+from .frame_sources import WHOLE, Area, ArrayPlanes, ClosablePlanes, Opened, PartFrames, PlaneSource
 from .selection import Selection, locate_volumes
 from .stack import Origin, Stack
 
@@ -174,7 +174,7 @@ class VolumeSeries:
         return time
 
     def close(self) -> None:
-        """Close the file behind the series, if there is one."""
+        """Close the file behind the series, as `Stack.close` does."""
         self.planes.close()
 
     def __enter__(self) -> Self:
@@ -240,7 +240,8 @@ class _SharedPlanes:
 def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | None = None) -> VolumeSeries:
     """Take the volumes that a selection names out of an opened image."""
     channels = locate_volumes(opened, selection, name)
-    sources = [_GridFrames(opened.planes, opened.axes, channel) for channel in channels]
+    planes = ClosablePlanes(opened.planes, name)
+    sources = [_GridFrames(planes, opened.axes, channel) for channel in channels]
     said = opened.calibrate("t")
     n_times = sources[0].n_times
     if len(sources) == 1:
@@ -248,6 +249,6 @@ def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | N
     else:
         windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
         frames = CompositeFrames([Stack(source) for source in sources], selection.windows, windows)
-    planes = Stack(frames, calibration=said, origin=Origin(path, selection, opened.affine))
+    stack = Stack(frames, calibration=said, origin=Origin(path, selection, opened.affine))
     interval = (said.step, said.step_unit)
-    return VolumeSeries(planes, n_times, calibration=opened.calibrate("z"), interval=interval)
+    return VolumeSeries(stack, n_times, calibration=opened.calibrate("z"), interval=interval)

@@ -80,6 +80,10 @@ class _Going:
     steps: Generator[Any, None, None] | None = None
     resting: bool = False
 
+    def close(self) -> None:
+        if self.steps is not None:
+            self.steps.close()
+
 
 class Worker(QObject):
     """A thread with a queue of jobs and at most one run.
@@ -94,6 +98,7 @@ class Worker(QObject):
         super().__init__()
         self._jobs: deque[Job] = deque()
         self._going: _Going | None = None
+        self._closings: deque[Job] = deque()
         self._unseen = 0
         self._undelivered = 0
         self._working = False
@@ -108,7 +113,7 @@ class Worker(QObject):
     def is_idle(self) -> bool:
         """Whether all is done and told."""
         with self._changed:
-            return not (self._jobs or self._working or self.is_running or self._undelivered)
+            return not (self._closings or self._jobs or self._working or self.is_running or self._undelivered)
 
     @property
     def is_over(self) -> bool:
@@ -144,6 +149,7 @@ class Worker(QObject):
     def start(self, run: Run) -> None:
         """Start a run, in place of one that was stopped."""
         with self._changed:
+            self._leave_run()
             self._going = _Going(run)
             self._changed.notify()
 
@@ -166,7 +172,8 @@ class Worker(QObject):
     def forget_run(self) -> None:
         """Give up a run, resting or not, without a word."""
         with self._changed:
-            self._going = None
+            self._leave_run()
+            self._changed.notify()
 
     def close(self) -> None:
         """Stop the thread; whatever it still finishes is not delivered."""
@@ -182,8 +189,14 @@ class Worker(QObject):
         with self._changed:
             self._closed = True
             self._jobs.clear()
-            self._going = None
+            self._leave_run()
             self._changed.notify()
+
+    def _leave_run(self) -> None:
+        # What a run has open is closed by the thread that opened it, before its next job: here the window would wait.
+        if self._going is not None:
+            self._closings.append(Job(work=self._going.close, done=_ignore, failed=_ignore))
+            self._going = None
 
     def _deliver(self, callback: Callable[[Any], None], value: Any) -> None:
         with self._changed:
@@ -194,12 +207,13 @@ class Worker(QObject):
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not (self._closed or self._jobs or (self.is_running and self._unseen < _MOST_UNSEEN)):
+                while not (self._closed or self._closings or self._jobs or self._may_step):
                     self._changed.wait()
-                if self._closed:
+                if self._closed and not self._closings:
                     return
                 self._working = True
-                job = self._jobs.popleft() if self._jobs else None
+                waiting = self._closings or self._jobs
+                job = waiting.popleft() if waiting else None
                 going = self._going
             if job is not None:
                 self._do(job)
@@ -209,6 +223,10 @@ class Worker(QObject):
             job = going = None
             with self._changed:
                 self._working = False
+
+    @property
+    def _may_step(self) -> bool:
+        return self.is_running and self._unseen < _MOST_UNSEEN
 
     def _do(self, job: Job) -> None:
         try:

@@ -213,7 +213,7 @@ class FrameEncoder:
 
     @contextmanager
     def reading_ahead(self, plan: Sequence[int]) -> Iterator[None]:
-        """Read the next frames of a run on a thread, which is gone when the context is left.
+        """Read the next frames of a run on a thread, which reads no other one when the context is left.
 
         Parameters
         ----------

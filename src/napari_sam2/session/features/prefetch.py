@@ -69,6 +69,6 @@ class ReadAhead:
                 self._waiting[frame] = self._thread.submit(self._stack.read, frame)
 
     def close(self) -> None:
-        """End the thread once it is done with the frame at hand."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Let the thread end once it is done with the frame at hand, which nobody waits for: reading may take long."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
         self._waiting.clear()
