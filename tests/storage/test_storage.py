@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import torch
 from test_session_random import Driver
 
 from napari_sam2 import Session
@@ -105,6 +106,22 @@ def test_whatever_is_done_a_reopened_session_is_the_same(
             saved.session = reopened(saved.session)
             assert_same_sessions(plain.session, saved.session)
     assert_same_sessions(plain.session, reopened(saved.session))
+
+
+def test_memories_lie_as_they_did(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, frames, folder=folder))
+    list(session.propagate())
+    again = reopened(session)
+    for object_id in session.object_ids:
+        made, kept = (one._objects.tracks[object_id].bank for one in (session, again))
+        assert kept.recent
+        for frame, memory in (kept.conditioning | kept.recent).items():
+            # The sums of a product depend on how its numbers lie.
+            for one, other in (
+                (memory.memory_bchw, made[frame].memory_bchw),
+                (memory.low_res_bhw, made[frame].low_res_bhw),
+            ):
+                assert one is None or (torch.equal(one, other) and one.stride() == other.stride())
 
 
 def test_update_after_reopening(model: Sam2, frames: np.ndarray, folder: Path) -> None:

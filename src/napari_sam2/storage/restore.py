@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import safetensors
-from torch import Tensor
+from torch import Tensor, channels_last, preserve_format
 
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.prompts.prompt import Prompt, check_object_id
@@ -214,7 +214,9 @@ class Restorer:
                     tensor = found[:].clone()
                     if self._types.setdefault(part, tensor.dtype) != tensor.dtype or not tensor.is_floating_point():
                         raise ValueError(f"{path.name} holds {part} of type {tensor.dtype}")
-                    tensors[part] = tensor.to(self.session.model.device)
+                    # As the model lays maps out: with the same numbers in another order, tracking goes on otherwise.
+                    layout = channels_last if tensor.ndim == 4 else preserve_format
+                    tensors[part] = tensor.to(self.session.model.device, memory_format=layout)
         except safetensors.SafetensorError as error:
             raise ValueError(f"{path.name} cannot be read: {error}") from error
         return tensors

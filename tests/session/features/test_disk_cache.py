@@ -78,6 +78,36 @@ def _without_cache(model: Sam2, frames: np.ndarray) -> list[np.ndarray]:
     return [r.low_res_logits for r in session.propagate(direction="both")]
 
 
+def test_wherever_features_come_from_they_lie_alike(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    stack = Stack.from_array(frames)
+
+    def encoder() -> FrameEncoder:
+        return FrameEncoder(model, stack, contrast_limits=(0, 255), cache_folder=folder)
+
+    fresh, kept = (vars(encoder().encode(0)) for _ in range(2))
+    both = encoder()
+    both.encode_views(0, [None, View(3, 5, 30, 30)])
+    for name, x in fresh.items():
+        for other in (kept[name], vars(both.encode(0))[name]):
+            assert torch.equal(x, other)
+            assert (x.stride(), x.dtype) == (other.stride(), other.dtype)
+            assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def test_the_same_features_give_the_same_bits(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    encoders = [FrameEncoder(model, Stack.from_array(frames), cache_folder=folder) for _ in range(2)]
+    click = {"points_bpxy": torch.tensor([[[20.0, 20.0]]]), "labels_bp": torch.tensor([[1]])}
+    mask = torch.ones(1, 1, model.config.image_size, model.config.image_size)
+    found = []
+    for encoder in encoders:
+        features = encoder.encode(0)
+        logits = model.decode(model.without_memory(features), features, **click).candidates_bkhw
+        found.append((logits, model.remember(features, mask, visible_b=torch.tensor([True]))))
+    for fresh, kept in zip(*found, strict=True):
+        assert torch.equal(fresh, kept)
+
+
 def test_other_data_window_or_model_are_never_taken_for_the_same(
     encoder_of: EncoderOf, make_model: Callable[..., Sam2], model: Sam2, frames: np.ndarray
 ) -> None:
@@ -201,6 +231,18 @@ def test_a_disk_that_fails_is_told_of_once_and_stops_nothing(
             encoder.encode(frame)
     assert encoder.frames_encoded == 4
     assert caplog.text.count("no longer kept in") == 1
+
+
+def test_nothing_is_copied_for_a_store_that_keeps_nothing(
+    model: Sam2, frames: np.ndarray, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = FrameEncoder(model, Stack.from_array(frames)).encode(0)
+    given_up = FeatureStore(folder, model, dtype=torch.float16)
+    given_up._writable = False
+    monkeypatch.setattr("safetensors.torch.save", lambda _maps: pytest.fail("features were written for nothing"))
+    given_up.save("key", features)
+    FeatureStore(folder, model, dtype=torch.float16, budget=100).save("key", features)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file(model: Sam2, frames: np.ndarray, tmp_path: Path) -> None:

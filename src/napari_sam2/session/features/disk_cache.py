@@ -25,6 +25,8 @@ DISK_BYTES = 4 * 2**30
 _SUFFIX, _DRAFT = ".features", ".draft-"
 _DIGEST_BYTES = 32
 _DRAFT_SECONDS = 3600
+# In the files, which are found by it: numbers lie there as the model makes them.
+_LAYOUT = "bhwc"
 
 
 def model_fingerprint(model: Sam2) -> bytes:
@@ -33,7 +35,7 @@ def model_fingerprint(model: Sam2) -> bytes:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     kinds = type(model).__name__, type(model.image_encoder).__name__, model.device.type
     versions = importlib.metadata.version("napari-sam2"), torch.__version__
-    digest.update(repr((*kinds, *versions, model.config)).encode())
+    digest.update(repr((_LAYOUT, *kinds, *versions, model.config)).encode())
     for part in (model.image_encoder, decoder.conv_s0, decoder.conv_s1):
         for name, tensor in part.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -115,25 +117,23 @@ class FeatureStore:
         with suppress(OSError):
             os.utime(path)
         self._note(key, len(content))
-        return ImageFeatures(
-            **{name: tensor.to(self._model.device) for name, tensor in safetensors.torch.load(bytes(payload)).items()}
-        )
+        maps_bhwc = safetensors.torch.load(bytes(payload))
+        return ImageFeatures(**{name: x.to(self._model.device).permute(0, 3, 1, 2) for name, x in maps_bhwc.items()})
 
     def save(self, key: str, features: ImageFeatures) -> None:
         """Keep features; a disk that is full or read-only is told of once and then left alone."""
-        payload = safetensors.torch.save(
-            {name: map_bchw.cpu().contiguous() for name, map_bchw in vars(features).items()}
-        )
-        size = _DIGEST_BYTES + len(payload)
-        if not self._writable or size > self.budget:
+        maps = vars(features)
+        # Before anything is copied, which for a large model takes longer than what is kept saves.
+        if not self._writable or sum(x.nbytes for x in maps.values()) > self.budget:
             return
+        payload = safetensors.torch.save({name: x.permute(0, 2, 3, 1).cpu().contiguous() for name, x in maps.items()})
         try:
             self._write(key, _checksum(key, payload), payload)
         except OSError as error:
             self._writable = False
             logger.warning("image features are no longer kept in %s: %s", self.folder, error)
             return
-        self._note(key, size)
+        self._note(key, _DIGEST_BYTES + len(payload))
         self._shrink()
 
     def _write(self, key: str, checksum: bytes, payload: bytes) -> None:

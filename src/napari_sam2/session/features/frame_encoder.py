@@ -66,11 +66,15 @@ def default_cache_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
 
 
 def convert(features: ImageFeatures, dtype: torch.dtype) -> ImageFeatures:
-    """Convert features to another type; what is too large for it becomes its largest number."""
+    """Convert features to another type, channels last; what is too large for the type becomes its largest number.
+
+    The sums of a product depend on how its numbers lie: features from a disk have to lie as those of the model do.
+    """
     most = torch.finfo(dtype).max
     widest = torch.finfo(features.s16_bchw.dtype).max
     maps = vars(features).values()
-    return ImageFeatures(*((x.clamp(-most, most) if most < widest else x).to(dtype) for x in maps))
+    held = (x.clamp(-most, most) if most < widest else x for x in maps)
+    return ImageFeatures(*(x.to(dtype, memory_format=torch.channels_last) for x in held))
 
 
 class FrameEncoder:
