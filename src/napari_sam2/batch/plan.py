@@ -54,7 +54,7 @@ def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Cal
     for job in jobs:
         try:
             done = _check(job, needs_weights=needs_weights)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             message = describe_error(error)
             if message is None:
                 raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# torch says it in several ways, by device; none of its exception types covers them all.
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+from napari_sam2.data.files.out_of_memory import is_out_of_memory
+
 _MEMORY_ADVICE = "try --preset fast, a smaller --image-size, a smaller model or --device cpu"
 
 
@@ -28,7 +28,7 @@ def describe_error(error: BaseException) -> str | None:
 
 def _message(error: BaseException) -> str | None:
     text = str(error)
-    if isinstance(error, MemoryError) or any(words in text.lower() for words in _MEMORY_WORDS):
+    if is_out_of_memory(error):
         return f"out of memory ({text or 'this computer has no more'}): {_MEMORY_ADVICE}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

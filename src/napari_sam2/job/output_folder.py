@@ -185,6 +185,6 @@ def _write_others(folder: Path, results: Results, formats: Iterable[Format]) -> 
     for one in formats:
         try:
             export_results(results, one.name, folder / one.filename)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             error.add_note(f"labels and scores are in {folder}; 'napari-sam2 export {folder}' writes other formats")
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+from napari_sam2.data.files.out_of_memory import is_out_of_memory
 
 
 def explain(error: Exception) -> str:
@@ -19,7 +19,7 @@ def explain(error: Exception) -> str:
         For a notification.
     """
     text = str(error).strip()
-    if isinstance(error, MemoryError) or any(words in text.lower() for words in _MEMORY):
+    if is_out_of_memory(error):
         return (
             "SAM 2 ran out of memory. What was tracked is kept. Choose a smaller model, or the device cpu, or close "
             "other programs; then track on from the frame on show."

@@ -81,9 +81,9 @@ def test_features_are_rounded_from_the_beginning(model: Sam2, stack: Stack) -> N
 
 
 def test_numbers_too_large_for_half_precision_stay_finite() -> None:
-    maps = [torch.tensor([-1e9, 0.1, 7e4]).view(1, 3, 1, 1)] * 3
+    maps = [torch.tensor([[-1e9, 0.1], [7e4, 1]]).view(1, 2, 1, 2).permute(0, 3, 1, 2)] * 3
     for x in vars(convert(ImageFeatures(*maps), torch.float16)).values():
-        assert x.flatten().tolist() == [-65504, float(np.float16(0.1)), 65504]
+        assert x.flatten().tolist() == [-65504, 65504, float(np.float16(0.1)), 1]
     for x in vars(convert(ImageFeatures(*maps), torch.float32)).values():
         assert x is maps[0]
 

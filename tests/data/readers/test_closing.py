@@ -16,7 +16,8 @@ import tifffile
 from PIL import Image
 
 from napari_sam2.data import Selection, Stack, open_stack
-from napari_sam2.data.images.volume_series import VolumeSeries, open_volumes
+from napari_sam2.data.images.volume_series import VolumeSeries
+from napari_sam2.data.readers.open_stack import open_volumes
 
 if TYPE_CHECKING:
     from conftest import SeriesWriter
