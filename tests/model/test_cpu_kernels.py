@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.model import cpu_kernels
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.cpu_kernels import (
     Linear,
@@ -97,6 +98,24 @@ def test_scores_far_from_those_of_the_sample(row: int, score: float) -> None:
         weights = (q.float() @ k.float().transpose(-1, -2) / 8).softmax(-1)
         out = attend(q, k, v).float()
     torch.testing.assert_close(out, weights @ v.float(), rtol=0, atol=0.1)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("score", "is_quick"), [(-30.0, True), (-37.0, True), (-46.0, False)])
+def test_small_sums_are_good_enough(score: float, is_quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Sums of weights of about 1e-24, 1e-27 and 1e-31: the slow way is gone only where something that counts is lost.
+    q, k, v = (torch.randn(1, 1, tokens, 64).bfloat16() for tokens in (600, 700, 700))
+    k[..., 0] = 8.0
+    q[..., 0] = 0.0
+    q[:, :, 590, 0] = score
+    slow: list[int] = []
+    whole = cpu_kernels._attend_in_full
+    monkeypatch.setattr(cpu_kernels, "_attend_in_full", lambda *a, **o: (slow.append(len(a[0])), whole(*a, **o)))
+    with torch.no_grad():
+        weights = (q.float() @ k.float().transpose(-1, -2) / 8).softmax(-1)
+        out = attend(q, k, v).float()
+    assert (not slow) is is_quick
+    torch.testing.assert_close(out, weights @ v.float(), rtol=0, atol=4e-2)
 
 
 @pytest.mark.parametrize("dtype", ERROR)

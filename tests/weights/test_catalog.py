@@ -101,13 +101,13 @@ def test_an_unknown_name_brings_the_nearest_and_all(typed: str, meant: str) -> N
 
 def test_a_name_like_no_other_brings_no_suggestion() -> None:
     with pytest.raises(ValueError, match="no model 'xyzzy'") as caught:
-        catalog.local_path("xyzzy")
+        catalog.get_entry("xyzzy")
     assert "did you mean" not in str(caught.value)
 
 
 def test_home_variable_moves_the_cache(home: Path) -> None:
     assert catalog.cache_dir() == home
-    assert catalog.local_path("sam2_hiera_tiny") == home / "sam2_hiera_tiny.pt"
+    assert catalog.get_entry("sam2_hiera_tiny").path == home / "sam2_hiera_tiny.pt"
 
 
 def test_without_the_variable_files_go_to_the_platforms_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_home_may_be_relative_or_begin_with_a_tilde(tmp_path: Path, monkeypatch:
 
 
 def test_the_bundled_model_lies_in_the_package(home: Path) -> None:
-    path = catalog.local_path("sam2_nano")
+    path = catalog.get_entry("sam2_nano").path
     assert path == Path(catalog.__file__).with_name("sam2_nano.safetensors")
     assert not path.is_relative_to(home)
 

@@ -31,14 +31,6 @@ HALF_ROWS, BLOCK_KEYS = 512, 4096
 # exponential function to a thousandth; of sums above the least, nothing that counts has come out as zero.
 SHIFT, LEAST_SUM, LARGEST_SUM = 30.0, 1e-29, 1e-3
 QUERY_STEP, KEY_STEP = 8, 16
-# What one group of rows takes on its way through a feed-forward net: they stay in the cache until they are done.
-HIDDEN_BYTES = 12 * 2**20
-BLOCK_ROWS = 256
-# In bfloat16, weights are taken for so many queries and keys at a time, which stay in the cache.
-HALF_ROWS, BLOCK_KEYS = 512, 4096
-# At seven below zero, a sigmoid is the exponential function to a thousandth. Scores far below their bound would come
-# out as zero: rows of weights with less than this sum are computed in another way.
-SIGMOID_MARGIN, LEAST_SUM = 7.0, 1e-26
 # Below this many rows, preparing the weights takes longer than is won.
 FEWEST_ROWS = 64
 # Up to this many keys, the whole map of weights is small; from that many on, oneDNN wins over the fused kernel.

@@ -204,17 +204,6 @@ def cache_dir() -> Path:
     return Path(home).expanduser().absolute() if home else Path(platformdirs.user_cache_dir("napari-sam2"))
 
 
-def local_path(name: str) -> Path:
-    """Return where the file of an entry lies, or would lie once downloaded.
-
-    Raises
-    ------
-    ValueError
-        If the catalogue has no such name.
-    """
-    return get_entry(name).path
-
-
 def is_available(name: str) -> bool:
     """Tell whether the file of an entry is on this machine, with the published size where that is known.
 
