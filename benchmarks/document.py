@@ -34,7 +34,7 @@ NOTHING = "-"
 def load(folder: Path, name: str) -> dict[str, Any] | None:
     """What a part has measured, if it was."""
     path = folder / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def write_document(folder: Path) -> None:
@@ -62,7 +62,7 @@ def _fill(text: str, name: str, content: str) -> str:
 
 def machine(folder: Path) -> str:
     """The machine and the versions, of every part that says."""
-    reports = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     hosts = {describe_host(report["machine"]) for report in reports if "machine" in report}
     return "\n".join(f"- {host}" for host in sorted(hosts))
 

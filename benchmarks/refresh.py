@@ -163,7 +163,7 @@ def measure(name: str) -> None:
     found = PARTS[name]()
     if found is not None:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name.partition(' ')[0]}.json").write_text(json.dumps(found, indent=1) + "\n")
+        (RESULTS / f"{name.partition(' ')[0]}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sys.stderr.write(f"  {time.perf_counter() - begun:.0f} s with {torch.get_num_threads()} threads\n")
 
 

@@ -251,7 +251,7 @@ def test_every_library_is_a_declared_dependency() -> None:
 def write_module(package: Path, where: str, source: str) -> Path:
     path = package / where
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(source)
+    path.write_text(source, encoding="utf-8")
     return path
 
 

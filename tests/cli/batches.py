@@ -30,7 +30,7 @@ def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
     """Write a table with all columns that any row has."""
     rows = list(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -39,7 +39,7 @@ def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> Path:
 
 def read_summary(folder: Path) -> dict[str, dict[str, str]]:
     """Read summary.csv: the rows by the names of the jobs."""
-    with (folder / "summary.csv").open(newline="") as file:
+    with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
         return {row["job"]: row for row in csv.DictReader(file)}
 
 
@@ -52,4 +52,4 @@ def assert_same_results(one: Path, other: Path) -> None:
     """Compare two folders of results to the last bit."""
     np.testing.assert_array_equal(tifffile.imread(one / "labels.tif"), tifffile.imread(other / "labels.tif"))
     assert (one / "labels.tif").read_bytes() == (other / "labels.tif").read_bytes()
-    assert (one / "scores.csv").read_text() == (other / "scores.csv").read_text()
+    assert (one / "scores.csv").read_text(encoding="utf-8") == (other / "scores.csv").read_text(encoding="utf-8")

@@ -65,5 +65,5 @@ def draw_disk(n_frames: int, shape: tuple[int, int] = (40, 56)) -> tuple[np.ndar
 
 def write_entries(path: Path, entries: Iterable[dict[str, Any]]) -> Path:
     """Write a prompts file by hand."""
-    path.write_text(json.dumps({"version": 1, "prompts": list(entries)}))
+    path.write_text(json.dumps({"version": 1, "prompts": list(entries)}), encoding="utf-8")
     return path

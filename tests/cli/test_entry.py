@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commandline import SCRIPT, Run, start_script
@@ -74,6 +76,13 @@ def test_reader_that_has_seen_enough_is_no_error() -> None:
 )
 def test_description_of_an_error(error: Exception, line: str | None) -> None:
     assert describe_error(error) == line
+
+
+def test_names_in_letters_that_the_output_has_not(tmp_path: Path) -> None:
+    home = tmp_path / "数据"
+    env = {**os.environ, "NAPARI_SAM2_HOME": str(home), "PYTHONIOENCODING": "cp1252"}
+    out, err = start_script("weights", "list", env=env).communicate()
+    assert (err, "\\u6570\\u636e" in out) == ("", True)
 
 
 def test_description_of_too_little_memory() -> None:

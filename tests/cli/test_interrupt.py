@@ -49,7 +49,7 @@ def test_ctrl_c_keeps_what_was_done_and_nothing_earlier_is_lost(tmp_path: Path, 
     assert line == f"napari-sam2: stopped after {n_done} of {N_FRAMES} frames; what was done is in {out}"
     assert 0 < n_done < N_FRAMES
     assert tifffile.imread(out / "labels.tif").shape == (N_FRAMES, 40, 56)
-    record = json.loads((out / "session.json").read_text())
+    record = json.loads((out / "session.json").read_text(encoding="utf-8"))
     assert record["complete"] is False
     assert record["tracked_frames"] == [[0, n_done - 1]]
 

@@ -19,18 +19,18 @@ def test_several_prompts_on_rendered_clips(tmp_path: Path, capsys: pytest.Captur
     files = ["--output", "report.json", "--markdown", "table.md", "--calibration", "scores.png", "--pictures", "rows"]
     paths = [word if word.startswith("--") else str(tmp_path / word) for word in files]
     assert main(["evaluate", *words, *paths, "--zoom", "off"]) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert set(report["prompts"]) == {"mask", "click"}
     assert report["settings"]["image_size"] == 128
     assert report["settings"]["zoom"] == "off"
     assert "optical_flow" in report["prompts"]["mask"]["mean"]
-    table = (tmp_path / "table.md").read_text().splitlines()
+    table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert table[0] == "| sequence | objects | mask: J / F | click: J / F | copied | optical flow |"
     assert len({line.count("|") for line in table}) == 1
     assert (tmp_path / "scores.png").exists()
     with Image.open(tmp_path / "rows" / "generated_000_mask.png") as row:
         assert row.width > 4 * row.height
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<h2>") == 2
     # worst frames, frames from first to last and object scores
     assert page.count("data:image/jpeg;base64,") == 6

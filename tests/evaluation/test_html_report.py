@@ -74,7 +74,7 @@ def test_the_page_begins_with_the_worst_sequence(sequence: LabelledSequence, tmp
     page.entries.append(make_entry("good <one>", sequence, masks, accuracy=0.9))
     page.entries.append(make_entry("bad", sequence, masks, accuracy=0.2, scores=scores))
     page.write(tmp_path / "page.html", title="a & b", table="| x |")
-    text = (tmp_path / "page.html").read_text()
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert re.findall("<h2>(.*?)</h2>", text) == ["bad: J&amp;F 0.20", "good &lt;one&gt;: J&amp;F 0.90"]
     assert "<h1>a &amp; b</h1>" in text
     pictures = [Image.open(io.BytesIO(base64.b64decode(code))) for code in re.findall('base64,(.*?)"', text)]

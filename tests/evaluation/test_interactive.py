@@ -155,10 +155,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     files = ["--output", str(tmp_path / "report.json"), "--markdown", str(tmp_path / "table.md")]
     words = ["--generated", "1", "--interactive", "online", "--rounds", "2", "--clicks", "1", "--image-size", "64"]
     assert main(["evaluate", *words, *files, "--device", "cpu", "--zoom", "off"]) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["interactive"] == {"mode": "online", "rounds": 2, "clicks": 1}
     assert report["settings"]["peak_memory_mb"] is None or report["settings"]["peak_memory_mb"] > 50
-    assert (tmp_path / "table.md").read_text().startswith("| sequence | objects | 1 | 2 |")
+    assert (tmp_path / "table.md").read_text(encoding="utf-8").startswith("| sequence | objects | 1 | 2 |")
     assert "frames until J&F 0.75" in capsys.readouterr().out
     assert main(["evaluate", *words, "--prompt", "box"]) == 2
     assert "leave out --prompt" in capsys.readouterr().err

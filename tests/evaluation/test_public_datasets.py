@@ -128,7 +128,7 @@ def test_sav_training_layout(sav: Path, tmp_path: Path) -> None:
 
     def write(ending: str, masks: list[NDArray[np.bool_]]) -> None:
         masklet = [[{"size": list(SHAPE), "counts": encode_rle(mask)} for mask in masks]] * 3
-        (tmp_path / "sav_000" / f"sav_1{ending}").write_text(json.dumps({"masklet": masklet}))
+        (tmp_path / "sav_000" / f"sav_1{ending}").write_text(json.dumps({"masklet": masklet}), encoding="utf-8")
 
     write("_auto.json", [square(14, 20)])
     write("_manual.json", [square(2, 2), square(2, 12)])

@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> Path:
         labels = moving_squares()
         tifffile.imwrite(folder / "labels.tif", labels)
         tifffile.imwrite(folder / "frames.tif", (labels > 0).astype(np.uint8) * 200, metadata={"axes": "TYX"})
-        (folder / "meta.json").write_text(json.dumps({"axis": axis}))
+        (folder / "meta.json").write_text(json.dumps({"axis": axis}), encoding="utf-8")
     return tmp_path
 
 

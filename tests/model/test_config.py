@@ -61,7 +61,7 @@ def test_parameter_counts(name: str) -> None:
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_keys_and_shapes_are_the_official_ones(name: str, parity_dir: Path) -> None:
-    official = json.loads((parity_dir / "shapes" / f"{name}.json").read_text())
+    official = json.loads((parity_dir / "shapes" / f"{name}.json").read_text(encoding="utf-8"))
     ours = {key: list(value.shape) for key, value in on_meta(name).state_dict().items()}
     assert ours == official
 

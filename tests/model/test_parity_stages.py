@@ -32,7 +32,7 @@ def model(parity_dir: Path) -> Sam2:
     assert spec is not None and spec.loader is not None
     synth = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(synth)
-    shapes = json.loads((parity_dir / "shapes" / "sam2.1_hiera_tiny.json").read_text())
+    shapes = json.loads((parity_dir / "shapes" / "sam2.1_hiera_tiny.json").read_text(encoding="utf-8"))
     model = build_sam2(CONFIGS["sam2.1_hiera_tiny"].with_image_size(256))
     model.load_state_dict({key: torch.from_numpy(value) for key, value in synth.state_dict(shapes, 3).items()})
     return model.requires_grad_(False)

@@ -42,7 +42,7 @@ def stand_in_checkpoint(tmp_path: Path, parity_dir: Path):
     spec.loader.exec_module(synth)
 
     def make(scenario: dict[str, Any]) -> Path:
-        shapes = json.loads((parity_dir / "shapes" / f"{scenario['variant']}.json").read_text())
+        shapes = json.loads((parity_dir / "shapes" / f"{scenario['variant']}.json").read_text(encoding="utf-8"))
         weights = synth.state_dict(shapes, scenario["weights_seed"])
         weights |= {k: np.asarray(v, np.float32) for k, v in scenario["weights_overrides"].items()}
         path = tmp_path / "stand_in.pt"
@@ -107,7 +107,7 @@ def _compare_tracking(results: list[Any], stored: dict[str, np.ndarray], key: st
 
 @pytest.mark.parametrize("name", _scenarios())
 def test_scenario(name: str, parity_dir: Path, stand_in_checkpoint) -> None:
-    scenario = json.loads((parity_dir / f"{name}.json").read_text())
+    scenario = json.loads((parity_dir / f"{name}.json").read_text(encoding="utf-8"))
     with np.load(parity_dir / f"{name}.npz") as file:
         stored = dict(file)
     model = load_model(

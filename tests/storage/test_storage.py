@@ -172,7 +172,7 @@ def test_nothing_is_written_over(model: Sam2, frames: np.ndarray, folder: Path) 
     session = Session(model, frames, folder=folder)
     with pytest.raises(ValueError, match="is there already"):
         Session(model, frames, folder=folder)
-    (folder.parent / "notes").write_text("mine")
+    (folder.parent / "notes").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="is there already"):
         session.save(folder.parent / "notes")
     assert session.folder == folder
@@ -298,7 +298,7 @@ def test_another_model_keeps_the_results_until_they_are_tracked_again(
 def test_a_header_says_what_was_used(model: Sam2, frames: np.ndarray, folder: Path, tmp_path: Path) -> None:
     path = write_stack(tmp_path / "cells.tif", frames)
     Session(model, open_stack(path), folder=folder)
-    header = json.loads((folder / "session.json").read_text())
+    header = json.loads((folder / "session.json").read_text(encoding="utf-8"))
     assert header["data"]["path"] == str(path)
     assert header["data"]["relative"] == "../cells.tif"
     assert header["data"]["shape"] == list(frames.shape)

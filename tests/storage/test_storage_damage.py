@@ -55,7 +55,7 @@ def opened(folder: Path, frames: np.ndarray, model: Sam2) -> Opened:
 
 def change_header(folder: Path, **changes: Any) -> None:
     path = folder / "session.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
 
 def journal_of(folder: Path) -> Path:
@@ -146,9 +146,9 @@ def test_a_newer_format_is_reported(folder: Path, opened: Opened, saved: Session
     ("harm", "complaint"),
     [
         (lambda f: (f / "session.json").unlink(), "it has no session.json"),
-        (lambda f: (f / "session.json").write_text("{"), "not valid JSON"),
-        (lambda f: (f / "session.json").write_text("[" * 100_000), "not valid JSON"),
-        (lambda f: (f / "session.json").write_text("[1]"), "does not say 'napari-sam2 session'"),
+        (lambda f: (f / "session.json").write_text("{", encoding="utf-8"), "not valid JSON"),
+        (lambda f: (f / "session.json").write_text("[" * 100_000, encoding="utf-8"), "not valid JSON"),
+        (lambda f: (f / "session.json").write_text("[1]", encoding="utf-8"), "does not say 'napari-sam2 session'"),
         (lambda f: (f / "session.json").write_bytes(b" " * 2**21), "too many"),
         (lambda f: change_header(f, version="new"), "version 'new'"),
         (lambda f: change_header(f, data=3), "data is 3"),
@@ -174,7 +174,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 def data_of(folder: Path) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((folder / "session.json").read_text())["data"]
+    data: dict[str, Any] = json.loads((folder / "session.json").read_text(encoding="utf-8"))["data"]
     return data
 
 
@@ -210,7 +210,7 @@ def test_an_image_that_cannot_be(folder: Path, model: Sam2, changes: dict[str, A
     ],
 )
 def test_a_model_that_cannot_be(folder: Path, frames: np.ndarray, said: dict[str, Any], complaint: str) -> None:
-    model = json.loads((folder / "session.json").read_text())["model"]
+    model = json.loads((folder / "session.json").read_text(encoding="utf-8"))["model"]
     change_header(folder, model=model | said)
     with pytest.raises((ValueError, FileNotFoundError), match=complaint):
         Session.open(folder, frames=frames)
@@ -312,7 +312,7 @@ def test_links_are_not_followed(folder: Path, opened: Opened, tmp_path: Path, na
 @pytest.mark.skipif(sys.platform == "win32", reason="links take rights on Windows")
 def test_a_link_under_a_name_to_be_written_is_not_written_through(folder: Path, opened: Opened, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
-    precious.write_text("mine")
+    precious.write_text("mine", encoding="utf-8")
     number = int(journal_of(folder).stem.removeprefix("journal-"))
     (folder / f"journal-{number + 1}.jsonl").symlink_to(precious)
     (folder / "memories" / "00000077.safetensors").symlink_to(precious)
@@ -321,7 +321,7 @@ def test_a_link_under_a_name_to_be_written_is_not_written_through(folder: Path, 
     list(session.update())
     assert session.folder == folder
     session.close()
-    assert precious.read_text() == "mine"
+    assert precious.read_text(encoding="utf-8") == "mine"
     assert_same_sessions(session, opened())
 
 

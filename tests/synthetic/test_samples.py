@@ -46,7 +46,7 @@ def test_is_the_same_every_time(sample: Sample) -> None:
 
 def test_prompts_are_a_valid_file_and_on_their_objects(sample: Sample, tmp_path) -> None:
     path = tmp_path / "prompts.json"
-    path.write_text(json.dumps({"version": 1, "prompts": list(sample.prompts)}))
+    path.write_text(json.dumps({"version": 1, "prompts": list(sample.prompts)}), encoding="utf-8")
     prompts = read_prompts(path)
     assert len(prompts) == len(sample.prompts) >= 3
     for prompt in prompts:

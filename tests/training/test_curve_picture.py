@@ -14,9 +14,9 @@ HEADER = "step,frames,mask_loss,iou_loss,score_loss,first_iou,last_iou\n"
 
 
 def draw(folder: Path, steps: str, validation: str = "") -> Image.Image:
-    (folder / "steps.csv").write_text(steps)
+    (folder / "steps.csv").write_text(steps, encoding="utf-8")
     if validation:
-        (folder / "validation.csv").write_text(validation)
+        (folder / "validation.csv").write_text(validation, encoding="utf-8")
     draw_curves(folder / "steps.csv", folder / "validation.csv", folder / "curves.png")
     assert {path.name for path in folder.iterdir()} <= {"steps.csv", "validation.csv", "curves.png"}
     return Image.open(folder / "curves.png").convert("RGB")

@@ -45,7 +45,7 @@ def tiny(folder: Path, pool: Path) -> TrainSettings:
 
 
 def curve(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "steps.csv").read_text().splitlines()))
+    return list(csv.DictReader((folder / "steps.csv").read_text(encoding="utf-8").splitlines()))
 
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:

@@ -80,11 +80,11 @@ processes.leave()
 @pytest.mark.slow
 def test_two_processes_keep_the_same_weights(tmp_path: Path) -> None:
     script = tmp_path / "two.py"
-    script.write_text(TWO)
+    script.write_text(TWO, encoding="utf-8")
     pool = tmp_path / "pool"
     train_from_args(parse(str(tmp_path / "warm"), "--data", str(pool), "--fill-pool", "3", "--steps", "1", *TINY))
     run = [str(tmp_path / "run"), "--data", str(pool), "--steps", "3", *TINY]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run([*launch, str(script), *run], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "run" / "steps.csv").read_text().count("\n") == 4
+    assert (tmp_path / "run" / "steps.csv").read_text(encoding="utf-8").count("\n") == 4

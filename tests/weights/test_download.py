@@ -221,10 +221,10 @@ def test_a_full_disk_is_noticed_before_it_is_full(server: Server, entry: Catalog
 
 
 def test_a_home_that_is_no_folder_is_told(server: Server, entry: CatalogEntry, home: Path) -> None:
-    home.write_text("a file where the folder should be")
+    home.write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(DownloadError, match=r"could not write .*NAPARI_SAM2_HOME"):
         fetch(entry)
-    assert home.read_text() == "a file where the folder should be"
+    assert home.read_text(encoding="utf-8") == "a file where the folder should be"
 
 
 def test_an_unchecked_file_is_kept_with_a_warning_that_shows_its_hash(entry: CatalogEntry) -> None:

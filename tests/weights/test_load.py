@@ -268,8 +268,10 @@ def not_checkpoints() -> dict[str, Callable[[Path], object]]:
 
     return {
         "empty": lambda path: path.write_bytes(b""),
-        "text": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
-        "page": lambda path: path.write_text("<!DOCTYPE html><html><body>404</body></html>"),
+        "text": lambda path: path.write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", encoding="utf-8"
+        ),
+        "page": lambda path: path.write_text("<!DOCTYPE html><html><body>404</body></html>", encoding="utf-8"),
         "noise": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
         "zip": archive,
         "list": lambda path: torch.save([torch.zeros(2)], path),

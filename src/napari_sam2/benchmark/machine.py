@@ -43,7 +43,7 @@ def _versions() -> dict[str, str]:
 def _processor() -> str:
     table = Path("/proc/cpuinfo")
     if table.is_file():
-        lines = (line.partition(":") for line in table.read_text().splitlines())
+        lines = (line.partition(":") for line in table.read_text(encoding="utf-8").splitlines())
         names = [value.strip() for key, _, value in lines if key.strip() == "model name"]
         if names:
             return names[0]

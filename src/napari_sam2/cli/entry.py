@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -90,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         By ``--help``, ``--version`` and words that make no command.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # A pipe takes the letters of the system's language only; a file's name may have others.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Taken anywhere on the line: who has just seen an error adds it at the end.
         args = _parse([word for word in words if word != "--debug"])

@@ -127,9 +127,9 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     model, watch = _load(args), _Watch(args.pictures)
     report, table = _interact(args, model, watch) if args.interactive else _follow(args, model, watch)
     report["settings"] = _settings(args, model)
-    args.output.write_text(json.dumps(report, indent=2) + "\n")
+    args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if args.markdown:
-        args.markdown.write_text(table)
+        args.markdown.write_text(table, encoding="utf-8")
     title = f"{report['model']}: evaluation"
     watch.page.write(args.output.with_suffix(".html"), title=title, table=table)
     return report

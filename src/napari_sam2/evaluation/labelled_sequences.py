@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from napari_sam2.data.files.atomic_files import read_json
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.open_stack import open_stack
 
@@ -119,7 +119,7 @@ def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[
     for path in found:
         if names and path.name not in names:
             continue
-        meta = json.loads((path / "meta.json").read_text()) if (path / "meta.json").exists() else {}
+        meta = read_json(path / "meta.json") if (path / "meta.json").exists() else {}
         axis = str(meta.get("axis", "t"))
         frames = path / "frames.tif" if (path / "frames.tif").exists() else path / "frames"
         stack, labels = open_stack(frames, axis=axis), tifffile.imread(path / "labels.tif")

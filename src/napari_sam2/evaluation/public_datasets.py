@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_sam2.data.files.atomic_files import read_json
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.image_folder import visible_images
 from napari_sam2.data.readers.open_stack import open_stack
@@ -96,7 +96,7 @@ class AnnotatedVideo:
 
     @cached_property
     def _json(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in self.masks]
+        return [read_json(path) for path in self.masks]
 
     @cached_property
     def _places(self) -> dict[str, int]:

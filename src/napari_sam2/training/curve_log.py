@@ -64,7 +64,7 @@ class CurveLog:
 
 def _append(path: Path, row: Mapping[str, object]) -> None:
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(row))
         if new:
             writer.writeheader()
@@ -74,5 +74,5 @@ def _append(path: Path, row: Mapping[str, object]) -> None:
 def _drop_rows_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    header, *rows = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([header, *(row for row in rows if int(row.split(",", 1)[0]) <= step)]))
+    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([header, *(row for row in rows if int(row.split(",", 1)[0]) <= step)]), encoding="utf-8")

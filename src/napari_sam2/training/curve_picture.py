@@ -87,7 +87,7 @@ def draw_curves(steps_csv: Path, validation_csv: Path, picture: Path) -> None:
 def _read(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 

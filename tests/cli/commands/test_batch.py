@@ -160,7 +160,7 @@ def test_all_mistakes_are_told_at_once_and_nothing_is_run(run: Run, stacks: Path
     ],
 )
 def test_tables_that_are_none(run: Run, stacks: Path, text: str, complaint: str) -> None:
-    (stacks / "jobs.csv").write_text(text)
+    (stacks / "jobs.csv").write_text(text, encoding="utf-8")
     done = run("batch", stacks / "jobs.csv", "--output", stacks / "out")
     assert (done.status, complaint in done.err) == (2, True), done.err
 
@@ -183,7 +183,7 @@ def test_one_failure_does_not_stop_the_others(run: Run, stacks: Path, fast: list
     assert not (out / "frames" / "labels.tif").exists()
     # Still so: what was done before it stays, and the frame is the first to be looked at.
     assert run(*words).status == 1
-    assert json.loads((out / "frames" / "job.json").read_text())["attempts"] == 2
+    assert json.loads((out / "frames" / "job.json").read_text(encoding="utf-8"))["attempts"] == 2
     (frames / "2.png").write_bytes(whole)
     assert run(*words).status == 0
     assert states(out) == {"frames": "done", "one": "skipped"}
@@ -197,7 +197,7 @@ def test_folder_of_stacks(run: Run, stacks: Path, fast: list[object], tmp_path: 
     shutil.copy(stacks / "two.tif", folder / "two.tif")
     shutil.copy(stacks / "two.labels.tif", folder / "two.labels.tif")
     shutil.copy(stacks / "one.tif", folder / "alone.ome.tif")
-    (folder / "gone.prompts.json").write_text("{}")
+    (folder / "gone.prompts.json").write_text("{}", encoding="utf-8")
     for expected in ("done", "skipped"):
         done = run("batch", folder, "--output", out, *fast)
         assert done.status == 0, done.err
@@ -215,10 +215,10 @@ def test_folder_of_stacks(run: Run, stacks: Path, fast: list[object], tmp_path: 
 
 def test_results_that_are_not_a_batch_s_are_safe(run: Run, table: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "one").mkdir(parents=True)
-    (tmp_path / "out" / "one" / "labels.tif").write_text("mine")
+    (tmp_path / "out" / "one" / "labels.tif").write_text("mine", encoding="utf-8")
     done = run("batch", table, "--output", tmp_path / "out")
     assert (done.status, "not from a batch" in done.err) == (2, True)
-    assert (tmp_path / "out" / "one" / "labels.tif").read_text() == "mine"
+    assert (tmp_path / "out" / "one" / "labels.tif").read_text(encoding="utf-8") == "mine"
 
 
 def test_job_that_another_program_is_at(

@@ -79,7 +79,7 @@ def test_every_stack_is_done_once_though_a_worker_is_killed(alone: Path, fast: l
     assert states(out) == dict.fromkeys(NAMES, "done")
     for name in NAMES:
         assert_same_results(alone / name, out / name)
-    attempts = {name: json.loads((out / name / "job.json").read_text())["attempts"] for name in NAMES}
+    attempts = {name: json.loads((out / name / "job.json").read_text(encoding="utf-8"))["attempts"] for name in NAMES}
     # The killed job went on where it was; nothing else was begun a second time.
     assert attempts == {"long": 2, "b": 1, "c": 1, "d": 1}
     assert "went on where it had stopped" in read_summary(out)["long"]["message"]
@@ -88,7 +88,7 @@ def test_every_stack_is_done_once_though_a_worker_is_killed(alone: Path, fast: l
 def worker_at(job: Path, client: distributed.Client, batch: Future[int]) -> str:
     """Name the worker that is in the middle of a job, once it is."""
     session = job / "session.napari-sam2"
-    while not any('"done":2' in path.read_text() for path in session.glob("journal-*.jsonl")):
+    while not any('"done":2' in path.read_text(encoding="utf-8") for path in session.glob("journal-*.jsonl")):
         assert not batch.done(), batch.result()
         time.sleep(0.02)
     (address,) = [place for place, keys in client.processing().items() if any(key.startswith("long-") for key in keys)]

@@ -24,7 +24,7 @@ STAGES = [
 def test_tables_and_files(run: Run, tmp_path: Path) -> None:
     done = run("benchmark", *TINY, "--objects", 3, 1, "--output", tmp_path)
     assert done.status == 0
-    report = json.loads((tmp_path / "benchmark.json").read_text())
+    report = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
     assert [stage["name"] for stage in report["stages"]] == STAGES
     assert all(stage["seconds"] > 0 and stage["runs"] >= 1 for stage in report["stages"])
 
@@ -38,7 +38,7 @@ def test_tables_and_files(run: Run, tmp_path: Path) -> None:
     assert report["model"]["weights"] == "its own"
     assert {"napari-sam2", "torch"} <= report["machine"]["versions"].keys()
 
-    markdown = (tmp_path / "benchmark.md").read_text()
+    markdown = (tmp_path / "benchmark.md").read_text(encoding="utf-8")
     for stage in report["stages"]:
         shown = f"{1e3 * stage['seconds']:.1f}"
         assert f"| {stage['name']} | {shown} |" in markdown

@@ -97,11 +97,11 @@ def test_overlap_is_measured_where_either_has_the_object(tmp_path: Path) -> None
 
 
 def test_demo_output_that_is_a_file(run: Run, checkpoint: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     done = run("demo", "--output", tmp_path / "file", "--checkpoint", checkpoint)
     assert done.status == 2
     assert "file" in done.complaint
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_every_format_goes_beside_the_results(run: Run, finished: Path) -> None:
 def test_one_format_to_a_place_of_its_own(run: Run, finished: Path, tmp_path: Path) -> None:
     done = run("export", finished, "--to", "coco", "--output", tmp_path / "masks.json")
     assert done.status == 0, done.err
-    assert len(json.loads((tmp_path / "masks.json").read_text())["annotations"]) == 6
+    assert len(json.loads((tmp_path / "masks.json").read_text(encoding="utf-8"))["annotations"]) == 6
     done = run("export", finished, "--to", "coco,ctc", "--output", tmp_path / "more")
     assert sorted(path.name for path in (tmp_path / "more").iterdir()) == ["coco.json", "ctc"]
 
@@ -64,7 +64,7 @@ def test_one_format_to_a_place_of_its_own(run: Run, finished: Path, tmp_path: Pa
 def test_a_label_file_by_itself(run: Run, finished: Path, tmp_path: Path) -> None:
     file = (finished / "labels.tif").rename(tmp_path / "mine.tif")
     assert run("export", file, "--to", "ctc").status == 0
-    assert (tmp_path / "ctc" / "res_track.txt").read_text() == "1 0 5 0\n"
+    assert (tmp_path / "ctc" / "res_track.txt").read_text(encoding="utf-8") == "1 0 5 0\n"
 
 
 def test_images_that_have_moved(run: Run, finished: Path, disk: DiskStack, tmp_path: Path) -> None:
@@ -113,10 +113,14 @@ def test_a_run_writes_formats_too(run: Run, disk: DiskStack, fast: list[object],
     assert done.status == 0, done.err
     assert "coco.json" in done.out
     assert {"ctc", "coco.json", "labels.ome.tif", "labels.tif", "scores.csv"} <= {path.name for path in out.iterdir()}
-    assert json.loads((out / "session.json").read_text())["files"][-3:] == ["ctc", "coco.json", "labels.ome.tif"]
+    assert json.loads((out / "session.json").read_text(encoding="utf-8"))["files"][-3:] == [
+        "ctc",
+        "coco.json",
+        "labels.ome.tif",
+    ]
     np.testing.assert_array_equal(tifffile.imread(out / "labels.ome.tif"), tifffile.imread(out / "labels.tif"))
     assert run(*command, "--export", "ctc", "--overwrite").status == 0
-    (out / "ctc" / "thesis.txt").write_text("mine")
+    (out / "ctc" / "thesis.txt").write_text("mine", encoding="utf-8")
     done = run(*command, "--export", "ctc", "--overwrite")
     assert done.status == 2
     assert "ctc holds more than an earlier export" in done.complaint

@@ -18,7 +18,7 @@ from napari_sam2 import Session
 
 
 def results(folder: Path) -> tuple[np.ndarray, str]:
-    return tifffile.imread(folder / "labels.tif"), (folder / "scores.csv").read_text()
+    return tifffile.imread(folder / "labels.tif"), (folder / "scores.csv").read_text(encoding="utf-8")
 
 
 def assert_same_results(one: Path, other: Path) -> None:
@@ -29,7 +29,7 @@ def assert_same_results(one: Path, other: Path) -> None:
 def journal_in(folder: Path) -> str:
     """What is in the journal, if it is not just being written anew."""
     try:
-        return "".join(path.read_text() for path in folder.glob("journal-*.jsonl"))
+        return "".join(path.read_text(encoding="utf-8") for path in folder.glob("journal-*.jsonl"))
     except FileNotFoundError:
         return ""
 
@@ -55,7 +55,7 @@ def test_run_does_the_same_again(run: Run, saved: Path, tmp_path: Path) -> None:
     assert again.status == 0, again.err
     assert_same_results(saved, tmp_path / "again")
     assert {p: p.read_bytes() for p in (saved / "session.napari-sam2").rglob("*") if p.is_file()} == before
-    record = json.loads((tmp_path / "again" / "session.json").read_text())
+    record = json.loads((tmp_path / "again" / "session.json").read_text(encoding="utf-8"))
     assert record["model"]["image_size"] == 64
 
 
@@ -101,7 +101,7 @@ def test_resume_goes_on(run: Run, saved: Path, disk: DiskStack, fast: list[objec
     resumed = run("resume", stopped / "session.napari-sam2", "--overlay", "none")
     assert resumed.status == 0, resumed.err
     assert_same_results(saved, stopped)
-    record = json.loads((stopped / "session.json").read_text())
+    record = json.loads((stopped / "session.json").read_text(encoding="utf-8"))
     assert record["complete"]
     assert record["tracked_frames"] == [[0, 7]]
 

@@ -20,7 +20,7 @@ from napari_sam2.weights.catalog import get_entry
 
 
 def record_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "session.json").read_text())
+    return json.loads((folder / "session.json").read_text(encoding="utf-8"))
 
 
 def names_in(folder: Path) -> set[str]:
@@ -205,7 +205,7 @@ def test_real_sequence(run: Run, data_dir: Path, checkpoint: Path, tmp_path: Pat
 
     labels, scores, record = tifffile.imread(out / "labels.tif"), pd.read_csv(out / "scores.csv"), record_of(out)
     assert labels.shape == truth.shape
-    n_objects = len(json.loads(prompts.read_text())["prompts"])
+    n_objects = len(json.loads(prompts.read_text(encoding="utf-8"))["prompts"])
     assert len(scores) == 4 * n_objects
     assert sorted(scores["frame"].unique()) == list(range(frame, frame + 4))
     assert record["input"]["dtype"] == dtype

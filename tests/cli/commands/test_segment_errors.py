@@ -22,7 +22,7 @@ def swap(name: str, content: str) -> Damage:
     """Replace a file before the run."""
 
     def damage(folder: Path) -> list[object]:
-        (folder / name).write_text(content)
+        (folder / name).write_text(content, encoding="utf-8")
         return []
 
     return damage
@@ -49,7 +49,7 @@ def small_mask(folder: Path) -> list[object]:
 
 
 def output_is_a_file(folder: Path) -> list[object]:
-    (folder / "file").write_text("mine")
+    (folder / "file").write_text("mine", encoding="utf-8")
     return ["--output", folder / "file"]
 
 
@@ -160,7 +160,7 @@ def test_broken_frame_keeps_what_was_done(run: Run, broken: DiskStack, fast: lis
     assert f"the 4 frames done before that are in {out}" in done.complaint
     assert tifffile.imread(out / "labels.tif").shape == (40, 40, 56)
     assert pd.read_csv(out / "scores.csv")["frame"].tolist() == [0, 1, 2, 3]
-    assert json.loads((out / "session.json").read_text())["complete"] is False
+    assert json.loads((out / "session.json").read_text(encoding="utf-8"))["complete"] is False
 
 
 def test_broken_frame_does_not_cost_earlier_results(

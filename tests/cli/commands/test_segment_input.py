@@ -38,7 +38,7 @@ def test_one_stack_of_a_hyperstack(run: Run, hyperstack: DiskStack, fast: list[o
         assert tif.imagej_metadata["spacing"] == 3.0
         labels = tif.asarray()
     np.testing.assert_array_equal(labels[2] == 1, hyperstack.masks[2])
-    record = json.loads((out / "session.json").read_text())
+    record = json.loads((out / "session.json").read_text(encoding="utf-8"))
     assert (record["part"]["at"], record["part"]["channels"]) == (1, [1])
     assert run(*record["command"][1:], "--output", again, "--overlay", "none").status == 0
     np.testing.assert_array_equal(tifffile.imread(again / "labels.tif"), labels)
@@ -49,7 +49,7 @@ def test_channels_shown_together(run: Run, hyperstack: DiskStack, fast: list[obj
     out = tmp_path / "result"
     done = run("segment", hyperstack.path, "--prompts", hyperstack.prompts, "--output", out, *fast, *part)
     assert done.status == 0, done.err
-    record = json.loads((out / "session.json").read_text())
+    record = json.loads((out / "session.json").read_text(encoding="utf-8"))
     assert record["input"]["shape"] == [5, 40, 56, 3]
     assert record["part"]["windows"] == [[0, 3000], [0, 500]]
 
@@ -73,7 +73,7 @@ def test_a_crop_comes_back_in_place(run: Run, disk: DiskStack, fast: list[object
         assert (row.bbox_y0, row.bbox_x1) == (rows.min(), columns.max() + 1)
     with tifffile.TiffFile(out / "labels.tif") as tif:
         assert tif.imagej_metadata["finterval"] == 2.0
-    assert json.loads((out / "prompts.json").read_text())["prompts"][0]["box"] == entries[0]["box"]
+    assert json.loads((out / "prompts.json").read_text(encoding="utf-8"))["prompts"][0]["box"] == entries[0]["box"]
 
 
 def test_every_third_frame(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_every_third_frame(run: Run, disk: DiskStack, fast: list[object], tmp_pa
     assert len(labels) == 8
     np.testing.assert_array_equal(labels[3] == 1, disk.masks[3])
     assert sorted(set(pd.read_csv(out / "scores.csv")["frame"])) == [0, 3, 6]
-    assert json.loads((out / "session.json").read_text())["tracked_frames"] == [[0, 0], [3, 3], [6, 6]]
+    assert json.loads((out / "session.json").read_text(encoding="utf-8"))["tracked_frames"] == [[0, 0], [3, 3], [6, 6]]
 
 
 def test_twice_each_frame(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:

@@ -41,12 +41,12 @@ def test_what_stands_there_is_not_replaced_unasked(
     run: Run, disk: DiskStack, labels: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     taught = tmp_path / "taught.pt"
-    taught.write_text("precious")
+    taught.write_text("precious", encoding="utf-8")
     words = ["teach", disk.path, "--labels", labels, "--output", taught, "--checkpoint", checkpoint, *SHORT]
     done = run(*words)
     assert done.status == 2
     assert "taught.pt" in done.complaint
-    assert taught.read_text() == "precious"
+    assert taught.read_text(encoding="utf-8") == "precious"
     done = run(*words, "--overwrite", "--held-out", 0)
     assert done.status == 0, done.err
     assert done.out == f"taught, with too few frames to measure whether it helped: {taught}\n"

@@ -30,7 +30,7 @@ def test_evaluate_prints_the_mean_and_writes_the_report(
     out = tmp_path / "report.json"
     done = run("evaluate", sequences, "--model", checkpoint, "--prompt", "box", "--output", out)
     assert done.status == 0, done.err
-    report = json.loads(out.read_text())
+    report = json.loads(out.read_text(encoding="utf-8"))
     assert set(report["sequences"]) == {"disk"}
     assert done.out.splitlines()[-1] == (
         f"sam2_nano, box prompts: J {report['mean']['J']:.3f} F {report['mean']['F']:.3f}; see {out}"

@@ -48,7 +48,7 @@ def test_four_axes_in_and_out(run: Run, command: list[object], tmp_path: Path) -
     np.testing.assert_array_equal(found == 9, tifffile.imread(tmp_path / "mask.tif"))
     files = {"labels.tif", "prompts.json", "prompts_masks", "scores.csv", "session.json", "tracks.csv"}
     assert {one.name for one in out.iterdir()} == files
-    record = json.loads((out / "session.json").read_text())
+    record = json.loads((out / "session.json").read_text(encoding="utf-8"))
     again = tmp_path / "again"
     assert run(*record["command"][1:], "--output", again).status == 0
     np.testing.assert_array_equal(tifffile.imread(again / "labels.tif"), tifffile.imread(out / "labels.tif"))
@@ -111,6 +111,6 @@ def test_a_stack_is_no_volumes(run: Run, command: list[object], tmp_path: Path) 
 
 def test_export_of_volumes_says_where_to_ask(run: Run, tmp_path: Path) -> None:
     for name, text in (("labels.tif", ""), ("session.json", '{"volumes": [3, 5, 40, 56]}')):
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     done = run("export", tmp_path, "--to", "coco")
     assert (done.status, "'napari-sam2 volumes --export'" in done.complaint) == (2, True)

@@ -16,29 +16,29 @@ def test_replacing_makes_folders_and_leaves_no_draft(tmp_path: Path) -> None:
         with replacing(path) as draft:
             assert draft.parent == path.parent
             assert draft.suffix == ".txt"
-            draft.write_text(text)
-        assert path.read_text() == text
+            draft.write_text(text, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == text
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     with pytest.raises(RuntimeError, match="half-way"), replacing(path) as draft:
-        draft.write_text("new, but only in pa")
+        draft.write_text("new, but only in pa", encoding="utf-8")
         raise RuntimeError("half-way")
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_is_followed_not_replaced(tmp_path: Path) -> None:
     target, link = tmp_path / "target.txt", tmp_path / "link.txt"
-    target.write_text("old")
+    target.write_text("old", encoding="utf-8")
     link.symlink_to(target)
     with replacing(link) as draft:
-        draft.write_text("new")
+        draft.write_text("new", encoding="utf-8")
     assert link.is_symlink()
-    assert target.read_text() == "new"
+    assert target.read_text(encoding="utf-8") == "new"
 
 
 def test_json_converts_what_it_can(tmp_path: Path) -> None:
@@ -51,17 +51,17 @@ def test_json_converts_what_it_can(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("value", "message"), [(float("nan"), "out.json"), (object(), "no JSON form")])
 def test_json_refuses_the_rest(tmp_path: Path, value: object, message: str) -> None:
     path = tmp_path / "out.json"
-    path.write_text("{}")
+    path.write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         write_json(path, {"value": value})
-    assert path.read_text() == "{}"
+    assert path.read_text(encoding="utf-8") == "{}"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def folder_of(path: Path, **files: str) -> Path:
     path.mkdir()
     for name, text in files.items():
-        (path / name).write_text(text)
+        (path / name).write_text(text, encoding="utf-8")
     return path
 
 
@@ -69,7 +69,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = folder_of(tmp_path / "out", a="old", b="old")
     with replacing(path) as draft:
         folder_of(draft, a="new")
-    assert [(one.name, one.read_text()) for one in path.iterdir()] == [("a", "new")]
+    assert [(one.name, one.read_text(encoding="utf-8")) for one in path.iterdir()] == [("a", "new")]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -81,13 +81,13 @@ def test_a_folder_that_fails_keeps_the_old_one(tmp_path: Path) -> None:
     assert error.value.filename == str(path)
     with pytest.raises(OSError), replacing(path):
         pass  # nothing was written, so the second rename fails
-    assert (path / "a").read_text() == "old"
+    assert (path / "a").read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.txt"), replacing(tmp_path / "out.txt"):
-        (tmp_path / "gone.txt").read_text()
+        (tmp_path / "gone.txt").read_text(encoding="utf-8")
 
 
 def test_a_draft_that_is_still_written_to_is_removed(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_draft_that_is_still_written_to_is_removed(tmp_path: Path) -> None:
         for number in range(300):
             draft.mkdir(exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
-                (draft / f"chunk{number}").write_text("late")
+                (draft / f"chunk{number}").write_text("late", encoding="utf-8")
 
     with pytest.raises(OSError, match="full"), replacing(tmp_path / "labels.zarr") as draft:
         draft.mkdir()

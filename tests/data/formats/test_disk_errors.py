@@ -50,7 +50,7 @@ def test_full_disk(tmp_path: Path) -> None:
     full.mkdir()
     files = [FORMATS[name].filename for name in names if FORMATS[name].is_own is None]
     for file in files:
-        (full / file).write_text("precious")
+        (full / file).write_text("precious", encoding="utf-8")
     command = [sys.executable, "-c", FULL, str(tmp_path), *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def test_full_disk(tmp_path: Path) -> None:
         assert str(full / FORMATS[name].filename) in message
         assert "\n" not in message
     assert sorted(one.name for one in full.iterdir()) == sorted(files), "no draft is left"
-    assert {(full / file).read_text() for file in files} == {"precious"}
+    assert {(full / file).read_text(encoding="utf-8") for file in files} == {"precious"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where nobody makes files, root included")
@@ -73,10 +73,10 @@ def test_folder_that_cannot_be_written_to(name: str) -> None:
 
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
     results = Results(np.ones(SHAPE, np.uint16), Stack.from_array(np.zeros(SHAPE, np.uint8)))
     with pytest.raises(OSError, match="file"):
         export_results(results, "coco", tmp_path / "file" / "coco.json")
     with pytest.raises(ValueError, match="file is a file, but the format ctc is a folder"):
         export_results(results, "ctc", tmp_path / "file")
-    assert (tmp_path / "file").read_text() == "mine"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"

@@ -244,13 +244,13 @@ def test_coco_names_the_files_of_a_folder(tmp_path: Path) -> None:
     for frame in range(6):
         tifffile.imwrite(tmp_path / f"cell {frame}.tif", np.zeros((40, 56), np.uint8))
     path = export_results(make_results(stack=open_stack(tmp_path)), "coco", tmp_path / "coco.json")
-    assert json.loads(path.read_text())["images"][5]["file_name"] == "cell 5.tif"
+    assert json.loads(path.read_text(encoding="utf-8"))["images"][5]["file_name"] == "cell 5.tif"
 
 
 @old_protocol
 def test_sav(tmp_path: Path) -> None:
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
-    said = json.loads(export_results(make_results(), "sav", tmp_path / "sav.json").read_text())
+    said = json.loads(export_results(make_results(), "sav", tmp_path / "sav.json").read_text(encoding="utf-8"))
     labels = label_array()
     for frame in range(6):
         for place, object_id in enumerate(said["masklet_id"]):
@@ -317,7 +317,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "in.dcm").write_bytes(bytes(128) + b"DICM")
     (tmp_path / "in.zarr").mkdir()
-    (tmp_path / "in.zarr" / "zarr.json").write_text("{}")
+    (tmp_path / "in.zarr" / "zarr.json").write_text("{}", encoding="utf-8")
     done = subprocess.run([sys.executable, "-c", MISSING, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = dict(line.split(" | ") for line in done.stdout.splitlines())
@@ -342,13 +342,13 @@ def test_every_format_is_in_the_documentation() -> None:
 def test_a_folder_is_replaced_only_where_all_in_it_is_ours(tmp_path: Path) -> None:
     path = export_results(make_results(), "ctc", tmp_path / "ctc")
     export_results(make_results(labels=np.zeros((6, 40, 56), np.uint16)), "ctc", path)
-    assert (path / "res_track.txt").read_text() == ""
+    assert (path / "res_track.txt").read_text(encoding="utf-8") == ""
     with pytest.raises(ValueError, match=r"ctc is there already: name another place, or add --overwrite"):
         export_results(make_results(), "ctc", path, overwrite=False)
-    (path / "thesis.txt").write_text("mine")
+    (path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="ctc holds more than an earlier export in the format ctc"):
         export_results(make_results(), "ctc", path)
-    assert (path / "thesis.txt").read_text() == "mine"
+    assert (path / "thesis.txt").read_text(encoding="utf-8") == "mine"
     with pytest.raises(ValueError, match=r"ctc is a folder, but the format coco is a file"):
         export_results(make_results(), "coco", path)
 

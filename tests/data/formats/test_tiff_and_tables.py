@@ -112,10 +112,10 @@ def test_ids_imagej_cannot_hold_make_an_ome_tiff(tmp_path: Path) -> None:
 )
 def test_labels_that_do_not_fit_leave_the_old_file(tmp_path: Path, labels: np.ndarray, message: str) -> None:
     path = tmp_path / "labels.tif"
-    path.write_text("precious")
+    path.write_text("precious", encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         write_labels_tiff(path, labels, Stack.from_array(np.zeros((5, 12, 17))))
-    assert path.read_text() == "precious"
+    assert path.read_text(encoding="utf-8") == "precious"
     assert os.listdir(tmp_path) == ["labels.tif"]
 
 
@@ -179,9 +179,9 @@ def test_scores_are_what_pandas_reads(tmp_path: Path) -> None:
 def test_scores_that_are_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     path = tmp_path / "scores.csv"
     write_scores_csv(path, scores())
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert change[0] in text
-    path.write_text(text.replace(*change))
+    path.write_text(text.replace(*change), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_scores_csv(path)
 
@@ -204,12 +204,12 @@ def test_session_file(tmp_path: Path) -> None:
 
 def test_session_files_that_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "session.json"
-    path.write_text(json.dumps([1]))
+    path.write_text(json.dumps([1]), encoding="utf-8")
     with pytest.raises(ValueError, match="no session file"):
         read_session_json(path)
     with pytest.raises(ValueError, match="no JSON form"):
         write_session_json(path, {"model": object()})
-    assert path.read_text() == "[1]"
+    assert path.read_text(encoding="utf-8") == "[1]"
 
 
 @pytest.mark.parametrize("name", ["ctc_fluo_n2dh_sim01", "brats2013_flair_pat0005"])
@@ -218,7 +218,7 @@ def test_real_labels(data_dir: Path, tmp_path: Path, name: str) -> None:
     labels = LabelStack(truth.shape)
     for frame, image in enumerate(truth):
         labels.set(frame, image)
-    axis = json.loads((data_dir / name / "meta.json").read_text())["axis"]
+    axis = json.loads((data_dir / name / "meta.json").read_text(encoding="utf-8"))["axis"]
     stack = open_stack(data_dir / name / "frames.tif", axis=axis)
     write_labels_tiff(tmp_path / "labels.tif", labels, stack)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), truth)

@@ -247,7 +247,7 @@ def test_files_are_closed(tmp_path: Path) -> None:
 def test_files_that_are_no_stack(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing.tif does not exist"):
         open_stack(tmp_path / "nothing.tif")
-    (tmp_path / "text.tif").write_text("not a TIFF file at all")
+    (tmp_path / "text.tif").write_text("not a TIFF file at all", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text.tif cannot be read as a TIFF"):
         open_stack(tmp_path / "text.tif")
     (tmp_path / "film.xyz").write_bytes(b"....")
@@ -287,8 +287,8 @@ def test_a_file_cut_short_is_not_taken_for_a_shorter_stack(tmp_path: Path, optio
 def test_folder_in_natural_order(tmp_path: Path) -> None:
     for number in (10, 9, 2, 1):
         Image.fromarray(np.full((6, 7, 3), number, np.uint8)).save(tmp_path / f"Frame{number}.PNG")
-    (tmp_path / "notes.txt").write_text("passed over")
-    (tmp_path / "._Frame1.png").write_text("passed over")
+    (tmp_path / "notes.txt").write_text("passed over", encoding="utf-8")
+    (tmp_path / "._Frame1.png").write_text("passed over", encoding="utf-8")
     stack = open_stack(tmp_path, axis="z")
     assert (stack.shape, stack.is_rgb, stack.axis) == ((4, 6, 7), True, "z")
     assert [int(stack.read(frame)[0, 0, 0]) for frame in range(4)] == [1, 2, 9, 10]

@@ -206,11 +206,11 @@ def test_what_is_kept_of_a_moment_goes_with_it(tmp_path: Path) -> None:
 def test_nothing_on_disk_is_written_over(tmp_path: Path) -> None:
     pytest.importorskip("zarr")
     (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "a.txt").write_text("mine")
+    (tmp_path / "notes" / "a.txt").write_text("mine", encoding="utf-8")
     for place in (tmp_path / "notes", tmp_path / "notes" / "a.txt"):
         with pytest.raises(ValueError, match="is there already: name another one"):
             LabelStack((2, 3, 3), folder=place)
-    assert (tmp_path / "notes" / "a.txt").read_text() == "mine"
+    assert (tmp_path / "notes" / "a.txt").read_text(encoding="utf-8") == "mine"
     (tmp_path / "empty").mkdir()
     LabelStack((2, 3, 3), folder=tmp_path / "empty").set(0, np.ones((3, 3), int))
 

@@ -134,7 +134,7 @@ def test_round_trip(tmp_path: Path) -> None:
     ]
     path = tmp_path / "new" / "prompts.json"
     write_prompts(path, prompts)
-    assert "1.1," in path.read_text()
+    assert "1.1," in path.read_text(encoding="utf-8")
     read = read_prompts(path)
     assert [(p.frame, p.object_id, p.box) for p in read] == [(p.frame, p.object_id, p.box) for p in prompts]
     for ours, theirs in zip(prompts, read, strict=True):
@@ -158,10 +158,10 @@ def test_an_earlier_file_keeps_its_masks(tmp_path: Path) -> None:
 
 def test_writing_two_prompts_about_the_same_thing(tmp_path: Path) -> None:
     path = tmp_path / "prompts.json"
-    path.write_text("precious")
+    path.write_text("precious", encoding="utf-8")
     with pytest.raises(ValueError, match="two prompts for object 1 on frame 0"):
         write_prompts(path, [Prompt(0, 1, box=(0, 0, 1, 1))] * 2)
-    assert path.read_text() == "precious"
+    assert path.read_text(encoding="utf-8") == "precious"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -171,7 +171,7 @@ def test_masks_other_programs_write(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "mask.tif", mask.astype(np.uint16) * 7)
     for name in ("mask.png", "mask.tif"):
         (tmp_path / "p.json").write_text(
-            json.dumps({"version": 1, "prompts": [{"frame": 0, "object": 1, "mask": name}]})
+            json.dumps({"version": 1, "prompts": [{"frame": 0, "object": 1, "mask": name}]}), encoding="utf-8"
         )
         np.testing.assert_array_equal(read_prompts(tmp_path / "p.json")[0].mask, mask)
 
@@ -205,7 +205,7 @@ POINT = {"frame": 0, "object": 1, "points": [[1, 2]], "labels": [1]}
 def test_files_that_are_refused(tmp_path: Path, document: object, message: str) -> None:
     tifffile.imwrite(tmp_path / "mask.tif", np.ones((4, 4), np.uint8))
     path = tmp_path / "prompts.json"
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         read_prompts(path)
 
@@ -233,7 +233,7 @@ def test_masks_that_are_not_read(tmp_path: Path, name: object, message: str) -> 
     (folder / "link.tif").symlink_to(tmp_path / "mask.tif")
     tifffile.imwrite(folder / "ids.tif", np.arange(3, dtype=np.uint8)[None].repeat(8, 0))
     path = folder / "prompts.json"
-    path.write_text(json.dumps({"version": 1, "prompts": [{"frame": 0, "object": 1, "mask": name}]}))
+    path.write_text(json.dumps({"version": 1, "prompts": [{"frame": 0, "object": 1, "mask": name}]}), encoding="utf-8")
     with pytest.raises(ValueError, match=message) as error:
         read_prompts(path)
     assert "prompts[0]" in str(error.value)
@@ -241,7 +241,7 @@ def test_masks_that_are_not_read(tmp_path: Path, name: object, message: str) -> 
 
 def test_malformed_json_says_where(tmp_path: Path) -> None:
     path = tmp_path / "prompts.json"
-    path.write_text('{"version": 1,\n "prompts": [}')
+    path.write_text('{"version": 1,\n "prompts": [}', encoding="utf-8")
     with pytest.raises(ValueError, match=r"line 2, column 14"):
         read_prompts(path)
     path.write_bytes(b"\xff\xfe\x00")

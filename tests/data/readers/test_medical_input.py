@@ -53,7 +53,7 @@ def test_nifti_with_time(tmp_path: Path) -> None:
 
 
 def test_nifti_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "text.nii").write_text("no scan")
+    (tmp_path / "text.nii").write_text("no scan", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text.nii cannot be read as a NIfTI file"):
         open_stack(tmp_path / "text.nii")
     nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5, 6, 7), np.int16), AFFINE), tmp_path / "five.nii")
@@ -67,7 +67,7 @@ def test_nifti_that_is_none(tmp_path: Path) -> None:
 
 def test_series_is_sorted_by_position(tmp_path: Path, write_series) -> None:
     write_series(tmp_path, VOLUME, slope=1, intercept=-1024, shuffled=True)
-    (tmp_path / "notes.txt").write_text("passed over")
+    (tmp_path / "notes.txt").write_text("passed over", encoding="utf-8")
     with open_stack(tmp_path) as stack:
         assert (stack.axis, stack.shape, stack.dtype) == ("z", (6, 12, 16), np.int16)
         assert stack.calibration == Calibration((0.75, 0.5), 3.0, "mm", "mm")

@@ -120,7 +120,7 @@ def test_folders_that_are_no_image(tmp_path: Path) -> None:
     (path / "1" / "zarr.json").unlink()
     with pytest.raises(ValueError, match=r"torn.zarr cannot be read as an OME-Zarr image: .*1"):
         open_stack(path)
-    (path / "zarr.json").write_text("{")
+    (path / "zarr.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match=r"torn.zarr cannot be read"):
         open_stack(path)
     path = write_image(tmp_path / "odd.zarr", IMAGE[0, 0], "zyx", "0.5")

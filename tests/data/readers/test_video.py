@@ -151,7 +151,7 @@ def test_a_crop_of_a_video(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_video(tmp_path: Path) -> None:
-    (tmp_path / "text.mp4").write_text("no video at all")
+    (tmp_path / "text.mp4").write_text("no video at all", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text.mp4 cannot be read as a video"):
         open_stack(tmp_path / "text.mp4")
     whole = encode(tmp_path / "whole.mp4", "mpeg4", {}).read_bytes()

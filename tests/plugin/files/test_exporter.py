@@ -71,8 +71,8 @@ def test_formats_hold_labels_scores_sizes_names_and_prompts(tracked: Desk, tmp_p
     assert len(read_scores_csv(tmp_path / "a.csv")) == 12
     (prompt,) = read_prompts(tmp_path / "a.json")
     np.testing.assert_allclose(prompt.points, tracked.widget.session.prompts[0].points)
-    assert "nucleus" in (tmp_path / "ctc" / "objects.csv").read_text()
-    assert "nucleus" in (tmp_path / "c.json").read_text()
+    assert "nucleus" in (tmp_path / "ctc" / "objects.csv").read_text(encoding="utf-8")
+    assert "nucleus" in (tmp_path / "c.json").read_text(encoding="utf-8")
 
 
 def test_export_shows_the_frame_it_is_at_and_gives_way_to_nothing(tracked: Desk, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_cancel_button_shows_while_something_is_written(tracked: Desk, tmp_p
 
 
 def test_failure_is_one_notification_and_leaves_nothing(tracked: Desk, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     notification_manager.records.clear()
     write(tracked, "tiff", tmp_path / "file" / "labels.tif")
     (record,) = notification_manager.records

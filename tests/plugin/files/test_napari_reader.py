@@ -85,7 +85,7 @@ def test_folder_of_images(viewer: ViewerModel, tmp_path: Path) -> None:
 def test_what_napari_opens_is_left_to_it(viewer: ViewerModel, tmp_path: Path) -> None:
     for name in ("cells.tif", "cells.png", "cells.ome.tif", "cells.npy", "cells.zarr"):
         assert [*_npe2.get_readers(tmp_path / name)] == ["napari"]
-    (tmp_path / "session.json").write_text(json.dumps({"format": "somebody else's"}))
+    (tmp_path / "session.json").write_text(json.dumps({"format": "somebody else's"}), encoding="utf-8")
     assert get_reader(str(tmp_path / "session.json")) is None
 
 
@@ -140,6 +140,8 @@ def test_a_damaged_session_is_told_and_the_rest_opened(viewer: ViewerModel, sess
 def test_a_folder_that_only_calls_itself_a_session(viewer: ViewerModel, tmp_path: Path) -> None:
     folder = tmp_path / "odd.napari-sam2"
     folder.mkdir()
-    (folder / "session.json").write_text('{"format": "napari-sam2 session", "version": 1, "data": {"path": "/etc"}}')
+    (folder / "session.json").write_text(
+        '{"format": "napari-sam2 session", "version": 1, "data": {"path": "/etc"}}', encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=r"odd.*damaged: model is None"):
         viewer.open(folder, plugin=PLUGIN)

@@ -72,14 +72,14 @@ def test_a_plain_tif_is_left_to_napari(viewer: ViewerModel, labels: np.ndarray, 
 
 def test_names_and_scores_are_kept(viewer: ViewerModel, labels: np.ndarray, tmp_path: Path) -> None:
     viewer.layers.save(tmp_path / "cells.coco.json")
-    said = json.loads((tmp_path / "cells.coco.json").read_text())
+    said = json.loads((tmp_path / "cells.coco.json").read_text(encoding="utf-8"))
     assert "mother" in json.dumps(said)
     assert {one["score"] for one in said["annotations"] if one["track_id"] == 3} == {0.75}
 
 
 def test_cell_tracking_challenge(viewer: ViewerModel, labels: np.ndarray, tmp_path: Path) -> None:
     viewer.layers.save(tmp_path / "01_RES.ctc")
-    assert (tmp_path / "01_RES.ctc" / "res_track.txt").read_text() == "3 0 3 0\n500 0 0 0\n"
+    assert (tmp_path / "01_RES.ctc" / "res_track.txt").read_text(encoding="utf-8") == "3 0 3 0\n500 0 0 0\n"
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "01_RES.ctc" / "mask002.tif") > 0, labels[2] > 0)
 
 

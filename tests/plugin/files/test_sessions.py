@@ -226,10 +226,16 @@ def test_moved_image_is_asked_for(
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "session.json").write_text("{"), "session.json is not valid JSON"),
+        (lambda folder: (folder / "session.json").write_text("{", encoding="utf-8"), "session.json is not valid JSON"),
         (lambda folder: (folder / "session.json").unlink(), "is no session folder: it has no session.json"),
-        (lambda folder: (folder / "widget.json").write_text('{"image": 3}'), "widget.json is damaged"),
-        (lambda folder: next(folder.glob("journal-*.jsonl")).write_text("x\n"), "not all is as it was"),
+        (
+            lambda folder: (folder / "widget.json").write_text('{"image": 3}', encoding="utf-8"),
+            "widget.json is damaged",
+        ),
+        (
+            lambda folder: next(folder.glob("journal-*.jsonl")).write_text("x\n", encoding="utf-8"),
+            "not all is as it was",
+        ),
     ],
 )
 def test_damaged_folder_is_one_notice_in_clear_words(
@@ -254,7 +260,7 @@ def test_damaged_folder_is_one_notice_in_clear_words(
 def test_what_the_widget_wrote_is_read_with_care(desk: Desk, tmp_path: Path) -> None:
     work(desk)
     save(desk, tmp_path / "s.napari-sam2")
-    written = json.loads((tmp_path / "s.napari-sam2" / "widget.json").read_text())
+    written = json.loads((tmp_path / "s.napari-sam2" / "widget.json").read_text(encoding="utf-8"))
     assert written["names"]["1"] == "nucleus"
     from napari_sam2.plugin.files.widget_state import SessionNotes
 
@@ -267,7 +273,7 @@ def test_what_the_widget_wrote_is_read_with_care(desk: Desk, tmp_path: Path) -> 
         ("names", {"x": "y"}),
         ("image", {"shape": []}),
     ):
-        (tmp_path / "s.napari-sam2" / "widget.json").write_text(json.dumps(written | {key: value}))
+        (tmp_path / "s.napari-sam2" / "widget.json").write_text(json.dumps(written | {key: value}), encoding="utf-8")
         notes, problems = SessionNotes.read(tmp_path / "s.napari-sam2")
         assert notes == SessionNotes()
         assert len(problems) == 1

@@ -202,9 +202,9 @@ def test_the_budget_is_kept_and_the_oldest_go_first(model: Sam2, frames: np.ndar
 
 def test_other_files_of_the_folder_are_left_alone(encoder_of: EncoderOf, frames: np.ndarray, folder: Path) -> None:
     folder.mkdir(parents=True)
-    (folder / "notes.txt").write_text("mine")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
     encoder_of(frames).encode(0)
-    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_what_a_killed_program_left_is_removed(encoder_of: EncoderOf, frames: np.ndarray, folder: Path) -> None:
@@ -246,6 +246,6 @@ def test_nothing_is_copied_for_a_store_that_keeps_nothing(
 
 
 def test_a_folder_that_is_a_file(model: Sam2, frames: np.ndarray, tmp_path: Path) -> None:
-    (tmp_path / "features").write_text("")
+    (tmp_path / "features").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match="features"):
         Session(model, frames, cache_folder=tmp_path / "features")

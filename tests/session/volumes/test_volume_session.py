@@ -101,7 +101,7 @@ def test_work_on_something_else_is_refused(
     if change == "prompt":
         other.add_prompt(1, Prompt(4, 5, box=(10, 10, 30, 34)))
     if change == "mess":
-        (tmp_path / "work" / "volumes.json").write_text("[]")
+        (tmp_path / "work" / "volumes.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match="holds something else than this work"):
         run(other)
 

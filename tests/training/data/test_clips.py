@@ -154,7 +154,7 @@ def test_labelled_stacks_are_a_source(tmp_path: Path) -> None:
     labels[:, 20:25, 20:35] = 12
     tifffile.imwrite(folder / "labels.tif", labels)
     tifffile.imwrite(folder / "frames.tif", labels * 3, metadata={"axes": "TYX"})
-    (folder / "meta.json").write_text(json.dumps({"axis": "t"}))
+    (folder / "meta.json").write_text(json.dumps({"axis": "t"}), encoding="utf-8")
     source = open_source(str(tmp_path), size=64)
     assert isinstance(source, Stacks)
     clip = source.draw(rng())

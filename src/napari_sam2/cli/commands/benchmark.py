@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     print(as_text(measured))
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
-        (args.output / "benchmark.json").write_text(json.dumps(as_json(measured), indent=2) + "\n")
-        (args.output / "benchmark.md").write_text(as_markdown(measured))
+        (args.output / "benchmark.json").write_text(json.dumps(as_json(measured), indent=2) + "\n", encoding="utf-8")
+        (args.output / "benchmark.md").write_text(as_markdown(measured), encoding="utf-8")
         print(f"\nwritten: {args.output / 'benchmark.json'} and {args.output / 'benchmark.md'}")
     return 0
 
