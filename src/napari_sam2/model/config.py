@@ -113,10 +113,18 @@ class Sam2Config:
         """Side of the stride-16 feature grid, in tokens."""
         return self.image_size // 16
 
+    @property
+    def votes_on_clicks(self) -> bool:
+        """Whether several looks vote on what a click means, which was made for, and measured with, these variants."""
+        return self.name in _VOTING
+
     def with_image_size(self, image_size: int | None) -> Sam2Config:
         """Return the same variant for another input size (``None`` keeps the variant's own)."""
         return self if image_size is None else replace(self, image_size=image_size)
 
+
+# By name, which a variant keeps when it is taught or trained on.
+_VOTING = ("sam2_nano",)
 
 _TRUNKS = {
     "tiny": HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ import torch
 
 from napari_sam2 import Session, load_model
 from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.mask_decoder import DecoderOutput
-from napari_sam2.model.sam2 import Sam2
+from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.session.prompting.click_voting import PollRule, contradictions, elect, rule_for, weigh
 from napari_sam2.session.zoom.crop import View, whole
 from napari_sam2.session.zoom.crop_size import make_zoom
+from napari_sam2.weights.load import save_checkpoint
+from napari_sam2.weights.presets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FRAME = (64, 64)
@@ -105,10 +109,37 @@ def test_the_answer_holds_no_specks_apart_from_the_clicks() -> None:
     assert (elect([ballot], both, whole(FRAME)).masks_bkhw[0, 1] > 0).sum() == 16 * 16 + 4
 
 
-def test_only_small_models_with_zoom_are_polled(model: Sam2) -> None:
-    auto, large = make_zoom("auto", 64), load_model("sam2_nano", device="cpu", image_size=544)
-    assert rule_for(model, auto) == RULE
-    assert rule_for(model, None) is None and rule_for(large, auto) is None
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", [*CONFIGS, "MedSAM2_latest"])
+def test_only_the_small_model_votes(name: str, preset: str) -> None:
+    # MedSAM2 is Meta's tiny model with an input of 512 pixels of its own.
+    own = CONFIGS.get(name) or CONFIGS["sam2.1_hiera_tiny"].with_image_size(512)
+    size = PRESETS[preset].input_size(own.image_size)
+    with torch.device("meta"):
+        model = build_sam2(own.with_image_size(size))
+    assert rule_for(model, make_zoom("auto", size)) == (RULE if name == "sam2_nano" else None)
+    assert rule_for(model, None) is None
+
+
+def test_the_small_model_votes_with_a_small_input_only() -> None:
+    large = load_model("sam2_nano", device="cpu", image_size=544)
+    assert rule_for(large, make_zoom("auto", 544)) is None
+
+
+def test_a_taught_small_model_votes_too(tmp_path: Path) -> None:
+    save_checkpoint(load_model("sam2_nano", device="cpu"), tmp_path / "taught.safetensors")
+    taught = load_model(checkpoint=tmp_path / "taught.safetensors", device="cpu")
+    assert rule_for(taught, make_zoom("auto", 384)) == RULE
+
+
+def test_clicks_on_another_small_input_are_answered_as_the_reference_does(model: Sam2, frames: np.ndarray) -> None:
+    looks: list[int] = []
+    hook = model.sam_mask_decoder.register_forward_hook(lambda *_: looks.append(1))
+    session = Session(model, frames, zoom="auto")
+    session.add_points(0, 1, [[20, 30], [24, 33]], [1, 1])
+    hook.remove()
+    # The whole frame, and the window that its answer asks for: nothing is looked at beside them.
+    assert len(looks) <= 2
 
 
 def test_a_correction_brings_back_what_a_click_took_away() -> None:

@@ -58,8 +58,9 @@ class PollRule:
 
 
 def rule_for(model: Sam2, zoom: Zoom | None) -> PollRule | None:
-    """Rule for a model; ``None``, as the reference does it, without zoom or for a large input."""
-    return None if zoom is None or not answers_at_once(model) else PollRule()
+    """Rule for a model; ``None``, as the reference does it, for Meta's variants, without zoom and for a large input."""
+    votes = model.config.votes_on_clicks and answers_at_once(model)
+    return PollRule() if votes and zoom is not None else None
 
 
 @dataclass(frozen=True)
