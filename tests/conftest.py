@@ -12,7 +12,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the user's napari settings and downloaded weights out of the tests.
+    """Keep the user's napari settings, downloaded weights and the speed of the processor out of the tests.
 
     napari reads its variable once, at import, so this cannot wait for a fixture.
     """
@@ -20,6 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     os.environ["NAPARI_CONFIG"] = str(Path(folder.name, "settings.yaml"))
     os.environ["NAPARI_SAM2_HOME"] = str(Path(folder.name, "home"))
+    os.environ["NAPARI_SAM2_CPU_DTYPE"] = "float32"
 
 
 def _folder_or_skip(what: str, *, variable: str, default: Path) -> Path:

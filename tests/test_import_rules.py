@@ -48,7 +48,7 @@ _MODEL = "model.config model"
 _TRACKING = "session.zoom session.features session.tracking"
 _CORE = f"{_TRACKING} session.prompting session.results session.history session.prompt_methods session.core"
 _SESSION = f"{_CORE} storage session session.volumes"
-_LOADED = f"{_MODEL} weights weights.load"
+_LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
 
 # A module belongs to the part with the longest fitting name, and to the root if there is none. A part may import itself
 # and the parts it names, all of which stand above it here: so no two parts lean on each other.
@@ -66,7 +66,9 @@ RULES = {
     "model": Rule("model.config", frozenset({"torch"})),
     "weights": Rule("model.config", NONE),
     "backends": Rule(f"{_DATA} {_MODEL} weights", TORCH),
-    "weights.load": Rule(f"{_MODEL} weights", TORCH, own_inside="backends"),
+    # What was measured is kept in a file that is written whole.
+    "weights.arithmetic": Rule(f"data.files {_MODEL} weights", TORCH),
+    "weights.load": Rule(f"{_MODEL} weights weights.arithmetic", TORCH, own_inside="backends"),
     "session.zoom": Rule(f"{_DATA} {_MODEL}", TORCH | ARRAYS),
     "session.features": Rule(f"{_DATA} {_MODEL} session.zoom", TORCH | ARRAYS),
     "session.tracking": Rule(f"{_DATA} {_MODEL} session.zoom session.features", TORCH | ARRAYS),

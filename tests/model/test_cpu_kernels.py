@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -156,3 +159,21 @@ def test_strips_are_the_whole(name: str, size: tuple[int, int], monkeypatch: pyt
     for one, other in zip(whole, strips, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=2e-4)
     assert trunk.leading == ((4, 8) if "tiny" in name else (4, 16))
+
+
+def test_mixed_precision_without_bfloat16_kernels() -> None:
+    """As on a laptop: oneDNN has no bfloat16 products for AVX2."""
+    code = """
+import torch
+from napari_sam2.model.config import CONFIGS
+from napari_sam2.model.precision import halve_products
+from napari_sam2.model.sam2 import build_sam2
+model = build_sam2(CONFIGS["sam2_nano"].with_image_size(64)).requires_grad_(False)
+halve_products(model)
+with torch.inference_mode():
+    features = model.encode_image(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+assert features.s16_bchw.isfinite().all()
+"""
+    laptop = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | laptop, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

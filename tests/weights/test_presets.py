@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from napari_sam2 import Session, load_model
-from napari_sam2.model.cpu_kernels import has_fast_bfloat16
-from napari_sam2.model.precision import precision_of
+from napari_sam2.model.precision import ARITHMETICS, precision_of
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.synthetic.samples import make_sample
 
@@ -29,27 +27,30 @@ def mean_iou(one: list[FrameResult], other: list[FrameResult]) -> float:
     return float(np.mean(ious))
 
 
-def test_balanced_takes_the_type_that_the_cpu_is_fast_at() -> None:
-    expected = "mixed" if has_fast_bfloat16() else "float32"
-    assert precision_of(load_model(device="cpu")) == expected
-    assert precision_of(load_model(device="cpu", preset="fast")) == expected
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_presets_but_exact_take_the_arithmetic_that_was_chosen(
+    arithmetic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAPARI_SAM2_CPU_DTYPE", arithmetic)
+    assert precision_of(load_model(device="cpu")) == arithmetic
+    assert precision_of(load_model(device="cpu", preset="fast")) == arithmetic
     assert precision_of(load_model(device="cpu", preset="exact")) == "float32"
     assert precision_of(load_model(device="cpu", dtype="float32")) == "float32"
     assert precision_of(load_model(device="cpu", preset="exact", dtype="mixed")) == "mixed"
 
 
-# Also where the CPU is not fast at it, which says nothing of the masks.
+# Each of them, also where the CPU is not fast at it, which says nothing of the masks.
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize(("name", "frames"), [("cells", 8), ("endoscope", 8)])
-def test_balanced_masks_are_those_of_exact(name: str, frames: int) -> None:
+def test_balanced_masks_are_those_of_exact(
+    name: str, frames: int, arithmetic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAPARI_SAM2_CPU_DTYPE", arithmetic)
     sample = make_sample(name)
     first = int(np.argmax(sample.labels.reshape(len(sample.labels), -1).any(1)))
     part = slice(first, first + frames)
     exact, balanced = (
-        tracked(sample.frames[part], sample.labels[part], preset=preset, dtype=dtype)
-        for preset, dtype in (("exact", "float32"), ("balanced", "mixed"))
+        tracked(sample.frames[part], sample.labels[part], preset=preset) for preset in ("exact", "balanced")
     )
     assert mean_iou(exact, balanced) >= 0.99
-    assert any(
-        not torch.equal(torch.from_numpy(a.low_res_logits), torch.from_numpy(b.low_res_logits))
-        for a, b in zip(exact, balanced, strict=True)
-    )
+    assert any(not np.array_equal(a.low_res_logits, b.low_res_logits) for a, b in zip(exact, balanced, strict=True))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-import subprocess
-import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+
+from napari_sam2.weights.arithmetic import processor_name
 
 # Those that decide how fast it is; what is not installed is left out.
 LIBRARIES = ("napari-sam2", "torch", "openvino", "transformers", "numpy")
@@ -19,7 +18,7 @@ LIBRARIES = ("napari-sam2", "torch", "openvino", "transformers", "numpy")
 def describe_machine() -> dict[str, Any]:
     """Name the processor, its memory, a GPU and the versions, for the head of a report."""
     processor = {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -38,16 +37,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _processor() -> str:
-    table = Path("/proc/cpuinfo")
-    if table.is_file():
-        lines = (line.partition(":") for line in table.read_text(encoding="utf-8").splitlines())
-        names = [value.strip() for key, _, value in lines if key.strip() == "model name"]
-        if names:
-            return names[0]
-    if sys.platform == "darwin":
-        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    return platform.processor() or platform.machine()

@@ -46,6 +46,11 @@ def describe_model(measured: Measurements) -> str:
     return ", ".join(parts)
 
 
+def describe_arithmetic(measured: Measurements) -> str:
+    """Name the number type and why it was taken, in a line."""
+    return f"{measured.model['dtype']}: {measured.model['dtype_reason']}"
+
+
 def describe_host(machine: dict[str, Any]) -> str:
     """Name the machine and the versions, in a line."""
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
@@ -59,7 +64,8 @@ def describe_host(machine: dict[str, Any]) -> str:
 def as_text(measured: Measurements) -> str:
     """Tables for a terminal."""
     tables = (_columns(STAGE_HEAD, stage_rows(measured)), _columns(TRACKING_HEAD, tracking_rows(measured)))
-    return "\n\n".join((f"{describe_model(measured)}\n{describe_host(measured.machine)}", *tables))
+    head = (describe_model(measured), describe_arithmetic(measured), describe_host(measured.machine))
+    return "\n\n".join(("\n".join(head), *tables))
 
 
 def as_markdown(measured: Measurements) -> str:
@@ -68,7 +74,8 @@ def as_markdown(measured: Measurements) -> str:
         markdown_table(STAGE_HEAD, stage_rows(measured)),
         markdown_table(TRACKING_HEAD, tracking_rows(measured)),
     )
-    return "\n\n".join((f"{describe_model(measured)}.", *tables, f"{describe_host(measured.machine)}.")) + "\n"
+    about, arithmetic, host = describe_model(measured), describe_arithmetic(measured), describe_host(measured.machine)
+    return "\n\n".join((f"{about}.", f"{arithmetic}.", *tables, f"{host}.")) + "\n"
 
 
 def as_json(measured: Measurements) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.weights.load import source_of
 
 from .machine import describe_machine
 from .memory import resident_bytes
@@ -26,7 +27,7 @@ class Measurements:
     Attributes
     ----------
     model : dict
-        Name, preset, input size, number type, device and weights.
+        Name, preset, input size, number type and why it was chosen, device and weights.
     machine : dict
         See `describe_machine`.
     side : int
@@ -95,10 +96,13 @@ def _settled() -> int:
 
 
 def _describe(model: Sam2) -> dict[str, Any]:
+    source = source_of(model)
+    arithmetic = None if source is None else source.arithmetic
     return {
         "variant": model.config.name,
         "image_size": model.config.image_size,
         "preset": model.options.preset,
         "dtype": precision_of(model),
+        "dtype_reason": "asked for" if arithmetic is None else arithmetic.reason,
         "device": str(model.device),
     }

@@ -24,7 +24,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--model", metavar="NAME", help=f"one of 'napari-sam2 weights list' (default {BUNDLED_NAME})")
     which.add_argument("--checkpoint", metavar="FILE", type=Path, help="a .pt or .safetensors file instead")
     group.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps, ...")
-    group.add_argument("--dtype", default="auto", help="auto (default), float32, bfloat16 or float16")
+    group.add_argument("--dtype", default="auto", help="auto (default), float32, mixed, bfloat16 or float16")
     group.add_argument("--preset", default="balanced", help="exact, balanced (default) or fast")
     group.add_argument("--backend", default="auto", help="auto (default: torch), torch or openvino")
     group.add_argument(

@@ -47,11 +47,14 @@ def has_onednn() -> bool:
 
 
 @lru_cache(maxsize=1)
-def has_fast_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices in hardware, and PyTorch knows how to make it do so."""
-    # PyTorch before 2.6 cannot say; there it is not worth a risk.
-    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return has_onednn() and any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+def takes_bfloat16() -> bool:
+    """Whether oneDNN has bfloat16 products for this CPU, quick or not: it has none for AVX2 alone."""
+    found: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return found
+
+
+def _has_kernel(dtype: torch.dtype) -> bool:
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and takes_bfloat16())
 
 
 def runs_directly(x: Tensor) -> bool:
@@ -70,8 +73,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activatio
     """Map (..., in) to (..., out), in the weight's dtype, and apply an activation."""
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
         x = x.to(weight.dtype)
-    wide = x.dtype in (torch.float32, torch.bfloat16) and x.numel() >= FEWEST_ROWS * x.shape[-1]
-    if wide and runs_directly(x):
+    wide = x.numel() >= FEWEST_ROWS * x.shape[-1]
+    if wide and runs_directly(x) and _has_kernel(x.dtype):
         return _onednn(x, weight, bias, activation)
     out = F.linear(x, weight, bias)
     return out if activation == "none" else F.relu(out) if activation == "relu" else F.gelu(out)
@@ -156,7 +159,7 @@ def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Tensor | None
 def runs_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:
     """Whether `attend` goes through the queries by blocks; then values may have other channels than keys."""
     large = k_bhnc.shape[2] >= MANY_KEYS and q_bhnc.shape[2] >= FEWEST_ROWS
-    return large and q_bhnc.dtype in (torch.float32, torch.bfloat16) and runs_directly(q_bhnc)
+    return large and runs_directly(q_bhnc) and _has_kernel(q_bhnc.dtype)
 
 
 def _plain_products_are_faster(q_bhnc: Tensor, k_bhnc: Tensor) -> bool:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
 from .sam2 import Sam2
+
+
+def _halve(layers: nn.Module) -> None:
+    for layer in layers.modules():
+        if isinstance(layer, nn.Linear):
+            layer.to(torch.bfloat16)
+
+
+# By the name that `napari_sam2.load_model` takes as its dtype: what is done to float32 layers for their large products.
+ARITHMETICS: dict[str, Callable[[nn.Module], None]] = {"float32": lambda _layers: None, "mixed": _halve}
 
 
 def halve_products(model: Sam2, dtype: torch.dtype = torch.bfloat16) -> None:

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
-from napari_sam2.model.cpu_kernels import has_fast_bfloat16
 from napari_sam2.model.precision import halve_products
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
+from .arithmetic import ArithmeticChoice, choose_arithmetic
 from .backends import choose_backend
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
 from .presets import PRESETS
@@ -56,11 +56,14 @@ class ModelSource:
         The file.
     backend : str
         ``"torch"`` or ``"openvino"``.
+    arithmetic : ArithmeticChoice or None
+        What ``dtype="auto"`` came to, where it was left to the CPU.
     """
 
     name: str | None
     path: Path
     backend: str = "torch"
+    arithmetic: ArithmeticChoice | None = None
 
 
 _SOURCES: WeakKeyDictionary[Sam2, ModelSource] = WeakKeyDictionary()
@@ -94,7 +97,7 @@ def load_model(
     dtype : str or torch.dtype
         ``"float32"`` (all of it, memory maps included), ``"mixed"`` (float32, but the large products of encoder and
         memory attention in bfloat16), ``"bfloat16"``, ``"float16"``, or ``"auto"``: what the preset says, else what the
-        device does well.
+        device does well; on a CPU float32 or mixed, whichever is measured to be quicker.
     image_size : int, optional
         Side of the square input in pixels, a multiple of 32; the variant's own where not given.
     preset : str
@@ -125,7 +128,7 @@ def load_model(
     backend, where = choose_backend(backend, str(device))
     place = choose_device(where)
     asked = chosen.dtype if dtype == "auto" else dtype
-    number, mixed = choose_dtype(asked, place), _is_mixed(asked, place)
+    number = choose_dtype(asked, place)
 
     path, own_size = _locate(name, checkpoint)
     weights, config = read_checkpoint(path)
@@ -136,15 +139,18 @@ def load_model(
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
+    model = _cast(model, place, torch.float32 if backend == "openvino" else number)
+    arithmetic = choose_arithmetic(model) if asked == "auto" and place.type == "cpu" else None
+    mixed = (asked if arithmetic is None else arithmetic.dtype) == "mixed"
     if backend == "openvino":
         from napari_sam2.backends.openvino_encoder import use_openvino
 
         # Converted before the weights are rounded: OpenVINO chooses what it rounds.
-        use_openvino(_cast(model, place, torch.float32), torch.bfloat16 if mixed else number)
-    model = _cast(model, place, number)
+        use_openvino(model, torch.bfloat16 if mixed else number)
+        model = _cast(model, place, number)
     if mixed:
         halve_products(model)
-    _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend)
+    _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend, arithmetic)
     return model
 
 
@@ -196,10 +202,6 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     if dtype not in DTYPES:
         raise ValueError(f"dtype is 'auto' or one of {', '.join(DTYPES)}, got {dtype!r}")
     return DTYPES[dtype]
-
-
-def _is_mixed(dtype: str | torch.dtype, device: torch.device) -> bool:
-    return dtype == "mixed" or (dtype == "auto" and device.type == "cpu" and has_fast_bfloat16())
 
 
 def _cast(model: Sam2, device: torch.device, dtype: torch.dtype) -> Sam2:

@@ -1,0 +1,156 @@
+"""Which arithmetic a model takes its large products in on this CPU: the one that was measured to be quickest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_sam2.data.files.atomic_files import replacing
+from napari_sam2.model.cpu_kernels import has_onednn, takes_bfloat16
+from napari_sam2.model.precision import ARITHMETICS
+from napari_sam2.model.product_times import time_products
+from napari_sam2.model.sam2 import Sam2
+
+from .catalog import cache_dir
+
+logger = logging.getLogger(__name__)
+
+CPU_DTYPE_VARIABLE = "NAPARI_SAM2_CPU_DTYPE"
+# What is measured to be quicker by less may as well be slower in the next run; then it is not worth any rounding.
+WORTH_IT = 0.95
+
+
+@dataclass(frozen=True)
+class ArithmeticChoice:
+    """What ``dtype="auto"`` came to on a CPU.
+
+    Attributes
+    ----------
+    dtype : str
+        ``"float32"`` or ``"mixed"``.
+    reason : str
+        Why, in a few words.
+    seconds : dict of float
+        For the large products of a frame, by arithmetic; empty where nothing was measured.
+    """
+
+    dtype: str
+    reason: str
+    seconds: Mapping[str, float]
+
+
+def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
+    """Choose how a model takes its large products.
+
+    What the environment variable ``NAPARI_SAM2_CPU_DTYPE`` says is taken; otherwise what is quickest. That is measured
+    once for each processor, version, number of threads and size of model, and kept in the cache folder.
+
+    Parameters
+    ----------
+    model : Sam2
+        On the CPU, with float32 weights; it stays as it is.
+
+    Returns
+    -------
+    ArithmeticChoice
+        The choice, with what was measured.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable names no arithmetic.
+    """
+    said = os.environ.get(CPU_DTYPE_VARIABLE)
+    if said:
+        if said not in ARITHMETICS:
+            raise ValueError(
+                f"{CPU_DTYPE_VARIABLE} is one of {', '.join(ARITHMETICS)}, got {said!r}: set it so or unset it"
+            )
+        return ArithmeticChoice(said, f"{CPU_DTYPE_VARIABLE} says so", {})
+    names = available_arithmetics()
+    if len(names) == 1:
+        return ArithmeticChoice(names[0], "PyTorch has no other quick products on this processor", {})
+    about = _describe(model)
+    path = cache_dir() / "arithmetic" / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.json"
+    seconds = _read(path, about, names)
+    if seconds is None:
+        seconds = time_products(model, names)
+        _keep(path, {"about": about, "seconds": seconds})
+    return quickest(seconds)
+
+
+def available_arithmetics() -> tuple[str, ...]:
+    """Return those that may be quick on this processor, float32 first."""
+    quick = {"float32": True, "mixed": has_onednn() and takes_bfloat16()}
+    return tuple(name for name in ARITHMETICS if quick[name])
+
+
+def quickest(seconds: Mapping[str, float]) -> ArithmeticChoice:
+    """Choose by seconds; float32 unless another is clearly quicker."""
+    name = min(seconds, key=seconds.__getitem__)
+    if seconds[name] > WORTH_IT * seconds["float32"]:
+        name = "float32"
+    shown = ", ".join(f"{other} {1e3 * taken:.0f} ms" for other, taken in seconds.items())
+    return ArithmeticChoice(name, f"measured for the large products of a frame: {shown}", seconds)
+
+
+def _describe(model: Sam2) -> dict[str, Any]:
+    """Everything that the times depend on; the folder may be shared by machines."""
+    # Before PyTorch 2.6, instructions are not told in detail.
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    instructions = (torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA", ""))
+    return {
+        "processor": processor_name(),
+        "instructions": [*instructions, *sorted(name for name, here in found.items() if here is True)],
+        "threads": torch.get_num_threads(),
+        "versions": [version("napari-sam2"), torch.__version__],
+        "model": [repr(model.config), repr(model.options)],
+    }
+
+
+@lru_cache(maxsize=1)
+def processor_name() -> str:
+    """Name of this machine's processor, as its maker gave it where the system says."""
+    table = Path("/proc/cpuinfo")
+    if table.is_file():
+        lines = (line.partition(":") for line in table.read_text(encoding="utf-8").splitlines())
+        names = [value.strip() for key, _, value in lines if key.strip() == "model name"]
+        if names:
+            return names[0]
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def _read(path: Path, about: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float] | None:
+    """Return the seconds that were kept; ``None`` where there are none, or not those."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        seconds = {name: float(kept["seconds"][name]) for name in names}
+        fits = kept["about"] == about and all(math.isfinite(taken) and taken > 0 for taken in seconds.values())
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return seconds if fits else None
+
+
+def _keep(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        with replacing(path) as draft:
+            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        logger.info("measured products are not kept, and are measured again next time: %s", error)
