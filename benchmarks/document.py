@@ -40,7 +40,7 @@ def load(folder: Path, name: str) -> dict[str, Any] | None:
 def write_document(folder: Path) -> None:
     """Replace what stands between the marks of the documents, and draw the pictures."""
     tables = {"stages": stages, "tracking": tracking, "comparison": comparison, "growth": growth, "machine": machine}
-    tables["long stack"] = long_stack
+    tables |= {"presets": presets, "long stack": long_stack}
     for path in (DOCS / "performance.md", DOCS / "memory.md"):
         text = path.read_text(encoding="utf-8")
         for name, table in tables.items():
@@ -113,6 +113,19 @@ def comparison(folder: Path) -> str:
             shown = (NOTHING if ratio is None else f"{ratio:.2f}" for ratio in ratios)
             rows.append((f"{objects}: {name}", f"{figures['seconds']:.2f}", *shown))
     return markdown_table(("", "s a frame", "times transformers float32", "times transformers bfloat16"), rows)
+
+
+def presets(folder: Path) -> str:
+    """Presets beside each other, and what the CPU was found to be quick at."""
+    rows = []
+    for short, name in SHORT.items():
+        for row in (load(folder, f"presets-{short}") or {"rows": []})["rows"]:
+            speeds = (f"{row['presets'][preset]['over exact']:.2f}" for preset in ("balanced", "fast"))
+            seconds = f"{1e3 * row['presets']['exact']['seconds']:.0f}"
+            rows.append((name, row["processor"], *speeds, row["presets"]["balanced"]["dtype"], seconds))
+    return markdown_table(
+        ("model", "instructions", "balanced, times exact", "fast, times exact", "chosen", "exact, ms a frame"), rows
+    )
 
 
 def growth(folder: Path) -> str:

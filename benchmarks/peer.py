@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from torch.nn import functional
@@ -14,6 +13,7 @@ from napari_sam2.benchmark.models import stand_in
 from napari_sam2.benchmark.scene import MovingDiscs
 from napari_sam2.benchmark.timing import seconds_of
 from napari_sam2.benchmark.workload import Workload
+from napari_sam2.model.sam2 import Sam2
 
 VARIANT = "sam2.1_hiera_tiny"
 SIDE = 512
@@ -61,9 +61,8 @@ def peer_steps(objects: int, rounds: int, *, dtype: torch.dtype, device: torch.d
     return step
 
 
-def own_steps(objects: int, rounds: int, **options: Any) -> Step:
+def own_steps(model: Sam2, objects: int, rounds: int) -> Step:
     """Track with this package, from the frame as it was read to labels and scores."""
-    model = stand_in(VARIANT, **options)
     _, run = Workload(objects, rounds + 1, SIDE).begin(model)
     # What is kept of the memories is made for the first frame that attends to them.
     next(run)
@@ -85,8 +84,8 @@ def competitors_for(objects: int, rounds: int, *, names: tuple[str, ...], device
         if first == PEER:
             made[name] = peer_steps(objects, rounds, dtype=getattr(torch, second), device=device)
         else:
-            options = {"preset": first, "device": device, "backend": second or "torch"}
-            made[name] = own_steps(objects, rounds, **options)
+            model = stand_in(VARIANT, preset=first, device=device, backend=second or "torch")
+            made[name] = own_steps(model, objects, rounds)
     return made
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import peer
 import torch
 from bench_memory import in_own_process
+from bench_presets import PROCESSORS, compare_presets
 from document import write_document
 
 from napari_sam2.benchmark.machine import describe_machine
@@ -77,6 +78,12 @@ def comparison(objects: int, dtypes: tuple[str, ...], names: tuple[str, ...], ro
         tell(", ".join(f"{name} {seconds:.2f} s" for name, seconds in turn.items()))
         turns.append(turn)
     return {"objects": objects, "rounds": rounds, "compared": peer.ratios(turns), "machine": describe_machine()}
+
+
+def presets(variant: str, rounds: int) -> dict[str, Any]:
+    """Presets beside each other, on this processor and as on lesser ones."""
+    rows = [compare_presets(variant, processor, rounds) | {"processor": processor} for processor in PROCESSORS]
+    return {"rows": rows, "machine": describe_machine()}
 
 
 def growing_objects(zoom: str) -> dict[str, Any]:
@@ -143,6 +150,8 @@ PARTS: dict[str, Callable[[], Any]] = {
     "peer-10-float32": partial(comparison, 10, ("float32",), ("exact", "balanced", "fast"), 1),
     "peer-10-bfloat16": partial(comparison, 10, ("bfloat16",), ("balanced", "fast"), 1),
     "peer-10-openvino": partial(comparison, 10, ("bfloat16",), ("balanced openvino", "fast openvino"), 1),
+    "presets-nano": partial(presets, NANO, 20),
+    "presets-tiny": partial(presets, TINY, 3),
     "objects": partial(growing_objects, "off"),
     "objects-zoom": partial(growing_objects, "auto"),
     "input-nano": partial(growing_inputs, NANO),

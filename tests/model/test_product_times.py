@@ -13,11 +13,12 @@ from napari_sam2.model.sam2 import build_sam2
 def test_times_leave_the_model_and_the_random_numbers_alone() -> None:
     model = build_sam2(CONFIGS["sam2_nano"]).requires_grad_(False)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    state = torch.get_rng_state()
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
     seconds = time_products(model, tuple(ARITHMETICS))
     assert seconds.keys() == ARITHMETICS.keys()
     assert all(taken > 0 for taken in seconds.values())
     assert precision_of(model) == "float32"
+    assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
@@ -28,6 +30,8 @@ SQUARE, KEYS = 16, 4096
 QUERIES = SQUARE**2
 # Rounds go on for so long. The first one is always slow, as kernels are made.
 SECONDS, FEWEST_ROUNDS = 0.08, 2
+# Time that other programs have the core is not counted, where the system's clock of a thread ticks often enough.
+CLOCK = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,14 @@ def time_products(model: Sam2, arithmetics: tuple[str, ...]) -> dict[str, float]
     Returns
     -------
     dict
-        Seconds by name; they are for comparing, as a frame does more than products.
+        Seconds by name, on one thread; they are for comparing, as a frame does more than products.
     """
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         kinds = {name: list(product_kinds(model, name)) for name in arithmetics}
         best = {name: [float("inf")] * len(kinds[name]) for name in arithmetics}
         rounds, begun = 0, time.perf_counter()
         while rounds < FEWEST_ROUNDS or time.perf_counter() - begun < SECONDS:
-            # They take turns at every kind, so that another program which takes the cores disturbs all of them.
+            # They take turns at every kind: another program that disturbs the caches disturbs all of them.
             for index in range(len(kinds[arithmetics[0]])):
                 for name in arithmetics:
                     best[name][index] = min(best[name][index], _seconds(kinds[name][index].run))
@@ -77,10 +81,21 @@ def time_products(model: Sam2, arithmetics: tuple[str, ...]) -> dict[str, float]
     }
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # Threads wait for each other at every product; on a busy machine that would be all there is to measure.
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
 def _seconds(run: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    begun = CLOCK()
     run()
-    return time.perf_counter() - begun
+    return CLOCK() - begun
 
 
 def product_kinds(model: Sam2, arithmetic: str) -> Iterator[ProductKind]:

@@ -57,7 +57,7 @@ def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
     """Choose how a model takes its large products.
 
     What the environment variable ``NAPARI_SAM2_CPU_DTYPE`` says is taken; otherwise what is quickest. That is measured
-    once for each processor, version, number of threads and size of model, and kept in the cache folder.
+    once for each processor, version and size of model, and kept in the cache folder.
 
     Parameters
     ----------
@@ -104,8 +104,11 @@ def quickest(seconds: Mapping[str, float]) -> ArithmeticChoice:
     name = min(seconds, key=seconds.__getitem__)
     if seconds[name] > WORTH_IT * seconds["float32"]:
         name = "float32"
-    shown = ", ".join(f"{other} {1e3 * taken:.0f} ms" for other, taken in seconds.items())
-    return ArithmeticChoice(name, f"measured for the large products of a frame: {shown}", seconds)
+    # As ratios: other programs that were at work then changed the seconds more.
+    shown = ", ".join(f"{other} {taken / seconds['float32']:.2f}" for other, taken in seconds.items())
+    return ArithmeticChoice(
+        name, f"measured, the large products of a frame take {shown} times as long as float32", seconds
+    )
 
 
 def _describe(model: Sam2) -> dict[str, Any]:
@@ -116,7 +119,6 @@ def _describe(model: Sam2) -> dict[str, Any]:
     return {
         "processor": processor_name(),
         "instructions": [*instructions, *sorted(name for name, here in found.items() if here is True)],
-        "threads": torch.get_num_threads(),
         "versions": [version("napari-sam2"), torch.__version__],
         "model": [repr(model.config), repr(model.options)],
     }
