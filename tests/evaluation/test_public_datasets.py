@@ -149,7 +149,7 @@ def test_clips_are_drawn_from_annotated_frames(sav: Path, davis: Path) -> None:
     # one folder with both layouts is read as SA-V's
     source = open_source(str(sav), size=64)
     assert isinstance(source, Videos)
-    clip = source.draw(np.random.default_rng(0))
+    clip = source.draw(np.random.default_rng(0), 4)
     assert clip.frames.shape == (3, *SHAPE, 3)
     assert abs(int(clip.frames[1].mean()) - 80) <= 2
     assert set(np.unique(clip.labels)) == {0, 1, 2}

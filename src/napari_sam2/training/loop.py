@@ -15,7 +15,8 @@ from torch import nn
 
 from napari_sam2.training.data.augment import Augmentation
 from napari_sam2.training.data.clips import Batch, draw_batch
-from napari_sam2.training.data.sources import ClipSource, open_source
+from napari_sam2.training.data.image_sets import Split
+from napari_sam2.training.data.sources import ClipSource, Mixture, open_source
 from napari_sam2.training.optimisation.devices import autocast, send
 from napari_sam2.training.optimisation.drop_path import drop_path
 from napari_sam2.training.optimisation.losses import FrameLoss
@@ -98,16 +99,39 @@ def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
     return StepKind((clips, frames, settings.clip_objects), bool(give_masks), corrections)
 
 
-def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
-    """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
-    rng = np.random.default_rng((settings.seed, step, rank()))
-    augmentation = Augmentation(
+def open_mixture(settings: TrainSettings) -> ClipSource:
+    """Open what is trained on."""
+    parts = [
+        Split(settings.held_share * (name in settings.held_out), without=settings.without) for name in settings.data
+    ]
+    opened = [
+        open_source(name, size=settings.image_size, split=part) for name, part in zip(settings.data, parts, strict=True)
+    ]
+    return Mixture(opened, settings.data_weights)
+
+
+def open_held_out(name: str, settings: TrainSettings) -> ClipSource:
+    """Open a source to validate on: the share that is held out of a folder that is trained on, else all of it."""
+    shared = name in settings.data
+    split = Split(settings.held_share * shared, held_out=shared, without=settings.without)
+    return open_source(name, size=settings.image_size, split=split)
+
+
+def augmentation_of(settings: TrainSettings) -> Augmentation:
+    """How the clips of a run are changed."""
+    return Augmentation(
         (settings.smallest_window, settings.largest_window),
         settings.follow_share,
         affine_share=settings.affine_share,
         jitter_share=settings.jitter_share,
+        modality_share=settings.modality_share,
     )
-    shape = kind_of_step(step, settings).shape
+
+
+def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSettings) -> Batch:
+    """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
+    rng = np.random.default_rng((settings.seed, step, rank()))
+    augmentation, shape = augmentation_of(settings), kind_of_step(step, settings).shape
     return draw_batch(sources, rng, size=settings.image_size, shape=shape, augmentation=augmentation)
 
 
@@ -171,8 +195,8 @@ def run_training(
         After the last step; also on disk.
     """
     folder = Path(settings.folder)
-    sources = [open_source(name, size=settings.image_size) for name in settings.data]
-    held_out = [open_source(name, size=settings.image_size) for name in settings.held_out]
+    sources = [open_mixture(settings)]
+    held_out = [open_held_out(name, settings) for name in settings.held_out]
     state = start(settings)
     found = folder / CHECKPOINT
     if found.exists() or init is not None:

@@ -15,10 +15,16 @@ from napari_sam2.training.data.sources import fill_pool
 from napari_sam2.training.optimisation.processes import from_first, join, leave, rank
 from napari_sam2.weights.load import save_checkpoint
 
+from .data_sheets import write_data_sheets
 from .loop import run_training
 from .train_settings import RECIPES, TrainSettings, paper_recipe
 
-_LISTS = ("data", "held_out")
+_LISTS = {
+    "data": "'generated', a pool, or labelled stacks and stills",
+    "held_out": "the same, to validate on",
+    "data_weights": "how often each of the data is drawn from",
+    "without": "sets of labelled images to leave out, * standing for anything",
+}
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +38,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         usual, other = default, getattr(paper, field.name)
         told = f"default {usual}" + ("" if other == usual else f", paper {other}")
         if field.name in _LISTS:
-            parser.add_argument(option, nargs="+", default=SUPPRESS, help="'generated', a pool, or labelled stacks")
+            kind = float if field.name == "data_weights" else str
+            parser.add_argument(option, nargs="+", type=kind, default=SUPPRESS, help=_LISTS[field.name])
         elif isinstance(default, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=told)
         elif default is not MISSING:
@@ -46,6 +53,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--photographs", type=float, default=0.0, metavar="SHARE", help="share of their surfaces cut out of photographs"
     )
+    parser.add_argument(
+        "--sheets",
+        type=Path,
+        metavar="DIR",
+        help="only draw what the labelled stacks and stills among the data are like",
+    )
 
 
 def settings_from_args(args: argparse.Namespace) -> TrainSettings:
@@ -58,6 +71,9 @@ def settings_from_args(args: argparse.Namespace) -> TrainSettings:
 def train_from_args(args: argparse.Namespace) -> None:
     """Train as the arguments say."""
     settings = settings_from_args(args)
+    if args.sheets:
+        write_data_sheets(settings, args.sheets)
+        return
     join()
     if args.fill_pool and rank() == 0:
         size = (settings.image_size, settings.image_size)

@@ -15,7 +15,7 @@ _CHOICES = {
 _SHARES = (
     *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "box_prompts"),
     *("teacher_forcing", "cooldown", "long_share", "vary_corrections", "middle_clicks"),
-    *("truth_clicks", "drop_path"),
+    *("truth_clicks", "drop_path", "modality_share", "held_share"),
 )
 
 
@@ -29,6 +29,13 @@ class TrainSettings:
         Where checkpoint and log go; a run goes on from the checkpoint it finds there.
     data, held_out : tuple of str
         Sources of clips to train on and to validate on, see `open_source`; no validation without the latter.
+    data_weights : tuple of float
+        How often each of the former is drawn from, in proportion; all alike where none are given.
+    held_share : float
+        Share of each set of labelled images that is validated on, and not trained on, where its folder is named in
+        both; see `image_sets.split_sets`.
+    without : tuple of str
+        Names of sets of labelled images to leave out, ``*`` standing for anything.
     model : str
         Configuration trained from fresh weights, a key of `CONFIGS`; given weights bring their own.
     steps : int
@@ -47,6 +54,8 @@ class TrainSettings:
     affine_share, jitter_share : float
         Share of the images and clips that are turned and sheared, and share of those whose colours change from frame to
         frame, see `augment`.
+    modality_share : float
+        Share of the images and clips that are made to look as if another instrument had taken them.
     stills, still_objects : int
         Images of a batch of stills, and objects prompted on each.
     clips, clip_objects, clip_frames : int
@@ -118,6 +127,9 @@ class TrainSettings:
     folder: str
     data: tuple[str, ...] = ("generated",)
     held_out: tuple[str, ...] = ()
+    data_weights: tuple[float, ...] = ()
+    held_share: float = 0.1
+    without: tuple[str, ...] = ()
     model: str = "sam2_nano"
     steps: int = 20_000
     minutes: float = 0.0
@@ -128,6 +140,7 @@ class TrainSettings:
     follow_share: float = 0.35
     affine_share: float = 0.25
     jitter_share: float = 0.25
+    modality_share: float = 0.0
     stills: int = 8
     still_objects: int = 8
     clips: int = 4

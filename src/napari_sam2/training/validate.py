@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_sam2.evaluation.metrics import roc_auc
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
 from napari_sam2.model.sam2 import Sam2, upsample_to_input
+from napari_sam2.training.data.augment import Augmentation
 from napari_sam2.training.data.clips import Batch, draw_batch
 from napari_sam2.training.data.simulated_prompts import boxes_of, click_in
 from napari_sam2.training.data.sources import ClipSource
@@ -41,7 +42,13 @@ def validate(
     rng = np.random.default_rng(_SEED)
     gathered: dict[str, list[Tensor]] = {}
     for _ in range(clips // 4):
-        batch = draw_batch(held_out, rng, size=settings.image_size, shape=(4, _FRAMES, _OBJECTS))
+        batch = draw_batch(
+            held_out,
+            rng,
+            size=settings.image_size,
+            shape=(4, _FRAMES, _OBJECTS),
+            augmentation=Augmentation(follow_share=settings.follow_share),
+        )
         batch = Batch(send(batch.frames_btchw, model.device), send(batch.masks_btnhw, model.device))
         with autocast(model.device, bfloat16=settings.bfloat16):
             tracker = Tracker(model, batch, replace(settings, loss_stride=4, teacher_forcing=0.0))

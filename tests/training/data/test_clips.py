@@ -10,8 +10,10 @@ import torch
 
 from napari_sam2.synthetic import Clip, SceneSettings
 from napari_sam2.training.data.augment import Augmentation, flicker, recolour, tilt, turn
-from napari_sam2.training.data.clips import choose_frames, cut_window, draw_batch
-from napari_sam2.training.data.sources import Generated, Pool, Stacks, fill_pool, open_source
+from napari_sam2.training.data.clips import cut_window, draw_batch
+from napari_sam2.training.data.frame_choice import choose_frames
+from napari_sam2.training.data.image_sets import ImageSets
+from napari_sam2.training.data.sources import Generated, Pool, fill_pool, open_source
 
 SCENE = SceneSettings(size=(64, 64), n_frames=5, kind="shapes")
 
@@ -19,7 +21,7 @@ SCENE = SceneSettings(size=(64, 64), n_frames=5, kind="shapes")
 class Marked:
     """Clips whose red channel is the label, so that frames and masks can be compared."""
 
-    def draw(self, rng: np.random.Generator) -> Clip:
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
         labels = np.zeros((6, 64, 64), dtype=np.uint8)
         for t in range(6):
             labels[t, 8 + t : 40 + t, 8:30] = 1
@@ -66,7 +68,7 @@ def test_the_same_seed_gives_the_same_batch() -> None:
 
 def test_clips_without_objects_are_an_error() -> None:
     class Empty:
-        def draw(self, rng: np.random.Generator) -> Clip:
+        def draw(self, rng: np.random.Generator, frames: int) -> Clip:
             return Clip(np.zeros((3, 32, 32, 3), np.uint8), np.zeros((3, 32, 32), np.uint8))
 
     with pytest.raises(ValueError, match="No object"):
@@ -90,7 +92,7 @@ def test_a_short_clip_is_played_to_and_fro() -> None:
 
 
 def test_windows_turns_and_colours_keep_frames_and_labels_together() -> None:
-    clip = Marked().draw(rng())
+    clip = Marked().draw(rng(), 6)
     for seed in range(10):
         frames, labels = cut_window(rng(seed), clip.frames, clip.labels, size=48)
         frames, labels = turn(rng(seed), frames, labels)
@@ -102,7 +104,7 @@ def test_windows_turns_and_colours_keep_frames_and_labels_together() -> None:
 
 
 def test_tilting_keeps_frames_and_labels_together() -> None:
-    clip = Marked().draw(rng())
+    clip = Marked().draw(rng(), 6)
     tilted = 0
     for seed in range(10):
         frames, labels = tilt(rng(seed), clip.frames, clip.labels)
@@ -124,7 +126,7 @@ def test_flicker_changes_each_frame_a_little_for_itself() -> None:
 
 def test_augmentation_is_drawn_for_its_share_of_the_clips() -> None:
     class Flat:
-        def draw(self, rng: np.random.Generator) -> Clip:
+        def draw(self, rng: np.random.Generator, frames: int) -> Clip:
             return Clip(np.full((4, 32, 32, 3), 90, np.uint8), np.ones((4, 32, 32), np.uint8))
 
     def corners(share: float) -> int:
@@ -137,9 +139,9 @@ def test_augmentation_is_drawn_for_its_share_of_the_clips() -> None:
 
 def test_a_pool_gives_back_what_was_rendered(tmp_path: Path) -> None:
     fill_pool(tmp_path, SCENE, clips=3, seed=4, shard=2)
-    expected = Generated(SCENE).draw(rng(4))
+    expected = Generated(SCENE).draw(rng(4), 5)
     pool = Pool(tmp_path)
-    drawn = [pool.draw(rng(seed)) for seed in range(12)]
+    drawn = [pool.draw(rng(seed), 5) for seed in range(12)]
     assert any(np.array_equal(clip.frames, expected.frames) for clip in drawn)
     assert isinstance(open_source(str(tmp_path), size=64), Pool)
     with pytest.raises(ValueError, match="fill the pool"):
@@ -156,9 +158,9 @@ def test_labelled_stacks_are_a_source(tmp_path: Path) -> None:
     tifffile.imwrite(folder / "frames.tif", labels * 3, metadata={"axes": "TYX"})
     (folder / "meta.json").write_text(json.dumps({"axis": "t"}), encoding="utf-8")
     source = open_source(str(tmp_path), size=64)
-    assert isinstance(source, Stacks)
-    clip = source.draw(rng())
-    assert clip.frames.shape == (16, 30, 40, 3)
+    assert isinstance(source, ImageSets)
+    clip = source.draw(rng(), 2)
+    assert clip.frames.shape == (2, 30, 40, 3)
     assert set(np.unique(clip.labels)) == {0, 1, 2}
     assert len(np.unique(clip.labels[:, 5:15, 5:15])) == 1
     # a stack need not be square to train on

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from napari_sam2.evaluation.labelled_sequences import bounding_box
 
-from .augment import PLAIN, WINDOW, Augmentation, flicker, recolour, tilt, turn
+from .augment import PLAIN, WINDOW, Augmentation, change_modality, flicker, recolour, tilt, turn
+from .frame_choice import choose_frames
 from .sources import ClipSource
 
 SMALLEST_SHARE = 0.0012
@@ -95,7 +96,7 @@ def _draw_one(
     follow = rng.random() < augmentation.follow_share
     cut: Cut = follow_window if follow else partial(cut_window, window=augmentation.window)
     for _ in range(_ATTEMPTS):
-        clip = sources[int(rng.integers(len(sources)))].draw(rng)
+        clip = sources[int(rng.integers(len(sources)))].draw(rng, frames)
         chosen = choose_frames(rng, len(clip.frames), frames)
         images, labels = cut(rng, clip.frames[chosen], clip.labels[chosen], size=size)
         if rng.random() < augmentation.affine_share:
@@ -108,6 +109,8 @@ def _draw_one(
             images, labels = turn(rng, images, labels)
             masks = labels[:, None] == picked[None, :, None, None]
             images = recolour(rng, images)
+            if rng.random() < augmentation.modality_share:
+                images = change_modality(rng, images)
             if rng.random() < augmentation.jitter_share:
                 images = flicker(rng, images)
             return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(masks)
@@ -125,23 +128,6 @@ def choose_objects(
     picked = rng.choice(ids, min(objects, len(ids)), replace=False, p=weight / weight.sum())
     # Too few objects: some come twice, and get two different prompts.
     return np.concatenate((picked, rng.choice(ids, objects - len(picked))))
-
-
-def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDArray[np.int64]:
-    """Choose evenly spaced frames, forward or backward; a short clip is played to and fro."""
-    if wanted == 1:
-        return rng.integers(0, available, 1)
-    longest = max((available - 1) // (wanted - 1), 1)
-    # Small steps are what most stacks have; large ones are a low frame rate.
-    stride = int(rng.integers(1, longest + 1))
-    if rng.random() < 0.5:
-        stride = min(stride, int(rng.integers(1, longest + 1)))
-    span = stride * (wanted - 1)
-    start = int(rng.integers(0, max(available - span, 1)))
-    order = start + stride * np.arange(wanted)
-    period = max(2 * (available - 1), 1)
-    order = np.abs((order + available - 1) % period - (available - 1)) if available > 1 else np.zeros(wanted, np.int64)
-    return order[::-1].copy() if rng.random() < 0.5 else order
 
 
 def cut_window(

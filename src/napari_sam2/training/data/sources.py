@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.data.images.contrast import choose_window, to_rgb8
-from napari_sam2.evaluation.labelled_sequences import read_sequences
 from napari_sam2.evaluation.public_datasets import AnnotatedVideo, find_videos
 from napari_sam2.synthetic import Clip, SceneSettings, render_clip
+
+from .image_sets import WHOLE, ImageSets, Split
 
 GENERATED = "generated"
 _MOST_FRAMES = 16
@@ -22,8 +23,8 @@ _MOST_FRAMES = 16
 class ClipSource(Protocol):
     """Anything that clips can be drawn from."""
 
-    def draw(self, rng: np.random.Generator) -> Clip:
-        """Return a clip; the same state of ``rng`` gives the same clip."""
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
+        """Return a clip, of which so many frames are wanted; the same state of ``rng`` gives the same clip."""
 
 
 class Generated:
@@ -38,7 +39,7 @@ class Generated:
     def __init__(self, settings: SceneSettings) -> None:
         self.settings = settings
 
-    def draw(self, rng: np.random.Generator) -> Clip:
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
         """Render a clip."""
         return render_clip(rng, self.settings)
 
@@ -68,12 +69,12 @@ class Pool:
         if not self.shards:
             raise ValueError(f"{folder} holds no frames_*.npy with labels beside them; fill the pool first.")
 
-    def draw(self, rng: np.random.Generator) -> Clip:
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
         """Pick a clip, all with the same probability."""
         sizes = np.array([len(frames) for frames, _ in self.shards])
-        frames, labels = self.shards[int(rng.choice(len(sizes), p=sizes / sizes.sum()))]
-        index = int(rng.integers(len(frames)))
-        return Clip(np.asarray(frames[index]), np.asarray(labels[index]))
+        images, labels = self.shards[int(rng.choice(len(sizes), p=sizes / sizes.sum()))]
+        index = int(rng.integers(len(images)))
+        return Clip(np.asarray(images[index]), np.asarray(labels[index]))
 
 
 def fill_pool(folder: str | Path, settings: SceneSettings, *, clips: int, seed: int, shard: int = 50) -> None:
@@ -88,29 +89,6 @@ def fill_pool(folder: str | Path, settings: SceneSettings, *, clips: int, seed: 
         np.save(target / f"labels_{seed}_{number:03d}.npy", np.stack([clip.labels for clip in rendered]))
 
 
-class Stacks:
-    """Clips cut out of labelled stacks.
-
-    Parameters
-    ----------
-    folder : path
-        See `read_sequences`; frames are read when they are drawn.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.sequences = list(read_sequences(folder))
-        self.windows = [choose_window(sequence.stack) for sequence in self.sequences]
-
-    def draw(self, rng: np.random.Generator) -> Clip:
-        """Cut up to 16 consecutive frames out of a stack, all stacks with the same probability."""
-        index = int(rng.integers(len(self.sequences)))
-        sequence, window = self.sequences[index], self.windows[index]
-        first = int(rng.integers(max(len(sequence.labels) - _MOST_FRAMES, 0) + 1))
-        labels = sequence.labels[first : first + _MOST_FRAMES]
-        frames = np.stack([to_rgb8(sequence.stack.read(first + t), window) for t in range(len(labels))])
-        return Clip(frames, _few_ids(rng, labels))
-
-
 class Videos:
     """Clips of the annotated frames of videos, of which each is opened when it is drawn.
 
@@ -123,7 +101,7 @@ class Videos:
     def __init__(self, videos: Sequence[AnnotatedVideo]) -> None:
         self.videos = videos
 
-    def draw(self, rng: np.random.Generator) -> Clip:
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
         """Read up to 16 annotated frames that follow one another, all videos with the same probability."""
         # A copy, so that what it keeps of its files is forgotten with it.
         video = replace(self.videos[int(rng.integers(len(self.videos)))])
@@ -131,8 +109,8 @@ class Videos:
         chosen = video.annotated[first : first + _MOST_FRAMES]
         with video.open() as stack:
             window = choose_window(stack)
-            frames = np.stack([to_rgb8(stack.read(frame), window) for frame in chosen])
-        return Clip(frames, _few_ids(rng, np.stack([video.label_frame(frame) for frame in chosen])))
+            images = np.stack([to_rgb8(stack.read(frame), window) for frame in chosen])
+        return Clip(images, _few_ids(rng, np.stack([video.label_frame(frame) for frame in chosen])))
 
 
 def _few_ids(rng: np.random.Generator, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -145,20 +123,45 @@ def _few_ids(rng: np.random.Generator, labels: NDArray[np.integer]) -> NDArray[n
     return np.where(numbered < 256, numbered, 0).astype(np.uint8)
 
 
-def open_source(name: str, *, size: int) -> ClipSource:
+class Mixture:
+    """Clips of several sources.
+
+    Parameters
+    ----------
+    sources : sequence of ClipSource
+        At least one.
+    weights : sequence of float
+        How often each is drawn from, in proportion; all alike where there are none.
+    """
+
+    def __init__(self, sources: Sequence[ClipSource], weights: Sequence[float] = ()) -> None:
+        if weights and len(weights) != len(sources):
+            raise ValueError(f"{len(weights)} weights for {len(sources)} sources of clips; give one for each.")
+        self.sources = sources
+        shares = np.asarray(weights or [1.0] * len(sources), np.float64)
+        self.shares = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
+        """Draw from one of them."""
+        return self.sources[int(rng.choice(len(self.sources), p=self.shares))].draw(rng, frames)
+
+
+def open_source(name: str, *, size: int, split: Split = WHOLE) -> ClipSource:
     """Open a source by what it is called on the command line.
 
     Parameters
     ----------
     name : str
         ``"generated"``, or a folder: of rendered clips (see `Pool`), of videos in a public data set's layout (see
-        `find_videos`) or of labelled stacks (see `Stacks`).
+        `find_videos`) or of labelled stacks and stills (see `ImageSets`).
     size : int
         Side of generated frames in pixels.
+    split : Split
+        What to read of labelled stacks and stills.
     """
     if name == GENERATED:
         return Generated(SceneSettings(size=(size, size), n_frames=10))
     if any(Path(name).glob("frames_*.npy")):
         return Pool(name)
     videos = find_videos(name)
-    return Videos(videos) if videos else Stacks(name)
+    return Videos(videos) if videos else ImageSets(name, split)

@@ -17,14 +17,8 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.session.zoom.crop_size import ROOM, WORTHWHILE
 from napari_sam2.training.data.augment import recolour, turn
-from napari_sam2.training.data.clips import (
-    SMALLEST_SHARE,
-    Batch,
-    choose_frames,
-    choose_objects,
-    cut_window,
-    follow_window,
-)
+from napari_sam2.training.data.clips import SMALLEST_SHARE, Batch, choose_objects, cut_window, follow_window
+from napari_sam2.training.data.frame_choice import choose_frames
 
 FEWEST_FRAMES = 3
 MOST_MEASURED = 8

@@ -1,0 +1,277 @@
+"""Sets of labelled images to train on and to validate on: stacks, and stills unrelated to each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.readers.image_folder import visible_images
+from napari_sam2.data.readers.open_stack import open_stack
+from napari_sam2.synthetic import Clip
+
+from .augment import drift
+from .frame_choice import choose_frames
+
+# Frames of a set are kept in memory until those of all sets take so much.
+CACHE_BYTES = 2**32
+# Share of the clips that are a still in motion: its crowds are where look-alikes are learned.
+DRIFT_SHARE = 0.3
+# Stacks of one origin are split as wholes from so many on; fewer give up their last frames instead.
+_MANY_STACKS = 8
+_FEWEST_FRAMES = 10
+# Neighbours among stills are often one specimen: they are held out in runs of this length.
+_RUN = 3
+_MOST_IDS = 255
+
+# (Y, X, 3) uint8, and (Y, X) ids.
+Labelled = tuple[NDArray[np.uint8], NDArray[np.integer]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which part of the sets is read.
+
+    Attributes
+    ----------
+    held_share : float
+        Share of each set to be validated on; 0 trains on everything.
+    held_out : bool
+        Read that share instead of the rest.
+    without : tuple of str
+        Names of sets to leave out, ``*`` standing for anything.
+    """
+
+    held_share: float = 0.0
+    held_out: bool = False
+    without: tuple[str, ...] = ()
+
+    def keep(self, count: int, *, run: int = 1) -> list[int]:
+        """Indices to read of so many, where those held out come in evenly spaced runs."""
+        if not self.held_share:
+            return [] if self.held_out else list(range(count))
+        period = round(1 / self.held_share)
+        return [i for i in range(count) if (i // run % period == period // 2) == self.held_out]
+
+
+WHOLE = Split()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Frames of one folder: a stack, or stills.
+
+    Attributes
+    ----------
+    name : str
+        Of the folder.
+    axis : str
+        ``"t"``, ``"z"`` or ``"still"``.
+    origin : str
+        Sets of one origin show the same kind of thing.
+    images, labels : tuple of Path
+        One for each still; of a stack one file or folder for all frames.
+    """
+
+    name: str
+    axis: str
+    origin: str
+    images: tuple[Path, ...]
+    labels: tuple[Path, ...]
+
+    @property
+    def is_stills(self) -> bool:
+        """Whether its frames have nothing to do with each other."""
+        return self.axis == "still"
+
+    def __len__(self) -> int:
+        return len(self.images) if self.is_stills else self._stack[0].n_frames
+
+    def read(self, frame: int) -> Labelled:
+        """Read a frame."""
+        stack, window = self._still(frame) if self.is_stills else self._stack
+        index = 0 if self.is_stills else frame
+        image = to_rgb8(stack.read(index), window)
+        labels = self._labels(frame)
+        if labels.shape != image.shape[:2]:
+            raise ValueError(f"{self.name}, frame {frame}: labels of shape {labels.shape} on {image.shape[:2]} pixels.")
+        return image, labels
+
+    def _still(self, frame: int) -> tuple[Stack, Window | None]:
+        stack = open_stack(self.images[frame], axis="t")
+        return stack, choose_window(stack)
+
+    @cached_property
+    def _stack(self) -> tuple[Stack, Window | None]:
+        stack = open_stack(self.images[0], axis=self.axis)
+        return stack, choose_window(stack)
+
+    def _labels(self, frame: int) -> NDArray[Any]:
+        if self.is_stills:
+            return np.asarray(open_stack(self.labels[frame], axis="t").read(0))
+        return np.asarray(self._label_stack.read(frame))
+
+    @cached_property
+    def _label_stack(self) -> Stack:
+        return open_stack(self.labels[0], axis=self.axis)
+
+
+def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[ImageSet]:
+    """Find the sets of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : path
+        With a folder for each set: ``frames.tif`` or ``frames/``, ``labels.tif``; or, for stills, ``frames/`` and
+        ``labels/`` with images of the same names. ``meta.json`` may say ``"axis"`` (``"t"`` if it does not) and
+        ``"original"``, where the set comes from.
+    without : sequence of str
+        Names to leave out, ``*`` standing for anything.
+
+    Raises
+    ------
+    ValueError
+        If stills and their labels do not have the same names.
+    """
+    sets = []
+    for place in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
+        if any(fnmatch(place.name, pattern) for pattern in without):
+            continue
+        meta = json.loads((place / "meta.json").read_text()) if (place / "meta.json").exists() else {}
+        origin = str(meta.get("original", place.name))
+        if (place / "labels").is_dir():
+            images, labels = (tuple(visible_images((place / part).iterdir())) for part in ("frames", "labels"))
+            if [path.stem for path in images] != [path.stem for path in labels]:
+                raise ValueError(f"{place}: the images in frames/ and labels/ do not have the same names.")
+            sets.append(ImageSet(place.name, "still", origin, images, labels))
+        elif (place / "labels.tif").exists():
+            frames = place / "frames.tif" if (place / "frames.tif").exists() else place / "frames"
+            axis = str(meta.get("axis", "t"))
+            sets.append(ImageSet(place.name, axis, origin, (frames,), (place / "labels.tif",)))
+    return sets
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Frames of a set that may be drawn.
+
+    Attributes
+    ----------
+    images : ImageSet
+        The set.
+    frames : list of int
+        Which.
+    """
+
+    images: ImageSet
+    frames: list[int]
+
+
+def split_sets(sets: Sequence[ImageSet], split: Split) -> list[list[Part]]:
+    """Split sets, and put together those of one origin, stills and stacks apart."""
+    families: dict[tuple[str, bool], list[ImageSet]] = {}
+    for images in sets:
+        families.setdefault((images.origin, images.is_stills), []).append(images)
+    parts = [_split_family(family, split) for family in families.values()]
+    return [[part for part in family if part.frames] for family in parts if any(part.frames for part in family)]
+
+
+def _split_family(family: list[ImageSet], split: Split) -> list[Part]:
+    if family[0].is_stills:
+        return [Part(images, split.keep(len(images), run=_RUN)) for images in family]
+    if len(family) >= _MANY_STACKS or not split.held_share:
+        return [Part(family[i], list(range(len(family[i])))) for i in split.keep(len(family))]
+    return [Part(images, _split_stack(len(images), split)) for images in family]
+
+
+def _split_stack(frames: int, split: Split) -> list[int]:
+    held = max(_RUN, round(frames * split.held_share)) if frames >= _FEWEST_FRAMES else 0
+    return list(range(frames - held, frames) if split.held_out else range(frames - held))
+
+
+class ImageSets:
+    """Clips and stills of labelled sets: of four times the frames, twice as many are drawn.
+
+    Parameters
+    ----------
+    folder : path
+        See `find_image_sets`.
+    split : Split
+        What to read of it.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to read.
+    """
+
+    def __init__(self, folder: str | Path, split: Split = WHOLE) -> None:
+        self.families = split_sets(find_image_sets(folder, split.without), split)
+        if not self.families:
+            raise ValueError(f"{folder} holds no labelled sets, or none that is to be read.")
+        self._kept: dict[tuple[str, int], Labelled] = {}
+        self._room = CACHE_BYTES
+        self._stacks = [family for family in self.families if not family[0].images.is_stills]
+        self._stills = [family for family in self.families if family[0].images.is_stills]
+
+    def draw(self, rng: np.random.Generator, frames: int) -> Clip:
+        """Draw a still from any set, or so many frames of a stack, or of a still in motion."""
+        if frames == 1:
+            return self.draw_from(_choose(rng, self.families), rng, frames=1)
+        drifting = self._stills and (not self._stacks or rng.random() < DRIFT_SHARE)
+        return self.draw_from(_choose(rng, self._stills if drifting else self._stacks), rng, frames=frames)
+
+    def draw_from(self, family: Sequence[Part], rng: np.random.Generator, *, frames: int) -> Clip:
+        """Draw from the sets of one origin."""
+        sizes = np.array([len(part.frames) for part in family])
+        part = family[int(rng.choice(len(family), p=sizes / sizes.sum()))]
+        wanted = 1 if part.images.is_stills else frames
+        chosen = [part.frames[i] for i in choose_frames(rng, len(part.frames), wanted)]
+        read = {t: self._read(part.images, t) for t in set(chosen)}
+        images, labels = (np.stack([read[t][i] for t in chosen]) for i in (0, 1))
+        images, numbered = _few_ids(rng, images, labels)
+        if part.images.is_stills and frames > 1:
+            images, numbered = drift(rng, images[0], numbered[0], frames=frames)
+        return Clip(images, numbered)
+
+    def _read(self, images: ImageSet, frame: int) -> Labelled:
+        place = images.name, frame
+        if place in self._kept:
+            return self._kept[place]
+        read = images.read(frame)
+        self._room -= sum(x.nbytes for x in read)
+        if self._room >= 0:
+            self._kept[place] = read
+        return read
+
+
+def _choose(rng: np.random.Generator, families: Sequence[Sequence[Part]]) -> Sequence[Part]:
+    weights = np.sqrt([sum(len(part.frames) for part in family) for family in families])
+    return families[int(rng.choice(len(families), p=weights / weights.sum()))]
+
+
+def _few_ids(
+    rng: np.random.Generator, images: NDArray[np.uint8], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Number the objects from 1 in a random order; what shows too many for a byte is cut down to a part."""
+    while True:
+        counts = np.bincount(labels.ravel())
+        ids = 1 + np.flatnonzero(counts[1:])
+        if len(ids) <= _MOST_IDS:
+            break
+        height, width = labels.shape[1:]
+        y, x = rng.integers(0, (height // 3, width // 3))
+        window = slice(None), slice(y, y + 2 * height // 3), slice(x, x + 2 * width // 3)
+        images, labels = images[window], labels[window]
+    table = np.zeros(len(counts), np.uint8)
+    table[ids] = 1 + rng.permutation(len(ids))
+    return images, table[labels]
