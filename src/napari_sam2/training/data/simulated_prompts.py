@@ -51,9 +51,13 @@ def click_in(region_bhw: Tensor, generator: torch.Generator, *, middle_share: fl
 
 
 def _pooled(x_b1hw: Tensor, side: int) -> Tensor:
-    # Separable, or the pooling would cost more than the network's decoder.
-    rows = F.avg_pool2d(x_b1hw, (side, 1), stride=1, padding=(side // 2, 0))
-    return F.avg_pool2d(rows, (1, side), stride=1, padding=(0, side // 2))
+    """Average over squares of that odd side, with zeros around; the pooling layer takes three times as long."""
+    for axis in (-2, -1):
+        length = x_b1hw.shape[axis]
+        pad = (0, 0, side // 2 + 1, side // 2) if axis == -2 else (side // 2 + 1, side // 2)
+        sums = F.pad(x_b1hw, pad).cumsum(axis)
+        x_b1hw = (sums.narrow(axis, side, length) - sums.narrow(axis, 0, length)) / side
+    return x_b1hw
 
 
 def _towards_middle(region_b1hw: Tensor) -> Tensor:
