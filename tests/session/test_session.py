@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from session_state import RecordingTracker, everything, numbers
 
 from napari_sam2 import FrameResult, Session
 from napari_sam2.model.sam2 import Sam2
+from session_state import RecordingTracker, everything, numbers
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from session_state import RecordingTracker, everything
 
 from napari_sam2 import FrameResult, Session
 from napari_sam2.model.sam2 import Sam2
+from session_state import RecordingTracker, everything
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from session_state import everything
 
 from napari_sam2 import Session
 from napari_sam2.model.sam2 import Sam2
+from session_state import everything
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

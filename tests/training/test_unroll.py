@@ -10,6 +10,7 @@ from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POS
 from napari_sam2.synthetic import SceneSettings
 from napari_sam2.training.data.clips import Batch, draw_batch
 from napari_sam2.training.data.sources import Generated
+from napari_sam2.training.optimisation.losses import centre_loss
 from napari_sam2.training.run_state import start
 from napari_sam2.training.train_settings import TrainSettings
 from napari_sam2.training.unroll import Tracker, feature_penalty, unroll
@@ -107,3 +108,27 @@ def test_validation_is_repeatable_and_in_range() -> None:
     assert one == pytest.approx(two, nan_ok=True)
     assert set(one) == {"click", "box", "next", "next_copied", "last", "last_copied", "score_auc"}
     assert all(0 <= value <= 1 for value in one.values() if value == value)
+
+
+def test_the_centre_head_learns_with_the_rest_and_is_validated() -> None:
+    settings = replace(SETTINGS, centre_weight=1.0, corrections=0)
+    model = start(settings).model
+    batch = draw_batch([SOURCE], np.random.default_rng(2), size=64, shape=(2, 1, 2), centres=True)
+    assert model.centre_head is not None
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    totals = []
+    for _ in range(12):
+        tracker = Tracker(model, batch, settings)
+        assert tracker.centre_maps is not None and tracker.centres_b3hw is not None
+        totals.append(float(centre_loss(tracker.centre_maps, tracker.centres_b3hw).detach()))
+        unroll(tracker, give_masks=False, generator=generator())[1].backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert totals[-1] < 0.7 * totals[0]
+    assert 0 <= validate(model, [SOURCE], settings, clips=4)["centres"] <= 1
+
+
+def test_a_model_without_a_centre_head_is_trained_without_it(clip: Batch) -> None:
+    model = start(SETTINGS).model
+    assert model.centre_head is None
+    assert "centres" not in validate(model, [SOURCE], SETTINGS, clips=4)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, safe_open, save_file
 from torch import Tensor
 
 from napari_sam2 import Session, load_model, save_checkpoint
+from napari_sam2.model.centre_head import CentreHead
 from napari_sam2.model.config import CONFIGS, DEFAULT_OPTIONS, HieraConfig, Sam2Config
 from napari_sam2.model.sam2 import Sam2, Sam21, build_sam2
 from napari_sam2.weights.load import choose_device, choose_dtype, detect_config, read_checkpoint
@@ -87,6 +88,20 @@ def test_round_trip(name: str, ending: str, tmp_path: Path) -> None:
     assert not back.training
     assert not any(parameter.requires_grad for parameter in back.parameters())
     assert_same_weights(model, back)
+
+
+@pytest.mark.parametrize("ending", [".pt", ".safetensors"])
+def test_a_centre_head_travels_with_the_weights_and_out_of_the_official_table(ending: str, tmp_path: Path) -> None:
+    model = build_sam2(CONFIGS["sam2_nano"])
+    model.centre_head = CentreHead(model.config.d_model)
+    path = tmp_path / f"headed{ending}"
+    save_checkpoint(model, path)
+    loaded = load_model(checkpoint=path, device="cpu", dtype="float32")
+    assert loaded.centre_head is not None
+    assert_same_weights(model, loaded)
+    if ending == ".pt":
+        official = torch.load(path, weights_only=True)["model"]
+        assert official.keys() == build_sam2(CONFIGS["sam2_nano"]).state_dict().keys()
 
 
 def test_the_official_layout(nano: Sam2, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .centre_head import CentreHead, CentreMaps
 from .config import DEFAULT_OPTIONS, IMAGE_MEAN, IMAGE_STD, InferenceOptions, Sam2Config
 from .cpu_kernels import Linear
 from .image_encoder import ImageEncoder
@@ -147,6 +148,8 @@ class Sam2(nn.Module):
         # Never read with the official settings, but part of every checkpoint.
         self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, c))
         self.no_obj_ptr = nn.Parameter(torch.zeros(1, c))
+        # Not part of SAM 2: only models that were trained with one have it.
+        self.centre_head: CentreHead | None = None
 
     @property
     def device(self) -> torch.device:
@@ -171,6 +174,13 @@ class Sam2(nn.Module):
         normalised = ((rgb_bchw.float() / 255 - mean) / std).to(self.dtype)
         decoder = self.sam_mask_decoder
         return ImageFeatures(*self.image_encoder(normalised, (decoder.conv_s0, decoder.conv_s1)))
+
+    def find_centres(self, features: ImageFeatures) -> CentreMaps | None:
+        """Say where objects are, prompted by nothing; ``None`` for a model without a head for it."""
+        if self.centre_head is None:
+            return None
+        maps: CentreMaps = self.centre_head(features.s4_bchw, features.s8_bchw, features.s16_bchw)
+        return maps
 
     def without_memory(self, features: ImageFeatures) -> Tensor:
         """Stride-16 features for a frame on which nothing is remembered yet: (batch, d_model, h, w)."""

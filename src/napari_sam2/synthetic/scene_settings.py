@@ -23,10 +23,13 @@ class Clip:
         (T, Y, X, 3) uint8.
     labels : ndarray
         (T, Y, X) uint8: 0 for background, one id per object throughout the clip. Only visible pixels are labelled.
+    complete : bool
+        Whether every object has a label.
     """
 
     frames: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    complete: bool = True
 
 
 @dataclass(frozen=True)

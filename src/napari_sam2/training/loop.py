@@ -17,7 +17,7 @@ from napari_sam2.training.data.augment import Augmentation
 from napari_sam2.training.data.clips import Batch, draw_batch
 from napari_sam2.training.data.image_sets import Split
 from napari_sam2.training.data.sources import ClipSource, Mixture, open_source
-from napari_sam2.training.optimisation.devices import autocast, send
+from napari_sam2.training.optimisation.devices import autocast
 from napari_sam2.training.optimisation.drop_path import drop_path
 from napari_sam2.training.optimisation.losses import FrameLoss
 from napari_sam2.training.optimisation.processes import average_gradients, from_first, rank
@@ -101,19 +101,18 @@ def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
 
 def open_mixture(settings: TrainSettings) -> ClipSource:
     """Open what is trained on."""
-    parts = [
-        Split(settings.held_share * (name in settings.held_out), without=settings.without) for name in settings.data
-    ]
-    opened = [
-        open_source(name, size=settings.image_size, split=part) for name, part in zip(settings.data, parts, strict=True)
-    ]
+    opened = [_open(name, settings, share=settings.held_share * (name in settings.held_out)) for name in settings.data]
     return Mixture(opened, settings.data_weights)
 
 
 def open_held_out(name: str, settings: TrainSettings) -> ClipSource:
     """Open a source to validate on: the share that is held out of a folder that is trained on, else all of it."""
     shared = name in settings.data
-    split = Split(settings.held_share * shared, held_out=shared, without=settings.without)
+    return _open(name, settings, share=settings.held_share * shared, held_out=shared)
+
+
+def _open(name: str, settings: TrainSettings, *, share: float, held_out: bool = False) -> ClipSource:
+    split = Split(share, held_out=held_out, without=settings.without, partly_labelled=settings.partly_labelled)
     return open_source(name, size=settings.image_size, split=split)
 
 
@@ -132,7 +131,8 @@ def batch_of_step(sources: Sequence[ClipSource], step: int, settings: TrainSetti
     """Draw the batch of a step; it depends on the seed and the step alone, so that a resumed run sees the same."""
     rng = np.random.default_rng((settings.seed, step, rank()))
     augmentation, shape = augmentation_of(settings), kind_of_step(step, settings).shape
-    return draw_batch(sources, rng, size=settings.image_size, shape=shape, augmentation=augmentation)
+    centres = settings.centre_weight > 0
+    return draw_batch(sources, rng, size=settings.image_size, shape=shape, augmentation=augmentation, centres=centres)
 
 
 def batches(
@@ -145,7 +145,7 @@ def batches(
             for ahead in range(step + len(waiting), min(step + _AHEAD, settings.steps)):
                 waiting.append(pool.submit(batch_of_step, sources, ahead, settings))
             batch = waiting.pop(0).result()
-            yield step, Batch(send(batch.frames_btchw, device), send(batch.masks_btnhw, device))
+            yield step, batch.to(device)
 
 
 def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done: float = 0.0) -> list[FrameLoss]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from napari_sam2.model.centre_head import CentreHead
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.training.finetune.adapters import merge_adapters, train_part
@@ -90,6 +91,9 @@ class TrainState:
 def start(settings: TrainSettings) -> TrainState:
     """Begin a run: with the weights it is told to begin with, or with fresh ones drawn from its seed."""
     model = _given_model(settings) if settings.weights else _fresh_model(settings)
+    if settings.centre_weight > 0 and model.centre_head is None:
+        torch.manual_seed(settings.seed)
+        model.centre_head = CentreHead(model.config.d_model)
     train_part(model, settings.part, rank=settings.rank, seed=settings.seed)
     model.to(training_device(settings.device))
     average = {key: value.clone() for key, value in model.state_dict().items()}

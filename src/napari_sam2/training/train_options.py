@@ -24,6 +24,7 @@ _LISTS = {
     "held_out": "the same, to validate on",
     "data_weights": "how often each of the data is drawn from",
     "without": "sets of labelled images to leave out, * standing for anything",
+    "partly_labelled": "sets in which some objects have no label",
 }
 
 

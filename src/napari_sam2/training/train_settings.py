@@ -36,6 +36,8 @@ class TrainSettings:
         both; see `image_sets.split_sets`.
     without : tuple of str
         Names of sets of labelled images to leave out, ``*`` standing for anything.
+    partly_labelled : tuple of str
+        Names of those in which some objects have no label: the centre head learns nothing from what has none.
     model : str
         Configuration trained from fresh weights, a key of `CONFIGS`; given weights bring their own.
     steps : int
@@ -85,6 +87,8 @@ class TrainSettings:
         Share of the tracked objects and frames that are remembered by their true mask instead of the model's.
     feature_penalty : float
         Weight of the penalty on large image features, see `unroll.feature_penalty`.
+    centre_weight : float
+        Weight of what the centre head is graded by; the model gets a head where this is positive, see `centre_head`.
     cross_entropy : str
         ``"balanced"`` or ``"focal"``, see `losses`.
     grade : str
@@ -130,6 +134,7 @@ class TrainSettings:
     data_weights: tuple[float, ...] = ()
     held_share: float = 0.1
     without: tuple[str, ...] = ()
+    partly_labelled: tuple[str, ...] = ()
     model: str = "sam2_nano"
     steps: int = 20_000
     minutes: float = 0.0
@@ -159,6 +164,7 @@ class TrainSettings:
     box_prompts: float = 0.5
     teacher_forcing: float = 0.0
     feature_penalty: float = 0.05
+    centre_weight: float = 0.0
     cross_entropy: str = "balanced"
     grade: str = "all"
     loss_stride: int = 4

@@ -25,7 +25,7 @@ from napari_sam2.session.tracking.memory_bank import choose_memories
 from napari_sam2.training.data.clips import Batch
 from napari_sam2.training.data.simulated_prompts import correction, first_prompts
 from napari_sam2.training.data.simulated_user import draw_interaction
-from napari_sam2.training.optimisation.losses import FrameLoss, frame_loss
+from napari_sam2.training.optimisation.losses import FrameLoss, centre_loss, frame_loss
 
 from .train_settings import TrainSettings
 
@@ -113,6 +113,9 @@ class Tracker:
         self.settings = settings
         self.encoded = encode(model, batch) if encoded is None else encoded
         self.feature_loss = feature_penalty(self.encoded.maps[2])
+        self.centres_b3hw = batch.centres_b3hw
+        first = ImageFeatures(*(x[:, 0] for x in self.encoded.maps))
+        self.centre_maps = None if batch.centres_b3hw is None else model.find_centres(first)
         self.masks_tbhw = batch.masks_btnhw.transpose(0, 1).flatten(1, 2)
         self.present_tb = batch.present_btn.transpose(0, 1).flatten(1)
         self.rule = memory_rule(model)
@@ -275,4 +278,7 @@ def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) ->
         if frame not in plan.prompted:
             tracker.track(frame, generator, corrections=plan.corrections_on(frame))
     mean = torch.stack([loss.total for loss in tracker.losses]).mean()
-    return tracker.losses, mean + settings.feature_penalty * tracker.feature_loss
+    total = mean + settings.feature_penalty * tracker.feature_loss
+    if tracker.centre_maps is not None and tracker.centres_b3hw is not None:
+        total = total + settings.centre_weight * centre_loss(tracker.centre_maps, tracker.centres_b3hw)
+    return tracker.losses, total

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from napari_sam2.evaluation.metrics import roc_auc
+from napari_sam2.model.centre_head import STRIDE, find_peaks
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POSITIVE
 from napari_sam2.model.sam2 import Sam2, upsample_to_input
 from napari_sam2.training.data.augment import Augmentation
-from napari_sam2.training.data.clips import Batch, draw_batch
+from napari_sam2.training.data.clips import draw_batch
 from napari_sam2.training.data.simulated_prompts import boxes_of, click_in
 from napari_sam2.training.data.sources import ClipSource
-from napari_sam2.training.optimisation.devices import autocast, send
+from napari_sam2.training.optimisation.devices import autocast
 from napari_sam2.training.optimisation.losses import mask_iou
 
 from .train_settings import TrainSettings
@@ -24,6 +25,10 @@ from .unroll import Tracker
 
 _FRAMES, _OBJECTS = 8, 4
 _SEED = 12345
+# A place is right when it lies within this share of the distance to the rim from the true one.
+_NEAR = 0.6
+# Tiny objects take weight away from their cells; unlabelled ones would take most.
+_ALL_LABELLED = 0.9
 
 
 @torch.inference_mode()
@@ -36,6 +41,7 @@ def validate(
     -------
     dict of str to float
         ``click`` and ``box`` on the first frame, ``next`` and ``last`` of tracking a mask over eight frames,
+        ``centres``: F1 of the centre head's places on images whose objects all have labels, for a model that has one;
         ``score_auc``: how well the object score tells objects that are there from hidden ones (area under the ROC
         curve; 0.5 is chance).
     """
@@ -48,15 +54,36 @@ def validate(
             size=settings.image_size,
             shape=(4, _FRAMES, _OBJECTS),
             augmentation=Augmentation(follow_share=settings.follow_share),
+            centres=model.centre_head is not None,
         )
-        batch = Batch(send(batch.frames_btchw, model.device), send(batch.masks_btnhw, model.device))
+        batch = batch.to(model.device)
         with autocast(model.device, bfloat16=settings.bfloat16):
             tracker = Tracker(model, batch, replace(settings, loss_stride=4, teacher_forcing=0.0))
             for name, values in _measure(tracker).items():
                 gathered.setdefault(name, []).append(values)
+    centres = gathered.pop("centres", [])
     scores, there = (torch.cat(gathered.pop(name)).float().cpu().numpy() for name in ("scores", "there"))
     figures = {name: float(torch.cat(values).float().mean()) for name, values in gathered.items()}
+    if centres:
+        hits, found, true = torch.stack(centres).sum(dim=0).tolist()
+        figures["centres"] = 2 * hits / max(found + true, 1)
     return {**figures, "score_auc": roc_auc(scores, there > 0)}
+
+
+def _match_centres(tracker: Tracker) -> Tensor:
+    """How many of the places that the centre head gives are right, how many it gives, and how many there are."""
+    maps, counts = tracker.centre_maps, torch.zeros(3)
+    if maps is None or tracker.centres_b3hw is None:
+        return counts
+    for found, (heat, log_radius, weight) in zip(find_peaks(maps), tracker.centres_b3hw, strict=True):
+        if weight.mean() < _ALL_LABELLED:
+            continue
+        rows, columns = (heat == 1).nonzero(as_tuple=True)
+        true = (torch.stack((columns, rows), dim=1) + 0.5) * STRIDE
+        near = (log_radius[rows, columns].exp2() * _NEAR).clamp(min=1.5 * STRIDE)
+        hits = (torch.cdist(true, found.points_nxy) <= near[:, None]).any(dim=1).sum()
+        counts += torch.tensor((float(hits), float(len(found.points_nxy)), float(len(true))))
+    return counts
 
 
 def _measure(tracker: Tracker) -> dict[str, Tensor]:
@@ -86,4 +113,6 @@ def _measure(tracker: Tracker) -> dict[str, Tensor]:
             copied = mask_iou(truth[0].float()[:, None] - 0.5, truth[frame].float()[:, None])[:, 0]
             figures[name] = iou(prediction.low_res_bhw, frame)[there]
             figures[f"{name}_copied"] = copied[there]
+    if tracker.centre_maps is not None:
+        figures["centres"] = _match_centres(tracker)
     return {**figures, "scores": torch.cat(scores), "there": tracker.present_tb[1:].flatten()}

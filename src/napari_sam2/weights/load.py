@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_sam2.model.centre_head import PREFIX, CentreHead
 from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
 from napari_sam2.model.precision import halve_products
 from napari_sam2.model.sam2 import Sam2, build_sam2
@@ -27,6 +28,9 @@ from .presets import PRESETS
 
 # "mixed" is float32 with the large products in bfloat16.
 DTYPES = {"float32": torch.float32, "mixed": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+# Where a .pt file keeps what SAM 2 itself does not have.
+_BESIDE = "napari_sam2"
 
 # A pickle whose bytes are damaged sends its reader astray, which ends in any of these.
 _UNREADABLE = (
@@ -136,6 +140,8 @@ def load_model(
     config = config.with_image_size(usual if image_size is None else image_size)
     with torch.device("meta"):
         model = build_sam2(config, chosen.options_at(config.image_size))
+        if any(key.startswith(PREFIX) for key in weights):
+            model.centre_head = CentreHead(config.d_model)
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
@@ -271,6 +277,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             "the file is damaged, or holds code, which is never run"
         ) from error
     weights = content.get("model", content) if isinstance(content, Mapping) else None
+    if isinstance(weights, Mapping) and isinstance(content.get(_BESIDE), Mapping):
+        # Beside the official table, where other programs do not look.
+        weights = {**weights, **content[_BESIDE]}
     if not isinstance(weights, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
     ):
@@ -343,7 +352,8 @@ def save_checkpoint(model: Sam2, path: str | Path, *, dtype: str | torch.dtype =
         Its weights are copied; the model itself is not changed.
     path : path
         ``.pt`` or ``.pth`` for the official layout, ``.safetensors`` for the same keys with the model's description
-        beside them. Replaced only once the new file is complete.
+        beside them. The former keeps a centre head outside the official table, the latter under a prefix of its own.
+        Replaced only once the new file is complete.
     dtype : str or torch.dtype
         Type of the stored numbers; the Fourier matrix of the prompt encoder is always stored in float32.
 
@@ -370,7 +380,8 @@ def save_checkpoint(model: Sam2, path: str | Path, *, dtype: str | torch.dtype =
             config = json.dumps(asdict(model.config))
             save_file(weights, partial, metadata={"format": "pt", "config": config})
         else:
-            torch.save({"model": weights}, partial)
+            beside = {key: weights.pop(key) for key in list(weights) if key.startswith(PREFIX)}
+            torch.save({"model": weights} | ({_BESIDE: beside} if beside else {}), partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

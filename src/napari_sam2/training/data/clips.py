@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2.evaluation.labelled_sequences import bounding_box
+from napari_sam2.training.optimisation.devices import send
 
 from .augment import PLAIN, WINDOW, Augmentation, change_modality, flicker, recolour, tilt, turn
+from .centre_targets import centre_targets
 from .frame_choice import choose_frames
 from .sources import ClipSource
 
@@ -46,15 +48,23 @@ class Batch:
         (batch, frames, 3, size, size) uint8 RGB.
     masks_btnhw : Tensor
         (batch, frames, objects, size, size) bool. Every object is seen on frame 0.
+    centres_b3hw : Tensor, optional
+        What the centre head is to say of frame 0, see `centre_targets`.
     """
 
     frames_btchw: Tensor
     masks_btnhw: Tensor
+    centres_b3hw: Tensor | None = None
 
     @property
     def present_btn(self) -> Tensor:
         """(batch, frames, objects) bool: is the object seen at all."""
         return self.masks_btnhw.flatten(-2).any(dim=-1)
+
+    def to(self, device: torch.device) -> Batch:
+        """Copy to a device."""
+        centres = None if self.centres_b3hw is None else send(self.centres_b3hw, device)
+        return Batch(send(self.frames_btchw, device), send(self.masks_btnhw, device), centres)
 
 
 def draw_batch(
@@ -64,6 +74,7 @@ def draw_batch(
     size: int,
     shape: tuple[int, int, int],
     augmentation: Augmentation = PLAIN,
+    centres: bool = False,
 ) -> Batch:
     """Draw a batch.
 
@@ -79,9 +90,13 @@ def draw_batch(
         Clips, frames and objects.
     augmentation : Augmentation
         How the clips are changed.
+    centres : bool
+        Whether to say what the centre head is to learn.
     """
     drawn = [_draw_one(sources, rng, size=size, shape=shape, augmentation=augmentation) for _ in range(shape[0])]
-    return Batch(torch.stack([images for images, _ in drawn]), torch.stack([masks for _, masks in drawn]))
+    images, masks = torch.stack([each[0] for each in drawn]), torch.stack([each[1] for each in drawn])
+    wanted = [centre_targets(labels, complete=complete) for _, _, labels, complete in drawn] if centres else []
+    return Batch(images, masks, torch.stack(wanted) if centres else None)
 
 
 def _draw_one(
@@ -91,7 +106,8 @@ def _draw_one(
     size: int,
     shape: tuple[int, int, int],
     augmentation: Augmentation,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, NDArray[np.uint8], bool]:
+    """Images and masks of a clip, and what is labelled on its first frame."""
     _, frames, objects = shape
     follow = rng.random() < augmentation.follow_share
     cut: Cut = follow_window if follow else partial(cut_window, window=augmentation.window)
@@ -113,7 +129,8 @@ def _draw_one(
                 images = change_modality(rng, images)
             if rng.random() < augmentation.jitter_share:
                 images = flicker(rng, images)
-            return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(masks)
+            pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+            return pixels, torch.from_numpy(masks), labels[0], clip.complete
     raise ValueError(
         f"No object of {SMALLEST_SHARE:.2%} of a frame in {_ATTEMPTS} clips; check the labels of the source."
     )

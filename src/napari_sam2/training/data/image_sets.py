@@ -34,7 +34,7 @@ _RUN = 3
 _MOST_IDS = 255
 
 # (Y, X, 3) uint8, and (Y, X) ids.
-Labelled = tuple[NDArray[np.uint8], NDArray[np.integer]]
+Labelled = tuple[NDArray[np.uint8], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,14 @@ class Split:
         Read that share instead of the rest.
     without : tuple of str
         Names of sets to leave out, ``*`` standing for anything.
+    partly_labelled : tuple of str
+        Names of sets in which some objects have no label.
     """
 
     held_share: float = 0.0
     held_out: bool = False
     without: tuple[str, ...] = ()
+    partly_labelled: tuple[str, ...] = ()
 
     def keep(self, count: int, *, run: int = 1) -> list[int]:
         """Indices to read of so many, where those held out come in evenly spaced runs."""
@@ -220,6 +223,7 @@ class ImageSets:
             raise ValueError(f"{folder} holds no labelled sets, or none that is to be read.")
         self._kept: dict[tuple[str, int], Labelled] = {}
         self._room = CACHE_BYTES
+        self._partly_labelled = split.partly_labelled
         self._stacks = [family for family in self.families if not family[0].images.is_stills]
         self._stills = [family for family in self.families if family[0].images.is_stills]
 
@@ -241,7 +245,8 @@ class ImageSets:
         images, numbered = _few_ids(rng, images, labels)
         if part.images.is_stills and frames > 1:
             images, numbered = drift(rng, images[0], numbered[0], frames=frames)
-        return Clip(images, numbered)
+        complete = not any(fnmatch(part.images.name, pattern) for pattern in self._partly_labelled)
+        return Clip(images, numbered, complete=complete)
 
     def _read(self, images: ImageSet, frame: int) -> Labelled:
         place = images.name, frame
@@ -260,7 +265,7 @@ def _choose(rng: np.random.Generator, families: Sequence[Sequence[Part]]) -> Seq
 
 
 def _few_ids(
-    rng: np.random.Generator, images: NDArray[np.uint8], labels: NDArray[np.integer]
+    rng: np.random.Generator, images: NDArray[np.uint8], labels: NDArray[Any]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Number the objects from 1 in a random order; what shows too many for a byte is cut down to a part."""
     while True:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.training.data.clips import Batch
 from napari_sam2.training.loop import learning_rate
-from napari_sam2.training.optimisation.devices import autocast, fast_bfloat16, send
+from napari_sam2.training.optimisation.devices import autocast, fast_bfloat16
 from napari_sam2.training.train_settings import TeachSettings, TrainSettings
 from napari_sam2.training.unroll import Encoded, Tracker, encode, unroll
 
@@ -155,8 +155,7 @@ class Lesson:
     def _draw(self, rng: np.random.Generator, frames: int) -> Batch:
         source = self._sources[int(rng.integers(len(self._sources)))]
         batch = source.draw(rng, frames=frames, objects=self._objects, size=self._recipe.image_size)
-        device = self.student.device
-        return Batch(send(batch.frames_btchw, device), send(batch.masks_btnhw, device))
+        return batch.to(self.student.device)
 
 
 def _join(batches: Sequence[Batch]) -> Batch:

@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_sam2.model.centre_head import CentreMaps
 from napari_sam2.model.mask_decoder import DecoderOutput, resize_logits
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 FOCAL_WEIGHT = 20.0
 RUNNER_UP_WEIGHT = 0.1
+RADIUS_WEIGHT = 0.2
 
 
 def dice_loss(logits_bkhw: Tensor, target_b1hw: Tensor) -> Tensor:
@@ -131,3 +133,29 @@ def frame_loss(
         score=score,
         reached_iou=(reached[:, 1:].max(dim=1).values * weight).sum() / count,
     )
+
+
+def centre_loss(maps: CentreMaps, targets_b3hw: Tensor) -> Tensor:
+    """Grade the centre head: penalty-reduced focal loss (Zhou et al. 2019) and L1 on the logarithm of the radius.
+
+    Parameters
+    ----------
+    maps : CentreMaps
+        What the head says.
+    targets_b3hw : Tensor
+        From `centre_targets`.
+
+    Returns
+    -------
+    Tensor
+        Scalar: of each image the mean over its objects, then over images.
+    """
+    heat, log_radius, weight = targets_b3hw.unbind(dim=1)
+    centre = (heat == 1).to(heat)
+    p = maps.logits_bhw.sigmoid()
+    hit = F.logsigmoid(maps.logits_bhw) * (1 - p) ** 2 * centre
+    # Cells beside a centre are almost right; the nearer, the less they count as wrong.
+    miss = F.logsigmoid(-maps.logits_bhw) * p**2 * (1 - heat) ** 4
+    wrong = (maps.log_radius_bhw - log_radius).abs() * centre
+    per_image = ((RADIUS_WEIGHT * wrong - hit - miss) * weight).sum(dim=(1, 2))
+    return (per_image / centre.sum(dim=(1, 2)).clamp(min=1)).mean()
