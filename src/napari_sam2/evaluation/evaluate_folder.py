@@ -24,11 +24,13 @@ from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import load_model
 
 from .contact_sheets import draw_sheet, spread_frames
+from .finding import evaluate_finding
 from .grading import Masks
 from .html_report import Page, make_entry
+from .image_sets import Split
 from .interactive import CLICKS, MODES, ROUNDS, Interaction, SimulatedUser, evaluate_interactively
 from .labelled_sequences import LabelledSequence, read_sequences
-from .markdown_tables import BASELINE_NAMES, interactive_table, j_and_f, markdown_table
+from .markdown_tables import BASELINE_NAMES, finding_table, interactive_table, j_and_f, markdown_table
 from .score_calibration import ScoreCheck, draw_calibration
 from .track_and_score import PROMPTS, Measured, evaluate, join_checks
 
@@ -51,9 +53,16 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interactive", choices=MODES, help="instead, click on more and more frames: the worst of all, or in one pass"
     )
+    parser.add_argument(
+        "--find", action="store_true", help="instead, click where the model proposes to, and count the objects found"
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"most clicked frames (default {ROUNDS})")
     parser.add_argument("--clicks", type=int, default=CLICKS, help=f"most clicks on each (default {CLICKS})")
     parser.add_argument("--sequences", nargs="*", default=[], help="only these")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="not these, * standing for anything")
+    parser.add_argument(
+        "--held-out", type=float, default=0.0, metavar="SHARE", help="only what 'train --held-share SHARE' holds out"
+    )
     parser.add_argument("--no-baselines", action="store_true", help="leave optical flow out, which takes long")
     parser.add_argument(
         "--output", type=Path, default=Path("report.json"), help="report to write; its pictures go to a .html beside it"
@@ -120,12 +129,15 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("give either a folder of labelled sequences or --generated N")
     if args.interactive and (args.prompt or args.calibration):
         raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
+    if args.find and (args.prompt or args.interactive or args.calibration):
+        raise ValueError("--find gives its own clicks: leave out --prompt, --interactive and --calibration")
     if args.output.suffix == ".html":
         raise ValueError(
             f"--output {args.output} is where the page goes: give the report another ending, such as .json"
         )
     model, watch = _load(args), _Watch(args.pictures)
-    report, table = _interact(args, model, watch) if args.interactive else _follow(args, model, watch)
+    measure = _find if args.find else _interact if args.interactive else _follow
+    report, table = measure(args, model, watch)
     report["settings"] = _settings(args, model)
     args.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if args.markdown:
@@ -161,6 +173,14 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
     return report, interactive_table(report)
 
 
+def _find(args: argparse.Namespace, model: Sam2, _watch: _Watch) -> tuple[dict[str, Any], str]:
+    def told(name: str, report: Mapping[str, float]) -> None:
+        tqdm.write(f"{name:24} recall {report['recall']:.2f}   precision {report['precision']:.2f}")
+
+    report = evaluate_finding(model, _sequences(args), session_factory=partial(Session, zoom=args.zoom), done=told)
+    return report, finding_table(report)
+
+
 def _settings(args: argparse.Namespace, model: Sam2) -> dict[str, Any]:
     return {
         "zoom": args.zoom,
@@ -192,7 +212,8 @@ def _load(args: argparse.Namespace) -> Sam2:
 
 def _sequences(args: argparse.Namespace) -> Iterator[LabelledSequence]:
     if args.generated is None:
-        yield from read_sequences(args.data_dir, tuple(args.sequences))
+        split = Split(args.held_out, held_out=args.held_out > 0, without=tuple(args.without))
+        yield from read_sequences(args.data_dir, tuple(args.sequences), split=split)
         return
     yield from generated_sequences(args.generated)
 

@@ -15,10 +15,13 @@ from napari_sam2.data.files.atomic_files import read_json
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.open_stack import open_stack
 
+from .image_sets import WHOLE, Part, Split, find_image_sets, split_sets
 from .public_datasets import find_videos
 
 MOST_OBJECTS = 6
 LONG_LIFE = 8
+# Between the name of a set of stills and that of an image.
+STILL = "/"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class LabelledSequence:
     annotated: tuple[int, ...] | None = None
 
     @property
+    def is_still(self) -> bool:
+        """Whether there is nothing to track."""
+        return len(self.labels) == 1
+
+    @property
     def graded(self) -> Sequence[int]:
         """Frames with labels."""
         return range(len(self.labels)) if self.annotated is None else self.annotated
@@ -69,9 +77,9 @@ class LabelledSequence:
         return "both" if self.axis == "z" else "forward"
 
     def tracked_frames(self, object_id: int) -> list[int]:
-        """Frames an object is graded on: all labelled ones but that of its prompt."""
+        """Frames an object is graded on: all labelled ones but that of its prompt, where there are others."""
         first = self.prompt_frame(object_id)
-        return [t for t in self.graded if t != first]
+        return [t for t in self.graded if t != first] or [first]
 
     def truth(self, frame: int, object_id: int) -> NDArray[np.bool_]:
         """(Y, X) bool mask of an object."""
@@ -92,16 +100,19 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
-def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[LabelledSequence]:
-    """Read the sequences of a folder, in the order of their names.
+def read_sequences(
+    folder: str | Path, names: tuple[str, ...] = (), *, split: Split = WHOLE
+) -> Iterator[LabelledSequence]:
+    """Read the sequences of a folder, in the order of their names; each still is a sequence of one frame.
 
     Parameters
     ----------
     folder : path
-        With a folder for each sequence: ``frames.tif`` or ``frames/``, ``labels.tif`` and, where the axis is not time,
-        ``meta.json`` with ``"axis": "z"``; or in one of the layouts that `find_videos` knows.
+        In the layout that `find_image_sets` reads, or in one of those that `find_videos` knows.
     names : tuple of str
-        Only these, where any are given.
+        Only these, where any are given; stills are called by the name of their set.
+    split : Split
+        What to read of the former.
 
     Raises
     ------
@@ -109,20 +120,34 @@ def read_sequences(folder: str | Path, names: tuple[str, ...] = ()) -> Iterator[
         If there is no such sequence, or frames and labels differ in shape.
     """
     videos = find_videos(folder)
-    found = sorted(path.parent for path in Path(folder).glob("*/labels.tif"))
-    missing = set(names) - {path.name for path in found} - {video.name for video in videos}
+    found = [part for family in split_sets(find_image_sets(folder, split.without), split) for part in family]
+    found.sort(key=lambda part: part.images.name)
+    missing = set(names) - {part.images.name for part in found} - {video.name for video in videos}
     if missing or not (found or videos):
         raise ValueError(f"{folder} holds no sequence {', '.join(sorted(missing)) or 'with a labels.tif'}.")
     for video in videos:
         if not names or video.name in names:
             yield LabelledSequence(video.name, "t", video.open(), video.labels(), video.annotated)
-    for path in found:
-        if names and path.name not in names:
-            continue
-        meta = read_json(path / "meta.json") if (path / "meta.json").exists() else {}
-        axis = str(meta.get("axis", "t"))
-        frames = path / "frames.tif" if (path / "frames.tif").exists() else path / "frames"
-        stack, labels = open_stack(frames, axis=axis), tifffile.imread(path / "labels.tif")
-        if stack.shape != labels.shape:
-            raise ValueError(f"{path}: frames of shape {stack.shape} with labels of shape {labels.shape}.")
-        yield LabelledSequence(path.name, axis, stack, labels)
+    for part in found:
+        if not names or part.images.name in names:
+            yield from _sequences_of(part)
+
+
+def _sequences_of(part: Part) -> Iterator[LabelledSequence]:
+    images, name, axis = part.images, part.images.name, part.images.axis
+    if images.is_stills:
+        for frame in part.frames:
+            image, labels = images.read(frame)
+            still = Stack.from_array(image[None], "t")
+            yield LabelledSequence(f"{name}{STILL}{images.images[frame].stem}", "t", still, labels[None])
+        return
+    stack, labels = open_stack(images.images[0], axis=axis), tifffile.imread(images.labels[0])
+    if stack.shape != labels.shape:
+        raise ValueError(
+            f"{images.images[0].parent}: frames of shape {stack.shape} with labels of shape {labels.shape}."
+        )
+    if len(part.frames) < len(labels):
+        frames = np.stack([stack.read(frame) for frame in part.frames])
+        stack.close()
+        stack, labels = Stack.from_array(frames, axis), labels[part.frames]
+    yield LabelledSequence(name, axis, stack, labels)

@@ -14,9 +14,14 @@ def markdown_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
     rivals = [name for name in BASELINE_NAMES if name in first["mean"]]
     head = ["sequence", "objects", *(f"{prompt}: J / F" for prompt in reports), *(BASELINE_NAMES[r] for r in rivals)]
     rows = [head, ["---"] * len(head)]
-    for name, one in first["sequences"].items():
-        own = [j_and_f(report["sequences"][name]) for report in reports.values()]
-        rows.append([name, str(one["objects"]), *own, *(j_and_f(one[r]) for r in rivals)])
+    measured: dict[str, Mapping[str, Any]] = {}
+    for report in reports.values():
+        measured = {**report["sequences"], **measured}
+    for name, one in measured.items():
+        own = [j_and_f(report["sequences"].get(name)) for report in reports.values()]
+        rows.append(
+            [name, str(one["objects"]), *own, *(j_and_f(first["sequences"].get(name, {}).get(r)) for r in rivals)]
+        )
     means = [*(report["mean"] for report in reports.values()), *(first["mean"][r] for r in rivals)]
     rows.append(["**mean**", "", *(f"**{j_and_f(mean)}**" for mean in means)])
     rows.append(["mean J&F", "", *(f"{mean['J&F']:.3f}" for mean in means)])
@@ -27,13 +32,14 @@ def markdown_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _better(report: Mapping[str, Any], first: Mapping[str, Any], rival: str) -> str:
-    pairs = [(report["sequences"][name]["J&F"], one[rival]["J&F"]) for name, one in first["sequences"].items()]
+    rivals = {name: one[rival]["J&F"] for name, one in first["sequences"].items() if rival in one}
+    pairs = [(report["sequences"][name]["J&F"], other) for name, other in rivals.items()]
     return f"{sum(own > other for own, other in pairs)} of {len(pairs)}"
 
 
-def j_and_f(figures: Mapping[str, float]) -> str:
-    """Write J and F with two digits."""
-    return f"{figures['J']:.2f} / {figures['F']:.2f}"
+def j_and_f(figures: Mapping[str, float] | None) -> str:
+    """Write J and F with two digits; nothing where they are not known."""
+    return "" if figures is None else f"{figures['J']:.2f} / {figures['F']:.2f}"
 
 
 def interactive_table(report: Mapping[str, Any]) -> str:
@@ -45,4 +51,13 @@ def interactive_table(report: Mapping[str, Any]) -> str:
     for name, one in [*report["sequences"].items(), ("**mean**", report["mean"])]:
         reached = [str(one["frames_until"][goal] or "not reached") for goal in goals]
         rows.append([name, str(one.get("objects", "")), *(f"{r['J&F']:.3f}" for r in one["rounds"]), *reached])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def finding_table(report: Mapping[str, Any]) -> str:
+    """Lay out the report of `evaluate_finding` as a table by sequence."""
+    rows = [["sequence", "objects", "recall", "precision", "clicked"], ["---"] * 5]
+    for name, one in [*report["sequences"].items(), ("**mean**", report["mean"])]:
+        figures = (f"{one[key]:.2f}" for key in ("recall", "precision", "on_object"))
+        rows.append([name, f"{one['objects']:.0f}", *figures])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -16,7 +16,7 @@ from napari_sam2.session.session import Session
 
 from .baselines import Baselines
 from .grading import Figures, Masks, grade_object, mean_figures, mean_known, similarity_where_seen
-from .labelled_sequences import LabelledSequence, bounding_box
+from .labelled_sequences import STILL, LabelledSequence, bounding_box
 from .score_calibration import ScoreCheck
 from .simulated_clicks import correct
 
@@ -127,17 +127,19 @@ def evaluate(
     reports: dict[str, dict[str, Any]] = {}
     checks: list[ScoreCheck] = []
     for sequence in sequences:
-        if sequence.objects():
+        # Given the mask, there is nothing to find on a still.
+        if sequence.objects() and not (sequence.is_still and prompt == "mask"):
             measured = _track(sequence, session_factory(model, sequence.stack), prompt)
-            reports[sequence.name] = _grade(measured, flow=flow)
+            reports[sequence.name] = _grade(measured, flow=flow and not sequence.is_still)
             checks.append(measured.check())
             if done is not None:
                 done(measured, reports[sequence.name])
         sequence.stack.close()
     check = join_checks(checks)
-    mean: dict[str, Any] = mean_figures(list(reports.values()))
+    mean: dict[str, Any] = _mean_of_sets(reports)
     for name in ("copied", "optical_flow") if flow else ("copied",):
-        mean[name] = mean_figures([report[name] for report in reports.values()])
+        if known := {key: report[name] for key, report in reports.items() if name in report}:
+            mean[name] = _mean_of_sets(known)
     mean["J_seen"] = mean_known(report["J_seen"] for report in reports.values())
     return {
         "model": model.config.name,
@@ -148,6 +150,14 @@ def evaluate(
     }
 
 
+def _mean_of_sets(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Average over sequences, the stills of a set counting as one."""
+    sets: dict[str, list[Mapping[str, Any]]] = {}
+    for name, report in reports.items():
+        sets.setdefault(name.partition(STILL)[0], []).append(report)
+    return mean_figures([mean_figures(some) for some in sets.values()])
+
+
 def join_checks(checks: Iterable[ScoreCheck]) -> ScoreCheck:
     """Put the answers of several sequences together."""
     parts = [ScoreCheck(np.zeros(0), np.zeros(0, bool)), *checks]
@@ -156,7 +166,8 @@ def join_checks(checks: Iterable[ScoreCheck]) -> ScoreCheck:
 
 def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
     sequence, baselines = measured.sequence, Baselines(measured.sequence, flow=flow)
-    tracked, seen, others = list[Figures](), list[float | None](), {name: list[Figures]() for name in baselines.names}
+    rivals = () if sequence.is_still else baselines.names
+    tracked, seen, others = list[Figures](), list[float | None](), {name: list[Figures]() for name in rivals}
     for object_id in sequence.objects():
         own = {t: mask for (t, i), mask in measured.masks.items() if i == object_id}
         tracked.append(grade_object(sequence, object_id, own))

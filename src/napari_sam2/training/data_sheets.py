@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from napari_sam2.data.pictures.outlines import draw_objects
+from napari_sam2.evaluation.image_sets import Part, Split
 from napari_sam2.synthetic import Clip
 from napari_sam2.training.data.clips import Batch, draw_batch
-from napari_sam2.training.data.image_sets import ImageSets, Part, Split
+from napari_sam2.training.data.labelled_images import ImageSets
 from napari_sam2.training.data.simulated_prompts import boxes_of, click_in
 
 from .loop import augmentation_of

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_sam2.evaluation.image_sets import Split
 from napari_sam2.training.data.augment import Augmentation
 from napari_sam2.training.data.clips import Batch, draw_batch
-from napari_sam2.training.data.image_sets import Split
 from napari_sam2.training.data.sources import ClipSource, Mixture, open_source
 from napari_sam2.training.optimisation.devices import autocast
 from napari_sam2.training.optimisation.drop_path import drop_path

@@ -12,7 +12,7 @@ from napari_sam2.synthetic import Clip, SceneSettings
 from napari_sam2.training.data.augment import Augmentation, flicker, recolour, tilt, turn
 from napari_sam2.training.data.clips import cut_window, draw_batch
 from napari_sam2.training.data.frame_choice import choose_frames
-from napari_sam2.training.data.image_sets import ImageSets
+from napari_sam2.training.data.labelled_images import ImageSets
 from napari_sam2.training.data.sources import Generated, Pool, fill_pool, open_source
 
 SCENE = SceneSettings(size=(64, 64), n_frames=5, kind="shapes")

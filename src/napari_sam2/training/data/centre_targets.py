@@ -38,7 +38,8 @@ def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tenso
     heat: NDArray[np.float32] = np.zeros((rows, columns), np.float32)
     log_radius: NDArray[np.float32] = np.zeros_like(heat)
     seen = labels.reshape(rows, STRIDE, columns, STRIDE).swapaxes(1, 2).reshape(rows, columns, -1)
-    weight: NDArray[np.float32] = np.ones_like(heat) if complete else seen.any(axis=2).astype(np.float32)
+    judged = np.ones((rows, columns), bool) if complete else np.any(seen, axis=2)
+    weight: NDArray[np.float32] = np.asarray(judged, np.float32)
     y_grid, x_grid = np.ogrid[:rows, :columns]
     # The innermost places come last, so that of two centres in one cell the larger object's counts.
     for radius, object_id, (row, column) in sorted(_centres(labels)):
@@ -47,7 +48,7 @@ def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tenso
             continue
         spread = max(_SPREAD * radius / STRIDE, _LEAST_SPREAD)
         bump = np.exp(-((y_grid - row) ** 2 + (x_grid - column) ** 2) / (2 * spread**2))
-        np.maximum(heat, bump, out=heat, casting="same_kind")
+        heat[bump > heat] = bump[bump > heat]
         log_radius[row, column] = np.log2(radius)
         weight[row, column] = 1
     return torch.from_numpy(np.stack((heat, log_radius, weight)))

@@ -8,8 +8,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_sam2.evaluation.image_sets import Split, find_image_sets, split_sets
 from napari_sam2.training.data.augment import change_modality, drift
-from napari_sam2.training.data.image_sets import ImageSets, Split, find_image_sets, split_sets
+from napari_sam2.training.data.labelled_images import ImageSets
 from napari_sam2.training.data.sources import Mixture
 from napari_sam2.training.loop import open_held_out, open_mixture
 from napari_sam2.training.train_settings import TrainSettings
