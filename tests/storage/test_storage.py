@@ -14,7 +14,6 @@ from test_session_random import Driver
 from napari_sam2 import Session
 from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.snapshots import restore_snapshot, take_snapshot
 from session_state import assert_same_sessions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -138,9 +137,9 @@ def test_update_after_reopening(model: Sam2, frames: np.ndarray, folder: Path) -
 
 def test_a_tracking_run_that_is_undone_is_undone_on_disk(model: Sam2, frames: np.ndarray, folder: Path) -> None:
     session = prompt(Session(model, frames, folder=folder))
-    snapshot = take_snapshot(session)
+    snapshot = session.state()
     list(session.propagate(max_frames=4))
-    restore_snapshot(session, snapshot)
+    session.restore(snapshot)
     assert_same_sessions(session, reopened(session))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import zlib
@@ -68,8 +69,8 @@ def change_events(folder: Path, change: Callable[[dict[str, Any]], None]) -> Non
     path = journal_of(folder)
     events = list(read_journal(path))
     lines = []
-    for event in events:
-        assert isinstance(event, dict)
+    for line in events:
+        event = json.loads(line)
         change(event)
         text = json.dumps(event).encode()
         lines.append(b"%08x %b\n" % (zlib.crc32(text), text))
@@ -130,11 +131,11 @@ def test_lost_memories_are_made_anew(folder: Path, opened: Opened, saved: Sessio
 
 
 def test_a_newer_format_is_reported(folder: Path, opened: Opened, saved: Session) -> None:
-    change_header(folder, version=2, novelty={"colour": "red"})
+    change_header(folder, version=3, novelty={"colour": "red"})
     change_events(folder, lambda event: event.update(novelty=3))
     before = files_of(folder)
     session = opened()
-    assert "format 2, this one knows format 1" in session.problems[0]
+    assert "format 3, this one knows format 2" in session.problems[0]
     assert "novelty" in session.problems[1]
     assert len(session.problems) == 3
     assert_same_sessions(saved, session)
@@ -150,14 +151,17 @@ def test_a_newer_format_is_reported(folder: Path, opened: Opened, saved: Session
         (lambda f: (f / "session.json").write_text("[" * 100_000, encoding="utf-8"), "not valid JSON"),
         (lambda f: (f / "session.json").write_text("[1]", encoding="utf-8"), "does not say 'napari-sam2 session'"),
         (lambda f: (f / "session.json").write_bytes(b" " * 2**21), "too many"),
-        (lambda f: change_header(f, version="new"), "version 'new'"),
-        (lambda f: change_header(f, data=3), "data is 3"),
-        (lambda f: change_header(f, data={}), "what the session says of its image is damaged"),
-        (lambda f: change_header(f, settings={"zoom": "off", "fill_hole_area": -1}), "settings of the session"),
+        (lambda f: change_header(f, version="new"), "version: .*not 'new'"),
+        (lambda f: change_header(f, data=3), "data: .*not 3"),
+        (lambda f: change_header(f, data={}), "is damaged: data.axis: field required"),
+        (
+            lambda f: change_header(f, settings={"zoom": "off", "fill_hole_area": -1}),
+            "settings.fill_hole_area: .*not -1",
+        ),
         (lambda f: change_header(f, settings={"zoom": "up", "fill_hole_area": 1}), "zoom is"),
-        (lambda f: change_header(f, journal="../journal-1.jsonl"), "no file of a session folder"),
-        (lambda f: change_header(f, journal="/etc/passwd"), "no file of a session folder"),
-        (lambda f: change_header(f, journal="journal-1.jsonl\n"), "no file of a session folder"),
+        (lambda f: change_header(f, journal="../journal-1.jsonl"), "journal: .*not '../journal"),
+        (lambda f: change_header(f, journal="/etc/passwd"), "journal: .*not '/etc"),
+        (lambda f: change_header(f, journal="journal-1.jsonl\n"), "journal: .*not 'journal"),
     ],
 )
 def test_what_is_no_session_is_refused(
@@ -181,12 +185,12 @@ def data_of(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"shape": [12, 48, 10**15]}, "no whole number"),
-        ({"shape": [12, -48, 56]}, "no whole number"),
-        ({"shape": [12, 48]}, "not \\(T, Y, X\\)"),
-        ({"path": "x" * 5000}, "cannot be at"),
-        ({"path": "a\0b"}, "cannot be at"),
-        ({"path": 7}, "cannot be at"),
+        ({"shape": [12, 48, 10**15]}, "data.shape.2: "),
+        ({"shape": [12, -48, 56]}, "data.shape.1: .*not -48"),
+        ({"shape": [12, 48]}, "data.shape.2: field required"),
+        ({"path": "x" * 5000}, "data.path: "),
+        ({"path": "a\0b"}, "data.path: "),
+        ({"path": 7}, "data.path: .*not 7"),
         ({"path": "//server/share/image.tif", "relative": None}, "is not there any more"),
         ({"path": "/dev/zero", "relative": None}, "is not there any more"),
         ({"path": "/etc/hostname", "relative": "../../../../etc/passwd"}, "hostname|passwd"),
@@ -204,8 +208,8 @@ def test_an_image_that_cannot_be(folder: Path, model: Sam2, changes: dict[str, A
         ({"name": None, "file": "/dev/zero"}, "no checkpoint file"),
         ({"name": "sam3_giant", "file": None}, "sam3_giant|came from no file"),
         ({"name": None, "file": "w.pt", "dtype": "complex64"}, "model is damaged"),
-        ({"name": None, "file": 5}, "model is damaged"),
-        ({"name": "sam2_nano", "file": None, "image_size": 10**9}, "no whole number"),
+        ({"name": None, "file": 5}, "model.file: .*not 5"),
+        ({"name": "sam2_nano", "file": None, "image_size": 10**9}, "model.image_size: .*not 1000000000"),
         ({"name": "sam2_nano", "file": None, "preset": "wild"}, "preset"),
     ],
 )
@@ -241,25 +245,25 @@ def spoil_labels(**changes: Any) -> Callable[[dict[str, Any]], None]:
 
 EVILS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "label bomb": (spoil_labels(data=bomb(2**28)), "must hold"),
-    "label type": (spoil_labels(dtype="object"), "labels of type 'object'"),
-    "label box": (spoil_labels(box=[0, 10**9, 0, 10**9]), "no whole number"),
-    "label text": (spoil_labels(data="!!!"), "cannot be read"),
+    "label type": (spoil_labels(dtype="object"), "labels.dtype: .*not 'object'"),
+    "label box": (spoil_labels(box=[0, 10**9, 0, 10**9]), "labels.box.1: "),
+    "label text": (spoil_labels(data="!!!"), "labels.data: "),
     "mask bomb": (spoil("prompts", mask=bomb(2**28), points=None, labels=None, box=None), "must hold"),
     "points outside": (spoil("prompts", points=[[1e9, 2]], labels=[1], mask=None), "outside the image"),
-    "points not numbers": (spoil("prompts", points=[["a", 2]], labels=[1], mask=None), "must be numbers"),
+    "points not numbers": (spoil("prompts", points=[["a", 2]], labels=[1], mask=None), "points.0.0: "),
     "prompt frame": (spoil("prompts", frame=10**6), "there is no frame"),
-    "memory path": (spoil("memories", file="../../../etc/passwd"), "no whole number"),
-    "memory file number": (spoil("memories", file=10**30), "no whole number"),
+    "memory path": (spoil("memories", file="../../../etc/passwd"), "file: "),
+    "memory file number": (spoil("memories", file=10**30), "file: "),
     "memory parts": (spoil("memories", parts=["__class__"]), "memory"),
-    "memory view": (spoil("memories", view=[0, 0, 10**6, 10**6]), "no whole number"),
-    "track object": (spoil("tracks", object=-4), "object id must be"),
-    "track visited": (spoil("tracks", visited={"put": [[10**9, 1]], "drop": []}), "no whole number"),
-    "track steps": (spoil("tracks", visited={"put": [[1, 0]], "drop": []}), "steps other than"),
+    "memory view": (spoil("memories", view=[0, 0, 10**6, 10**6]), "is not inside the frame"),
+    "track object": (spoil("tracks", object=-4), "object: .*not -4"),
+    "track visited": (spoil("tracks", visited={"put": [[10**9, 1]], "drop": []}), "visited.put.0"),
+    "track steps": (spoil("tracks", visited={"put": [[1, 0]], "drop": []}), "visited.put.0"),
     "tables": (lambda event: event.update(tracks=[1, 2]), "damaged"),
     "numbers": (lambda event: event.update(objects=["a"]), "damaged"),
     "unknown objects": (lambda event: event.update(objects=[99]), "99 is missing"),
     "run": (lambda event: event.update(run=[[0, 11, 1, [1]]] * 10**3), "goes over"),
-    "long run": (lambda event: event.update(run=[[0, 10**12, 1, [1]]], done=0), "no whole number"),
+    "long run": (lambda event: event.update(run=[[0, 10**12, 1, [1]]], done=0), "run.0.1: "),
     "rows": (
         lambda event: [f.update(rows=[[1, 0.5, 0.5, 10**12]]) for f in event.get("frames", {}).values()],
         "damaged",
@@ -273,7 +277,7 @@ def test_a_malicious_journal_does_no_harm(folder: Path, opened: Opened, evil: st
     change_events(folder, change)
     before = files_of(folder.parent)
     session = opened()
-    assert any(complaint in problem for problem in session.problems), session.problems
+    assert any(re.search(complaint, problem) for problem in session.problems), session.problems
     assert len(session.labels) == 12
     assert session.folder is None
     for track in session._objects.tracks.values():

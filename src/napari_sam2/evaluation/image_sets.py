@@ -140,7 +140,7 @@ def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[Ima
     for place in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
         if any(fnmatch(place.name, pattern) for pattern in without):
             continue
-        meta = json.loads((place / "meta.json").read_text()) if (place / "meta.json").exists() else {}
+        meta = json.loads((place / "meta.json").read_text(encoding="utf-8")) if (place / "meta.json").exists() else {}
         origin = str(meta.get("original", place.name))
         if (place / "labels").is_dir():
             images, labels = (tuple(visible_images((place / part).iterdir())) for part in ("frames", "labels"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam2.weights.catalog import CATALOG
 
@@ -11,6 +11,7 @@ from .options import InputOptions, JobOptions, ModelOptions
 
 if TYPE_CHECKING:
     from napari_sam2.storage.read_job import SavedJob
+    from napari_sam2.storage.schema import ModelRecord
 
 
 def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
@@ -44,14 +45,14 @@ def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
     )
 
 
-def saved_model(asked: ModelOptions, said: dict[str, Any]) -> ModelOptions:
+def saved_model(asked: ModelOptions, said: ModelRecord) -> ModelOptions:
     """Choose the model: what was asked for, else what the session says of its own.
 
     Parameters
     ----------
     asked : ModelOptions
         From the command line.
-    said : dict
+    said : ModelRecord
         From the session folder.
 
     Raises

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import LabelStack
@@ -16,17 +17,17 @@ from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompting.predictor import PromptAnswerer
 from napari_sam2.session.prompting.warm_up import rehearse
 from napari_sam2.session.results.frame_result import FrameResult
-from napari_sam2.session.results.object_set import SPARE_BYTES, SessionObjects
+from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
-from napari_sam2.session.tracking.memory_bank import MemoryBank
-from napari_sam2.session.tracking.object_track import ObjectTrack
-from napari_sam2.session.tracking.run_plan import Run, pass_visits, update_plan
-from napari_sam2.session.tracking.schedule import Visit, schedule
+from napari_sam2.session.tracking.run_plan import Run, pass_visits
+from napari_sam2.session.tracking.schedule import schedule
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .history import DetachObject, Edit, History, RestoreFrame
+from .passes import PassTracker
 from .prompt_methods import Prompting
+from .state import SessionState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,9 +64,12 @@ class TrackingSession(Prompting):
         self._answerer = PromptAnswerer(self._tracker)
         self._rule = memory_rule(model)
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
-        self._objects = SessionObjects(outputs, model.config)
+        self._objects = SessionObjects(outputs, model.config, self._rule)
+        self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._history = History()
         self._unfinished: Run | None = None
+        # Visits of a session opened again that have results, but whose memories were not written down.
+        self._untracked: Run | None = None
         self._is_rehearsed = False
 
     # What there is
@@ -96,6 +100,11 @@ class TrackingSession(Prompting):
         return self._objects.outputs
 
     @property
+    def fill_hole_area(self) -> int:
+        """Largest hole that is filled, in pixels of the mask decoder's grid."""
+        return self._tracker.fill_hole_area
+
+    @property
     def encoder(self) -> FrameEncoder:
         """Source of image features; knows the window and counts the frames it encoded."""
         return self._encoder
@@ -103,8 +112,7 @@ class TrackingSession(Prompting):
     @property
     def stale(self) -> dict[int, tuple[int, ...]]:
         """By object, the frames whose result an edit has made out of date and `update` would track again."""
-        plans = {object_id: self._update_plan(track) for object_id, track in self._objects.tracks.items()}
-        return {object_id: tuple(sorted(plan)) for object_id, plan in plans.items() if plan}
+        return {object_id: tuple(frames.tolist()) for object_id, frames in self.stale_frames().items()}
 
     @property
     def history(self) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
@@ -118,10 +126,53 @@ class TrackingSession(Prompting):
 
     def prepare(self, frame: int) -> None:
         """Do beforehand what a click on a frame has to wait for: encode it, and whatever takes long the first time."""
+        self.catch_up()
         self._encoder.encode(self._check_place(frame, 1)[0])
         if not self._is_rehearsed:
             rehearse(self._answerer, self._rule, frame)
             self._is_rehearsed = True
+
+    def stale_frames(self) -> dict[int, NDArray[np.intp]]:
+        """By object, the frames that `stale` names, rising; none for an object that is up to date."""
+        plans = {object_id: self._passes.update_plan(track) for object_id, track in self._objects.tracks.items()}
+        return {object_id: plan.frames for object_id, plan in plans.items() if plan}
+
+    def state(self, *, outputs: bool = True) -> SessionState:
+        """Record the state, with labels and scores or without, for `restore`; cheap, as what is large is shared."""
+        self.catch_up()
+        objects = tuple(track.state() for track in self._objects.tracks.values())
+        return SessionState(objects, self._unfinished, self.outputs.mark() if outputs else None)
+
+    def restore(self, state: SessionState, history: tuple[Sequence[Edit], Sequence[Edit]] | None = None) -> None:
+        """Go back to a recorded state.
+
+        Parameters
+        ----------
+        state : SessionState
+            Stays usable.
+        history : tuple of sequence, optional
+            As the property gives it. Where not given it stays: edits made since the state was recorded must have been
+            undone before; those made earlier can be undone afterwards.
+        """
+        self._objects.restore(state.objects)
+        if state.outputs is not None:
+            self.outputs.go_back(state.outputs)
+        if history is not None:
+            self._history.bring_back(*history)
+        # A run begun since then has nothing to go on with; one that was left before can go on.
+        self._unfinished, self._untracked = state.unfinished, state.untracked
+        self.record()
+
+    def answer_again(self, object_id: int, frames: Iterable[int]) -> None:
+        """Answer an object's prompts on some frames anew, where their answer is lost; nothing is drawn or saved."""
+        track = self._objects.known(object_id)
+        for frame in frames:
+            track.bank.conditioning.pop(frame, None)
+            track.staged[frame] = self._answerer.predict(track, track.prompts[frame])
+
+    def draw_again(self, frames: Iterable[int]) -> None:
+        """Draw frames as far as their masks are still known as logits."""
+        self._objects.draw_live(frames)
 
     # Prompts; those that add one are in `Prompting`
 
@@ -136,11 +187,12 @@ class TrackingSession(Prompting):
             If the object has no prompt on the frame.
         """
         frame, object_id = self._check_place(frame, object_id)
+        self.catch_up()
         track = self._objects.known(object_id)
         if frame not in track.prompts:
             prompted = ", ".join(map(str, sorted(track.prompts))) or "none"
             raise ValueError(f"object {object_id} has no prompt on frame {frame}; its prompted frames: {prompted}")
-        before = track.snapshot(frame)
+        before = track.state([frame])
         del track.prompts[frame]
         track.staged.pop(frame, None)
         track.mark_downstream_stale(frame)
@@ -151,7 +203,7 @@ class TrackingSession(Prompting):
                 # A prompt given here later starts afresh, as on a frame never tracked.
                 track.bank.recent[frame] = demoted
                 del track.visited[frame]
-        self._history.record(RestoreFrame(object_id, frame, before))
+        self._history.record(RestoreFrame(frame, before))
         self._objects.redraw(frame, track)
         self.record()
 
@@ -161,25 +213,29 @@ class TrackingSession(Prompting):
         Where it had won an overlap, the others get their pixels back on frames tracked lately; elsewhere when they
         are tracked again.
         """
-        self._history.record(DetachObject(self._objects.known(check_object_id(object_id))).apply(self._objects))
+        object_id = self._objects.known(check_object_id(object_id)).object_id
+        self.catch_up()
+        self._history.record(DetachObject(object_id).apply(self._objects))
         self.record()
 
     def reset(self) -> None:
         """Remove all objects and results; the frames and their features stay."""
-        self._objects.tracks.clear()
+        self._objects.restore(())
         self._history.clear()
         self._objects.outputs = self._objects.outputs.emptied()
-        self._unfinished = None
+        self._unfinished = self._untracked = None
         self.record()
 
     def undo(self) -> Edit | None:
         """Undo the last edit of the prompts; return what was done for it, ``None`` if there was no edit."""
+        self.catch_up()
         edit = self._history.undo(self._objects)
         self.record()
         return edit
 
     def redo(self) -> Edit | None:
         """Do the last undone edit again and return it; ``None`` if there was none."""
+        self.catch_up()
         edit = self._history.redo(self._objects)
         self.record()
         return edit
@@ -219,7 +275,7 @@ class TrackingSession(Prompting):
             At once, for an unknown direction or object, a frame out of range, an object without prompts, or a start
             given for ``"outward"``.
         """
-        tracks = self._promptable(self._objects.tracks if object_ids is None else object_ids)
+        tracks = self._passes.promptable(object_ids)
         visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, num_frames=self.stack.n_frames)
         return self._run(Run(tuple(visits)))
 
@@ -238,11 +294,11 @@ class TrackingSession(Prompting):
         ValueError
             At once, if there is an object without prompts.
         """
-        tracks = self._promptable(self._objects.tracks) if self._objects.tracks else []
-        plans = {track.object_id: dict(self._update_plan(track)) for track in tracks}
+        tracks = self._passes.promptable() if self._objects.tracks else []
+        plans = {track.object_id: self._passes.update_plan(track).copy() for track in tracks}
         for track in tracks:
             # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
-            track.stale = dict(plans[track.object_id])
+            track.stale = plans[track.object_id].copy()
         return self._run(Run(tuple(schedule(plans))))
 
     def resume(self) -> Iterator[FrameResult]:
@@ -263,6 +319,7 @@ class TrackingSession(Prompting):
         return self._run(self._unfinished)
 
     def _run(self, run: Run) -> Iterator[FrameResult]:
+        self.catch_up()
         with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
             yield from self._steps(run)
 
@@ -271,65 +328,56 @@ class TrackingSession(Prompting):
         # Written down before the first frame, so that it is known afterwards where to go on.
         self._unfinished = run
         self.record()
-        while run.left:
-            visit, run = run.visits[run.done], run.further()
-            # Edits made while the generator rests take effect here: staged prompts join, removed objects drop out.
-            tracks = [track for i, track in self._objects.tracks.items() if i in visit.object_ids and track.prompts]
-            if not tracks:
-                continue
-            result = self._visit(visit, tracks, turns)
-            self._unfinished = run if run.left else None
-            self.record()
-            yield result
-            if outputs is not self._objects.outputs:
-                # The session was reset: this run has nothing to do with what came since.
-                return
-        self._unfinished = None
-        self.record()
+        try:
+            while run.left:
+                frame, tracks, run = run.visits[run.done].frame, self._passes.track_next(run, turns), run.further()
+                if not tracks:
+                    continue
+                result = self._objects.result(frame, tracks)
+                self._objects.draw(result)
+                self._unfinished = run if run.left else None
+                self.record(run)
+                yield result
+                if outputs is not self._objects.outputs:
+                    # The session was reset: this run has nothing to do with what came since.
+                    return
+            self._unfinished = None
+            self.record(run)
+        finally:
+            self.rest()
 
-    def _visit(self, visit: Visit, tracks: Sequence[ObjectTrack], turns: frozenset[int]) -> FrameResult:
-        prompted = [prompt.frame for prompt in self.prompts]
-        for track in tracks:
-            track.bank.starts = {min(prompted), max(prompted), *turns}
-            self._answerer.commit(track)
-        self._tracker.track(tracks, visit.frame, visit.step)
-        result = self._objects.result(visit.frame, tracks)
-        self._objects.draw(result)
-        return result
-
-    def _update_plan(self, track: ObjectTrack) -> dict[int, int]:
-        return update_plan(track, self._objects.tracks.values(), num_frames=self.stack.n_frames)
+    def catch_up(self) -> None:
+        """Fill in the memories of a session opened again, as it does by itself when it is first gone on with."""
+        turns = self._untracked.turns if self._untracked is not None else frozenset()
+        while self._untracked is not None:
+            # Their results are there: only what is remembered of them is not.
+            self._passes.track_next(self._untracked, turns)
+            later = self._untracked.further()
+            self._untracked = later if later.left else None
 
     # Inner workings
 
-    def record(self) -> None:
-        """Keep what has changed; called by every method that changes something."""
+    def record(self, tracked: Run | None = None) -> None:
+        """Keep what has changed; called by every method that changes something, with a run where only that went on."""
 
-    def _promptable(self, object_ids: Iterable[int]) -> list[ObjectTrack]:
-        wanted = {self._objects.known(check_object_id(i)).object_id for i in object_ids}
-        # In the session's order, whatever order they were asked for in: it decides ties between masks.
-        tracks = [track for object_id, track in self._objects.tracks.items() if object_id in wanted]
-        if not tracks:
-            raise ValueError("there is nothing to track: no object has a prompt yet")
-        for track in tracks:
-            if not track.prompts:
-                raise ValueError(f"object {track.object_id} has no prompts: add one, or remove the object")
-        return tracks
+    def rest(self) -> None:
+        """Keep what would take long to do again; called when a run rests."""
 
     def _prompt_at(self, frame: int, object_id: int) -> Prompt | None:
         track = self._objects.tracks.get(object_id)
         return None if track is None else track.prompts.get(frame)
 
     def _prompt(self, prompt: Prompt) -> FrameResult:
+        self.catch_up()
         known = self._objects.tracks.get(prompt.object_id)
-        track = known or ObjectTrack(prompt.object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
+        track = known or self._objects.new_track(prompt.object_id)
         # Whatever can fail comes first, so that a failure leaves everything as it was.
         # The logits of frames tracked long ago are gone; their mask is still in the labels.
         drawn = self._objects.outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None
         memory = self._answerer.predict(track, prompt, drawn)
-        undo: Edit = DetachObject(track)
+        undo: Edit = DetachObject(track.object_id)
         if known is not None:
-            undo = RestoreFrame(prompt.object_id, prompt.frame, track.snapshot(prompt.frame))
+            undo = RestoreFrame(prompt.frame, track.state([prompt.frame]))
         self._objects.tracks[prompt.object_id] = track
         self._objects.share_memory()
         track.prompts[prompt.frame] = prompt

@@ -7,28 +7,24 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from napari_sam2.session.results.outputs import ErasedObject
-from napari_sam2.session.tracking.object_track import FrameState, ObjectTrack
+from napari_sam2.session.tracking.object_track import ObjectState
 
 
 class Editable(Protocol):
     """What an edit needs of the session it edits."""
 
-    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> FrameState:
+    def restore_frame(self, frame: int, state: ObjectState) -> ObjectState:
         """Set what is known of an object on a frame; return what was known before."""
 
-    def attach(self, track: ObjectTrack, place: int, erased: ErasedObject) -> None:
+    def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
         """Take an object into the session at its place in the order, with its results."""
 
-    def detach(self, object_id: int) -> tuple[int, ErasedObject]:
+    def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
         """Take an object out of the session; return what it takes to bring it back."""
 
 
 class Edit(Protocol):
     """Something that changes what the user said."""
-
-    @property
-    def frames(self) -> Sequence[int]:
-        """Frames whose prompts it concerns."""
 
     def apply(self, target: Editable) -> Edit:
         """Do it, and return the edit that undoes it."""
@@ -36,74 +32,39 @@ class Edit(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RestoreFrame:
-    """Go back to what was known of an object on a frame, before or after a prompt there.
+    """Go back to what was known of an object on a frame, before or after a prompt there."""
 
-    Attributes
-    ----------
-    object_id, frame : int
-        Where.
-    state : FrameState
-        What was known.
-    """
-
-    object_id: int
     frame: int
-    state: FrameState
-
-    @property
-    def frames(self) -> Sequence[int]:
-        """The one frame."""
-        return (self.frame,)
+    state: ObjectState
 
     def apply(self, target: Editable) -> RestoreFrame:
         """Swap the states."""
-        return replace(self, state=target.restore_frame(self.object_id, self.frame, self.state))
+        return replace(self, state=target.restore_frame(self.frame, self.state))
 
 
 @dataclass(frozen=True, eq=False)
 class AttachObject:
-    """Take an object into the session again.
+    """Take an object into the session again, at its place in the order of the objects, with its results."""
 
-    Attributes
-    ----------
-    track : ObjectTrack
-        The object.
-    place : int
-        Its place in the order of the objects.
-    erased : ErasedObject
-        Its results.
-    """
-
-    track: ObjectTrack
+    state: ObjectState
     place: int
     erased: ErasedObject
 
-    @property
-    def frames(self) -> Sequence[int]:
-        """Its prompted frames."""
-        return tuple(self.track.prompts)
-
     def apply(self, target: Editable) -> DetachObject:
         """Take it in."""
-        target.attach(self.track, self.place, self.erased)
-        return DetachObject(self.track)
+        target.attach(self.state, self.place, self.erased)
+        return DetachObject(self.state.object_id)
 
 
 @dataclass(frozen=True, eq=False)
 class DetachObject:
     """Take an object out of the session."""
 
-    track: ObjectTrack
-
-    @property
-    def frames(self) -> Sequence[int]:
-        """Its prompted frames."""
-        return tuple(self.track.prompts)
+    object_id: int
 
     def apply(self, target: Editable) -> AttachObject:
         """Take it out."""
-        place, erased = target.detach(self.track.object_id)
-        return AttachObject(self.track, place, erased)
+        return AttachObject(*target.detach(self.object_id))
 
 
 class History:

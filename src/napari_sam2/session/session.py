@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +16,7 @@ from napari_sam2.model.sam2 import Sam2
 from .core import TrackingSession
 
 if TYPE_CHECKING:
+    from napari_sam2.session.tracking.run_plan import Run
     from napari_sam2.storage.writer import SessionWriter
 
 
@@ -125,8 +127,7 @@ class Session(TrackingSession):
             self._writer = writer
         if self._writer is None:
             raise ValueError("say where the session is to be saved: save(folder)")
-        self._writer.record(self)
-        self._writer.sync()
+        self._writer.save(self)
         return self._writer.folder
 
     @classmethod
@@ -168,8 +169,13 @@ class Session(TrackingSession):
         session._writer, session.problems = opening.restore(session)
         return session
 
-    def record(self) -> None:
+    def record(self, tracked: Run | None = None) -> None:
         """Save what has changed, where the session has a folder; done by every method that changes something.
+
+        Parameters
+        ----------
+        tracked : Run, optional
+            Given where nothing has changed but by the last visit of this run.
 
         Raises
         ------
@@ -177,10 +183,17 @@ class Session(TrackingSession):
             If that fails. The session is as it should be, and the next change tries again.
         """
         if self._writer is not None:
-            self._writer.record(self)
+            self._writer.record(self, tracked)
+
+    def rest(self) -> None:
+        """Save what would take long to do again; what fails is tried again with the next change."""
+        if self._writer is not None:
+            with suppress(OSError):
+                self._writer.rest(self)
 
     def close(self) -> None:
         """Let go of the folder, so that another program can go on with it; changes are no longer saved."""
+        self.rest()
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.history import AttachObject, DetachObject, Edit, RestoreFrame
 from napari_sam2.session.results.outputs import ErasedObject, SessionOutputs
+from napari_sam2.session.state import SessionState
+from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
-from napari_sam2.session.tracking.object_track import FrameState, ObjectTrack
+from napari_sam2.session.tracking.object_track import ObjectState
+from napari_sam2.session.tracking.run_plan import Run
 from napari_sam2.session.tracking.schedule import Visit
+from napari_sam2.storage.schema import (
+    AttachRecord,
+    DetachRecord,
+    DirectionChanges,
+    EditRecord,
+    ErasedRecord,
+    Event,
+    FrameRecord,
+    FrameStateRecord,
+    RestoreFrameRecord,
+    TrackRecord,
+)
 
-from .codec import encode_image, encode_prompt, encode_row, encode_visits
+from .codec import image_record, prompt_record, visit_spans
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
@@ -27,220 +42,237 @@ class Numbers(Generic[T]):
     def __init__(self) -> None:
         # The value is kept with its number: as long as it is, nothing else has its identity.
         self._known: dict[int, tuple[int, T]] = {}
-        self._fresh: list[tuple[int, T]] = []
+        self._fresh: dict[int, T] = {}
         self._last = 0
+
+    def __contains__(self, value: T) -> bool:
+        return id(value) in self._known
 
     def number(self, value: T) -> int:
         """Number a value, a new one if it is new."""
         if id(value) not in self._known:
             self._last += 1
             self._known[id(value)] = self._last, value
-            self._fresh.append((self._last, value))
+            self._fresh[self._last] = value
         return self._known[id(value)][0]
+
+    def numbers(self, values: Mapping[int, T]) -> tuple[tuple[int, int], ...]:
+        """Number values by frame; in their order, which decides what is attended to first."""
+        return tuple((frame, self.number(value)) for frame, value in values.items())
 
     def optional(self, value: T | None) -> int | None:
         """Number a value, if there is one."""
         return None if value is None else self.number(value)
 
-    def take_fresh(self) -> list[tuple[int, T]]:
+    def take_fresh(self) -> dict[int, T]:
         """Return values numbered since this was last asked."""
-        fresh, self._fresh = self._fresh, []
+        fresh, self._fresh = self._fresh, {}
         return fresh
 
     def forget_all_but(self, alive: set[int]) -> list[int]:
         """Forget values that are of no use any more; return their numbers."""
-        gone = [(key, number) for key, (number, _) in self._known.items() if number not in alive]
-        for key, _ in gone:
+        gone = {key: number for key, (number, _) in self._known.items() if number not in alive}
+        for key in gone:
             del self._known[key]
-        return [number for _, number in gone]
+        return list(gone.values())
 
 
 @dataclass
-class _TrackNotes:
+class _Written:
     """What was written down of an object."""
 
-    lists: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    ways: dict[str, dict[int, int]] = field(default_factory=dict)
-    version: int | None = None
+    said: dict[str, object] = field(default_factory=dict)
+    visited: FrameDirections = field(default_factory=FrameDirections)
+    stale: FrameDirections = field(default_factory=FrameDirections)
+    prompts: set[int] = field(default_factory=set)
+    memories: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What to write down.
+    """What to write down: an event, new memories by number, and numbers of those nothing refers to any more."""
 
-    Attributes
-    ----------
-    event : dict
-        As JSON. Memories are missing: where they lie is for the writer to say.
-    memories : list of (int, FrameMemory)
-        New ones, by number.
-    forgotten : list of int
-        Numbers of memories that nothing refers to any more.
-    """
-
-    event: dict[str, Any]
-    memories: list[tuple[int, FrameMemory]]
+    event: Event
+    memories: dict[int, FrameMemory]
     forgotten: list[int]
 
 
-class Notes:
+class ChangeLog:
     """What was written down of a session, to tell what has changed since."""
 
     def __init__(self) -> None:
         self._memories: Numbers[FrameMemory] = Numbers()
         self._prompts: Numbers[Prompt] = Numbers()
-        self._tracks: Numbers[ObjectTrack] = Numbers()
         self._edits: Numbers[Edit] = Numbers()
-        self._track_notes: dict[int, _TrackNotes] = {}
-        self._edit_uses: dict[int, tuple[set[int], set[int]]] = {}
-        self._plain: dict[str, Any] = {}
+        # Of objects that are there, and that edits bring back.
+        self._tracks: Numbers[_Written | ObjectState] = Numbers()
+        self._objects: dict[int, _Written] = {}
+        # What each edit refers to.
+        self._uses: dict[int, _Written] = {}
+        self._plain: dict[str, object] = {}
         self._outputs: SessionOutputs | None = None
         self._visits: tuple[Visit, ...] | None = None
 
-    def changes(self, session: TrackingSession, frames: Iterable[int]) -> Changes:
-        """Note what has changed.
+    def continues(self, run: Run) -> bool:
+        """Whether a run is the one that was written down last."""
+        return run.visits is self._visits
 
-        Parameters
-        ----------
-        session : TrackingSession
-            Not changed.
-        frames : iterable of int
-            Frames whose labels and rows are to be written down.
-        """
-        event: dict[str, Any] = {}
-        history = session._history
-        edits = (*history.undos, *history.redos)
-        objects = list(session._objects.tracks.values())
-        tracks = {id(track): track for track in (*objects, *_tracks_of(edits))}
-        numbers = {self._tracks.number(track): track for track in tracks.values()}
-        if changed := {n: said for n, track in numbers.items() if (said := self._track(n, track))}:
-            event["tracks"] = changed
-        self._note(event, "objects", [self._tracks.number(track) for track in objects])
-        self._note(event, "undos", [self._edits.number(edit) for edit in history.undos])
-        self._note(event, "redos", [self._edits.number(edit) for edit in history.redos])
-        if fresh := self._edits.take_fresh():
-            event["edits"] = {number: self._edit(number, edit) for number, edit in fresh}
-        self._about_outputs(event, session, frames)
-        self._about_run(event, session)
-        if objects:
-            window = session.encoder.window
-            self._note(event, "window", None if window is None else [window.low, window.high])
-        return self._finish(event, set(numbers))
+    def unwritten_bytes(self, state: SessionState) -> int:
+        """Bytes of memories that are not written down."""
+        memories = (m for track in state.objects for m in (*track.conditioning.values(), *track.recent.values()))
+        return sum(memory.nbytes for memory in memories if memory not in self._memories)
 
-    def _finish(self, event: dict[str, Any], tracks: set[int]) -> Changes:
-        edits = {*self._plain["undos"], *self._plain["redos"]}
-        self._edits.forget_all_but(edits)
-        self._tracks.forget_all_but(tracks)
-        self._tracks.take_fresh()
-        self._track_notes = {n: notes for n, notes in self._track_notes.items() if n in tracks}
-        self._edit_uses = {n: uses for n, uses in self._edit_uses.items() if n in edits}
-        if prompts := self._prompts.take_fresh():
-            event["prompts"] = {number: encode_prompt(prompt) for number, prompt in prompts}
-        lists = [(name, pairs) for notes in self._track_notes.values() for name, pairs in notes.lists.items()]
-        alive_prompts = {n for name, pairs in lists if name == "prompts" for _, n in pairs}
-        alive_memories = {n for name, pairs in lists if name != "prompts" for _, n in pairs}
-        for prompt_uses, memory_uses in self._edit_uses.values():
-            alive_prompts |= prompt_uses
-            alive_memories |= memory_uses
-        self._prompts.forget_all_but(alive_prompts)
-        memories = self._memories.take_fresh()
-        return Changes(event, memories, self._memories.forget_all_but(alive_memories))
+    def visit(self, state: SessionState, outputs: SessionOutputs, run: Run) -> Event:
+        """Note what the last visit of a run has changed, but for memories."""
+        event: dict[str, object] = {}
+        self._note_tracks(event, state, with_memories=False)
+        self._note_frames(event, outputs, outputs.touched, [track.object_id for track in state.objects])
+        self._note(event, "done", run.done)
+        return Event.model_validate(event)
 
-    def _note(self, event: dict[str, Any], key: str, value: Any) -> None:
-        if key not in self._plain or self._plain[key] != value:
-            event[key] = self._plain[key] = value
-
-    def _track(self, number: int, track: ObjectTrack) -> dict[str, Any]:
-        said: dict[str, Any] = {}
-        if number not in self._track_notes:
-            said["object"] = track.object_id
-        notes = self._track_notes.setdefault(number, _TrackNotes())
-        # In their order, which decides what is attended to first.
-        lists = {
-            "prompts": [(frame, self._prompts.number(prompt)) for frame, prompt in track.prompts.items()],
-            "staged": self._numbered(track.staged),
-            "conditioning": self._numbered(track.bank.conditioning),
-            "recent": self._numbered(track.bank.recent),
-        }
-        said |= {name: pairs for name, pairs in lists.items() if notes.lists.get(name, []) != pairs}
-        notes.lists = lists
-        for name, way in (("visited", track.visited), ("stale", track.stale)):
-            before = notes.ways.get(name, {})
-            if before != way:
-                put = [[frame, step] for frame, step in way.items() if before.get(frame) != step]
-                said[name] = {"put": put, "drop": list(before.keys() - way.keys())}
-                notes.ways[name] = dict(way)
-        if notes.version != track.version:
-            said["version"] = notes.version = track.version
-        return said
-
-    def _numbered(self, memories: Mapping[int, FrameMemory]) -> list[tuple[int, int]]:
-        return [(frame, self._memories.number(memory)) for frame, memory in memories.items()]
-
-    def _edit(self, number: int, edit: Edit) -> dict[str, Any]:
-        if isinstance(edit, RestoreFrame):
-            state = self._state(edit.state)
-            memories = {state[key] for key in ("staged", "conditioning", "recent")} - {None}
-            self._edit_uses[number] = {state["prompt"]} - {None}, memories
-            return {"kind": "frame", "object": edit.object_id, "frame": edit.frame, "state": state}
-        if isinstance(edit, AttachObject):
-            erased = _encode_erased(edit.erased)
-            return {"kind": "attach", "track": self._tracks.number(edit.track), "place": edit.place, "erased": erased}
-        if isinstance(edit, DetachObject):
-            return {"kind": "detach", "track": self._tracks.number(edit.track)}
-        raise TypeError(f"an edit of type {type(edit).__name__} cannot be written down")
-
-    def _state(self, state: FrameState) -> dict[str, Any]:
-        return {
-            "prompt": self._prompts.optional(state.prompt),
-            "staged": self._memories.optional(state.staged),
-            "conditioning": self._memories.optional(state.conditioning),
-            "recent": self._memories.optional(state.recent),
-            "visited": state.visited,
-            "stale": list(state.stale.items()),
-            "version": state.version,
-        }
-
-    def _about_outputs(self, event: dict[str, Any], session: TrackingSession, frames: Iterable[int]) -> None:
-        outputs = session.outputs
+    def changes(self, session: TrackingSession, state: SessionState, frames: Iterable[int]) -> Changes:
+        """Note everything that has changed; labels and scores of the frames given are written down anew."""
+        event: dict[str, object] = {}
+        outputs, ids = session.outputs, [track.object_id for track in state.objects]
+        self._objects = {i: self._objects.get(i, _Written()) for i in ids}
+        self._note_tracks(event, state, with_memories=True)
+        self._note(event, "objects", [self._tracks.number(written) for written in self._objects.values()])
+        self._note_edits(event, *session.history)
         if self._outputs is not outputs:
             # After a reset nothing of before is left.
             event["cleared"] = True
             self._outputs = outputs
-        self._note(event, "dtype", str(outputs.labels.dtype))
-        if said := encode_frames(outputs, frames, session.object_ids):
-            event["frames"] = said
+        self._note_frames(event, outputs, frames, ids)
+        self._note_run(event, state.unfinished)
+        if ids:
+            window = session.encoder.window
+            self._note(event, "window", None if window is None else (window.low, window.high))
+        return self._finish(event)
 
-    def _about_run(self, event: dict[str, Any], session: TrackingSession) -> None:
-        run = session._unfinished
+    def _finish(self, event: dict[str, object]) -> Changes:
+        uses = [*self._objects.values(), *self._uses.values()]
+        if prompts := self._prompts.take_fresh():
+            event["prompts"] = {number: prompt_record(prompt) for number, prompt in prompts.items()}
+        self._prompts.forget_all_but(set().union(*(use.prompts for use in uses)))
+        memories = self._memories.take_fresh()
+        forgotten = self._memories.forget_all_but(set().union(*(use.memories for use in uses)))
+        if forgotten:
+            event["forgotten"] = forgotten
+        return Changes(Event.model_validate(event), memories, forgotten)
+
+    def _note(self, event: dict[str, object], key: str, value: object) -> None:
+        if key not in self._plain or self._plain[key] != value:
+            event[key] = self._plain[key] = value
+
+    def _note_tracks(self, event: dict[str, object], state: SessionState, *, with_memories: bool) -> None:
+        tracks = {}
+        for track in state.objects:
+            written = self._objects[track.object_id]
+            if record := self._track(written, track, with_memories=with_memories):
+                tracks[self._tracks.number(written)] = record
+        if tracks:
+            event["tracks"] = tracks
+
+    def _track(self, written: _Written, state: ObjectState, *, with_memories: bool) -> TrackRecord | None:
+        said: dict[str, object] = {"object": state.object_id, "version": state.version}
+        if with_memories:
+            tables = {name: getattr(state, name) for name in ("staged", "conditioning", "recent")}
+            memories = {name: self._memories.numbers(table) for name, table in tables.items()}
+            prompts = self._prompts.numbers(state.prompts)
+            written.prompts = {number for _, number in prompts}
+            written.memories = {number for pairs in memories.values() for _, number in pairs}
+            said |= {"prompts": prompts, **memories}
+        changed = {key: value for key, value in said.items() if written.said.get(key, ()) != value}
+        written.said |= changed
+        for name in ("visited", "stale"):
+            now = getattr(state, name)
+            put, drop = now.changes_since(getattr(written, name))
+            if put or drop:
+                changed[name] = DirectionChanges(put=put.spans(), drop=drop)
+            setattr(written, name, now)
+        return TrackRecord.model_validate(changed) if changed else None
+
+    def _note_edits(self, event: dict[str, object], undos: tuple[Edit, ...], redos: tuple[Edit, ...]) -> None:
+        self._note(event, "undos", [self._edits.number(edit) for edit in undos])
+        self._note(event, "redos", [self._edits.number(edit) for edit in redos])
+        tracks: dict[int, TrackRecord | None] = {}
+        edits: dict[int, EditRecord] = {}
+        for number, edit in self._edits.take_fresh().items():
+            self._uses[number] = _Written()
+            if isinstance(edit, AttachObject) and edit.state not in self._tracks:
+                record = self._track(self._uses[number], edit.state, with_memories=True)
+                tracks[self._tracks.number(edit.state)] = record
+            edits[number] = self._edit(edit, self._uses[number])
+        alive = {self._edits.number(edit) for edit in (*undos, *redos)}
+        self._edits.forget_all_but(alive)
+        self._uses = {number: uses for number, uses in self._uses.items() if number in alive}
+        known: list[_Written | ObjectState] = [*self._objects.values()]
+        known += [edit.state for edit in (*undos, *redos) if isinstance(edit, AttachObject)]
+        self._tracks.forget_all_but({self._tracks.number(track) for track in known})
+        if tracks:
+            event["tracks"] = {**event.get("tracks", {}), **tracks}  # type: ignore[dict-item]
+        if edits:
+            event["edits"] = edits
+
+    def _edit(self, edit: Edit, uses: _Written) -> EditRecord:
+        if isinstance(edit, RestoreFrame):
+            state, frame = edit.state, edit.frame
+            prompt = self._prompts.optional(state.prompts.get(frame))
+            tables = (state.staged, state.conditioning, state.recent)
+            staged, conditioning, recent = (self._memories.optional(table.get(frame)) for table in tables)
+            uses.prompts, uses.memories = {prompt or 0}, {staged or 0, conditioning or 0, recent or 0}
+            record = FrameStateRecord.model_validate(
+                {
+                    "prompt": prompt,
+                    "staged": staged,
+                    "conditioning": conditioning,
+                    "recent": recent,
+                    "visited": state.visited.get(frame),
+                    "stale": state.stale.spans(),
+                    "version": state.version,
+                }
+            )
+            return RestoreFrameRecord(kind="frame", object=state.object_id, frame=frame, state=record)
+        if isinstance(edit, AttachObject):
+            track, erased = self._tracks.number(edit.state), _erased_record(edit.erased)
+            return AttachRecord(kind="attach", track=track, place=edit.place, erased=erased)
+        if isinstance(edit, DetachObject):
+            return DetachRecord(kind="detach", object=edit.object_id)
+        raise TypeError(f"an edit of type {type(edit).__name__} cannot be written down")
+
+    def _note_frames(
+        self, event: dict[str, object], outputs: SessionOutputs, frames: Iterable[int], ids: Iterable[int]
+    ) -> None:
+        self._note(event, "dtype", str(outputs.labels.dtype))
+        if records := frame_records(outputs, frames, ids):
+            event["frames"] = records
+
+    def _note_run(self, event: dict[str, object], run: Run | None) -> None:
         if run is None:
             self._visits = None
             self._note(event, "run", None)
-        elif run.visits is not self._visits:
+            return
+        if not self.continues(run):
             self._visits = run.visits
-            self._note(event, "run", encode_visits(run.visits))
-            event["done"] = self._plain["done"] = run.done
-        else:
-            self._note(event, "done", run.done)
+            event["run"] = self._plain["run"] = visit_spans(run.visits)
+        self._note(event, "done", run.done)
+        self._note(event, "remembered", run.done)
 
 
-def encode_frames(outputs: SessionOutputs, frames: Iterable[int], object_ids: Iterable[int]) -> dict[int, Any]:
-    """Give labels and rows of frames as JSON, ``None`` for labels that were never set."""
-    set_frames, ids = set(outputs.labels.frames_done), list(object_ids)
-    said = {}
+def frame_records(outputs: SessionOutputs, frames: Iterable[int], ids: Iterable[int]) -> dict[int, FrameRecord]:
+    """Write labels and scores of frames down, ``None`` for labels that were never set."""
+    object_ids, records = list(ids), {}
     for frame in sorted(frames):
-        rows = [row for i in ids if (row := outputs.scores.get(frame, i)) is not None]
-        labels = encode_image(outputs.labels[frame]) if frame in set_frames else None
-        said[frame] = {"labels": labels, "rows": [encode_row(row) for row in rows]}
-    return said
+        packed = outputs.labels.packed(frame)
+        rows = (outputs.scores.get(frame, object_id) for object_id in object_ids)
+        labels = None if packed is None else image_record(packed)
+        records[frame] = FrameRecord(labels=labels, rows=tuple(row.values()[1:] for row in rows if row is not None))  # type: ignore[misc]
+    return records
 
 
-def _encode_erased(erased: ErasedObject) -> dict[str, Any]:
-    return {
-        "masks": {frame: encode_image(erased.masks[frame]) for frame in erased.masks.frames_done},
-        "rows": [[row.frame, *encode_row(row)] for row in erased.rows],
-    }
-
-
-def _tracks_of(edits: Iterable[Edit]) -> list[ObjectTrack]:
-    return [edit.track for edit in edits if isinstance(edit, AttachObject | DetachObject)]
+def _erased_record(erased: ErasedObject) -> ErasedRecord:
+    packed = {frame: erased.masks.packed(frame) for frame in erased.masks.frames_done}
+    return ErasedRecord(
+        masks={frame: image_record(mask) for frame, mask in packed.items() if mask is not None},
+        rows=tuple(row.values() for row in erased.rows),  # type: ignore[misc]
+    )

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +18,16 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.subset import Placement
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.storage.schema import (
+    FORMAT,
+    VERSION,
+    DataRecord,
+    Header,
+    ModelRecord,
+    SelectionRecord,
+    SettingsRecord,
+)
 from napari_sam2.weights.load import source_of
-
-from .layout import FORMAT, VERSION
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
@@ -29,70 +36,51 @@ _SAMPLED_FRAMES = 3
 _SAMPLED_PIXELS = 2**20
 
 
-def describe_session(session: TrackingSession, folder: Path) -> dict[str, Any]:
-    """Say what a session is about, as JSON.
-
-    Parameters
-    ----------
-    session : TrackingSession
-        Not changed.
-    folder : Path
-        The session folder, which the image's path is also given from.
-    """
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "data": describe_data(session.stack, folder),
-        "model": describe_model(session.model),
-        "settings": {"zoom": session.zoom, "fill_hole_area": session._tracker.fill_hole_area},
-        "versions": {
+def describe_session(session: TrackingSession, folder: Path, *, journal: str) -> Header:
+    """Say what a session is about, and which journal of its folder is in use."""
+    return Header(
+        format=FORMAT,
+        version=VERSION,
+        data=describe_data(session.stack, folder),
+        model=describe_model(session.model),
+        settings=SettingsRecord(zoom=session.zoom, fill_hole_area=session.fill_hole_area),
+        versions={
             "napari-sam2": version("napari-sam2"),
             "torch": version("torch"),
             "python": platform.python_version(),
         },
-    }
+        journal=journal,
+    )
 
 
-def describe_data(stack: Stack, folder: Path) -> dict[str, Any]:
-    """Say which image a stack is, and which part of it, as JSON."""
-    said: dict[str, Any] = {"path": None, "relative": None}
+def describe_data(stack: Stack, folder: Path) -> DataRecord:
+    """Say which image a stack is, and which part of it."""
+    path = relative = None
     if stack.path is not None:
-        path = stack.path.resolve()
-        said["path"] = str(path)
-        if path.drive == folder.drive:
-            said["relative"] = Path(os.path.relpath(path, folder)).as_posix()
+        place = stack.path.resolve()
+        path = str(place)
+        # The image's path is also given from the session folder.
+        relative = Path(os.path.relpath(place, folder)).as_posix() if place.drive == folder.drive else None
     selection, placement = stack.origin.selection, stack.placement
-    return said | {
-        "axis": stack.axis,
-        "selection": {
-            "at": selection.at,
-            "channels": list(selection.channels),
-            "windows": [list(pair) for pair in selection.windows],
-            "level": selection.level,
-        },
-        "crop": list(placement.crop),
-        "every": str(_every(placement)),
-        "whole": list(placement.shape),
-        "shape": list(stack.shape),
-        "rgb": stack.is_rgb,
-        "dtype": str(stack.dtype),
-        "sample": sample_hash(stack),
-    }
+    return DataRecord(
+        path=path,
+        relative=relative,
+        axis="z" if stack.axis == "z" else "t",
+        selection=SelectionRecord(
+            at=selection.at, channels=selection.channels, windows=selection.windows, level=selection.level
+        ),
+        crop=placement.crop,
+        every=str(_every(placement)),
+        whole=placement.shape,
+        shape=stack.shape,
+        rgb=stack.is_rgb,
+        dtype=str(stack.dtype),
+        sample=sample_hash(stack),
+    )
 
 
 def sample_hash(stack: Stack) -> str:
-    """Hash some frames of a stack, the first and the last among them.
-
-    Parameters
-    ----------
-    stack : Stack
-        Frames that cannot be read count as such: they do not keep a session from being saved.
-
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal.
-    """
+    """Hash some frames of a stack, the first and the last among them; one that cannot be read counts as such."""
     digest = hashlib.sha256(f"{stack.shape} {stack.is_rgb} {stack.dtype}".encode())
     stride = max(int((stack.height * stack.width / _SAMPLED_PIXELS) ** 0.5), 1)
     for frame in np.unique(np.linspace(0, stack.n_frames - 1, _SAMPLED_FRAMES).round().astype(int)):
@@ -105,33 +93,31 @@ def sample_hash(stack: Stack) -> str:
     return digest.hexdigest()
 
 
-def describe_model(model: Sam2) -> dict[str, Any]:
-    """Say which model it is and how it runs, as JSON."""
+def describe_model(model: Sam2) -> ModelRecord:
+    """Say which model it is and how it runs."""
     source = source_of(model)
-    said: dict[str, Any] = {
-        "variant": model.config.name,
-        "image_size": model.config.image_size,
-        "preset": model.options.preset,
-        "dtype": precision_of(model),
-        "device": str(model.device),
-        "backend": "torch" if source is None else source.backend,
-        "name": None,
-        "file": None,
-    }
-    if source is None:
-        return said | {"sha256": None, "weights": hash_weights(model)}
-    return said | {
-        "name": source.name,
-        "file": str(source.path.resolve()),
-        "sha256": hash_file(source.path),
-        "weights": None,
-    }
+    return ModelRecord(
+        variant=model.config.name,
+        image_size=model.config.image_size,
+        preset=model.options.preset,
+        dtype=precision_of(model),
+        device=str(model.device),
+        backend="torch" if source is None else source.backend,
+        name=None if source is None else source.name,
+        file=None if source is None else str(source.path.resolve()),
+        sha256=None if source is None else hash_file(source.path),
+        weights=hash_weights(model) if source is None else None,
+    )
 
 
-def same_model(said: dict[str, Any], model: Sam2) -> bool:
-    """Whether a model is the one described: weights, input size, precision, preset; device and backend may differ."""
-    found = describe_model(model)
-    return all(said.get(key) == found[key] for key in ("image_size", "preset", "dtype", "sha256", "weights"))
+def model_identity(record: ModelRecord) -> dict[str, object]:
+    """What makes two models the same one; device and backend may differ."""
+    return record.model_dump(include={"image_size", "preset", "dtype", "sha256", "weights"})
+
+
+def same_model(record: ModelRecord, model: Sam2) -> bool:
+    """Whether a model is the one described: weights, input size, precision, preset."""
+    return model_identity(record) == model_identity(describe_model(model))
 
 
 def hash_file(path: Path) -> str:

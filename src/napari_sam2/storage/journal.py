@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import weakref
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from .layout import LARGEST_EVENT, check_inside, parse
+from napari_sam2.storage.schema import Event
+
+from .layout import LARGEST_EVENT, check_inside
 
 _LINE = re.compile(rb"([0-9a-f]{8}) (.*)\n", re.DOTALL)
 
 
 class Journal:
-    """Adds events to a new file.
-
-    Parameters
-    ----------
-    path : Path
-        The file; what it holds already is lost.
-    """
+    """Adds events to a new file; what it holds already is lost."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,15 +28,9 @@ class Journal:
         self._finalizer = weakref.finalize(self, os.close, self._descriptor)
         self.nbytes = 0
 
-    def append(self, event: Mapping[str, Any]) -> None:
-        """Add an event, whole or not at all as far as the reader can tell.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        """
-        text = json.dumps(event, separators=(",", ":")).encode()
+    def append(self, event: Event) -> None:
+        """Add an event, whole or not at all as far as the reader can tell."""
+        text = event.model_dump_json(exclude_unset=True).encode()
         line = b"%08x %b\n" % (zlib.crc32(text), text)
         rest = memoryview(line)
         while rest:
@@ -58,24 +46,11 @@ class Journal:
         self._finalizer()
 
 
-def read_journal(path: Path) -> Iterator[dict[str, Any] | str]:
-    """Read the events of a journal.
+def read_journal(path: Path) -> Iterator[bytes | str]:
+    """Read the events of a journal as JSON, or say in a line which one is damaged.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Yields
-    ------
-    dict or str
-        An event, or a line that says which one is damaged. A last line without an end was being written when the
-        program was stopped, and is left out.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file.
+    A last line without an end was being written when the program was stopped, and is left out. ``ValueError`` if there
+    is no such file.
     """
     with check_inside(path).open("rb") as file:
         number = 0
@@ -85,15 +60,6 @@ def read_journal(path: Path) -> Iterator[dict[str, Any] | str]:
                 if len(line) == LARGEST_EVENT:
                     yield f"{path.name} has no end to its line {number}: the rest is left out"
                 return
-            yield _event(line, f"line {number} of {path.name}")
-
-
-def _event(line: bytes, where: str) -> dict[str, Any] | str:
-    match = _LINE.fullmatch(line)
-    if match is None or zlib.crc32(match[2]) != int(match[1], 16):
-        return f"{where} is damaged and left out"
-    try:
-        event = parse(match[2], where)
-    except ValueError as error:
-        return str(error)
-    return event if isinstance(event, dict) else f"{where} is no event and left out"
+            match = _LINE.fullmatch(line)
+            is_whole = match is not None and zlib.crc32(match[2]) == int(match[1], 16)
+            yield match[2] if match and is_whole else f"line {number} of {path.name} is damaged and left out"

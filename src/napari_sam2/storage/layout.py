@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import stat
 from pathlib import Path, PureWindowsPath
-from typing import Any
+
+from pydantic_core import from_json
+
+from napari_sam2.storage.schema import FORMAT, DataRecord, Header, read_record
 
 HEADER = "session.json"
 MEMORIES = "memories"
 LOCK = "lock"
-FORMAT = "napari-sam2 session"
-VERSION = 1
 
 # A header has a few hundred bytes; an event holds a frame's labels, or those of a whole object that was taken out.
 LARGEST_HEADER = 2**20
 LARGEST_EVENT = 2**30
-
-_JOURNAL = re.compile(r"journal-[0-9]{1,9}\.jsonl")
 
 
 def journal_name(number: int) -> str:
@@ -33,23 +30,7 @@ def memory_path(folder: Path, number: int) -> Path:
 
 
 def check_inside(path: Path) -> Path:
-    """Check a path of a session folder before it is opened.
-
-    Parameters
-    ----------
-    path : Path
-        In a session folder.
-
-    Returns
-    -------
-    Path
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If it is missing, or a link or a device instead of a file.
-    """
+    """Check a path of a session folder before it is opened; ``ValueError`` if it is missing, a link or a device."""
     try:
         kind = path.lstat().st_mode
     except OSError as error:
@@ -59,29 +40,9 @@ def check_inside(path: Path) -> Path:
     return path
 
 
-def image_places(said: dict[str, Any], folder: Path) -> list[Path]:
-    """Find where a session's image may be: where it was, the same way from the folder, and beside the folder.
-
-    Parameters
-    ----------
-    said : dict
-        What the session says of its image.
-    folder : Path
-        The session folder.
-
-    Returns
-    -------
-    list of Path
-        Files and folders that are there.
-
-    Raises
-    ------
-    ValueError
-        If what the session says is no path.
-    """
-    names = [name for name in (said["path"], said["relative"]) if name is not None]
-    if not all(isinstance(name, str) and 0 < len(name) < 4096 and "\0" not in name for name in names):
-        raise ValueError(f"the session's image cannot be at {said['path']!r}")
+def image_places(data: DataRecord, folder: Path) -> list[Path]:
+    """Find where a session's image may be: where it was, the same way from the folder, and beside the folder."""
+    names = [name for name in (data.path, data.relative) if name is not None]
     places = [Path(folder, name) for name in names]
     if names:
         places.append(folder.parent / PureWindowsPath(names[0]).name)
@@ -96,18 +57,8 @@ def _is_local(path: Path, folder: Path) -> bool:
     return not drive.startswith(("\\\\", "//")) or drive == PureWindowsPath(folder).drive
 
 
-def read_header(folder: Path) -> dict[str, Any]:
+def read_header(folder: Path) -> Header:
     """Read what a session folder says of itself.
-
-    Parameters
-    ----------
-    folder : Path
-        The session folder.
-
-    Returns
-    -------
-    dict
-        With the keys data, model, settings, journal and version; their values are not checked.
 
     Raises
     ------
@@ -123,26 +74,13 @@ def read_header(folder: Path) -> dict[str, Any]:
     path = check_inside(folder / HEADER)
     if path.stat().st_size > LARGEST_HEADER:
         raise ValueError(f"{path} is no session: {path.stat().st_size} bytes are too many for its first file")
-    header = parse(path.read_bytes(), str(path))
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"{path} is no session: it does not say '{FORMAT}'")
-    version = header.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ValueError(f"{path} has the version {version!r}, which is none")
-    for key in ("data", "model", "settings"):
-        if not isinstance(header.get(key), dict):
-            raise ValueError(f"{path} is damaged: {key} is {header.get(key)!r}")
-    if not isinstance(header.get("journal"), str) or not _JOURNAL.fullmatch(header["journal"]):
-        raise ValueError(f"{path} names the journal {header.get('journal')!r}, which is no file of a session folder")
-    return header
-
-
-def parse(text: bytes, where: str) -> Any:
-    """Read JSON; ``ValueError`` for anything that is none, and for brackets nested absurdly deep."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not valid JSON: {error}") from error
+        values = from_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ValueError(f"{path} is no session: it does not say '{FORMAT}'")
+    return read_record(Header, values, str(path))
 
 
 def write_through(path: Path) -> None:

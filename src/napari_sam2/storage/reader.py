@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from numpy.typing import ArrayLike
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.core import TrackingSession
+from napari_sam2.storage.schema import VERSION, Header
 
-from .codec import MALFORMED, real_number, whole_number
-from .layout import MEMORIES, VERSION, read_header
+from .layout import MEMORIES, read_header
 from .locate_inputs import find_data, find_model
 from .lock import FolderLock
 from .restore import Restorer
@@ -23,16 +23,24 @@ from .writer import SessionWriter
 _ELSEWHERE = "changes are not saved before save() names another folder"
 
 
+class Settings(TypedDict, total=False):
+    """Options of `Session` that it was made with."""
+
+    zoom: str | float
+    fill_hole_area: int
+    contrast_limits: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class OpenFolder:
     """A session folder that was read, and what a session is to be made of."""
 
     folder: Path
-    header: dict[str, Any]
-    state: SavedState
+    header: Header
+    saved: SavedState
     stack: Stack
     model: Sam2
-    settings: dict[str, Any]
+    settings: Settings
     # Whether the model is the one that the session was made with.
     is_same_model: bool
 
@@ -41,21 +49,21 @@ class OpenFolder:
         """Read a folder and find its image and model; raises as `Session.open`."""
         folder = folder.resolve()
         header = read_header(folder)
-        stack = find_data(header["data"], folder, frames)
-        found, is_same = find_model(header["model"], model)
-        state = SavedState.read(folder / header["journal"])
-        return cls(folder, header, state, stack, found, read_settings(header["settings"], state), is_same)
+        stack = find_data(header.data, folder, frames)
+        found, is_same = find_model(header.model, model)
+        saved = SavedState.read(folder / header.journal)
+        return cls(folder, header, saved, stack, found, settings_of(header, saved), is_same)
 
     def restore(self, session: TrackingSession) -> tuple[SessionWriter | None, tuple[str, ...]]:
         """Bring a new session back to where it was; return what goes on saving it, and what is wrong, a line each."""
-        restorer = Restorer(session, self.state, self.folder)
+        restorer = Restorer(session, self.saved, self.folder)
         if self.is_same_model:
             restorer.restore()
         else:
             restorer.restore_for_another_model()
-        problems = [*_about_version(self.header), *self.state.problems, *restorer.problems]
+        problems = [*_about_version(self.header), *self.saved.problems, *restorer.problems]
         if not self.is_same_model:
-            made_with = self.header["model"].get("name") or self.header["model"].get("variant")
+            made_with = self.header.model.name or self.header.model.variant
             problems.append(f"the results are those of another model ({made_with}) until they are tracked again")
         session.outputs.touched.clear()
         writer: SessionWriter | None = None
@@ -66,31 +74,23 @@ class OpenFolder:
         return writer, tuple(dict.fromkeys(problems))
 
 
-def read_settings(said: dict[str, Any], state: SavedState) -> dict[str, Any]:
-    """Read the options that a session was made with; ``ValueError`` if they are damaged."""
-    try:
-        zoom = said["zoom"]
-        settings: dict[str, Any] = {
-            "fill_hole_area": whole_number(said["fill_hole_area"], 0, 2**31),
-            "zoom": zoom if isinstance(zoom, str) else real_number(zoom),
-        }
-        if window := state.plain.get("window"):
-            low, high = window
-            settings["contrast_limits"] = real_number(low), real_number(high)
-    except MALFORMED as error:
-        raise ValueError(f"the settings of the session are damaged: {error}") from error
+def settings_of(header: Header, saved: SavedState) -> Settings:
+    """Give the options that a session was made with."""
+    settings = Settings(zoom=header.settings.zoom, fill_hole_area=header.settings.fill_hole_area)
+    if saved.window is not None:
+        settings["contrast_limits"] = saved.window
     return settings
 
 
-def _about_version(header: dict[str, Any]) -> list[str]:
-    if header["version"] <= VERSION:
+def _about_version(header: Header) -> list[str]:
+    if header.version <= VERSION:
         return []
-    program = header.get("versions", {}).get("napari-sam2", "a newer version")
-    said = f"the session was written by napari-sam2 {program} in format {header['version']}"
+    program = header.versions.get("napari-sam2", "a newer version")
+    said = f"the session was written by napari-sam2 {program} in format {header.version}"
     return [f"{said}, this one knows format {VERSION}: what it does not know is left out"]
 
 
-def _go_on_saving(folder: Path, header: dict[str, Any]) -> tuple[SessionWriter | None, list[str]]:
+def _go_on_saving(folder: Path, header: Header) -> tuple[SessionWriter | None, list[str]]:
     memories = folder / MEMORIES
     if memories.is_symlink() or (memories.exists() and not memories.is_dir()):
         return None, [f"{memories} is a link: links are not followed in a session folder"]
@@ -98,4 +98,4 @@ def _go_on_saving(folder: Path, header: dict[str, Any]) -> tuple[SessionWriter |
         lock = FolderLock(folder)
     except OSError as error:
         return None, [f"{folder} cannot be written to: {error.strerror}"]
-    return SessionWriter(folder, lock, int(header["journal"][len("journal-") : -len(".jsonl")])), []
+    return SessionWriter(folder, lock, int(header.journal[len("journal-") : -len(".jsonl")])), []

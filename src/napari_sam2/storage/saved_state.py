@@ -1,115 +1,117 @@
-"""The state that the events of a journal add up to, still as JSON."""
+"""What the events of a journal add up to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from .codec import MALFORMED
+from pydantic import ValidationError
+
+from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.storage.schema import (
+    EditRecord,
+    Event,
+    FrameRecord,
+    MemoryRecord,
+    Numbered,
+    PromptRecord,
+    RestoreFrameRecord,
+    TrackRecord,
+    VisitSpan,
+    first_error,
+)
+
 from .journal import read_journal
 
-_KNOWN = {
-    *("tracks", "objects", "undos", "redos", "edits", "prompts", "memories", "forgotten"),
-    *("frames", "dtype", "cleared", "run", "done", "window"),
-}
+
+@dataclass
+class SavedTrack:
+    """What was written down of an object."""
+
+    object: int | None = None
+    prompts: Numbered = ()
+    staged: Numbered = ()
+    conditioning: Numbered = ()
+    recent: Numbered = ()
+    visited: FrameDirections = field(default_factory=FrameDirections)
+    stale: FrameDirections = field(default_factory=FrameDirections)
+    version: int = 0
+
+    def add(self, record: TrackRecord) -> None:
+        """Take over what has changed."""
+        for key in record.model_fields_set - {"visited", "stale"}:
+            setattr(self, key, getattr(record, key))
+        for directions, changes in ((self.visited, record.visited), (self.stale, record.stale)):
+            if changes is not None:
+                for frame in changes.drop:
+                    directions.pop(frame, None)
+                directions.merge(FrameDirections.from_spans(changes.put))
 
 
+@dataclass
 class SavedState:
-    """What was written down of a session.
+    """What was written down of a session; entries by their number, and in `problems` what could not be read."""
 
-    Attributes
-    ----------
-    tracks, edits, prompts, memories, frames : dict
-        By number.
-    objects, undos, redos : list of int
-        Numbers of tracks and of edits, in order.
-    plain : dict
-        The latest dtype, run, done and window.
-    problems : list of str
-        What could not be read, a line each.
-    """
-
-    def __init__(self) -> None:
-        self.tracks: dict[int, dict[str, Any]] = {}
-        self.edits: dict[int, Any] = {}
-        self.prompts: dict[int, Any] = {}
-        self.memories: dict[int, Any] = {}
-        self.frames: dict[int, Any] = {}
-        self.objects: list[int] = []
-        self.undos: list[int] = []
-        self.redos: list[int] = []
-        self.plain: dict[str, Any] = {}
-        self.problems: list[str] = []
+    tracks: dict[int, SavedTrack] = field(default_factory=dict)
+    edits: dict[int, EditRecord] = field(default_factory=dict)
+    prompts: dict[int, PromptRecord] = field(default_factory=dict)
+    memories: dict[int, MemoryRecord] = field(default_factory=dict)
+    frames: dict[int, FrameRecord] = field(default_factory=dict)
+    objects: tuple[int, ...] = ()
+    undos: tuple[int, ...] = ()
+    redos: tuple[int, ...] = ()
+    window: tuple[float, float] | None = None
+    dtype: str = "uint16"
+    run: tuple[VisitSpan, ...] | None = None
+    done: int = 0
+    remembered: int | None = None
+    problems: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, journal: Path) -> SavedState:
-        """Read a journal to its end, whatever is damaged in it.
-
-        Parameters
-        ----------
-        journal : Path
-            The file.
-        """
+        """Read a journal to its end, whatever is damaged in it."""
         state = cls()
         try:
-            for event in read_journal(journal):
-                if isinstance(event, str):
-                    state.problems.append(event)
+            for line in read_journal(journal):
+                if isinstance(line, str):
+                    state.problems.append(line)
                 else:
-                    state._add_or_note(event, journal.name)
+                    state._read_event(line, journal.name)
         except (ValueError, OSError) as error:
             state.problems.append(f"results and prompts are lost: {error}")
         return state
 
-    def _add_or_note(self, event: dict[str, Any], name: str) -> None:
-        for unknown in sorted(event.keys() - _KNOWN):
-            self.problems.append(f"{name} says {unknown[:40]!r}, which this version does not know; it is left out")
+    def _read_event(self, line: bytes, name: str) -> None:
         try:
-            self._add(event)
-        except MALFORMED as error:
-            self.problems.append(f"an entry of {name} is damaged: {error}")
+            event = Event.model_validate_json(line, context=self.problems)
+        except ValidationError as error:
+            self.problems.append(f"an entry of {name} is damaged: {first_error(error)}")
+            return
+        for unknown in sorted(event.model_extra or {}):
+            self.problems.append(f"{name} says {unknown[:40]!r}, which this version does not know; it is left out")
+        self._add(event)
 
-    def _add(self, event: dict[str, Any]) -> None:
-        if event.get("cleared"):
+    def _add(self, event: Event) -> None:
+        if event.cleared:
             self.frames.clear()
-        for key in ("prompts", "memories", "edits", "frames"):
-            getattr(self, key).update(_numbered(event.get(key, {})))
-        for key in ("objects", "undos", "redos"):
-            if key in event:
-                setattr(self, key, [int(number) for number in event[key]])
-        for number in event.get("forgotten", ()):
+        self.prompts |= {number: prompt for number, prompt in event.prompts.items() if prompt}
+        self.memories |= {number: memory for number, memory in event.memories.items() if memory}
+        self.edits |= {number: edit for number, edit in event.edits.items() if edit}
+        self.frames |= {number: frame for number, frame in event.frames.items() if frame}
+        for number in event.forgotten:
             self.memories.pop(number, None)
-        for number, said in _numbered(event.get("tracks", {})).items():
-            self._add_track(self.tracks.setdefault(number, {}), said)
-        self.plain |= {key: event[key] for key in ("dtype", "run", "done", "window") if key in event}
-        if {"undos", "redos", "objects"} & event.keys():
+        for number, track in event.tracks.items():
+            if track is not None:
+                self.tracks.setdefault(number, SavedTrack()).add(track)
+        said = event.model_fields_set
+        for key in said & {"objects", "undos", "redos", "window", "dtype", "run", "done", "remembered"}:
+            setattr(self, key, getattr(event, key))
+        if said & {"undos", "redos", "objects"}:
             self._forget()
-
-    def _add_track(self, track: dict[str, Any], said: Mapping[str, Any]) -> None:
-        for key in ("object", "prompts", "staged", "conditioning", "recent", "version"):
-            if key in said:
-                track[key] = said[key]
-        for key in ("visited", "stale"):
-            if key in said:
-                way = track.setdefault(key, {})
-                for frame in said[key]["drop"]:
-                    way.pop(frame, None)
-                way.update((int(frame), step) for frame, step in said[key]["put"])
 
     def _forget(self) -> None:
         """Let go of what nothing refers to any more."""
-        self.edits = {n: edit for n, edit in self.edits.items() if n in {*self.undos, *self.redos}}
-        used = {*self.objects, *(edit.get("track") for edit in self.edits.values())}
-        self.tracks = {n: track for n, track in self.tracks.items() if n in used}
-
-
-def _numbered(table: Mapping[str, Any]) -> dict[int, Any]:
-    return dict(_pairs(table.items()))
-
-
-def _pairs(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[int, Any]]:
-    for key, value in items:
-        if not key.isdecimal() or len(key) > 15:
-            raise ValueError(f"{key[:20]!r} is no number")
-        yield int(key), value
+        self.edits = {number: edit for number, edit in self.edits.items() if number in {*self.undos, *self.redos}}
+        used = {*self.objects}
+        used |= {edit.track for edit in self.edits.values() if not isinstance(edit, RestoreFrameRecord) and edit.track}
+        self.tracks = {number: track for number, track in self.tracks.items() if number in used}

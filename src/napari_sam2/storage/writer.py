@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from safetensors.torch import save
 from torch import Tensor
 
-from napari_sam2.data.files.atomic_files import replacing, write_json
+from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.session.tracking.memory_bank import FrameMemory
+from napari_sam2.session.tracking.run_plan import Run
+from napari_sam2.storage.schema import Event, MemoryRecord
 
-from .change_log import Changes, Notes, encode_frames
+from .change_log import ChangeLog, Changes, frame_records
 from .fingerprint import describe_session
 from .journal import Journal
 from .layout import HEADER, MEMORIES, journal_name, memory_path, write_through
@@ -29,6 +31,11 @@ PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
 _SPARE_BYTES, _SPARE_TIMES = 64 * 2**20, 4
 # After a power cut, as against a program that ends, this many seconds of tracking may be lost; prompts never wait.
 _SECONDS_AT_RISK = 5.0
+# Memories can be made again by tracking the frames again, unseen. They are written down once there are no more of them
+# than this many bytes for each frame tracked since, or where that would take too long: a run that rests can be gone on
+# with in a moment, and one that is cut off in minutes.
+_BYTES_A_FRAME = 80_000
+_LONG_AT_REST, _LONG = 10.0, 300.0
 
 
 class SessionWriter:
@@ -52,27 +59,28 @@ class SessionWriter:
         self.folder = folder
         self._lock = lock
         self._generation = generation
-        self._journal: Journal | None = None
-        self._needed = 0
-        self._notes = Notes()
         self._file_number = _last_memory_file(folder)
+        # None until everything is written, and again from the beginning of a change to its good end.
+        self._journal: Journal | None = None
+        # Whether a change was begun that did not come to a good end.
+        self._is_cut_off = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._log = ChangeLog()
+        self._needed = 0
         # How many memories in a file are still of use, and which file holds a memory.
         self._in_use: dict[int, int] = {}
         self._file_of: dict[int, int] = {}
         self._unsynced: list[Path] = []
         self._useless: list[Path] = []
-        self._last_sync = time.monotonic()
+        self._last_sync = self._last_memories = time.monotonic()
+        # Frames tracked since memories were last written down, and when to look again whether they are to be.
+        self._behind = self._look_at = 0
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], session: TrackingSession) -> SessionWriter:
         """Write a session to a new folder, which appears only once it is complete.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            Where nothing is yet, or an empty folder.
-        session : TrackingSession
-            Not changed.
 
         Raises
         ------
@@ -95,112 +103,140 @@ class SessionWriter:
                 lock.release()
         return cls(place, FolderLock(place), 1)
 
-    def record(self, session: TrackingSession) -> None:
+    def record(self, session: TrackingSession, tracked: Run | None = None) -> None:
         """Write down what has changed.
 
         Parameters
         ----------
         session : TrackingSession
             Not changed.
+        tracked : Run, optional
+            Given where nothing has changed but by the last visit of this run.
 
         Raises
         ------
         OSError
             If that fails; the folder then holds what it held before, and the next time everything is written.
         """
+        # Whatever interrupts this leaves no journal: what was noted as written may not have been.
+        self._is_cut_off = True
+        journal, self._journal = self._journal, None
         try:
-            if self._journal is None or self._journal.nbytes > _SPARE_BYTES + _SPARE_TIMES * self._needed:
-                self._write_all(session)
+            if journal is None or journal.nbytes > _SPARE_BYTES + _SPARE_TIMES * self._needed:
+                journal = self._write_all(session)
+            elif tracked is None or not self._log.continues(tracked):
+                self._write_changes(session, journal)
             else:
-                self._add(session, self._journal)
+                self._write_visit(session, tracked, journal)
+            session.outputs.touched.clear()
+            self._journal, self._is_cut_off = journal, False
         except OSError as error:
-            self._close_journal()
             raise OSError(error.errno, f"the session cannot be saved: {error.strerror}", str(self.folder)) from error
-        session.outputs.touched.clear()
+        finally:
+            if self._journal is None and journal is not None:
+                journal.close()
 
-    def sync(self) -> None:
+    def rest(self, session: TrackingSession) -> None:
+        """Write memories down that would take long to make again."""
+        if self._is_cut_off or (self._behind and time.monotonic() - self._last_memories > _LONG_AT_REST):
+            self.record(session)
+
+    def save(self, session: TrackingSession) -> None:
+        """Write down what could not be before, and wait until everything is on the disk."""
+        self.rest(session)
+        if self._journal is not None:
+            self._sync(self._journal)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        self._lock.release()
+
+    def _sync(self, journal: Journal) -> None:
         """Wait until everything is on the disk, where a power cut leaves it."""
-        if self._journal is None:
-            return
         for path in self._unsynced:
             if path.exists():
                 write_through(path)
         self._unsynced.clear()
-        self._journal.sync()
+        journal.sync()
         # Only now: what the disk holds of the journal may still name them.
         for path in self._useless:
             path.unlink(missing_ok=True)
         self._useless.clear()
         self._last_sync = time.monotonic()
 
-    def close(self) -> None:
-        """Let go of the folder."""
-        self._close_journal()
-        self._lock.release()
-
-    def _close_journal(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-
-    def _add(self, session: TrackingSession, journal: Journal) -> None:
-        changes = self._notes.changes(session, session.outputs.touched)
-        if not changes.event and not changes.forgotten:
+    def _write_visit(self, session: TrackingSession, run: Run, journal: Journal) -> None:
+        state, waited = session.state(outputs=False), time.monotonic() - self._last_memories
+        self._behind += 1
+        if self._behind >= self._look_at:
+            # What there is grows by no less than a frame's share, so that it need not be looked at every time.
+            self._look_at = -(-self._log.unwritten_bytes(state) // _BYTES_A_FRAME)
+        if self._behind >= self._look_at or waited > _LONG:
+            self._write_changes(session, journal)
             return
+        journal.append(self._log.visit(state, session.outputs, run))
+        if time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
+            self._sync(journal)
+
+    def _write_changes(self, session: TrackingSession, journal: Journal) -> None:
+        changes = self._log.changes(session, session.state(outputs=False), session.outputs.touched)
         self._write_event(changes, journal)
-        if "edits" in changes.event or time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
-            self.sync()
+        if changes.event.edits or time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
+            self._sync(journal)
 
     def _write_event(self, changes: Changes, journal: Journal) -> None:
-        event = dict(changes.event)
+        event = changes.event
         if changes.memories:
             self._file_number += 1
-            event["memories"] = self._write_memories(self._file_number, changes.memories)
-        if changes.forgotten:
-            event["forgotten"] = changes.forgotten
-        journal.append(event)
+            memories = self._write_memories(self._file_number, changes.memories)
+            event = event.model_copy(update={"memories": memories})
+        if event.model_fields_set:
+            journal.append(event)
         for number in changes.forgotten:
             file = self._file_of.pop(number)
             self._in_use[file] -= 1
             if not self._in_use[file]:
                 del self._in_use[file]
                 self._useless.append(memory_path(self.folder, file))
+        self._behind, self._look_at, self._last_memories = 0, 0, time.monotonic()
 
-    def _write_memories(self, file: int, memories: Iterable[tuple[int, FrameMemory]]) -> dict[int, Any]:
+    def _write_memories(self, file: int, memories: Mapping[int, FrameMemory]) -> dict[int, MemoryRecord]:
         tensors: dict[str, Tensor] = {}
-        said: dict[int, Any] = {}
-        for number, memory in memories:
-            parts = {part: tensor for part in PARTS if (tensor := getattr(memory, part)) is not None}
+        for number, memory in memories.items():
+            parts = _parts(memory)
             tensors |= {f"{number}.{part}": tensor.cpu().contiguous() for part, tensor in parts.items()}
-            said[number] = {"file": file, "parts": list(parts)} | describe_memory(memory)
             self._file_of[number] = file
-        self._in_use[file] = len(said)
+        self._in_use[file] = len(memories)
         path = memory_path(self.folder, file)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(save(tensors))
         self._unsynced.append(path)
-        return said
+        return {number: memory_record(memory, file) for number, memory in memories.items()}
 
-    def _write_all(self, session: TrackingSession) -> None:
+    def _write_all(self, session: TrackingSession) -> Journal:
         """Write everything to a new journal, and only then go over to it."""
-        self._close_journal()
-        self._notes, self._in_use, self._file_of, self._unsynced = Notes(), {}, {}, []
-        generation = self._generation + 1
-        self._journal = Journal(self.folder / journal_name(generation))
-        self._write_event(self._notes.changes(session, ()), self._journal)
+        self._begin()
+        # A name that no header has had, even where this was interrupted before.
+        self._generation += 1
+        name = journal_name(self._generation)
+        journal = Journal(self.folder / name)
+        self._write_event(self._log.changes(session, session.state(outputs=False), ()), journal)
         outputs, ids = session.outputs, session.object_ids
         for frame in sorted({*outputs.labels.frames_done, *(row.frame for row in outputs.scores)}):
             # Frame by frame: together they may be too many for one line.
-            self._journal.append({"frames": encode_frames(outputs, [frame], ids)})
-        self.sync()
+            journal.append(Event(frames={**frame_records(outputs, [frame], ids)}))
+        self._sync(journal)
         write_through(self.folder)
-        header = describe_session(session, self.folder) | {"journal": journal_name(generation)}
+        header = describe_session(session, self.folder, journal=name)
         with replacing(self.folder / HEADER) as draft:
-            write_json(draft, header)
+            draft.write_text(header.model_dump_json(indent=2) + "\n", encoding="utf-8")
             write_through(draft)
         write_through(self.folder)
-        self._generation, self._needed = generation, self._journal.nbytes
+        self._needed = journal.nbytes
         self._clean_up()
+        return journal
 
     def _clean_up(self) -> None:
         """Remove what earlier journals and programs that were stopped have left."""
@@ -213,15 +249,23 @@ class SessionWriter:
                 path.unlink()
 
 
-def describe_memory(memory: FrameMemory) -> dict[str, Any]:
-    """Give what is no tensor of a memory as JSON."""
+def _parts(memory: FrameMemory) -> dict[str, Tensor]:
+    return {part: tensor for part in PARTS if (tensor := getattr(memory, part)) is not None}
+
+
+def memory_record(memory: FrameMemory, file: int) -> MemoryRecord:
+    """Write down what is no tensor of a memory."""
     view, place = memory.view, memory.place
-    return {
-        "score": memory.object_score_logit,
-        "iou": memory.iou,
-        "view": None if view is None else [view.top, view.left, view.height, view.width],
-        "place": None if place is None else [place.y, place.x, place.extent],
-    }
+    return MemoryRecord.model_validate(
+        {
+            "file": file,
+            "parts": tuple(_parts(memory)),
+            "score": memory.object_score_logit,
+            "iou": memory.iou,
+            "view": None if view is None else (view.top, view.left, view.height, view.width),
+            "place": None if place is None else (place.y, place.x, place.extent),
+        }
+    )
 
 
 def _last_memory_file(folder: Path) -> int:

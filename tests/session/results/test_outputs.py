@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari_sam2.session.snapshots import restore_snapshot, take_snapshot
 
 from napari_sam2 import Session
 from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
-from napari_sam2.session.snapshots import restore_snapshot, take_snapshot
 from napari_sam2.session.zoom.crop import View
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -6,7 +6,7 @@ import argparse
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
@@ -21,6 +21,7 @@ from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.storage.schema import DataRecord
 
 SUMMARY = "go on with the tracking of a saved session"
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.storage.layout import read_header
 
     header = read_header(args.session)
-    moved = None if args.input is None else _open(args.input, header["data"])
+    moved = None if args.input is None else _open(args.input, header.data)
     session = Session.open(args.session, frames=moved)
     try:
         for problem in session.problems:
@@ -72,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
             whole=whole,
             prompts=PromptFile(args.session, prompts),
-            model=saved_model(ModelOptions(), header["model"]),
+            model=saved_model(ModelOptions(), header.model),
             command=["napari-sam2", "run", str(args.session.resolve())],
-            part=_part(session.stack, header["data"]).record(),
+            part=_part(session.stack, header.data).record(),
             formats=tuple(formats),
             folder=folder,
         )
@@ -88,14 +89,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _open(path: Path, data: dict[str, Any]) -> Stack:
+def _open(path: Path, data: DataRecord) -> Stack:
     from napari_sam2.data.readers.open_stack import open_stack
-    from napari_sam2.storage.locate_inputs import read_selection
 
-    return open_stack(path, axis=data.get("axis"), selection=read_selection(data.get("selection", {})))
+    return open_stack(path, axis=data.axis, selection=data.selection.selection)
 
 
-def _part(stack: Stack, data: dict[str, Any]) -> InputOptions:
+def _part(stack: Stack, data: DataRecord) -> InputOptions:
     from fractions import Fraction
 
     selection, placement = stack.origin.selection, stack.placement
@@ -107,5 +107,5 @@ def _part(stack: Stack, data: dict[str, Any]) -> InputOptions:
         selection.windows,
         selection.level,
         crop,
-        Fraction(data["every"]),
+        Fraction(data.every),
     )

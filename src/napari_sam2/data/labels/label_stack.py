@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 
-from .label_storage import KeptFrames, LabelFrames, MemoryFrames, ZarrFrames, bounding_box
+from .label_storage import KeptFrames, LabelFrames, MemoryFrames, PackedFrame, ZarrFrames, bounding_box
 
 if TYPE_CHECKING:
     import os
@@ -223,6 +223,10 @@ class LabelStack:
             Rising; empty for a frame that was never set.
         """
         return list(self._object_ids.get(check_frame(frame, self.shape[0]), ()))
+
+    def packed(self, frame: int) -> PackedFrame | None:
+        """Return a frame's label image compressed, ``None`` for one that was never set."""
+        return self._frames.packed(frame) if frame in self._object_ids else None
 
     def set(self, frame: int, image: NDArray[Any]) -> None:
         """Store a frame's label image in place of what was there.

@@ -93,6 +93,9 @@ class LabelFrames(Protocol):
     def read(self, frame: int) -> NDArray[Any]:
         """Return the (Y, X) image of a frame, the caller's to change."""
 
+    def packed(self, frame: int) -> PackedFrame:
+        """Return the image of a frame compressed."""
+
     def write(self, frame: int, image: NDArray[Any]) -> None:
         """Store the (Y, X) image of a frame."""
 
@@ -123,6 +126,10 @@ class MemoryFrames:
     def read(self, frame: int) -> NDArray[Any]:
         """Uncompress a frame."""
         return self._packed[frame].unpack()
+
+    def packed(self, frame: int) -> PackedFrame:
+        """Return a frame as it is."""
+        return self._packed[frame]
 
     def write(self, frame: int, image: NDArray[Any]) -> None:
         """Compress a frame."""
@@ -185,11 +192,15 @@ class ZarrFrames:
         """Read a frame."""
         return np.array(self._array[frame])
 
+    def packed(self, frame: int) -> PackedFrame:
+        """Compress a frame."""
+        return PackedFrame.pack(self.read(frame))
+
     def write(self, frame: int, image: NDArray[Any]) -> None:
         """Write a frame."""
         for kept in self._kept:
             if frame not in kept.packed:
-                kept.packed[frame] = PackedFrame.pack(self.read(frame))
+                kept.packed[frame] = self.packed(frame)
         self._written.add(frame)
         self._array[frame] = image
 

@@ -153,19 +153,18 @@ def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDat
     """Open the image of a session, and say how layers come to lie on it."""
     from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.storage.layout import image_places
-    from napari_sam2.storage.locate_inputs import read_selection
 
     try:
         (path, *_) = [*image_places(contents.data, folder), None]
         if path is None:
-            raise FileNotFoundError(f"the session's image {contents.data['path'] or 'was in memory and'} is not there")
-        stack = open_stack(path, axis=contents.axis, selection=read_selection(contents.data["selection"]))
+            raise FileNotFoundError(f"the session's image {contents.data.path or 'was in memory and'} is not there")
+        stack = open_stack(path, axis=contents.data.axis, selection=contents.data.selection.selection)
         if stack.shape != contents.placement.shape:
             raise ValueError(f"{path} is not the image of this session: its shape is {stack.shape}")
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except (ValueError, OSError) as error:
         warnings.warn(f"{error}: prompts and results are shown without it", stacklevel=3)
-        return [], {"axis_labels": (contents.axis, "y", "x")}
-    shared = _transform([contents.axis], [stack.calibration], stack.calibration)
+        return [], {"axis_labels": (contents.data.axis, "y", "x")}
+    shared = _transform([contents.data.axis], [stack.calibration], stack.calibration)
     options = {"name": path.name.split(".")[0], "rgb": stack.is_rgb, **shared}
     return [(LazyPlanes(StackPlanes(stack), 1), options, "image")], shared
 

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.session.history import Edit
     from napari_sam2.session.session import Session
+    from napari_sam2.storage.schema import Header
 
     from .widget_state import SessionNotes
 
 
 def reopen(
-    folder: Path, header: dict[str, Any], notes: SessionNotes, *, candidates: list[tuple[Image, Space]], model: Any
+    folder: Path, header: Header, notes: SessionNotes, *, candidates: list[tuple[Image, Space]], model: Any
 ) -> OpenedSession | None:
     """Open a session folder on the first layer that is its image.
 
@@ -32,7 +33,7 @@ def reopen(
     ----------
     folder : Path
         The session folder.
-    header : dict
+    header : Header
         What it says of itself.
     notes : SessionNotes
         What the widget wrote into it.
@@ -53,20 +54,20 @@ def reopen(
     """
     from napari_sam2.storage.fingerprint import sample_hash
 
-    said = header["data"]
+    data = header.data
     for image, space in candidates:
-        stack = make_stack(image, space, axis=said.get("axis", "t"))
-        if sample_hash(stack) == said.get("sample"):
+        stack = make_stack(image, space, axis=data.axis)
+        if sample_hash(stack) == data.sample:
             session, problems = _open_session(folder, header, stack, model)
             return _opened(session, notes, image, space, problems=problems)
     return None
 
 
-def _open_session(folder: Path, header: dict[str, Any], stack: Stack, model: Any) -> tuple[Session, tuple[str, ...]]:
+def _open_session(folder: Path, header: Header, stack: Stack, model: Any) -> tuple[Session, tuple[str, ...]]:
     from napari_sam2.session.session import Session
     from napari_sam2.storage.fingerprint import same_model
 
-    if model is not None and same_model(header["model"], model):
+    if model is not None and same_model(header.model, model):
         session = Session.open(folder, frames=stack, model=model)
         return session, session.problems
     try:
@@ -142,12 +143,12 @@ def _applied(edit: Edit, said: Said, space: Space) -> tuple[Said, Place | None]:
     from napari_sam2.session.history import AttachObject, DetachObject, RestoreFrame
 
     if isinstance(edit, RestoreFrame):
-        place = Place(edit.frame, edit.object_id)
-        prompt = edit.state.prompt
+        place = Place(edit.frame, edit.state.object_id)
+        prompt = edit.state.prompts.get(edit.frame)
         return (said.without(place=place) if prompt is None else said.replaced(prompt, space)), place
     if isinstance(edit, DetachObject):
-        return said.without(object_id=edit.track.object_id), None
+        return said.without(object_id=edit.object_id), None
     assert isinstance(edit, AttachObject)
-    for prompt in edit.track.prompts.values():
+    for prompt in edit.state.prompts.values():
         said = said.replaced(prompt, space)
     return said, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.state.object_names import ObjectList
     from napari_sam2.plugin.worker.engine import Engine
+    from napari_sam2.storage.schema import DataRecord
 
 # Names and points are written this long after they have come to rest.
 _NOTES_MS = 400
@@ -200,8 +201,8 @@ class Keeping(QObject):
         try:
             header = read_header(place)
             notes, problems = SessionNotes.read(place)
-            candidates = spaces_in(images, header["data"], notes)
-            paths = image_places({"path": None, "relative": None, **header["data"]}, place)
+            candidates = spaces_in(images, header.data, notes)
+            paths = image_places(header.data, place)
         except (ValueError, OSError) as error:
             self.failed.emit(error)
             return
@@ -219,7 +220,7 @@ class Keeping(QObject):
             elif paths:
                 self.open(place, find(paths[0], None if notes.image is None else notes.image.reader), find=None)
             else:
-                self.missing.emit(place, _name_of(header["data"], notes))
+                self.missing.emit(place, _name_of(header.data, notes))
 
         self._controller.worker.submit(Job(work, done, self.failed.emit, "open session"))
 
@@ -254,14 +255,14 @@ class Keeping(QObject):
             self._write_notes(self.folder)
 
 
-def spaces_in(images: Iterable[Image], said: dict[str, Any], notes: SessionNotes) -> list[tuple[Image, Space]]:
+def spaces_in(images: Iterable[Image], data: DataRecord, notes: SessionNotes) -> list[tuple[Image, Space]]:
     """Find layers that may be a session's image, with the frames they would be.
 
     Parameters
     ----------
     images : iterable of Image
         The layers.
-    said : dict
+    data : DataRecord
         What the session says of its image.
     notes : SessionNotes
         What the widget wrote of it.
@@ -269,38 +270,34 @@ def spaces_in(images: Iterable[Image], said: dict[str, Any], notes: SessionNotes
     Raises
     ------
     ValueError
-        If what the session says is damaged, or it is about some of the frames only.
+        If it is about some of the frames only.
     """
     if notes.image is not None:
         spaces = [(image, notes.image.space_in(image)) for image in images]
         return [(image, space) for image, space in spaces if space is not None]
-    try:
-        whole, crop, every = tuple(map(int, said["whole"])), tuple(map(int, said["crop"])), str(said["every"])
-        _, height, width = whole
-        region = None if crop == (0, 0, height, width) else (crop[0], crop[1], crop[2], crop[3])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"what the session says of its image is damaged: {error}") from error
-    if every != "1":
-        raise ValueError(f"this session tracks every {every} frames, which the widget cannot: use napari-sam2 resume")
-    at = (said.get("selection") or {}).get("at")
-    return [(image, space) for image in images for space in _spaces_of(image, whole, at, region)]
+    if data.every != "1":
+        raise ValueError(
+            f"this session tracks every {data.every} frames, which the widget cannot: use napari-sam2 resume"
+        )
+    region = None if data.crop == (0, 0, *data.whole[1:]) else data.crop
+    return [(image, space) for image in images for space in _spaces_of(image, data.whole, data.selection.at, region)]
 
 
-def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[Space]:
+def _spaces_of(image: Image, whole: tuple[int, ...], at: int | None, region: Box | None) -> list[Space]:
     """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
     shape, key = layer_shape(image), str(image.unique_id)
     if shape == whole:
         return [Space(shape, 0, (), key, region)]
     if shape == whole[1:] and whole[0] == 1:
         return [Space(shape, None, (), key, region)]
-    if len(shape) != 4 or shape[-2:] != whole[1:] or not isinstance(at, int):
+    if len(shape) != 4 or shape[-2:] != whole[1:] or at is None:
         return []
     # Which of the two axes is time and which is depth only the pixels tell.
     ways = [Space(shape, axis, (at,), key, region) for axis in (0, 1)]
     return [space for space in ways if space.n_frames == whole[0] and 0 <= at < shape[1 - (space.axis or 0)]]
 
 
-def _name_of(said: dict[str, Any], notes: SessionNotes) -> str:
-    if isinstance(said.get("path"), str):
-        return str(said["path"])
+def _name_of(data: DataRecord, notes: SessionNotes) -> str:
+    if data.path is not None:
+        return data.path
     return notes.image.name if notes.image is not None else "in memory"

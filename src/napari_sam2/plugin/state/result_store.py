@@ -124,13 +124,14 @@ class Results:
 
     def stale(self, object_id: int) -> NDArray[np.bool_]:
         """(n_frames,) True where an object is out of date."""
-        outdated = self._outdated.get(object_id, set())
-        return self.marks({*self.state.stale.get(object_id, ()), *outdated})
+        marked = self.marks(self._outdated.get(object_id, ()))
+        marked[self.state.stale.get(object_id, [])] = True
+        return marked
 
     def stale_frames(self) -> list[int]:
         """Frames on which any object is out of date."""
-        stale: set[int] = set().union(*self.state.stale.values(), *self._outdated.values())
-        return sorted(stale)
+        stale = np.any([self.stale(i) for i in {*self.state.stale, *self._outdated}], axis=0)
+        return np.flatnonzero(stale).tolist()
 
     def summary(self, object_id: int, threshold: float) -> dict[str, Any]:
         """Describe an object in a row: how sure, how often, from when to when it is seen."""

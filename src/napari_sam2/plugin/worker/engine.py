@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.session.session import Session
-    from napari_sam2.session.snapshots import Snapshot
+    from napari_sam2.session.state import SessionState
 
     from .messages import ModelChoice
 
@@ -36,8 +36,8 @@ class _Step:
     edits: int = 0
     before: dict[Place, Wish] = field(default_factory=dict)
     after: dict[Place, Wish] = field(default_factory=dict)
-    run_before: Snapshot | None = None
-    run_after: Snapshot | None = None
+    run_before: SessionState | None = None
+    run_after: SessionState | None = None
 
 
 class Engine:
@@ -258,15 +258,11 @@ class Engine:
                 del self._steps[old]
         return self._steps[step]
 
-    def _snapshot(self) -> Snapshot:
-        from napari_sam2.session.snapshots import take_snapshot
+    def _snapshot(self) -> SessionState:
+        return self.session.state()
 
-        return take_snapshot(self.session)
-
-    def _restore(self, snapshot: Snapshot) -> None:
-        from napari_sam2.session.snapshots import restore_snapshot
-
-        restore_snapshot(self.session, snapshot)
+    def _restore(self, snapshot: SessionState) -> None:
+        self.session.restore(snapshot)
 
     # What there is to show
 
@@ -314,10 +310,10 @@ class Engine:
 
     def state(self) -> State:
         """Say which frames are prompted and stale."""
-        prompted: dict[int, tuple[int, ...]] = {}
+        prompted: dict[int, list[int]] = {}
         for prompt in self.session.prompts:
-            prompted[prompt.object_id] = (*prompted.get(prompt.object_id, ()), prompt.frame)
-        return State(prompted, self.session.stale)
+            prompted.setdefault(prompt.object_id, []).append(prompt.frame)
+        return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames())
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
         now, later = (order := sorted(frames))[:_FRAMES_AT_ONCE], order[_FRAMES_AT_ONCE:]

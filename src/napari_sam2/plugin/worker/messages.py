@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2.data.labels.scores import ScoreRow
@@ -60,11 +61,11 @@ class State:
     prompted : dict
         By object id, its prompted frames.
     stale : dict
-        By object id, its frames that are out of date.
+        By object id, its frames that are out of date, rising.
     """
 
     prompted: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    stale: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    stale: dict[int, NDArray[np.intp]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

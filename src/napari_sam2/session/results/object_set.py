@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from napari_sam2.model.config import Sam2Config
-from napari_sam2.session.tracking.object_track import FrameState, ObjectTrack
+from napari_sam2.session.tracking.memory_bank import MemoryBank, MemoryRule
+from napari_sam2.session.tracking.object_track import ObjectState, ObjectTrack
 
 from .compose import contested_frames, frame_result, live_tracks, painted_masks
 from .frame_result import FrameResult
@@ -24,6 +25,8 @@ class SessionObjects:
         Where labels and scores go.
     config : Sam2Config
         Of the model.
+    rule : MemoryRule
+        How far frames look back.
 
     Attributes
     ----------
@@ -33,10 +36,11 @@ class SessionObjects:
         Labels and scores.
     """
 
-    def __init__(self, outputs: SessionOutputs, config: Sam2Config) -> None:
+    def __init__(self, outputs: SessionOutputs, config: Sam2Config, rule: MemoryRule) -> None:
         self.tracks: dict[int, ObjectTrack] = {}
         self.outputs = outputs
         self._config = config
+        self._rule = rule
 
     def known(self, object_id: int) -> ObjectTrack:
         """Look up an object; ``ValueError`` if there is none."""
@@ -45,30 +49,45 @@ class SessionObjects:
             raise ValueError(f"there is no object {object_id}; the session's objects: {known}")
         return self.tracks[object_id]
 
-    def restore_frame(self, object_id: int, frame: int, state: FrameState) -> FrameState:
+    def new_track(self, object_id: int) -> ObjectTrack:
+        """Make an object that is not in the session yet."""
+        return ObjectTrack(object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
+
+    def restore(self, states: Iterable[ObjectState]) -> None:
+        """Have these objects and no others, in this order."""
+        tracks = [self._restored(state) for state in states]
+        self.tracks = {track.object_id: track for track in tracks}
+        self.share_memory()
+
+    def restore_frame(self, frame: int, state: ObjectState) -> ObjectState:
         """Go back to a recorded state of an object on a frame; return the state there was."""
-        track = self.tracks[object_id]
-        before = track.snapshot(frame)
-        track.restore(frame, state)
+        track = self.tracks[state.object_id]
+        before = track.state([frame])
+        track.restore_frame(frame, state)
         self.redraw(frame, track)
         return before
 
-    def attach(self, track: ObjectTrack, place: int, erased: ErasedObject) -> None:
+    def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
         """Take an object into the session, with the results it had when it was taken out."""
-        others = list(self.tracks.items())
+        others, track = list(self.tracks.items()), self._restored(state)
         self.tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
         self.outputs.bring_back(erased)
         self.share_memory()
         self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
 
-    def detach(self, object_id: int) -> tuple[int, ErasedObject]:
-        """Take an object and its results out of the session; return its place in the order, and its results."""
+    def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
+        """Take an object and its results out of the session; return also its place in the order."""
         place = list(self.tracks).index(object_id)
         track = self.tracks.pop(object_id)
         erased = self.outputs.take_out(object_id)
         self.share_memory()
         self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
-        return place, erased
+        return track.state(), place, erased
+
+    def _restored(self, state: ObjectState) -> ObjectTrack:
+        track = self.new_track(state.object_id)
+        track.restore(state)
+        return track
 
     def result(self, frame: int, tracks: Sequence[ObjectTrack]) -> FrameResult:
         """Collect the latest results of objects on a frame."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.labels.label_stack import LabelPainter, LabelStack, label_dtype
+from napari_sam2.data.labels.label_stack import LabelMark, LabelPainter, LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 
 from .frame_result import FrameResult
@@ -32,6 +32,14 @@ class ErasedObject:
     object_id: int
     masks: LabelStack
     rows: tuple[ScoreRow, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class OutputsMark:
+    """Labels and scores of one moment; packed labels and rows are shared, not copied."""
+
+    labels: LabelMark
+    scores: ScoreTable
 
 
 class SessionOutputs:
@@ -60,6 +68,20 @@ class SessionOutputs:
     def emptied(self) -> SessionOutputs:
         """Start anew, without labels and scores, in the same place."""
         return SessionOutputs(self.labels.emptied())
+
+    def mark(self) -> OutputsMark:
+        """Note labels and scores as they are now, for `go_back`."""
+        return OutputsMark(self.labels.mark(), ScoreTable(self.scores))
+
+    def go_back(self, mark: OutputsMark) -> None:
+        """Bring labels and scores of a moment back; the mark stays usable."""
+        self._touch_all()
+        self.labels.go_back(mark.labels)
+        self.scores = ScoreTable(mark.scores)
+        self._touch_all()
+
+    def _touch_all(self) -> None:
+        self.touched.update(self.labels.frames_done, (row.frame for row in self.scores))
 
     def write(self, result: FrameResult, painted: dict[int, NDArray[np.bool_]]) -> None:
         """Write the labels and scores of a frame.

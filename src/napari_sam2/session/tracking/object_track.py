@@ -1,12 +1,14 @@
-"""The state of one object in a session, and snapshots of it for undoing edits."""
+"""The state of one object in a session."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
 from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.session.tracking.directions import FrameDirections
 
 from .memory_bank import FrameMemory, MemoryBank
 
@@ -20,31 +22,18 @@ def new_version() -> int:
     return next(_VERSIONS)
 
 
-@dataclass(frozen=True)
-class FrameState:
-    """Everything about one object on one frame that an edit there can change.
+@dataclass(frozen=True, eq=False)
+class ObjectState:
+    """Everything about one object at one moment, on all frames or on some; see `ObjectTrack`."""
 
-    Attributes
-    ----------
-    prompt : Prompt or None
-        What the user said.
-    staged, conditioning, recent : FrameMemory or None
-        See `ObjectTrack` and `MemoryBank`.
-    visited : int or None
-        Direction in which the frame was tracked.
-    stale : dict
-        Stale frames of the whole object and the direction to track them in.
-    version : int
-        `ObjectTrack.version` at that moment.
-    """
-
-    prompt: Prompt | None
-    staged: FrameMemory | None
-    conditioning: FrameMemory | None
-    recent: FrameMemory | None
-    visited: int | None
-    stale: dict[int, int]
-    version: int
+    object_id: int
+    prompts: Mapping[int, Prompt] = field(default_factory=dict)
+    staged: Mapping[int, FrameMemory] = field(default_factory=dict)
+    conditioning: Mapping[int, FrameMemory] = field(default_factory=dict)
+    recent: Mapping[int, FrameMemory] = field(default_factory=dict)
+    visited: FrameDirections = field(default_factory=FrameDirections)
+    stale: FrameDirections = field(default_factory=FrameDirections)
+    version: int = 0
 
 
 class ObjectTrack:
@@ -61,9 +50,9 @@ class ObjectTrack:
         other before the next tracking run, as in the reference.
     bank : MemoryBank
         What tracking attends to.
-    visited : dict
-        Direction (1 or -1) of the last pass over each tracked frame.
-    stale : dict
+    visited : FrameDirections
+        Direction of the last pass over each tracked frame.
+    stale : FrameDirections
         Tracked frames that an edit has made out of date, and the direction to track them in again.
     version : int
         Changes with every tracked frame and never comes back; tells whether anything was tracked between two moments.
@@ -74,8 +63,8 @@ class ObjectTrack:
         self.bank = bank
         self.prompts: dict[int, Prompt] = {}
         self.staged: dict[int, FrameMemory] = {}
-        self.visited: dict[int, int] = {}
-        self.stale: dict[int, int] = {}
+        self.visited = FrameDirections()
+        self.stale = FrameDirections()
         self.version = 0
 
     def result(self, frame: int) -> FrameMemory | None:
@@ -90,38 +79,53 @@ class ObjectTrack:
 
     def mark_downstream_stale(self, frame: int) -> None:
         """Mark the tracked frames whose results came after that of ``frame``, and so depend on it, as out of date."""
-        self.stale |= {t: step for t, step in self.visited.items() if (t - frame) * step > 0 and t not in self.prompts}
+        downstream = self.visited.after(frame)
+        for prompted in self.prompts:
+            downstream.pop(prompted, None)
+        self.stale.merge(downstream)
 
-    def snapshot(self, frame: int) -> FrameState:
-        """Record the state on a frame."""
-        return FrameState(
-            prompt=self.prompts.get(frame),
-            staged=self.staged.get(frame),
-            conditioning=self.bank.conditioning.get(frame),
-            recent=self.bank.recent.get(frame),
-            visited=self.visited.get(frame),
-            stale=dict(self.stale),
+    def state(self, frames: Collection[int] | None = None) -> ObjectState:
+        """Record the present state, on some frames only where they are given; of stale frames always all."""
+        visited = self.visited
+        return ObjectState(
+            self.object_id,
+            prompts=_part(self.prompts, frames),
+            staged=_part(self.staged, frames),
+            conditioning=_part(self.bank.conditioning, frames),
+            recent=_part(self.bank.recent, frames),
+            visited=visited.copy() if frames is None else FrameDirections(_part(visited, frames)),
+            stale=self.stale.copy(),
             version=self.version,
         )
 
-    def restore(self, frame: int, state: FrameState) -> None:
+    def restore(self, state: ObjectState) -> None:
+        """Go back to a recorded state."""
+        self.prompts, self.staged = dict(state.prompts), dict(state.staged)
+        self.bank.conditioning, self.bank.recent = dict(state.conditioning), dict(state.recent)
+        self.visited, self.stale, self.version = state.visited.copy(), state.stale.copy(), state.version
+
+    def restore_frame(self, frame: int, state: ObjectState) -> None:
         """Go back to a recorded state on a frame; what was tracked since stays and is marked stale."""
-        _put(self.prompts, frame, state.prompt)
+        _put(self.prompts, frame, state.prompts)
         _put(self.staged, frame, state.staged)
         _put(self.bank.conditioning, frame, state.conditioning)
         _put(self.bank.recent, frame, state.recent)
         if state.version == self.version:
             _put(self.visited, frame, state.visited)
-            self.stale = dict(state.stale)
+            self.stale = state.stale.copy()
             return
         self.stale.pop(frame, None)
-        if state.prompt is None and frame in self.visited:
+        if frame not in state.prompts and frame in self.visited:
             self.stale[frame] = self.visited[frame]
         self.mark_downstream_stale(frame)
 
 
-def _put(table: dict[int, Value], key: int, value: Value | None) -> None:
-    if value is None:
-        table.pop(key, None)
+def _part(table: Mapping[int, Value], frames: Collection[int] | None) -> dict[int, Value]:
+    return dict(table) if frames is None else {frame: table[frame] for frame in frames if frame in table}
+
+
+def _put(table: MutableMapping[int, Value], frame: int, source: Mapping[int, Value]) -> None:
+    if frame in source:
+        table[frame] = source[frame]
     else:
-        table[key] = value
+        table.pop(frame, None)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.session.tracking.directions import FrameDirections
 
 from .object_track import ObjectTrack
 from .schedule import DIRECTIONS, Visit, outward, schedule, straight
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A tracking run.
 
@@ -21,15 +24,18 @@ class Run:
         All of them, in order.
     done : int
         How many are behind.
+    end : int or None
+        How many there are to do; all where ``None``.
     """
 
     visits: tuple[Visit, ...]
     done: int = 0
+    end: int | None = None
 
     @property
     def left(self) -> int:
         """How many visits are ahead."""
-        return len(self.visits) - self.done
+        return (len(self.visits) if self.end is None else self.end) - self.done
 
     @property
     def turns(self) -> frozenset[int]:
@@ -78,7 +84,7 @@ def pass_visits(
     return schedule({track.object_id: plan for track in tracks})
 
 
-def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> dict[int, int]:
+def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:
     """Say which frames of an object `Session.update` would track, and in which direction.
 
     Parameters
@@ -92,6 +98,8 @@ def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames
     """
     if track.visited or not track.prompts:
         return track.stale
-    covered = {t for other in tracks for t in other.visited}
-    plan = outward(min(track.prompts), reach=num_frames, num_frames=num_frames)
-    return {t: step for t, step in plan.items() if t in covered} | track.stale
+    covered = np.any([other.visited.array(num_frames) for other in tracks], axis=0)
+    outwards = np.where(np.arange(num_frames) >= min(track.prompts), 1, -1)
+    plan = FrameDirections.of(outwards * covered)
+    plan.merge(track.stale)
+    return plan

@@ -179,7 +179,7 @@ class VolumeSession:
 
     def _fingerprint(self) -> dict[str, object]:
         """Say what the results depend on."""
-        from napari_sam2.storage.fingerprint import describe_model, sample_hash
+        from napari_sam2.storage.fingerprint import describe_model, model_identity, sample_hash
 
         digest = hashlib.sha256()
         for time, prompts in sorted(self._prompts.items()):
@@ -190,13 +190,12 @@ class VolumeSession:
                 digest.update(repr((time, prompt.frame, prompt.object_id, points, marks, prompt.box)).encode())
                 digest.update(mask or b"")
         window = None if self.window is None else [self.window.low, self.window.high]
-        model = describe_model(self.model)
         return {
             "volumes": list(self.volumes.shape),
             "sample": sample_hash(self.volumes.planes),
             "prompts": digest.hexdigest(),
             "window": window,
-            "model": {key: model[key] for key in ("image_size", "preset", "dtype", "sha256", "weights")},
+            "model": model_identity(describe_model(self.model)),
             "fill_hole_area": self._holes,
             "zoom": self._zoom,
         }

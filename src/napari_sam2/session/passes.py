@@ -1,0 +1,53 @@
+"""Which objects a tracking run goes over, and the tracking of one of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from napari_sam2.data.prompts.prompt import check_object_id
+from napari_sam2.session.prompting.predictor import PromptAnswerer
+from napari_sam2.session.results.object_set import SessionObjects
+from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_tracker import FrameTracker
+from napari_sam2.session.tracking.object_track import ObjectTrack
+from napari_sam2.session.tracking.run_plan import Run, update_plan
+
+
+class PassTracker:
+    """Tracks the objects of a session, visit by visit; draws nothing."""
+
+    def __init__(self, objects: SessionObjects, answerer: PromptAnswerer, tracker: FrameTracker) -> None:
+        self._objects = objects
+        self._answerer = answerer
+        self._tracker = tracker
+
+    def promptable(self, object_ids: Iterable[int] | None = None) -> list[ObjectTrack]:
+        """Look up objects, all where none are named; ``ValueError`` if there are none, or one has no prompts."""
+        known = self._objects.tracks
+        asked = known if object_ids is None else object_ids
+        wanted = {self._objects.known(check_object_id(i)).object_id for i in asked}
+        # In the session's order, whatever order they were asked for in: it decides ties between masks.
+        tracks = [track for object_id, track in known.items() if object_id in wanted]
+        if not tracks:
+            raise ValueError("there is nothing to track: no object has a prompt yet")
+        for track in tracks:
+            if not track.prompts:
+                raise ValueError(f"object {track.object_id} has no prompts: add one, or remove the object")
+        return tracks
+
+    def update_plan(self, track: ObjectTrack) -> FrameDirections:
+        """Say which frames of an object are to be tracked again."""
+        return update_plan(track, self._objects.tracks.values(), num_frames=self._tracker.num_frames)
+
+    def track_next(self, run: Run, turns: frozenset[int]) -> list[ObjectTrack]:
+        """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
+        visit, known = run.visits[run.done], self._objects.tracks
+        # Edits made while the run rests take effect here: staged prompts join, removed objects drop out.
+        tracks = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
+        if tracks:
+            prompted = [frame for track in known.values() for frame in track.prompts]
+            for track in tracks:
+                track.bank.starts = {min(prompted), max(prompted), *turns}
+                self._answerer.commit(track)
+            self._tracker.track(tracks, visit.frame, visit.step)
+        return tracks

@@ -1,0 +1,102 @@
+"""In which direction frames were tracked, or are to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FrameDirections(MutableMapping[int, int]):
+    """Direction, 1 or -1, by frame, rising; an array, so that long stacks are copied and compared in microseconds."""
+
+    def __init__(self, directions: Mapping[int, int] | Iterable[tuple[int, int]] = ()) -> None:
+        # 0 where there is none.
+        self._array: NDArray[np.int8] = np.zeros(0, np.int8)
+        self.update(directions)
+
+    @classmethod
+    def of(cls, array: NDArray[np.integer]) -> FrameDirections:
+        """Take a direction for each frame, 0 for none."""
+        made = cls()
+        made._array = array.astype(np.int8)
+        return made
+
+    @classmethod
+    def from_spans(cls, spans: Iterable[Iterable[int]]) -> FrameDirections:
+        """Read what `spans` gave; pairs of a frame and its direction will do, too."""
+        made = cls()
+        for first, *middle, direction in spans:
+            last = middle[0] if middle else first
+            made._grow(last + 1)
+            made._array[first : last + 1] = direction
+        return made
+
+    def __getitem__(self, frame: int) -> int:
+        if frame not in self:
+            raise KeyError(frame)
+        return int(self._array[frame])
+
+    def __contains__(self, frame: object) -> bool:
+        return isinstance(frame, int) and 0 <= frame < len(self._array) and bool(self._array[frame])
+
+    def __setitem__(self, frame: int, direction: int) -> None:
+        self._grow(frame + 1)
+        self._array[frame] = direction
+
+    def __delitem__(self, frame: int) -> None:
+        if frame not in self:
+            raise KeyError(frame)
+        self._array[frame] = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.frames.tolist())
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._array))
+
+    @property
+    def frames(self) -> NDArray[np.intp]:
+        """Frames that have a direction, rising."""
+        return np.flatnonzero(self._array)
+
+    def array(self, length: int) -> NDArray[np.int8]:
+        """Direction of each of so many frames, 0 for none."""
+        made = np.zeros(length, np.int8)
+        made[: len(self._array)] = self._array[:length]
+        return made
+
+    def copy(self) -> FrameDirections:
+        """Make one that changes by itself."""
+        return FrameDirections.of(self._array)
+
+    def merge(self, other: FrameDirections) -> None:
+        """Take all directions of another one, in place of those there are."""
+        self._grow(len(other._array))
+        np.copyto(self._array[: len(other._array)], other._array, where=other._array != 0)
+
+    def after(self, frame: int) -> FrameDirections:
+        """Those that were reached after a frame."""
+        ahead = (np.arange(len(self._array)) - frame) * self._array > 0
+        return FrameDirections.of(self._array * ahead)
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """(first, last, direction) of frames in a row."""
+        frames = self.frames
+        steps = self._array[frames]
+        breaks = np.flatnonzero((np.diff(frames) != 1) | (np.diff(steps) != 0)) + 1
+        ends = [0, *breaks.tolist(), len(frames)]
+        return [(int(frames[a]), int(frames[b - 1]), int(steps[a])) for a, b in pairwise(ends) if b]
+
+    def changes_since(self, earlier: FrameDirections) -> tuple[FrameDirections, list[int]]:
+        """What has to be put into an earlier one, and which frames dropped, to make it this one."""
+        length = max(len(self._array), len(earlier._array))
+        now, before = self.array(length), earlier.array(length)
+        changed = now != before
+        return FrameDirections.of(now * changed), np.flatnonzero(changed & (now == 0)).tolist()
+
+    def _grow(self, length: int) -> None:
+        if length > len(self._array):
+            self._array = self.array(max(length, 2 * len(self._array)))
