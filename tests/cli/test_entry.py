@@ -12,7 +12,7 @@ from commandline import SCRIPT, Run, start_script
 
 import napari_sam2
 from napari_sam2.job.errors import describe_error
-from napari_sam2.weights.download import DownloadError
+from napari_sam2.weights.transfer import DownloadError
 
 
 def test_installed_command_says_its_version() -> None:

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from napari_sam2.weights.catalog import CatalogEntry
-from napari_sam2.weights.download import TransferSettings, download_entry
+from napari_sam2.weights.download import download
+from napari_sam2.weights.transfer import TransferSettings
 
 CONTENT = bytes(range(256)) * 1000
 QUICK = TransferSettings(connect_timeout=5, read_timeout=5, retries=2, pause=0.01)
@@ -120,8 +121,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(behaviour.pause)
 
 
-def fetch(entry: CatalogEntry, cancelled: Callable[[], bool] | None = None) -> Path:
-    return download_entry(entry, progress=False, cancelled=cancelled, settings=QUICK)
+def fetch(entry: CatalogEntry, cancelled: Callable[[], bool] = lambda: False) -> Path:
+    return download(entry, progress=False, cancelled=cancelled, settings=QUICK)
 
 
 def files(folder: Path) -> list[str]:

@@ -13,13 +13,12 @@ from loopback import CONTENT, QUICK, Behaviour, Server, fetch, files, leave_part
 
 from napari_sam2.weights.catalog import CATALOG, CatalogEntry
 from napari_sam2.weights.download import (
-    DownloadError,
     HashMismatchError,
     VerifyResult,
     download,
-    download_entry,
     verify,
 )
+from napari_sam2.weights.transfer import DownloadError
 
 
 def test_fetches_the_file_into_home(server: Server, entry: CatalogEntry, home: Path) -> None:
@@ -54,7 +53,7 @@ def test_a_slow_server_is_waited_for(server: Server, entry: CatalogEntry) -> Non
 
 def test_progress_is_told_in_bytes(entry: CatalogEntry) -> None:
     told: list[tuple[int, int | None]] = []
-    download_entry(entry, progress=lambda done, total: told.append((done, total)), settings=QUICK)
+    download(entry, progress=lambda done, total: told.append((done, total)), settings=QUICK)
     done = [bytes_done for bytes_done, _ in told]
     assert done[0] == 0 and done[-1] == len(CONTENT)
     assert done == sorted(set(done))
@@ -64,12 +63,12 @@ def test_progress_is_told_in_bytes(entry: CatalogEntry) -> None:
 def test_the_bar_is_drawn_on_stderr_only_if_wanted(
     entry: CatalogEntry, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    download_entry(entry, progress=True, settings=QUICK)
+    download(entry, progress=True, settings=QUICK)
     shown = capfd.readouterr()
     assert "sample: 100%" in shown.err and "256k/256k" in shown.err
     assert shown.out == ""
     (home / "sample.pt").unlink()
-    download_entry(entry, progress=False, settings=QUICK)
+    download(entry, progress=False, settings=QUICK)
     assert capfd.readouterr() == ("", "")
 
 
@@ -77,7 +76,7 @@ def test_base_url_and_its_variable_replace_every_address(
     server: Server, entry: CatalogEntry, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = dataclasses.replace(entry, url="https://weights.invalid/sample.pt")
-    path = download_entry(elsewhere, progress=False, base_url=f"{server.url}/given/", settings=QUICK)
+    path = download(elsewhere, progress=False, base_url=f"{server.url}/given/", settings=QUICK)
     path.unlink()
     monkeypatch.setenv("NAPARI_SAM2_WEIGHTS_URL", f"{server.url}/variable")
     fetch(elsewhere)
@@ -86,7 +85,7 @@ def test_base_url_and_its_variable_replace_every_address(
 
 def test_base_url_must_be_http(entry: CatalogEntry) -> None:
     with pytest.raises(ValueError, match=r"http:// or https://, got 'ftp://somewhere'"):
-        download_entry(entry, progress=False, base_url="ftp://somewhere")
+        download(entry, progress=False, base_url="ftp://somewhere")
 
 
 def test_catalogue_names_are_downloaded_by_name(server: Server, home: Path) -> None:
@@ -179,7 +178,7 @@ def test_a_server_without_encryption_is_told_at_once(server: Server, entry: Cata
 
 def test_an_address_that_is_none_is_told(entry: CatalogEntry) -> None:
     with pytest.raises(DownloadError, match="Invalid URL"):
-        download_entry(entry, progress=False, base_url="http://", settings=QUICK)
+        download(entry, progress=False, base_url="http://", settings=QUICK)
 
 
 def test_the_mirror_is_asked_when_the_first_address_fails(server: Server, entry: CatalogEntry) -> None:
@@ -200,7 +199,7 @@ def test_every_address_that_failed_is_named(server: Server, entry: CatalogEntry)
 def test_a_server_that_falls_silent_is_asked_again(server: Server, entry: CatalogEntry) -> None:
     server.behaviour = Behaviour(stalls=1)
     hasty = dataclasses.replace(QUICK, read_timeout=0.5)
-    assert download_entry(entry, progress=False, settings=hasty).read_bytes() == CONTENT
+    assert download(entry, progress=False, settings=hasty).read_bytes() == CONTENT
     assert len(server.asked) == 2 and server.ranges_asked[1] is not None
 
 
@@ -208,7 +207,7 @@ def test_a_server_that_stays_silent_is_given_up(server: Server, entry: CatalogEn
     server.behaviour = Behaviour(stalls=10)
     hasty = dataclasses.replace(QUICK, read_timeout=0.2, retries=1)
     with pytest.raises(DownloadError, match=r"sent nothing for 0.2 s, 2 times in a row") as caught:
-        download_entry(entry, progress=False, settings=hasty)
+        download(entry, progress=False, settings=hasty)
     assert_helpful(caught.value, entry)
     assert not (home / "sample.pt").exists()
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.weights.catalog import BUNDLED_NAME, get_entry
+from napari_sam2.weights.hash_file import hash_file
 
 if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
@@ -255,15 +254,3 @@ class JobOptions:
             "exports": tuple(plain["exports"]),
         }
         return cls(**dict(plain) | changed)
-
-
-def hash_file(path: Path) -> str:
-    """Give the SHA-256 of a file, read once as long as it stays as it is."""
-    status = path.stat()
-    return _hash_file(path.resolve(), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _hash_file(path: Path, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

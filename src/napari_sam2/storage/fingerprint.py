@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 from fractions import Fraction
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from napari_sam2.storage.schema import (
     SelectionRecord,
     SettingsRecord,
 )
+from napari_sam2.weights.hash_file import hash_file
 from napari_sam2.weights.load import source_of
 
 if TYPE_CHECKING:
@@ -118,18 +118,6 @@ def model_identity(record: ModelRecord) -> dict[str, object]:
 def same_model(record: ModelRecord, model: Sam2) -> bool:
     """Whether a model is the one described: weights, input size, precision, preset."""
     return model_identity(record) == model_identity(describe_model(model))
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal; read once as long as it does not change."""
-    about = path.stat()
-    return _hash_file(path, about.st_mtime_ns, about.st_size)
-
-
-@lru_cache(maxsize=8)
-def _hash_file(path: Path, _changed: int, _nbytes: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_weights(model: Sam2) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,29 +11,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import pooch
 from tqdm import tqdm
 
 from .catalog import BUNDLED_NAME, CATALOG, HOME_VARIABLE, CatalogEntry, format_size, get_entry
-from .transfer import DownloadCancelled, ProgressCallback, ResumingDownloader, TransferError, TransferSettings
-
-__all__ = [
-    "DownloadCancelled",
-    "DownloadError",
-    "HashMismatchError",
-    "TransferSettings",
-    "VerifyResult",
-    "download",
-    "download_entry",
-    "verify",
-]
+from .hash_file import hash_file
+from .transfer import DownloadError, ProgressCallback, Transfer, TransferSettings, partial_file
 
 URL_VARIABLE = "NAPARI_SAM2_WEIGHTS_URL"
 _DEFAULT_SETTINGS = TransferSettings()
-
-
-class DownloadError(RuntimeError):
-    """The file is not there and could not be fetched; the message says what the user can do."""
 
 
 class HashMismatchError(DownloadError):
@@ -43,21 +27,7 @@ class HashMismatchError(DownloadError):
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What a file is, judged by its hash.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    sha256 : str
-        Its hash in hexadecimal.
-    matching_name : str or None
-        The catalogue entry with this hash.
-    expected_name : str or None
-        The entry it was compared with: the one asked for, else the one that its file name suggests.
-    expected_sha256 : str or None
-        The hash of that entry, where it is known.
-    """
+    """What a file is, judged by its hash, beside the catalogue's entry that it was compared with."""
 
     path: Path
     sha256: str
@@ -86,11 +56,12 @@ class VerifyResult:
 
 
 def download(
-    name: str,
+    name: str | CatalogEntry,
     *,
     progress: bool | ProgressCallback = True,
     base_url: str | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    settings: TransferSettings = _DEFAULT_SETTINGS,
 ) -> Path:
     """Return the path of a catalogue file, fetching it if it is not on this machine.
 
@@ -99,8 +70,8 @@ def download(
 
     Parameters
     ----------
-    name : str
-        Name of a catalogue entry.
+    name : str or CatalogEntry
+        Name of a catalogue entry, or an entry that need not be in the catalogue.
     progress : bool or callable
         ``True`` draws a bar on stderr; a callable gets ``(bytes_done, bytes_total or None)``.
     base_url : str, optional
@@ -108,6 +79,8 @@ def download(
         environment variable ``NAPARI_SAM2_WEIGHTS_URL``.
     cancelled : callable, optional
         Asked again and again whether to stop.
+    settings : TransferSettings
+        Timeouts and retries.
 
     Returns
     -------
@@ -123,60 +96,32 @@ def download(
     DownloadCancelled
         If ``cancelled()`` became true.
     """
-    return download_entry(get_entry(name), progress=progress, base_url=base_url, cancelled=cancelled)
-
-
-def download_entry(
-    entry: CatalogEntry,
-    *,
-    progress: bool | ProgressCallback = True,
-    base_url: str | None = None,
-    cancelled: Callable[[], bool] | None = None,
-    settings: TransferSettings = _DEFAULT_SETTINGS,
-) -> Path:
-    """Do what :func:`download` does for an entry that need not be in the catalogue.
-
-    Parameters
-    ----------
-    entry : CatalogEntry
-        What to fetch.
-    progress, base_url, cancelled
-        As for :func:`download`.
-    settings : TransferSettings
-        Timeouts and retries.
-
-    Returns
-    -------
-    Path
-        The file, whole and checked.
-
-    Raises
-    ------
-    ValueError, DownloadError, DownloadCancelled
-        As for :func:`download`.
-    """
+    entry = get_entry(name) if isinstance(name, str) else name
     if entry.path.is_file():
-        _require_hash(entry)
+        if entry.sha256 not in (None, actual := hash_file(entry.path)):
+            raise HashMismatchError(
+                f"{entry.path} is not {entry.name}: expected sha256 {entry.sha256}, got {actual}; "
+                "move the file away to download it again, or load it by its path if it is your own"
+            )
         return entry.path
     if entry.bundled:
         raise DownloadError(f"{entry.name} is part of the package, but {entry.path} is missing; reinstall napari-sam2")
     addresses = _addresses(entry, base_url)
     if entry.notice:
-        warnings.warn(f"{entry.name}: {entry.notice}", stacklevel=3)
-    with _reporter(progress, entry) as report:
-        downloader = ResumingDownloader(
-            entry.path,
-            report,
-            cancelled=cancelled or (lambda: False),
-            keep_partial=entry.sha256 is not None,
-            settings=settings,
-        )
-        _fetch_from_first(addresses, entry, downloader)
+        warnings.warn(f"{entry.name}: {entry.notice}", stacklevel=2)
+    try:
+        with _reporter(progress, entry) as report, partial_file(entry.path, keep=entry.sha256 is not None) as part:
+            _fetch_from_first(addresses, entry, part, Transfer(report, cancelled, settings))
+            os.replace(part, entry.path)
+    except OSError as error:
+        raise DownloadError(
+            f"could not write {entry.path}: {error}; make room there or set {HOME_VARIABLE} to another folder"
+        ) from error
     if entry.sha256 is None:
         warnings.warn(
             f"the hash of {entry.name} was not published, so the file could not be checked; "
-            f"{entry.path} has sha256 {pooch.file_hash(entry.path)}",
-            stacklevel=3,
+            f"{entry.path} has sha256 {hash_file(entry.path)}",
+            stacklevel=2,
         )
     return entry.path
 
@@ -206,8 +151,9 @@ def verify(path: str | os.PathLike[str], name: str | None = None) -> VerifyResul
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}")
-    expected = get_entry(name) if name is not None else _entry_for_file(path)
-    sha256 = pooch.file_hash(path)
+    by_file_name = {entry.file_name: entry for entry in CATALOG.values()}
+    expected = by_file_name.get(path.name) if name is None else get_entry(name)
+    sha256 = hash_file(path)
     return VerifyResult(
         path=path,
         sha256=sha256,
@@ -215,21 +161,6 @@ def verify(path: str | os.PathLike[str], name: str | None = None) -> VerifyResul
         expected_name=expected.name if expected else None,
         expected_sha256=expected.sha256 if expected else None,
     )
-
-
-def _entry_for_file(path: Path) -> CatalogEntry | None:
-    return next((entry for entry in CATALOG.values() if entry.file_name == path.name), None)
-
-
-def _require_hash(entry: CatalogEntry) -> None:
-    if entry.sha256 is None:
-        return
-    actual = pooch.file_hash(entry.path)
-    if actual != entry.sha256:
-        raise HashMismatchError(
-            f"{entry.path} is not {entry.name}: expected sha256 {entry.sha256}, got {actual}; "
-            "move the file away to download it again, or load it by its path if it is your own"
-        )
 
 
 def _addresses(entry: CatalogEntry, base_url: str | None) -> tuple[str, ...]:
@@ -243,19 +174,15 @@ def _addresses(entry: CatalogEntry, base_url: str | None) -> tuple[str, ...]:
     return (entry.url, *entry.mirrors)
 
 
-def _fetch_from_first(addresses: tuple[str, ...], entry: CatalogEntry, downloader: ResumingDownloader) -> None:
+def _fetch_from_first(addresses: tuple[str, ...], entry: CatalogEntry, part: Path, transfer: Transfer) -> None:
     problems = []
     for address in addresses:
         try:
-            _fetch(address, entry, downloader)
-        except TransferError as error:
+            return _fetch(address, entry, part, transfer)
+        except HashMismatchError:
+            raise
+        except DownloadError as error:
             problems.append(f"{address}: {error}")
-        except OSError as error:
-            raise DownloadError(
-                f"could not write {entry.path}: {error}; make room there or set {HOME_VARIABLE} to another folder"
-            ) from error
-        else:
-            return
     raise DownloadError(
         f"could not download {entry.name} ({format_size(entry.size_bytes)}) from {'; nor from '.join(problems)}. "
         f"Fetch the file by other means and put it at {entry.path}, "
@@ -263,38 +190,18 @@ def _fetch_from_first(addresses: tuple[str, ...], entry: CatalogEntry, downloade
     )
 
 
-def _fetch(address: str, entry: CatalogEntry, downloader: ResumingDownloader) -> None:
+def _fetch(address: str, entry: CatalogEntry, part: Path, transfer: Transfer) -> None:
     """Fetch from one address, once more from the beginning if what an earlier call left spoiled the file."""
-    for _ in range(2):
-        try:
-            with _quiet_pooch():
-                pooch.retrieve(
-                    address,
-                    known_hash=entry.sha256,
-                    fname=entry.file_name,
-                    path=entry.path.parent,
-                    downloader=downloader,
-                )
-        except ValueError as error:
-            # The only ValueError that gets here is pooch's for a wrong hash, which shows both.
-            mismatch = HashMismatchError(f"{entry.name} from {address} was refused: {error}")
-            if not downloader.resumed_earlier:
-                raise mismatch from error
-        else:
-            return
-    raise mismatch
-
-
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    # pooch logs each step to stderr, in terms of its own arguments and across the progress bar.
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    resumed = part.stat().st_size > 0
+    transfer.fetch(address, part)
+    actual = hash_file(part)
+    if entry.sha256 in (None, actual):
+        return
+    os.truncate(part, 0)
+    if not resumed:
+        expected = f"expected sha256 {entry.sha256}, but got {actual}"
+        raise HashMismatchError(f"{entry.name} from {address} was refused: {expected}")
+    _fetch(address, entry, part, transfer)
 
 
 @contextmanager

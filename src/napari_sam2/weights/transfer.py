@@ -9,10 +9,9 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 import requests
 
@@ -27,177 +26,118 @@ _ABANDONED_SECONDS = 3600.0
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "napari-sam2"}
 
 
-class TransferError(RuntimeError):
-    """An address did not deliver; the message says why in words."""
+class DownloadError(RuntimeError):
+    """The file is not there and could not be fetched; the message says what the user can do."""
 
 
 class DownloadCancelled(RuntimeError):
     """The caller asked to stop; nothing was left under the final name."""
 
 
-class _Interrupted(Exception):
+class _Interrupted(DownloadError):
     """An attempt failed in a way that another attempt may mend."""
 
 
 @dataclass(frozen=True)
 class TransferSettings:
-    """Patience of a transfer.
-
-    Attributes
-    ----------
-    connect_timeout, read_timeout : float
-        Seconds without a connection, and without a byte, before an attempt is given up.
-    retries : int
-        Further attempts after fruitless ones.
-    pause : float
-        Seconds before the first further attempt; doubled for each one after it.
-    """
+    """Seconds without a connection or a byte before an attempt is given up, and how often and when to try again."""
 
     connect_timeout: float = 10.0
     read_timeout: float = 20.0
     retries: int = 3
+    # Before the first further attempt; doubled for each one after it.
     pause: float = 0.5
 
 
-class ResumingDownloader:
-    """A downloader for :func:`pooch.retrieve` that resumes, within one call and from one call to the next.
+@contextmanager
+def partial_file(target: Path, *, keep: bool) -> Iterator[Path]:
+    """Own a file beside `target` that no other process writes to.
 
-    Parameters
-    ----------
-    target : Path
-        The file's final place; the partial file lies beside it.
-    report : callable
-        Called with the bytes there are and the total (``None`` if the server does not say), at most a few
-        hundred times.
-    cancelled : callable
-        Asked between chunks and during pauses whether to stop.
-    keep_partial : bool
-        Whether to leave a partial file for the next call and to take up the one an earlier call left. Sensible
-        only where a hash will tell a file put together from two versions.
-    settings : TransferSettings
-        Timeouts and retries.
+    With `keep` it begins with what an earlier call left, and is left for the next one if it is still there at the end.
     """
+    own, left = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part"), target.with_name(f"{target.name}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for earlier in target.parent.glob(f"{glob.escape(target.name)}*.part") if keep else ():
+        # Moving is atomic: of two processes that want the same file only one gets it.
+        with suppress(OSError):
+            if earlier == left or time.time() - earlier.stat().st_mtime > _ABANDONED_SECONDS:
+                os.replace(earlier, own)
+    try:
+        own.touch()
+        yield own
+    finally:
+        if keep and own.exists() and _size(own):
+            os.replace(own, left)
+        own.unlink(missing_ok=True)
 
-    def __init__(
-        self,
-        target: Path,
-        report: ProgressCallback,
-        *,
-        cancelled: Callable[[], bool],
-        keep_partial: bool,
-        settings: TransferSettings,
-    ) -> None:
-        self._target = target
-        self._report = report
-        self._cancelled = cancelled
-        self._keep_partial = keep_partial
-        self._settings = settings
-        self._answered = False
-        self._etag: str | None = None
-        self._total: int | None = None
-        self.resumed_earlier = False
 
-    def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
-        """Fetch ``url`` into ``output_file``.
+@dataclass
+class Transfer:
+    """Appends to a file what is missing of it, asking again for the rest where the line breaks."""
 
-        Raises
-        ------
-        TransferError
-            If the address does not deliver the whole file.
-        DownloadCancelled
-            If ``cancelled()`` became true.
-        OSError
-            If the file cannot be written.
-        """
-        with _partial_file(self._target, keep=self._keep_partial) as part:
-            self.resumed_earlier = _size(part) > 0
-            self._answered, self._etag, self._total = False, None, None
-            self._fetch(url, part)
-            os.replace(part, output_file)
+    report: ProgressCallback
+    cancelled: Callable[[], bool]
+    settings: TransferSettings
+    # Of the answer that the file began with: later ones must be about the same bytes.
+    _etag: str = ""
 
-    def _fetch(self, url: str, part: Path) -> None:
-        fruitless = 0
+    def fetch(self, url: str, part: Path) -> None:
+        """Complete `part`; raises DownloadError, DownloadCancelled, or OSError where it cannot be written."""
+        self._etag, fruitless = "", 0
         while True:
             before = _size(part)
             try:
-                self._attempt(url, part)
+                return self._attempt(url, part)
             except _Interrupted as interruption:
                 fruitless = 1 if _size(part) - before >= _FRUITFUL_BYTES else fruitless + 1
-                if fruitless > self._settings.retries:
-                    raise TransferError(f"{interruption}, {fruitless} times in a row") from interruption
-                self._wait(self._settings.pause * 2 ** (fruitless - 1))
-            else:
-                return
+                if fruitless > self.settings.retries:
+                    raise DownloadError(f"{interruption}, {fruitless} times in a row") from interruption
+            self._wait(self.settings.pause * 2 ** (fruitless - 1))
 
     def _attempt(self, url: str, part: Path) -> None:
         self._stop_if_cancelled()
-        offset = _size(part)
         headers = dict(_HEADERS)
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-            if self._etag:
-                headers["If-Range"] = self._etag
-        timeout = (self._settings.connect_timeout, self._settings.read_timeout)
+        if offset := _size(part):
+            headers |= {"Range": f"bytes={offset}-"} | ({"If-Range": self._etag} if self._etag else {})
+        timeout = self.settings.connect_timeout, self.settings.read_timeout
         try:
             with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
-                self._answered = True
-                self._receive(response, part, offset)
+                _check_status(response)
+                continues = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+                if not continues:
+                    # It does not know ranges, or the file is another one by now.
+                    os.truncate(part, 0)
+                    if response.status_code != 200:
+                        raise _Interrupted(f"the server did not continue at byte {offset:,}")
+                etag = response.headers.get("ETag", "")
+                # A weak tag does not promise the same bytes, so a range must not be asked for by it.
+                self._etag = etag if etag.startswith('"') else ""
+                self._receive(response, part)
         except requests.RequestException as error:
-            self._explain(error, part)
+            raise _in_words(error, self.settings) from error
 
-    def _receive(self, response: requests.Response, part: Path, offset: int) -> None:
-        total = self._total = _announced_size(response)
-        misplaced = response.status_code == 206 and not _continues_at(response, offset)
-        if misplaced or response.status_code == 416:
-            _truncate(part)
-            raise _Interrupted(f"the server did not continue at byte {offset:,}")
-        if response.status_code == 200:
-            # It does not know ranges, or the file is another one by now.
-            _truncate(part)
-        etag = response.headers.get("ETag", "")
-        # A weak tag does not promise the same bytes, so a range must not be asked for by it.
-        self._etag = etag if etag.startswith('"') else None
-        _require_room(part.parent, total, _size(part))
-        self._write_chunks(response, part, total)
-        if total is not None and _size(part) < total:
-            raise self._cut_off(part)
-
-    def _write_chunks(self, response: requests.Response, part: Path, total: int | None) -> None:
+    def _receive(self, response: requests.Response, part: Path) -> None:
         done = reported = _size(part)
-        step = _FRUITFUL_BYTES if total is None else total // 500
-        self._report(done, total)
-        with part.open("ab") as file:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                if done - reported > step:
-                    self._report(done, total)
-                    reported = done
-                self._stop_if_cancelled()
+        length = response.headers.get("Content-Length", "")
+        total = done + int(length) if length.isdecimal() else None
+        free = shutil.disk_usage(part.parent).free
+        if total is not None and total - done > free:
+            message = f"{total - done:,} bytes are missing, {free:,} bytes are free"
+            raise OSError(errno.ENOSPC, message, str(part.parent))
+        self.report(done, total)
+        try:
+            with part.open("ab") as file:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                    done += len(chunk)
+                    if done - reported > (total or 500 * _FRUITFUL_BYTES) // 500:
+                        self.report(reported := done, total)
+                    self._stop_if_cancelled()
+        except requests.exceptions.ChunkedEncodingError as error:
+            of_total = "" if total is None else f" of {total:,}"
+            raise _Interrupted(f"the connection was cut off after {done:,}{of_total} bytes") from error
         if done != reported:
-            self._report(done, total)
-
-    def _explain(self, error: requests.RequestException, part: Path) -> NoReturn:
-        # requests wraps what happened in several layers; the innermost one is the one that a person understands.
-        cause = error.args[0] if error.args else error
-        # Only a connection that never came about is wrapped with its reason.
-        never_connected = hasattr(cause, "reason") and not self._answered
-        reason = str(getattr(cause, "reason", cause)).rsplit(": ", 1)[-1]
-        if isinstance(error, requests.exceptions.SSLError):
-            raise TransferError(f"no secure connection ({reason})") from error
-        if isinstance(error, requests.ReadTimeout) or (self._answered and "timed out" in reason):
-            raise _Interrupted(f"the server sent nothing for {self._settings.read_timeout:g} s") from error
-        if isinstance(error, requests.ConnectTimeout):
-            raise TransferError(f"no connection within {self._settings.connect_timeout:g} s") from error
-        if isinstance(error, requests.ConnectionError) and never_connected:
-            raise TransferError(f"no connection ({reason})") from error
-        if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-            raise self._cut_off(part) from error
-        raise TransferError(str(error)) from error
-
-    def _cut_off(self, part: Path) -> _Interrupted:
-        of_total = "" if self._total is None else f" of {self._total:,}"
-        return _Interrupted(f"the connection was cut off after {_size(part):,}{of_total} bytes")
+            self.report(done, total)
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -206,73 +146,33 @@ class ResumingDownloader:
             time.sleep(min(left, 0.1))
 
     def _stop_if_cancelled(self) -> None:
-        if self._cancelled():
-            raise DownloadCancelled(f"download of {self._target.name} cancelled")
+        if self.cancelled():
+            raise DownloadCancelled("the download was cancelled")
 
 
-def _announced_size(response: requests.Response) -> int | None:
-    """Return the size of the whole file if the answer tells, or raise for a refusal."""
-    if response.status_code == 200:
-        length = response.headers.get("Content-Length", "")
-        return int(length) if length.isdecimal() else None
-    if response.status_code in (206, 416):
-        size = response.headers.get("Content-Range", "").rpartition("/")[2]
-        return int(size) if size.isdecimal() else None
+def _check_status(response: requests.Response) -> None:
     answer = f"{response.status_code} {response.reason}"
     if response.status_code >= 500 or response.status_code == 429:
         raise _Interrupted(f"the server is in trouble ({answer})")
     if response.status_code == 404:
-        raise TransferError(f"the server has no such file ({answer})")
-    raise TransferError(f"the server refuses to give the file ({answer})")
+        raise DownloadError(f"the server has no such file ({answer})")
+    if response.status_code not in (200, 206, 416):
+        raise DownloadError(f"the server refuses to give the file ({answer})")
 
 
-def _continues_at(response: requests.Response, offset: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-
-
-def _require_room(folder: Path, total: int | None, done: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if total is not None and total - done > free:
-        message = f"{total - done:,} bytes are missing, {free:,} bytes are free"
-        raise OSError(errno.ENOSPC, message, str(folder))
-
-
-@contextmanager
-def _partial_file(target: Path, *, keep: bool) -> Iterator[Path]:
-    """Own a partial file that no other process writes to, taking up an earlier one if ``keep``.
-
-    Moving a file is atomic: of two processes that want the same earlier one only one gets it, and neither
-    needs a lock that could outlive its owner.
-    """
-    own = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
-    resting = target.with_name(f"{target.name}.part")
-    if keep:
-        _take_over(own, resting)
-    try:
-        yield own
-    finally:
-        if keep and _size(own):
-            os.replace(own, resting)
-        else:
-            own.unlink(missing_ok=True)
-
-
-def _take_over(own: Path, resting: Path) -> None:
-    siblings = own.parent.glob(f"{glob.escape(resting.stem)}.*.part")
-    for candidate in (resting, *siblings):
-        try:
-            if candidate == resting or time.time() - candidate.stat().st_mtime > _ABANDONED_SECONDS:
-                os.replace(candidate, own)
-                return
-        except OSError:
-            # Gone, or another process has it open: there is nothing to resume from here.
-            continue
+def _in_words(error: requests.RequestException, settings: TransferSettings) -> DownloadError:
+    # The innermost of the layers that requests wraps an error in is the one that a person understands.
+    cause = error.args[0] if error.args else error
+    reason = str(getattr(cause, "reason", cause)).rsplit(": ", 1)[-1]
+    if isinstance(error, requests.exceptions.SSLError):
+        return DownloadError(f"no secure connection ({reason})")
+    if "Read timed out" in reason:
+        return _Interrupted(f"the server sent nothing for {settings.read_timeout:g} s")
+    # Only a connection that never came about is wrapped with its reason.
+    if hasattr(cause, "reason"):
+        return DownloadError(f"no connection ({reason})")
+    return _Interrupted(reason) if isinstance(error, requests.ConnectionError) else DownloadError(str(error))
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _truncate(path: Path) -> None:
-    if path.exists():
-        os.truncate(path, 0)
+    return path.stat().st_size
