@@ -11,7 +11,6 @@ import tifffile
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from napari_sam2.data.files.atomic_files import read_json
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.open_stack import open_stack
 
