@@ -15,7 +15,7 @@ FILES = {path.name: path for path in (ROOT / "tests").rglob("test_*.py")}
 FUNCTIONS = {
     name: path
     for path in FILES.values()
-    for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8", encoding="utf-8"), re.M)
+    for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)
 }
 NAMED = sorted({word for word in re.findall(r"`([^`\s]+)`", TEXT) if re.match(r"(tests/.*/)?test_\w", word)})
 
@@ -36,7 +36,7 @@ def test_named_tests_are_there(word: str) -> None:
     path = ROOT / place if "/" in place else FILES[place]
     assert path.is_file()
     if function:
-        assert re.search(rf"^def {function}\(", path.read_text("utf-8", encoding="utf-8"), re.M)
+        assert re.search(rf"^def {function}\(", path.read_text(encoding="utf-8"), re.M)
 
 
 @pytest.mark.parametrize("heading", ["## In", "## Out", "## In napari's own menus", "## What goes wrong"])
