@@ -92,6 +92,7 @@ def test_wherever_features_come_from_they_lie_alike(model: Sam2, frames: np.ndar
             assert torch.equal(x, other)
             assert (x.stride(), x.dtype) == (other.stride(), other.dtype)
             assert x.is_contiguous(memory_format=torch.channels_last)
+            assert other.data_ptr() % 64 == x.data_ptr() % 64 == 0
 
 
 @torch.inference_mode()

@@ -118,7 +118,9 @@ class FeatureStore:
             os.utime(path)
         self._note(key, len(content))
         maps_bhwc = safetensors.torch.load(bytes(payload))
-        return ImageFeatures(**{name: x.to(self._model.device).permute(0, 3, 1, 2) for name, x in maps_bhwc.items()})
+        # Copies: where a file's numbers begin, kernels may take another order of sums than where the model's own do.
+        copies = {name: x.to(self._model.device, copy=True) for name, x in maps_bhwc.items()}
+        return ImageFeatures(**{name: x.permute(0, 3, 1, 2) for name, x in copies.items()})
 
     def save(self, key: str, features: ImageFeatures) -> None:
         """Keep features; a disk that is full or read-only is told of once and then left alone."""
