@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,47 @@ KEYS = (
 )
 
 
-def bind(target: Any, actions: Mapping[str, Callable[[], None]], keys: tuple[Key, ...] = KEYS) -> None:
-    """Bind the keys on a viewer or a layer."""
-    for key in keys:
-        target.bind_key(key.key, _handler(actions[key.action]), overwrite=True)
+class Keyboard:
+    """Binds keys on the viewer and on layers, and gives them back as they were.
+
+    Parameters
+    ----------
+    actions : mapping
+        What to call, by the name of the action.
+    """
+
+    def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
+        self._actions = actions
+        # A target, the handlers put on it, and all that it had before.
+        self._bound: list[tuple[Any, dict[Any, Any], dict[Any, Any]]] = []
+
+    def bind(self, target: Any, keys: Iterable[Key] = KEYS) -> None:
+        """Bind keys on a viewer or a layer."""
+        before = dict(target.keymap)
+        for key in keys:
+            target.bind_key(key.key, _handler(self._actions[key.action]), overwrite=True)
+        ours = {key: handler for key, handler in target.keymap.items() if before.get(key) is not handler}
+        self._bound.append((target, ours, before))
+
+    def release(self, target: Any) -> None:
+        """Take the keys off a viewer or a layer again."""
+        for entry in [entry for entry in self._bound if entry[0] is target]:
+            self._bound = [other for other in self._bound if other is not entry]
+            _give_back(*entry)
+
+    def release_all(self) -> None:
+        """Take the keys off everything."""
+        while self._bound:
+            _give_back(*self._bound.pop())
 
 
-def unbind(target: ViewerModel, keys: tuple[Key, ...] = KEYS) -> None:
-    """Take the keys off again."""
-    for key in keys:
-        target.bind_key(key.key, None)
+def _give_back(target: Any, ours: Mapping[Any, Any], before: Mapping[Any, Any]) -> None:
+    for key, handler in ours.items():
+        # Whoever bound the key after us keeps it.
+        if target.keymap.get(key) is handler:
+            del target.keymap[key]
+            if key in before:
+                target.keymap[key] = before[key]
 
 
 def undo_keys() -> Iterator[Key]:

@@ -119,8 +119,10 @@ class Sam2Widget(QWidget):
         self.images.image_changed.connect(self.view.show)
         self._connect_controller()
         self._connect_teaching()
-        keymap.bind(self._viewer, self._actions())
+        self._keyboard = keymap.Keyboard(self._actions())
+        self._keyboard.bind(self._viewer)
         # Not a method of this widget: those are gone when it is destroyed.
+        self.destroyed.connect(self._keyboard.release_all)
         self.destroyed.connect(self.controller.close)
         self.destroyed.connect(self.files.keeping.close)
 
@@ -189,10 +191,12 @@ class Sam2Widget(QWidget):
     # Layers, model, objects
 
     def _labels_changed(self, layer: Any) -> None:
+        if self.layers.labels is not None:
+            self._keyboard.release(self.layers.labels)
         self.layers.set_labels(layer)
         if layer is not None:
             self.objects.apply(layer)
-            keymap.bind(layer, self._actions(), tuple(keymap.undo_keys()))
+            self._keyboard.bind(layer, keymap.undo_keys())
             self.controller.draw_again()
         self.view.show()
 
@@ -361,4 +365,4 @@ class Sam2Widget(QWidget):
         self.region.close()
         self.images.close()
         self.layers.close()
-        keymap.unbind(self._viewer)
+        self._keyboard.release_all()

@@ -48,6 +48,8 @@ class RegionTool(QObject):
         self._layers = layers
         self._images = images
         self._before: Any = None
+        # The rectangle's layer whose drawing is listened to.
+        self._followed: Any = None
         images.image_changed.connect(self._show)
         self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
         viewer.layers.events.removed.connect(self._removed)
@@ -59,6 +61,7 @@ class RegionTool(QObject):
             show_warning("Open an image first: the region is a part of it.")
             return
         layer = self._find(image) or self._make(image)
+        self._follow(layer)
         self._before = self._viewer.layers.selection.active
         layer.visible = True
         self._viewer.layers.selection.active = layer
@@ -71,6 +74,17 @@ class RegionTool(QObject):
     def close(self) -> None:
         """Stop following the viewer."""
         self._viewer.layers.events.removed.disconnect(self._removed)
+        self._follow(None)
+
+    def _follow(self, layer: Any) -> None:
+        """Listen to one layer of a rectangle, and to none that was listened to before."""
+        if layer is self._followed:
+            return
+        if self._followed is not None:
+            self._followed.events.data.disconnect(self._drawn)
+        self._followed = layer
+        if layer is not None:
+            layer.events.data.connect(self._drawn)
 
     def _find(self, image: Image) -> Any:
         return next((x for x in self._viewer.layers if is_region(x) and is_made_for(x, image)), None)
@@ -90,7 +104,6 @@ class RegionTool(QObject):
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active
-        layer.events.data.connect(self._drawn)
         return layer
 
     def _drawn(self, event: Any) -> None:
@@ -121,10 +134,12 @@ class RegionTool(QObject):
         """Draw the region that is tracked, and no other."""
         image, region = self._layers.image, self._images.region
         if image is None:
+            self._follow(None)
             return
         layer = self._find(image)
         if layer is None and region is not None:
             layer = self._make(image)
+        self._follow(layer)
         if layer is not None:
             wanted = [] if region is None else [corners_of(region)]
             with layer.events.data.blocker():

@@ -151,6 +151,8 @@ class Images(QObject):
 
     def close(self) -> None:
         """Stop following the viewer."""
+        self._rest.stop()
+        self._window_rest.stop()
         self._viewer.dims.events.current_step.disconnect(self._slider_moved)
         if self._layers.image is not None:
             self._layers.image.events.contrast_limits.disconnect(self._contrast_changed)
