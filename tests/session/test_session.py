@@ -311,3 +311,22 @@ def test_prompts_can_be_given_again(tracked: Session, model: Sam2, frames: np.nd
     for prompt in tracked.prompts:
         other.add_prompt(prompt)
     assert everything(other)[1] == everything(tracked)[1]
+
+
+def test_a_part_of_the_stack_is_one_run(session: Session, model: Sam2, frames: np.ndarray) -> None:
+    twice = Session(model, frames)
+    for each in (session, twice):
+        each.add_points(6, 1, [[20, 30]], [1])
+    run = session.propagate(6, "both", within=(2, 10))
+    assert [next(run).frame, next(run).frame] == [6, 7]
+    run.close()
+    assert session.unfinished == 7
+    assert [result.frame for result in session.resume()] == [8, 9, 10, 5, 4, 3, 2]
+    assert not session.unfinished
+    for run in (twice.propagate(6, max_frames=5), twice.propagate(5, "backward", max_frames=4)):
+        list(run)
+    np.testing.assert_array_equal(session.labels.to_array(), twice.labels.to_array())
+    assert [result.frame for result in session.propagate(direction="outward", within=(5, 8))] == [6, 7, 8, 5]
+    for within, start in (((2, 99), 6), ((2, 5), 6), ((7, 9), 6)):
+        with pytest.raises(ValueError, match=r"outside the stack|cannot start|frame"):
+            session.propagate(start, "both", within=within)

@@ -72,7 +72,7 @@ class Controller(QObject):
         self.wishes: dict[Place, Wish] = {}
         # The user's step, the last of them, that the session has not been told of.
         self.untold: int | None = None
-        self._display = Display(layers, self.shelf)
+        self._display = Display(layers, self.shelf, self._submit)
         for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
             getattr(self._display, signal).connect(getattr(self, signal))
         layers.prompts_changed.connect(self._prompts_changed)
@@ -195,6 +195,7 @@ class Controller(QObject):
     def _turn(self) -> None:
         """Take no answers any more that are on their way."""
         self._generation += 1
+        self._display.forget()
         self._forget_tracking()
 
     def _forget_tracking(self) -> None:
@@ -231,7 +232,7 @@ class Controller(QObject):
         def done(report: Report) -> None:
             if self.untold == number:
                 self.untold = None
-            self._show_preview(space, report)
+            self._display.show_preview(report, space)
 
         self._submit(lambda: engine.sync(wishes, number), done, key="sync")
 
@@ -306,7 +307,7 @@ class Controller(QObject):
         self.results_changed.emit()
         if engine is None or space is None:
             return
-        self._submit(lambda: work(engine), partial(self._show_preview, space))
+        self._submit(lambda: work(engine), partial(self._display.show_preview, space=space))
         if self.live:
             self.sync()
 
@@ -367,7 +368,9 @@ class Controller(QObject):
         engine, space = self.engine, self.layers.space
         if engine is not None and space is not None:
             threshold = self.threshold
-            self._submit(lambda: engine.show_again(threshold), partial(self._show_report, space), key="again")
+            self._submit(
+                lambda: engine.show_again(threshold), partial(self._display.show_report, space=space), key="again"
+            )
 
     def close(self) -> None:
         """Stop everything."""
@@ -375,24 +378,23 @@ class Controller(QObject):
         self._display.close()
         self.worker.close()
 
-    def _show_preview(self, space: Space, report: Report) -> None:
-        self._display.show_preview(report, space)
-        self._show_later(space, report)
-
-    def _show_report(self, space: Space, report: Report) -> None:
-        self._display.show_report(report, space)
-        self._show_later(space, report)
-
-    def _show_later(self, space: Space, report: Report) -> None:
-        engine = self.shelf.engines.get(space)
-        if report.later and engine is not None:
-            self._submit(lambda: engine.show(report.later), partial(self._show_report, space))
-
-    def _submit(self, work: Callable[[], Any], done: Callable[[Any], None], *, key: str = "") -> None:
+    def _submit(
+        self,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None] | None = None,
+        *,
+        key: str = "",
+    ) -> None:
         generation = self._generation
 
         def if_current(value: Any) -> None:
             if generation == self._generation:
                 done(value)
 
-        self.worker.submit(Job(work, if_current, self.failed.emit, key))
+        def tell(error: Exception) -> None:
+            if failed is not None:
+                failed(error)
+            self.failed.emit(error)
+
+        self.worker.submit(Job(work, if_current, tell, key))

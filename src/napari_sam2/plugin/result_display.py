@@ -8,11 +8,15 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.plugin.layers.labels_layer import refresh, write_frame
 
+from .redraw import Redraw
+
 if TYPE_CHECKING:
     from napari_sam2.plugin.layers.layer_frames import Space
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.workspace import Shelf
     from napari_sam2.plugin.worker.messages import FrameUpdate, Report, Tracked
+
+    from .redraw import Submit
 
 # Qt draws the whole window anew, canvas and all, for every change of a bar or a plot: without a GPU that takes as long
 # as a frame of a small model.
@@ -28,6 +32,8 @@ class Display(QObject):
         Where masks go.
     shelf : Shelf
         Where scores go.
+    submit : callable
+        Gives the worker something to do, and says what to do with its result, or with its error.
     """
 
     preview_shown = Signal(int)
@@ -35,23 +41,28 @@ class Display(QObject):
     results_changed = Signal()
     refused = Signal(str)
 
-    def __init__(self, layers: SessionLayers, shelf: Shelf) -> None:
+    def __init__(self, layers: SessionLayers, shelf: Shelf, submit: Submit) -> None:
         super().__init__()
         self._layers = layers
         self._shelf = shelf
-        self._redraw = QTimer(self)
-        self._redraw.setSingleShot(True)
-        self._redraw.setInterval(_REDRAW_MS)
-        self._redraw.timeout.connect(self.results_changed)
+        self._again = Redraw(submit, self.show_report)
+        self._panel_soon = QTimer(self)
+        self._panel_soon.setSingleShot(True)
+        self._panel_soon.setInterval(_REDRAW_MS)
+        self._panel_soon.timeout.connect(self.results_changed)
 
     def show_report(self, report: Report, space: Space) -> None:
-        """Show the frames of a report."""
+        """Show the frames of a report, and have those drawn that are to come later."""
         self._shelf.results(space).state = report.state
         for update in report.frames:
             self._show(update, space)
         for problem in report.problems:
             self.refused.emit(problem)
         self.results_changed.emit()
+        engine = self._shelf.engines.get(space)
+        if report.later and engine is not None:
+            self._again.frame = self._layers.frame
+            self._again.add(space, engine, report.later)
 
     def show_preview(self, report: Report, space: Space) -> None:
         """Show the answer to a prompt."""
@@ -64,12 +75,16 @@ class Display(QObject):
         self._shelf.results(space).state = tracked.state
         self._show(tracked.update, space)
         self.tracking_stepped.emit(tracked)
-        if not self._redraw.isActive():
-            self._redraw.start()
+        if not self._panel_soon.isActive():
+            self._panel_soon.start()
 
     def close(self) -> None:
         """Show nothing any more."""
-        self._redraw.stop()
+        self._panel_soon.stop()
+
+    def forget(self) -> None:
+        """Have nothing drawn any more of what waits to be drawn again."""
+        self._again.forget()
 
     def _show(self, update: FrameUpdate, space: Space) -> None:
         self._shelf.results(space).take(update)

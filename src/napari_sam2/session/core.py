@@ -248,6 +248,8 @@ class TrackingSession(Prompting):
         direction: str = "forward",
         max_frames: int | None = None,
         object_ids: Iterable[int] | None = None,
+        *,
+        within: tuple[int, int] | None = None,
     ) -> Iterator[FrameResult]:
         """Track objects over frames.
 
@@ -263,6 +265,8 @@ class TrackingSession(Prompting):
             Most frames in each direction, the start included.
         object_ids : iterable of int, optional
             Which objects; all where not given.
+        within : tuple of int, optional
+            First and last frame of the part of the stack to track; all of it where not given.
 
         Returns
         -------
@@ -276,7 +280,8 @@ class TrackingSession(Prompting):
             given for ``"outward"``.
         """
         tracks = self._passes.promptable(object_ids)
-        visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, num_frames=self.stack.n_frames)
+        n_frames = self.stack.n_frames
+        visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, within=within, num_frames=n_frames)
         return self._run(Run(tuple(visits)))
 
     def update(self) -> Iterator[FrameResult]:

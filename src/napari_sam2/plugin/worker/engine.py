@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
     from napari_sam2.session.state import SessionState
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 UNDO_STEPS = 30
 # Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
-_FRAMES_AT_ONCE = 16
+FRAMES_AT_ONCE = 16
 
 
 @dataclass(eq=False)
@@ -190,14 +191,20 @@ class Engine:
         set
             Objects that were rubbed out and had no other prompt.
         """
-        earlier = masks_of(self.frame_update(frame).image)
-        now = masks_of(image)
-        changed = {i: mask for i, mask in now.items() if i not in earlier or (mask != earlier[i]).any()}
-        gone = {i for i in earlier if i not in now}
+        shown = self.frame_update(frame).image
+        painted = shown != image
+        # Only objects with a pixel that differs are looked at: a stroke meets a few of perhaps hundreds.
+        met = {int(i) for i in (*np.unique(shown[painted]), *np.unique(image[painted])) if i > 0}
         elsewhere = {place.object_id for place in self._applied if place.frame != frame}
-        changed |= {i: np.zeros(image.shape, bool) for i in gone & elsewhere}
-        wishes = {Place(frame, i): Wish().with_mask(mask) for i, mask in changed.items()}
-        return wishes, {Place(frame, i) for i in gone - elsewhere}
+        wishes: dict[Place, Wish] = {}
+        gone: set[Place] = set()
+        for object_id in sorted(met):
+            mask = image == object_id
+            if mask.any() or object_id in elsewhere:
+                wishes[Place(frame, object_id)] = Wish().with_mask(mask)
+            else:
+                gone.add(Place(frame, object_id))
+        return wishes, gone
 
     # Tracking
 
@@ -218,38 +225,31 @@ class Engine:
         """
         record = self._record(step)
         record.run_before = self._snapshot()
-        parts, total = self._parts(plan)
-        done = 0
-        for part in parts:
-            for result in part:
-                done += 1
-                yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
+        steps, total = self._steps_of(plan)
+        for done, result in enumerate(steps, 1):
+            yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
 
-    def _parts(self, plan: Plan) -> tuple[list[Iterable[Any]], int]:
+    def _steps_of(self, plan: Plan) -> tuple[Iterable[FrameResult], int]:
+        """One run of the session's, so that what is left of it can be taken up again, and how many frames it has."""
         session, n_frames = self.session, self.session.stack.n_frames
         if plan.kind == "resume":
-            return [session.resume()], session.unfinished
+            return session.resume(), session.unfinished
         if plan.kind == "update":
-            return [session.update()], len({t for frames in session.stale.values() for t in frames})
+            return session.update(), len({t for frames in session.stale.values() for t in frames})
         if plan.kind == "both":
-            return [session.propagate(direction="outward")], n_frames
+            return session.propagate(direction="outward"), n_frames
         if plan.kind == "forward":
-            return [session.propagate(plan.frame)], n_frames - plan.frame
+            return session.propagate(plan.frame), n_frames - plan.frame
         if plan.kind == "backward":
-            return [session.propagate(plan.frame, "backward")], plan.frame + 1
+            return session.propagate(plan.frame, "backward"), plan.frame + 1
         first, last = sorted((plan.first, plan.last))
         prompted = sorted(p.frame for p in session.prompts)
         inside = [t for t in prompted if first <= t <= last]
-        behind = bool(prompted) and prompted[0] < first
         # From a prompt in the range outwards; without one, from the end where the object comes from.
-        start = inside[0] if inside else first if behind else last
-        parts: list[Iterable[Any]] = []
-        if inside or behind:
-            parts.append(session.propagate(start, "forward", last - start + 1))
-        if start > first:
-            after = start - 1 if parts else start
-            parts.append(session.propagate(after, "backward", after - first + 1))
-        return parts, last - first + 1
+        start, direction = (inside[0], "both") if inside else (last, "backward")
+        if not inside and prompted and prompted[0] < first:
+            start, direction = first, "forward"
+        return session.propagate(start, direction, within=(first, last)), last - first + 1
 
     def _record(self, step: int) -> _Step:
         if step not in self._steps:
@@ -278,9 +278,9 @@ class Engine:
         self.session.prepare(frame)
 
     def show_again(self, threshold: float) -> Report:
-        """Draw every frame with another threshold."""
+        """Say that every frame is to be drawn again, with another threshold."""
         self.threshold = threshold
-        return self._report(self._all_frames())
+        return Report((), self.state(), later=tuple(sorted(self._all_frames())))
 
     def show(self, frames: Iterable[int]) -> Report:
         """Draw some frames."""
@@ -290,7 +290,7 @@ class Engine:
         """Compose what is to be shown on a frame."""
         labels, scores = self.session.labels, self.session.outputs.scores
         image = labels[frame]
-        rows = {}
+        rows, hidden = {}, []
         for object_id in self.session.object_ids:
             row = scores.get(frame, object_id)
             if row is None:
@@ -298,7 +298,9 @@ class Engine:
             rows[object_id] = row
             painted = self._applied.get(Place(frame, object_id), Wish()).mask_key is not None
             if row.object_score < self.threshold and not painted:
-                image[image == object_id] = 0
+                hidden.append(object_id)
+        if hidden:
+            image[np.isin(image, hidden)] = 0
         return FrameUpdate(frame, image, self._in_place(rows))
 
     def _in_place(self, rows: dict[int, ScoreRow]) -> dict[int, ScoreRow]:
@@ -316,7 +318,7 @@ class Engine:
         return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames())
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
-        now, later = (order := sorted(frames))[:_FRAMES_AT_ONCE], order[_FRAMES_AT_ONCE:]
+        now, later = (order := sorted(frames))[:FRAMES_AT_ONCE], order[FRAMES_AT_ONCE:]
         return Report(tuple(self.frame_update(t) for t in now), self.state(), tuple(problems), tuple(later))
 
     def _all_frames(self) -> set[int]:
@@ -354,8 +356,3 @@ def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None, *,
     from napari_sam2.session.session import Session
 
     return Engine(Session(model, stack, contrast_limits=window, zoom=zoom))
-
-
-def masks_of(image: NDArray[Any]) -> Mapping[int, NDArray[np.bool_]]:
-    """Split a label image into a mask per object."""
-    return {int(i): image == i for i in np.unique(image) if i > 0}

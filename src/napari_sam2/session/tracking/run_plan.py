@@ -48,7 +48,13 @@ class Run:
 
 
 def pass_visits(
-    tracks: Sequence[ObjectTrack], direction: str, *, start: int | None, max_frames: int | None, num_frames: int
+    tracks: Sequence[ObjectTrack],
+    direction: str,
+    *,
+    start: int | None,
+    max_frames: int | None,
+    within: tuple[int, int] | None,
+    num_frames: int,
 ) -> list[Visit]:
     """Plan a pass; see `Session.propagate`.
 
@@ -58,7 +64,7 @@ def pass_visits(
         One or more, all with prompts.
     direction : str
         A key of `DIRECTIONS`.
-    start, max_frames : int, optional
+    start, max_frames, within : optional
         As for `Session.propagate`.
     num_frames : int
         Frames in the stack.
@@ -66,22 +72,27 @@ def pass_visits(
     Raises
     ------
     ValueError
-        For an unknown direction, a frame out of range, or a start given for ``"outward"``.
+        For an unknown direction, a frame out of range or outside ``within``, or a start given for ``"outward"``.
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
     if max_frames is not None and max_frames < 1:
         raise ValueError(f"max_frames must be at least 1, got {max_frames}")
+    first, last = (0, num_frames - 1) if within is None else (check_frame(frame, num_frames) for frame in within)
+    if within is not None and start is not None and not first <= start <= last:
+        raise ValueError(f"tracking within frames {first} to {last} cannot start at frame {start}")
     reach = num_frames if max_frames is None else max_frames
     if direction == "outward":
         if start is not None:
             raise ValueError(f"outward tracking starts at each object's first prompt: leave out start={start}")
-        return schedule({t.object_id: outward(min(t.prompts), reach=reach, num_frames=num_frames) for t in tracks})
+        plans = {t.object_id: outward(min(t.prompts), reach=reach, num_frames=num_frames) for t in tracks}
+        return [visit for visit in schedule(plans) if first <= visit.frame <= last]
     prompted = [frame for track in tracks for frame in track.prompts]
     if start is None:
         start = max(prompted) if direction == "backward" else min(prompted)
     plan = straight(check_frame(start, num_frames), direction, reach=reach, num_frames=num_frames)
-    return schedule({track.object_id: plan for track in tracks})
+    visits = schedule({track.object_id: plan for track in tracks})
+    return [visit for visit in visits if first <= visit.frame <= last]
 
 
 def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:

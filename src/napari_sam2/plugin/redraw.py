@@ -1,0 +1,66 @@
+"""Frames that are drawn again, a few at a time, so that neither the window nor tracking waits for all of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.plugin.worker.engine import FRAMES_AT_ONCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.worker.engine import Engine
+    from napari_sam2.plugin.worker.messages import Report
+
+    # What to do on the worker's thread, and what afterwards on the GUI's: with its result, or with its error.
+    Submit = Callable[[Callable[[], Any], Callable[[Any], None], Callable[[Exception], None]], None]
+
+
+class Redraw:
+    """The frames of each stack that wait to be drawn again; asked for twice while it waits, a frame is drawn once.
+
+    Parameters
+    ----------
+    submit : callable
+        Gives the worker something to do.
+    show : callable
+        Shows a report on a stack.
+    """
+
+    def __init__(self, submit: Submit, show: Callable[[Report, Space], None]) -> None:
+        self._submit = submit
+        self._show = show
+        self._waiting: dict[Space, set[int]] = {}
+        # The frame that the user looks at is drawn first, then its neighbours.
+        self.frame = 0
+
+    def add(self, space: Space, engine: Engine, frames: Iterable[int]) -> None:
+        """Draw frames of a stack again."""
+        is_under_way = space in self._waiting
+        self._waiting.setdefault(space, set()).update(frames)
+        if not is_under_way:
+            self._next(space, engine, self._waiting[space])
+
+    def forget(self) -> None:
+        """Draw nothing more of what waits."""
+        self._waiting = {}
+
+    def _next(self, space: Space, engine: Engine, waiting: set[int]) -> None:
+        if not waiting or self._waiting.get(space) is not waiting:
+            self._give_up(space, waiting)
+            return
+        some = sorted(waiting, key=lambda frame: abs(frame - self.frame))[:FRAMES_AT_ONCE]
+        waiting.difference_update(some)
+
+        # One batch is under way at a time: the next is asked for when this one has been shown.
+        def shown(report: Report) -> None:
+            self._show(report, space)
+            self._next(space, engine, waiting)
+
+        self._submit(partial(engine.show, some), shown, lambda _error: self._give_up(space, waiting))
+
+    def _give_up(self, space: Space, waiting: set[int]) -> None:
+        if self._waiting.get(space) is waiting:
+            del self._waiting[space]
