@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+
+from napari_sam2.plugin.layers.prompt_spec import Outline, Place
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -111,6 +114,49 @@ def test_outlines_become_masks(desk: Desk, kind: str) -> None:
     assert prompt.mask is not None
     assert prompt.mask.sum() == pytest.approx(area, rel=0.12)
     np.testing.assert_array_equal(desk.labels[0] == 1, prompt.mask)
+
+
+def test_outlines_are_filled_once_and_not_by_the_window(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled: list[tuple[Outline, int]] = []
+    real = Outline.fill
+
+    def counted(outline: Outline, mask: np.ndarray) -> None:
+        filled.append((outline, threading.get_ident()))
+        real(outline, mask)
+
+    monkeypatch.setattr(Outline, "fill", counted)
+    desk.press("new_object")
+    shapes = desk.widget.layers.need_shapes()
+    for top in (4, 20):
+        corners = np.array([[0, top, 4], [0, top, 20], [0, top + 10, 20], [0, top + 10, 4]])
+        shapes.add(corners, shape_type="polygon")
+        desk.settle()
+    # Both belong to one object: the second makes its mask anew.
+    assert [outline for outline, _ in filled[1:]].count(filled[0][0]) == 1
+    assert len({outline for outline, _ in filled}) == 2
+    for y in (10, 40):
+        desk.press("new_object")
+        desk.click_shown(y, 40)
+    desk.press("undo")
+    desk.settle()
+    assert len(filled) == 3
+    assert threading.get_ident() not in {thread for _, thread in filled}
+    assert desk.widget.layers.wishes(desk.widget.layers.space)[Place(0, 1)].mask.sum() == 2 * 11 * 17
+
+
+def test_an_outline_between_the_pixels_is_refused_in_words(desk: Desk) -> None:
+    refused: list[str] = []
+    desk.widget.controller.refused.disconnect()
+    desk.widget.controller.refused.connect(refused.append)
+    desk.press("new_object")
+    shapes = desk.widget.layers.need_shapes()
+    shapes.add(np.array([[0, 10.2, 10.2], [0, 10.2, 10.8], [0, 10.8, 10.8]]), shape_type="polygon")
+    desk.settle()
+    assert not refused
+    shapes.add(np.array([[0, 10.2, 10.6], [0, 14.2, 14.6], [0, 14.3, 14.9]]), shape_type="polygon")
+    desk.settle()
+    assert refused == ["Object 1 on frame 0: its outline lies between the pixels: draw a larger one"]
+    assert not desk.widget.session.prompts
 
 
 @pytest.mark.parametrize(("kind", "corners"), [("line", (10, 34)), ("path", (10, 22, 34))])

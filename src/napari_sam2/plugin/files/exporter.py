@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
+    from napari_sam2.data.images.subset import Box
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.prompt_spec import Wishes
     from napari_sam2.plugin.state.object_names import ObjectList
 
 PROMPTS, TRACKS_LAYER = "prompts", "tracks-layer"
@@ -92,8 +94,10 @@ class Material:
         Of objects.
     window : tuple of float or None
         Pixel values shown black and white.
-    prompts : tuple of Prompt
-        In pixels of the whole planes.
+    region : tuple of int or None
+        The part of the planes that the prompts are about.
+    wishes : mapping
+        What they ask for, in pixels of that part.
     """
 
     image: Image
@@ -103,7 +107,14 @@ class Material:
     scores: ScoreTable
     names: dict[int, str] = field(default_factory=dict)
     window: tuple[float, float] | None = None
-    prompts: tuple[Prompt, ...] = ()
+    region: Box | None = None
+    wishes: Wishes = field(default_factory=dict)
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Prompts in pixels of the whole planes; it takes a while to fill their outlines."""
+        placement = Placement.of(self.space.stack_shape, self.region)
+        return tuple(prompt_outside(wish.as_prompt(place), placement) for place, wish in self.wishes.items())
 
     def results(self, seen: Callable[[int], None]) -> Results:
         """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
@@ -239,8 +250,6 @@ class Exporting(QObject):
         if layers.image is None or layers.space is None or layers.labels is None:
             return None
         space = replace(layers.space, region=None)
-        placement = Placement.of(space.stack_shape, layers.space.region)
-        prompts = (wish.as_prompt(place) for place, wish in controller.wishes.items())
         return Material(
             layers.image,
             layers.labels,
@@ -249,7 +258,8 @@ class Exporting(QObject):
             scores=controller.shelf.scores(space),
             names=dict(self._objects.names),
             window=controller.window,
-            prompts=tuple(prompt_outside(prompt, placement) for prompt in prompts),
+            region=layers.space.region,
+            wishes=dict(controller.wishes),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Points, Shapes
 
 from .layer_frames import made_for, transform_like
-from .prompt_spec import Place, Wish, box_around, is_inside, mask_inside, merge, points_along
+from .prompt_spec import Place, Wish, box_around, is_inside, merge, outline_wish, points_along
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,8 +223,7 @@ def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int])
     if kind in ("line", "path"):
         points = [(float(y), float(x), 1) for y, x in points_along(corners) if is_inside(y, x, shape)]
         return Wish(points=tuple(points)) if points else None
-    mask = mask_inside(kind, corners, shape)
-    return Wish().with_mask(mask) if mask.any() else None
+    return outline_wish(kind, corners, shape)
 
 
 def kinds_of(layer: Shapes) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ class Said:
             y0, x0, y1, x1 = np.array(wish.box) - _HALF + (top, left, top, left)
             corners = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
             shapes = (ShapeRow(*place, "rectangle", tuple((float(y), float(x)) for y, x in corners)),)
-        painted = {} if wish.mask is None else {place: Wish().with_mask(wish.mask)}
+        painted = {} if prompt.mask is None else {place: Wish().with_mask(prompt.mask)}
         return Said(rest.points + points, rest.shapes + shapes, {**rest.painted, **painted})
 
     def agreeing(self, prompts: Iterable[Prompt], space: Space) -> Said:
@@ -172,7 +172,10 @@ def _tells(wish: Wish, prompt: Prompt) -> bool:
     """Whether a wish is what a prompt of the session came from."""
     known = Wish.of(prompt)
     refines = bool(wish.points) or wish.box is not None
-    same_mask = wish.mask_key == known.mask_key or (known.mask_key is None and refines)
+    if prompt.mask is None:
+        same_mask = refines or not wish.has_mask
+    else:
+        same_mask = wish.has_mask and np.array_equal(np.asarray(wish.mask), prompt.mask)
     return same_mask and _near(wish.points, known.points) and _near(wish.box or (), known.box or ())
 
 

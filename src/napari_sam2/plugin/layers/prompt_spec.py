@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from skimage.draw import polygon2mask
+from skimage.draw import polygon
 
 from napari_sam2.data.prompts.prompt import Prompt
 
@@ -26,6 +26,38 @@ class Place(NamedTuple):
     object_id: int
 
 
+class Outline(NamedTuple):
+    """A drawn outline of an object; filled only where its pixels are needed, as that takes long on large frames.
+
+    Attributes
+    ----------
+    kind : str
+        ``"polygon"`` or ``"ellipse"``, which is given by the corners of the box around it.
+    corners : bytes
+        (N, 2) float64 rows (y, x) in data pixels; what two outlines are compared by.
+    """
+
+    kind: str
+    corners: bytes
+
+    @classmethod
+    def of(cls, kind: str, corners: NDArray[np.floating]) -> Outline:
+        """Keep corners, (N, 2) rows (y, x)."""
+        return cls(kind, corners.astype(np.float64).tobytes())
+
+    def fill(self, mask: NDArray[np.bool_]) -> None:
+        """Set the pixels of a (Y, X) mask that lie inside."""
+        corners = np.frombuffer(self.corners).reshape(-1, 2)
+        if self.kind == "ellipse":
+            # Works for turned ellipses too: half the sides are the axes.
+            centre = corners.mean(axis=0)
+            down, right = (corners[3] - corners[0]) / 2, (corners[1] - corners[0]) / 2
+            angle = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)[:, None]
+            corners = centre + np.sin(angle) * down + np.cos(angle) * right
+        rows, columns = corners.T
+        mask[polygon(rows, columns, mask.shape)] = True
+
+
 @dataclass(frozen=True)
 class Wish:
     """Everything the user says about one object on one frame.
@@ -36,35 +68,60 @@ class Wish:
         (y, x, 1 on the object or 0 off it) in data pixels.
     box : tuple of float or None
         (y0, x0, y1, x1) in data pixels, the ends excluded.
+    outlines : frozenset of Outline
+        Drawn outlines, whose insides belong to the mask.
     mask_key : bytes or None
-        The mask's pixels, packed; what two masks are compared by.
+        Painted pixels of the mask, packed; what two masks are compared by.
     mask_shape : tuple of int
         (Y, X) of the mask.
     """
 
     points: tuple[tuple[float, float, int], ...] = ()
     box: tuple[float, float, float, float] | None = None
+    outlines: frozenset[Outline] = field(default=frozenset(), repr=False)
     mask_key: bytes | None = field(default=None, repr=False)
     mask_shape: tuple[int, int] = (0, 0)
 
     @property
+    def has_mask(self) -> bool:
+        """Whether there is a mask, painted or drawn."""
+        return self.mask_key is not None or bool(self.outlines)
+
+    @property
     def mask(self) -> NDArray[np.bool_] | None:
-        """(Y, X) bool, or None."""
-        if self.mask_key is None:
+        """(Y, X) bool, made anew each time; or None."""
+        if not self.has_mask:
             return None
-        size = self.mask_shape[0] * self.mask_shape[1]
-        bits = np.unpackbits(np.frombuffer(self.mask_key, np.uint8), count=size)
-        return bits.reshape(self.mask_shape).astype(bool)
+        if self.mask_key is None:
+            mask = np.zeros(self.mask_shape, bool)
+        else:
+            size = self.mask_shape[0] * self.mask_shape[1]
+            bits = np.unpackbits(np.frombuffer(self.mask_key, np.uint8), count=size)
+            mask = bits.reshape(self.mask_shape).view(bool)
+        for outline in self.outlines:
+            outline.fill(mask)
+        return mask
 
     def with_mask(self, mask: NDArray[np.bool_]) -> Wish:
-        """Return the same with a mask, joined with the one there was."""
-        joined = mask if self.mask is None else mask | self.mask
-        return replace(self, mask_key=np.packbits(joined).tobytes(), mask_shape=(mask.shape[0], mask.shape[1]))
+        """Return the same with this mask, in place of the one there was."""
+        shape = mask.shape[0], mask.shape[1]
+        return replace(self, outlines=frozenset(), mask_key=np.packbits(mask).tobytes(), mask_shape=shape)
+
+    def joined(self, other: Wish) -> Wish:
+        """Return what both say; of two boxes the other's counts."""
+        points, outlines = self.points + other.points, self.outlines | other.outlines
+        shape = other.mask_shape if other.has_mask else self.mask_shape
+        if self.mask_key is None or other.mask_key is None:
+            painted = self.mask_key or other.mask_key
+        else:
+            pixels = (np.frombuffer(key, np.uint8) for key in (self.mask_key, other.mask_key))
+            painted = np.bitwise_or(*pixels).tobytes()
+        return Wish(points, other.box or self.box, outlines, painted, shape)
 
     def extends(self, earlier: Wish) -> bool:
         """Whether this only adds points to an earlier wish, so that the mask there is can be refined."""
-        same = (self.box, self.mask_key) == (earlier.box, earlier.mask_key)
-        return same and self.points[: len(earlier.points)] == earlier.points
+        parts = [(wish.box, wish.outlines, wish.mask_key) for wish in (self, earlier)]
+        return parts[0] == parts[1] and self.points[: len(earlier.points)] == earlier.points
 
     def as_prompt(self, place: Place) -> Prompt:
         """Return the prompt that the session has of it: points and a box take the place of the mask they refine."""
@@ -94,9 +151,7 @@ def merge(parts: Iterable[Wishes]) -> dict[Place, Wish]:
     merged: dict[Place, Wish] = {}
     for part in parts:
         for place, wish in part.items():
-            known = merged.get(place, Wish())
-            joined = replace(known, points=known.points + wish.points, box=wish.box or known.box)
-            merged[place] = joined if wish.mask is None else joined.with_mask(wish.mask)
+            merged[place] = merged[place].joined(wish) if place in merged else wish
     return merged
 
 
@@ -106,31 +161,12 @@ def box_around(corners: NDArray[np.floating]) -> tuple[float, float, float, floa
     return float(y0), float(x0), float(y1), float(x1)
 
 
-def mask_inside(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Fill a polygon, or an ellipse given by the corners of the box around it.
-
-    Parameters
-    ----------
-    kind : str
-        ``"polygon"`` or ``"ellipse"``.
-    corners : ndarray
-        (N, 2) rows (y, x).
-    shape : tuple of int
-        (Y, X) of the mask.
-
-    Returns
-    -------
-    ndarray
-        (Y, X) bool; False throughout if the outline lies outside.
-    """
-    if kind == "ellipse":
-        # Works for turned ellipses too: half the sides are the axes.
-        centre = corners.mean(axis=0)
-        down, right = (corners[3] - corners[0]) / 2, (corners[1] - corners[0]) / 2
-        angle = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)[:, None]
-        corners = centre + np.sin(angle) * down + np.cos(angle) * right
-    mask: NDArray[np.bool_] = polygon2mask(shape, corners)
-    return mask
+def outline_wish(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> Wish | None:
+    """Ask for what lies inside an outline on a frame of (Y, X) pixels; None if no pixel can."""
+    low, high = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
+    if (high < np.maximum(low, 0)).any() or (low > np.array(shape) - 1).any():
+        return None
+    return Wish(outlines=frozenset({Outline.of(kind, corners)}), mask_shape=shape)
 
 
 def points_along(corners: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -296,8 +296,7 @@ class SessionLayers(QObject):
     def _keep_said(self, wishes: Wishes) -> None:
         assert self.space is not None
         for place, wish in wishes.items():
-            known = self._masks.get((self.space, place), Wish())
-            self._masks[self.space, place] = merge([{place: known}, {place: wish}])[place]
+            self._masks[self.space, place] = self._masks.get((self.space, place), Wish()).joined(wish)
 
     def _add(self, layer: Any, *, above_image: bool = False) -> Any:
         """Add a layer to the viewer and leave the active one active."""

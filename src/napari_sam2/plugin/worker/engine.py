@@ -128,6 +128,9 @@ class Engine:
 
     def _apply(self, place: Place, wish: Wish, record: _Step) -> None:
         earlier = self._applied.get(place)
+        mask = None if earlier is not None and wish.extends(earlier) else wish.mask
+        if mask is not None and wish.outlines and not mask.any():
+            raise ValueError("its outline lies between the pixels: draw a larger one")
         if earlier is not None and not wish.extends(earlier):
             self.session.clear_prompts(place.frame, place.object_id)
             del self._applied[place]
@@ -135,8 +138,8 @@ class Engine:
             earlier = None
         points = [(y, x) for y, x, _ in wish.points]
         labels = [label for _, _, label in wish.points]
-        if wish.mask is not None and earlier is None:
-            self.session.add_mask(place.frame, place.object_id, wish.mask)
+        if mask is not None:
+            self.session.add_mask(place.frame, place.object_id, mask)
             record.edits += 1
         if wish.box is not None:
             clicks, marks = (points, labels) if points else (None, None)
@@ -296,7 +299,7 @@ class Engine:
             if row is None:
                 continue
             rows[object_id] = row
-            painted = self._applied.get(Place(frame, object_id), Wish()).mask_key is not None
+            painted = self._applied.get(Place(frame, object_id), Wish()).has_mask
             if row.object_score < self.threshold and not painted:
                 hidden.append(object_id)
         if hidden:
