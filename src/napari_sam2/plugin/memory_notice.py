@@ -1,21 +1,15 @@
-"""How much memory tracking is going to take, said before it starts where it is much; labels kept on disk instead."""
+"""How much memory tracking is going to take, said before it starts where it is much."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Labels
-
-from napari_sam2.data.files.optional_packages import load_extra
-from napari_sam2.plugin.layers.labels_layer import new_labels_layer
+from napari_sam2.plugin.layers.labels_on_disk import is_in_memory
 
 if TYPE_CHECKING:
-    import os
-
-    from napari.layers import Image
+    from napari.layers import Labels
 
     from napari_sam2.plugin.layers.layer_frames import Space
 
@@ -26,8 +20,6 @@ _MUCH = 0.5
 # Labels of this size are offered a place on disk.
 _LARGE_LABELS = 2**30
 _LABEL_BYTES = 2
-# Sides of the chunks on disk: a frame of this size is read and written in one go.
-_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -79,33 +71,8 @@ def budget_of(controller: Controller, space: Space, labels: Labels | None) -> Bu
     estimate = estimate_memory(
         model, space.stack_shape, objects, frame_bytes=frame_bytes, prompted_frames=min(frames, space.n_frames)
     )
-    in_memory = labels is None or not is_on_disk(labels)
+    in_memory = labels is None or is_in_memory(labels)
     return Budget(estimate.total, free_memory(model.device), _LABEL_BYTES * prod(space.shape) if in_memory else 0)
-
-
-def is_on_disk(layer: Labels) -> bool:
-    """Whether a layer's labels are in a zarr array."""
-    return type(layer.data).__module__.startswith("zarr")
-
-
-def labels_on_disk(image: Image, space: Space, folder: str | os.PathLike[str], *, object_id: int) -> Labels:
-    """Make a Labels layer whose pixels are in a new zarr array on disk, uint32, a chunk or more for each plane.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds something already.
-    MissingExtraError
-        If zarr is not installed.
-    """
-    zarr = load_extra("zarr", "keeping labels on disk")
-    place = Path(folder)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise ValueError(f"Labels go to a new folder, but {place} is there already: take another name.")
-    leading = (1,) * (len(space.shape) - 2)
-    chunks = (*leading, *(min(size, _CHUNK) for size in space.shape[-2:]))
-    array = zarr.create_array(store=str(place), shape=space.shape, chunks=chunks, dtype="uint32", fill_value=0)
-    return new_labels_layer(image, space, object_id=object_id, data=array)
 
 
 def _size(n_bytes: int) -> str:

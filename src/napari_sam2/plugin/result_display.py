@@ -88,7 +88,7 @@ class Display(QObject):
 
     def _show(self, update: FrameUpdate, space: Space) -> None:
         self._shelf.results(space).take(update)
-        labels = self._layers.need_labels()
+        labels = self._layers.need_labels(int(update.image.max(initial=0)))
         write_frame(labels, space, frame=update.frame, image=update.image)
         # Other frames are read when the slider comes to them.
         if update.frame == self._layers.frame or len(self._layers.displayed) > 2:

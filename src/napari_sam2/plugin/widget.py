@@ -115,6 +115,7 @@ class Sam2Widget(QWidget):
             if name in panel.buttons:
                 panel.buttons[name].clicked.connect(lambda _=False, action=action: action())
         layers.label_selected.connect(self._select)
+        layers.labels_left.connect(show_warning)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)
         self._connect_controller()

@@ -16,7 +16,7 @@ from napari_sam2.plugin.error_text import explain
 from napari_sam2.plugin.files import autosave as recovery
 from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
 from napari_sam2.plugin.files.session_saver import Keeping
-from napari_sam2.plugin.memory_notice import labels_on_disk
+from napari_sam2.plugin.layers.labels_on_disk import labels_on_disk
 from napari_sam2.plugin.preferences import remembered
 from napari_sam2.plugin.state.export_choice import ExportChoice
 

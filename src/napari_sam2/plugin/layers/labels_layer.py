@@ -53,11 +53,26 @@ def fits(layer: Labels, space: Space) -> bool:
     return layer.dtype.kind in "ui" and hasattr(layer.data, "__setitem__") and not hasattr(layer.data, "dask")
 
 
+def holds(layer: Labels, object_id: int) -> bool:
+    """Whether an object's number fits a layer's type."""
+    return bool(object_id <= np.iinfo(layer.dtype).max)
+
+
+def widen(layer: Labels, object_id: int) -> None:
+    """Give a layer that is in memory a type that an object's number fits."""
+    layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))
+
+
 def write_frame(layer: Labels, space: Space, *, frame: int, image: NDArray[Any]) -> None:
-    """Write a frame's labels, in place; `refresh` shows them."""
-    largest = int(image.max(initial=0))
-    if largest > np.iinfo(layer.dtype).max:
-        layer.data = np.asarray(layer.data).astype(label_dtype([largest]))
+    """Write a frame's labels, in place; `refresh` shows them.
+
+    Raises
+    ------
+    ValueError
+        If the layer's type is too narrow for them.
+    """
+    if not holds(layer, largest := int(image.max(initial=0))):
+        raise ValueError(f"labels of type {layer.dtype} have no room for object {largest}: write into a wider layer")
     layer.data[space.index(frame)] = image
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
-from .labels_layer import fits, new_labels_layer
+from .labels_layer import fits, holds, new_labels_layer, widen
+from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
 from .points_and_shapes import (
     LayerContent,
@@ -66,6 +67,8 @@ class SessionLayers(QObject):
     prompts_changed = Signal()
     painted = Signal(int, object)
     label_selected = Signal(int)
+    # Says what has become of a Labels layer that had no room for an object.
+    labels_left = Signal(str)
     layer_added = Signal(object)
     _noticed = Signal(object)
 
@@ -113,9 +116,14 @@ class SessionLayers(QObject):
         """Work with another Labels layer."""
         self._leave(self.labels, self._labels_events)
         self.labels = layer
-        if layer is not None:
+        if layer is None:
+            return
+        if holds(layer, self.selected):
             layer.selected_label = self.selected
-            self._join(layer, self._labels_events)
+        else:
+            # Not at once: another layer may take the place of this one, which is being chosen.
+            self._notice(self._select_label)
+        self._join(layer, self._labels_events)
 
     def need_points(self) -> Points:
         """Return the Points layer, a new one where there is none."""
@@ -125,12 +133,21 @@ class SessionLayers(QObject):
         """Return the Shapes layer, a new one where there is none."""
         return self.shapes or self._add(new_shapes_layer(self._image, object_id=self.selected))
 
-    def need_labels(self) -> Labels:
-        """Return the Labels layer, a new one where there is none."""
-        if self.labels is not None:
-            return self.labels
+    def need_labels(self, object_id: int = 0) -> Labels:
+        """Return the Labels layer, a new one where there is none, or none on disk with room for an object."""
+        labels = self.labels
+        if labels is not None and not holds(labels, object_id) and is_in_memory(labels):
+            widen(labels, object_id)
+        if labels is not None and holds(labels, object_id):
+            return labels
         assert self.space is not None
-        return self._add(new_labels_layer(self._image, self.space, object_id=self.selected), above_image=True)
+        if labels is None:
+            new = new_labels_layer(self._image, self.space, object_id=max(object_id, self.selected))
+        else:
+            new, text = wider_labels(labels, self._image, self.space, object_id=object_id)
+            labels.visible = False
+            self.labels_left.emit(text)
+        return self._add(new, above_image=True)
 
     def put_labels(self, layer: Labels) -> None:
         """Write results into a new layer from now on."""
@@ -142,8 +159,7 @@ class SessionLayers(QObject):
         for layer in (self.points, self.shapes):
             if layer is not None:
                 set_next(layer, object_id)
-        if self.labels is not None and self.labels.selected_label != object_id:
-            self.labels.selected_label = object_id
+        self._select_label()
 
     def close(self) -> None:
         """Let go of the layers."""
@@ -284,6 +300,10 @@ class SessionLayers(QObject):
     def _label_selected(self, _event: Any) -> None:
         if self.labels is not None and self.labels.selected_label > 0:
             self.label_selected.emit(int(self.labels.selected_label))
+
+    def _select_label(self) -> None:
+        if self.labels is not None and self.labels.selected_label != self.selected:
+            self.need_labels(self.selected).selected_label = self.selected
 
     def _drop_shown(self, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
         for layer in (self.points, self.shapes):
