@@ -167,4 +167,4 @@ def _write_tables(layer: Labels, results: Results, names: Mapping[int, str], thr
         summary = results.summary(object_id, threshold)
         rows.append({"index": object_id, "name": names.get(object_id, f"object {object_id}"), **summary})
     layer.features = pd.DataFrame(rows)
-    layer.metadata[SCORES_KEY] = results.table.to_pandas()
+    layer.metadata[SCORES_KEY] = results.scores()

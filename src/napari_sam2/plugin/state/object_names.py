@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +128,8 @@ class ObjectList:
         self, results: Results, *, prompts: Iterable[Place], threshold: float, labels: Labels | None
     ) -> list[ObjectRow]:
         """Describe every object that was named, prompted or tracked."""
-        places = set(prompts)
-        self._known = sorted({*self.names, *results.object_ids, *(place.object_id for place in places)})
+        n_prompts = Counter(place.object_id for place in set(prompts))
+        self._known = sorted({*self.names, *results.object_ids, *n_prompts})
         rows = []
         for object_id in self._known:
             summary = results.summary(object_id, threshold)
@@ -137,7 +138,7 @@ class ObjectList:
                 ObjectRow(
                     object_id=object_id,
                     name=self.name_of(object_id),
-                    prompts=sum(place.object_id == object_id for place in places),
+                    prompts=n_prompts[object_id],
                     seen=summary["frames_seen"],
                     # NaN is the one number that is not itself.
                     lowest=lowest if lowest == lowest else None,

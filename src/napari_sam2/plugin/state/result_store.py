@@ -13,6 +13,7 @@ from napari_sam2.plugin.worker.messages import State
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from napari_sam2.plugin.worker.messages import FrameUpdate
@@ -59,6 +60,9 @@ class Results:
         self._series: dict[int, NDArray[np.float64]] = {}
         # By object, frames whose result is of an earlier session: another model, window or zoom.
         self._outdated: dict[int, set[int]] = {}
+        # What `scores` gave last, and the frames that have changed since.
+        self._scores: pd.DataFrame | None = None
+        self._changed: set[int] = set()
 
     @property
     def n_frames(self) -> int:
@@ -74,6 +78,7 @@ class Results:
     def take(self, update: FrameUpdate) -> None:
         """Replace what is known of a frame."""
         frame = update.frame
+        self._changed.add(frame)
         for object_id, values in self._series.items():
             if object_id not in update.rows and not np.isnan(values[0, frame]):
                 self.table.remove_frames([frame], object_id)
@@ -86,6 +91,19 @@ class Results:
             frames.discard(frame)
         if self.is_accepted(frame) and not np.array_equal(self.accepted[frame], update.image):
             self.accepted.remove_frames([frame])
+
+    def scores(self) -> pd.DataFrame:
+        """All scores as a data frame, a new one each time; only rows of frames that have changed are made anew."""
+        import pandas as pd
+
+        found = (self.table.get(frame, object_id) for frame in self._changed for object_id in self._series)
+        fresh = ScoreTable(row for row in found if row is not None).to_pandas()
+        if self._scores is not None:
+            kept = self._scores[~self._scores["frame"].isin(self._changed)]
+            parts = [part for part in (kept, fresh) if len(part)]
+            fresh = pd.concat(parts).sort_values(["frame", "object"], ignore_index=True) if parts else fresh
+        self._scores, self._changed = fresh, set()
+        return fresh.copy()
 
     def outdate(self) -> None:
         """Keep what there is, as the result of a session that is gone."""
