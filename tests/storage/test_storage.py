@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from test_session_random import Driver
 
 from napari_sam2 import Session
 from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.storage import writer
+from session_driver import Driver
 from session_state import assert_same_sessions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,6 +40,7 @@ def reopened(session: Session) -> Session:
     again = Session.open(folder, frames=session.stack, model=session.model)
     assert again.problems == ()
     assert again.folder == folder
+    again.catch_up()
     return again
 
 
@@ -88,10 +90,19 @@ def test_tracking_goes_on_where_it_stopped(model: Sam2, frames: np.ndarray, fold
     assert_same_sessions(whole, again)
 
 
+@pytest.mark.parametrize("share", [80_000, 1])
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_done_a_reopened_session_is_the_same(
-    seed: int, model: Sam2, flickering_model: Sam2, frames: np.ndarray, folder: Path
+    seed: int,
+    share: int,
+    model: Sam2,
+    flickering_model: Sam2,
+    frames: np.ndarray,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Memories of these few objects are small: with another share they are as large as those of many.
+    monkeypatch.setattr(writer, "_BYTES_A_FRAME", share)
     chosen = flickering_model if seed % 2 else model
     plain, saved = (Driver(Session(chosen, frames, folder=place), seed) for place in (None, folder))
     rng = np.random.default_rng(seed)

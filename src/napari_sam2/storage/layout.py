@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path, PureWindowsPath
-
-from pydantic_core import from_json
 
 from napari_sam2.storage.schema import FORMAT, DataRecord, Header, read_record
 
@@ -75,8 +74,8 @@ def read_header(folder: Path) -> Header:
     if path.stat().st_size > LARGEST_HEADER:
         raise ValueError(f"{path} is no session: {path.stat().st_size} bytes are too many for its first file")
     try:
-        values = from_json(path.read_bytes())
-    except ValueError as error:
+        values = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ValueError(f"{path} is no session: it does not say '{FORMAT}'")

@@ -68,7 +68,7 @@ class OpenFolder:
         session.outputs.touched.clear()
         writer: SessionWriter | None = None
         if not problems:
-            writer, problems = _go_on_saving(self.folder, self.header)
+            writer, problems = _go_on_saving(self.folder, self.header, session)
         # What could not be read stays on the disk for whoever can repair it.
         problems += [_ELSEWHERE] if problems else []
         return writer, tuple(dict.fromkeys(problems))
@@ -90,7 +90,7 @@ def _about_version(header: Header) -> list[str]:
     return [f"{said}, this one knows format {VERSION}: what it does not know is left out"]
 
 
-def _go_on_saving(folder: Path, header: Header) -> tuple[SessionWriter | None, list[str]]:
+def _go_on_saving(folder: Path, header: Header, session: TrackingSession) -> tuple[SessionWriter | None, list[str]]:
     memories = folder / MEMORIES
     if memories.is_symlink() or (memories.exists() and not memories.is_dir()):
         return None, [f"{memories} is a link: links are not followed in a session folder"]
@@ -98,4 +98,5 @@ def _go_on_saving(folder: Path, header: Header) -> tuple[SessionWriter | None, l
         lock = FolderLock(folder)
     except OSError as error:
         return None, [f"{folder} cannot be written to: {error.strerror}"]
-    return SessionWriter(folder, lock, int(header.journal[len("journal-") : -len(".jsonl")])), []
+    generation = int(header.journal[len("journal-") : -len(".jsonl")])
+    return SessionWriter(folder, lock, generation, session.history), []

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_sam2.data.files.atomic_files import replacing
+from napari_sam2.session.history import Edit
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import Run
 from napari_sam2.storage.schema import Event, MemoryRecord
@@ -24,6 +25,8 @@ from .lock import FolderLock
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
+
+History = tuple[tuple[Edit, ...], tuple[Edit, ...]]
 
 # Tensors of a memory, as they are called in its file.
 PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
@@ -53,12 +56,15 @@ class SessionWriter:
         Of that folder.
     generation : int
         Number of the journal that is in use there, 0 where there is none.
+    history : History
+        Of the session, as it is written there.
     """
 
-    def __init__(self, folder: Path, lock: FolderLock, generation: int) -> None:
+    def __init__(self, folder: Path, lock: FolderLock, generation: int, history: History) -> None:
         self.folder = folder
         self._lock = lock
         self._generation = generation
+        self._history = history
         self._file_number = _last_memory_file(folder)
         # None until everything is written, and again from the beginning of a change to its good end.
         self._journal: Journal | None = None
@@ -96,12 +102,12 @@ class SessionWriter:
             (draft / MEMORIES).mkdir(parents=True)
             lock = FolderLock(draft)
             try:
-                first = cls(draft, lock, 0)
+                first = cls(draft, lock, 0, session.history)
                 first.record(session)
                 first.close()
             finally:
                 lock.release()
-        return cls(place, FolderLock(place), 1)
+        return cls(place, FolderLock(place), 1, session.history)
 
     def record(self, session: TrackingSession, tracked: Run | None = None) -> None:
         """Write down what has changed.
@@ -128,6 +134,7 @@ class SessionWriter:
                 self._write_changes(session, journal)
             else:
                 self._write_visit(session, tracked, journal)
+            self._history = session.history
             session.outputs.touched.clear()
             self._journal, self._is_cut_off = journal, False
         except OSError as error:
@@ -137,12 +144,13 @@ class SessionWriter:
                 journal.close()
 
     def rest(self, session: TrackingSession) -> None:
-        """Write memories down that would take long to make again."""
-        if self._is_cut_off or (self._behind and time.monotonic() - self._last_memories > _LONG_AT_REST):
+        """Write down what could not be before, and memories that would take long to make again."""
+        is_missed = self._is_cut_off or session.outputs.touched or session.history != self._history
+        if is_missed or (self._behind and time.monotonic() - self._last_memories > _LONG_AT_REST):
             self.record(session)
 
     def save(self, session: TrackingSession) -> None:
-        """Write down what could not be before, and wait until everything is on the disk."""
+        """Wait until everything is on the disk."""
         self.rest(session)
         if self._journal is not None:
             self._sync(self._journal)
