@@ -122,11 +122,10 @@ class ChangeLog:
         memories = (m for track in state.objects for m in (*track.conditioning.values(), *track.recent.values()))
         return sum(memory.nbytes for memory in memories if memory not in self._memories)
 
-    def visit(self, state: SessionState, outputs: SessionOutputs, run: Run) -> Event:
-        """Note what the last visit of a run has changed, but for memories."""
+    def visit(self, outputs: SessionOutputs, run: Run) -> Event:
+        """Note what the last visit of a run has changed: where it was tells all but labels and scores."""
         event: dict[str, object] = {}
-        self._note_tracks(event, state, with_memories=False)
-        self._note_frames(event, outputs, outputs.touched, [track.object_id for track in state.objects])
+        self._note_frames(event, outputs, outputs.touched, self._objects)
         self._note(event, "done", run.done)
         return Event.model_validate(event)
 
@@ -135,7 +134,7 @@ class ChangeLog:
         event: dict[str, object] = {}
         outputs, ids = session.outputs, [track.object_id for track in state.objects]
         self._objects = {i: self._objects.get(i, _Written()) for i in ids}
-        self._note_tracks(event, state, with_memories=True)
+        self._note_tracks(event, state)
         self._note(event, "objects", [self._tracks.number(written) for written in self._objects.values()])
         self._note_edits(event, *session.history)
         if self._outputs is not outputs:
@@ -164,24 +163,22 @@ class ChangeLog:
         if key not in self._plain or self._plain[key] != value:
             event[key] = self._plain[key] = value
 
-    def _note_tracks(self, event: dict[str, object], state: SessionState, *, with_memories: bool) -> None:
+    def _note_tracks(self, event: dict[str, object], state: SessionState) -> None:
         tracks = {}
         for track in state.objects:
             written = self._objects[track.object_id]
-            if record := self._track(written, track, with_memories=with_memories):
+            if record := self._track(written, track):
                 tracks[self._tracks.number(written)] = record
         if tracks:
             event["tracks"] = tracks
 
-    def _track(self, written: _Written, state: ObjectState, *, with_memories: bool) -> TrackRecord | None:
-        said: dict[str, object] = {"object": state.object_id, "version": state.version}
-        if with_memories:
-            tables = {name: getattr(state, name) for name in ("staged", "conditioning", "recent")}
-            memories = {name: self._memories.numbers(table) for name, table in tables.items()}
-            prompts = self._prompts.numbers(state.prompts)
-            written.prompts = {number for _, number in prompts}
-            written.memories = {number for pairs in memories.values() for _, number in pairs}
-            said |= {"prompts": prompts, **memories}
+    def _track(self, written: _Written, state: ObjectState) -> TrackRecord | None:
+        tables = {name: getattr(state, name) for name in ("staged", "conditioning", "recent")}
+        memories = {name: self._memories.numbers(table) for name, table in tables.items()}
+        prompts = self._prompts.numbers(state.prompts)
+        written.prompts = {number for _, number in prompts}
+        written.memories = {number for pairs in memories.values() for _, number in pairs}
+        said: dict[str, object] = {"object": state.object_id, "version": state.version, "prompts": prompts, **memories}
         changed = {key: value for key, value in said.items() if written.said.get(key, ()) != value}
         written.said |= changed
         for name in ("visited", "stale"):
@@ -200,7 +197,7 @@ class ChangeLog:
         for number, edit in self._edits.take_fresh().items():
             self._uses[number] = _Written()
             if isinstance(edit, AttachObject) and edit.state not in self._tracks:
-                record = self._track(self._uses[number], edit.state, with_memories=True)
+                record = self._track(self._uses[number], edit.state)
                 tracks[self._tracks.number(edit.state)] = record
             edits[number] = self._edit(edit, self._uses[number])
         alive = {self._edits.number(edit) for edit in (*undos, *redos)}

@@ -60,9 +60,9 @@ class Restorer:
     def restore(self) -> None:
         """Bring everything back; prompts whose memory is lost are answered anew."""
         self._restore_outputs()
+        run = self._try("the tracking run that was under way", self._run)
         objects = self._read_objects(self._object)
         history = self._edits(self.saved.undos, objects), self._edits(self.saved.redos, objects)
-        run = self._try("the tracking run that was under way", self._run)
         unfinished, untracked = run if run is not None else (None, None)
         self.session.restore(SessionState(objects, unfinished, untracked=untracked), history)
         for state in objects:
@@ -72,6 +72,7 @@ class Restorer:
     def restore_for_another_model(self) -> None:
         """Bring prompts and results back; memories are of no use, so that all results are to be tracked again."""
         self._restore_outputs()
+        self._try("the tracking run that was under way", self._run)
         objects = self._read_objects(self._prompted_object)
         self.session.restore(SessionState(objects))
         for state in objects:
@@ -250,6 +251,12 @@ class Restorer:
         remembered = saved.done if saved.remembered is None else saved.remembered
         if not remembered <= saved.done <= len(visits):
             raise ValueError(f"{saved.done} of {len(visits)} frames are done")
+        tracks = [track for number in saved.objects if (track := saved.tracks.get(number)) and track.prompts]
+        for visit in visits[remembered : saved.done]:
+            for track in tracks:
+                if track.object in visit.object_ids:
+                    track.visited[visit.frame] = visit.step
+                    track.stale.pop(visit.frame, None)
         unfinished = Run(visits, saved.done) if saved.done < len(visits) else None
         return unfinished, Run(visits, remembered, saved.done) if remembered < saved.done else None
 

@@ -176,15 +176,14 @@ class SessionWriter:
         self._last_sync = time.monotonic()
 
     def _write_visit(self, session: TrackingSession, run: Run, journal: Journal) -> None:
-        state, waited = session.state(outputs=False), time.monotonic() - self._last_memories
         self._behind += 1
         if self._behind >= self._look_at:
-            # What there is grows by no less than a frame's share, so that it need not be looked at every time.
-            self._look_at = -(-self._log.unwritten_bytes(state) // _BYTES_A_FRAME)
-        if self._behind >= self._look_at or waited > _LONG:
+            # Looked at again when there is room for what there is now: it does not shrink.
+            self._look_at = -(-self._log.unwritten_bytes(session.state(outputs=False)) // _BYTES_A_FRAME)
+        if self._behind >= self._look_at or time.monotonic() - self._last_memories > _LONG:
             self._write_changes(session, journal)
             return
-        journal.append(self._log.visit(state, session.outputs, run))
+        journal.append(self._log.visit(session.outputs, run))
         if time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
             self._sync(journal)
 
