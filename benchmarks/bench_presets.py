@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from typing import Any
 
 import pytest
@@ -37,7 +39,7 @@ def compare_presets(variant: str, processor: str, rounds: int) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-@pytest.mark.parametrize(("variant", "rounds"), [("sam2_nano", 20), ("sam2.1_hiera_tiny", 3)])
+@pytest.mark.parametrize(("variant", "rounds"), [("sam2_nano", 20), ("sam2.1_hiera_tiny", 2)])
 def test_no_preset_is_slower_than_exact(
     variant: str, rounds: int, processor: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,7 +50,7 @@ def test_no_preset_is_slower_than_exact(
 
 
 def measure(variant: str, rounds: int) -> dict[str, Any]:
-    """Least seconds of a frame of one object with each preset: other programs only ever make it slower."""
+    """Median processor time of a frame of one object with each preset, on one thread, and median ratio of the turns."""
     import peer
     import torch
 
@@ -58,17 +60,23 @@ def measure(variant: str, rounds: int) -> dict[str, Any]:
     from napari_sam2.weights.load import source_of
     from napari_sam2.weights.presets import PRESETS
 
-    device = torch.device("cpu")
-    models = {preset: stand_in(variant, preset=preset, device=device) for preset in PRESETS}
+    # One thread waits for no other, and its processor time is the same beside other programs, but for the caches.
+    torch.set_num_threads(1)
+    models = {preset: stand_in(variant, preset=preset, device="cpu") for preset in PRESETS}
     steps = {preset: peer.own_steps(model, 1, rounds) for preset, model in models.items()}
-    turns = list(peer.compare(steps, rounds, device))
-    least = {preset: min(turn[preset] for turn in turns) for preset in PRESETS}
+    turns: list[dict[str, float]] = []
+    for turn in range(rounds):
+        turns.append({})
+        for preset in sorted(steps, reverse=bool(turn % 2)):
+            begun = time.process_time()
+            steps[preset]()
+            turns[-1][preset] = time.process_time() - begun
     found = {}
     for preset, model in models.items():
         choice = source_of(model).arithmetic
         found[preset] = {
-            "seconds": least[preset],
-            "over exact": least["exact"] / least[preset],
+            "seconds": statistics.median(turn[preset] for turn in turns),
+            "over exact": statistics.median(turn["exact"] / turn[preset] for turn in turns),
             "dtype": precision_of(model),
             "reason": None if choice is None else choice.reason,
         }
