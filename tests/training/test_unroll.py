@@ -10,7 +10,6 @@ from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, POS
 from napari_sam2.synthetic import SceneSettings
 from napari_sam2.training.data.clips import Batch, draw_batch
 from napari_sam2.training.data.sources import Generated
-from napari_sam2.training.optimisation.losses import centre_loss
 from napari_sam2.training.run_state import start
 from napari_sam2.training.train_settings import TrainSettings
 from napari_sam2.training.unroll import Tracker, feature_penalty, unroll
@@ -119,13 +118,25 @@ def test_the_centre_head_learns_with_the_rest_and_is_validated() -> None:
     totals = []
     for _ in range(12):
         tracker = Tracker(model, batch, settings)
-        assert tracker.centre_maps is not None and tracker.centres_b3hw is not None
-        totals.append(float(centre_loss(tracker.centre_maps, tracker.centres_b3hw).detach()))
+        totals.append(float(tracker.centre_loss().detach()))
         unroll(tracker, give_masks=False, generator=generator())[1].backward()
         optimiser.step()
         optimiser.zero_grad()
     assert totals[-1] < 0.7 * totals[0]
     assert 0 <= validate(model, [SOURCE], settings, clips=4)["centres"] <= 1
+
+
+def test_the_centre_head_can_be_trained_by_itself() -> None:
+    settings = replace(SETTINGS, centre_weight=1.0, part="centre-head")
+    model = start(settings).model
+    batch = draw_batch([SOURCE], np.random.default_rng(2), size=64, shape=(2, 1, 2), centres=True)
+    losses, total = unroll(Tracker(model, batch, settings), give_masks=False, generator=generator())
+    total.backward()
+    assert len(losses) == 1
+    learning = {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert learning == {"centre_head"}
+    with pytest.raises(ValueError, match="no centre head"):
+        start(replace(settings, centre_weight=0.0))
 
 
 def test_a_model_without_a_centre_head_is_trained_without_it(clip: Batch) -> None:

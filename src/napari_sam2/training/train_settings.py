@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 PARTS = ("all", "decoder+memory", "adapters")
+# Trained on whole data sets only: a handful of frames does not teach what an object is.
+CENTRE_HEAD = "centre-head"
 _CHOICES = {
     "cross_entropy": ("balanced", "focal"),
     "grade": ("all", "answer"),
     "optimiser": ("adamw", "muon"),
-    "part": PARTS,
+    "part": (*PARTS, CENTRE_HEAD),
 }
 _SHARES = (
     *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "box_prompts"),

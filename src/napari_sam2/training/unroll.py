@@ -27,7 +27,7 @@ from napari_sam2.training.data.simulated_prompts import correction, first_prompt
 from napari_sam2.training.data.simulated_user import draw_interaction
 from napari_sam2.training.optimisation.losses import FrameLoss, centre_loss, frame_loss
 
-from .train_settings import TrainSettings
+from .train_settings import CENTRE_HEAD, TrainSettings
 
 # Stacks are mostly longer than the pointers' reach, clips never are: the time code must fit the former.
 LONG_STACK = 64
@@ -123,6 +123,12 @@ class Tracker:
         self.pointers: dict[int, Tensor] = {}
         self.conditioning: list[int] = []
         self.losses: list[FrameLoss] = []
+
+    def centre_loss(self) -> Tensor:
+        """Grade the centre head, where there is one and something to learn for it."""
+        if self.centre_maps is None or self.centres_b3hw is None:
+            return torch.zeros((), device=self.model.device)
+        return centre_loss(self.centre_maps, self.centres_b3hw)
 
     def answer(
         self,
@@ -268,6 +274,9 @@ def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) ->
         Their mean and the penalty on the features, to be minimised.
     """
     settings = tracker.settings
+    if settings.part == CENTRE_HEAD:
+        centre, none = tracker.centre_loss(), torch.zeros(())
+        return [FrameLoss(centre, none, none, none)], centre
     plan = draw_interaction(tracker.present_tb, settings, give_masks=give_masks, generator=generator)
     for frame in plan.prompted:
         if plan.give_masks:
@@ -278,7 +287,5 @@ def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) ->
         if frame not in plan.prompted:
             tracker.track(frame, generator, corrections=plan.corrections_on(frame))
     mean = torch.stack([loss.total for loss in tracker.losses]).mean()
-    total = mean + settings.feature_penalty * tracker.feature_loss
-    if tracker.centre_maps is not None and tracker.centres_b3hw is not None:
-        total = total + settings.centre_weight * centre_loss(tracker.centre_maps, tracker.centres_b3hw)
-    return tracker.losses, total
+    beside = settings.feature_penalty * tracker.feature_loss + settings.centre_weight * tracker.centre_loss()
+    return tracker.losses, mean + beside

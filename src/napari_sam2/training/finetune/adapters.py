@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.training.train_settings import PARTS
+from napari_sam2.training.train_settings import CENTRE_HEAD, PARTS
 
 
 class LowRank(nn.Module):
@@ -46,7 +46,8 @@ def train_part(model: Sam2, part: str, *, rank: int = 8, seed: int = 0) -> None:
         Changed in place.
     part : str
         ``"all"``; ``"decoder+memory"``: all but what `Sam2.encode_image` runs, so that features can be kept;
-        ``"adapters"``: all but the image encoder, and low-rank adapters on its linear layers, until `merge_adapters`.
+        ``"adapters"``: all but the image encoder, and low-rank adapters on its linear layers, until `merge_adapters`;
+        ``"centre-head"``: nothing but the centre head.
     rank : int
         Of the adapters.
     seed : int
@@ -55,12 +56,18 @@ def train_part(model: Sam2, part: str, *, rank: int = 8, seed: int = 0) -> None:
     Raises
     ------
     ValueError
-        For another part, or a rank below 1.
+        For another part, a rank below 1, or a model without the centre head that is to be trained.
     """
-    if part not in PARTS:
-        raise ValueError(f"part={part!r} is not one of {', '.join(PARTS)}.")
+    if part not in (*PARTS, CENTRE_HEAD):
+        raise ValueError(f"part={part!r} is not one of {', '.join((*PARTS, CENTRE_HEAD))}.")
     if rank < 1:
         raise ValueError(f"rank={rank} of the adapters must be at least 1.")
+    if part == CENTRE_HEAD:
+        if model.centre_head is None:
+            raise ValueError(f"part={part!r}: the model has no centre head; give a centre_weight above 0.")
+        model.requires_grad_(False)
+        model.centre_head.requires_grad_(True)
+        return
     model.requires_grad_(True)
     if part != "all":
         model.image_encoder.requires_grad_(False)
