@@ -12,16 +12,17 @@ import pytest
 import torch
 
 from napari_sam2 import Session
-from napari_sam2.backends.compiled_cache import KeptNetworks
+from napari_sam2.backends.openvino_encoder import network_cache
 from napari_sam2.backends.openvino_runtime import Compiler
 from napari_sam2.data.files.optional_packages import MissingExtraError
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import ModelOptions
 from napari_sam2.model.image_encoder import ImageEncoder
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.features.disk_cache import model_fingerprint
+from napari_sam2.session.features.feature_store import model_fingerprint
 from napari_sam2.synthetic.samples import Sample, make_sample
 from napari_sam2.weights.backends import available_backends
+from napari_sam2.weights.catalog import cache_dir
 from napari_sam2.weights.load import load_model, save_checkpoint, source_of
 
 # Importing it here would load what reports to its makers.
@@ -96,38 +97,15 @@ def test_masks_are_those_of_torch(plain: Sam2, fast: Sam2, cells: Sample) -> Non
 
 
 def test_the_second_start_compiles_nothing(fast: Sam2, images: torch.Tensor) -> None:
-    files = {path: path.stat().st_ino for path in KeptNetworks().folder.iterdir()}
+    folder = cache_dir() / "openvino"
+    files = {path: path.stat().st_ino for path in folder.iterdir()}
+    assert files
     assert largest_difference(fast, load(), images) == 0
-    assert {path: path.stat().st_ino for path in KeptNetworks().folder.iterdir()} == files
-
-
-def test_a_damaged_file_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path))
-    kept = KeptNetworks()
-    kept.save("a", bytes(100))
-    (file,) = kept.folder.iterdir()
-    for damaged in (file.read_bytes()[:-1], file.read_bytes()[:-1] + b"1", b""):
-        file.write_bytes(damaged)
-        assert kept.load("a") is None
-        assert f"{file} is damaged" in caplog.text
-        caplog.clear()
-    kept.save("a", bytes(100))
-    assert kept.load("a") == bytes(100)
+    assert {path: path.stat().st_ino for path in folder.iterdir()} == files
 
 
 def test_a_network_of_another_version_is_not_read() -> None:
     assert Compiler(torch.float32).load(b"what another version wrote") is None
-
-
-def test_networks_used_longest_ago_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path))
-    kept = KeptNetworks(budget=500)
-    for number in range(4):
-        kept.save(str(number), bytes(100))
-        assert kept.load("0") == bytes(100)
-    assert [kept.load(str(number)) is not None for number in range(4)] == [True, False, True, True]
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(
@@ -135,8 +113,8 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path / "file"))
-    KeptNetworks().save("a", b"b")
-    assert "not kept in" in caplog.text
+    assert network_cache() is None
+    assert "are not kept in" in caplog.text
 
 
 def loss_of(model: Sam2, images: torch.Tensor) -> torch.Tensor:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.metadata
+import logging
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_sam2.data.files.disk_cache import DiskCache
 from napari_sam2.model.image_encoder import ImageEncoder, Narrowing
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.weights.catalog import cache_dir
 
-from .compiled_cache import KeptNetworks
 from .openvino_runtime import Compiler, Network
+
+logger = logging.getLogger(__name__)
+
+CACHE_BYTES = 2 * 2**30
 
 
 class OpenvinoImageEncoder(ImageEncoder):
@@ -78,15 +84,26 @@ def use_openvino(model: Sam2, dtype: torch.dtype) -> None:
     MissingExtraError
         If OpenVINO is not installed.
     """
-    compiler, kept = Compiler(dtype), KeptNetworks()
+    compiler, kept = Compiler(dtype), network_cache()
     key = _network_key(model, compiler.version)
-    content = kept.load(key)
+    content = None if kept is None else kept.load(key)
     network = None if content is None else compiler.load(content)
     if network is None:
         size = model.config.image_size
         network = compiler.compile(model.image_encoder, torch.zeros(1, 3, size, size))
-        kept.save(key, network.export())
+        if kept is not None:
+            kept.save(key, network.export())
     model.image_encoder = OpenvinoImageEncoder(model.image_encoder, network)
+
+
+def network_cache(budget: int = CACHE_BYTES) -> DiskCache | None:
+    """Compiled networks in the user's cache folder, so that only the first start has to compile."""
+    folder = cache_dir() / "openvino"
+    try:
+        return DiskCache(folder, ".network", budget)
+    except OSError as error:
+        logger.warning("compiled networks are not kept in %s: %s", folder, error)
+        return None
 
 
 def _network_key(model: Sam2, version: str) -> str:

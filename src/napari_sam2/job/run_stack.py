@@ -179,6 +179,7 @@ def write(work: Work, folder: Path) -> JobReport:
         If something cannot be written; results that are there already stay as they were.
     """
     from napari_sam2.data.formats import Results
+    from napari_sam2.data.labels.placed_results import place_labels, place_scores
 
     session, progress, whole = work.session, work.progress, work.whole
     from napari_sam2.data.labels.placed_results import place_labels, place_scores

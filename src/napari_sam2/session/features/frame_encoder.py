@@ -19,7 +19,7 @@ from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
 from napari_sam2.session.zoom.crop import View
 
-from .disk_cache import FeatureStore
+from .feature_store import FeatureStore
 from .prefetch import ReadAhead
 
 # The larger of the two: many frames of a small model, or a few of a large one.
