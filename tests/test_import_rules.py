@@ -54,6 +54,7 @@ _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
 # A module belongs to the part with the longest fitting name, and to the root if there is none. A part may import itself
 # and the parts it names, all of which stand above it here: so no two parts lean on each other.
 RULES = {
+    "option_fields": Rule("", NONE),
     "data.files": Rule("", ARRAYS),
     "data.images": Rule("data.files", ARRAYS),
     "data.readers": Rule("data.files data.images", ARRAYS),
@@ -86,12 +87,14 @@ RULES = {
     "session.volumes": Rule(f"{_DATA} {_MODEL} {_CORE} storage session", TORCH | ARRAYS),
     "benchmark": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
     "evaluation": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
-    "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation", TORCH | ARRAYS),
+    "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation option_fields", TORCH | ARRAYS),
     # The command answers what needs no image before NumPy is loaded.
-    "job": Rule("weights", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
-    "batch": Rule("weights job", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
+    "job": Rule(
+        "weights option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS
+    ),
+    "batch": Rule("weights job option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
     "cli": Rule(
-        "weights job batch",
+        "weights job batch option_fields",
         NONE,
         own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark",
         heavy_inside=TORCH | ARRAYS | {"napari"},

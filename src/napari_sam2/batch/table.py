@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from napari_sam2.job.options import ModelOptions, ResultOptions
+from napari_sam2.option_fields import option_names
+
 from .file_names import plain_name
 from .jobs import BatchJob, JobList, JobPaths, OptionReader, check_name, same_names
 
 _PLACES = ("input", "prompts", "session", "name")
 # What a row with a session may still choose; all else is the session's.
-_WITH_SESSION = frozenset(
-    {"model", "checkpoint", "device", "dtype", "preset", "backend", "image_size", "direction", "overlay", "export"}
-)
+_WITH_SESSION = frozenset({*option_names(ModelOptions), *option_names(ResultOptions), "direction"})
 
 
 def read_table(path: Path, output: Path, read_options: OptionReader) -> JobList:

@@ -11,16 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from napari_sam2.cli.commands.segment import add_job_arguments, job_options
+from napari_sam2.cli.job_options import add_job_options, job_options
 
 if TYPE_CHECKING:
     from napari_sam2.batch.jobs import JobPaths
     from napari_sam2.job.options import JobOptions
 
 # A row that says one of them takes back what the command line says of the other.
-_INSTEAD = MappingProxyType(
-    {"model": "checkpoint", "checkpoint": "model", "channel": "channels", "channels": "channel"}
-)
+_INSTEAD = MappingProxyType({"model": "checkpoint", "checkpoint": "model"})
 
 
 class _RowParser(argparse.ArgumentParser):
@@ -34,13 +32,19 @@ class RowReader:
     Parameters
     ----------
     for_all : Namespace
-        With the options that `add_job_arguments` adds.
+        With the options that `add_job_options` adds.
     """
 
     def __init__(self, for_all: argparse.Namespace) -> None:
         self._parser = _RowParser(allow_abbrev=False, add_help=False)
-        add_job_arguments(self._parser)
+        add_job_options(self._parser)
         self._usual = vars(self._parser.parse_args([]))
+        # One value may have two names.
+        self._columns = {
+            name.removeprefix("--").replace("-", "_"): action.dest
+            for action in self._parser._actions
+            for name in action.option_strings
+        }
         self._for_all = {name: getattr(for_all, name) for name in self._usual}
 
     def __call__(self, cells: Mapping[str, str], base: Path, paths: JobPaths) -> JobOptions:
@@ -63,15 +67,15 @@ class RowReader:
         args = argparse.Namespace(**self._for_all)
         words: list[str] = []
         for name, cell in cells.items():
-            if name not in self._usual:
-                known = ", ".join(sorted(self._usual)).replace("_", "-")
+            if name not in self._columns:
+                known = ", ".join(sorted(self._columns)).replace("_", "-")
                 raise ValueError(
                     f"there is no column {name!r}: besides input, prompts, session and name there are {known}"
                 )
             # What is said for one row stands in the place of what is said for all, and does not come on top.
-            setattr(args, name, self._usual[name])
-            if name in _INSTEAD:
-                setattr(args, _INSTEAD[name], self._usual[_INSTEAD[name]])
+            for dest in (self._columns[name], _INSTEAD.get(name)):
+                if dest is not None:
+                    setattr(args, dest, self._usual[dest])
             words += _words(f"--{name.replace('_', '-')}", cell)
         args = self._parser.parse_args(words, args)
         options = job_options(args, stack=paths.input, prompts=paths.prompts, output=paths.output)

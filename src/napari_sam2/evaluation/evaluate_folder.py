@@ -43,7 +43,7 @@ GENERATED_SIZE, GENERATED_FRAMES, GENERATED_SEED = 256, 12, 900_001
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``napari-sam2 evaluate`` takes, but for the options about zoom."""
+    """Add what ``napari-sam2 evaluate`` takes, but for how the model runs and zoom."""
     parser.add_argument("data_dir", type=Path, nargs="?", help="folder of labelled sequences")
     parser.add_argument("--generated", type=int, metavar="N", help="measure on N clips rendered for this instead")
     parser.add_argument("--model", default="sam2_nano", help="catalogue name or checkpoint file")
@@ -70,9 +70,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="table to write, for a document")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder for a row of frames of each sequence")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="picture of the object score's calibration")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, ...")
-    parser.add_argument("--preset", default="balanced", help="exact, balanced (default) or fast")
-    parser.add_argument("--image-size", type=int, metavar="N", help="side of the model's input in pixels")
 
 
 @dataclass

@@ -7,42 +7,40 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.option_fields import option, option_words
 from napari_sam2.weights.catalog import BUNDLED_NAME, get_entry
 from napari_sam2.weights.hash_file import hash_file
+
+from .option_types import channel_list, crop_box, every_frame, format_names, zoom_option
 
 if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
 
+OVERLAYS = MappingProxyType({"gif": ("gif",), "png": ("png",), "both": ("gif", "png"), "none": ()})
+
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model, and how it runs.
+    """Which model, and how it runs, as `napari_sam2.load_model` takes it."""
 
-    Attributes
-    ----------
-    model : str or None
-        A name of the catalogue; the bundled model where neither name nor file is given.
-    checkpoint : Path or None
-        A file instead.
-    device, dtype, preset : str
-        As `napari_sam2.load_model` takes them.
-    image_size : int or None
-        Side of the model's input in pixels.
-    backend : str
-        As `napari_sam2.load_model` takes it.
-    """
-
-    model: str | None = None
-    checkpoint: Path | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    preset: str = "balanced"
-    image_size: int | None = None
-    backend: str = "auto"
+    model: str | None = option(
+        None, f"one of 'napari-sam2 weights list' (default {BUNDLED_NAME})", metavar="NAME", instead=True
+    )
+    checkpoint: Path | None = option(
+        None, "a .pt or .safetensors file instead", metavar="FILE", type=Path, instead=True
+    )
+    device: str = option("auto", "auto (default), cpu, cuda, cuda:1, mps, ...")
+    dtype: str = option("auto", "auto (default), float32, mixed, bfloat16 or float16")
+    preset: str = option("balanced", "exact, balanced (default) or fast")
+    image_size: int | None = option(
+        None, "side of the model's input in pixels, a multiple of 32", metavar="N", type=int
+    )
+    backend: str = option("auto", "auto (default: torch), torch or openvino")
 
     @property
     def how(self) -> dict[str, Any]:
@@ -55,47 +53,19 @@ class ModelOptions:
         return self.checkpoint or get_entry(self.model or BUNDLED_NAME).path
 
     def load(self) -> Sam2:
-        """Load the model.
-
-        Returns
-        -------
-        Sam2
-            On its device.
-
-        Raises
-        ------
-        ValueError, FileNotFoundError
-            As `napari_sam2.load_model`.
-        """
+        """Load the model, as `napari_sam2.load_model` does."""
         from napari_sam2.weights.load import load_model
 
         return load_model(self.model, checkpoint=self.checkpoint, **self.how)
 
     @property
     def sha256(self) -> str:
-        """Hash of the weights' file, or what the catalogue has it to be where that is published.
-
-        Raises
-        ------
-        ValueError, OSError
-            If the name is not in the catalogue, or the file is not there.
-        """
+        """Hash of the weights' file, or what the catalogue has it to be where that is published."""
         entry = None if self.checkpoint else get_entry(self.model or BUNDLED_NAME)
         return (entry and entry.sha256) or hash_file(self.file)
 
     def describe(self, model: Sam2) -> dict[str, Any]:
-        """Describe the loaded model, for the record of a run.
-
-        Parameters
-        ----------
-        model : Sam2
-            What `load` returned.
-
-        Returns
-        -------
-        dict
-            Name, variant, file with its hash, and what the ``"auto"`` options turned out to be.
-        """
+        """Describe the model that `load` returned, for the record of a run."""
         return {
             "name": None if self.checkpoint else self.model or BUNDLED_NAME,
             "variant": model.config.name,
@@ -110,61 +80,45 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class InputOptions:
-    """Which frames of a file are tracked.
+    """Which part of an input is tracked."""
 
-    Attributes
-    ----------
-    axis : str or None
-        ``"t"`` or ``"z"``; what the file says where not given.
-    at : int or None
-        Index on the other axis of an image with both.
-    channels : tuple of int
-        One channel, or up to three shown together.
-    windows : tuple of tuple of float
-        (low, high) of the channels shown together.
-    level : int
-        Resolution, 0 for the finest.
-    crop : tuple of int or None
-        (y0, x0, y1, x1) to track by itself.
-    every : Fraction
-        3 for every third frame, 1/2 for each twice.
-    """
-
-    axis: str | None = None
-    at: int | None = None
-    channels: tuple[int, ...] = ()
+    axis: str | None = option(
+        None,
+        "what to track along; by default what the file says, else t. A file with both time and depth needs it",
+        choices=("t", "z"),
+    )
+    at: int | None = option(None, "the place on the other axis of a file with time and depth", metavar="N", type=int)
+    channels: tuple[int, ...] = option(
+        (),
+        "the channel to track in, or up to three, which are shown to the model as red, green and blue",
+        "--channel",
+        "--channels",
+        metavar="N,...",
+        type=channel_list,
+    )
+    # (low, high) of channels shown together.
     windows: tuple[tuple[float, float], ...] = ()
-    level: int = 0
-    crop: tuple[int, int, int, int] | None = None
-    every: Fraction = Fraction(1)
+    level: int = option(0, "resolution of a pyramid, 0 for the finest", metavar="N", type=int)
+    crop: tuple[int, int, int, int] | None = option(
+        None,
+        "track in this box only, at its own resolution; prompts and results stay in pixels of the whole frame",
+        metavar="Y0,X0,Y1,X1",
+        type=crop_box,
+    )
+    every: Fraction = option(
+        Fraction(1),
+        "3: every third frame, the ones between are filled in; 1/2: each frame twice",
+        metavar="N",
+        type=every_frame,
+    )
 
     def open(self, path: Path) -> Stack:
-        """Open the whole stack, without crop or skipping.
-
-        Raises
-        ------
-        ValueError, OSError, MissingExtraError
-            As `napari_sam2.data.open_stack`.
-        """
+        """Open the whole stack, without crop or skipping, as `napari_sam2.data.open_stack` does."""
         from napari_sam2.data.images.selection import Selection
         from napari_sam2.data.readers.open_stack import open_stack
 
         selection = Selection(self.at, self.channels, self.windows, self.level)
         return open_stack(path, axis=self.axis, selection=selection)
-
-    def words(self) -> list[str]:
-        """Give the options as words of a command, without the axis."""
-        values: dict[str, object] = {
-            "--at": self.at,
-            "--channels": ",".join(map(str, self.channels)) or None,
-            "--level": self.level or None,
-            "--crop": ",".join(map(str, self.crop or ())) or None,
-            "--every": None if self.every == 1 else self.every,
-        }
-        words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
-        for low, high in self.windows:
-            words += ["--contrast-limits", str(low), str(high)]
-        return words
 
     def record(self) -> dict[str, Any]:
         """Give the options as JSON."""
@@ -179,52 +133,86 @@ class InputOptions:
 
 
 @dataclass(frozen=True)
-class JobOptions:
-    """What to track, and how.
+class ResultOptions:
+    """Which files are written besides labels and scores."""
 
-    Attributes
-    ----------
-    input, prompts, output : Path
-        A stack, a prompts file or a label image, and the folder for the results.
-    given : tuple of Prompt or None
-        Prompts that were read already, from a session folder that stands in place of the prompts file.
-    model : ModelOptions
-        Which model, and how it runs.
-    part : InputOptions
-        Which frames, channels and region of the input.
-    direction : str
-        As `Session.propagate` takes it.
-    start, max_frames : int or None
-        As `Session.propagate` takes them; the start is a frame of the whole input.
-    contrast_limits : tuple of float or None
-        Values shown black and white.
-    fill_holes : int
-        As `Session` takes it.
-    zoom : str, float or None
-        As `Session` takes it.
-    exports : tuple of str
-        Formats to write besides labels and scores.
-    overwrite : bool
-        Whether results that are in the folder already may be replaced.
-    save : bool
-        Whether a session folder is kept up to date beside the results.
-    """
+    overlay: str = option(
+        "png",
+        "picture of the objects over the frames with their scores: %(choices)s (default %(default)s)",
+        choices=tuple(OVERLAYS),
+    )
+    export: tuple[str, ...] = option(
+        (),
+        "more formats to write, with commas between them: see 'napari-sam2 export --help'",
+        metavar="FORMAT,...",
+        type=format_names,
+    )
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Names of all formats."""
+        return (*OVERLAYS[self.overlay], *self.export)
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """What to track, and how: a stack, a prompts file or a label image, and the folder for the results."""
 
     input: Path
     prompts: Path
     output: Path
     model: ModelOptions = field(default_factory=ModelOptions)
     part: InputOptions = field(default_factory=InputOptions)
-    direction: str = "outward"
-    start: int | None = None
-    max_frames: int | None = None
-    contrast_limits: tuple[float, float] | None = None
-    fill_holes: int = 8
-    zoom: str | float | None = None
+    direction: str = option(
+        "outward",
+        "outward (default): each object both ways from its own first prompt; forward, backward or both: every object "
+        "from one start (both is the default with --start)",
+        choices=("outward", "forward", "backward", "both"),
+    )
+    # A frame of the whole input.
+    start: int | None = option(
+        None,
+        "frame to start at; by default the first prompted one (the last for backward)",
+        metavar="N",
+        type=int,
+    )
+    max_frames: int | None = option(None, "most frames in each direction, the start included", metavar="N", type=int)
+    contrast_limits: tuple[float, float] | None = option(
+        None,
+        "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack. With --channels: "
+        "once for all, or once for each",
+        action="append",
+        metavar=("LOW", "HIGH"),
+        nargs=2,
+        type=float,
+    )
+    fill_holes: int = option(
+        8,
+        "fill holes of up to N pixels of the mask decoder's grid, 0 for none (default %(default)s)",
+        metavar="N",
+        type=int,
+    )
+    zoom: str | float | None = option(
+        None,
+        "auto (default unless --preset exact): small objects are tracked in windows that go with them; off; a factor",
+        metavar="auto|off|N",
+        type=zoom_option,
+    )
     exports: tuple[str, ...] = ("png",)
-    overwrite: bool = False
-    save: bool = False
+    overwrite: bool = option(False, "replace the results that DIR holds already", action="store_true")
+    save: bool = option(
+        False,
+        "keep DIR/session.napari-sam2 up to date, so that 'napari-sam2 resume' goes on after whatever happens",
+        action="store_true",
+    )
+    # Read already, from a session folder that stands in place of the prompts file.
     given: tuple[Prompt, ...] | None = None
+
+    def words(self, *names: str) -> list[str]:
+        """Give the named options, and those of model and part, as words of a command."""
+        words = [word for one in (self.model, self.part, self) for word in option_words(one, *names)]
+        windows = self.part.windows or ((self.contrast_limits,) if self.contrast_limits else ())
+        return words + [str(word) for window in windows for word in ("--contrast-limits", *window)]
 
     def to_plain(self) -> dict[str, Any]:
         """Write the options, without prompts that are given, as plain data that JSON can hold."""

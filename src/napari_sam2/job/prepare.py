@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from .options import JobOptions, ModelOptions
+from napari_sam2.option_fields import option_names
+
+from .options import InputOptions, JobOptions, ModelOptions
 from .output_folder import PROMPTS, SESSION, OutputFolder, PromptFile, check_output, make_way
 from .run_stack import Progress, Work
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 Loader: TypeAlias = "Callable[[ModelOptions], Sam2]"
 # The steps to take, and their progress.
 Run: TypeAlias = "tuple[Iterator[FrameResult], Progress]"
+
+_SAID = (
+    *option_names(ModelOptions),
+    *option_names(InputOptions),
+    *("direction", "start", "max_frames", "fill_holes", "zoom"),
+)
 
 
 @dataclass(frozen=True)
@@ -217,39 +225,9 @@ def count_steps(session: Session, direction: str, *, start: int | None = None, m
 
 
 def command_words(options: JobOptions, prompts: Path, axis: str) -> list[str]:
-    """Give the words that run the same job from anywhere.
-
-    Parameters
-    ----------
-    options : JobOptions
-        The job.
-    prompts : Path
-        Where its prompts are kept.
-    axis : str
-        What was tracked along.
-    """
-    model = options.model
-    values: dict[str, object] = {
-        "--prompts": prompts.resolve(),
-        "--model": model.model,
-        "--checkpoint": model.checkpoint and model.checkpoint.resolve(),
-        "--device": model.device,
-        "--dtype": model.dtype,
-        "--preset": model.preset,
-        "--backend": model.backend,
-        "--image-size": model.image_size,
-        "--axis": axis,
-        "--direction": options.direction,
-        "--start": options.start,
-        "--max-frames": options.max_frames,
-        "--fill-holes": options.fill_holes,
-        "--zoom": options.zoom,
-    }
-    words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
-    words += options.part.words()
-    if options.contrast_limits is not None:
-        words += ["--contrast-limits", *map(str, options.contrast_limits)]
-    return ["napari-sam2", "segment", str(options.input.resolve()), *words]
+    """Give the words that run the same job from anywhere; its prompts are kept in `prompts`."""
+    words = replace(options, part=replace(options.part, axis=axis)).words(*_SAID)
+    return ["napari-sam2", "segment", str(options.input.resolve()), "--prompts", str(prompts.resolve()), *words]
 
 
 def _prompted_session(job: CheckedJob, model: Sam2) -> Session:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .options import JobOptions
+from napari_sam2.option_fields import option_names
+
+from .options import JobOptions, ModelOptions
 from .output_folder import PROMPTS, PromptFile, check_output, write_results
 from .prepare import check_prompts, read_job_prompts
 
@@ -136,19 +138,7 @@ def _write(options: JobOptions, session: VolumeSession, prompts: PromptFile, for
 
 def _command(options: JobOptions) -> list[str]:
     """Give the words that run the same job from anywhere."""
-    model, part = options.model, options.part
-    values: dict[str, object] = {
-        "--prompts": (options.output / PROMPTS).resolve(),
-        "--time": part.at,
-        "--channels": ",".join(map(str, part.channels)) or None,
-        "--level": part.level or None,
-        "--model": model.model,
-        "--checkpoint": model.checkpoint and model.checkpoint.resolve(),
-        **{f"--{name.replace('_', '-')}": value for name, value in model.how.items()},
-        "--fill-holes": options.fill_holes,
-        "--zoom": options.zoom,
-    }
-    words = [str(word) for name, value in values.items() if value is not None for word in (name, value)]
-    windows = part.windows or ((options.contrast_limits,) if options.contrast_limits else ())
-    words += [str(word) for window in windows for word in ("--contrast-limits", *window)]
-    return ["napari-sam2", "volumes", str(options.input.resolve()), *words]
+    prompts = (options.output / PROMPTS).resolve()
+    words = options.words(*option_names(ModelOptions), "channels", "level", "fill_holes", "zoom")
+    time = [] if options.part.at is None else ["--time", str(options.part.at)]
+    return ["napari-sam2", "volumes", str(options.input.resolve()), "--prompts", str(prompts), *time, *words]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from napari_sam2.option_fields import add_options
 from napari_sam2.synthetic import SceneSettings
 from napari_sam2.training.data.sources import fill_pool
 from napari_sam2.training.optimisation.processes import from_first, join, leave, rank
@@ -35,16 +36,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", choices=RECIPES, default="nano", help=recipe)
     paper = paper_recipe("")
     for field in fields(TrainSettings):
-        option, default = "--" + field.name.replace("_", "-"), field.default
-        usual, other = default, getattr(paper, field.name)
+        usual, other = field.default, getattr(paper, field.name)
         told = f"default {usual}" + ("" if other == usual else f", paper {other}")
-        if field.name in _LISTS:
-            kind = float if field.name == "data_weights" else str
-            parser.add_argument(option, nargs="+", type=kind, default=SUPPRESS, help=_LISTS[field.name])
-        elif isinstance(default, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=told)
-        elif default is not MISSING:
-            parser.add_argument(option, type=type(default), default=SUPPRESS, help=told)
+        kind = {"type": float} if field.name == "data_weights" else {}
+        if usual is not MISSING:
+            told = _LISTS.get(field.name, told)
+            add_options(parser, TrainSettings, field.name, default=SUPPRESS, help=told, **kind)
     parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
     parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
     parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
+from napari_sam2.option_fields import option
+
 PARTS = ("all", "decoder+memory", "adapters")
 # Trained on whole data sets only: a handful of frames does not teach what an object is.
 CENTRE_HEAD = "centre-head"
@@ -263,39 +265,33 @@ RECIPES: Mapping[str, Callable[[str], TrainSettings]] = {"nano": TrainSettings, 
 
 @dataclass(frozen=True)
 class TeachSettings:
-    """How to teach.
+    """How to teach; the same steps and seed give the same model.
+
+    With the part ``"decoder+memory"`` the image encoder is left alone, and what it makes of a frame is used several
+    times; that is by far the fastest for large models without a GPU.
 
     Attributes
     ----------
-    minutes : float
-        Time for teaching; measuring before and after comes on top.
-    steps : int or None
-        Optimiser steps to teach for instead: the same steps and seed give the same model.
-    part : str
-        What is trained, see `adapters.train_part`. With ``"decoder+memory"`` the image encoder is left alone, and what
-        it makes of a frame is used several times; that is by far the fastest for large models without a GPU.
-    rank : int
-        Of the adapters.
     held_out : float
-        Share of the accepted frames of each stack, at its far end, that is not learned from but measured on.
-    learning_rate : float
-        Highest learning rate; it rises to it at first and falls to nothing.
+        The share at the far end of each stack.
     tracks, clip_frames : int
         Objects followed in a step, over all its clips, and frames of a clip. A model with an input of 512 pixels or
         more takes a quarter of the tracks.
-    seed : int
-        Decides what is drawn in which order.
     """
 
-    minutes: float = 10.0
-    steps: int | None = None
-    part: str = "decoder+memory"
-    rank: int = 8
-    held_out: float = 0.25
-    learning_rate: float = 1e-4
+    minutes: float = option(
+        10.0, "time for teaching, measuring comes on top (default %(default)g)", metavar="N", type=float
+    )
+    steps: int | None = option(None, "steps instead of minutes: repeatable", metavar="N", type=int)
+    part: str = option("decoder+memory", "what learns (default %(default)s)", choices=PARTS)
+    rank: int = option(8, "of the adapters (default %(default)s)", metavar="N", type=int)
+    held_out: float = option(
+        0.25, "share of the accepted frames to measure on (default %(default)g)", metavar="SHARE", type=float
+    )
+    learning_rate: float = option(1e-4, "the highest (default %(default)g)", metavar="RATE", type=float)
+    seed: int = option(0, "of all chance (default %(default)s)", metavar="N", type=int)
     tracks: int = 8
     clip_frames: int = 5
-    seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be taught with."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ import pandas as pd
 import pytest
 import tifffile
 from commandline import DiskStack, Run, draw_disk, write_entries
-
-from napari_sam2.job.options import InputOptions
 
 
 @pytest.fixture
@@ -154,12 +151,3 @@ def test_errors_are_one_line(
     assert done.status == 2
     assert message in done.complaint
     assert not list(tmp_path.rglob("labels.tif"))
-
-
-def test_words_say_the_options_again() -> None:
-    options = InputOptions("z", 0, (0, 2), ((0, 1), (2, 3)), 1, (1, 2, 3, 4), Fraction(1, 2))
-    assert options.words() == [
-        *["--at", "0", "--channels", "0,2", "--level", "1", "--crop", "1,2,3,4", "--every", "1/2"],
-        *["--contrast-limits", "0", "1", "--contrast-limits", "2", "3"],
-    ]
-    assert InputOptions().words() == []

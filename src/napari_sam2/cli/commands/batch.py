@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.cli.batch_options import RowReader, resource_list, worker_count
 from napari_sam2.cli.input_error import EXIT_FAILED, EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
-
-from .segment import add_job_arguments
+from napari_sam2.cli.job_options import add_job_options
 
 if TYPE_CHECKING:
     from napari_sam2.batch.jobs import BatchJob, JobList
@@ -60,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     places.add_argument("--scheduler", metavar="ADDRESS", help=scheduler)
     resources = "what a job takes of its worker, as GPU=1: workers started with --resources GPU=1 do one at a time"
     group.add_argument("--resources", type=resource_list, default={}, metavar="NAME=N,...", help=resources)
-    add_job_arguments(parser)
+    add_job_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

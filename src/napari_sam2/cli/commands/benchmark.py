@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.model_options import add_model_arguments, model_options
+from napari_sam2.cli.job_options import add_model_options, model_options
 from napari_sam2.weights.catalog import BUNDLED_NAME, get_entry
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = SUMMARY
     parser.epilog = _EXAMPLES
-    add_model_arguments(parser)
+    add_model_options(parser)
     group = parser.add_argument_group("what is measured")
     group.add_argument(
         "--objects", nargs="+", type=int, default=[1, 3, 10], metavar="N", help="numbers of objects (default 1 3 10)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import run_job
-from napari_sam2.cli.model_options import add_model_arguments, model_options
+from napari_sam2.cli.job_options import add_model_options, model_options
 from napari_sam2.cli.viewer import show_results, why_no_viewer
 from napari_sam2.job.options import JobOptions, ModelOptions
 from napari_sam2.job.output_folder import LABELS, PROMPTS
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     default = Path("demo-output")
     parser.add_argument("--output", type=Path, default=default, metavar="DIR", help=f"folder (default {default})")
     parser.add_argument("--no-viewer", action="store_true", help="do not open napari")
-    add_model_arguments(parser)
+    add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from napari_sam2.cli.model_options import add_zoom_argument
+from napari_sam2.job.options import JobOptions, ModelOptions
+from napari_sam2.option_fields import add_options
 
 SUMMARY = "measure a model on labelled sequences"
 
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = SUMMARY
     parser.epilog = _EXAMPLES
     add_evaluate_arguments(parser)
-    add_zoom_argument(parser)
+    add_options(parser, ModelOptions, "device", "preset", "image_size")
+    add_options(parser, JobOptions, "zoom")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.job.option_types import format_names
 from napari_sam2.job.output_folder import LABELS, RECORD, SCORES
 
 if TYPE_CHECKING:
@@ -68,19 +69,6 @@ def run(args: argparse.Namespace) -> int:
             export_results(results, one.name, place, overwrite=args.overwrite)
             print(place)
     return 0
-
-
-def format_names(text: str) -> tuple[str, ...]:
-    """Read ``ome-zarr,ctc``; refuse names that are no formats."""
-    from napari_sam2.data.formats import find_format
-
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    for name in names:
-        try:
-            find_format(name)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-    return names
 
 
 def hex_colour(text: str) -> tuple[int, int, int]:

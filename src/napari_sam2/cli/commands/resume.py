@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
+from napari_sam2.cli.job_options import result_formats
 from napari_sam2.job.continue_job import what_is_left
 from napari_sam2.job.from_session import saved_model
-from napari_sam2.job.options import InputOptions, ModelOptions
+from napari_sam2.job.options import InputOptions, JobOptions, ModelOptions, ResultOptions
 from napari_sam2.job.output_folder import PromptFile, check_output
 from napari_sam2.job.run_stack import Work, track_and_write
+from napari_sam2.option_fields import add_options
 
-from .run import add_result_arguments, result_formats
 from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = "folder for the results (default: the one that SESSION lies in)"
     parser.add_argument("--output", type=Path, metavar="DIR", help=output)
     parser.add_argument("--input", type=Path, metavar="FILE", help="where the session's image has gone")
-    add_result_arguments(parser)
+    add_options(parser, JobOptions, "overwrite")
+    add_options(parser, ResultOptions)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import run_job
-from napari_sam2.cli.model_options import add_model_arguments, model_options
+from napari_sam2.cli.job_options import add_model_options, model_options, result_formats
 from napari_sam2.job.from_session import replayed
-from napari_sam2.job.options import JobOptions
+from napari_sam2.job.options import JobOptions, ResultOptions
+from napari_sam2.option_fields import add_options
 
-from .export import format_names
-from .segment import OVERLAYS, done_line, stopped_line
+from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.storage.read_job import SavedJob
@@ -34,32 +34,17 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    from napari_sam2.session.tracking.schedule import DIRECTIONS
-
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
     parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, NAME.napari-sam2")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     image = "another image, or where the session's own has gone; same axes and channels"
     parser.add_argument("--input", type=Path, metavar="FILE", help=image)
-    parser.add_argument("--direction", choices=DIRECTIONS, default="outward", help="as for segment (default outward)")
-    parser.add_argument("--save", action="store_true", help="keep DIR/session.napari-sam2 up to date")
-    add_result_arguments(parser)
-    add_model_arguments(parser)
-
-
-def add_result_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which files are written; `result_formats` gathers the formats."""
-    parser.add_argument("--overwrite", action="store_true", help="replace the results that DIR holds already")
-    overlay = "picture of the objects over the frames: %(choices)s (default png)"
-    parser.add_argument("--overlay", choices=OVERLAYS, default="png", help=overlay)
-    export = "more formats to write, with commas between them: see 'napari-sam2 export --help'"
-    parser.add_argument("--export", type=format_names, default=(), metavar="FORMAT,...", help=export)
-
-
-def result_formats(args: argparse.Namespace) -> tuple[str, ...]:
-    """Gather the formats to write besides labels and scores."""
-    return (*OVERLAYS[args.overlay], *args.export)
+    add_options(parser, JobOptions, "direction", help="as for segment (default %(default)s)")
+    add_options(parser, JobOptions, "save", help="keep DIR/session.napari-sam2 up to date")
+    add_options(parser, JobOptions, "overwrite")
+    add_options(parser, ResultOptions)
+    add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

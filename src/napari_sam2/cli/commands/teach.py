@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.interrupt import stop_on_interrupt
-from napari_sam2.cli.model_options import add_model_arguments, model_options
+from napari_sam2.cli.job_options import add_model_options, model_options
+from napari_sam2.option_fields import add_options, read_options
 
 if TYPE_CHECKING:
     from napari_sam2.training.finetune.finetuner import LabelledStack, Taught, TeachProgress
@@ -34,6 +35,8 @@ _ENDINGS = (".pt", ".pth", ".safetensors")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    from napari_sam2.training.train_settings import TeachSettings
+
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
     parser.add_argument("input", metavar="INPUT", type=Path, help="the stack, as for segment")
@@ -46,26 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--axis", choices=("t", "z"), help="what the frames are; by default what the file says, else t")
     limits = "pixel values shown black and white; by default the 0.1 and 99.9 percentiles of the stack"
     parser.add_argument("--contrast-limits", type=float, nargs=2, metavar=("LOW", "HIGH"), help=limits)
-    _add_teaching_arguments(parser)
-    add_model_arguments(parser)
-
-
-def _add_teaching_arguments(parser: argparse.ArgumentParser) -> None:
-    from napari_sam2.training.train_settings import PARTS, TeachSettings
-
-    usual = TeachSettings()
-    group = parser.add_argument_group("teaching")
-    minutes = f"time for teaching, measuring comes on top (default {usual.minutes:g})"
-    group.add_argument("--minutes", type=float, default=usual.minutes, metavar="N", help=minutes)
-    group.add_argument("--steps", type=int, metavar="N", help="steps instead of minutes: repeatable")
-    group.add_argument("--part", choices=PARTS, default=usual.part, help=f"what learns (default {usual.part})")
-    rank = f"of the adapters (default {usual.rank})"
-    group.add_argument("--rank", type=int, default=usual.rank, metavar="N", help=rank)
-    held_out = f"share of the accepted frames to measure on (default {usual.held_out:g})"
-    group.add_argument("--held-out", type=float, default=usual.held_out, metavar="SHARE", help=held_out)
-    rate = f"the highest (default {usual.learning_rate:g})"
-    group.add_argument("--learning-rate", type=float, default=usual.learning_rate, metavar="RATE", help=rate)
-    group.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="of all chance (default 0)")
+    add_options(parser.add_argument_group("teaching"), TeachSettings)
+    add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,15 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.weights.load import save_checkpoint
 
     _check_output(args.output, overwrite=args.overwrite)
-    settings = TeachSettings(
-        minutes=args.minutes,
-        steps=args.steps,
-        part=args.part,
-        rank=args.rank,
-        held_out=args.held_out,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-    )
+    settings = read_options(TeachSettings, args)
     stack = read_labelled(args)
     taught = _watch(teach(model_options(args).load(), [stack], settings=settings))
     if taught is None:

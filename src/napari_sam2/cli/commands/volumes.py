@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
-from napari_sam2.cli.input_options import add_channel_arguments, input_options
 from napari_sam2.cli.interrupt import stop_on_interrupt
-from napari_sam2.cli.model_options import add_model_arguments, add_zoom_argument, model_options
-from napari_sam2.job.options import JobOptions
+from napari_sam2.cli.job_options import add_model_options, job_options
+from napari_sam2.job.options import InputOptions, JobOptions, ResultOptions
 from napari_sam2.job.run_volumes import run_volumes_job
-
-from .export import format_names
+from napari_sam2.option_fields import add_options
 
 if TYPE_CHECKING:
     from napari_sam2.session.volumes.volume_session import VolumeStep
@@ -45,37 +43,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="INPUT", type=Path, help=known)
     parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="the prompts file")
     time = "the time point that the prompts are about (default 0)"
-    parser.add_argument("--time", type=int, default=0, metavar="N", help=time)
+    parser.add_argument("--time", dest="at", type=int, default=0, metavar="N", help=time)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     overwrite = "replace the results that DIR holds already, and begin anew what was left half done there"
-    parser.add_argument("--overwrite", action="store_true", help=overwrite)
+    add_options(parser, JobOptions, "overwrite", help=overwrite)
     export = "more formats to write, with commas between them: those of 'napari-sam2 export --help' that hold volumes"
-    parser.add_argument("--export", type=format_names, default=(), metavar="FORMAT,...", help=export)
-    add_channel_arguments(parser.add_argument_group("which part of the input"))
-    group = parser.add_argument_group("tracking")
-    holes = "fill holes of up to N pixels of the mask decoder's grid, 0 for none (default 8)"
-    group.add_argument("--fill-holes", type=int, default=8, metavar="N", help=holes)
-    add_zoom_argument(group)
-    add_model_arguments(parser)
-    parser.set_defaults(axis=None, crop=None, every=1, at=None)
+    add_options(parser, ResultOptions, "export", help=export)
+    part = parser.add_argument_group("which part of the input")
+    add_options(part, InputOptions, "channels", "level")
+    add_options(part, JobOptions, "contrast_limits")
+    add_options(parser.add_argument_group("tracking"), JobOptions, "fill_holes", "zoom")
+    add_model_options(parser)
+    parser.set_defaults(overlay="none")
 
 
 def run(args: argparse.Namespace) -> int:
     """Track, write and say where; returns the exit status."""
-    args.at = args.time
-    part = input_options(args)
-    options = JobOptions(
-        input=args.input,
-        prompts=args.prompts,
-        output=args.output,
-        model=model_options(args),
-        part=part,
-        contrast_limits=None if part.windows or not args.contrast_limits else tuple(args.contrast_limits[0]),
-        fill_holes=args.fill_holes,
-        zoom=args.zoom,
-        exports=args.export,
-        overwrite=args.overwrite,
-    )
+    options = job_options(args, stack=args.input, prompts=args.prompts, output=args.output)
     report = run_volumes_job(options, _on_terminal)
     if not report.files:
         done = f"{report.done} of {report.n_times} volumes are finished"
