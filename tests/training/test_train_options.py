@@ -63,9 +63,9 @@ def test_a_trained_model_is_exported_and_loads(tmp_path: Path, capsys: pytest.Ca
 
 TWO = """
 import argparse, sys, torch
-from napari_sam2.training import processes
+from napari_sam2.training.optimisation import processes
 from napari_sam2.training.train_options import add_train_arguments, settings_from_args
-from napari_sam2.training.train import run_training
+from napari_sam2.training.loop import run_training
 torch.set_num_threads(1)
 parser = argparse.ArgumentParser()
 add_train_arguments(parser)
