@@ -89,9 +89,7 @@ RULES = {
     "evaluation": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
     "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation option_fields", TORCH | ARRAYS),
     # The command answers what needs no image before NumPy is loaded.
-    "job": Rule(
-        "weights option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS
-    ),
+    "job": Rule("weights option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
     "batch": Rule("weights job option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
     "cli": Rule(
         "weights job batch option_fields",

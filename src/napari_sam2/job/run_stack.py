@@ -182,7 +182,6 @@ def write(work: Work, folder: Path) -> JobReport:
     from napari_sam2.data.labels.placed_results import place_labels, place_scores
 
     session, progress, whole = work.session, work.progress, work.whole
-    from napari_sam2.data.labels.placed_results import place_labels, place_scores
 
     placement, outputs = session.stack.placement, session.outputs
     frames = {placement.frames[frame] for frame in (*progress.earlier, *progress.frames)}

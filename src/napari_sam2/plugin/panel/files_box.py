@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QSizePolicy, QWidget
-from qtpy.QtWidgets import QVBoxLayout as Column
+from qtpy.QtWidgets import QComboBox, QLabel, QMenu, QProgressBar, QSizePolicy, QWidget
+
+from .arrange import column, make_buttons, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,12 +37,7 @@ class FilesBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buttons: dict[str, QPushButton] = {}
-        for name, (text, what) in _BUTTONS.items():
-            self.buttons[name] = QPushButton(text)
-            self.buttons[name].setObjectName(name)
-            self.buttons[name].setToolTip(what)
-            self.buttons[name].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.buttons = make_buttons(_BUTTONS)
         self.formats = QMenu(self)
         self.formats.setObjectName("export_formats")
         self.formats.setToolTipsVisible(True)
@@ -120,37 +116,7 @@ class FilesBox(QWidget):
             label.setWordWrap(True)
 
     def _lay_out(self) -> None:
-        self._recovery = _column((self.unsaved, self.found, _row(self.buttons["bring_back"], self.buttons["discard"])))
-        self._writing = _column((_row(self.exporting, self.buttons["cancel_export"]), self.progress))
-        parts = (
-            _row(self.buttons["save_session"], self.buttons["open_session"]),
-            self.where,
-            self._recovery,
-            self.buttons["export"],
-            self._writing,
-        )
-        layout = Column(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        for part in parts:
-            layout.addWidget(part)
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
-    for part in parts:
-        layout.addWidget(part, 1)
-    return row
-
-
-def _column(parts: Iterable[QWidget]) -> QWidget:
-    column = QWidget()
-    layout = Column(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
-    for part in parts:
-        layout.addWidget(part)
-    return column
+        self._recovery = column(self.unsaved, self.found, row(self.buttons["bring_back"], self.buttons["discard"]))
+        self._writing = column(row(self.exporting, self.buttons["cancel_export"]), self.progress)
+        sessions = row(self.buttons["save_session"], self.buttons["open_session"])
+        column(sessions, self.where, self._recovery, self.buttons["export"], self._writing, into=self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels, Points, Shapes
@@ -13,18 +12,15 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QFrame,
-    QHBoxLayout,
     QLabel,
-    QPushButton,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_sam2.plugin.commands import tip
 from napari_sam2.plugin.state.result_store import DOUBTS
 
+from .arrange import column, make_buttons, row
 from .files_box import FilesBox
 from .fold_section import Section
 from .frame_table import FrameTable
@@ -106,11 +102,9 @@ class Panel(QScrollArea):
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
-        self.buttons: dict[str, QPushButton] = {}
-        for name, (text, what) in {**TOOLS, **_BUTTONS}.items():
-            self.buttons[name] = QPushButton(text)
-            self.buttons[name].setObjectName(name)
-            self.buttons[name].setToolTip(tip(name, what))
+        self.buttons = make_buttons({**TOOLS, **_BUTTONS})
+        for name, width in _WIDTHS.items():
+            self.buttons[name].setFixedWidth(width)
         self._name_and_explain()
         self._lay_out()
 
@@ -185,66 +179,34 @@ class Panel(QScrollArea):
         form.addRow("image", self.image_layer)
         self.axis_label = QLabel("along")
         form.addRow(self.axis_label, self.axis)
-        form.addRow("clicks", _row((self.points_layer, self.buttons["new_points"])))
-        form.addRow("shapes", _row((self.shapes_layer, self.buttons["new_shapes"])))
-        form.addRow("result", _row((self.labels_layer, self.buttons["new_labels"])))
-        regions = (self.region_note, self.buttons["draw_region"], self.buttons["whole_frame"])
-        form.addRow("region", _row(regions))
-        self.window_row = _row((self.window_note, self.buttons["take_window"]))
+        form.addRow("clicks", row(self.points_layer, self.buttons["new_points"]))
+        form.addRow("shapes", row(self.shapes_layer, self.buttons["new_shapes"]))
+        form.addRow("result", row(self.labels_layer, self.buttons["new_labels"]))
+        form.addRow("region", row(self.region_note, self.buttons["draw_region"], self.buttons["whole_frame"]))
+        self.window_row = row(self.window_note, self.buttons["take_window"])
         form.addRow(self.window_row)
         return content
 
     def _objects(self) -> QWidget:
-        tools = _row(tuple(self.buttons[name] for name in TOOLS), spacing=3)
+        tools = row(*(self.buttons[name] for name in TOOLS), spacing=3)
         for name in TOOLS:
             self.buttons[name].setCheckable(False)
             # Five of them must stand side by side in a narrow dock.
             self.buttons[name].setStyleSheet("padding: 4px 2px;")
-            self.buttons[name].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        return _column(
-            (
-                self.hint,
-                _row((self.buttons["new_object"], self.buttons["remove_object"])),
-                tools,
-                self.object_table,
-                _row((self.live_preview, self.buttons["undo"], self.buttons["redo"])),
-                _row((self.source_labels, self.buttons["take_labels"])),
-            )
+        return column(
+            self.hint,
+            row(self.buttons["new_object"], self.buttons["remove_object"]),
+            tools,
+            self.object_table,
+            row(self.live_preview, self.buttons["undo"], self.buttons["redo"]),
+            row(self.source_labels, self.buttons["take_labels"]),
         )
 
     def _scores(self) -> QWidget:
-        return _column(
-            (
-                self.frame_note,
-                self.score_plot,
-                _row((self.buttons["next_doubtful"],)),
-                _row((QLabel("by"), self.doubt)),
-                _row((QLabel("draw from"), self.threshold)),
-            )
+        return column(
+            self.frame_note,
+            self.score_plot,
+            row(self.buttons["next_doubtful"]),
+            row(QLabel("by"), self.doubt),
+            row(QLabel("draw from"), self.threshold),
         )
-
-
-def _row(parts: Iterable[QWidget], spacing: int = 6) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(spacing)
-    for part in parts:
-        if (width := _WIDTHS.get(part.objectName())) is not None:
-            part.setFixedWidth(width)
-        # Labels take what they need, the others share the rest; none may make the dock wider.
-        is_label = isinstance(part, QLabel) and not part.wordWrap()
-        if isinstance(part, QPushButton):
-            part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout.addWidget(part, 0 if is_label else 1)
-    return row
-
-
-def _column(parts: Iterable[QWidget]) -> QWidget:
-    column = QWidget()
-    layout = QVBoxLayout(column)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
-    for part in parts:
-        layout.addWidget(part)
-    return column

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QProgressBar, QWidget
 
-from napari_sam2.plugin.commands import tip
-
+from .arrange import column, make_buttons, row
 from .track_box import in_words
 
 if TYPE_CHECKING:
@@ -34,11 +33,7 @@ class TeachBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buttons: dict[str, QPushButton] = {}
-        for name, (text, what) in _BUTTONS.items():
-            self.buttons[name] = QPushButton(text)
-            self.buttons[name].setObjectName(name)
-            self.buttons[name].setToolTip(tip(name, what))
+        self.buttons = make_buttons(_BUTTONS)
         self.buttons["accept"].setCheckable(True)
         self.minutes, self.progress = QDoubleSpinBox(), QProgressBar()
         self.accepted, self.status = QLabel(), QLabel()
@@ -118,24 +113,16 @@ class TeachBox(QWidget):
         self.buttons["teach"].setEnabled(self._n_accepted >= _LEAST_FRAMES and not self._busy)
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        rows: tuple[tuple[QWidget, ...], ...] = (
-            (self.buttons["accept"], self.buttons["accept_up_to"]),
-            (self.accepted,),
-            (self.minutes, self.buttons["teach"], self.buttons["stop_teaching"]),
-            (self.progress,),
-            (self.status,),
-            (self.buttons["use_taught"], self.buttons["keep_old"]),
-            (self.buttons["save_taught"],),
+        column(
+            row(self.buttons["accept"], self.buttons["accept_up_to"]),
+            self.accepted,
+            row(self.minutes, self.buttons["teach"], self.buttons["stop_teaching"]),
+            self.progress,
+            self.status,
+            row(self.buttons["use_taught"], self.buttons["keep_old"]),
+            self.buttons["save_taught"],
+            into=self,
         )
-        for parts in rows:
-            row = QHBoxLayout()
-            row.setSpacing(6)
-            for part in parts:
-                row.addWidget(part, 1)
-            layout.addLayout(row)
 
 
 def _verdict(taught: Taught) -> str:

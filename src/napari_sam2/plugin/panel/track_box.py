@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QSpinBox, QWidget
 
-from napari_sam2.plugin.commands import tip
 from napari_sam2.plugin.worker.messages import Plan
+
+from .arrange import column, make_buttons, row
 
 _BUTTONS = {
     "track_both": ("⟷  Track both ways", "Track all objects over the whole stack, from their prompts both ways"),
@@ -37,17 +38,12 @@ class TrackBox(QWidget):
         self._has_stale = False
         self._running = False
         self._waiting = False
-        self.buttons: dict[str, QPushButton] = {}
+        self.buttons = make_buttons(_BUTTONS)
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setObjectName("range_first")
         self.last.setObjectName("range_last")
         for box, end in ((self.first, "First"), (self.last, "Last")):
             box.setToolTip(f"{end} frame of the range")
-        for name, (text, what) in _BUTTONS.items():
-            button = QPushButton(text)
-            button.setObjectName(name)
-            button.setToolTip(tip(name, what))
-            self.buttons[name] = button
         self.progress, self.status = QProgressBar(), QLabel()
         self.progress.setObjectName("progress")
         self.progress.setToolTip("Frames tracked")
@@ -143,28 +139,18 @@ class TrackBox(QWidget):
         self.buttons["update"].setEnabled(free and self._has_stale)
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        buttons = QGridLayout()
-        buttons.setSpacing(6)
-        buttons.addWidget(self.buttons["track_both"], 0, 0, 1, 2)
-        buttons.addWidget(self.buttons["track_backward"], 1, 0)
-        buttons.addWidget(self.buttons["track_forward"], 1, 1)
-        layout.addLayout(buttons)
-        row = QHBoxLayout()
-        for part in (self.buttons["track_range"], self.first, QLabel("to"), self.last):
-            row.addWidget(part, 1 if isinstance(part, QSpinBox) else 0)
-        layout.addLayout(row)
-        row = QHBoxLayout()
-        for name in ("update", "cancel", "resume"):
-            row.addWidget(self.buttons[name], 1)
-        layout.addLayout(row)
         self.progress.setFixedHeight(8)
-        layout.addWidget(self.progress)
-        layout.addWidget(self.status)
-        layout.addWidget(self.memory_note)
-        layout.addWidget(self.buttons["labels_on_disk"])
+        column(
+            self.buttons["track_both"],
+            row(self.buttons["track_backward"], self.buttons["track_forward"]),
+            row(self.buttons["track_range"], self.first, QLabel("to"), self.last),
+            row(self.buttons["update"], self.buttons["cancel"], self.buttons["resume"]),
+            self.progress,
+            self.status,
+            self.memory_note,
+            self.buttons["labels_on_disk"],
+            into=self,
+        )
         self.show_memory("", offer_disk=False)
 
     def _connect(self) -> None:
