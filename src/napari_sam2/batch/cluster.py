@@ -51,27 +51,6 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
 
     A job whose worker dies goes on at another one, up to three times. When the generator is closed early, jobs that no
     worker has begun are taken back.
-
-    Parameters
-    ----------
-    jobs : sequence of BatchJob
-        What to do.
-    cluster : Cluster
-        Where.
-    keep_sessions : bool, default: False
-        Whether session folders stay once their jobs are done.
-
-    Yields
-    ------
-    JobResult
-        As the jobs end.
-
-    Raises
-    ------
-    MissingExtraError
-        If distributed is not installed.
-    OSError
-        If the scheduler cannot be reached.
     """
     from napari_sam2.data.files.optional_packages import load_extra
 
@@ -96,18 +75,7 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
 
 
 def do_plain(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Do a job on a worker.
-
-    Parameters
-    ----------
-    task : mapping
-        Plain data: the job, and what `run_on_cluster` was told.
-
-    Returns
-    -------
-    dict
-        The fields of a `JobResult`.
-    """
+    """Do a job on a worker."""
     job = BatchJob.from_plain(task["job"])
     if (own := version(_PACKAGE)) != task["version"]:
         message = f"the worker has {_PACKAGE} {own}, the batch was started by {task['version']}: install the same"

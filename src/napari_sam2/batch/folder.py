@@ -14,27 +14,6 @@ def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobLi
 
     ``NAME.tif``, or any other stack that is called ``NAME``, goes with ``NAME.prompts.json``, ``NAME.labels.tif`` or
     the session folder ``NAME.napari-sam2``.
-
-    Parameters
-    ----------
-    folder : Path
-        Only what lies in it directly counts, and nothing hidden.
-    output : Path
-        Folder of the batch; passed over if it is in there.
-    read_options : callable
-        Makes options without any cells: those that all jobs have.
-
-    Returns
-    -------
-    JobList
-        The jobs by name, and what was skipped.
-
-    Raises
-    ------
-    ValueError
-        If there is no job in the folder; the message says how its files are to be called.
-    OSError
-        If it cannot be read.
     """
     folder, output = folder.resolve(), output.resolve()
     images: dict[str, list[Path]] = defaultdict(list)

@@ -84,20 +84,7 @@ def check_own(folder: Path) -> None:
 
 
 def made_of(options: JobOptions, prompts: Iterable[Prompt]) -> dict[str, str]:
-    """Hash everything that the results of a job depend on.
-
-    Parameters
-    ----------
-    options : JobOptions
-        Those of the job, a session's filled in.
-    prompts : iterable of Prompt
-        As they were read.
-
-    Raises
-    ------
-    OSError
-        If a file is not there.
-    """
+    """Hash everything that the results of a job depend on."""
     # The same work, on whatever device and however the model was named.
     model = replace(options.model, model=None, checkpoint=None, device="auto")
     plain: dict[str, Any] = replace(options, model=model).to_plain()

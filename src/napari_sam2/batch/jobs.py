@@ -44,13 +44,7 @@ class BatchJob:
         return self.options.output
 
     def resolved(self) -> JobOptions:
-        """Give the options with what a session says filled in.
-
-        Raises
-        ------
-        ValueError, OSError
-            If the session cannot be used.
-        """
+        """Give the options with what a session says filled in."""
         if self.session is None:
             return self.options
         from napari_sam2.job.from_session import replayed

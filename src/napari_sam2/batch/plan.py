@@ -34,22 +34,7 @@ class Plan:
 
 
 def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Callable[[], None] = lambda: None) -> Plan:
-    """Open and check all that is asked for, and find out what was done before.
-
-    Parameters
-    ----------
-    jobs : iterable of BatchJob
-        What was asked for.
-    needs_weights : bool, default: True
-        Whether weights of the catalogue must be on this computer, and not only on those of a cluster.
-    seen : callable
-        Called after each job.
-
-    Returns
-    -------
-    Plan
-        To be carried out if there are no mistakes.
-    """
+    """Open and check all that is asked for, and find out what was done before."""
     plan = Plan([], [], [])
     for job in jobs:
         try:

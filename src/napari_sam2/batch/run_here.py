@@ -14,22 +14,7 @@ from .shared_model import shared_model
 def run_here(
     jobs: Iterable[BatchJob], watch: Callable[[BatchJob], Watch], *, keep_sessions: bool = False
 ) -> Iterator[JobResult]:
-    """Do jobs one after the other, with each model loaded once.
-
-    Parameters
-    ----------
-    jobs : iterable of BatchJob
-        What to do.
-    watch : callable
-        Gives for each job what shows how far it is, and may end it; then the batch ends, too.
-    keep_sessions : bool, default: False
-        Whether session folders stay once their jobs are done.
-
-    Yields
-    ------
-    JobResult
-        As the jobs end.
-    """
+    """Do jobs one after the other, with each model loaded once; one that its watch ends is the last."""
     for job in jobs:
         result = do_job(job, Tools(shared_model, watch(job), keep_sessions))
         yield result

@@ -80,17 +80,7 @@ class Tools:
 def do_job(job: BatchJob, tools: Tools) -> JobResult:
     """Do a job, unless it was done already; go on with it where it was left half-done.
 
-    Parameters
-    ----------
-    job : BatchJob
-        What to do.
-    tools : Tools
-        What to do it with.
-
-    Returns
-    -------
-    JobResult
-        How it ended. Errors are told in it and not raised: they are not to end the other jobs.
+    Errors are told in the result and not raised: they are not to end the other jobs.
     """
     begun = time.perf_counter()
     try:
@@ -109,13 +99,7 @@ def do_job(job: BatchJob, tools: Tools) -> JobResult:
 
 
 def done_before(job: BatchJob) -> JobResult | None:
-    """Tell whether a job was done already, out of the same image, prompts, options and model.
-
-    Raises
-    ------
-    ValueError, OSError
-        If a file of the job cannot be read.
-    """
+    """Tell whether a job was done already, out of the same image, prompts, options and model."""
     options = job.resolved()
     return _skipped(job, read_marker(job.folder), made_of(options, read_job_prompts(options)))
 

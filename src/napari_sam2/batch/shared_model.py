@@ -16,18 +16,7 @@ _ONE_AT_A_TIME = Lock()
 
 
 def shared_model(options: ModelOptions) -> Sam2:
-    """Load a model, or give the one that was loaded with these options before.
-
-    Parameters
-    ----------
-    options : ModelOptions
-        Which one. A file that was changed in the meantime is loaded again.
-
-    Raises
-    ------
-    ValueError, OSError
-        As `ModelOptions.load`.
-    """
+    """Load a model, or give the one that was loaded with these options before, unless its file has changed."""
     with _ONE_AT_A_TIME:
         changed = options.file.stat().st_mtime_ns if options.file.exists() else 0
         return _load(options, changed)

@@ -14,20 +14,7 @@ COLUMNS = ("job", "state", "frames", "objects", "seconds", "message")
 
 
 def write_summary(folder: Path, results: Iterable[JobResult]) -> Path:
-    """Write ``summary.csv``, whole or not at all.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the batch; made where it is missing.
-    results : iterable of JobResult
-        In the order to keep.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Write ``summary.csv``, whole or not at all."""
     from napari_sam2.data.files.atomic_files import replacing
 
     path = folder / SUMMARY

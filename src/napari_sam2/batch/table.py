@@ -19,27 +19,7 @@ _WITH_SESSION = frozenset({*option_names(ModelOptions), *option_names(ResultOpti
 
 
 def read_table(path: Path, output: Path, read_options: OptionReader) -> JobList:
-    """Read jobs from a CSV file.
-
-    Parameters
-    ----------
-    path : Path
-        The file. Its first line names the columns; relative paths in it start from its folder.
-    output : Path
-        Folder of the batch.
-    read_options : callable
-        Makes options of the cells that are no paths or names.
-
-    Returns
-    -------
-    JobList
-        With every mistake that can be seen without opening an image.
-
-    Raises
-    ------
-    ValueError, OSError
-        If the file is no table of jobs at all.
-    """
+    """Read jobs from a CSV file."""
     found = JobList()
     columns, rows = _read(path)
     for line, cells in rows:

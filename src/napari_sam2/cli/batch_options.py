@@ -48,22 +48,7 @@ class RowReader:
         self._for_all = {name: getattr(for_all, name) for name in self._usual}
 
     def __call__(self, cells: Mapping[str, str], base: Path, paths: JobPaths) -> JobOptions:
-        """Read the options of a row.
-
-        Parameters
-        ----------
-        cells : mapping of str
-            By the names of options, with underscores.
-        base : Path
-            Folder that relative paths in the cells start from.
-        paths : JobPaths
-            The files of the job.
-
-        Raises
-        ------
-        ValueError
-            If there is no such option, or it does not take what its cell says.
-        """
+        """Read the options of a row, by their names with underscores; relative paths in the cells start from `base`."""
         args = argparse.Namespace(**self._for_all)
         words: list[str] = []
         for name, cell in cells.items():

@@ -62,34 +62,12 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like every other error of this program."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave.
-
-        Raises
-        ------
-        SystemExit
-            Always, with status 2.
-        """
+        """Say what is wrong and leave with status 2."""
         self.exit(EXIT_ERROR, f"{_PROGRAM}: error: {message} (see '{self.prog} --help')\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        The words after the program's name; those of the process where not given.
-
-    Returns
-    -------
-    int
-        Exit status: 0, 1 where a check failed, 2 after an error, 130 after Ctrl-C.
-
-    Raises
-    ------
-    SystemExit
-        By ``--help``, ``--version`` and words that make no command.
-    """
+    """Run one command; gives the exit status: 0, 1 where a check failed, 2 after an error, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     # A pipe takes the letters of the system's language only; a file's name may have others.
     if isinstance(sys.stdout, io.TextIOWrapper):

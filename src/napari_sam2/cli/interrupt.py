@@ -11,18 +11,7 @@ from types import FrameType
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Event]:
-    """Turn Ctrl-C into an event to look at between two frames; pressed again, it ends the program at once.
-
-    Yields
-    ------
-    Event
-        Set once the user wants to stop.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        In the block, from the second time on.
-    """
+    """Turn Ctrl-C into an event to look at between two frames; pressed again, it ends the program at once."""
     stop = Event()
 
     def note(_signal: int, _frame: FrameType | None) -> None:

@@ -22,21 +22,6 @@ def run_job(options: JobOptions) -> JobReport:
 
     Ctrl-C ends the job after the frame at hand. Whatever ends it early, what was done until then is written, marked as
     incomplete.
-
-    Parameters
-    ----------
-    options : JobOptions
-        What to do.
-
-    Returns
-    -------
-    JobReport
-        What was done.
-
-    Raises
-    ------
-    ValueError, OSError, RuntimeError, MemoryError
-        For anything wrong with the input or the machine. Results already in the folder are left as they were.
     """
     with started_job(options) as work:
         print(_memory_line(work.session), file=sys.stderr)
@@ -44,17 +29,7 @@ def run_job(options: JobOptions) -> JobReport:
 
 
 def on_terminal(steps: Iterator[FrameResult], planned: int, name: str) -> Iterator[FrameResult]:
-    """Pass tracking on with a bar to watch; Ctrl-C ends it after the frame at hand.
-
-    Parameters
-    ----------
-    steps : iterator of FrameResult
-        The tracking.
-    planned : int
-        How many there are.
-    name : str
-        Shown before the bar.
-    """
+    """Pass tracking on with a bar to watch; Ctrl-C ends it after the frame at hand."""
     from tqdm import tqdm
 
     with stop_on_interrupt() as stop, tqdm(total=planned, desc=name, unit="frame") as bar:

@@ -37,13 +37,7 @@ def result_formats(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def job_options(args: argparse.Namespace, *, stack: Path, prompts: Path, output: Path) -> JobOptions:
-    """Gather the options of a job whose files are these.
-
-    Raises
-    ------
-    ValueError
-        If there are several contrast limits for one channel.
-    """
+    """Gather the options of a job whose files are these."""
     limits = tuple((float(low), float(high)) for low, high in args.contrast_limits or ())
     together = len(args.channels) > 1
     if len(limits) > 1 and not together:

@@ -19,20 +19,7 @@ _SCREEN_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def why_no_viewer(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str | None:
-    """Tell why napari cannot open a window here.
-
-    Parameters
-    ----------
-    environment : mapping
-        Environment variables.
-    platform : str
-        As `sys.platform`.
-
-    Returns
-    -------
-    str or None
-        The reason; None where nothing speaks against it.
-    """
+    """Tell why napari cannot open a window here; None where nothing speaks against it."""
     if environment.get("CI"):
         return "nobody looks at the screen of a CI run"
     if platform.startswith("linux") and not any(environment.get(name) for name in _SCREEN_VARIABLES):
@@ -43,13 +30,7 @@ def why_no_viewer(environment: Mapping[str, str] = os.environ, platform: str = s
 
 
 def show_results(stacks: Sequence[Path]) -> None:
-    """Open napari with the stacks and their labels; returns when its window is closed.
-
-    Parameters
-    ----------
-    stacks : sequence of Path
-        TIFF stacks, each in the folder of its results.
-    """
+    """Open napari with the stacks and their labels; returns when its window is closed."""
     import napari
 
     viewer = napari.Viewer(title="napari-sam2 demo")
@@ -58,15 +39,7 @@ def show_results(stacks: Sequence[Path]) -> None:
 
 
 def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
-    """Add stacks and their labels; only the first of them are visible, and on top.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Where to.
-    stacks : sequence of Path
-        TIFF stacks, each in the folder of its results.
-    """
+    """Add stacks and their labels; only the first of them are visible, and on top."""
     import tifffile
 
     from napari_sam2.data.readers.open_stack import open_stack

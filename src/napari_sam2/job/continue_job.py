@@ -22,27 +22,7 @@ class NothingToResumeError(ValueError):
 
 @contextmanager
 def resumed_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterator[Work]:
-    """Get everything ready to go on where the job stopped.
-
-    Parameters
-    ----------
-    options : JobOptions
-        Those that the job was started with; its session is beside the results.
-    load : callable
-        Loads the model.
-
-    Yields
-    ------
-    Work
-        Its session and its stack are closed afterwards.
-
-    Raises
-    ------
-    NothingToResumeError
-        If the session is damaged, or nothing was tracked yet.
-    ValueError, OSError, RuntimeError, MemoryError
-        For anything else that is wrong. Results already in the folder are left as they were.
-    """
+    """Get everything ready to go on where the job stopped; results already in the folder stay as they were."""
     with checked_job(options) as job:
         folder = check_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite)
         session = _open(options, frames=job.whole, load=load)
@@ -71,18 +51,7 @@ def _open(options: JobOptions, *, frames: Stack, load: Loader) -> Session:
 
 
 def what_is_left(session: Session) -> Run:
-    """Say what is left to track: all, the rest, or nothing where only the results had not been written.
-
-    Parameters
-    ----------
-    session : Session
-        Just opened.
-
-    Returns
-    -------
-    tuple
-        The steps to take, and their progress.
-    """
+    """Say what is left to track: all, the rest, or nothing where only the results had not been written."""
     done = session.labels.frames_done
     if session.unfinished:
         return session.resume(), Progress(session.unfinished, done)

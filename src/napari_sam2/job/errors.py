@@ -8,18 +8,7 @@ _MEMORY_ADVICE = "try --preset fast, a smaller --image-size, a smaller model or 
 
 
 def describe_error(error: BaseException) -> str | None:
-    """Put an error into one line.
-
-    Parameters
-    ----------
-    error : BaseException
-        What was raised. Notes that were added to it join the line.
-
-    Returns
-    -------
-    str or None
-        The line, or None for an error that a user cannot have caused: that is a bug, whose traceback matters.
-    """
+    """Put an error, with its notes, into one line; None for one that a user cannot have caused: a bug."""
     message = _message(error)
     if message is None:
         return None

@@ -15,20 +15,7 @@ if TYPE_CHECKING:
 
 
 def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
-    """Fill in what a session says: its image, prompts and settings, and its model where no other was asked for.
-
-    Parameters
-    ----------
-    asked : JobOptions
-        The session folder as the prompts, the direction, what is to be written and where.
-    saved : SavedJob
-        From `read_saved_job`.
-
-    Raises
-    ------
-    ValueError
-        If the session's model came from no file and no other was asked for, or what it says is damaged.
-    """
+    """Fill in what a session says: its image, prompts and settings, and its model where no other was asked for."""
     selection = saved.selection
     part = InputOptions(
         saved.axis, selection.at, selection.channels, selection.windows, selection.level, saved.crop, saved.every
@@ -46,20 +33,7 @@ def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
 
 
 def saved_model(asked: ModelOptions, said: ModelRecord) -> ModelOptions:
-    """Choose the model: what was asked for, else what the session says of its own.
-
-    Parameters
-    ----------
-    asked : ModelOptions
-        From the command line.
-    said : ModelRecord
-        From the session folder.
-
-    Raises
-    ------
-    ValueError
-        If the session's model came from no file and no other was asked for, or what it says is damaged.
-    """
+    """Choose the model: what was asked for, else the session's own; ValueError if that came from no file."""
     if asked.model is not None or asked.checkpoint is not None:
         return asked
     from napari_sam2.storage.locate_inputs import model_arguments

@@ -59,31 +59,7 @@ class PromptFile:
 
 
 def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], overwrite: bool) -> OutputFolder:
-    """Make a folder and see that results can be written to it, before the long work starts.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder; made where it is missing.
-    prompts : Path
-        The prompts file to read, which may lie in the folder.
-    formats : iterable of Format
-        What is to be written besides labels and scores.
-    overwrite : bool
-        Whether results that are there already may be replaced.
-
-    Returns
-    -------
-    OutputFolder
-        The folder, ready.
-
-    Raises
-    ------
-    ValueError
-        If it is a file, or holds results that may not be replaced.
-    OSError
-        If it cannot be made or written to.
-    """
+    """Make a folder and see that results can be written to it, before the long work starts."""
     from napari_sam2.data.formats.registry import check_replaceable
 
     if folder.exists() and not folder.is_dir():
@@ -100,20 +76,7 @@ def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], over
 
 
 def make_way(session: Path, *, overwrite: bool) -> None:
-    """See that a session folder can be made, before the long work starts.
-
-    Parameters
-    ----------
-    session : Path
-        Its path.
-    overwrite : bool
-        Whether a session that is there already may be removed.
-
-    Raises
-    ------
-    ValueError
-        If something is there that may not be removed.
-    """
+    """See that a session folder can be made, before the long work starts; `overwrite` removes an earlier session."""
     from napari_sam2.storage.layout import read_header
 
     if not session.exists():
@@ -134,24 +97,6 @@ def write_results(
 
     Everything is written beside its place first: a full disk leaves the files of an earlier run as they were. Should
     one of the other formats fail, labels and scores are there already.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to; made where it is missing.
-    results : Results
-        What was tracked.
-    record : mapping
-        What it takes to do it again, besides the input and the prompts, which are added here.
-    formats : iterable of Format
-        What to write besides labels and scores.
-    prompts : PromptFile
-        The prompts, to be kept with the results.
-
-    Returns
-    -------
-    tuple of str
-        Names of the files.
     """
     from napari_sam2.data.formats import FORMATS
     from napari_sam2.data.formats.tiff_and_tables import describe_stack, write_session_json

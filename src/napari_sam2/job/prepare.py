@@ -62,23 +62,7 @@ class CheckedJob:
 
 @contextmanager
 def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
-    """Open the input and check everything that takes no model.
-
-    Parameters
-    ----------
-    options : JobOptions
-        What to do.
-
-    Yields
-    ------
-    CheckedJob
-        Its stack is closed afterwards.
-
-    Raises
-    ------
-    ValueError, OSError, MissingExtraError
-        If a file cannot be read, or prompts, options and formats do not fit the input.
-    """
+    """Open the input, until the block ends, and check everything that takes no model."""
     from napari_sam2.data.formats import check_formats
 
     part = options.part
@@ -96,25 +80,7 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
 
 @contextmanager
 def started_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterator[Work]:
-    """Get everything ready for tracking.
-
-    Parameters
-    ----------
-    options : JobOptions
-        What to do.
-    load : callable
-        Loads the model.
-
-    Yields
-    ------
-    Work
-        Its session and its stack are closed afterwards.
-
-    Raises
-    ------
-    ValueError, OSError, RuntimeError, MemoryError
-        For anything wrong with the input or the machine. Results already in the folder are left as they were.
-    """
+    """Get everything ready for tracking; whatever goes wrong, results already in the folder stay as they were."""
     with checked_job(options) as job:
         folder = check_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite)
         session = _prompted_session(job, load(options.model))
@@ -125,19 +91,7 @@ def started_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterat
 
 
 def make_work(job: CheckedJob, session: Session, run: Run, folder: OutputFolder) -> Work:
-    """Put together what tracking and writing take.
-
-    Parameters
-    ----------
-    job : CheckedJob
-        What is done.
-    session : Session
-        With the prompts.
-    run : tuple
-        The steps to take, and their progress.
-    folder : OutputFolder
-        For the results.
-    """
+    """Put together what tracking and writing take."""
     options, (steps, progress) = job.options, run
     return Work(
         session=session,
@@ -162,13 +116,7 @@ def whole_run(job: CheckedJob, session: Session) -> Run:
 
 
 def read_job_prompts(options: JobOptions) -> list[Prompt]:
-    """Read the prompts: those given already, a prompts file or an image of labels.
-
-    Raises
-    ------
-    ValueError, OSError
-        If the file cannot be read.
-    """
+    """Read the prompts: those given already, a prompts file or an image of labels."""
     from napari_sam2.data.prompts.label_image import read_label_prompts
     from napari_sam2.data.prompts.prompt import read_prompts
 
@@ -179,22 +127,7 @@ def read_job_prompts(options: JobOptions) -> list[Prompt]:
 
 
 def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None:
-    """Check prompts against the stack before any time is spent on a model.
-
-    Parameters
-    ----------
-    prompts : iterable of Prompt
-        From a prompts file.
-    stack : Stack
-        What they are about.
-    source : Path
-        The file, for messages.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or one is outside the stack; the message names it.
-    """
+    """Check prompts from a file against the stack, before any time is spent on a model."""
     from napari_sam2.data.prompts.fit import check_prompt
 
     prompts = list(prompts)

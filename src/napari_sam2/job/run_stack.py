@@ -125,33 +125,14 @@ class Work:
 
 
 def track(work: Work, watch: Watch) -> None:
-    """Track until the end, or until `watch` ends it; the progress is kept in the work.
-
-    Raises
-    ------
-    ValueError, OSError, RuntimeError, MemoryError
-        Whatever tracking ends with.
-    """
+    """Track until the end, or until `watch` ends it; the progress is kept in the work."""
     name = work.whole.path.name if work.whole.path else "frames"
     for result in watch(work.steps, work.progress.planned, name):
         work.progress.frames.append(result.frame)
 
 
 def track_and_write(work: Work, watch: Watch) -> JobReport:
-    """Track, and write the results, however it ends.
-
-    Parameters
-    ----------
-    work : Work
-        What to do.
-    watch : callable
-        Shows how far it is, and may end it early.
-
-    Raises
-    ------
-    ValueError, OSError, RuntimeError, MemoryError
-        Whatever tracking ends with; what was done before is written, and the error says where.
-    """
+    """Track, and write the results, however it ends; an error says where what was done before is."""
     progress, folder = work.progress, work.folder
     try:
         track(work, watch)
@@ -164,20 +145,7 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
 
 
 def write(work: Work, folder: Path) -> JobReport:
-    """Write what was tracked so far.
-
-    Parameters
-    ----------
-    work : Work
-        What was done.
-    folder : Path
-        Where to; made where it is missing.
-
-    Raises
-    ------
-    ValueError, OSError, RuntimeError
-        If something cannot be written; results that are there already stay as they were.
-    """
+    """Write what was tracked so far, whole: what is there already stays as it was if that fails."""
     from napari_sam2.data.formats import Results
     from napari_sam2.data.labels.placed_results import place_labels, place_scores
 

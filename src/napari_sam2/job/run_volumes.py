@@ -54,23 +54,7 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
     """Track objects through volumes over time and write the results.
 
     Finished volumes are kept in the folder as the work goes. The same job goes on with them, whatever ended it.
-
-    Parameters
-    ----------
-    options : JobOptions
-        What to do; ``part.at`` is the time point that the prompts are about, whose planes are their frames.
-    watch : callable
-        Passes the steps on, shows how far it is, and may end it early.
-
-    Returns
-    -------
-    VolumeReport
-        What was done.
-
-    Raises
-    ------
-    ValueError, OSError, RuntimeError, MemoryError
-        For anything wrong with the input or the machine. Results already in the folder are left as they were.
+    ``part.at`` is the time point that the prompts are about, whose planes are their frames.
     """
     from napari_sam2.data.formats import check_formats
 

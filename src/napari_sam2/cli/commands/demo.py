@@ -74,22 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_sample(sample: Sample, folder: Path, model: ModelOptions) -> JobReport:
-    """Write a sample and its prompts to a folder and track it there, as a user would.
-
-    Parameters
-    ----------
-    sample : Sample
-        From `make_sample`.
-    folder : Path
-        For everything; results of an earlier demo are replaced.
-    model : ModelOptions
-        The model to track with.
-
-    Returns
-    -------
-    JobReport
-        What was done.
-    """
+    """Write a sample and its prompts to a folder and track it there, as a user would."""
     from napari_sam2.data.prompts.prompt import Prompt, write_prompts
 
     stack = folder / f"{sample.name}.tif"
@@ -104,20 +89,7 @@ def run_sample(sample: Sample, folder: Path, model: ModelOptions) -> JobReport:
 
 
 def measure(sample: Sample, folder: Path) -> list[Overlap]:
-    """Compare the labels in a folder with the truth.
-
-    Parameters
-    ----------
-    sample : Sample
-        With the truth.
-    folder : Path
-        Where `run_sample` wrote.
-
-    Returns
-    -------
-    list of Overlap
-        One for each prompted object.
-    """
+    """Compare the labels in a folder with the truth."""
     import numpy as np
     import tifffile
 

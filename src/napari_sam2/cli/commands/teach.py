@@ -72,13 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_labelled(args: argparse.Namespace) -> LabelledStack:
-    """Open the stack and read its labels.
-
-    Raises
-    ------
-    ValueError, OSError
-        If a file cannot be read or ``--accepted`` says nothing sensible.
-    """
+    """Open the stack and read its labels."""
     import numpy as np
 
     from napari_sam2.data.readers.open_stack import open_stack
@@ -92,13 +86,7 @@ def read_labelled(args: argparse.Namespace) -> LabelledStack:
 
 
 def parse_frames(text: str) -> tuple[int, ...]:
-    """Read ``"0-5,8"`` as the frames 0 to 5 and 8.
-
-    Raises
-    ------
-    ValueError
-        For anything else than numbers and ranges, separated by commas.
-    """
+    """Read ``"0-5,8"`` as the frames 0 to 5 and 8."""
     frames: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
