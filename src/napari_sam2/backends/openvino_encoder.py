@@ -28,13 +28,6 @@ class OpenvinoImageEncoder(ImageEncoder):
 
     The weights are there to be saved and to be copied: a deep copy, which may be taught, is an `ImageEncoder`. PyTorch
     computes what OpenVINO cannot: gradients, other sizes, other devices, and everything once other weights were loaded.
-
-    Parameters
-    ----------
-    encoder : ImageEncoder
-        Whose weights these are.
-    network : Network
-        What was compiled from it.
     """
 
     def __init__(self, encoder: ImageEncoder, network: Network) -> None:
@@ -70,20 +63,7 @@ def _forget_network(encoder: OpenvinoImageEncoder, _keys: object) -> None:
 
 
 def use_openvino(model: Sam2, dtype: torch.dtype) -> None:
-    """Let OpenVINO compute a model's image encoder.
-
-    Parameters
-    ----------
-    model : Sam2
-        On the CPU, with float32 weights; changed in place.
-    dtype : torch.dtype
-        Type that products are taken in, where the CPU has it.
-
-    Raises
-    ------
-    MissingExtraError
-        If OpenVINO is not installed.
-    """
+    """Let OpenVINO compute a model's image encoder."""
     compiler, kept = Compiler(dtype), network_cache()
     key = _network_key(model, compiler.version)
     content = None if kept is None else kept.load(key)

@@ -34,13 +34,7 @@ def without_telemetry() -> Iterator[None]:
 
 
 class Network:
-    """A compiled network with one input and fixed shapes, to be called with a tensor from any thread.
-
-    Parameters
-    ----------
-    compiled : openvino.CompiledModel
-        The network.
-    """
+    """A compiled network with one input and fixed shapes, to be called with a tensor from any thread."""
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
@@ -49,13 +43,7 @@ class Network:
         self.input_shape = torch.Size(compiled.input(0).shape)
 
     def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Compute the outputs, in the dtype of the input.
-
-        Parameters
-        ----------
-        x : Tensor
-            Of `input_shape`, on the CPU, of any floating-point type.
-        """
+        """Compute the outputs, in the dtype of the input."""
         pixels = x.detach().float().contiguous().numpy()
         with self._lock:
             # The answers lie in memory that the next call writes to, so they are copied before the lock is given up.
@@ -69,18 +57,7 @@ class Network:
 
 
 class Compiler:
-    """Compiles networks for this machine's CPU, to run with as many threads as PyTorch.
-
-    Parameters
-    ----------
-    dtype : torch.dtype
-        Type that products are taken in, where the CPU has it; float32 otherwise.
-
-    Raises
-    ------
-    MissingExtraError
-        If OpenVINO is not installed.
-    """
+    """Compiles networks for this machine's CPU, to run with as many threads as PyTorch."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         with without_telemetry():

@@ -21,15 +21,7 @@ def resident_bytes() -> int:
 class PeakMemory:
     """Watches the memory of a device while a ``with`` block runs.
 
-    Parameters
-    ----------
-    device : torch.device
-        A GPU's memory is counted where there is one, else that of the process.
-
-    Attributes
-    ----------
-    peak : int
-        Most bytes that were taken within the block; on a CPU the whole process's, libraries included.
+    ``peak``: most bytes that were taken within the block; on a CPU the whole process's, libraries included.
     """
 
     def __init__(self, device: torch.device) -> None:

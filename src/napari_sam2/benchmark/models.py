@@ -14,20 +14,7 @@ from napari_sam2.weights.load import load_model, save_checkpoint
 
 
 def stand_in(variant: str, **options: Any) -> Sam2:
-    """Load a model of random weights, the same every time, as `load_model` would load a real one.
-
-    Parameters
-    ----------
-    variant : str
-        A name of `CONFIGS`.
-    **options
-        As `load_model` takes them, but for name and checkpoint.
-
-    Raises
-    ------
-    ValueError
-        For an unknown variant, or as `load_model`.
-    """
+    """Load a model of random weights, the same every time, as `load_model` would load a real one."""
     if variant not in CONFIGS:
         raise ValueError(f"there is no variant {variant!r}; there are {', '.join(CONFIGS)}")
     with tempfile.TemporaryDirectory() as folder:

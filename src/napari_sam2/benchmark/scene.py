@@ -14,23 +14,8 @@ PERIOD = 60
 class MovingDiscs:
     """Discs that go in circles over a noisy ground, indexed like an array.
 
-    Parameters
-    ----------
-    num_frames : int
-        Length of the stack.
-    side : int
-        Height and width of a frame in pixels.
-    num_discs : int
-        Bright discs on every frame.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (T, Y, X).
-    dtype : numpy.dtype
-        uint8.
-    ndim : int
-        3.
+    ``side``: height and width of a frame in pixels.
+    ``shape``: (T, Y, X).
     """
 
     def __init__(self, num_frames: int, side: int, num_discs: int) -> None:

@@ -18,20 +18,13 @@ HISTORIES = (1, 2, 4)
 
 @dataclass(frozen=True)
 class StageTime:
-    """One step for one object.
+    """One step for one object."""
 
-    Attributes
-    ----------
-    name : str
-        What is done.
-    seconds : float
-        Median of the runs.
-    runs : int
-        How many there were.
-    """
-
+    # What is done.
     name: str
+    # Median of the runs.
     seconds: float
+    # How many there were.
     runs: int
 
     @classmethod
@@ -48,19 +41,7 @@ def attention_name(maps: int, pointers: int) -> str:
 def measure_stages(model: Sam2, *, side: int, patience: Patience) -> tuple[StageTime, ...]:
     """Time what a frame is made of, and the preview of a click.
 
-    Parameters
-    ----------
-    model : Sam2
-        The model.
-    side : int
-        Height and width of the frames in pixels.
-    patience : Patience
-        For each of the steps.
-
-    Returns
-    -------
-    tuple of StageTime
-        Image encoder, memory attention from one memory to a full one, mask decoder, memory encoder, preview.
+    ``side``: height and width of the frames in pixels.
     """
     stages = []
     for name, call in stage_calls(model, side=side).items():

@@ -22,26 +22,17 @@ from .workload import Workload
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured, on what.
+    """What was measured, on what."""
 
-    Attributes
-    ----------
-    model : dict
-        Name, preset, input size, number type and why it was chosen, device and weights.
-    machine : dict
-        See `describe_machine`.
-    side : int
-        Height and width of the frames in pixels.
-    stages : tuple of StageTime
-        Steps of a frame, for one object.
-    tracking : tuple of TrackingTime
-        Whole frames, by number of objects.
-    """
-
+    # Name, preset, input size, number type and why it was chosen, device and weights.
     model: dict[str, Any]
+    # See `describe_machine`.
     machine: dict[str, Any]
+    # Height and width of the frames in pixels.
     side: int
+    # Steps of a frame, for one object.
     stages: tuple[StageTime, ...]
+    # Whole frames, by number of objects.
     tracking: tuple[TrackingTime, ...]
 
 
@@ -56,25 +47,7 @@ def run_suite(
 ) -> Measurements:
     """Measure stages and tracking of a model.
 
-    Parameters
-    ----------
-    load : callable
-        Returns the model; called once, so that its memory is counted.
-    objects : sequence of int
-        Numbers of objects to track, each at least 1.
-    side : int
-        Height and width of the frames in pixels.
-    patience : Patience
-        For each measurement.
-    about : dict
-        What to say of the model besides what it says itself.
-    tell : callable
-        Takes a line about what comes next.
-
-    Returns
-    -------
-    Measurements
-        With one row for each number of objects, rising: memory that fewer objects took is taken again by more.
+    ``side``: height and width of the frames in pixels.
     """
     program_bytes = _settled()
     model = load()

@@ -11,17 +11,11 @@ import torch
 
 @dataclass(frozen=True)
 class Patience:
-    """When to stop repeating.
+    """When to stop repeating."""
 
-    Attributes
-    ----------
-    rounds : int
-        Most repetitions.
-    seconds : float
-        No further one is begun after so long.
-    """
-
+    # Most repetitions.
     rounds: int
+    # No further one is begun after so long.
     seconds: float
 
 

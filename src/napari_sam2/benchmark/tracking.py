@@ -15,26 +15,17 @@ from .workload import Workload
 
 @dataclass(frozen=True)
 class TrackingTime:
-    """Tracking with a full memory: reading, encoding, attending, decoding, remembering, drawing.
+    """Tracking with a full memory: reading, encoding, attending, decoding, remembering, drawing."""
 
-    Attributes
-    ----------
-    objects : int
-        How many are tracked at once.
-    seconds : float
-        Median for a frame, all objects together.
-    frames : int
-        How many were timed.
-    peak_bytes : int
-        Most memory that was taken, weights included; of the main memory what is beyond the program and its libraries.
-    estimated_bytes : int
-        What `estimate_memory` says of it.
-    """
-
+    # How many are tracked at once.
     objects: int
+    # Median for a frame, all objects together.
     seconds: float
+    # How many were timed.
     frames: int
+    # Most memory that was taken, weights included; of the main memory what is beyond the program and its libraries.
     peak_bytes: int
+    # What `estimate_memory` says of it.
     estimated_bytes: int
 
     @property
@@ -49,19 +40,7 @@ class TrackingTime:
 
 
 def measure_tracking(model: Sam2, work: Workload, *, patience: Patience, program_bytes: int) -> TrackingTime:
-    """Time tracked frames, and watch the memory while one more is tracked.
-
-    Parameters
-    ----------
-    model : Sam2
-        The model.
-    work : Workload
-        Objects and size of the frames; how many frames `patience` says.
-    patience : Patience
-        How many frames.
-    program_bytes : int
-        What the process had before the model was loaded; on a GPU it does not matter.
-    """
+    """Time tracked frames, and watch the memory while one more is tracked."""
     session, run = replace(work, frames=patience.rounds + 1).begin(model)
     with PeakMemory(model.device) as memory:
         next(run)

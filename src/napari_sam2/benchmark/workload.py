@@ -21,42 +21,22 @@ VERBS = ("encode_image", "condition", "decode", "remember")
 
 @dataclass(frozen=True)
 class Workload:
-    """Objects to track through a stack that is made as it is read.
+    """Objects to track through a stack that is made as it is read."""
 
-    Attributes
-    ----------
-    objects : int
-        How many, each prompted with a mask on the first frame.
-    frames : int
-        Frames to come to after those that fill the memory.
-    side : int
-        Height and width of a frame in pixels.
-    zoom : str
-        As for `Session`; ``"off"`` encodes each frame once, whatever the objects.
-    """
-
+    # How many, each prompted with a mask on the first frame.
     objects: int = 1
+    # Frames to come to after those that fill the memory.
     frames: int = 1
+    # Height and width of a frame in pixels.
     side: int = 512
+    # As for `Session`; ``"off"`` encodes each frame once, whatever the objects.
     zoom: str = "off"
 
     def begin(self, model: Sam2, *, history: int | None = None) -> tuple[Session, Iterator[FrameResult]]:
         """Prompt the objects and fill the memory.
 
-        Parameters
-        ----------
-        model : Sam2
-            What tracks them.
-        history : int, optional
-            Frames tracked so far, the prompted one included; as many as there are object pointers where not given,
-            which leaves no place in the memory empty.
-
-        Returns
-        -------
-        session : Session
-            The session.
-        run : iterator of FrameResult
-            The tracking of the next frames.
+        ``history``: frames tracked so far, the prompted one included; as many as there are object pointers where not
+        given, which leaves no place in the memory empty.
         """
         start = model.config.max_object_pointers if history is None else history
         discs = MovingDiscs(start + self.frames, self.side, self.objects)
@@ -75,20 +55,7 @@ class Workload:
 
 
 def calls_of_a_frame(model: Sam2, run: Iterator[FrameResult]) -> dict[str, Callable[[], object]]:
-    """Track one frame, and return what the model was asked to do for it, to be done again on its own.
-
-    Parameters
-    ----------
-    model : Sam2
-        The one that tracks.
-    run : iterator of FrameResult
-        From `Workload.begin`, of objects that go through the model together.
-
-    Returns
-    -------
-    dict
-        By name of the method, in the order of `VERBS`.
-    """
+    """Track one frame, and return what the model was asked to do for it, to be done again on its own."""
     asked: dict[str, Callable[[], object]] = {}
 
     def listen(name: str, method: Callable[..., object]) -> Callable[..., object]:

@@ -21,15 +21,7 @@ Mask = NDArray[np.bool_]
 
 
 class Baselines:
-    """Masks of the baselines on one sequence.
-
-    Parameters
-    ----------
-    sequence : LabelledSequence
-        Its objects are carried from the frame they are prompted on.
-    flow : bool
-        Whether optical flow is wanted; it takes the most time.
-    """
+    """Masks of the baselines on one sequence."""
 
     def __init__(self, sequence: LabelledSequence, *, flow: bool = True) -> None:
         self.sequence = sequence
@@ -41,12 +33,7 @@ class Baselines:
     def masks(self, name: str, object_id: int) -> dict[int, Mask]:
         """Masks of an object on the frames a tracker is asked about, by frame.
 
-        Parameters
-        ----------
-        name : str
-            ``"copied"`` or ``"optical_flow"``.
-        object_id : int
-            The object.
+        ``name``: ``"copied"`` or ``"optical_flow"``.
         """
         first, count = self.sequence.prompt_frame(object_id), len(self.sequence.labels)
         given = self.sequence.truth(first, object_id)

@@ -54,23 +54,7 @@ def draw_sheet(
 ) -> Image.Image:
     """Draw frames in a row; that on which the largest object was prompted is marked.
 
-    Parameters
-    ----------
-    sequence : LabelledSequence
-        Frames and truth, whose outlines are white.
-    masks : mapping
-        By (frame, object id), (Y, X) bool.
-    frames : sequence of int
-        Which, at least one.
-    captions : mapping
-        What to write beside the number of a frame that was not prompted.
-    title : str
-        Written above the frames; no room is left for an empty one.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
+    ``masks``: by (frame, object id), (Y, X) bool.
     """
     objects, window, top = sequence.objects(), choose_window(sequence.stack), TITLE_HEIGHT if title else 0
     prompted = sequence.prompt_frame(objects[0])

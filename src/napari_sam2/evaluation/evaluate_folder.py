@@ -111,16 +111,8 @@ class _Watch:
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     """Measure as the arguments say, write what they ask for, and return the report.
 
-    Returns
-    -------
-    dict
-        For one prompt that of `evaluate`, for several their reports by prompt under ``prompts``; ``settings`` beside.
-
-    Raises
-    ------
-    ValueError
-        If neither a folder nor a number of clips is given, or both; likewise a prompt together with clicks on more
-        frames; or if the report is to be named like the page.
+    Result: for one prompt that of `evaluate`, for several their reports by prompt under ``prompts``; ``settings``
+    beside.
     """
     if (args.data_dir is None) == (args.generated is None):
         raise ValueError("give either a folder of labelled sequences or --generated N")

@@ -30,12 +30,9 @@ def evaluate_finding(
 ) -> dict[str, Any]:
     """Propose clicks on up to three frames of each sequence, and answer each of them.
 
-    Returns
-    -------
-    dict
-        ``model``, ``sequences`` and ``mean``. Each of the former, and their mean, has ``recall``: the share of the
-        objects with a mask of IoU 0.5 or more, each mask counting for one; ``precision``: the share of the masks that
-        have an object; ``on_object``: the share of the objects with a click inside.
+    Result: ``model``, ``sequences`` and ``mean``. Each of the former, and their mean, has ``recall``: the share of the
+    objects with a mask of IoU 0.5 or more, each mask counting for one; ``precision``: the share of the masks that have
+    an object; ``on_object``: the share of the objects with a click inside.
     """
     reports: dict[str, dict[str, float]] = {}
     for sequence in sequences:

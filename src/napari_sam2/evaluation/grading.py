@@ -17,19 +17,7 @@ Masks = dict[tuple[int, int], NDArray[np.bool_]]
 def grade_object(sequence: LabelledSequence, object_id: int, masks: Mapping[int, NDArray[np.bool_]]) -> Figures:
     """Grade an object on all labelled frames but that of its first prompt.
 
-    Parameters
-    ----------
-    sequence : LabelledSequence
-        The truth.
-    object_id : int
-        The object.
-    masks : mapping
-        (Y, X) bool by frame; where there is none, nothing was found.
-
-    Returns
-    -------
-    dict
-        J, F and J&F.
+    ``masks``: (Y, X) bool by frame; where there is none, nothing was found.
     """
     nothing = np.zeros(sequence.labels.shape[1:], dtype=bool)
     pairs = [(masks.get(t, nothing), sequence.truth(t, object_id)) for t in sequence.tracked_frames(object_id)]

@@ -28,24 +28,16 @@ _CHART_WIDTH = 900
 
 @dataclass(frozen=True)
 class PageEntry:
-    """What the page shows of one sequence.
+    """What the page shows of one sequence."""
 
-    Attributes
-    ----------
-    name : str
-        Heading.
-    accuracy : float
-        J&F, by which the entries are ordered.
-    worst, spread : PIL.Image.Image
-        Sheets.
-    scores : PIL.Image.Image or None
-        Object scores over the frames.
-    """
-
+    # Heading.
     name: str
+    # J&F, by which the entries are ordered.
     accuracy: float
+    # Sheets.
     worst: Image.Image
     spread: Image.Image
+    # Object scores over the frames.
     scores: Image.Image | None = None
 
 
@@ -59,18 +51,8 @@ def make_entry(
 ) -> PageEntry:
     """Draw what the page shows of one sequence, before it is closed.
 
-    Parameters
-    ----------
-    name : str
-        Heading.
-    sequence : LabelledSequence
-        Frames and truth.
-    masks : mapping
-        By (frame, object id), (Y, X) bool.
-    accuracy : float
-        J&F.
-    scores : mapping, optional
-        Object score by (frame, object id).
+    ``masks``: by (frame, object id), (Y, X) bool.
+    ``scores``: object score by (frame, object id).
     """
     by_frame = frame_accuracy(sequence, masks)
     captions = {t: f"J {j:.2f}" for t, j in by_frame.items()}
@@ -88,28 +70,13 @@ def _chart(sequence: LabelledSequence, scores: Mapping[tuple[int, int], float]) 
 
 @dataclass
 class Page:
-    """Gathers entries and writes them.
+    """Gathers entries and writes them."""
 
-    Attributes
-    ----------
-    entries : list of PageEntry
-        In any order.
-    """
-
+    # In any order.
     entries: list[PageEntry] = field(default_factory=list)
 
     def write(self, path: Path, *, title: str, table: str) -> None:
-        """Write the page, its pictures inside.
-
-        Parameters
-        ----------
-        path : Path
-            File to write.
-        title : str
-            Heading.
-        table : str
-            Text shown as it is.
-        """
+        """Write the page, its pictures inside."""
         parts = [f"<h1>{html.escape(title)}</h1>", f"<pre>{html.escape(table)}</pre>", f"<p>{_LEGEND}</p>"]
         for entry in sorted(self.entries, key=lambda entry: entry.accuracy):
             parts += [f"<h2>{html.escape(entry.name)}: J&amp;F {entry.accuracy:.2f}</h2>"]

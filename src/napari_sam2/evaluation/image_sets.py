@@ -30,23 +30,15 @@ Labelled = tuple[NDArray[np.uint8], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Split:
-    """Which part of the sets is read.
+    """Which part of the sets is read."""
 
-    Attributes
-    ----------
-    held_share : float
-        Share of each set to be validated on; 0 trains on everything.
-    held_out : bool
-        Read that share instead of the rest.
-    without : tuple of str
-        Names of sets to leave out, ``*`` standing for anything.
-    partly_labelled : tuple of str
-        Names of sets in which some objects have no label.
-    """
-
+    # Share of each set to be validated on; 0 trains on everything.
     held_share: float = 0.0
+    # Read that share instead of the rest.
     held_out: bool = False
+    # Names of sets to leave out, ``*`` standing for anything.
     without: tuple[str, ...] = ()
+    # Names of sets in which some objects have no label.
     partly_labelled: tuple[str, ...] = ()
 
     def keep(self, count: int, *, run: int = 1) -> list[int]:
@@ -62,23 +54,15 @@ WHOLE = Split()
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Frames of one folder: a stack, or stills.
+    """Frames of one folder: a stack, or stills."""
 
-    Attributes
-    ----------
-    name : str
-        Of the folder.
-    axis : str
-        ``"t"``, ``"z"`` or ``"still"``.
-    origin : str
-        Sets of one origin show the same kind of thing.
-    images, labels : tuple of Path
-        One for each still; of a stack one file or folder for all frames.
-    """
-
+    # Of the folder.
     name: str
+    # ``"t"``, ``"z"`` or ``"still"``.
     axis: str
+    # Sets of one origin show the same kind of thing.
     origin: str
+    # One for each still; of a stack one file or folder for all frames.
     images: tuple[Path, ...]
     labels: tuple[Path, ...]
 
@@ -122,19 +106,10 @@ class ImageSet:
 def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[ImageSet]:
     """Find the sets of a folder, in the order of their names.
 
-    Parameters
-    ----------
-    folder : path
-        With a folder for each set: ``frames.tif`` or ``frames/``, ``labels.tif``; or, for stills, ``frames/`` and
-        ``labels/`` with images of the same names. ``meta.json`` may say ``"axis"`` (``"t"`` if it does not) and
-        ``"original"``, where the set comes from.
-    without : sequence of str
-        Names to leave out, ``*`` standing for anything.
-
-    Raises
-    ------
-    ValueError
-        If stills and their labels do not have the same names.
+    ``folder``: with a folder for each set: ``frames.tif`` or ``frames/``, ``labels.tif``; or, for stills, ``frames/``
+    and ``labels/`` with images of the same names. ``meta.json`` may say ``"axis"`` (``"t"`` if it does not) and
+    ``"original"``, where the set comes from.
+    ``without``: names to leave out, ``*`` standing for anything.
     """
     sets = []
     for place in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
@@ -156,17 +131,11 @@ def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[Ima
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Frames of a set that may be drawn.
+    """Frames of a set that may be drawn."""
 
-    Attributes
-    ----------
-    images : ImageSet
-        The set.
-    frames : list of int
-        Which.
-    """
-
+    # The set.
     images: ImageSet
+    # Which.
     frames: list[int]
 
 

@@ -30,25 +30,13 @@ GOALS = (0.75, 0.85)
 
 @dataclass(frozen=True)
 class Interaction:
-    """How the user behaves.
+    """How the user behaves."""
 
-    Attributes
-    ----------
-    mode : str
-        ``"offline"`` or ``"online"``.
-    rounds : int
-        Most frames of an object that are clicked on, the first one included.
-    clicks : int
-        Most clicks on each of them.
-
-    Raises
-    ------
-    ValueError
-        For another mode, or less than one round or click.
-    """
-
+    # ``"offline"`` or ``"online"``.
     mode: str
+    # Most frames of an object that are clicked on, the first one included.
     rounds: int = ROUNDS
+    # Most clicks on each of them.
     clicks: int = CLICKS
 
     def __post_init__(self) -> None:
@@ -62,21 +50,7 @@ class Interaction:
 class SimulatedUser:
     """Clicks through one sequence.
 
-    Parameters
-    ----------
-    sequence : LabelledSequence
-        Frames and truth.
-    session : Session
-        A new one of its frames.
-    interaction : Interaction
-        How the user behaves.
-
-    Attributes
-    ----------
-    clicked : dict
-        By object id, the frames it was clicked on, in order.
-    masks : dict
-        By (frame, object id), the present (Y, X) bool masks.
+    ``masks``: by (frame, object id), the present (Y, X) bool masks.
     """
 
     def __init__(self, sequence: LabelledSequence, session: Session, interaction: Interaction) -> None:
@@ -167,26 +141,10 @@ def evaluate_interactively(
 ) -> dict[str, Any]:
     """Measure how far a simulated user gets with clicks on few frames.
 
-    Parameters
-    ----------
-    model : Sam2
-        From `load_model`.
-    sequences : iterable of LabelledSequence
-        From `read_sequences`; each is closed once it is measured. Those without lasting objects are left out.
-    interaction : Interaction
-        How the user behaves.
-    session_factory : callable
-        Makes a session of a model and a stack.
-    done : callable, optional
-        Told of every sequence when it is measured, with its report.
-
-    Returns
-    -------
-    dict
-        ``model``, ``interactive`` (the settings), ``mean`` and ``sequences``, each with J, F and J&F after the last
-        round, ``rounds`` (the same after each: the first entry is for one clicked frame) and ``frames_until``: by goal,
-        after how many clicked frames J&F reached it, or ``None``. A sequence also has ``objects`` and ``clicked``, the
-        frames by object.
+    Result: ``model``, ``interactive`` (the settings), ``mean`` and ``sequences``, each with J, F and J&F after the last
+    round, ``rounds`` (the same after each: the first entry is for one clicked frame) and ``frames_until``: by goal,
+    after how many clicked frames J&F reached it, or ``None``. A sequence also has ``objects`` and ``clicked``, the
+    frames by object.
     """
     reports: dict[str, dict[str, Any]] = {}
     for sequence in sequences:

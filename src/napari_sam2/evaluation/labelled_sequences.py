@@ -25,26 +25,17 @@ STILL = "/"
 
 @dataclass(frozen=True)
 class LabelledSequence:
-    """Frames and the truth about them.
+    """Frames and the truth about them."""
 
-    Attributes
-    ----------
-    name : str
-        The folder's name.
-    axis : str
-        ``"t"`` or ``"z"``.
-    stack : Stack
-        The frames.
-    labels : ndarray
-        (T, Y, X) ids, 0 for background.
-    annotated : tuple of int, optional
-        Frames that have labels at all; the others are not graded. All where not given.
-    """
-
+    # The folder's name.
     name: str
+    # ``"t"`` or ``"z"``.
     axis: str
+    # The frames.
     stack: Stack
+    # (T, Y, X) ids, 0 for background.
     labels: NDArray[np.integer]
+    # Frames that have labels at all; the others are not graded. All where not given.
     annotated: tuple[int, ...] | None = None
 
     @property
@@ -102,22 +93,7 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 def read_sequences(
     folder: str | Path, names: tuple[str, ...] = (), *, split: Split = WHOLE
 ) -> Iterator[LabelledSequence]:
-    """Read the sequences of a folder, in the order of their names; each still is a sequence of one frame.
-
-    Parameters
-    ----------
-    folder : path
-        In the layout that `find_image_sets` reads, or in one of those that `find_videos` knows.
-    names : tuple of str
-        Only these, where any are given; stills are called by the name of their set.
-    split : Split
-        What to read of the former.
-
-    Raises
-    ------
-    ValueError
-        If there is no such sequence, or frames and labels differ in shape.
-    """
+    """Read the sequences of a folder, in the order of their names; each still is a sequence of one frame."""
     videos = find_videos(folder)
     found = [part for family in split_sets(find_image_sets(folder, split.without), split) for part in family]
     found.sort(key=lambda part: part.images.name)

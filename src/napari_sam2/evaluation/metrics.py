@@ -17,10 +17,7 @@ Mask = NDArray[np.bool_]
 def region_similarity(mask: Mask, truth: Mask) -> float:
     """Intersection over union (J); 1 where both are empty.
 
-    Parameters
-    ----------
-    mask, truth : ndarray
-        (Y, X) bool.
+    ``mask``, ``truth``: (Y, X) bool.
     """
     either = np.count_nonzero(mask | truth)
     return np.count_nonzero(mask & truth) / either if either else 1.0
@@ -36,13 +33,9 @@ def contour(mask: Mask) -> Mask:
 def boundary_accuracy(mask: Mask, truth: Mask, *, tolerance: float = BOUNDARY_TOLERANCE) -> float:
     """Harmonic mean of the contours' precision and recall (F).
 
-    Parameters
-    ----------
-    mask, truth : ndarray
-        (Y, X) bool.
-    tolerance : float
-        Distance at which contours still match, as a share of the frame's diagonal, rounded up to whole pixels; from 1
-        on, in pixels.
+    ``mask``, ``truth``: (Y, X) bool.
+    ``tolerance``: distance at which contours still match, as a share of the frame's diagonal, rounded up to whole
+    pixels; from 1 on, in pixels.
     """
     reach = tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*mask.shape))
     drawn, wanted = contour(mask), contour(truth)

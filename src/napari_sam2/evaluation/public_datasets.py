@@ -26,21 +26,14 @@ SAV_STEP = 4
 
 @dataclass(frozen=True)
 class AnnotatedVideo:
-    """Frames in a folder, some of them with masks.
+    """Frames in a folder, some of them with masks."""
 
-    Attributes
-    ----------
-    name : str
-        Of the folder.
-    frames : tuple of Path
-        Images, in the order of their names.
-    masks : tuple of Path
-        In DAVIS's layout one image of ids for each annotated frame; in SA-V's one binary image for each object and
-        annotated frame, in a folder for each object; or SA-V's JSON files.
-    """
-
+    # Of the folder.
     name: str
+    # Images, in the order of their names.
     frames: tuple[Path, ...]
+    # In DAVIS's layout one image of ids for each annotated frame; in SA-V's one binary image for each object and
+    # annotated frame, in a folder for each object; or SA-V's JSON files.
     masks: tuple[Path, ...]
 
     @cached_property
@@ -58,15 +51,7 @@ class AnnotatedVideo:
     def label_frame(self, frame: int) -> NDArray[np.uint16]:
         """Read the ids on an annotated frame; of objects that overlap, the smaller lies on top.
 
-        Returns
-        -------
-        ndarray
-            (Y, X) uint16, 0 for background.
-
-        Raises
-        ------
-        ValueError
-            If a mask is no image of ids, or has another size than its frame.
+        Result: (Y, X) uint16, 0 for background.
         """
         drawn = dict(self._read_masks(frame))
         with Image.open(self.frames[frame]) as image:
@@ -130,17 +115,9 @@ class AnnotatedVideo:
 def find_videos(folder: str | Path) -> list[AnnotatedVideo]:
     """Find the annotated videos of a folder in one of the layouts.
 
-    Parameters
-    ----------
-    folder : path
-        With ``JPEGImages/NAME`` and ``Annotations/NAME``, or both with a resolution between (DAVIS, YouTube-VOS,
-        MOSE); or with ``JPEGImages_24fps/NAME`` and either ``Annotations_6fps/NAME/OBJECT`` (SA-V's validation and test
-        sets) or, anywhere below, ``NAME_manual.json`` and ``NAME_auto.json`` (its training set, frames extracted).
-
-    Returns
-    -------
-    list of AnnotatedVideo
-        In the order of their names; empty where the folder has another layout.
+    ``folder``: with ``JPEGImages/NAME`` and ``Annotations/NAME``, or both with a resolution between (DAVIS, YouTube-
+    VOS, MOSE); or with ``JPEGImages_24fps/NAME`` and either ``Annotations_6fps/NAME/OBJECT`` (SA-V's validation and
+    test sets) or, anywhere below, ``NAME_manual.json`` and ``NAME_auto.json`` (its training set, frames extracted).
     """
     folder = Path(folder)
     if (folder / SAV_FRAMES).is_dir():
@@ -160,23 +137,8 @@ def find_videos(folder: str | Path) -> list[AnnotatedVideo]:
 def decode_rle(size: tuple[int, int], counts: str) -> NDArray[np.bool_]:
     """Decode a mask as COCO's tools compress it.
 
-    Parameters
-    ----------
-    size : tuple of int
-        (Y, X).
-    counts : str
-        Lengths of runs down the columns, the first one of background; five bits to a character, and each from the third
-        on as its difference from the one before the last.
-
-    Returns
-    -------
-    ndarray
-        (Y, X) bool.
-
-    Raises
-    ------
-    ValueError
-        If the runs do not fill the mask.
+    ``size``: (Y, X).
+    Result: (Y, X) bool.
     """
     runs: list[int] = []
     value = shift = 0

@@ -21,17 +21,11 @@ _INK, _GRID, _PAPER = (60, 64, 70), (226, 229, 233), (255, 255, 255)
 
 @dataclass(frozen=True)
 class ScoreCheck:
-    """Object scores, and whether the object was there.
+    """Object scores, and whether the object was there."""
 
-    Attributes
-    ----------
-    scores : ndarray
-        (n,) probabilities.
-    seen : ndarray
-        (n,) bool.
-    """
-
+    # (n,) probabilities.
     scores: NDArray[np.float64]
+    # (n,) bool.
     seen: NDArray[np.bool_]
 
     @property

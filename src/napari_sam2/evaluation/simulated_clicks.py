@@ -28,11 +28,8 @@ def first_click(truth: NDArray[np.bool_]) -> tuple[int, int, int]:
 def worst_click(answer: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[int, int, int] | None:
     """Where a careful user clicks next.
 
-    Returns
-    -------
-    tuple of int, or None
-        (y, x) of the deepest pixel of the largest wrong region, and 1 where the object was missed or 0 where it is
-        not; ``None`` where nothing is wrong.
+    Result: (y, x) of the deepest pixel of the largest wrong region, and 1 where the object was missed or 0 where it is
+    not; ``None`` where nothing is wrong.
     """
     regions, count = label(answer ^ truth)
     if not count:
@@ -47,23 +44,10 @@ def correct(
 ) -> NDArray[np.bool_]:
     """Click on one frame of an object until nothing is wrong or the clicks are used up.
 
-    Parameters
-    ----------
-    session : Clickable
-        Its earlier points on the frame stay.
-    place : tuple of int
-        Frame and object id.
-    answer : ndarray
-        (Y, X) bool: the mask to correct; one without a pixel gets its first click on the deepest pixel of the truth.
-    truth : ndarray
-        (Y, X) bool.
-    clicks : int
-        Most clicks.
-
-    Returns
-    -------
-    ndarray
-        (Y, X) bool: the mask after the last click.
+    ``answer``: (Y, X) bool: the mask to correct; one without a pixel gets its first click on the deepest pixel of the
+    truth.
+    ``truth``: (Y, X) bool.
+    Result: (Y, X) bool: the mask after the last click.
     """
     frame, object_id = place
     for _ in range(clicks):

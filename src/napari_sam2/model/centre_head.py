@@ -25,45 +25,27 @@ _NEIGHBOURHOOD, _CLEARANCE = 3, 0.7
 
 @dataclass(frozen=True)
 class CentreMaps:
-    """What the head says of each cell of four by four pixels.
+    """What the head says of each cell of four by four pixels."""
 
-    Attributes
-    ----------
-    logits_bhw : Tensor
-        (batch, h, w) float32: is this the innermost place of an object.
-    log_radius_bhw : Tensor
-        (batch, h, w) float32: base-2 logarithm of its distance to the object's rim, in pixels of the input.
-    """
-
+    # (batch, h, w) float32: is this the innermost place of an object.
     logits_bhw: Tensor
+    # (batch, h, w) float32: base-2 logarithm of its distance to the object's rim, in pixels of the input.
     log_radius_bhw: Tensor
 
 
 @dataclass(frozen=True)
 class Centres:
-    """Places to click on in one frame, the surest first.
+    """Places to click on in one frame, the surest first."""
 
-    Attributes
-    ----------
-    points_nxy : Tensor
-        (n, 2) float32 in pixels of the input.
-    scores_n, radii_n : Tensor
-        How sure the head is, and how far away the object's rim.
-    """
-
+    # (n, 2) float32 in pixels of the input.
     points_nxy: Tensor
+    # How sure the head is, and how far away the object's rim.
     scores_n: Tensor
     radii_n: Tensor
 
 
 class CentreHead(nn.Module):
-    """Image features to `CentreMaps`.
-
-    Parameters
-    ----------
-    d_model : int
-        Channels of the stride-16 features; those of strides 8 and 4 have a quarter and an eighth.
-    """
+    """Image features to `CentreMaps`."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -95,17 +77,7 @@ def _doubled(x_bchw: Tensor) -> Tensor:
 
 
 def find_peaks(maps: CentreMaps, *, threshold: float = CENTRE_THRESHOLD, most: int = 1000) -> list[Centres]:
-    """Turn maps into places to click on, for each frame of a batch.
-
-    Parameters
-    ----------
-    maps : CentreMaps
-        From a `CentreHead`.
-    threshold : float
-        Least score, 0..1.
-    most : int
-        Most places in a frame.
-    """
+    """Turn maps into places to click on, for each frame of a batch."""
     scores_bhw = maps.logits_bhw.sigmoid()
     highest = F.max_pool2d(scores_bhw[:, None], _NEIGHBOURHOOD, stride=1, padding=_NEIGHBOURHOOD // 2)[:, 0]
     peaks_bhw = (scores_bhw == highest) & (scores_bhw >= threshold)

@@ -12,29 +12,19 @@ LARGEST_INPUT = 4096
 
 @dataclass(frozen=True)
 class HieraConfig:
-    """Shape of the hierarchical encoder (Hiera, Ryali et al. 2023; SAM 2 paper, appendix D.1).
+    """Shape of the hierarchical encoder (Hiera, Ryali et al. 2023; SAM 2 paper, appendix D.1)."""
 
-    Attributes
-    ----------
-    embed_dim : int
-        Channels of the first stage; every later stage doubles them.
-    num_heads : int
-        Attention heads of the first stage; every later stage doubles them.
-    stages : tuple of int
-        Blocks in each of the four stages.
-    global_blocks : tuple of int
-        Indices of the blocks that attend over the whole map instead of windows.
-    window_sizes : tuple of int
-        Window side, in tokens, of each stage.
-    background_size : tuple of int
-        Side lengths of the learned low-resolution position map.
-    """
-
+    # Channels of the first stage; every later stage doubles them.
     embed_dim: int
+    # Attention heads of the first stage; every later stage doubles them.
     num_heads: int
+    # Blocks in each of the four stages.
     stages: tuple[int, int, int, int]
+    # Indices of the blocks that attend over the whole map instead of windows.
     global_blocks: tuple[int, ...]
+    # Window side, in tokens, of each stage.
     window_sizes: tuple[int, int, int, int] = (8, 4, 14, 7)
+    # Side lengths of the learned low-resolution position map.
     background_size: tuple[int, int] = (7, 7)
 
     @property
@@ -50,45 +40,30 @@ class HieraConfig:
 
 @dataclass(frozen=True)
 class Sam2Config:
-    """Everything that distinguishes one member of the family from another.
+    """Everything that distinguishes one member of the family from another."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the variant, as in the official checkpoint's file name.
-    generation : str
-        ``"2.0"`` or ``"2.1"``: the latter encodes the age of object pointers and marks memories of hidden objects.
-    trunk : HieraConfig
-        The image encoder.
-    image_size : int
-        Side of the square input in pixels; a multiple of 32. No weight depends on it.
-    d_model : int
-        Channels of the image features, of the prompt tokens and of the object pointers.
-    memory_dim : int
-        Channels of a memory map; divides ``d_model``.
-    memory_attention_layers, memory_attention_hidden : int
-        Depth and feed-forward width of the memory attention.
-    decoder_hidden : int
-        Feed-forward width of the mask decoder's transformer.
-    fuser_layers : int
-        Convolutional blocks that fuse a mask with the image features in the memory encoder.
-    num_memories : int
-        Spatial memories attended to: the conditioning frames share one slot, the others are the most recent frames.
-    max_object_pointers : int
-        Upper bound of the number of frames whose object pointers are attended to.
-    """
-
+    # Name of the variant, as in the official checkpoint's file name.
     name: str
+    # ``"2.0"`` or ``"2.1"``: the latter encodes the age of object pointers and marks memories of hidden objects.
     generation: str
+    # The image encoder.
     trunk: HieraConfig
+    # Side of the square input in pixels; a multiple of 32. No weight depends on it.
     image_size: int = 1024
+    # Channels of the image features, of the prompt tokens and of the object pointers.
     d_model: int = 256
+    # Channels of a memory map; divides ``d_model``.
     memory_dim: int = 64
+    # Depth and feed-forward width of the memory attention.
     memory_attention_layers: int = 4
     memory_attention_hidden: int = 2048
+    # Feed-forward width of the mask decoder's transformer.
     decoder_hidden: int = 2048
+    # Convolutional blocks that fuse a mask with the image features in the memory encoder.
     fuser_layers: int = 2
+    # Spatial memories attended to: the conditioning frames share one slot, the others are the most recent frames.
     num_memories: int = 7
+    # Upper bound of the number of frames whose object pointers are attended to.
     max_object_pointers: int = 16
 
     def __post_init__(self) -> None:
@@ -148,24 +123,16 @@ _NANO = Sam2Config(
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """How a model is run, apart from its weights.
+    """How a model is run, apart from its weights."""
 
-    Attributes
-    ----------
-    preset : str
-        Name of the preset these options started from.
-    recent_memories : int or None
-        How many frames back a memory map is attended to; ``None`` for as many as the model was trained with.
-    max_conditioning : int or None
-        Most prompted frames attended to; ``None`` for all of them.
-    memory_cell : int
-        Memory maps are attended to as averages over blocks of so many cells in each direction: 1, which leaves them
-        as they are, or 2, which makes four tokens one.
-    """
-
+    # Name of the preset these options started from.
     preset: str = "balanced"
+    # How many frames back a memory map is attended to; ``None`` for as many as the model was trained with.
     recent_memories: int | None = None
+    # Most prompted frames attended to; ``None`` for all of them.
     max_conditioning: int | None = None
+    # Memory maps are attended to as averages over blocks of so many cells in each direction: 1, which leaves them as
+    # they are, or 2, which makes four tokens one.
     memory_cell: int = 1
 
     def __post_init__(self) -> None:

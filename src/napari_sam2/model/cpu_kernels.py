@@ -137,12 +137,7 @@ def feed_forward(x: Tensor, first: nn.Linear, second: nn.Linear, activation: Act
 def attend(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention whose batches of one broadcast (the fused kernels do not do that themselves).
 
-    Parameters
-    ----------
-    q_bhnc, k_bhnc, v_bhnc : Tensor
-        Queries, keys and values.
-    bias_n : Tensor, optional
-        (keys,) float32, added to the scores of each key.
+    ``bias_n``: (keys,) float32, added to the scores of each key.
     """
     if runs_by_blocks(q_bhnc, k_bhnc):
         return _attend_by_blocks(q_bhnc, k_bhnc, v_bhnc, bias_n)

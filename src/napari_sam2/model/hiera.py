@@ -21,10 +21,7 @@ LARGEST_SPAN = 16
 def partition_windows(x_bhwc: Tensor, side: int) -> Tensor:
     """Cut a map into square windows, zero-padding bottom and right.
 
-    Returns
-    -------
-    Tensor
-        (batch * windows, side, side, channels).
+    Result: (batch * windows, side, side, channels).
     """
     height, width = x_bhwc.shape[1:3]
     x = F.pad(x_bhwc, (0, 0, 0, -width % side, 0, -height % side))
@@ -84,17 +81,7 @@ class PooledWindowAttention(WindowAttention):
 
 
 class HieraBlock(nn.Module):
-    """Pre-norm transformer block on a BHWC map.
-
-    Parameters
-    ----------
-    channels : int
-        Channels in and out.
-    num_heads : int
-        Attention heads.
-    window : int
-        Window side in tokens; 0 attends over the whole map.
-    """
+    """Pre-norm transformer block on a BHWC map."""
 
     def __init__(self, channels: int, num_heads: int, window: int) -> None:
         super().__init__()

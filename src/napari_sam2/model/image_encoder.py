@@ -54,17 +54,9 @@ class ImageEncoder(nn.Module):
     def forward(self, image_bchw: Tensor, narrow: Narrowing | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Encode images.
 
-        Parameters
-        ----------
-        image_bchw : Tensor
-            (batch, 3, H, W), normalised; H and W are multiples of 32.
-        narrow : tuple of PointwiseConv, optional
-            What the maps at strides 4 and 8 go through in the end.
-
-        Returns
-        -------
-        tuple of Tensor
-            (batch, d_model, H / s, W / s) for s = 4, 8, 16; the first two with as many channels as ``narrow`` leaves.
+        ``image_bchw``: (batch, 3, H, W), normalised; H and W are multiples of 32.
+        Result: (batch, d_model, H / s, W / s) for s = 4, 8, 16; the first two with as many channels as ``narrow``
+        leaves.
         """
         features: tuple[Tensor, Tensor, Tensor] = self.neck(self.trunk(image_bchw), narrow)
         return features

@@ -16,15 +16,7 @@ from .cpu_kernels import Activation, Linear, attend, feed_forward, linear, runs_
 
 
 class MLP(nn.Module):
-    """Linear layers with an activation between them and none at the end.
-
-    Parameters
-    ----------
-    widths : int
-        Channels of the input, of every hidden layer and of the output.
-    activation : str
-        Applied after every layer but the last.
-    """
+    """Linear layers with an activation between them and none at the end."""
 
     def __init__(self, *widths: int, activation: Activation = "relu") -> None:
         super().__init__()
@@ -59,16 +51,9 @@ class LayerNorm2d(nn.Module):
 class Attention(nn.Module):
     """Multi-head attention with separate projections and an optionally narrower inside.
 
-    Parameters
-    ----------
-    channels : int
-        Channels of the queries and of the output.
-    num_heads : int
-        Heads, which divide ``inner_channels``.
-    inner_channels : int, optional
-        Channels inside; ``channels`` where not given.
-    key_channels : int, optional
-        Channels of keys and values; ``channels`` where not given.
+    ``num_heads``: heads, which divide ``inner_channels``.
+    ``inner_channels``: channels inside; ``channels`` where not given.
+    ``key_channels``: channels of keys and values; ``channels`` where not given.
     """
 
     def __init__(
@@ -113,10 +98,7 @@ def _constant(build: Callable[[], Tensor], device: str) -> Tensor:
 def sine_position_map(channels: int, height: int, width: int, device: str) -> Tensor:
     """Two-dimensional sine code, rows before columns (spec 3.3).
 
-    Returns
-    -------
-    Tensor
-        (1, channels, height, width) float32 on ``device``.
+    Result: (1, channels, height, width) float32 on ``device``.
     """
 
     def code(length: int) -> Tensor:
@@ -137,17 +119,8 @@ def sine_position_map(channels: int, height: int, width: int, device: str) -> Te
 def sine_time_code(positions_n: Tensor, channels: int) -> Tensor:
     """One-dimensional sine code of relative time: all sines, then all cosines (spec 3.3).
 
-    Parameters
-    ----------
-    positions_n : Tensor
-        (n,) relative times.
-    channels : int
-        Channels of the code.
-
-    Returns
-    -------
-    Tensor
-        (n, channels) in the dtype of ``positions_n``.
+    ``positions_n``: (n,) relative times.
+    Result: (n, channels) in the dtype of ``positions_n``.
     """
     half = channels // 2
     k = torch.arange(half, dtype=positions_n.dtype, device=positions_n.device)
@@ -159,21 +132,7 @@ def sine_time_code(positions_n: Tensor, channels: int) -> Tensor:
 def rotary_table(channels: int, height: int, width: int, device: str, cell: int = 1) -> Tensor:
     """Angles of the axial rotary code: half of the channel pairs turn with x, half with y (spec 3.3).
 
-    Parameters
-    ----------
-    channels : int
-        Channels of a head.
-    height, width : int
-        The grid of tokens.
-    device : str
-        Where the table is needed.
-    cell : int
-        Side of the block of places that a token stands for; its own place is their middle.
-
-    Returns
-    -------
-    Tensor
-        (height * width, channels / 2, 2) float32: cosine and sine per token and channel pair.
+    Result: (height * width, channels / 2, 2) float32: cosine and sine per token and channel pair.
     """
 
     def build() -> Tensor:
@@ -189,19 +148,8 @@ def rotary_table(channels: int, height: int, width: int, device: str, cell: int 
 def rotate(x_bhnc: Tensor, table: Tensor, *, plain: int = 0) -> Tensor:
     """Turn neighbouring channel pairs by the table's angles, repeating the table along the tokens.
 
-    Parameters
-    ----------
-    x_bhnc : Tensor
-        (batch, heads, r * tokens + plain, channels) where the table covers ``tokens``.
-    table : Tensor
-        From `rotary_table`.
-    plain : int
-        Tokens at the end that stay as they are.
-
-    Returns
-    -------
-    Tensor
-        Like ``x_bhnc``; the products are taken in float32 whatever its dtype.
+    ``x_bhnc``: (batch, heads, r * tokens + plain, channels) where the table covers ``tokens``.
+    Result: like ``x_bhnc``; the products are taken in float32 whatever its dtype.
     """
     tokens, last = len(table), x_bhnc.shape[2] - plain
     if runs_directly(x_bhnc):

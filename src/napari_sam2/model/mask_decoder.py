@@ -17,23 +17,15 @@ STABILITY_THRESHOLD = 0.98
 
 @dataclass(frozen=True)
 class DecoderOutput:
-    """What the decoder says of one prompt set per batch item; mask 0 is the single-mask answer.
+    """What the decoder says of one prompt set per batch item; mask 0 is the single-mask answer."""
 
-    Attributes
-    ----------
-    masks_bkhw : Tensor
-        (batch, 4, h, w) float32 logits.
-    ious_bk : Tensor
-        (batch, 4) float32 predicted IoU, in [0, 1].
-    mask_tokens_bkc : Tensor
-        (batch, 4, channels).
-    object_score_logits_b : Tensor
-        (batch,) float32; positive means that the object is there.
-    """
-
+    # (batch, 4, h, w) float32 logits.
     masks_bkhw: Tensor
+    # (batch, 4) float32 predicted IoU, in [0, 1].
     ious_bk: Tensor
+    # (batch, 4, channels).
     mask_tokens_bkc: Tensor
+    # (batch,) float32; positive means that the object is there.
     object_score_logits_b: Tensor
 
 
@@ -140,18 +132,7 @@ class MaskDecoder(nn.Module):
     ) -> DecoderOutput:
         """Decode one prompt set per batch item; any input with a batch of one is shared by all items.
 
-        Parameters
-        ----------
-        features_bchw : Tensor
-            Stride-16 features, conditioned on memory or not.
-        high_res : tuple of Tensor
-            Stride-4 and stride-8 features after ``conv_s0`` and ``conv_s1``.
-        sparse_bnc : Tensor
-            Prompt tokens.
-        dense_bchw : Tensor
-            Dense prompt code, broadcastable to the features.
-        image_code_bchw : Tensor
-            Position code of the feature grid.
+        ``high_res``: stride-4 and stride-8 features after ``conv_s0`` and ``conv_s1``.
         """
         batch, (height, width) = sparse_bnc.shape[0], features_bchw.shape[-2:]
         own = torch.cat((self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight))
@@ -183,10 +164,7 @@ def stability(mask_logits_bhw: Tensor) -> Tensor:
 def single_mask(output: DecoderOutput) -> tuple[Tensor, Tensor]:
     """Choose mask 0 where it is stable, else the best of the other three.
 
-    Returns
-    -------
-    tuple of Tensor
-        (batch, 1, h, w) logits and (batch, 1) predicted IoU.
+    Result: (batch, 1, h, w) logits and (batch, 1) predicted IoU.
     """
     best = output.ious_bk[:, 1:].argmax(dim=1) + 1
     chosen = torch.where(stability(output.masks_bkhw[:, 0]) >= STABILITY_THRESHOLD, 0, best)

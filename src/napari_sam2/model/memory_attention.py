@@ -18,23 +18,15 @@ TOGETHER_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class MemoryTokens:
-    """What a frame attends to.
+    """What a frame attends to."""
 
-    Attributes
-    ----------
-    values_bnc : Tensor
-        (batch, r * rows * columns + pointers, memory_dim): whole maps one after the other, then pointer tokens.
-    codes_bnc : Tensor
-        Their position and time code, part of the keys and not of the values; may have a batch of one.
-    pointers : int
-        Tokens at the end that have no place in the grid.
-    cell : int
-        Side of the block of the frame's tokens that a token of the maps stands for.
-    """
-
+    # (batch, r * rows * columns + pointers, memory_dim): whole maps one after the other, then pointer tokens.
     values_bnc: Tensor
+    # Their position and time code, part of the keys and not of the values; may have a batch of one.
     codes_bnc: Tensor
+    # Tokens at the end that have no place in the grid.
     pointers: int = 0
+    # Side of the block of the frame's tokens that a token of the maps stands for.
     cell: int = 1
 
     def key_bias(self) -> Tensor | None:
@@ -125,19 +117,8 @@ class MemoryAttention(nn.Module):
     def forward(self, features_bchw: Tensor, feature_code_bchw: Tensor, memory: MemoryTokens) -> Tensor:
         """Condition the current features on memory.
 
-        Parameters
-        ----------
-        features_bchw : Tensor
-            (1 or batch, channels, h, w) features of the current frame.
-        feature_code_bchw : Tensor
-            Their sine position code.
-        memory : MemoryTokens
-            With a batch item for each object.
-
-        Returns
-        -------
-        Tensor
-            (batch, channels, h, w).
+        ``features_bchw``: (1 or batch, channels, h, w) features of the current frame.
+        Result: (batch, channels, h, w).
         """
         grid = (features_bchw.shape[-2], features_bchw.shape[-1])
         x_bchw = features_bchw + 0.1 * feature_code_bchw.to(features_bchw.dtype)

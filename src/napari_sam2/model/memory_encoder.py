@@ -72,13 +72,7 @@ class MemoryEncoder(nn.Module):
         self.out_proj = PointwiseConv(channels, memory_dim)
 
     def forward(self, features_bchw: Tensor, mask_b1hw: Tensor) -> Tensor:
-        """Encode masks scaled to [-10, 10]; features with a batch of one are shared by all masks.
-
-        Returns
-        -------
-        Tensor
-            (batch, memory_dim, h, w) with h, w of the features.
-        """
+        """Encode masks scaled to [-10, 10]; features with a batch of one are shared by all masks."""
         x = self.pix_feat_proj(features_bchw) + self.mask_downsampler(mask_b1hw)
         out: Tensor = self.out_proj(self.fuser(x))
         return out

@@ -25,13 +25,6 @@ def halve_products(model: Sam2, dtype: torch.dtype = torch.bfloat16) -> None:
 
     These are the products of the image encoder and of the memory attention. What they are added to, the norms, and all
     that turns features into masks, scores and memories stay in float32: rounding those is what moves masks.
-
-    Parameters
-    ----------
-    model : Sam2
-        With float32 weights, which are rounded where they take part in such a product.
-    dtype : torch.dtype
-        Type of those products.
     """
     for layer in _large_products(model):
         layer.to(dtype)

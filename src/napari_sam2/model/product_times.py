@@ -36,35 +36,16 @@ CLOCK = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 @dataclass(frozen=True)
 class ProductKind:
-    """A kind of product.
+    """A kind of product."""
 
-    Attributes
-    ----------
-    times : float
-        How many times as much of it a frame does.
-    run : callable
-        Does a little of it.
-    """
-
+    # How many times as much of it a frame does.
     times: float
+    # Does a little of it.
     run: Callable[[], object]
 
 
 def time_products(model: Sam2, arithmetics: tuple[str, ...]) -> dict[str, float]:
-    """Say how many seconds the large products of a frame take that is encoded and conditioned on a full memory.
-
-    Parameters
-    ----------
-    model : Sam2
-        On the CPU, with float32 weights; it stays as it is.
-    arithmetics : tuple of str
-        Names of `ARITHMETICS`.
-
-    Returns
-    -------
-    dict
-        Seconds by name, on one thread; they are for comparing, as a frame does more than products.
-    """
+    """Say how many seconds the large products of a frame take that is encoded and conditioned on a full memory."""
     with torch.inference_mode(), _one_thread():
         kinds = {name: list(product_kinds(model, name)) for name in arithmetics}
         best = {name: [float("inf")] * len(kinds[name]) for name in arithmetics}

@@ -40,15 +40,7 @@ class FourierPositions(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Encode prompts for the mask decoder.
-
-    Parameters
-    ----------
-    channels : int
-        Channels of tokens and dense map.
-    image_size : int
-        Side of the model's input, which coordinates are divided by.
-    """
+    """Encode prompts for the mask decoder."""
 
     def __init__(self, channels: int, image_size: int) -> None:
         super().__init__()
@@ -70,17 +62,10 @@ class PromptEncoder(nn.Module):
     def encode_points(self, points_bpxy: Tensor, labels_bp: Tensor) -> Tensor:
         """Encode points as tokens, with the padding point the model expects after them.
 
-        Parameters
-        ----------
-        points_bpxy : Tensor
-            (batch, points, 2) as (x, y) in input pixels. Without points, one padding point stands in for them.
-        labels_bp : Tensor
-            (batch, points): 0 negative, 1 positive, 2 and 3 a box's top left and bottom right, -1 no point.
-
-        Returns
-        -------
-        Tensor
-            (batch, points + 1, channels) in the weights' dtype.
+        ``points_bpxy``: (batch, points, 2) as (x, y) in input pixels. Without points, one padding point stands in for
+        them.
+        ``labels_bp``: (batch, points): 0 negative, 1 positive, 2 and 3 a box's top left and bottom right, -1 no point.
+        Result: (batch, points + 1, channels) in the weights' dtype.
         """
         batch = points_bpxy.shape[0]
         pads = 2 if points_bpxy.shape[1] == 0 else 1

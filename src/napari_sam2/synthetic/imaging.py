@@ -15,35 +15,23 @@ from .textures import Field, Rng, noise_field
 
 @dataclass(frozen=True)
 class Imaging:
-    """How the frames of one clip are taken.
+    """How the frames of one clip are taken."""
 
-    Attributes
-    ----------
-    light : ndarray or None
-        (Y, X) float32 factor.
-    flicker : ndarray
-        (T,) brightness factor.
-    blur : ndarray
-        (T,) standard deviation in pixels.
-    gamma : float
-        Exponent of the tone curve.
-    gaussian : float
-        Standard deviation of the read noise, of a range of 1.
-    poisson : float
-        Standard deviation of the shot noise at full brightness.
-    grain : int
-        Size of a noise grain in pixels.
-    jpeg_quality : int or None
-        Compression; None for none.
-    """
-
+    # (Y, X) float32 factor.
     light: Field | None
+    # (T,) brightness factor.
     flicker: Field
+    # (T,) standard deviation in pixels.
     blur: Field
+    # Exponent of the tone curve.
     gamma: float = 1.0
+    # Standard deviation of the read noise, of a range of 1.
     gaussian: float = 0.0
+    # Standard deviation of the shot noise at full brightness.
     poisson: float = 0.0
+    # Size of a noise grain in pixels.
     grain: int = 1
+    # Compression; None for none.
     jpeg_quality: int | None = None
 
 
@@ -74,19 +62,8 @@ def draw_imaging(rng: Rng, n_frames: int, *, size: tuple[int, int], noise: float
 def expose(rng: Rng, frames: Field, *, imaging: Imaging) -> NDArray[np.uint8]:
     """Take the frames.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the noise.
-    frames : ndarray
-        (T, Y, X, channels) float32, 0..1 for black to white; channels is 1 or 3. Changed in place.
-    imaging : Imaging
-        The instrument.
-
-    Returns
-    -------
-    ndarray
-        (T, Y, X, 3) uint8.
+    ``frames``: (T, Y, X, channels) float32, 0..1 for black to white; channels is 1 or 3. Changed in place.
+    Result: (T, Y, X, 3) uint8.
     """
     taken = np.empty((*frames.shape[:3], 3), dtype=np.uint8)
     for frame, scene in enumerate(frames):

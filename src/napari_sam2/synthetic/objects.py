@@ -19,35 +19,23 @@ from .textures import Field, Rng, noise_field, palette, texture
 
 @dataclass(frozen=True)
 class Style:
-    """What the things of one clip have in common.
+    """What the things of one clip have in common."""
 
-    Attributes
-    ----------
-    channels : int
-        1 or 3.
-    colours : ndarray
-        (n, channels) palette of the background.
-    likeness : float
-        0..1: chance that a thing takes its colours from the background's.
-    speed : float
-        Typical step in pixels per frame.
-    change : float
-        Typical relative change of an outline.
-    regions : bool
-        Things have parts of unlike colour and texture.
-    clutter : int
-        How many still things the background is heaped from; 0 for a plain texture.
-    photographs : float
-        Share of the surfaces that come from photographs.
-    """
-
+    # 1 or 3.
     channels: int
+    # (n, channels) palette of the background.
     colours: Field
+    # 0..1: chance that a thing takes its colours from the background's.
     likeness: float
+    # Typical step in pixels per frame.
     speed: float
+    # Typical relative change of an outline.
     change: float
+    # Things have parts of unlike colour and texture.
     regions: bool
+    # How many still things the background is heaped from; 0 for a plain texture.
     clutter: int
+    # Share of the surfaces that come from photographs.
     photographs: float
 
 

@@ -22,19 +22,7 @@ _LARGEST = 640
 def photograph(rng: Rng, size: tuple[int, int], *, channels: int) -> Field:
     """Cut a window out of a photograph, mirror it at random, and change its light and colours.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    size : tuple of int
-        Rows and columns.
-    channels : int
-        3 for red, green, blue; 1 for grey.
-
-    Returns
-    -------
-    ndarray
-        `size` + (channels,) float32 in 0..1.
+    Result: `size` + (channels,) float32 in 0..1.
     """
     picture = _open(str(rng.choice(NAMES)), channels)
     # A window of the aspect asked for, from a seventh of the picture to all of it.

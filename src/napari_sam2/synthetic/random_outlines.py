@@ -17,20 +17,13 @@ OUTLINES = ("ellipse", "blob", "polygon", "star", "rod", "spindle", "ring", "par
 
 @dataclass(frozen=True)
 class Outline:
-    """A shape given by a few numbers, so that a slightly different one can be drawn from it.
+    """A shape given by a few numbers, so that a slightly different one can be drawn from it."""
 
-    Attributes
-    ----------
-    kind : str
-        One of `OUTLINES`.
-    aspect : float
-        Height over width of the whole, 0 to 1.
-    first, second : ndarray
-        Float arrays whose meaning depends on the kind: amplitudes and phases, radii and angles, parts and their angles.
-    """
-
+    # One of `OUTLINES`.
     kind: str
+    # Height over width of the whole, 0 to 1.
     aspect: float
+    # Float arrays whose meaning depends on the kind: amplitudes and phases, radii and angles, parts and their angles.
     first: Field
     second: Field
 
@@ -44,40 +37,14 @@ class Outline:
         )
 
     def level(self, grid: tuple[Field, Field]) -> Field:
-        """Evaluate the level map.
-
-        Parameters
-        ----------
-        grid : tuple of ndarray
-            Row and column coordinates in units of the radius.
-
-        Returns
-        -------
-        ndarray
-            float32, positive inside.
-        """
+        """Evaluate the level map."""
         rows, columns = grid
         aspect = np.float32(self.aspect)
         return aspect * _LEVELS[self.kind](self, rows / aspect, columns)
 
 
 def draw_outline(rng: Rng, kind: str | None = None, *, roughness: float = 1.0) -> Outline:
-    """Draw an outline that fits into the unit circle.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    kind : str, optional
-        One of `OUTLINES`; drawn if not given.
-    roughness : float
-        How far blobs stray from ellipses.
-
-    Returns
-    -------
-    Outline
-        The shape.
-    """
+    """Draw an outline that fits into the unit circle."""
     kind = kind or str(rng.choice(OUTLINES, p=(0.13, 0.25, 0.13, 0.06, 0.07, 0.04, 0.05, 0.27)))
     if kind not in OUTLINES:
         raise ValueError(f"No outline is called {kind!r}; choose one of {', '.join(OUTLINES)}.")

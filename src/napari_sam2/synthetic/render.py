@@ -36,17 +36,7 @@ _SMALLEST_AREA = 24
 def render_clip(rng: np.random.Generator, settings: SceneSettings) -> Clip:
     """Render a clip; the same state of the generator gives the same clip.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance, advanced by the call.
-    settings : SceneSettings
-        What to render.
-
-    Returns
-    -------
-    Clip
-        Frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. Save for rare draws, some object is seen in it.
+    Result: frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. Save for rare draws, some object is seen in it.
     """
     for _ in range(_ATTEMPTS):
         kind = settings.kind or str(rng.choice(KINDS, p=(0.25, 0.18, 0.17, 0.15, 0.25)))

@@ -12,29 +12,19 @@ from .textures import Field, Rng
 
 @dataclass(frozen=True)
 class Path:
-    """Where an object is on each of T frames, in world pixels.
+    """Where an object is on each of T frames, in world pixels."""
 
-    Attributes
-    ----------
-    centres : ndarray
-        (T, 2) rows (y, x).
-    angles : ndarray
-        (T,) radians.
-    radii : ndarray
-        (T,) pixels.
-    blend : ndarray
-        (T,) 0..1: how far the outline has changed into the second one.
-    visible : ndarray
-        (T,) bool.
-    stretch : ndarray or None
-        (T,) factor on the object's own rows, at most 1, as if it turned away; None for none.
-    """
-
+    # (T, 2) rows (y, x).
     centres: Field
+    # (T,) radians.
     angles: Field
+    # (T,) pixels.
     radii: Field
+    # (T,) 0..1: how far the outline has changed into the second one.
     blend: Field
+    # (T,) bool.
     visible: NDArray[np.bool_]
+    # (T,) factor on the object's own rows, at most 1, as if it turned away; None for none.
     stretch: Field | None = None
 
 
@@ -51,20 +41,13 @@ def still_path(n_frames: int, centre: Field, *, radius: float, angle: float = 0.
 
 @dataclass(frozen=True)
 class Camera:
-    """A view of the world on each of T frames; the frame's centre is the fixed point of zoom and turn.
+    """A view of the world on each of T frames; the frame's centre is the fixed point of zoom and turn."""
 
-    Attributes
-    ----------
-    offsets : ndarray
-        (T, 2) pixels by which the world moves in the frame, (y, x).
-    angles : ndarray
-        (T,) radians.
-    zooms : ndarray
-        (T,) frame pixels per world pixel.
-    """
-
+    # (T, 2) pixels by which the world moves in the frame, (y, x).
     offsets: Field
+    # (T,) radians.
     angles: Field
+    # (T,) frame pixels per world pixel.
     zooms: Field
 
     def project(self, points: Field, frame: int, *, size: tuple[int, int]) -> Field:
@@ -82,13 +65,7 @@ def log_uniform(rng: Rng, low: float, high: float) -> float:
 
 
 def smooth_walk(rng: Rng, n_frames: int, *, dims: int = 1, inertia: float = 0.7) -> Field:
-    """Draw a random walk with inertia whose typical step is 1; starts at 0.
-
-    Returns
-    -------
-    ndarray
-        (n_frames, dims) float32.
-    """
+    """Draw a random walk with inertia whose typical step is 1; starts at 0."""
     velocity = rng.standard_normal(dims)
     position = np.zeros(dims)
     walked = np.empty((n_frames, dims), dtype=np.float32)
@@ -102,21 +79,7 @@ def smooth_walk(rng: Rng, n_frames: int, *, dims: int = 1, inertia: float = 0.7)
 def draw_camera(rng: Rng, n_frames: int, *, size: tuple[int, int], strength: float) -> Camera:
     """Draw a camera path: still, pan, shake, zoom or several of them.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    n_frames : int
-        Frames of the clip.
-    size : tuple of int
-        Frame size in pixels.
-    strength : float
-        0 for a still camera, 1 for the usual range of movements.
-
-    Returns
-    -------
-    Camera
-        The path.
+    ``size``: frame size in pixels.
     """
     offsets = np.zeros((n_frames, 2))
     angles = np.zeros(n_frames)
@@ -141,23 +104,9 @@ def draw_camera(rng: Rng, n_frames: int, *, size: tuple[int, int], strength: flo
 def draw_path(rng: Rng, n_frames: int, *, size: tuple[int, int], radius: float, speed: float) -> Path:
     """Draw the path of an object that crosses, wanders, swings, rests, or leaves the frame and comes back.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    n_frames : int
-        Frames of the clip.
-    size : tuple of int
-        Frame size in pixels.
-    radius : float
-        The object's radius in pixels.
-    speed : float
-        Typical step per frame in pixels.
-
-    Returns
-    -------
-    Path
-        The path.
+    ``size``: frame size in pixels.
+    ``radius``: the object's radius in pixels.
+    ``speed``: typical step per frame in pixels.
     """
     extent = np.array(size, dtype=np.float64)
     start = rng.uniform(0.08, 0.92, 2) * extent

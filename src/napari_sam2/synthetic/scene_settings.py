@@ -15,48 +15,31 @@ KINDS = ("shapes", "cells", "slices", "endoscope", "natural")
 
 @dataclass(frozen=True)
 class Clip:
-    """A rendered clip and the truth about it.
+    """A rendered clip and the truth about it."""
 
-    Attributes
-    ----------
-    frames : ndarray
-        (T, Y, X, 3) uint8.
-    labels : ndarray
-        (T, Y, X) uint8: 0 for background, one id per object throughout the clip. Only visible pixels are labelled.
-    complete : bool
-        Whether every object has a label.
-    """
-
+    # (T, Y, X, 3) uint8.
     frames: NDArray[np.uint8]
+    # (T, Y, X) uint8: 0 for background, one id per object throughout the clip. Only visible pixels are labelled.
     labels: NDArray[np.uint8]
+    # Whether every object has a label.
     complete: bool = True
 
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What to render.
+    """What to render."""
 
-    Attributes
-    ----------
-    size : tuple of int
-        Rows and columns of a frame.
-    n_frames : int
-        Frames of the clip.
-    kind : str or None
-        One of `KINDS`; drawn at random if None.
-    motion : float
-        Factor for the speed of objects and camera, 1 for the usual range.
-    noise : float
-        Factor for blur, noise and flicker; 0 is a perfect instrument.
-    photographs : float
-        Share of the surfaces of "shapes" and "natural" that are cut out of photographs, 0 to 1; the rest is drawn.
-    """
-
+    # Rows and columns of a frame.
     size: tuple[int, int] = (256, 256)
+    # Frames of the clip.
     n_frames: int = 8
+    # One of `KINDS`; drawn at random if None.
     kind: str | None = None
+    # Factor for the speed of objects and camera, 1 for the usual range.
     motion: float = 1.0
+    # Factor for blur, noise and flicker; 0 is a perfect instrument.
     noise: float = 1.0
+    # Share of the surfaces of "shapes" and "natural" that are cut out of photographs, 0 to 1; the rest is drawn.
     photographs: float = 0.0
 
     def __post_init__(self) -> None:
@@ -75,18 +58,11 @@ class SceneSettings:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A scene before it is photographed.
+    """A scene before it is photographed."""
 
-    Attributes
-    ----------
-    frames : ndarray
-        (T, Y, X, channels) float32, about 0..1; channels is 1 or 3.
-    labels : ndarray
-        (T, Y, X) uint8.
-    imaging : Imaging
-        The instrument.
-    """
-
+    # (T, Y, X, channels) float32, about 0..1; channels is 1 or 3.
     frames: Field
+    # (T, Y, X) uint8.
     labels: NDArray[np.uint8]
+    # The instrument.
     imaging: Imaging

@@ -17,60 +17,39 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Sprite:
-    """A thing with an outline and a texture of its own, which move together.
+    """A thing with an outline and a texture of its own, which move together."""
 
-    Attributes
-    ----------
-    levels : ndarray
-        (S, S, 2) float32: the two outlines between which it changes, in units of the radius, positive inside.
-    texture : ndarray
-        (S, S, channels) float32.
-    extent : float
-        Half the side of the maps, in units of the radius.
-    path : Path
-        Its movement.
-    label : int or None
-        The id it writes, 0 to hide the labels below it, None to leave them.
-    reach : float
-        How far beyond the outline it is painted, in units of the radius.
-    softness : float
-        Width of the border in pixels.
-    opacity : float
-        0 to 1.
-    ripple : tuple of float
-        Amplitude (in radii) and waves per radius of a bend that runs along the object.
-    late_texture : ndarray or None
-        What the texture has become where the path's blend is 1; None for no change.
-    """
-
+    # (S, S, 2) float32: the two outlines between which it changes, in units of the radius, positive inside.
     levels: Field
+    # (S, S, channels) float32.
     texture: Field
+    # Half the side of the maps, in units of the radius.
     extent: float
+    # Its movement.
     path: Path
+    # The id it writes, 0 to hide the labels below it, None to leave them.
     label: int | None
+    # How far beyond the outline it is painted, in units of the radius.
     reach: float = 0.0
+    # Width of the border in pixels.
     softness: float = 1.0
+    # 0 to 1.
     opacity: float = 1.0
+    # Amplitude (in radii) and waves per radius of a bend that runs along the object.
     ripple: tuple[float, float] = (0.0, 0.0)
+    # What the texture has become where the path's blend is 1; None for no change.
     late_texture: Field | None = None
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in front of the camera.
+    """What is in front of the camera."""
 
-    Attributes
-    ----------
-    background : ndarray
-        (h, w, channels) float32; its middle lies at the middle of the world.
-    camera : Camera
-        The view.
-    sprites : tuple of Sprite
-        Back to front.
-    """
-
+    # (h, w, channels) float32; its middle lies at the middle of the world.
     background: Field
+    # The view.
     camera: Camera
+    # Back to front.
     sprites: tuple[Sprite, ...]
 
 
@@ -105,19 +84,9 @@ def background_size(camera: Camera, size: tuple[int, int]) -> tuple[int, int]:
 def compose(scene: Scene, size: tuple[int, int]) -> tuple[Field, Labels]:
     """Paint every frame.
 
-    Parameters
-    ----------
-    scene : Scene
-        What to paint.
-    size : tuple of int
-        Frame size in pixels.
-
-    Returns
-    -------
-    frames : ndarray
-        (T, Y, X, channels) float32, about 0..1.
-    labels : ndarray
-        (T, Y, X) uint8.
+    ``size``: frame size in pixels.
+    Result: (T, Y, X, channels) float32, about 0..1.
+    Result: (T, Y, X) uint8.
     """
     n_frames = len(scene.camera.zooms)
     frames = np.empty((n_frames, *size, scene.background.shape[2]), dtype=np.float32)

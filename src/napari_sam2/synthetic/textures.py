@@ -19,30 +19,16 @@ Rng: TypeAlias = np.random.Generator
 def enlarge(field: Field, size: tuple[int, int]) -> Field:
     """Resample a field to another size with bicubic interpolation.
 
-    Parameters
-    ----------
-    field : ndarray
-        (h, w) float32.
-    size : tuple of int
-        The new (rows, columns).
-
-    Returns
-    -------
-    ndarray
-        (rows, columns) float32.
+    ``field``: (h, w) float32.
+    ``size``: the new (rows, columns).
+    Result: (rows, columns) float32.
     """
     image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BICUBIC), dtype=np.float32)
 
 
 def noise_field(rng: Rng, size: tuple[int, int], *, cells: float) -> Field:
-    """Draw smooth noise with about `cells` bumps along the longer side.
-
-    Returns
-    -------
-    ndarray
-        `size` float32 with mean 0 and variance 1.
-    """
+    """Draw smooth noise with about `cells` bumps along the longer side."""
     pitch = max(size) / max(cells, 1.0)
     lattice = (max(3, round(size[0] / pitch) + 2), max(3, round(size[1] / pitch) + 2))
     small = rng.standard_normal((min(lattice[0], size[0]), min(lattice[1], size[1])), dtype=np.float32)
@@ -50,13 +36,7 @@ def noise_field(rng: Rng, size: tuple[int, int], *, cells: float) -> Field:
 
 
 def fractal_field(rng: Rng, size: tuple[int, int], *, cells: float, octaves: int = 4, gain: float = 0.55) -> Field:
-    """Sum noise of doubling fineness.
-
-    Returns
-    -------
-    ndarray
-        `size` float32 with mean 0 and variance 1.
-    """
+    """Sum noise of doubling fineness."""
     total = np.zeros(size, dtype=np.float32)
     weight = 1.0
     for _ in range(octaves):
@@ -84,23 +64,7 @@ def squash(field: Field) -> Field:
 def palette(rng: Rng, n_colours: int, *, channels: int, near: Field | None = None, spread: float = 1.0) -> Field:
     """Draw colours.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    n_colours : int
-        How many.
-    channels : int
-        3 for red, green, blue; 1 for grey.
-    near : ndarray, optional
-        (m, channels) colours to stay close to.
-    spread : float
-        How far from `near` the colours may go; unused without it.
-
-    Returns
-    -------
-    ndarray
-        (n_colours, channels) float32 in 0..1.
+    ``near``: (m, channels) colours to stay close to.
     """
     if near is not None:
         chosen = near[rng.integers(len(near), size=n_colours)]
@@ -122,19 +86,9 @@ def palette(rng: Rng, n_colours: int, *, channels: int, near: Field | None = Non
 def colourise(field: Field, colours: Field, *, hard: bool = False) -> Field:
     """Look a 0..1 field up in a palette.
 
-    Parameters
-    ----------
-    field : ndarray
-        (h, w) float32 in 0..1.
-    colours : ndarray
-        (n, channels).
-    hard : bool
-        Sharp borders between the colours instead of ramps.
-
-    Returns
-    -------
-    ndarray
-        (h, w, channels) float32.
+    ``field``: (h, w) float32 in 0..1.
+    ``colours``: (n, channels).
+    Result: (h, w, channels) float32.
     """
     positions = np.linspace(0, len(colours) - 1, 256)
     if hard:
@@ -244,21 +198,8 @@ _WEIGHTS /= _WEIGHTS.sum()
 def texture(rng: Rng, size: tuple[int, int], *, colours: Field, detail: float = 0.02) -> Field:
     """Draw a texture in the given colours.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    size : tuple of int
-        Rows and columns.
-    colours : ndarray
-        (n, channels) palette in 0..1.
-    detail : float
-        Standard deviation of the fine brightness noise laid on top.
-
-    Returns
-    -------
-    ndarray
-        `size` + (channels,) float32, about 0..1 (not clipped).
+    ``colours``: (n, channels) palette in 0..1.
+    Result: `size` + (channels,) float32, about 0..1 (not clipped).
     """
     name = list(PATTERNS)[rng.choice(len(PATTERNS), p=_WEIGHTS)]
     pattern = PATTERNS[name][0](rng, size)

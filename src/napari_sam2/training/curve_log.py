@@ -16,15 +16,7 @@ _SMOOTHING = 0.02
 
 
 class CurveLog:
-    """Writes a row per step and a row per validation.
-
-    Parameters
-    ----------
-    folder : path
-        Where the files lie; rows of steps that are about to be done again are dropped.
-    first_step : int
-        Steps already done.
-    """
+    """Writes a row per step and a row per validation."""
 
     def __init__(self, folder: Path, *, first_step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)

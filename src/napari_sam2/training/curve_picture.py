@@ -24,17 +24,11 @@ _OVERSAMPLING = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """One line.
+    """One line."""
 
-    Attributes
-    ----------
-    name : str
-        For the legend.
-    steps, values : ndarray
-        (n,) each, steps rising.
-    """
-
+    # For the legend.
     name: str
+    # (n,) each, steps rising.
     steps: NDArray[np.float64]
     values: NDArray[np.float64]
 
@@ -48,15 +42,7 @@ class Curve:
 
 
 def draw_curves(steps_csv: Path, validation_csv: Path, picture: Path) -> None:
-    """Draw loss, IoU while training and validation figures, a panel each, as far as there are any.
-
-    Parameters
-    ----------
-    steps_csv, validation_csv : path
-        Written by `CurveLog`.
-    picture : path
-        PNG to write, whole or not at all.
-    """
+    """Draw loss, IoU while training and validation figures, a panel each, as far as there are any."""
     rows = _read(steps_csv)
     kinds = {"stills": [row for row in rows if row["frames"] == 1], "clips": [row for row in rows if row["frames"] > 1]}
     columns = {"loss": ("mask_loss",), "IoU while training": ("first_iou", "last_iou")}

@@ -41,13 +41,6 @@ def write_data_sheets(settings: TrainSettings, target: Path) -> list[Path]:
 
     Each row is a clip, or so many stills, with the truth of the objects that are prompted: a click near the middle
     (green), one anywhere (red) and a box.
-
-    Parameters
-    ----------
-    settings : TrainSettings
-        Of the run; its data that are no folders of labelled images are passed over.
-    target : Path
-        Folder for a PNG file for each origin.
     """
     target.mkdir(parents=True, exist_ok=True)
     written = []

@@ -33,17 +33,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def learning_rate(step: int, done: float, settings: TrainSettings) -> float:
-    """Rise over the warm-up steps, stay, and fall along a cosine over the last share of the run.
-
-    Parameters
-    ----------
-    step : int
-        Steps done.
-    done : float
-        Share of the run that is done.
-    settings : TrainSettings
-        Of the run.
-    """
+    """Rise over the warm-up steps, stay, and fall along a cosine over the last share of the run."""
     rise = min(1.0, (step + 1) / max(settings.warmup, 1))
     left = max(1 - done, 0.0) / settings.cooldown if settings.cooldown else 1.0
     fall = 0.5 - 0.5 * math.cos(math.pi * min(left, 1.0))
@@ -60,20 +50,13 @@ def share_done(step: int, begun: float, settings: TrainSettings) -> float:
 
 @dataclass(frozen=True)
 class StepKind:
-    """What a step trains on.
+    """What a step trains on."""
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Clips, frames and objects of the batch; one frame for stills.
-    give_masks : bool
-        Prompt clips with masks instead of clicks and boxes.
-    corrections : int
-        Correction clicks on each frame that gets any.
-    """
-
+    # Clips, frames and objects of the batch; one frame for stills.
     shape: tuple[int, int, int]
+    # Prompt clips with masks instead of clicks and boxes.
     give_masks: bool
+    # Correction clicks on each frame that gets any.
     corrections: int
 
 
@@ -176,24 +159,7 @@ def run_training(
     stop_after: int | None = None,
     progress: Progress | None = None,
 ) -> TrainState:
-    """Train, from the folder's checkpoint where there is one.
-
-    Parameters
-    ----------
-    settings : TrainSettings
-        What to do.
-    init : path, optional
-        Checkpoint of another run to start from, its step count included; the folder's own comes first.
-    stop_after : int, optional
-        Stop, with a checkpoint, once so many steps are done in all; a later call goes on to the end.
-    progress : callable, optional
-        Called after each step with the steps done, their total and a line about the losses.
-
-    Returns
-    -------
-    TrainState
-        After the last step; also on disk.
-    """
+    """Train, from the folder's checkpoint where there is one."""
     folder = Path(settings.folder)
     sources = [open_mixture(settings)]
     held_out = [open_held_out(name, settings) for name in settings.held_out]

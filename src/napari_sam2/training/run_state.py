@@ -28,23 +28,15 @@ LOCAL_BIAS = 2.0
 
 @dataclass
 class TrainState:
-    """A run in progress.
+    """A run in progress."""
 
-    Attributes
-    ----------
-    model : Sam2
-        Being trained.
-    average : dict of str to Tensor
-        Running average of every weight, which is what is exported.
-    optimisers : tuple of torch.optim.Optimizer
-        Each with its share of the parameters, and their moments.
-    step : int
-        Optimiser steps done.
-    """
-
+    # Being trained.
     model: Sam2
+    # Running average of every weight, which is what is exported.
     average: dict[str, Tensor]
+    # Each with its share of the parameters, and their moments.
     optimisers: tuple[torch.optim.Optimizer, ...]
+    # Optimiser steps done.
     step: int = 0
 
     def averaged_model(self) -> Sam2:

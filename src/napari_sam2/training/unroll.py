@@ -38,17 +38,11 @@ Points = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features of all frames of a batch.
+    """Features of all frames of a batch."""
 
-    Attributes
-    ----------
-    maps : tuple of Tensor
-        Strides 4, 8 and 16, each (batch, frames, channels, h, w).
-    objects : int
-        Objects per clip.
-    """
-
+    # Strides 4, 8 and 16, each (batch, frames, channels, h, w).
     maps: tuple[Tensor, Tensor, Tensor]
+    # Objects per clip.
     objects: int
 
     def at(self, frame: int) -> ImageFeatures:
@@ -76,37 +70,18 @@ def feature_penalty(s16: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a session would take from the decoder's answer.
+    """What a session would take from the decoder's answer."""
 
-    Attributes
-    ----------
-    low_res_bhw : Tensor
-        (objects, h, w) logits of the chosen masks.
-    pointers_bc : Tensor
-        (objects, channels).
-    object_score_logits_b : Tensor
-        (objects,).
-    """
-
+    # (objects, h, w) logits of the chosen masks.
     low_res_bhw: Tensor
+    # (objects, channels).
     pointers_bc: Tensor
+    # (objects,).
     object_score_logits_b: Tensor
 
 
 class Tracker:
-    """Memories of a batch of clips, all objects alike; every frame is graded as it is passed.
-
-    Parameters
-    ----------
-    model : Sam2
-        The model.
-    batch : Batch
-        Clips and truth.
-    settings : TrainSettings
-        Losses.
-    encoded : Encoded, optional
-        Features of the batch, where they are known already.
-    """
+    """Memories of a batch of clips, all objects alike; every frame is graded as it is passed."""
 
     def __init__(self, model: Sam2, batch: Batch, settings: TrainSettings, *, encoded: Encoded | None = None) -> None:
         self.model = model
@@ -257,21 +232,7 @@ def _choose(model: Sam2, output: DecoderOutput, points_b: Tensor) -> Answer:
 def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) -> tuple[list[FrameLoss], Tensor]:
     """Run a batch through the model.
 
-    Parameters
-    ----------
-    tracker : Tracker
-        Fresh, over stills (one frame) or clips.
-    give_masks : bool
-        Prompt clips with masks instead of clicks and boxes.
-    generator : torch.Generator
-        Source of the prompts.
-
-    Returns
-    -------
-    list of FrameLoss
-        In the order of the answers: several for a corrected frame, none for a frame whose mask was given.
-    Tensor
-        Their mean and the penalty on the features, to be minimised.
+    ``tracker``: fresh, over stills (one frame) or clips.
     """
     settings = tracker.settings
     if settings.part == CENTRE_HEAD:

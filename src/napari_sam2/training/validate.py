@@ -37,13 +37,10 @@ def validate(
 ) -> dict[str, float]:
     """Measure mean IoU on the same held-out clips every time.
 
-    Returns
-    -------
-    dict of str to float
-        ``click`` and ``box`` on the first frame, ``next`` and ``last`` of tracking a mask over eight frames,
-        ``centres``: F1 of the centre head's places on images whose objects all have labels, for a model that has one;
-        ``score_auc``: how well the object score tells objects that are there from hidden ones (area under the ROC
-        curve; 0.5 is chance).
+    Result: ``click`` and ``box`` on the first frame, ``next`` and ``last`` of tracking a mask over eight frames,
+    ``centres``: F1 of the centre head's places on images whose objects all have labels, for a model that has one;
+    ``score_auc``: how well the object score tells objects that are there from hidden ones (area under the ROC curve;
+    0.5 is chance).
     """
     rng = np.random.default_rng(_SEED)
     gathered: dict[str, list[Tensor]] = {}

@@ -36,20 +36,13 @@ WORTH_IT = 0.95
 
 @dataclass(frozen=True)
 class ArithmeticChoice:
-    """What ``dtype="auto"`` came to on a CPU.
+    """What ``dtype="auto"`` came to on a CPU."""
 
-    Attributes
-    ----------
-    dtype : str
-        ``"float32"`` or ``"mixed"``.
-    reason : str
-        Why, in a few words.
-    seconds : dict of float
-        For the large products of a frame, by arithmetic; empty where nothing was measured.
-    """
-
+    # ``"float32"`` or ``"mixed"``.
     dtype: str
+    # Why, in a few words.
     reason: str
+    # For the large products of a frame, by arithmetic; empty where nothing was measured.
     seconds: Mapping[str, float]
 
 
@@ -58,21 +51,6 @@ def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
 
     What the environment variable ``NAPARI_SAM2_CPU_DTYPE`` says is taken; otherwise what is quickest. That is measured
     once for each processor, version and size of model, and kept in the cache folder.
-
-    Parameters
-    ----------
-    model : Sam2
-        On the CPU, with float32 weights; it stays as it is.
-
-    Returns
-    -------
-    ArithmeticChoice
-        The choice, with what was measured.
-
-    Raises
-    ------
-    ValueError
-        If the environment variable names no arithmetic.
     """
     said = os.environ.get(CPU_DTYPE_VARIABLE)
     if said:

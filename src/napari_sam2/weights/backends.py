@@ -15,24 +15,8 @@ def available_backends() -> tuple[str, ...]:
 def choose_backend(backend: str, device: str) -> tuple[str, str]:
     """Resolve ``"auto"``, which is torch, and say which device a backend takes.
 
-    Parameters
-    ----------
-    backend : str
-        One of `BACKENDS`.
-    device : str
-        ``"auto"`` or the name of a device.
-
-    Returns
-    -------
-    backend : str
-        ``"torch"`` or ``"openvino"``.
-    device : str
-        As given; the CPU for OpenVINO where it was left open.
-
-    Raises
-    ------
-    ValueError
-        For another backend, or a device that it does not run on.
+    ``device``: ``"auto"`` or the name of a device.
+    Result: ``"torch"`` or ``"openvino"``.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, got {backend!r}")

@@ -27,47 +27,31 @@ _MEDSAM2_NOTICE = (
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """One set of weights.
+    """One set of weights."""
 
-    Attributes
-    ----------
-    name : str
-        What the user types.
-    file_name : str
-        Name of the file in the cache folder, or in the package where it is bundled.
-    url : str or None
-        Address of the file; ``None`` where it is bundled.
-    mirrors : tuple of str
-        Addresses of the same bytes, tried in this order after ``url``.
-    size_bytes : int or None
-        Size of the file in bytes, ``None`` where it was not published.
-    sha256 : str or None
-        Hash of the file in hexadecimal, ``None`` where it was not published.
-    licence : str
-        Licence of the weights, in a few words.
-    notice : str or None
-        What the user must know before using these weights.
-    variant : str
-        Name of the model configuration.
-    image_size : int
-        Side of the model's square input in pixels.
-    bundled : bool
-        Whether the file is part of the package.
-    description : str
-        One line for lists and menus.
-    """
-
+    # What the user types.
     name: str
+    # Name of the file in the cache folder, or in the package where it is bundled.
     file_name: str
+    # Address of the file; ``None`` where it is bundled.
     url: str | None
+    # Addresses of the same bytes, tried in this order after ``url``.
     mirrors: tuple[str, ...]
+    # Size of the file in bytes, ``None`` where it was not published.
     size_bytes: int | None
+    # Hash of the file in hexadecimal, ``None`` where it was not published.
     sha256: str | None
+    # Licence of the weights, in a few words.
     licence: str
+    # What the user must know before using these weights.
     notice: str | None
+    # Name of the model configuration.
     variant: str
+    # Side of the model's square input in pixels.
     image_size: int
+    # Whether the file is part of the package.
     bundled: bool
+    # One line for lists and menus.
     description: str
 
     @property
@@ -79,28 +63,19 @@ class CatalogEntry:
 
 @dataclass(frozen=True)
 class EntryStatus:
-    """A row of ``napari-sam2 weights list``.
+    """A row of ``napari-sam2 weights list``."""
 
-    Attributes
-    ----------
-    name, licence, description : str
-        As in the catalogue.
-    size_bytes : int or None
-        Size of the file in bytes: of the one on disk, else the published one.
-    present : bool
-        Whether the file is on this machine.
-    bundled : bool
-        Whether it is part of the package.
-    path : Path
-        Where the file lies, or would lie.
-    """
-
+    # As in the catalogue.
     name: str
     licence: str
     description: str
+    # Size of the file in bytes: of the one on disk, else the published one.
     size_bytes: int | None
+    # Whether the file is on this machine.
     present: bool
+    # Whether it is part of the package.
     bundled: bool
+    # Where the file lies, or would lie.
     path: Path
 
 
@@ -183,13 +158,7 @@ CATALOG: Mapping[str, CatalogEntry] = MappingProxyType({entry.name: entry for en
 
 
 def get_entry(name: str) -> CatalogEntry:
-    """Look up an entry by name.
-
-    Raises
-    ------
-    ValueError
-        If the catalogue has no such name; the message gives the nearest one and all of them.
-    """
+    """Look up an entry by name."""
     if name in CATALOG:
         return CATALOG[name]
     by_lower_case = {known.lower(): known for known in CATALOG}
@@ -205,13 +174,7 @@ def cache_dir() -> Path:
 
 
 def is_available(name: str) -> bool:
-    """Tell whether the file of an entry is on this machine, with the published size where that is known.
-
-    Raises
-    ------
-    ValueError
-        If the catalogue has no such name.
-    """
+    """Tell whether the file of an entry is on this machine, with the published size where that is known."""
     return _is_present(get_entry(name))
 
 

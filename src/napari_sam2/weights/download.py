@@ -68,33 +68,9 @@ def download(
     A file that is there already is checked against its hash and never replaced. A transfer that was cut off is
     taken up where it stopped, in this call or the next.
 
-    Parameters
-    ----------
-    name : str or CatalogEntry
-        Name of a catalogue entry, or an entry that need not be in the catalogue.
-    progress : bool or callable
-        ``True`` draws a bar on stderr; a callable gets ``(bytes_done, bytes_total or None)``.
-    base_url : str, optional
-        Address of a folder that holds the file, used instead of the catalogue's addresses. Defaults to the
-        environment variable ``NAPARI_SAM2_WEIGHTS_URL``.
-    cancelled : callable, optional
-        Asked again and again whether to stop.
-    settings : TransferSettings
-        Timeouts and retries.
-
-    Returns
-    -------
-    Path
-        The file, whole and checked.
-
-    Raises
-    ------
-    ValueError
-        If the catalogue has no such name, or the base address is not http or https.
-    DownloadError
-        If the file cannot be fetched or written, or (:class:`HashMismatchError`) is not the catalogue's.
-    DownloadCancelled
-        If ``cancelled()`` became true.
+    ``progress``: ``True`` draws a bar on stderr; a callable gets ``(bytes_done, bytes_total or None)``.
+    ``base_url``: address of a folder that holds the file, used instead of the catalogue's addresses. Defaults to the
+    environment variable ``NAPARI_SAM2_WEIGHTS_URL``.
     """
     entry = get_entry(name) if isinstance(name, str) else name
     if entry.path.is_file():
@@ -129,24 +105,7 @@ def download(
 def verify(path: str | os.PathLike[str], name: str | None = None) -> VerifyResult:
     """Compare a file's hash with the catalogue.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    name : str, optional
-        The entry it should be; by default the one that the file name suggests, else any.
-
-    Returns
-    -------
-    VerifyResult
-        What the file is; a mismatch is a result, not an error.
-
-    Raises
-    ------
-    ValueError
-        If the catalogue has no such name.
-    FileNotFoundError
-        If there is no such file.
+    ``name``: the entry it should be; by default the one that the file name suggests, else any.
     """
     path = Path(path)
     if not path.is_file():

@@ -12,24 +12,16 @@ SMALLEST_INPUT, _STEP = 256, 32
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings that go together; any of them given by name wins.
+    """Settings that go together; any of them given by name wins."""
 
-    Attributes
-    ----------
-    dtype : str
-        As the ``dtype`` of `load_model`.
-    input_share : float
-        Side of the input as a share of the model's own, of which at least `SMALLEST_INPUT` pixels are left.
-    options : InferenceOptions
-        What is attended to.
-    pooled_from : int or None
-        Input size from which on memory maps are attended to by blocks of four cells. Those of smaller inputs are too
-        coarse for it.
-    """
-
+    # As the ``dtype`` of `load_model`.
     dtype: str
+    # Side of the input as a share of the model's own, of which at least `SMALLEST_INPUT` pixels are left.
     input_share: float
+    # What is attended to.
     options: InferenceOptions
+    # Input size from which on memory maps are attended to by blocks of four cells. Those of smaller inputs are too
+    # coarse for it.
     pooled_from: int | None = None
 
     def input_size(self, own: int) -> int:

@@ -28,17 +28,7 @@ _LEAST = 16
 
 
 class RegionTool(QObject):
-    """Draws regions, and keeps the drawing and what is tracked the same.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Where the rectangle is drawn.
-    layers : SessionLayers
-        Know the image.
-    images : Images
-        Look at a region.
-    """
+    """Draws regions, and keeps the drawing and what is tracked the same."""
 
     _settled = Signal(object)
 

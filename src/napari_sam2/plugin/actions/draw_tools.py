@@ -22,21 +22,7 @@ SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso",
 
 
 class Tools:
-    """What the buttons above the table of objects do.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Whose active layer is switched.
-    controller : Controller
-        Knows the layers.
-    panel : Panel
-        Whose choices count.
-    objects : ObjectList
-        The objects there are.
-    select : callable
-        Makes an object the selected one.
-    """
+    """What the buttons above the table of objects do."""
 
     def __init__(
         self,

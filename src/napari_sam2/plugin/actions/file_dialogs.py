@@ -40,21 +40,7 @@ _NOT_READ = (NoAvailableReaderError, MultipleReaderError, LookupError, ValueErro
 
 
 class Files(QObject):
-    """Saving, opening and exporting, as the user asks for it.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Where layers go.
-    controller : Controller
-        Has the sessions.
-    panel : Panel
-        With the buttons.
-    images : Images
-        Turns to an image.
-    objects : ObjectList
-        Names of the objects.
-    """
+    """Saving, opening and exporting, as the user asks for it."""
 
     def __init__(
         self, viewer: ViewerModel, controller: Controller, *, panel: Panel, images: Images, objects: ObjectList

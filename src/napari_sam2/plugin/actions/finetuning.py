@@ -34,11 +34,6 @@ class Teaching(QObject):
 
     ``progressed`` comes with a `TeachProgress`, ``taught`` with a `Taught`, ``ended`` with True when teaching came to
     its end, ``saved`` with the path of a file written.
-
-    Parameters
-    ----------
-    controller : Controller
-        Knows the model, the stacks and the worker.
     """
 
     accepted_changed = Signal()

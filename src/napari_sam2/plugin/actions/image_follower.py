@@ -35,19 +35,7 @@ _REST_MS = 150
 
 
 class Images(QObject):
-    """Follows the image that is chosen, the sliders, and the contrast limits.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Whose layers and sliders.
-    controller : Controller
-        Opens sessions.
-    panel : Panel
-        With the combos of layers and axes.
-    objects : ObjectList
-        Names by image.
-    """
+    """Follows the image that is chosen, the sliders, and the contrast limits."""
 
     frame_changed = Signal()
     image_changed = Signal()
@@ -115,13 +103,7 @@ class Images(QObject):
         return None if image is None else self._regions.get(str(image.unique_id))
 
     def set_region(self, region: Box | None) -> None:
-        """Look at a part of the planes by itself, or at whole planes again.
-
-        Raises
-        ------
-        ValueError
-            If it leaves the planes.
-        """
+        """Look at a part of the planes by itself, or at whole planes again."""
         image = self._layers.image
         if image is not None and region is not None:
             height, width = layer_shape(image)[-2:]

@@ -70,12 +70,7 @@ class FilesBox(QWidget):
     def show_folder(self, name: str | None, *, unsaved: bool = False) -> None:
         """Say where the session on show is saved.
 
-        Parameters
-        ----------
-        name : str or None
-            Name of the folder; None where the user has chosen none.
-        unsaved : bool
-            Whether there is work that is in no folder of the user's.
+        ``name``: name of the folder; None where the user has chosen none.
         """
         if name is not None:
             text = f"Saved as you work, in {name}"

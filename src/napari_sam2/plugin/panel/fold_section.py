@@ -9,17 +9,7 @@ _STYLE = "QToolButton { border: none; background: transparent; font-weight: bold
 
 
 class Section(QWidget):
-    """A title to click on, and what unfolds below it.
-
-    Parameters
-    ----------
-    title : str
-        Shown always.
-    content : QWidget
-        Shown when unfolded.
-    is_open : bool
-        Whether it is unfolded at first.
-    """
+    """A title to click on, and what unfolds below it."""
 
     unfolded = Signal()
 

@@ -52,17 +52,11 @@ _ALIGN = {
 
 @dataclass(frozen=True, eq=False)
 class FrameRows:
-    """Rows of the table, a column each.
+    """Rows of the table, a column each."""
 
-    Attributes
-    ----------
-    columns : tuple of ndarray
-        (N,) frame, object id, score, predicted IoU, area, and state as an index of `STATES`.
-    accepted : ndarray
-        (N,) bool.
-    """
-
+    # (N,) frame, object id, score, predicted IoU, area, and state as an index of `STATES`.
     columns: tuple[NDArray[Any], ...]
+    # (N,) bool.
     accepted: NDArray[np.bool_]
 
     def __len__(self) -> int:

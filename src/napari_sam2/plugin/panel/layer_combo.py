@@ -16,19 +16,7 @@ _NONE = "none"
 
 
 class LayerCombo(QComboBox):
-    """Follows the layer list: layers that come, go, move or get another name.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Whose layers.
-    kind : type
-        Class of the layers to offer.
-    accepts : callable
-        Says whether a layer is offered.
-    optional : bool
-        Whether "none" can be chosen. Without it the first layer is chosen by itself.
-    """
+    """Follows the layer list: layers that come, go, move or get another name."""
 
     layer_changed = Signal(object)
 

@@ -78,15 +78,7 @@ _FOLDED = ("Frames", "Teach")
 
 
 class Panel(QScrollArea):
-    """All controls, in sections that fold.
-
-    Parameters
-    ----------
-    viewer : ViewerModel
-        Whose layers are offered.
-    accepts : callable
-        Says whether a layer fits the image.
-    """
+    """All controls, in sections that fold."""
 
     def __init__(self, viewer: ViewerModel, accepts: Callable[[Any], bool]) -> None:
         super().__init__()

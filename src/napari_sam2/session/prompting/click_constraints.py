@@ -23,17 +23,9 @@ def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[
     place stays unless a "no" lies about as deep. A region that was clicked on in the middle, and nowhere with "yes",
     goes as a whole.
 
-    Parameters
-    ----------
-    mask : ndarray
-        (h, w) bool.
-    said_yes, said_no : sequence of tuple of int
-        (y, x) cells that were clicked on; those beyond the grid do not count.
-
-    Returns
-    -------
-    ndarray
-        (h, w) bool, within the mask; nothing where no click said "no" inside it.
+    ``mask``: (h, w) bool.
+    ``said_yes``, ``said_no``: (y, x) cells that were clicked on; those beyond the grid do not count.
+    Result: (h, w) bool, within the mask; nothing where no click said "no" inside it.
     """
     regions, _ = label(mask)
     out = np.zeros_like(mask)
@@ -47,17 +39,9 @@ def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[
 def stray(mask: NDArray[np.bool_], said_yes: Sequence[Cell]) -> NDArray[np.bool_]:
     """Find the small regions of a mask that lie apart from what was clicked on.
 
-    Parameters
-    ----------
-    mask : ndarray
-        (h, w) bool.
-    said_yes : sequence of tuple of int
-        (y, x) cells that were clicked on; those beyond the grid do not count.
-
-    Returns
-    -------
-    ndarray
-        (h, w) bool, within the mask; nothing where no click lies in it.
+    ``mask``: (h, w) bool.
+    ``said_yes``: (y, x) cells that were clicked on; those beyond the grid do not count.
+    Result: (h, w) bool, within the mask; nothing where no click lies in it.
     """
     # Thin objects hang together by corners.
     regions, _ = label(mask, np.ones((3, 3)))

@@ -31,29 +31,21 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True)
 class PollRule:
-    """How the masks proposed for clicks are weighed: one place for all of it.
+    """How the masks proposed for clicks are weighed: one place for all of it."""
 
-    Attributes
-    ----------
-    sure : float
-        IoU that the model must expect of a mask, seen through a window around a first click, for the window to count
-        beside the whole frame: small windows show parts, and parts look like specks.
-    trust, firmness, middle : float
-        Powers of the IoU that the model expects; of the share of the mask that stays when the threshold is raised; and,
-        for a first click, of how near to the mask's middle it lies.
-    contradicted, cut : float
-        Factors for each click that a mask does not follow, and for a mask cut off by its window.
-    glance : int
-        Most pixels a side of the input with which the window around a first click is looked at: it has to be encoded
-        while the user waits.
-    """
-
+    # IoU that the model must expect of a mask, seen through a window around a first click, for the window to count
+    # beside the whole frame: small windows show parts, and parts look like specks.
     sure: float = 0.5
+    # Powers of the IoU that the model expects; of the share of the mask that stays when the threshold is raised; and,
+    # for a first click, of how near to the mask's middle it lies.
     trust: float = 2.0
     firmness: float = 2.0
     middle: float = 1.0
+    # Factors for each click that a mask does not follow, and for a mask cut off by its window.
     contradicted: float = 0.05
     cut: float = 0.02
+    # Most pixels a side of the input with which the window around a first click is looked at: it has to be encoded
+    # while the user waits.
     glance: int = 256
 
 
@@ -65,20 +57,13 @@ def rule_for(model: Sam2, zoom: Zoom | None) -> PollRule | None:
 
 @dataclass(frozen=True)
 class Ballot:
-    """Masks proposed in one look, and what each weighs.
+    """Masks proposed in one look, and what each weighs."""
 
-    Attributes
-    ----------
-    output : DecoderOutput
-        Of a single object.
-    weights_k : Tensor
-        (masks,) float32, positive.
-    view : View
-        What the masks cover.
-    """
-
+    # Of a single object.
     output: DecoderOutput
+    # (masks,) float32, positive.
     weights_k: Tensor
+    # What the masks cover.
     view: View
 
     @property
@@ -92,20 +77,7 @@ def weigh(
 ) -> Ballot:
     """Weigh the masks that the model proposes for clicks.
 
-    Parameters
-    ----------
-    output : DecoderOutput
-        Of a single object.
-    prompt : Prompt
-        The clicks.
-    view : View
-        What the masks cover.
-    rule : PollRule
-        How to weigh them.
-    frame_size : tuple of int
-        (Y, X) in pixels.
-    first : bool
-        Whether this is a single click on an object of which nothing else is known: those are meant for its middle.
+    ``frame_size``: (Y, X) in pixels.
     """
     logits = output.masks_bkhw[0]
     sure, likely = ((logits > level).flatten(1).sum(dim=1).float() for level in (_FIRM, -_FIRM))
@@ -126,24 +98,7 @@ def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> int:
 
 
 def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutput:
-    """Average masks by their weights, as far as the clicks are followed.
-
-    Parameters
-    ----------
-    ballots : sequence of Ballot
-        At least one.
-    prompt : Prompt
-        The clicks.
-    view : View
-        What the answer is to cover.
-
-    Returns
-    -------
-    DecoderOutput
-        Two masks, both the elected one: the average or, where that follows fewer clicks, the mask of most weight,
-        without what clicks deny and without specks apart from what was clicked on. IoU and token are those of the mask
-        of most weight. Where clicks leave nothing of it, the object is hidden.
-    """
+    """Average masks by their weights, as far as the clicks are followed."""
     weights = torch.cat([ballot.weights_k for ballot in ballots])
     logits = torch.cat([align_logits(b.output.masks_bkhw, b.view, view)[0] for b in ballots])
     share = (weights[:, None, None] * logits.clamp(BEYOND_LOGIT, -BEYOND_LOGIT).sigmoid()).sum(dim=0) / weights.sum()

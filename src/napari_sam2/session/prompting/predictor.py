@@ -34,19 +34,8 @@ UNSURE_OF_SIZE = 4 / 3
 def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float, float]) -> Tensor:
     """Take cells of a mask out whose middle lies outside a box.
 
-    Parameters
-    ----------
-    logits_bkhw : Tensor
-        (objects, masks, h, w) over ``view``.
-    view : View
-        What the grid covers.
-    box : tuple of float
-        (y0, x0, y1, x1) in frame pixels.
-
-    Returns
-    -------
-    Tensor
-        Logits that are negative outside the box; at least a cell is left each way.
+    ``logits_bkhw``: (objects, masks, h, w) over ``view``.
+    ``box``: (y0, x0, y1, x1) in frame pixels.
     """
     inside = []
     axes = cell_centres(view, logits_bkhw.shape[-2:], logits_bkhw.device)
@@ -58,13 +47,7 @@ def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float,
 
 
 class PromptAnswerer:
-    """Answers the prompts of one session.
-
-    Parameters
-    ----------
-    tracker : FrameTracker
-        Of the same session: what it remembers of a frame that was tracked is what corrections build on.
-    """
+    """Answers the prompts of one session."""
 
     def __init__(self, tracker: FrameTracker) -> None:
         self.tracker = tracker
@@ -78,20 +61,7 @@ class PromptAnswerer:
     def predict(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None = None) -> FrameMemory:
         """Answer a prompt; the object is not changed.
 
-        Parameters
-        ----------
-        track : ObjectTrack
-            The object; its memories are attended to if the frame was tracked before, and points refine the result it
-            has there.
-        prompt : Prompt
-            The whole prompt on the frame.
-        drawn : ndarray, optional
-            (Y, X) bool: the object's result on this frame, for when it is no longer known as logits.
-
-        Returns
-        -------
-        FrameMemory
-            Without a memory map; `commit` adds it.
+        ``drawn``: (Y, X) bool: the object's result on this frame, for when it is no longer known as logits.
         """
         if prompt.says_absent:
             return self._answer(track, prompt, drawn, aim=self.aiming.last_aim(track, prompt.frame))

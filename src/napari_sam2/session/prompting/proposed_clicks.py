@@ -15,21 +15,14 @@ from napari_sam2.session.features.frame_encoder import resize_rgb8
 
 @dataclass(frozen=True)
 class ProposedClick:
-    """A place to click on.
+    """A place to click on."""
 
-    Attributes
-    ----------
-    y, x : float
-        In pixels of the image.
-    score : float
-        How sure the model is that an object's innermost place is here, 0..1.
-    radius : float
-        How far away the object's rim is, in pixels of the image, more or less.
-    """
-
+    # In pixels of the image.
     y: float
     x: float
+    # How sure the model is that an object's innermost place is here, 0..1.
     score: float
+    # How far away the object's rim is, in pixels of the image, more or less.
     radius: float
 
 
@@ -39,19 +32,7 @@ def propose_clicks(
 ) -> list[ProposedClick]:
     """Propose a click for every object of an image, the surest first.
 
-    Parameters
-    ----------
-    model : Sam2
-        With a centre head.
-    image : ndarray
-        (Y, X, 3) uint8, as `to_rgb8` gives it: a frame or a part of one.
-    threshold : float
-        Least score, 0..1.
-
-    Raises
-    ------
-    ValueError
-        For a model without a centre head.
+    ``image``: (Y, X, 3) uint8, as `to_rgb8` gives it: a frame or a part of one.
     """
     size = model.config.image_size
     pixels = torch.from_numpy(resize_rgb8(image, size).copy()).permute(2, 0, 1)[None].to(model.device)

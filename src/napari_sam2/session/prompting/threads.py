@@ -26,11 +26,6 @@ def threads_for_a_click(model: Sam2) -> Iterator[None]:
 
     Threads that wait for each other at every product lose more than they win when another process or thread needs
     the cores at the same time.
-
-    Parameters
-    ----------
-    model : Sam2
-        One that does not answer at once, see `answers_at_once`, keeps the usual number of threads.
     """
     usual = torch.get_num_threads()
     torch.set_num_threads(1 if answers_at_once(model) else usual)

@@ -18,15 +18,6 @@ def rehearse(answerer: PromptAnswerer, rule: MemoryRule, frame: int) -> None:
     What torch and others do at their first call takes longer than an answer. With a model that does not
     answer at once nothing is done: there, the second look that is practised takes seconds, and a click is no matter of
     milliseconds.
-
-    Parameters
-    ----------
-    answerer : PromptAnswerer
-        Of the session; its objects are not changed.
-    rule : MemoryRule
-        Of the session.
-    frame : int
-        A frame that is encoded.
     """
     if not answers_at_once(answerer.model):
         return

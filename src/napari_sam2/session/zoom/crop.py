@@ -19,14 +19,9 @@ BEYOND_LOGIT = -10.0
 
 @dataclass(frozen=True)
 class View:
-    """A rectangle of the frame that is squeezed into the model's input.
+    """A rectangle of the frame that is squeezed into the model's input."""
 
-    Attributes
-    ----------
-    top, left, height, width : int
-        In frame pixels; inside the frame.
-    """
-
+    # In frame pixels; inside the frame.
     top: int
     left: int
     height: int
@@ -61,18 +56,12 @@ def whole(frame_size: tuple[int, int]) -> View:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an object is on a frame, or is thought to be.
+    """Where an object is on a frame, or is thought to be."""
 
-    Attributes
-    ----------
-    y, x : float
-        Middle of its bounding box in frame pixels.
-    extent : float
-        Longer side of the box in pixels; grows while the object is hidden.
-    """
-
+    # Middle of its bounding box in frame pixels.
     y: float
     x: float
+    # Longer side of the box in pixels; grows while the object is hidden.
     extent: float
 
     @property
@@ -95,17 +84,8 @@ def place_of_box(y0: float, x0: float, y1: float, x1: float) -> Place:
 def place_of_mask(mask: NDArray[np.bool_], view: View) -> Place | None:
     """Find where a mask lies.
 
-    Parameters
-    ----------
-    mask : ndarray
-        (h, w) bool, a grid of any size over the view.
-    view : View
-        What the grid covers.
-
-    Returns
-    -------
-    Place or None
-        In frame pixels, a few specks left out; ``None`` for an empty mask.
+    ``mask``: (h, w) bool, a grid of any size over the view.
+    Result: in frame pixels, a few specks left out; ``None`` for an empty mask.
     """
     rows, columns = np.nonzero(mask)
     if not len(rows):
@@ -132,20 +112,10 @@ def cut_off(mask: NDArray[np.bool_], view: View, frame_size: tuple[int, int]) ->
 def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, float] = (0.0, 0.0)) -> Tensor:
     """Resample a map made in one view to the grid of another.
 
-    Parameters
-    ----------
-    map_bchw : Tensor
-        (objects, channels, h, w) over ``source``.
-    source, target : View
-        Of the map, and wanted.
-    moved : tuple of float
-        How far, in pixels down and to the right, what the map shows has gone since.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape over ``target``. Where the views differ by whole cells, values are moved as they are;
-        otherwise they are interpolated. Beyond the source, its border goes on.
+    ``map_bchw``: (objects, channels, h, w) over ``source``.
+    ``moved``: how far, in pixels down and to the right, what the map shows has gone since.
+    Result: of the same shape over ``target``. Where the views differ by whole cells, values are moved as they are;
+    otherwise they are interpolated. Beyond the source, its border goes on.
     """
     if source == target and moved == (0.0, 0.0):
         return map_bchw
@@ -176,17 +146,9 @@ def cell_centres(view: View, shape: Sequence[int], device: torch.device) -> list
 def align_logits(logits_bkhw: Tensor, source: View, target: View) -> Tensor:
     """Resample mask logits likewise, but beyond the source there is no object.
 
-    Parameters
-    ----------
-    logits_bkhw : Tensor
-        (objects, masks, h, w) over ``source``.
-    source, target : View
-        Of the logits, and wanted.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape over ``target``.
+    ``logits_bkhw``: (objects, masks, h, w) over ``source``.
+    ``source``, ``target``: of the logits, and wanted.
+    Result: of the same shape over ``target``.
     """
     if source == target:
         return logits_bkhw

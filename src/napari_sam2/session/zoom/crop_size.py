@@ -24,18 +24,12 @@ BELIEVED_CHANGE = 1.25
 
 @dataclass(frozen=True)
 class Zoom:
-    """How windows are chosen; a value, without memory of any object.
+    """How windows are chosen; a value, without memory of any object."""
 
-    Attributes
-    ----------
-    factor : float or None
-        The windows' side is the frame's longer side divided by this, and more where the object needs it; ``None``
-        chooses by the object's size.
-    input_size : int
-        Side of the model's input in pixels.
-    """
-
+    # The windows' side is the frame's longer side divided by this, and more where the object needs it; ``None`` chooses
+    # by the object's size.
     factor: float | None
+    # Side of the model's input in pixels.
     input_size: int
 
     def side(self, extent: float, frame_size: tuple[int, int]) -> int | None:
@@ -55,12 +49,7 @@ class Zoom:
     def fresh(self, place: Place, frame_size: tuple[int, int]) -> View | None:
         """Choose a window around a place; ``None`` for the whole frame.
 
-        Parameters
-        ----------
-        place : Place
-            Of the object.
-        frame_size : tuple of int
-            (Y, X) in pixels.
+        ``frame_size``: (Y, X) in pixels.
         """
         side = self.side(place.extent, frame_size)
         return None if side is None else _window(place, side, frame_size)
@@ -68,12 +57,8 @@ class Zoom:
     def around(self, y: float, x: float, frame_size: tuple[int, int]) -> View | None:
         """Choose a window around a click on an object whose size is not known; ``None`` for the whole frame.
 
-        Parameters
-        ----------
-        y, x : float
-            The click in pixels.
-        frame_size : tuple of int
-            (Y, X) in pixels.
+        ``y``, ``x``: the click in pixels.
+        ``frame_size``: (Y, X) in pixels.
         """
         if self.factor is not None:
             side = self.side(0, frame_size)
@@ -86,19 +71,7 @@ class Zoom:
     def follow(self, view: View | None, place: Place, frame_size: tuple[int, int]) -> View | None:
         """Choose the window for the next frame.
 
-        Parameters
-        ----------
-        view : View or None
-            The last window.
-        place : Place
-            Where the object is thought to be now.
-        frame_size : tuple of int
-            (Y, X) in pixels.
-
-        Returns
-        -------
-        View or None
-            Of the same size while that fits the object, so that memories can be used as they are.
+        ``frame_size``: (Y, X) in pixels.
         """
         side = max(frame_size if view is None else view.size)
         # The whole frame is a window like any other: a change of size blurs what is remembered, and has to pay.
@@ -131,22 +104,9 @@ def whole_if_none(view: View | None, frame_size: tuple[int, int]) -> View:
 def make_zoom(zoom: str | float, input_size: int) -> Zoom | None:
     """Read what a user says about zoom.
 
-    Parameters
-    ----------
-    zoom : str or float
-        ``"off"``, ``"auto"``, or a factor of at least 1.
-    input_size : int
-        Side of the model's input in pixels.
-
-    Returns
-    -------
-    Zoom or None
-        ``None`` where the model always sees whole frames.
-
-    Raises
-    ------
-    ValueError
-        For anything else.
+    ``zoom``: ``"off"``, ``"auto"``, or a factor of at least 1.
+    ``input_size``: side of the model's input in pixels.
+    Result: ``None`` where the model always sees whole frames.
     """
     if zoom == "off":
         return None

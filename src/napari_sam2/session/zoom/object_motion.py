@@ -23,21 +23,9 @@ Look = Callable[[int, View], NDArray[np.uint8]]
 def moved_place(look: Look, place: Place, frames: tuple[int, int], *, frame_size: tuple[int, int]) -> Place:
     """Say where an object seen on one frame is on another, by normalised cross-correlation of its surroundings.
 
-    Parameters
-    ----------
-    look : callable
-        Returns the (Y, X, 3) uint8 pixels of a frame within a view.
-    place : Place
-        On the first frame.
-    frames : tuple of int
-        The first and the second frame.
-    frame_size : tuple of int
-        (Y, X) in pixels.
-
-    Returns
-    -------
-    Place
-        Of the same extent; the same place where there is nothing to go by.
+    ``look``: returns the (Y, X, 3) uint8 pixels of a frame within a view.
+    ``frames``: the first and the second frame.
+    ``frame_size``: (Y, X) in pixels.
     """
     step = max(int(place.extent // DETAIL), 1)
     patch = _around(place, PATCH * place.extent, frame_size)

@@ -14,35 +14,23 @@ from napari_sam2.synthetic.textures import Field, Rng, fractal_field, noise_fiel
 
 @dataclass(frozen=True)
 class Culture:
-    """What the cells of one clip have in common.
+    """What the cells of one clip have in common."""
 
-    Attributes
-    ----------
-    radius : float
-        Typical radius in pixels.
-    speed : float
-        Typical step per frame in radii.
-    roughness : float
-        Size of the dents: small for nuclei, large for spread cells.
-    contrast : float
-        Brightness of a cell over the background.
-    outlines : tuple of Outline
-        The few shapes that the cells are variants of.
-    floor : float
-        Brightness of the background.
-    look : str
-        "fluorescent", "phase" or "oblique".
-    light_angle : float
-        Where oblique light comes from, in radians.
-    """
-
+    # Typical radius in pixels.
     radius: float
+    # Typical step per frame in radii.
     speed: float
+    # Size of the dents: small for nuclei, large for spread cells.
     roughness: float
+    # Brightness of a cell over the background.
     contrast: float
+    # The few shapes that the cells are variants of.
     outlines: tuple[Outline, ...]
+    # Brightness of the background.
     floor: float
+    # "fluorescent", "phase" or "oblique".
     look: str
+    # Where oblique light comes from, in radians.
     light_angle: float
 
 

@@ -30,12 +30,8 @@ def draw_cells(rng: Rng, settings: SceneSettings) -> Drawing:
 def grow(rng: Rng, settings: SceneSettings, *, culture: Culture, count: int) -> tuple[Field, Labels]:
     """Paint a culture of up to `count` cells, their daughters and some dirt.
 
-    Returns
-    -------
-    frames : ndarray
-        (T, Y, X, 1) float32, about 0..1.
-    labels : ndarray
-        (T, Y, X) uint8.
+    Result: (T, Y, X, 1) float32, about 0..1.
+    Result: (T, Y, X) uint8.
     """
     sprites: list[Sprite] = []
     for centre in _scattered(rng, count, size=settings.size, distance=1.7 * culture.radius):

@@ -38,12 +38,8 @@ def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
 def film(rng: Rng, scene: Scene, *, size: tuple[int, int], smoky: bool) -> tuple[Field, Labels]:
     """Paint a scene as seen through the lens, and through smoke where wanted.
 
-    Returns
-    -------
-    frames : ndarray
-        (T, Y, X, 3) float32, about 0..1.
-    labels : ndarray
-        (T, Y, X) uint8, 0 where the lens lets no light through.
+    Result: (T, Y, X, 3) float32, about 0..1.
+    Result: (T, Y, X) uint8, 0 where the lens lets no light through.
     """
     frames, labels = compose(scene, size)
     if smoky:

@@ -12,21 +12,8 @@ from napari_sam2.synthetic.textures import Field, Rng, noise_field, palette, tex
 def heap(rng: Rng, size: tuple[int, int], *, colours: Field, count: int) -> Field:
     """Heap textured shapes over a textured ground.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    size : tuple of int
-        Rows and columns.
-    colours : ndarray
-        (n, channels) palette in 0..1 of the ground; the shapes take theirs from near it or from anywhere.
-    count : int
-        How many shapes.
-
-    Returns
-    -------
-    ndarray
-        `size` + (channels,) float32 in 0..1.
+    ``colours``: (n, channels) palette in 0..1 of the ground; the shapes take theirs from near it or from anywhere.
+    Result: `size` + (channels,) float32 in 0..1.
     """
     channels = colours.shape[1]
     picture = _image(_ground(rng, size, colours=colours))

@@ -17,52 +17,34 @@ from napari_sam2.synthetic.textures import Field, Rng, fractal_field, noise_fiel
 
 @dataclass(frozen=True)
 class Lump:
-    """A soft body along z.
+    """A soft body along z."""
 
-    Attributes
-    ----------
-    middle, half : float
-        Slice of its middle, and half its thickness in slices.
-    centre : ndarray
-        (2,) place in the middle slice.
-    radius : float
-        Radius in the middle slice, in pixels.
-    value : float
-        Brightness.
-    label : int
-        The id it writes, 0 for an unlabelled one.
-    """
-
+    # Slice of its middle, and half its thickness in slices.
     middle: float
     half: float
+    # (2,) place in the middle slice.
     centre: Field
+    # Radius in the middle slice, in pixels.
     radius: float
+    # Brightness.
     value: float
+    # The id it writes, 0 for an unlabelled one.
     label: int
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """The section of the body that organs lie in.
+    """The section of the body that organs lie in."""
 
-    Attributes
-    ----------
-    centre : ndarray
-        (2,) pixels.
-    radius : float
-        Half its width in pixels.
-    aspect : float
-        Height over width.
-    value : float
-        Brightness.
-    contrast : float
-        Typical difference in brightness between an organ and the rest.
-    """
-
+    # (2,) pixels.
     centre: Field
+    # Half its width in pixels.
     radius: float
+    # Height over width.
     aspect: float
+    # Brightness.
     value: float
+    # Typical difference in brightness between an organ and the rest.
     contrast: float
 
 
@@ -93,12 +75,8 @@ def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
 def cut_body(rng: Rng, settings: SceneSettings, *, trunk: Trunk, lumps: Sequence[Lump]) -> tuple[Field, Labels]:
     """Paint the slices of a body; later lumps lie over earlier ones.
 
-    Returns
-    -------
-    frames : ndarray
-        (Z, Y, X, 1) float32, about 0..1.
-    labels : ndarray
-        (Z, Y, X) uint8.
+    Result: (Z, Y, X, 1) float32, about 0..1.
+    Result: (Z, Y, X) uint8.
     """
     sprites = [_trunk_sprite(rng, settings, trunk=trunk)]
     sprites += [_lump_sprite(rng, settings, lump=lump) for lump in lumps]

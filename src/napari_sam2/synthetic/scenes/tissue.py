@@ -19,50 +19,33 @@ _MOST_CELLS = 255
 
 @dataclass(frozen=True)
 class Tissue:
-    """Cells that fill space.
+    """Cells that fill space."""
 
-    Attributes
-    ----------
-    seeds : ndarray
-        (n, 3) places (z, y, x) in pixels, n at most 255.
-    sizes : ndarray
-        (n,) relative sizes.
-    spacing : float
-        Typical distance between neighbours in pixels.
-    warp : tuple of ndarray
-        Two (Y, X) fields in pixels that bend the walls, for rows and columns.
-    """
-
+    # (n, 3) places (z, y, x) in pixels, n at most 255.
     seeds: Field
+    # (n,) relative sizes.
     sizes: Field
+    # Typical distance between neighbours in pixels.
     spacing: float
+    # Two (Y, X) fields in pixels that bend the walls, for rows and columns.
     warp: tuple[Field, Field]
 
 
 @dataclass(frozen=True)
 class Dye:
-    """What is bright in the tissue.
+    """What is bright in the tissue."""
 
-    Attributes
-    ----------
-    nuclei : bool
-        Nuclei are, instead of walls.
-    floor, bright, inner : float
-        Brightness of the background, of what is dyed and of what lies between the walls.
-    wall : float
-        Thickness of the walls in pixels.
-    shades : ndarray
-        (n + 1,) relative brightness per label.
-    grain : ndarray
-        (Y, X) factor.
-    """
-
+    # Nuclei are, instead of walls.
     nuclei: bool
+    # Brightness of the background, of what is dyed and of what lies between the walls.
     floor: float
     bright: float
     inner: float
+    # Thickness of the walls in pixels.
     wall: float
+    # (n + 1,) relative brightness per label.
     shades: Field
+    # (Y, X) factor.
     grain: Field
 
 
@@ -141,12 +124,8 @@ def _mask(rng: Rng, size: tuple[int, int]) -> NDArray[np.bool_]:
 def _cut(tissue: Tissue, z: float) -> tuple[Labels, Field, Field]:
     """Find the two nearest seeds of every pixel at one height.
 
-    Returns
-    -------
-    owner : ndarray
-        (Y, X) uint8: one more than the index of the nearest seed.
-    nearest, second : ndarray
-        (Y, X) float32: distances to the nearest and the second seed, in pixels.
+    Result: (Y, X) uint8: one more than the index of the nearest seed.
+    Result: (Y, X) float32: distances to the nearest and the second seed, in pixels.
     """
     size = tissue.warp[0].shape
     reach = 1.75 * tissue.spacing

@@ -13,24 +13,7 @@ _EXTENT = 1.1
 
 
 def draw_tool(rng: Rng, path: Path, *, width: float, label: int) -> Sprite:
-    """Draw a shaft with two jaws that open and close along the path.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of chance.
-    path : Path
-        Where the middle of the tool is; its tip lies one radius ahead, along the path's angle.
-    width : float
-        Half the thickness of the shaft, in radii.
-    label : int
-        The id it writes.
-
-    Returns
-    -------
-    Sprite
-        The tool.
-    """
+    """Draw a shaft with two jaws that open and close along the path."""
     levels = _levels(rng, width)
     return Sprite(levels, _steel(rng, width), _EXTENT, path, label, softness=float(rng.uniform(1, 2)))
 

@@ -21,24 +21,16 @@ _DRIFT_WAY, _DRIFT_TURN, _DRIFT_SCALE = 0.12, 0.25, 0.15
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How clips are changed.
+    """How clips are changed."""
 
-    Attributes
-    ----------
-    window : tuple of float
-        Smallest and largest side of the window cut out of a clip, as shares of the frame's.
-    follow_share : float
-        Share of the clips cut out by a window that follows an object instead, see `clips.follow_window`.
-    affine_share, jitter_share : float
-        Shares of the clips that are tilted, and whose colours change from frame to frame, see `tilt` and `flicker`.
-    modality_share : float
-        Share of the clips that look as if another instrument had taken them, see `change_modality`.
-    """
-
+    # Smallest and largest side of the window cut out of a clip, as shares of the frame's.
     window: tuple[float, float] = WINDOW
+    # Share of the clips cut out by a window that follows an object instead, see `clips.follow_window`.
     follow_share: float = 0.0
+    # Shares of the clips that are tilted, and whose colours change from frame to frame, see `tilt` and `flicker`.
     affine_share: float = 0.0
     jitter_share: float = 0.0
+    # Share of the clips that look as if another instrument had taken them, see `change_modality`.
     modality_share: float = 0.0
 
 

@@ -21,18 +21,9 @@ _SPREAD, _LEAST_SPREAD = 0.35, 0.6
 def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tensor:
     """Draw a bump on the innermost place of every object.
 
-    Parameters
-    ----------
-    labels : ndarray
-        (Y, X) ids; the sides are multiples of four.
-    complete : bool
-        Whether every object is labelled; where not, nothing is said about what has no label.
-
-    Returns
-    -------
-    Tensor
-        (3, Y / 4, X / 4) float32: bumps of height 1; the base-2 logarithm of the distance to the rim, at the centres
-        only; the weight of each cell, 0 or 1.
+    ``labels``: (Y, X) ids; the sides are multiples of four.
+    Result: (3, Y / 4, X / 4) float32: bumps of height 1; the base-2 logarithm of the distance to the rim, at the
+    centres only; the weight of each cell, 0 or 1.
     """
     rows, columns = (length // STRIDE for length in labels.shape)
     heat: NDArray[np.float32] = np.zeros((rows, columns), np.float32)

@@ -40,20 +40,13 @@ class Cut(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips of the same length with the same number of objects each.
+    """Clips of the same length with the same number of objects each."""
 
-    Attributes
-    ----------
-    frames_btchw : Tensor
-        (batch, frames, 3, size, size) uint8 RGB.
-    masks_btnhw : Tensor
-        (batch, frames, objects, size, size) bool. Every object is seen on frame 0.
-    centres_b3hw : Tensor, optional
-        What the centre head is to say of frame 0, see `centre_targets`.
-    """
-
+    # (batch, frames, 3, size, size) uint8 RGB.
     frames_btchw: Tensor
+    # (batch, frames, objects, size, size) bool. Every object is seen on frame 0.
     masks_btnhw: Tensor
+    # What the centre head is to say of frame 0, see `centre_targets`.
     centres_b3hw: Tensor | None = None
 
     @property
@@ -76,23 +69,7 @@ def draw_batch(
     augmentation: Augmentation = PLAIN,
     centres: bool = False,
 ) -> Batch:
-    """Draw a batch.
-
-    Parameters
-    ----------
-    sources : sequence of ClipSource
-        Each as likely as the others.
-    rng : numpy.random.Generator
-        Source of all chance.
-    size : int
-        Side of the images.
-    shape : tuple of int
-        Clips, frames and objects.
-    augmentation : Augmentation
-        How the clips are changed.
-    centres : bool
-        Whether to say what the centre head is to learn.
-    """
+    """Draw a batch."""
     drawn = [_draw_one(sources, rng, size=size, shape=shape, augmentation=augmentation) for _ in range(shape[0])]
     images, masks = torch.stack([each[0] for each in drawn]), torch.stack([each[1] for each in drawn])
     wanted = [centre_targets(labels, complete=complete) for _, _, labels, complete in drawn] if centres else []

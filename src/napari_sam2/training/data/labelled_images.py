@@ -24,20 +24,7 @@ _MOST_IDS = 255
 
 
 class ImageSets:
-    """Clips and stills of labelled sets: of four times the frames, twice as many are drawn.
-
-    Parameters
-    ----------
-    folder : path
-        See `find_image_sets`.
-    split : Split
-        What to read of it.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to read.
-    """
+    """Clips and stills of labelled sets: of four times the frames, twice as many are drawn."""
 
     def __init__(self, folder: str | Path, split: Split = WHOLE) -> None:
         self.families = split_sets(find_image_sets(folder, split.without), split)

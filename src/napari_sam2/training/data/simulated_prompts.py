@@ -21,19 +21,8 @@ _MIDDLES, _CELL, _MIDDLE_POWER = (3, 9, 25), 4, 64
 def click_in(region_bhw: Tensor, generator: torch.Generator, *, middle_share: float = 0.0) -> Tensor:
     """Draw one pixel of each region, the interior more likely than the rim.
 
-    Parameters
-    ----------
-    region_bhw : Tensor
-        (objects, h, w) bool; an empty region gives an arbitrary pixel.
-    generator : torch.Generator
-        Source of chance.
-    middle_share : float
-        Share of the clicks that lie near the middle of the region, where a careful user clicks.
-
-    Returns
-    -------
-    Tensor
-        (objects, 2) float32 as (x, y).
+    ``region_bhw``: (objects, h, w) bool; an empty region gives an arbitrary pixel.
+    Result: (objects, 2) float32 as (x, y).
     """
     region = region_bhw.float()[:, None]
     weight = region * _pooled(region, _INTERIOR).square()
@@ -71,10 +60,7 @@ def _towards_middle(region_b1hw: Tensor) -> Tensor:
 def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Find bounding boxes, jittered by up to a tenth of their size, or 20 pixels, where a generator is given.
 
-    Returns
-    -------
-    Tensor
-        (objects, 2, 2) float32: top left and bottom right as (x, y), pixel centres of the outermost pixels.
+    Result: (objects, 2, 2) float32: top left and bottom right as (x, y), pixel centres of the outermost pixels.
     """
     corners = []
     for axis in (1, 2):
@@ -97,10 +83,7 @@ def first_prompts(
 ) -> tuple[Tensor, Tensor]:
     """Prompt each object with a click, see `click_in`, or a box.
 
-    Returns
-    -------
-    tuple of Tensor
-        (objects, 2, 2) points as (x, y) and (objects, 2) labels; a click fills its second place with "no point".
+    Result: (objects, 2, 2) points as (x, y) and (objects, 2) labels; a click fills its second place with "no point".
     """
     boxes = boxes_of(masks_bhw, generator)
     click = click_in(masks_bhw, generator, middle_share=middle_share)
@@ -120,19 +103,8 @@ def correction(
 ) -> tuple[Tensor, Tensor]:
     """Click where the prediction is wrong: positive on what it missed, negative on what it added.
 
-    Parameters
-    ----------
-    prediction_bhw, masks_bhw : Tensor
-        (objects, h, w) bool.
-    generator : torch.Generator
-        Source of chance.
-    truth_share : float
-        Share of the clicks placed anywhere on the object instead.
-
-    Returns
-    -------
-    tuple of Tensor
-        (objects, 1, 2) points as (x, y) and (objects, 1) labels; "no point" where nothing is wrong.
+    ``prediction_bhw``, ``masks_bhw``: (objects, h, w) bool.
+    Result: (objects, 1, 2) points as (x, y) and (objects, 1) labels; "no point" where nothing is wrong.
     """
     region = prediction_bhw ^ masks_bhw
     if truth_share > 0:

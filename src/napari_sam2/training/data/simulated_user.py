@@ -13,23 +13,15 @@ from napari_sam2.training.train_settings import TrainSettings
 
 @dataclass(frozen=True)
 class Interaction:
-    """Plan for one batch.
+    """Plan for one batch."""
 
-    Attributes
-    ----------
-    give_masks : bool
-        Prompt with masks; otherwise with clicks and boxes.
-    prompted : tuple of int
-        Frames prompted before anything is tracked, the first among them.
-    corrected : tuple of int
-        Frames with correction clicks.
-    corrections : int
-        Clicks on each of them.
-    """
-
+    # Prompt with masks; otherwise with clicks and boxes.
     give_masks: bool
+    # Frames prompted before anything is tracked, the first among them.
     prompted: tuple[int, ...]
+    # Frames with correction clicks.
     corrected: tuple[int, ...]
+    # Clicks on each of them.
     corrections: int
 
     def corrections_on(self, frame: int) -> int:
@@ -42,16 +34,7 @@ def draw_interaction(
 ) -> Interaction:
     """Draw what is done on a batch.
 
-    Parameters
-    ----------
-    present_tb : Tensor
-        (frames, objects) bool: is the object seen; all are on the first frame.
-    settings : TrainSettings
-        Limits.
-    give_masks : bool
-        Prompt clips with masks; stills get clicks and boxes.
-    generator : torch.Generator
-        Source of chance.
+    ``present_tb``: (frames, objects) bool: is the object seen; all are on the first frame.
     """
     frames = len(present_tb)
     if frames == 1:

@@ -29,13 +29,7 @@ class ClipSource(Protocol):
 
 
 class Generated:
-    """Clips rendered on the spot.
-
-    Parameters
-    ----------
-    settings : SceneSettings
-        What to render.
-    """
+    """Clips rendered on the spot."""
 
     def __init__(self, settings: SceneSettings) -> None:
         self.settings = settings
@@ -46,18 +40,7 @@ class Generated:
 
 
 class Pool:
-    """Clips rendered before, read from ``frames_*.npy`` and ``labels_*.npy`` without loading them whole.
-
-    Parameters
-    ----------
-    folder : path
-        Written by `fill_pool`.
-
-    Raises
-    ------
-    ValueError
-        If there are no clips in the folder.
-    """
+    """Clips rendered before, read from ``frames_*.npy`` and ``labels_*.npy`` without loading them whole."""
 
     def __init__(self, folder: str | Path) -> None:
         names = sorted(path.name for path in Path(folder).glob("frames_*.npy"))
@@ -91,13 +74,7 @@ def fill_pool(folder: str | Path, settings: SceneSettings, *, clips: int, seed: 
 
 
 class Videos:
-    """Clips of the annotated frames of videos, of which each is opened when it is drawn.
-
-    Parameters
-    ----------
-    videos : sequence of AnnotatedVideo
-        At least one.
-    """
+    """Clips of the annotated frames of videos, of which each is opened when it is drawn."""
 
     def __init__(self, videos: Sequence[AnnotatedVideo]) -> None:
         self.videos = videos
@@ -125,15 +102,7 @@ def _few_ids(rng: np.random.Generator, labels: NDArray[np.integer]) -> NDArray[n
 
 
 class Mixture:
-    """Clips of several sources.
-
-    Parameters
-    ----------
-    sources : sequence of ClipSource
-        At least one.
-    weights : sequence of float
-        How often each is drawn from, in proportion; all alike where there are none.
-    """
+    """Clips of several sources."""
 
     def __init__(self, sources: Sequence[ClipSource], weights: Sequence[float] = ()) -> None:
         if weights and len(weights) != len(sources):
@@ -150,15 +119,9 @@ class Mixture:
 def open_source(name: str, *, size: int, split: Split = WHOLE) -> ClipSource:
     """Open a source by what it is called on the command line.
 
-    Parameters
-    ----------
-    name : str
-        ``"generated"``, or a folder: of rendered clips (see `Pool`), of videos in a public data set's layout (see
-        `find_videos`) or of labelled stacks and stills (see `ImageSets`).
-    size : int
-        Side of generated frames in pixels.
-    split : Split
-        What to read of labelled stacks and stills.
+    ``name``: ``"generated"``, or a folder: of rendered clips (see `Pool`), of videos in a public data set's layout (see
+    `find_videos`) or of labelled stacks and stills (see `ImageSets`).
+    ``size``: side of generated frames in pixels.
     """
     if name == GENERATED:
         return Generated(SceneSettings(size=(size, size), n_frames=10))

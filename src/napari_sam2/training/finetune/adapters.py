@@ -15,14 +15,7 @@ from napari_sam2.training.train_settings import CENTRE_HEAD, PARTS
 class LowRank(nn.Module):
     """A weight plus the product of two thin matrices (Hu et al. 2021), which starts as zero.
 
-    Parameters
-    ----------
-    weight : Tensor
-        (out, in), frozen by whoever adds the adapter.
-    rank : int
-        Columns of the one matrix and rows of the other.
-    generator : torch.Generator
-        Draws the one that does not start as zero.
+    ``weight``: (out, in), frozen by whoever adds the adapter.
     """
 
     def __init__(self, weight: Tensor, rank: int, generator: torch.Generator) -> None:
@@ -40,23 +33,9 @@ class LowRank(nn.Module):
 def train_part(model: Sam2, part: str, *, rank: int = 8, seed: int = 0) -> None:
     """Choose what of a model is trained; everything else is frozen.
 
-    Parameters
-    ----------
-    model : Sam2
-        Changed in place.
-    part : str
-        ``"all"``; ``"decoder+memory"``: all but what `Sam2.encode_image` runs, so that features can be kept;
-        ``"adapters"``: all but the image encoder, and low-rank adapters on its linear layers, until `merge_adapters`;
-        ``"centre-head"``: nothing but the centre head.
-    rank : int
-        Of the adapters.
-    seed : int
-        Their first values.
-
-    Raises
-    ------
-    ValueError
-        For another part, a rank below 1, or a model without the centre head that is to be trained.
+    ``part``: ``"all"``; ``"decoder+memory"``: all but what `Sam2.encode_image` runs, so that features can be kept;
+    ``"adapters"``: all but the image encoder, and low-rank adapters on its linear layers, until `merge_adapters`;
+    ``"centre-head"``: nothing but the centre head.
     """
     if part not in (*PARTS, CENTRE_HEAD):
         raise ValueError(f"part={part!r} is not one of {', '.join((*PARTS, CENTRE_HEAD))}.")

@@ -34,56 +34,37 @@ _ATTEMPTS = 64
 
 @dataclass(frozen=True, eq=False)
 class LabelledStack:
-    """A stack with labels to learn from.
+    """A stack with labels to learn from."""
 
-    Attributes
-    ----------
-    frames : Stack or array-like
-        (T, Y, X) or (T, Y, X, 3) of any real type.
-    labels : array-like
-        (T, Y, X) integers, the same id for the same object in all frames, 0 for background.
-    accepted : tuple of int or None
-        Frames whose labels are to be trusted, each of them whole: what is not labelled there is not one of the
-        objects. ``None`` for all.
-    contrast_limits : sequence of float or None
-        As for `Session`.
-    axis : str
-        ``"t"`` or ``"z"``; a `Stack` knows that itself.
-    """
-
+    # (T, Y, X) or (T, Y, X, 3) of any real type.
     frames: Any
+    # (T, Y, X) integers, the same id for the same object in all frames, 0 for background.
     labels: Any
+    # Frames whose labels are to be trusted, each of them whole: what is not labelled there is not one of the objects.
+    # ``None`` for all.
     accepted: tuple[int, ...] | None = None
+    # As for `Session`.
     contrast_limits: Sequence[float] | None = None
+    # ``"t"`` or ``"z"``; a `Stack` knows that itself.
     axis: str = "t"
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A labelled stack, split.
+    """A labelled stack, split."""
 
-    Attributes
-    ----------
-    stack : Stack
-        The frames.
-    labels : array-like
-        (T, Y, X) integers.
-    window : Window or None
-        How its pixels become 8-bit.
-    contrast_limits : sequence of float or None
-        As given.
-    training, held_out : tuple of int
-        Frames to learn from; frames after them to measure on, perhaps none.
-    start : int
-        Last training frame that shows an object; -1 if none does.
-    """
-
+    # The frames.
     stack: Stack
+    # (T, Y, X) integers.
     labels: Any
+    # How its pixels become 8-bit.
     window: Window | None
+    # As given.
     contrast_limits: Sequence[float] | None
+    # Frames to learn from; frames after them to measure on, perhaps none.
     training: tuple[int, ...]
     held_out: tuple[int, ...]
+    # Last training frame that shows an object; -1 if none does.
     start: int
 
     def label_frame(self, frame: int) -> NDArray[np.integer]:
@@ -98,20 +79,7 @@ class Example:
 
 
 def split_stacks(stacks: Sequence[LabelledStack], held_out: float) -> list[Example]:
-    """Check labelled stacks and hold back the far end of each.
-
-    Parameters
-    ----------
-    stacks : sequence of LabelledStack
-        At least one.
-    held_out : float
-        Share of the accepted frames of each stack that is held back; two are always left to learn from.
-
-    Raises
-    ------
-    ValueError
-        If labels do not fit their frames, or there is too little to learn from.
-    """
+    """Check labelled stacks and hold back the far end of each."""
     examples = [_split(stack, held_out) for stack in stacks]
     frames = sum(len(example.training) + len(example.held_out) for example in examples)
     if frames < FEWEST_FRAMES:
@@ -146,22 +114,7 @@ def _split(given: LabelledStack, share: float) -> Example:
 
 
 class ExampleClips:
-    """Clips of the training frames of one example.
-
-    Parameters
-    ----------
-    example : Example
-        Where they come from.
-    cache_bytes : int
-        Frames are kept ready if all of them fit into this.
-
-    Attributes
-    ----------
-    ids : ndarray
-        Of the objects on the training frames.
-    follow_share : float
-        Share of the clips to cut out by a window that follows an object, see `follow_window`.
-    """
+    """Clips of the training frames of one example."""
 
     def __init__(self, example: Example, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.example = example
@@ -173,13 +126,7 @@ class ExampleClips:
         self.follow_share = self._share_to_follow()
 
     def draw(self, rng: np.random.Generator, *, frames: int, objects: int, size: int) -> Batch:
-        """Draw one clip of so many frames and objects, square and of that size.
-
-        Raises
-        ------
-        ValueError
-            If in many attempts no object was large enough to be seen.
-        """
+        """Draw one clip of so many frames and objects, square and of that size."""
         for _ in range(_ATTEMPTS):
             pictures, labels = self._cut(rng, *self._choose(rng, frames), size=size)
             areas = np.bincount(labels[0].ravel(), minlength=256)

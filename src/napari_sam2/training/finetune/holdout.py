@@ -18,23 +18,8 @@ Figures = Mapping[str, float]
 def measure(model: Sam2, examples: Sequence[Example]) -> Generator[float, None, Figures | None]:
     """Track from the last training frame of each example, prompted with its masks, and grade the held-out frames.
 
-    Parameters
-    ----------
-    model : Sam2
-        From `napari_sam2.load_model`.
-    examples : sequence of Example
-        Those without held-out frames are passed over.
-
-    Yields
-    ------
-    float
-        Share that is done, after each frame.
-
-    Returns
-    -------
-    dict or None
-        ``"J"``, ``"F"`` and ``"J&F"``, averaged over the frames of each object, then over objects, then over examples;
-        ``None`` if no example has held-out frames.
+    Result: ``"J"``, ``"F"`` and ``"J&F"``, averaged over the frames of each object, then over objects, then over
+    examples; ``None`` if no example has held-out frames.
     """
     measured = [example for example in examples if example.held_out]
     total = sum(example.held_out[-1] - example.start + 1 for example in measured)

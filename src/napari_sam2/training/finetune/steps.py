@@ -34,15 +34,7 @@ Drawn = tuple[Batch, Encoded]
 
 
 class EncodedClips:
-    """Clips with their features, each used several times, the oldest given up when they get too many.
-
-    Parameters
-    ----------
-    draw : callable
-        Draws a fresh one.
-    budget : int
-        Bytes to keep at most.
-    """
+    """Clips with their features, each used several times, the oldest given up when they get too many."""
 
     def __init__(self, draw: Callable[[np.random.Generator], Drawn], budget: int = FEATURE_BYTES) -> None:
         self._draw = draw
@@ -61,24 +53,7 @@ class EncodedClips:
 
 
 class Lesson:
-    """A copy of a model, its optimiser and its material.
-
-    Parameters
-    ----------
-    model : Sam2
-        To be copied.
-    examples : sequence of Example
-        To learn from, each as often as the others.
-    settings : TeachSettings
-        How.
-
-    Attributes
-    ----------
-    steps : int
-        Done so far.
-    loss : float or None
-        Smoothed.
-    """
+    """A copy of a model, its optimiser and its material."""
 
     def __init__(self, model: Sam2, examples: Sequence[Example], settings: TeachSettings) -> None:
         self.examples = examples

@@ -11,13 +11,7 @@ from napari_sam2.weights.load import choose_device
 
 
 def training_device(name: str) -> torch.device:
-    """Resolve a device's name; of several GPUs, each process that ``torchrun`` started takes its own.
-
-    Raises
-    ------
-    ValueError
-        For a device that is not there.
-    """
+    """Resolve a device's name; of several GPUs, each process that ``torchrun`` started takes its own."""
     device = choose_device(name)
     if device.type == "cuda":
         if device.index is None:

@@ -18,14 +18,7 @@ def drop_path(model: Sam2, rate: float, generator: torch.Generator) -> Iterator[
 
     Each block has two branches, attention and feed-forward. What is kept is scaled up, so that the mean stays.
 
-    Parameters
-    ----------
-    model : Sam2
-        Back as it was afterwards.
-    rate : float
-        Chance for the branches of the last block, in [0, 1); it rises to this from 0 in the first.
-    generator : torch.Generator
-        Source of chance, on the CPU.
+    ``rate``: chance for the branches of the last block, in [0, 1); it rises to this from 0 in the first.
     """
     blocks = list(model.image_encoder.trunk.blocks) if rate > 0 else []
     with ExitStack() as stack:

@@ -63,19 +63,13 @@ def mask_loss(logits_bkhw: Tensor, target_b1hw: Tensor, *, cross_entropy: str) -
 
 @dataclass(frozen=True)
 class FrameLoss:
-    """Terms of one frame, each a scalar mean over its objects.
+    """Terms of one frame, each a scalar mean over its objects."""
 
-    Attributes
-    ----------
-    mask, iou, score : Tensor
-        Masks, predicted IoU and object score.
-    reached_iou : Tensor
-        Mean IoU of the best candidate, for the log.
-    """
-
+    # Masks, predicted IoU and object score.
     mask: Tensor
     iou: Tensor
     score: Tensor
+    # Mean IoU of the best candidate, for the log.
     reached_iou: Tensor
 
     @property
@@ -95,21 +89,9 @@ def frame_loss(
 ) -> FrameLoss:
     """Grade the decoder's answer on one frame, before anything is made of an "absent" verdict.
 
-    Parameters
-    ----------
-    output : DecoderOutput
-        The four masks: the answer to a prompt of several points, and three candidates for fewer.
-    target_b1hw : Tensor
-        (objects, 1, h, w) float32 in [0, 1] at the size masks are to be compared at.
-    present_b : Tensor
-        (objects,) bool; where the object is absent only its score is graded.
-    points_b : Tensor
-        (objects,) number of points the answer was prompted with, a box counting as two.
-    cross_entropy : str
-        See `mask_loss`.
-    only_answer : bool
-        Grade what a session would answer and nothing else, as the paper does: the best candidate, or mask 0.
-        Otherwise the best candidate always counts, the others a little, and mask 0 the more points there are.
+    ``target_b1hw``: (objects, 1, h, w) float32 in [0, 1] at the size masks are to be compared at.
+    ``present_b``: (objects,) bool; where the object is absent only its score is graded.
+    ``points_b``: (objects,) number of points the answer was prompted with, a box counting as two.
     """
     logits = resize_logits(output.masks_bkhw, (target_b1hw.shape[-2], target_b1hw.shape[-1]))
     losses = mask_loss(logits, target_b1hw, cross_entropy=cross_entropy)
@@ -136,20 +118,7 @@ def frame_loss(
 
 
 def centre_loss(maps: CentreMaps, targets_b3hw: Tensor) -> Tensor:
-    """Grade the centre head: penalty-reduced focal loss (Zhou et al. 2019) and L1 on the logarithm of the radius.
-
-    Parameters
-    ----------
-    maps : CentreMaps
-        What the head says.
-    targets_b3hw : Tensor
-        From `centre_targets`.
-
-    Returns
-    -------
-    Tensor
-        Scalar: of each image the mean over its objects, then over images.
-    """
+    """Grade the centre head: penalty-reduced focal loss (Zhou et al. 2019) and L1 on the logarithm of the radius."""
     heat, log_radius, weight = targets_b3hw.unbind(dim=1)
     centre = (heat == 1).to(heat)
     p = maps.logits_bhw.sigmoid()

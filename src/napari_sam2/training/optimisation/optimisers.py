@@ -19,11 +19,6 @@ def make_optimisers(model: Sam2, settings: TrainSettings) -> tuple[torch.optim.O
     """Make the optimisers of everything that requires a gradient.
 
     Each group's ``"rate"`` is what the run's learning rate is multiplied by, see `rate_of`.
-
-    Raises
-    ------
-    ValueError
-        If Muon is asked for and this PyTorch does not have it.
     """
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     blocks = model.config.trunk.num_blocks
@@ -52,14 +47,7 @@ def make_optimisers(model: Sam2, settings: TrainSettings) -> tuple[torch.optim.O
 def rate_of(name: str, blocks: int, settings: TrainSettings) -> float:
     """Share of the run's learning rate at which a weight learns.
 
-    Parameters
-    ----------
-    name : str
-        Of the weight.
-    blocks : int
-        Of the trunk; the last is slowed down once, each before it once more, the patches before the first once more.
-    settings : TrainSettings
-        With ``encoder_rate`` and ``layer_decay``.
+    ``settings``: with ``encoder_rate`` and ``layer_decay``.
     """
     if not name.startswith(_ENCODER):
         return 1.0
