@@ -25,6 +25,7 @@ def partition_windows(x_bhwc: Tensor, side: int) -> Tensor:
     """
     height, width = x_bhwc.shape[1:3]
     x = F.pad(x_bhwc, (0, 0, 0, -width % side, 0, -height % side))
+    # Rows and columns of windows come before those inside a window, so that a batch item is a window.
     batch, rows, columns, channels = x.shape
     x = x.reshape(batch, rows // side, side, columns // side, side, channels)
     return x.transpose(2, 3).reshape(-1, side, side, channels)
@@ -63,6 +64,7 @@ class WindowAttention(nn.Module):
 
     def forward(self, windows_bhwc: Tensor) -> Tensor:
         """Attend within (windows, rows, columns, channels); the output has the pooled queries' shape."""
+        # Queries may be pooled before the heads are split: the output then has fewer tokens than the keys.
         q, k, v = self.qkv(windows_bhwc).chunk(3, dim=-1)
         q = self.pool_queries(q)
         shape = q.shape
@@ -162,6 +164,7 @@ class Hiera(nn.Module):
         # Interpolated in float32: half precision would quantise the coordinates' weights.
         coarse = self.pos_embed[0].float().movedim(0, -1)
         down, across = (_bicubic_weights(coarse[:, :, 0], size, axis) for axis, size in enumerate((height, width)))
+        # The coarse map says where in the frame a token is, the window where in its window.
         background = across @ torch.tensordot(down[rows], coarse, dims=1)
         window = self.pos_embed_window[0].permute(1, 2, 0)
         side = len(window)
@@ -174,6 +177,7 @@ class Hiera(nn.Module):
         """Encode (batch, 3, H, W) into four BCHW maps, fine to coarse."""
         x = self.patch_embed(image_bchw)
         height, width = x.shape[1:3]
+        # The first blocks work strip by strip, each with its part of the position code.
         count, span = self.leading
         rows = _strip_rows(x, span)
         strips = [

@@ -35,6 +35,7 @@ class FeaturePyramid(nn.Module):
         coarse = F.interpolate(self.convs[0](s32).float(), scale_factor=2.0, mode="nearest")
         lateral = self.convs[1](s16)
         merged = (lateral + coarse).to(lateral.dtype)
+        # The finer maps serve the mask decoder only: what it projects them to is projected here at once.
         fine = [(s4, self._conv(3)), (s8, self._conv(2))]
         if narrow is None:
             s4, s8 = (conv(x) for x, conv in fine)

@@ -53,10 +53,12 @@ class TwoWayLayer(nn.Module):
         self, tokens_bnc: Tensor, image_bnc: Tensor, *, token_code_bnc: Tensor, image_code_bnc: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return updated tokens and image, of the shapes given."""
+        # Tokens agree among themselves, then ask the image.
         tokens = self.norm1(self.attend_tokens(tokens_bnc, token_code_bnc))
         q, k = tokens + token_code_bnc, image_bnc + image_code_bnc
         tokens = self.norm2(tokens + self.cross_attn_token_to_image(q, k, image_bnc))
         tokens = self.norm3(tokens + self.mlp(tokens))
+        # The image asks the tokens back, so that its features know what was prompted.
         k = tokens + token_code_bnc
         update = self.cross_attn_image_to_token(image_bnc + image_code_bnc, k, tokens)
         return tokens, self.norm4(image_bnc + update)
@@ -85,6 +87,7 @@ class TwoWayTransformer(nn.Module):
         tokens, image = tokens_bnc, image_bnc
         for layer in self.layers:
             tokens, image = layer(tokens, image, token_code_bnc=tokens_bnc, image_code_bnc=image_code_bnc)
+        # A last look, at an image that has heard of the prompts.
         update = self.final_attn_token_to_image(tokens + tokens_bnc, image + image_code_bnc, image)
         return self.norm_final_attn(tokens + update), image
 

@@ -48,6 +48,7 @@ class RotaryAttention(Attention):
     """Self-attention whose queries and keys are turned by their place in the grid."""
 
     def _turned(self, x_bnc: Tensor, grid: tuple[int, int], *, plain: int = 0, cell: int = 1) -> Tensor:
+        # Keys of pooled memories are turned by the middle of the cells that they stand for.
         x = self._split_heads(x_bnc)
         rows, columns = (side // cell for side in grid)
         return rotate(x, rotary_table(x.shape[-1], rows, columns, str(x.device), cell), plain=plain)
@@ -65,6 +66,7 @@ class MemoryCrossAttention(RotaryAttention):
 
     def attend_memory(self, x_bnc: Tensor, memory: MemoryTokens, grid: tuple[int, int]) -> Tensor:
         """Attend to what is remembered; ``x_bnc`` has a token for each cell of a grid of so many rows and columns."""
+        # Position and time go into the keys alone, so that values stay what was seen.
         q = self._turned(self.q_proj(x_bnc), grid)
         keys = self.k_proj(memory.values_bnc + memory.codes_bnc)
         k = self._turned(keys, grid, plain=memory.pointers, cell=memory.cell)
@@ -121,13 +123,16 @@ class MemoryAttention(nn.Module):
         Result: (batch, channels, h, w).
         """
         grid = (features_bchw.shape[-2], features_bchw.shape[-1])
+        # The code is added weakly: it tells tokens apart without drowning what they show.
         x_bchw = features_bchw + 0.1 * feature_code_bchw.to(features_bchw.dtype)
         # All objects look at the same frame: what they see of it before they remember differs in nothing.
         x = self._layers[0].look_around(x_bchw.flatten(2).transpose(1, 2), grid)
+        # Each group of objects goes through all layers while its maps are in the cache.
         batch = len(memory.values_bnc)
         together = _objects_together(x, batch)
         groups = [slice(first, first + together) for first in range(0, batch, together)]
         conditioned = [self._remember(x if len(x) == 1 else x[group], memory.of(group), grid) for group in groups]
+        # Tokens become a map again, as the decoder takes it.
         out = torch.cat(conditioned).transpose(1, 2)
         return out.reshape(*out.shape[:2], *grid)
 

@@ -41,6 +41,7 @@ class ConvNextBlock(nn.Module):
 
     def forward(self, x_bchw: Tensor) -> Tensor:
         """Return a map of the same shape."""
+        # Channels last for the MLP, which is a plain product there.
         x_bhwc = self.norm(self.dwconv(x_bchw)).permute(0, 2, 3, 1)
         x_bhwc = self.gamma * feed_forward(x_bhwc, self.pwconv1, self.pwconv2, "gelu")
         out: Tensor = x_bchw + x_bhwc.permute(0, 3, 1, 2)
@@ -73,6 +74,7 @@ class MemoryEncoder(nn.Module):
 
     def forward(self, features_bchw: Tensor, mask_b1hw: Tensor) -> Tensor:
         """Encode masks scaled to [-10, 10]; features with a batch of one are shared by all masks."""
+        # One sum joins what is seen and where the object is; the fuser lets neighbours talk.
         x = self.pix_feat_proj(features_bchw) + self.mask_downsampler(mask_b1hw)
         out: Tensor = self.out_proj(self.fuser(x))
         return out

@@ -67,6 +67,7 @@ class PromptEncoder(nn.Module):
         ``labels_bp``: (batch, points): 0 negative, 1 positive, 2 and 3 a box's top left and bottom right, -1 no point.
         Result: (batch, points + 1, channels) in the weights' dtype.
         """
+        # Points mean pixel centres; without a box the model expects a padding point at the end.
         batch = points_bpxy.shape[0]
         pads = 2 if points_bpxy.shape[1] == 0 else 1
         points = torch.cat((points_bpxy.float() + 0.5, points_bpxy.new_zeros(batch, pads, 2)), dim=1)

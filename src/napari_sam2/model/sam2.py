@@ -169,6 +169,7 @@ class Sam2(nn.Module):
         rgb_bchw : Tensor
             (batch, 3, H, W) uint8 RGB; H and W are multiples of 32.
         """
+        # Normalised in float32, then rounded once to the weights' type.
         mean = torch.tensor(IMAGE_MEAN, device=rgb_bchw.device)[:, None, None]
         std = torch.tensor(IMAGE_STD, device=rgb_bchw.device)[:, None, None]
         normalised = ((rgb_bchw.float() / 255 - mean) / std).to(self.dtype)
@@ -213,6 +214,7 @@ class Sam2(nn.Module):
         Tensor
             (objects, d_model, h, w).
         """
+        # Memory maps first, pointers behind them: attention turns the former by their place and leaves the latter.
         place = sine_position_map(self.config.d_model, *features.s16_bchw.shape[-2:], str(self.device))
         tokens = self._memory_tokens(memories)
         if pointers:
@@ -290,6 +292,7 @@ class Sam2(nn.Module):
             candidates, ious = single_mask(output)
             best = torch.zeros(len(ious), dtype=torch.long, device=ious.device)
             token = output.mask_tokens_bkc[:, 0]
+        # A hidden object has no mask and the pointer that says so.
         visible = output.object_score_logits_b > 0
         return MaskPrediction(
             candidates_bkhw=torch.where(visible[:, None, None, None], candidates, NO_OBJECT_LOGIT),
@@ -336,6 +339,7 @@ class Sam2(nn.Module):
         """
         batch, (height, width) = mask_b1hw.shape[0], mask_b1hw.shape[-2:]
         mask = mask_b1hw.float()
+        # The mask itself is the answer, as logits that are sure of it.
         logits = F.interpolate(
             mask * (2 * MASK_LOGIT) - MASK_LOGIT, (height // 4, width // 4), mode="bilinear", antialias=True
         )
@@ -347,6 +351,7 @@ class Sam2(nn.Module):
             labels_bp=torch.zeros(batch, 0, dtype=torch.long, device=mask.device),
             mask_logits_b1hw=self.mask_downsample(mask.to(self.dtype)),
         )
+        # The pointer is the head's; whether the object is there, the mask says.
         pointer = self._pointer(output.mask_tokens_bkc[:, 0], output.object_score_logits_b > 0)
         visible = mask.flatten(1).any(dim=1)
         return MaskPrediction(
@@ -374,6 +379,7 @@ class Sam2(nn.Module):
         Tensor
             (objects, memory_dim, h, w).
         """
+        # Spread over what the encoder was trained on: -10 outside, 10 inside.
         scaled = (mask_b1hw * MEMORY_MASK_SCALE + MEMORY_MASK_BIAS).to(self.dtype)
         return self.mark_hidden(self.memory_encoder(features.s16_bchw, scaled), visible_b)
 
