@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from napari_sam2.data.files.out_of_memory import is_out_of_memory
-
 _MEMORY_ADVICE = "try --preset fast, a smaller --image-size, a smaller model or --device cpu"
 
 
@@ -16,6 +14,8 @@ def describe_error(error: BaseException) -> str | None:
 
 
 def _message(error: BaseException) -> str | None:
+    from napari_sam2.data.files.out_of_memory import is_out_of_memory
+
     text = str(error)
     if is_out_of_memory(error):
         return f"out of memory ({text or 'this computer has no more'}): {_MEMORY_ADVICE}"
