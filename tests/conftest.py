@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -16,6 +17,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     napari reads its variable once, at import, so this cannot wait for a fixture.
     """
+    # Examples are counted, not timed.
+    hypothesis.settings.register_profile("napari-sam2", deadline=None)
+    hypothesis.settings.load_profile("napari-sam2")
     folder = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ["NAPARI_CONFIG"] = str(Path(folder.name, "settings.yaml"))

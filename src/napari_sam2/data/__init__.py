@@ -9,11 +9,12 @@ from napari_sam2.data.formats.tiff_and_tables import (
     write_scores_csv,
     write_session_json,
 )
+from napari_sam2.data.images.axes import Axis
 from napari_sam2.data.images.calibration import Calibration
 from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.data.images.subset import Placement
 from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.pictures.overlay import write_overlay
@@ -21,10 +22,11 @@ from napari_sam2.data.prompts.prompt import Prompt, read_prompts, write_prompts
 from napari_sam2.data.readers.open_stack import open_stack
 
 __all__ = [
+    "Axis",
     "Calibration",
+    "Geometry",
     "LabelStack",
     "MissingExtraError",
-    "Placement",
     "Prompt",
     "ScoreRow",
     "ScoreTable",

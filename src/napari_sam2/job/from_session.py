@@ -16,17 +16,13 @@ if TYPE_CHECKING:
 
 def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
     """Fill in what a session says: its image, prompts and settings, and its model where no other was asked for."""
-    selection = saved.selection
-    part = InputOptions(
-        saved.axis, selection.at, selection.channels, selection.windows, selection.level, saved.crop, saved.every
-    )
     return replace(
         asked,
         input=saved.image,
         given=saved.prompts,
         model=saved_model(asked.model, saved.model),
-        part=part,
-        contrast_limits=None if part.windows else saved.settings.get("contrast_limits"),
+        part=InputOptions.of(saved.selection),
+        contrast_limits=None if saved.selection.windows else saved.settings.get("contrast_limits"),
         fill_holes=saved.settings["fill_hole_area"],
         zoom=saved.settings["zoom"],
     )

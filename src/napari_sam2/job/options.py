@@ -17,6 +17,7 @@ from napari_sam2.weights.hash_file import hash_file
 from .option_types import channel_list, crop_box, every_frame, format_names, zoom_option
 
 if TYPE_CHECKING:
+    from napari_sam2.data.images.selection import Selection
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
@@ -112,24 +113,27 @@ class InputOptions:
         type=every_frame,
     )
 
+    @classmethod
+    def of(cls, selection: Selection) -> InputOptions:
+        """Make options of a part of an image."""
+        return cls(**vars(selection))
+
+    @property
+    def selection(self) -> Selection:
+        """The part of an image that they name."""
+        from napari_sam2.data.images.selection import Selection
+
+        return Selection(**vars(self))
+
     def open(self, path: Path) -> Stack:
         """Open the whole stack, without crop or skipping, as `napari_sam2.data.open_stack` does."""
-        from napari_sam2.data.images.selection import Selection
         from napari_sam2.data.readers.open_stack import open_stack
 
-        selection = Selection(self.at, self.channels, self.windows, self.level)
-        return open_stack(path, axis=self.axis, selection=selection)
+        return open_stack(path, selection=self.selection.whole)
 
     def record(self) -> dict[str, Any]:
         """Give the options as JSON."""
-        return {
-            "at": self.at,
-            "channels": list(self.channels),
-            "windows": [list(pair) for pair in self.windows],
-            "level": self.level,
-            "crop": None if self.crop is None else list(self.crop),
-            "every": str(self.every),
-        }
+        return self.selection.to_json()
 
 
 @dataclass(frozen=True)
@@ -223,21 +227,15 @@ class JobOptions:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> JobOptions:
         """Read what `to_plain` wrote."""
+        from napari_sam2.data.images.selection import Selection
+
         model, part, limits = plain["model"], plain["part"], plain["contrast_limits"]
         changed = {
             "input": Path(plain["input"]),
             "prompts": Path(plain["prompts"]),
             "output": Path(plain["output"]),
             "model": ModelOptions(**model | {"checkpoint": model["checkpoint"] and Path(model["checkpoint"])}),
-            "part": InputOptions(
-                part["axis"],
-                part["at"],
-                tuple(part["channels"]),
-                tuple((low, high) for low, high in part["windows"]),
-                part["level"],
-                part["crop"] and tuple(part["crop"]),
-                Fraction(part["every"]),
-            ),
+            "part": InputOptions.of(Selection.from_json(part)),
             "contrast_limits": limits and tuple(limits),
             "exports": tuple(plain["exports"]),
         }

@@ -74,7 +74,7 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
         inside = [_prompt_inside(prompt, stack, options.prompts) for prompt in prompts]
         start = options.start
         if start is not None:
-            start = stack.placement.frame_inside(_check_frame_of(whole, start))
+            start = stack.geometry.frame_inside(_check_frame_of(whole, start))
         yield CheckedJob(options, whole, stack, prompts, inside, start, tuple(formats))
 
 
@@ -193,6 +193,6 @@ def _prompt_inside(prompt: Prompt, stack: Stack, source: Path) -> Prompt:
     from napari_sam2.data.prompts.placed_prompts import prompt_inside
 
     try:
-        return prompt_inside(prompt, stack.placement)
+        return prompt_inside(prompt, stack.geometry)
     except ValueError as error:
         raise ValueError(f"{source}: object {prompt.object_id} on frame {prompt.frame}: {error}") from error

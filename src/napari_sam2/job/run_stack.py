@@ -151,8 +151,8 @@ def write(work: Work, folder: Path) -> JobReport:
 
     session, progress, whole = work.session, work.progress, work.whole
 
-    placement, outputs = session.stack.placement, session.outputs
-    frames = {placement.frames[frame] for frame in (*progress.earlier, *progress.frames)}
+    geometry, outputs = session.stack.geometry, session.outputs
+    frames = {geometry.frame_outside(frame) for frame in (*progress.earlier, *progress.frames)}
     record = {
         "command": work.command,
         "part": work.part,
@@ -162,8 +162,8 @@ def write(work: Work, folder: Path) -> JobReport:
         "model": work.model.describe(session.model),
     }
     labels, scores = outputs.labels, outputs.scores
-    if not placement.is_whole:
-        labels, scores = place_labels(labels, placement), place_scores(scores, placement)
+    if not geometry.is_whole:
+        labels, scores = place_labels(labels, geometry), place_scores(scores, geometry)
     results = Results(labels, whole, scores, window=session.encoder.window)
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(

@@ -78,11 +78,9 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
 
 
 def _open(options: JobOptions) -> VolumeSeries:
-    from napari_sam2.data.images.selection import Selection
     from napari_sam2.data.readers.open_stack import open_volumes
 
-    part = options.part
-    return open_volumes(options.input, selection=Selection(None, part.channels, part.windows, part.level))
+    return open_volumes(options.input, selection=options.part.selection)
 
 
 def _session(options: JobOptions, volumes: VolumeSeries, prompts: list[Prompt]) -> VolumeSession:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ import numpy as np
 import torch
 
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.data.images.subset import Placement
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.storage.schema import (
@@ -23,7 +21,6 @@ from napari_sam2.storage.schema import (
     DataRecord,
     Header,
     ModelRecord,
-    SelectionRecord,
     SettingsRecord,
 )
 from napari_sam2.weights.hash_file import hash_file
@@ -61,21 +58,13 @@ def describe_data(stack: Stack, folder: Path) -> DataRecord:
         path = str(place)
         # The image's path is also given from the session folder.
         relative = Path(os.path.relpath(place, folder)).as_posix() if place.drive == folder.drive else None
-    selection, placement = stack.origin.selection, stack.placement
     return DataRecord(
         path=path,
         relative=relative,
-        axis="z" if stack.axis == "z" else "t",
-        selection=SelectionRecord(
-            at=selection.at, channels=selection.channels, windows=selection.windows, level=selection.level
-        ),
-        crop=placement.crop,
-        every=str(_every(placement)),
-        whole=placement.shape,
-        shape=stack.shape,
         rgb=stack.is_rgb,
         dtype=str(stack.dtype),
         sample=sample_hash(stack),
+        **stack.geometry.to_json(),
     )
 
 
@@ -127,11 +116,3 @@ def hash_weights(model: Sam2) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _every(placement: Placement) -> Fraction:
-    frames = placement.frames
-    repeats = frames.count(frames[0])
-    if repeats > 1:
-        return Fraction(1, repeats)
-    return Fraction(frames[1] - frames[0] if len(frames) > 1 else placement.shape[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -47,7 +46,7 @@ def find_data(data: DataRecord, folder: Path, frames: Stack | ArrayLike | None) 
 
 
 def _opened(path: Path, data: DataRecord) -> Stack:
-    stack = open_stack(path, axis=data.axis, selection=data.selection.selection)
+    stack = open_stack(path, selection=data.geometry.selection.whole)
     try:
         return _checked(stack, data)
     except ValueError:
@@ -56,11 +55,11 @@ def _opened(path: Path, data: DataRecord) -> Stack:
 
 
 def _take_part(stack: Stack, data: DataRecord) -> Stack:
-    every = Fraction(data.every)
-    if every == 1 and data.crop == (0, 0, *stack.shape[1:]):
+    geometry = data.geometry
+    if geometry.is_whole:
         return stack
     try:
-        return stack.part(crop=data.crop, every=every)
+        return stack.part(crop=geometry.crop, every=geometry.selection.every)
     except ValueError as error:
         raise ValueError(f"the session's part of the image does not fit it: {error}") from error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_sam2.data.images.frame_index import check_frame
-from napari_sam2.data.images.subset import Placement
+from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.placed_results import place_labels, place_scores
 from napari_sam2.data.labels.scores import ScoreTable
@@ -27,8 +27,8 @@ class SavedContents:
     ----------
     data : DataRecord
         What the session says of its image.
-    placement : Placement
-        Where its frames lie in the image.
+    geometry : Geometry
+        Which part of the image its frames are.
     labels : LabelStack
         In the frames and pixels of the image, as are scores and prompts.
     scores : ScoreTable
@@ -40,7 +40,7 @@ class SavedContents:
     """
 
     data: DataRecord
-    placement: Placement
+    geometry: Geometry
     labels: LabelStack
     scores: ScoreTable
     prompts: tuple[Prompt, ...]
@@ -59,15 +59,15 @@ def read_contents(folder: Path) -> SavedContents:
     """
     header = read_header(folder)
     saved = SavedState.read(check_inside(folder / header.journal))
-    placement = header.data.placement
+    geometry = header.data.geometry
     reading = _Reading(saved, header.data.shape)
     labels, scores = reading.results()
-    prompts = [prompt_outside(prompt, placement) for prompt in reading.prompts()]
+    prompts = [prompt_outside(prompt, geometry) for prompt in reading.prompts()]
     return SavedContents(
         header.data,
-        placement,
-        labels if placement.is_whole else place_labels(labels, placement),
-        scores if placement.is_whole else place_scores(scores, placement),
+        geometry,
+        labels if geometry.is_whole else place_labels(labels, geometry),
+        scores if geometry.is_whole else place_scores(scores, geometry),
         tuple(prompts),
         (*saved.problems, *reading.problems),
     )

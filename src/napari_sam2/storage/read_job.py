@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
+from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.images.selection import Selection
-from napari_sam2.data.images.subset import Box, Placement
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.data.readers.open_stack import open_stack
@@ -28,14 +27,8 @@ class SavedJob:
     ----------
     image : Path
         What to track in.
-    axis : str
-        ``"t"`` or ``"z"``.
     selection : Selection
-        Which stack of the image.
-    crop : tuple of int or None
-        (y0, x0, y1, x1) that is tracked by itself.
-    every : Fraction
-        Which frames are tracked.
+        Which part of the image.
     prompts : tuple of Prompt
         In frames and pixels of the whole image.
     settings : Settings
@@ -45,10 +38,7 @@ class SavedJob:
     """
 
     image: Path
-    axis: str
     selection: Selection
-    crop: Box | None
-    every: Fraction
     prompts: tuple[Prompt, ...]
     settings: Settings
     model: ModelRecord
@@ -71,16 +61,15 @@ def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
         raise ValueError(f"{folder}: {saved.problems[0]}")
     data = header.data
     own = _own_image(data, folder) if image is None else image
-    selection, placement = data.selection.selection, data.placement
-    with open_stack(own, axis=data.axis, selection=selection) as stack:
+    geometry = data.geometry
+    with open_stack(own, selection=geometry.selection.whole) as stack:
         size = (stack.height, stack.width)
-    prompts = [prompt_outside(prompt, placement) for prompt in _prompts(saved, placement, size)]
+    prompts = [prompt_outside(prompt, geometry) for prompt in _prompts(saved, geometry, size)]
     settings = settings_of(header, saved)
     if image is not None:
         # Another image has its own dark and bright.
         settings.pop("contrast_limits", None)
-    crop = None if placement.crop == (0, 0, *placement.shape[1:]) else placement.crop
-    return SavedJob(own, data.axis, selection, crop, Fraction(data.every), tuple(prompts), settings, header.model)
+    return SavedJob(own, geometry.selection, tuple(prompts), settings, header.model)
 
 
 def _own_image(data: DataRecord, folder: Path) -> Path:
@@ -90,20 +79,19 @@ def _own_image(data: DataRecord, folder: Path) -> Path:
         return stack.path
 
 
-def _prompts(saved: SavedState, placement: Placement, size: tuple[int, int]) -> list[Prompt]:
+def _prompts(saved: SavedState, geometry: Geometry, size: tuple[int, int]) -> list[Prompt]:
     """Read the prompts, in frames and pixels of the part."""
-    y0, x0, y1, x1 = placement.crop
-    shape = (len(placement.frames), y1 - y0, x1 - x0)
+    shape = geometry.stack_shape
     found = []
     try:
         for number in saved.objects:
             for _, place in saved.tracks[number].prompts:
                 record = saved.prompts[place]
                 # Looked at before it is unpacked: only so is it known how large it may be.
-                if record.mask is not None and size != placement.shape[1:]:
+                if record.mask is not None and size != geometry.whole_shape[1:]:
                     raise ValueError(
                         f"object {record.object} has a mask as its prompt, for frames of "
-                        f"{placement.shape[1:]} pixels: it does not fit frames of {size}"
+                        f"{geometry.whole_shape[1:]} pixels: it does not fit frames of {size}"
                     )
                 found.append(read_prompt(record, shape))
     except MALFORMED as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -18,8 +17,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from napari_sam2.data.images.selection import Selection
-from napari_sam2.data.images.subset import Placement
+from napari_sam2.data.images.geometry import Geometry
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
 # 2: memories may be older than results, which `Event.remembered` tells; frames in a row are written as one.
@@ -84,15 +82,20 @@ def first_error(error: ValidationError) -> str:
 class SelectionRecord(Record):
     """Which stack of an image it is; see `Selection`."""
 
-    at: Index | None
+    at: Index | tuple[Index, ...] | None
     channels: tuple[Index, ...]
     windows: tuple[tuple[Finite, Finite], ...]
     level: Index
 
-    @property
-    def selection(self) -> Selection:
-        """As a value."""
-        return Selection(self.at, self.channels, self.windows, self.level)
+
+class AxisRecord(Record):
+    """An axis of an image; see `Axis`."""
+
+    name: Text
+    size: Index
+    scale: Finite | None
+    translation: Finite
+    unit: Text | None
 
 
 class DataRecord(Record):
@@ -111,14 +114,17 @@ class DataRecord(Record):
     rgb: bool
     dtype: Text
     sample: Text
+    # Sessions of the first versions do not say.
+    axes: tuple[AxisRecord, ...] = ()
+    affine: tuple[tuple[Finite, ...], ...] | None = None
 
     @property
-    def placement(self) -> Placement:
-        """Where the frames lie in the image; ``ValueError`` if they cannot be there."""
-        every = Fraction(self.every)
-        if every.denominator > MOST_FRAMES // self.whole[0]:
-            raise ValueError(f"what the session says of its image is damaged: {every} of {self.whole[0]} frames")
-        return Placement.of(self.whole, self.crop, every)
+    def geometry(self) -> Geometry:
+        """Which part of the image the frames are, and where it lies; ``ValueError`` if they cannot be there."""
+        try:
+            return Geometry.from_json(self.model_dump())
+        except ValueError as error:
+            raise ValueError(f"what the session says of its image is damaged: {error}") from error
 
 
 class ModelRecord(Record):

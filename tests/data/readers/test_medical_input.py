@@ -24,7 +24,7 @@ def test_nifti_volume(tmp_path: Path, suffix: str) -> None:
     with open_stack(tmp_path / f"scan{suffix}") as stack:
         assert (stack.axis, stack.shape, stack.dtype) == ("z", (6, 12, 16), np.int16)
         assert stack.calibration == Calibration((0.75, 0.5), 3.0, "mm", "mm")
-        np.testing.assert_allclose(stack.origin.affine, AFFINE)
+        np.testing.assert_allclose(np.array(stack.geometry.affine), AFFINE)
         for frame in (5, 0, 3):
             np.testing.assert_array_equal(stack.read(frame), VOLUME[frame])
 
@@ -75,7 +75,7 @@ def test_series_is_sorted_by_position(tmp_path: Path, write_series) -> None:
             np.testing.assert_array_equal(stack.read(frame), VOLUME[frame])
         np.testing.assert_array_equal(stack.part(crop=(2, 3, 9, 11)).read(1), VOLUME[1, 2:9, 3:11])
         # The first voxel lies where DICOM says, seen from the other side.
-        np.testing.assert_allclose(stack.origin.affine @ (2, 3, 4, 1), (10 - 1, 20 - 2.25, -30 + 12, 1))
+        np.testing.assert_allclose(np.array(stack.geometry.affine) @ (2, 3, 4, 1), (10 - 1, 20 - 2.25, -30 + 12, 1))
 
 
 def test_real_values_of_a_series(tmp_path: Path, write_series) -> None:
@@ -165,7 +165,7 @@ def test_an_enhanced_multi_frame_file(tmp_path: Path, write_series) -> None:
     with open_stack(tmp_path / "enhanced.dcm") as stack:
         assert (stack.axis, stack.calibration) == ("z", Calibration((0.75, 0.5), 3.0, "mm", "mm"))
         np.testing.assert_array_equal(np.stack([stack.read(i) for i in range(6)]), VOLUME)
-        np.testing.assert_allclose(stack.origin.affine[:3, 3], (10, 20, -30))
+        np.testing.assert_allclose(np.array(stack.geometry.affine)[:3, 3], (10, 20, -30))
 
 
 def test_a_cine_loop(tmp_path: Path, write_series) -> None:

@@ -108,7 +108,7 @@ def session(tmp_path: Path) -> Session:
 def test_session(viewer: ViewerModel, session: Session, tmp_path: Path, name: str) -> None:
     image, labels, points, shapes = viewer.open(tmp_path / name, plugin=PLUGIN)
     np.testing.assert_array_equal(np.asarray(image.data), drifting_textures())
-    placed = session.stack.placement
+    placed = session.stack.geometry
     np.testing.assert_array_equal(labels.data, place_labels(session.labels, placed))
     assert labels.data.any()
     scores = labels.metadata[SCORES_KEY]

@@ -106,10 +106,14 @@ def _write_stack(sample: Sample, path: Path) -> None:
     import tifffile
 
     from napari_sam2.data.files.atomic_files import replacing
-    from napari_sam2.data.images.calibration import Calibration, imagej_metadata
+    from napari_sam2.data.images.calibration import Calibration
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.images.tiff_sizes import imagej_metadata
 
     sizes = Calibration(sample.pixel_size, sample.step, sample.unit, sample.unit)
-    axes = f"{sample.axis.upper()}YX" + ("S" if sample.frames.ndim == 4 else "")
+    stack = Stack.from_array(sample.frames, sample.axis, calibration=sizes)
+    metadata = imagej_metadata(stack.axes)
+    metadata["axes"] += "S" if stack.is_rgb else ""
     height, width = sample.pixel_size or (1, 1)
     with replacing(path) as draft:
         tifffile.imwrite(
@@ -117,7 +121,7 @@ def _write_stack(sample: Sample, path: Path) -> None:
             sample.frames,
             imagej=True,
             resolution=(1 / width, 1 / height),
-            metadata={"axes": axes, **imagej_metadata(sizes, sample.axis)},
+            metadata=metadata,
         )
 
 

@@ -110,21 +110,15 @@ class _Record:
         """Open the images; a context with None where nobody knows where they are."""
         from contextlib import nullcontext
 
-        from napari_sam2.job.options import InputOptions
+        from napari_sam2.data.images.selection import Selection
+        from napari_sam2.data.readers.open_stack import open_stack
 
         known = self.said.get("input", {})
         place = path or (Path(known["path"]) if known.get("path") else None)
         if place is None or (path is None and not place.exists()):
             return nullcontext()
-        part = self.said.get("part", {})
-        options = InputOptions(
-            known.get("axis"),
-            part.get("at"),
-            tuple(part.get("channels", ())),
-            tuple(tuple(pair) for pair in part.get("windows", ())),
-            part.get("level", 0),
-        )
-        return options.open(place)
+        selection = Selection.from_json({**self.said.get("part", {}), "axis": known.get("axis")})
+        return open_stack(place, selection=selection.whole)
 
     def check_needs_no_images(self, names: tuple[str, ...]) -> None:
         """Refuse formats that show the images, where these are not known; ``ValueError`` says where they were."""

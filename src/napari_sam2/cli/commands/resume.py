@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         overwrite = args.overwrite or args.output is None
         folder = check_output(output, args.session, formats=formats, overwrite=overwrite)
         steps, progress = what_is_left(session)
-        prompts = [prompt_outside(prompt, session.stack.placement) for prompt in session.prompts]
+        prompts = [prompt_outside(prompt, session.stack.geometry) for prompt in session.prompts]
         work = Work(
             session=session,
             steps=steps,
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             prompts=PromptFile(args.session, prompts),
             model=saved_model(ModelOptions(), header.model),
             command=["napari-sam2", "run", str(args.session.resolve())],
-            part=_part(session.stack, header.data).record(),
+            part=InputOptions.of(session.stack.geometry.selection).record(),
             formats=tuple(formats),
             folder=folder,
         )
@@ -94,20 +94,4 @@ def run(args: argparse.Namespace) -> int:
 def _open(path: Path, data: DataRecord) -> Stack:
     from napari_sam2.data.readers.open_stack import open_stack
 
-    return open_stack(path, axis=data.axis, selection=data.selection.selection)
-
-
-def _part(stack: Stack, data: DataRecord) -> InputOptions:
-    from fractions import Fraction
-
-    selection, placement = stack.origin.selection, stack.placement
-    crop = None if placement.is_whole else placement.crop
-    return InputOptions(
-        stack.axis,
-        selection.at,
-        selection.channels,
-        selection.windows,
-        selection.level,
-        crop,
-        Fraction(data.every),
-    )
+    return open_stack(path, selection=data.geometry.selection.whole)

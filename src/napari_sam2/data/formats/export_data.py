@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.formats.volume_labels import VolumeLabels
+    from napari_sam2.data.images.axes import Axis
     from napari_sam2.data.images.contrast import Window
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.images.volume_series import VolumeSeries
@@ -77,6 +78,11 @@ class Results:
             If the labels have another shape than the volumes.
         """
         return cls(labels.planes, volumes.planes, labels.scores, window=window, volumes=volumes)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the labels: (T, Y, X), or (T, Z, Y, X) for volumes over time."""
+        return self.stack.axes if self.volumes is None else self.volumes.axes
 
     @cached_property
     def object_ids(self) -> list[int]:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2.data.images.geometry import Geometry
     from napari_sam2.data.images.stack import Stack
 
     from .export_data import Results
+
+_NIFTI_UNITS = {"um": "micron", "m": "meter"}
 
 
 def write_nifti(path: Path, results: Results) -> None:
@@ -42,13 +45,16 @@ def write_nifti(path: Path, results: Results) -> None:
     for frame in range(stack.n_frames):
         voxels[frame] = results.labels[frame]
     order = voxels.transpose(2, 1, 0)
-    affine = _affine(stack)
+    frames = stack.geometry.taken()
+    affine = _affine(frames)
     image = nibabel.Nifti1Image(order if stack.axis == "z" else order[:, :, None, :], affine)
-    image.header.set_xyzt_units("mm", "sec")
+    # An affine in micrometres stays in them: so the labels lie on the image in programs that look at no units.
+    space = _NIFTI_UNITS.get(frames.axes[-1].unit or "mm", "mm") if frames.affine else "mm"
+    image.header.set_xyzt_units(space, "sec")
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1, strip_shears=True)
     if stack.axis == "t":
-        image.header["pixdim"][4] = in_seconds(stack.step, stack.step_unit) or 1.0
+        image.header["pixdim"][4] = in_seconds(stack.step or 1.0, stack.step_unit)
     nibabel.save(image, path)
 
 
@@ -64,7 +70,7 @@ def check_dicom(stack: Stack) -> None:
     """
     if stack.path is None or not has_dicom(stack.path):
         raise ValueError(f"DICOM-SEG refers to the DICOM series that was tracked, and {stack.path or 'this'} is none")
-    if stack.axis != "z" or stack.origin.affine is None:
+    if stack.axis != "z" or stack.geometry.affine is None:
         raise ValueError(
             f"DICOM-SEG holds one volume of slices with positions, and {stack.path} was not opened as such"
         )
@@ -118,15 +124,16 @@ def write_dicom_seg(path: Path, results: Results) -> None:
     segmentation.save_as(path)
 
 
-def _affine(stack: Stack) -> NDArray[np.float64]:
-    height, width = stack.pixel_size or (1.0, 1.0)
-    if stack.origin.affine is None:
-        sizes = [in_millimetres(size, stack.unit) for size in (width, height)]
-        depth = in_millimetres(stack.step or 1.0, stack.step_unit) if stack.axis == "z" else 1.0
-        return np.diag([*sizes, depth, 1.0])
-    affine = stack.origin.affine.copy()
-    if stack.axis == "t" and stack.origin.selection.at is not None:
-        affine[:, 3] = affine @ (0, 0, stack.origin.selection.at, 1)
+def _affine(frames: Geometry) -> NDArray[np.float64]:
+    """From (x, y, z, 1) to the image's own world, or to millimetres where it has none."""
+    if frames.affine is not None:
+        return np.array(frames.affine)
+    affine = np.eye(4)
+    for axis in frames.axes:
+        if axis.name in "xyz":
+            row = "xyz".index(axis.name)
+            affine[row, row] = in_millimetres(axis.scale or 1.0, axis.unit)
+            affine[row, 3] = in_millimetres(axis.translation, axis.unit)
     return affine
 
 
@@ -135,7 +142,7 @@ def _source_images(stack: Stack) -> list[Any]:
     pydicom = load_extra("pydicom", "writing DICOM-SEG")
     assert stack.path is not None
     # Files come volume after volume.
-    start = (stack.origin.selection.at or 0) * stack.n_frames
+    start = stack.geometry.place_on("t") * stack.n_frames
     chosen = series_files(stack.path)[start : start + stack.n_frames]
     return [pydicom.dcmread(file, stop_before_pixels=True) for file in chosen]
 

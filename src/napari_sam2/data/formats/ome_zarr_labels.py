@@ -100,25 +100,20 @@ def _level_sizes(stack: Stack) -> list[tuple[int, int]]:
 
 
 def _multiscale(results: Results, n_levels: int, version: str) -> dict[str, Any]:
-    steps, calibration = _steps(results), results.stack.calibration
-    height, width = calibration.pixel_size or (1.0, 1.0)
-    kinds = {"t": "time", "z": "space"}
-    axes = [{"name": name, "type": kinds[name], **_unit(unit)} for name, _, unit in steps]
-    axes += [{"name": name, "type": "space", **_unit(calibration.unit)} for name in "yx"]
+    axes = results.axes
+    kinds = {"t": "time", "z": "space", "y": "space", "x": "space"}
     datasets = []
     for level in range(n_levels):
-        scale = [*(step or 1.0 for _, step, _ in steps), height * 2**level, width * 2**level]
-        datasets.append({"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]})
-    multiscale: dict[str, Any] = {"name": "labels", "axes": axes, "datasets": datasets, "type": "nearest"}
+        factors = [2**level if axis.name in "yx" else 1 for axis in axes]
+        scale = [(axis.scale or 1.0) * factor for axis, factor in zip(axes, factors, strict=True)]
+        places: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+        # The first pixel of each level is that of the finest one.
+        if any(axis.translation for axis in axes):
+            places.append({"type": "translation", "translation": [axis.translation for axis in axes]})
+        datasets.append({"path": str(level), "coordinateTransformations": places})
+    described = [{"name": axis.name, "type": kinds[axis.name], **_unit(axis.unit)} for axis in axes]
+    multiscale: dict[str, Any] = {"name": "labels", "axes": described, "datasets": datasets, "type": "nearest"}
     return multiscale | ({"version": version} if version == "0.4" else {})
-
-
-def _steps(results: Results) -> list[tuple[str, float | None, str | None]]:
-    """Name, step and unit of the axes before Y and X."""
-    stack, volumes = results.stack, results.volumes
-    if volumes is None:
-        return [(stack.axis, stack.step, stack.step_unit)]
-    return [("t", *volumes.interval), ("z", volumes.calibration.step, volumes.calibration.step_unit)]
 
 
 def _unit(unit: str | None) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import platform
 from contextlib import suppress
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +16,17 @@ import numpy as np
 import tifffile
 
 from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
-from napari_sam2.data.images.calibration import imagej_metadata, ome_metadata
 from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.images.tiff_sizes import imagej_metadata, ome_metadata
 from napari_sam2.data.labels.label_stack import LabelStack, check_label_image
 from napari_sam2.data.labels.scores import SCORE_COLUMNS, ScoreRow, ScoreTable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.calibration import Calibration
     from napari_sam2.data.images.contrast import Window
     from napari_sam2.data.images.volume_series import VolumeSeries
 
@@ -76,9 +74,9 @@ def write_labels_tiff(
     stack = images if isinstance(images, Stack) else images.planes
     nbytes = stack.n_frames * stack.height * stack.width * dtype.itemsize
     imagej = not ome and dtype == np.uint16 and nbytes < _IMAGEJ_BYTES
-    options: dict[str, Any] = {"metadata": _axes_and_sizes(images, imagej_metadata if imagej else ome_metadata)}
-    if images.calibration.pixel_size is not None:
-        height, width = images.calibration.pixel_size
+    options: dict[str, Any] = {"metadata": (imagej_metadata if imagej else ome_metadata)(images.axes)}
+    if stack.pixel_size is not None:
+        height, width = stack.pixel_size
         options |= {"resolution": (1 / width, 1 / height), "resolutionunit": "NONE"}
     if not imagej:
         options["compression"] = "zlib"
@@ -89,16 +87,6 @@ def write_labels_tiff(
         frames = _checked_frames(labels, stack, dtype)
         writer.write(frames, shape=images.shape, dtype=dtype, photometric="minisblack", **options)
         next(frames, None)  # notices label images left over
-
-
-def _axes_and_sizes(
-    images: Stack | VolumeSeries, sizes: Callable[[Calibration, str], dict[str, Any]]
-) -> dict[str, Any]:
-    if isinstance(images, Stack):
-        return {"axes": f"{images.axis.upper()}YX"} | sizes(images.calibration, images.axis)
-    step, unit = images.interval
-    over_time = replace(images.calibration, step=step, step_unit=unit)
-    return {"axes": "TZYX"} | sizes(over_time, "t") | sizes(images.calibration, "z")
 
 
 def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .calibration import Calibration
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from .calibration import Size
     from .contrast import Window
+    from .geometry import Affine
 
 # Rows and columns to read of a frame.
 Area = tuple[slice, slice]
@@ -62,11 +61,6 @@ class PlaneSource(Protocol):
         """Let go of open files."""
 
 
-def no_calibration(_axis: str) -> Calibration:
-    """Give the calibration of an image that states none."""
-    return Calibration()
-
-
 @dataclass(frozen=True)
 class Channel:
     """What a file says about one channel.
@@ -93,19 +87,19 @@ class Opened:
         Its pixels.
     axes : str
         A letter of ``tznc`` for each axis before Y and X: time, depth, frames of no given kind, channels.
-    calibrate : callable
-        Gives the `Calibration` for ``"t"`` or ``"z"`` as the frame axis.
+    sizes : mapping
+        What it says of its axes, by letter, and of ``"t"`` or ``"z"`` where the frames are of no given kind.
     channels : tuple of Channel
         One for each channel, or none where the file says nothing.
-    affine : ndarray or None
-        (4, 4) float64: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
+    affine : tuple of tuple of float or None
+        4 x 4: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
     """
 
     planes: PlaneSource
     axes: str = "n"
-    calibrate: Callable[[str], Calibration] = no_calibration
+    sizes: Mapping[str, Size] = field(default_factory=dict)
     channels: tuple[Channel, ...] = field(default=())
-    affine: NDArray[np.float64] | None = None
+    affine: Affine | None = None
 
 
 class ArrayPlanes:

@@ -1,78 +1,131 @@
-"""Which frames of an image are a stack: the tracked axis, the place on the others, channels and resolution."""
+"""Which part of an image is taken: the tracked axis, the place on the others, channels, resolution, crop and stride."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
-from .frame_sources import FRAME_AXES
+from .frame_index import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .frame_sources import Channel, Opened
+    from collections.abc import Mapping, Sequence
 
 AXES = ("t", "z")
-_NAMES = {"t": "time", "z": "depth", "n": "frames", "c": "channels"}
+Box = tuple[int, int, int, int]
 _MOST_CHANNELS = 3
+# What is larger in a file is damaged, or made to do harm.
+_LARGEST = 2**31
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What to take of an image that holds more than one stack.
+    """What to take of an image.
 
     Attributes
     ----------
-    at : int or None
-        Index on the axis that is not tracked, where there are both time and depth.
+    at : int, tuple of int or None
+        Index on the axis that is not tracked, where there are both time and depth. A tuple has one for each axis
+        before Y and X that is neither tracked nor of channels.
     channels : tuple of int
         One channel, taken as it is, or two or three, shown as red, green and blue. Empty where there is only one.
     windows : tuple of tuple of float
         (low, high) for each of several channels, or one for all. Empty for what the file says, or percentiles.
     level : int
         Of an image that is stored in several resolutions, 0 for the finest.
+    crop : tuple of int or None
+        (y0, x0, y1, x1) to take of each frame, the ends excluded; None for whole frames.
+    every : Fraction or int
+        3 takes every third frame, from the first on; 1/2 takes each frame twice.
+    axis : str or None
+        What the frames run along: ``"t"`` or ``"z"``; None for what the file says.
 
     Raises
     ------
     ValueError
-        If an index is negative, there are more than three channels, one comes twice, or the windows do not match them.
+        If an index is negative, there are more than three channels, one comes twice, the windows do not match them,
+        or `every` is neither a whole number nor one over one.
     """
 
-    at: int | None = None
+    at: int | tuple[int, ...] | None = None
     channels: tuple[int, ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
     level: int = 0
+    crop: Box | None = None
+    every: Fraction = Fraction(1)
+    axis: str | None = None
 
     def __post_init__(self) -> None:
-        for name, number in (("at", self.at or 0), ("level", self.level), *(("a channel", c) for c in self.channels)):
+        places = self.at if isinstance(self.at, tuple) else (self.at or 0,)
+        named = [
+            *(("at", place) for place in places),
+            ("level", self.level),
+            *(("a channel", c) for c in self.channels),
+        ]
+        for name, number in named:
             if number < 0:
                 raise ValueError(f"{name} is an index from 0, not {number}")
         if len(self.channels) > _MOST_CHANNELS or len(set(self.channels)) != len(self.channels):
             raise ValueError(f"channels are up to {_MOST_CHANNELS} different ones, not {list(self.channels)}")
         if len(self.windows) > 1 and len(self.windows) != len(self.channels):
             raise ValueError(f"{len(self.windows)} contrast windows do not match {len(self.channels)} channels")
+        every = Fraction(self.every)
+        if every <= 0 or 1 not in (every.numerator, every.denominator):
+            raise ValueError(f"every is a whole number (3: each third frame) or one over one (1/2: twice), not {every}")
+        object.__setattr__(self, "every", every)
+
+    @property
+    def whole(self) -> Selection:
+        """The same frames, all of them and uncropped."""
+        return replace(self, crop=None, every=Fraction(1))
+
+    def to_json(self) -> dict[str, Any]:
+        """Say it as JSON."""
+        return {
+            "axis": self.axis,
+            "at": list(self.at) if isinstance(self.at, tuple) else self.at,
+            "channels": list(self.channels),
+            "windows": [list(window) for window in self.windows],
+            "level": self.level,
+            "crop": None if self.crop is None else list(self.crop),
+            "every": str(self.every),
+        }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Selection:
+        """Read what `to_json` wrote, or a file that says less; ``ValueError`` if it is damaged."""
+        at, crop, axis = said.get("at"), said.get("crop"), said.get("axis")
+        try:
+            return cls(
+                tuple(map(_index, at)) if isinstance(at, list | tuple) else None if at is None else _index(at),
+                tuple(map(_index, said.get("channels", ()))),
+                tuple((_number(low), _number(high)) for low, high in said.get("windows", ())),
+                _index(said.get("level", 0)),
+                None if crop is None else _box(crop),
+                Fraction(*map(int, str(said.get("every", 1)).split("/"))),
+                None if axis is None else str(axis),
+            )
+        except (TypeError, ZeroDivisionError, OverflowError) as error:
+            raise ValueError(f"a part of an image is damaged: {error}") from error
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a stack lies in an image.
+def _index(value: object) -> int:
+    number = whole_number(value, "an index")
+    if not 0 <= number < _LARGEST:
+        raise ValueError(f"{number} is no index")
+    return number
 
-    Attributes
-    ----------
-    axis : {"t", "z"}
-        What the frames are.
-    tracked : int or None
-        Which axis of the image they run along; None for a single image.
-    fixed : tuple of int
-        An index for every axis before Y and X.
-    channel_axis : int or None
-        The axis of the channels, where several are shown together.
-    """
 
-    axis: str
-    tracked: int | None
-    fixed: tuple[int, ...]
-    channel_axis: int | None = None
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _box(edges: Sequence[object]) -> Box:
+    y0, x0, y1, x1 = map(_index, edges)
+    return y0, x0, y1, x1
 
 
 def check_axis(axis: str) -> str:
@@ -114,127 +167,3 @@ def check_level(level: int, sizes: Sequence[tuple[int, ...]], name: str) -> int:
         found = ", ".join(f"{i} ({size[0]} x {size[1]})" for i, size in enumerate(sizes))
         raise ValueError(f"{name} has no level {level}: there are the levels {found}")
     return level
-
-
-def locate(opened: Opened, axis: str | None, selection: Selection, name: str) -> Place:
-    """Find the stack that is asked for.
-
-    Parameters
-    ----------
-    opened : Opened
-        The image.
-    axis : {"t", "z"}, optional
-        What the frames are. By default what the image says, and time where it says nothing.
-    selection : Selection
-        Place on the other axes.
-    name : str
-        The image, for messages.
-
-    Returns
-    -------
-    Place
-        Axes and indices.
-
-    Raises
-    ------
-    ValueError
-        If the image has several stacks and the choice is missing, or a choice does not exist.
-    """
-    axes, sizes = opened.axes, opened.planes.shape
-    if axis is not None:
-        check_axis(axis)
-    frame_axes = [i for i, letter in enumerate(axes) if letter in FRAME_AXES and sizes[i] > 1]
-    # An axis of one entry is no choice, but where nothing else is there it is still the stack.
-    frame_axes = frame_axes or [i for i, letter in enumerate(axes) if letter in FRAME_AXES][:1]
-    fixed = [0] * len(axes)
-    tracked = _tracked(opened, frame_axes, axis, name)
-    if len(frame_axes) > 1:
-        (other,) = (i for i in frame_axes if i != tracked)
-        fixed[other] = _at(selection.at, axes[other], size=sizes[other], name=name)
-    elif selection.at not in (None, 0):
-        raise ValueError(f"{name} has no second axis to take index {selection.at} of: {_described(opened)}")
-    channel_axis = _channel_axis(opened, selection, name)
-    if channel_axis is not None and len(selection.channels) == 1:
-        fixed[channel_axis], channel_axis = selection.channels[0], None
-    said = "" if tracked is None else axes[tracked]
-    return Place(axis or (said if said in AXES else "t"), tracked, tuple(fixed), channel_axis)
-
-
-def locate_volumes(opened: Opened, selection: Selection, name: str) -> tuple[int | None, ...]:
-    """Find the channels of a time-lapse of volumes.
-
-    Parameters
-    ----------
-    opened : Opened
-        The image.
-    selection : Selection
-        Channels; `at` has no use, as both axes are tracked.
-    name : str
-        The image, for messages.
-
-    Returns
-    -------
-    tuple of (int or None)
-        The channels to read, None where there is nothing to choose.
-
-    Raises
-    ------
-    ValueError
-        If the image has not both time and depth, or the choice of channels is missing or does not exist.
-    """
-    if not {"t", "z"} <= {*opened.axes} or "n" in opened.axes:
-        raise ValueError(f"{name} has {_described(opened)}: volumes over time take both time (T) and depth (Z)")
-    if len(opened.planes.shape) - len(opened.axes) > 2 and len(selection.channels) > 1:
-        raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
-    return (None,) if _channel_axis(opened, selection, name) is None else selection.channels
-
-
-def _tracked(opened: Opened, frame_axes: Sequence[int], axis: str | None, name: str) -> int | None:
-    if len(frame_axes) < 2:
-        return frame_axes[0] if frame_axes else None
-    letters = [opened.axes[i] for i in frame_axes]
-    if sorted(letters) != ["t", "z"]:
-        raise ValueError(f"{name} has {_described(opened)}: at most time and depth can come before Y and X")
-    if axis is None:
-        sizes = {letter: opened.planes.shape[i] for letter, i in zip(letters, frame_axes, strict=True)}
-        raise ValueError(
-            f"{name} has both time ({sizes['t']}) and depth ({sizes['z']}): choose the one to track and the place on "
-            "the other, such as axis 't' at 0 (--axis t --at 0)"
-        )
-    return frame_axes[letters.index(axis)]
-
-
-def _at(at: int | None, letter: str, *, size: int, name: str) -> int:
-    places = f"{name} has {size} entries in {_NAMES[letter]} ({letter}), 0 to {size - 1}"
-    if at is None:
-        raise ValueError(f"{places}: choose one with at (--at N)")
-    if at >= size:
-        raise ValueError(f"{places}: there is none at {at}")
-    return at
-
-
-def _channel_axis(opened: Opened, selection: Selection, name: str) -> int | None:
-    """Find the axis of the channels, None where there is nothing to choose; check the choice."""
-    place = opened.axes.find("c")
-    count = 1 if place < 0 else opened.planes.shape[place]
-    wrong = [channel for channel in selection.channels if channel >= count]
-    if wrong or (count > 1 and not selection.channels):
-        asked = (
-            f"there is no channel {wrong[0]}"
-            if wrong
-            else "choose one, or up to three to show together (--channel 0, --channels 0,1)"
-        )
-        raise ValueError(f"{name} has {_channel_list(opened.channels, count)}: {asked}")
-    return None if count == 1 else place
-
-
-def _channel_list(channels: Sequence[Channel], count: int) -> str:
-    names = ", ".join(f"{i} ({channel.name})" for i, channel in enumerate(channels[:count]) if channel.name)
-    if count == 1:
-        return "one channel"
-    return f"{count} channels, {names or f'0 to {count - 1}'}"
-
-
-def _described(opened: Opened) -> str:
-    pairs = zip(opened.axes, opened.planes.shape, strict=False)
-    return "the axes " + ", ".join([*(f"{letter.upper()} ({size})" for letter, size in pairs), "Y", "X"])

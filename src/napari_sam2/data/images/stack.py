@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,11 @@ import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 
-from .calibration import Calibration
 from .composite import CompositeFrames
 from .frame_sources import ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneFrames
-from .selection import Selection, check_axis, check_level, locate
-from .subset import Placement
+from .geometry import Geometry
+from .locate import locate
+from .selection import Selection, check_axis, check_level
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -26,29 +25,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .axes import Axis
+    from .calibration import Calibration
+
 _ADVICE = (
     "it must be (T, Y, X), (T, Y, X, 3), (Y, X) or (Y, X, 3); choose one channel, plane or time point first, or name "
     "the axes, such as axes='tczyx'"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Origin:
-    """Where a stack comes from.
-
-    Attributes
-    ----------
-    path : Path or None
-        The file or folder behind it.
-    selection : Selection
-        What was taken of it.
-    affine : ndarray or None
-        (4, 4) float64 of a medical image: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
-    """
-
-    path: Path | None = None
-    selection: Selection = field(default_factory=Selection)
-    affine: NDArray[np.float64] | None = None
 
 
 class Stack:
@@ -63,27 +46,20 @@ class Stack:
         Where the frames come from.
     axis : {"t", "z"}, default: "t"
         What the frames are: time points or planes.
-    calibration : Calibration, optional
-        Sizes of pixels and steps, where known.
-    origin : Origin, optional
-        The file behind the source.
-    placement : Placement, optional
-        Where the frames lie in a whole stack, for a part of one.
+    geometry : Geometry, optional
+        Which part of which image the frames are, and where they lie; `axis` is then what it says.
+    path : Path, optional
+        The file or folder behind the source.
 
     Raises
     ------
     ValueError
-        If `axis` is neither ``"t"`` nor ``"z"``, the pixels are not numbers, or a size is zero.
+        If `axis` is neither ``"t"`` nor ``"z"``, the pixels are not numbers, a size is zero, or the geometry is
+        that of other frames.
     """
 
     def __init__(
-        self,
-        source: FrameSource,
-        axis: str = "t",
-        *,
-        calibration: Calibration | None = None,
-        origin: Origin | None = None,
-        placement: Placement | None = None,
+        self, source: FrameSource, axis: str = "t", *, geometry: Geometry | None = None, path: Path | None = None
     ) -> None:
         # Before the checks, so that a file that fails one is closed too.
         self._finalizer = weakref.finalize(self, source.close)
@@ -92,10 +68,11 @@ class Stack:
         if 0 in source.shape:
             raise ValueError(f"a stack of shape {source.shape} has no pixels")
         self._source = source
-        self.axis = check_axis(axis)
-        self.calibration = calibration or Calibration()
-        self.origin = origin or Origin()
-        self.placement = placement or Placement.of(self.shape)
+        self.geometry = Geometry.of(self.shape, check_axis(axis)) if geometry is None else geometry
+        self.axis = check_axis(self.geometry.selection.axis or axis)
+        if self.geometry.stack_shape != self.shape:
+            raise ValueError(f"frames of {self.shape} do not fit a geometry of {self.geometry.stack_shape}")
+        self.path = path
         self._whole: Stack | None = None
 
     @classmethod
@@ -141,16 +118,14 @@ class Stack:
             If the shape is none of the above, does not fit `axes` or `rgb`, or what is selected does not exist.
         """
         selection = selection or Selection()
+        axis = axis or selection.axis
         array, finest = _one_level(array, selection.level)
         letters = _letters(finest, rgb) if axes is None else _checked_letters(axes, finest)
         planes = ArrayPlanes(array, letters)
-        opened = Opened(planes, planes.leading, lambda _axis: calibration or Calibration())
-        return stack_of(opened, axis, selection, name="the array")
-
-    @property
-    def path(self) -> Path | None:
-        """The file or folder behind the stack."""
-        return self.origin.path
+        stack = stack_of(Opened(planes, planes.leading), axis, selection, name="the array")
+        if calibration is not None:
+            stack.geometry = stack.geometry.calibrated(calibration)
+        return stack
 
     @property
     def whole(self) -> Stack:
@@ -187,6 +162,16 @@ class Stack:
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels, in the machine's byte order."""
         return self._source.dtype.newbyteorder("=")
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the frames as an array, (T, Y, X): names, sizes, scales, translations and units."""
+        return self.geometry.taken().axes
+
+    @property
+    def calibration(self) -> Calibration:
+        """Sizes of a pixel and of a step, where known."""
+        return self.geometry.calibration
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
@@ -243,7 +228,7 @@ class Stack:
         return image
 
     def part(self, *, crop: tuple[int, int, int, int] | None = None, every: Fraction | int = 1) -> Stack:
-        """Take a part, to be tracked by itself; its `placement` puts the results back in place.
+        """Take a part, to be tracked by itself; its `geometry` puts the results back in place.
 
         Parameters
         ----------
@@ -262,11 +247,10 @@ class Stack:
         ValueError
             If the crop leaves the frame or `every` is neither a whole number nor one over one.
         """
-        placement = Placement.of(self.shape, crop, every)
-        source = PartFrames(self._source, placement.frames, placement.crop)
-        calibration = self.calibration.with_step_times(float(every))
-        part = Stack(source, self.axis, calibration=calibration, origin=self.origin, placement=placement)
-        part._whole = self  # or it would close the file as garbage
+        geometry = self.geometry.part(crop, every)
+        source = PartFrames(self.whole._source, geometry.frames, geometry.crop)
+        part = Stack(source, geometry=geometry, path=self.path)
+        part._whole = self.whole  # or it would close the file as garbage
         return part
 
     def close(self) -> None:
@@ -284,22 +268,22 @@ class Stack:
 
 def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: str, path: Path | None = None) -> Stack:
     """Take the frames that a selection names out of an opened image."""
-    place = locate(opened, axis, selection, name)
-    about: dict[str, Any] = {
-        "calibration": opened.calibrate(place.axis),
-        "origin": Origin(path, selection, opened.affine),
-    }
+    geometry = locate(opened, axis, selection, name)
     planes = ClosablePlanes(opened.planes, name)
-    if place.channel_axis is None:
-        return Stack(PlaneFrames(planes, place.fixed, place.tracked), place.axis, **about)
-    if len(opened.planes.shape) - len(opened.axes) > 2:
-        raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
+    places, tracked = geometry.places, geometry.tracked
+    if len(places) > len(opened.axes):
+        places, tracked = places[1:], None
+    several = len(selection.channels) > 1 and "c" in opened.axes
     each = []
-    for channel in selection.channels:
-        fixed = tuple(channel if i == place.channel_axis else at for i, at in enumerate(place.fixed))
-        each.append(Stack(PlaneFrames(planes, fixed, place.tracked), place.axis))
-    said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
-    return Stack(CompositeFrames(each, selection.windows, said), place.axis, **about)
+    for channel in selection.channels if several else (0,):
+        fixed = [channel if several and letter == "c" else at for letter, at in zip(opened.axes, places, strict=True)]
+        each.append(PlaneFrames(planes, fixed, tracked))
+    frames: FrameSource = each[0]
+    if several:
+        said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
+        frames = CompositeFrames([Stack(source) for source in each], selection.windows, said)
+    stack = Stack(frames, geometry=geometry, path=path)
+    return stack if selection == selection.whole else stack.part(crop=selection.crop, every=selection.every)
 
 
 def _one_level(array: Any, level: int) -> tuple[Any, tuple[int, ...]]:

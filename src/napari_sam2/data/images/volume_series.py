@@ -9,11 +9,13 @@ import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 
-from .calibration import Calibration
+from .axes import Axis
 from .composite import CompositeFrames
-from .frame_sources import WHOLE, Area, ArrayPlanes, ClosablePlanes, Opened, PartFrames, PlaneSource
-from .selection import Selection, locate_volumes
-from .stack import Origin, Stack
+from .frame_sources import WHOLE, Area, ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneSource
+from .geometry import Geometry
+from .locate import locate_volumes
+from .selection import Selection
+from .stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from numpy.typing import NDArray
+
+    from .calibration import Calibration
 
 
 class VolumeSeries:
@@ -35,19 +39,15 @@ class VolumeSeries:
         All planes, time point by time point.
     n_times : int
         How many time points they make.
-    calibration : Calibration, optional
-        Of one volume: pixel size and distance between planes.
-    interval : tuple, optional
-        Time between volumes and its unit, None where not known.
+    geometry : Geometry, optional
+        Of the image, with both time and depth among its axes.
 
     Attributes
     ----------
     planes : Stack
         As given; plane z of time t is its frame ``t * n_planes + z``.
-    calibration : Calibration
-        Of one volume.
-    interval : tuple
-        Time between volumes and its unit.
+    geometry : Geometry
+        As given.
 
     Raises
     ------
@@ -55,20 +55,12 @@ class VolumeSeries:
         If the planes do not make that many volumes.
     """
 
-    def __init__(
-        self,
-        planes: Stack,
-        n_times: int,
-        *,
-        calibration: Calibration | None = None,
-        interval: tuple[float | None, str | None] = (None, None),
-    ) -> None:
+    def __init__(self, planes: Stack, n_times: int, *, geometry: Geometry | None = None) -> None:
         if n_times < 1 or planes.n_frames % n_times:
             raise ValueError(f"{planes.n_frames} planes do not make {n_times} volumes of one size")
         self.planes = planes
-        self.calibration = calibration or Calibration()
-        self.interval = interval
         self._n_times = n_times
+        self.geometry = geometry or Geometry(tuple(map(Axis, "tzyx", self.shape)))
 
     @classmethod
     def from_array(cls, array: Any, axes: str = "tzyx", *, selection: Selection | None = None) -> VolumeSeries:
@@ -105,6 +97,23 @@ class VolumeSeries:
         return self.n_times, self.n_planes, self.planes.height, self.planes.width
 
     @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the volumes as an array, (T, Z, Y, X): names, sizes, scales, translations and units."""
+        named = dict(zip(self.geometry.names, self.geometry.axes, strict=True))
+        return tuple(named[name] for name in "tzyx")
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of one volume: pixel size and distance between planes."""
+        return self.geometry.along("z", 0).calibration
+
+    @property
+    def interval(self) -> tuple[float | None, str | None]:
+        """Time between volumes and its unit, None where not known."""
+        time = self.geometry.along("t", 0).calibration
+        return time.step, time.step_unit
+
+    @property
     def n_times(self) -> int:
         """Number of time points."""
         return self._n_times
@@ -139,7 +148,7 @@ class VolumeSeries:
         """
         self.check_time(time)
         places = ((time, plane) for plane in range(self.n_planes))
-        return self._stack(places, "z", self.calibration)
+        return self._stack(places, self.geometry.along("z", time))
 
     def through_time(self, plane: int, times: Iterable[int] | None = None) -> Stack:
         """Take one plane at several time points.
@@ -162,10 +171,12 @@ class VolumeSeries:
             If there is no such plane or time point.
         """
         check_frame(plane, self.n_planes)
-        step, unit = self.interval
-        calibration = replace(self.calibration, step=step, step_unit=unit)
-        wanted = range(self.n_times) if times is None else times
-        return self._stack(((self.check_time(time), plane) for time in wanted), "t", calibration)
+        wanted = range(self.n_times) if times is None else [self.check_time(time) for time in times]
+        geometry = self.geometry.along("t", plane)
+        if len(wanted) != self.n_times:
+            axes = [axis.taken(wanted[0], len(wanted)) if axis.name == "t" else axis for axis in geometry.axes]
+            geometry = replace(geometry, axes=tuple(axes))
+        return self._stack(((time, plane) for time in wanted), geometry)
 
     def check_time(self, time: int) -> int:
         """Check the index of a time point; ``ValueError`` says which there are."""
@@ -185,11 +196,11 @@ class VolumeSeries:
     ) -> None:
         self.close()
 
-    def _stack(self, places: Iterable[tuple[int, int]], axis: str, calibration: Calibration) -> Stack:
+    def _stack(self, places: Iterable[tuple[int, int]], geometry: Geometry) -> Stack:
         frames = [time * self.n_planes + plane for time, plane in places]
         whole = (0, 0, self.planes.height, self.planes.width)
         source = PartFrames(_SharedPlanes(self), frames, whole)
-        return Stack(source, axis, calibration=calibration, origin=self.planes.origin)
+        return Stack(source, geometry=geometry, path=self.path)
 
 
 class _GridFrames:
@@ -239,16 +250,14 @@ class _SharedPlanes:
 
 def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | None = None) -> VolumeSeries:
     """Take the volumes that a selection names out of an opened image."""
-    channels = locate_volumes(opened, selection, name)
+    geometry = locate_volumes(opened, selection, name)
     planes = ClosablePlanes(opened.planes, name)
-    sources = [_GridFrames(planes, opened.axes, channel) for channel in channels]
-    said = opened.calibrate("t")
-    n_times = sources[0].n_times
-    if len(sources) == 1:
-        frames: _GridFrames | CompositeFrames = sources[0]
-    else:
+    several = len(selection.channels) > 1 and "c" in opened.axes
+    sources = [_GridFrames(planes, opened.axes, channel) for channel in selection.channels or (None,)]
+    frames: FrameSource = sources[0]
+    if several:
         windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
         frames = CompositeFrames([Stack(source) for source in sources], selection.windows, windows)
-    stack = Stack(frames, calibration=said, origin=Origin(path, selection, opened.affine))
-    interval = (said.step, said.step_unit)
-    return VolumeSeries(stack, n_times, calibration=opened.calibrate("z"), interval=interval)
+    n_planes, height, width = frames.shape[:3]
+    flat = Geometry.of((n_planes, height, width), calibration=geometry.along("t", 0).calibration)
+    return VolumeSeries(Stack(frames, geometry=flat, path=path), sources[0].n_times, geometry=geometry)

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.subset import Placement
+    from napari_sam2.data.images.geometry import Geometry
 
 
-def place_labels(labels: LabelStack, placement: Placement) -> LabelStack:
+def place_labels(labels: LabelStack, geometry: Geometry) -> LabelStack:
     """Put label images back in place.
 
     Parameters
     ----------
     labels : LabelStack
         Of the part.
-    placement : Placement
-        Where the part lies.
+    geometry : Geometry
+        Of the part.
 
     Returns
     -------
@@ -36,37 +36,37 @@ def place_labels(labels: LabelStack, placement: Placement) -> LabelStack:
         Of the whole, background outside the crop. A frame that was left out between two that were tracked gets
         shapes halfway between theirs.
     """
-    whole = LabelStack(placement.shape, labels.dtype)
-    done = _first_places(placement, labels)
+    whole = LabelStack(geometry.whole_shape, labels.dtype)
+    done = _first_places(geometry, labels)
     for frame, place in done.items():
-        whole.set(frame, placement.paste(labels[place]))
-    for before, after in _gaps(sorted(done), _stride(placement.frames)):
+        whole.set(frame, geometry.paste(labels[place]))
+    for before, after in _gaps(sorted(done), geometry.selection.every.numerator):
         ends = labels[done[before]], labels[done[after]]
         for frame in range(before + 1, after):
             weight = (frame - before) / (after - before)
-            whole.set(frame, placement.paste(blend_labels(*ends, weight)))
+            whole.set(frame, geometry.paste(blend_labels(*ends, weight)))
     return whole
 
 
-def place_scores(scores: ScoreTable, placement: Placement) -> ScoreTable:
+def place_scores(scores: ScoreTable, geometry: Geometry) -> ScoreTable:
     """Put scores back in place.
 
     Parameters
     ----------
     scores : ScoreTable
         Of the part.
-    placement : Placement
-        Where the part lies.
+    geometry : Geometry
+        Of the part.
 
     Returns
     -------
     ScoreTable
         With frames and coordinates of the whole; frames that were left out have no rows.
     """
-    y0, x0 = placement.crop[:2]
+    y0, x0 = geometry.crop[:2]
     whole = ScoreTable()
     for row in scores:
-        frame = placement.frames[row.frame]
+        frame = geometry.frame_outside(row.frame)
         if whole.get(frame, row.object_id) is None:
             centroid = row.centroid and (row.centroid[0] + y0, row.centroid[1] + x0)
             bbox = row.bbox and (row.bbox[0] + y0, row.bbox[1] + x0, row.bbox[2] + y0, row.bbox[3] + x0)
@@ -74,11 +74,11 @@ def place_scores(scores: ScoreTable, placement: Placement) -> ScoreTable:
     return whole
 
 
-def _first_places(placement: Placement, labels: LabelStack) -> dict[int, int]:
+def _first_places(geometry: Geometry, labels: LabelStack) -> dict[int, int]:
     """Map frames of the whole that were tracked to the first frame of the part that is it."""
     done: dict[int, int] = {}
     for place in labels.frames_done:
-        done.setdefault(placement.frames[place], place)
+        done.setdefault(geometry.frame_outside(place), place)
     return done
 
 
@@ -120,10 +120,6 @@ def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     outside = ndimage.distance_transform_edt(~padded) - 0.5
     depth: NDArray[np.float64] = np.where(padded, inside, -outside)[1:-1, 1:-1]
     return depth
-
-
-def _stride(frames: tuple[int, ...]) -> int:
-    return max((b - a for a, b in pairwise(frames)), default=1)
 
 
 def _gaps(done: list[int], stride: int) -> Iterator[tuple[int, int]]:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari_sam2.data.images.subset import Placement
+    from napari_sam2.data.images.geometry import Geometry
 
     from .prompt import Prompt
 
 
-def prompt_inside(prompt: Prompt, placement: Placement) -> Prompt:
+def prompt_inside(prompt: Prompt, geometry: Geometry) -> Prompt:
     """Move a prompt from the whole into the part.
 
     Parameters
     ----------
     prompt : Prompt
         In frames and pixels of the whole.
-    placement : Placement
-        Where the part lies.
+    geometry : Geometry
+        Of the part.
 
     Returns
     -------
@@ -34,47 +34,47 @@ def prompt_inside(prompt: Prompt, placement: Placement) -> Prompt:
     ValueError
         If its frame is left out, a point lies outside the crop, or nothing of the box or mask lies inside.
     """
-    y0, x0, y1, x1 = placement.crop
-    frame = placement.frame_inside(prompt.frame)
+    y0, x0, y1, x1 = geometry.crop
+    frame = geometry.frame_inside(prompt.frame)
     points, box, mask = prompt.points, prompt.box, prompt.mask
     if points is not None:
         inside = (points >= (y0 - 0.5, x0 - 0.5)) & (points < (y1 - 0.5, x1 - 0.5))
         if not inside.all():
             y, x = points[~inside.all(axis=1)][0]
-            raise ValueError(f"the point y={y:g}, x={x:g} is outside the crop {placement.crop}")
+            raise ValueError(f"the point y={y:g}, x={x:g} is outside the crop {geometry.crop}")
         points = points - np.array((y0, x0), np.float32)
     if box is not None:
         box = (max(box[0], y0) - y0, max(box[1], x0) - x0, min(box[2], y1) - y0, min(box[3], x1) - x0)
         if box[0] >= box[2] or box[1] >= box[3]:
-            raise ValueError(f"the box {prompt.box} is outside the crop {placement.crop}")
+            raise ValueError(f"the box {prompt.box} is outside the crop {geometry.crop}")
     if mask is not None:
         mask = mask[y0:y1, x0:x1]
         if not (mask.any() or prompt.says_absent):
-            raise ValueError(f"nothing of the mask lies inside the crop {placement.crop}")
+            raise ValueError(f"nothing of the mask lies inside the crop {geometry.crop}")
     return replace(prompt, frame=frame, points=points, box=box, mask=mask)
 
 
-def prompt_outside(prompt: Prompt, placement: Placement) -> Prompt:
+def prompt_outside(prompt: Prompt, geometry: Geometry) -> Prompt:
     """Move a prompt from the part into the whole.
 
     Parameters
     ----------
     prompt : Prompt
         In frames and pixels of the part.
-    placement : Placement
-        Where the part lies.
+    geometry : Geometry
+        Of the part.
 
     Returns
     -------
     Prompt
         In those of the whole.
     """
-    y0, x0, _, _ = placement.crop
+    y0, x0, _, _ = geometry.crop
     points, box, mask = prompt.points, prompt.box, prompt.mask
     if points is not None:
         points = points + np.array((y0, x0), np.float32)
     if box is not None:
         box = (box[0] + y0, box[1] + x0, box[2] + y0, box[3] + x0)
     if mask is not None:
-        mask = placement.paste(mask)
-    return replace(prompt, frame=placement.frames[prompt.frame], points=points, box=box, mask=mask)
+        mask = geometry.paste(mask)
+    return replace(prompt, frame=geometry.frame_outside(prompt.frame), points=points, box=box, mask=mask)

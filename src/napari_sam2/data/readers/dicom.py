@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.files.optional_packages import load_extra
-from napari_sam2.data.images.calibration import calibration_of
+from napari_sam2.data.images.calibration import Size
 from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
+from napari_sam2.data.images.geometry import affine_of
 
 from .image_folder import is_image_file, natural_key
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from napari_sam2.data.images.geometry import Affine
 
 _PURPOSE = "reading DICOM files"
 # Positions further apart than this share of the usual distance mean that a slice is missing.
@@ -152,7 +155,7 @@ def open_dicom(place: Path) -> Opened:
     sizes = _sizes(header, planes[:n_planes])
     source = DicomPlanes(planes, leading, header)
     affine = _affine(header, planes[:n_planes])
-    return Opened(source, axes, lambda axis: calibration_of(sizes, axis), affine=affine)
+    return Opened(source, axes, sizes, affine=affine)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -276,20 +279,20 @@ def _pixel_type(planes: Sequence[_Plane], header: Any) -> np.dtype[Any]:
     return next(fitting, np.dtype(np.float32))
 
 
-def _sizes(header: Any, planes: Sequence[_Plane]) -> dict[str, tuple[float, str | None]]:
+def _sizes(header: Any, planes: Sequence[_Plane]) -> dict[str, Size]:
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     first = (header.get("PerFrameFunctionalGroupsSequence") or [None])[0]
     spacing = _said("PixelSpacing", "PixelMeasuresSequence", first, shared, header) or header.get("ImagerPixelSpacing")
-    sizes: dict[str, tuple[float, str | None]] = {}
+    sizes: dict[str, Size] = {}
     if spacing:
-        sizes |= {"y": (float(spacing[0]), "mm"), "x": (float(spacing[1]), "mm")}
+        sizes |= {"y": Size(float(spacing[0]), "mm"), "x": Size(float(spacing[1]), "mm")}
     step = _step(planes)
     thickness = _said("SpacingBetweenSlices", "PixelMeasuresSequence", first, shared, header)
     thickness = thickness or _said("SliceThickness", "PixelMeasuresSequence", first, shared, header)
     if step or thickness:
-        sizes["z"] = (step or float(thickness), "mm")
+        sizes["z"] = Size(step or float(thickness), "mm")
     if header.get("FrameTime"):
-        sizes["t"] = (float(header.FrameTime), "ms")
+        sizes["t"] = Size(float(header.FrameTime), "ms")
     return sizes
 
 
@@ -310,7 +313,7 @@ def _step(planes: Sequence[_Plane]) -> float | None:
     return usual
 
 
-def _affine(header: Any, planes: Sequence[_Plane]) -> NDArray[np.float64] | None:
+def _affine(header: Any, planes: Sequence[_Plane]) -> Affine | None:
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     first = (header.get("PerFrameFunctionalGroupsSequence") or [None])[0]
     orientation = _said("ImageOrientationPatient", "PlaneOrientationSequence", first, shared, header)
@@ -325,7 +328,7 @@ def _affine(header: Any, planes: Sequence[_Plane]) -> NDArray[np.float64] | None
     affine[:3, 2] = np.cross(along_x, along_y) * (_step_of(planes) or 1.0)
     affine[:3, 3] = corner
     # DICOM counts to the left and to the back, NIfTI to the right and to the front.
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return affine_of(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
 
 
 def _step_of(planes: Sequence[_Plane]) -> float | None:

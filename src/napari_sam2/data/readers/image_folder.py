@@ -6,13 +6,11 @@ import math
 import re
 from collections import Counter
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from napari_sam2.data.images.calibration import Calibration
 from napari_sam2.data.images.frame_sources import WHOLE, Area
 
 from .tiff import open_tiff
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2.data.images.calibration import Size
     from napari_sam2.data.images.frame_sources import Opened
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -55,7 +54,7 @@ class FolderSource:
                 raise ValueError(f"{path} is {header}, but the folder's other images are {usual}")
         self.shape: tuple[int, ...] = (len(self.files), *usual.shape)
         self.dtype: np.dtype[Any] = np.dtype(usual.dtype)
-        self.calibration = _pixel_size(self.files[0])
+        self.sizes = _pixel_size(self.files[0])
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
         """Fetch one frame; its file is opened for that and closed again."""
@@ -181,13 +180,13 @@ def _read_header(path: Path) -> _Header:
     return _Header(size if _plain_mode(mode) == "L" else (*size, 3), "uint8")
 
 
-def _pixel_size(path: Path) -> Calibration:
+def _pixel_size(path: Path) -> dict[str, Size]:
     """Take the pixel size from the first image; a single image says nothing about the step to the next."""
     if not is_tiff_file(path):
-        return Calibration()
+        return {}
     opened = open_tiff(path)
     opened.planes.close()
-    return replace(opened.calibrate("t"), step=None, step_unit=None)
+    return {name: size for name, size in opened.sizes.items() if name in "yx"}
 
 
 def _only_plane(path: Path, opened: Opened) -> tuple[int, ...]:

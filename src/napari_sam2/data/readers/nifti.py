@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.files.optional_packages import load_extra
-from napari_sam2.data.images.calibration import calibration_of
+from napari_sam2.data.images.calibration import Size
 from napari_sam2.data.images.frame_sources import ArrayPlanes, Opened
+from napari_sam2.data.images.geometry import affine_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +99,6 @@ def open_nifti(path: Path) -> Opened:
     space = "mm" if space == "unknown" else space
     units = {"x": space, "y": space, "z": space, "t": "s" if time == "unknown" else time}
     sizes = {
-        letter: (float(size), units[letter]) for letter, size in zip("xyzt", image.header.get_zooms(), strict=False)
+        letter: Size(float(size), units[letter]) for letter, size in zip("xyzt", image.header.get_zooms(), strict=False)
     }
-    affine = np.asarray(image.affine, np.float64)
-    return Opened(planes, planes.leading, lambda axis: calibration_of(sizes, axis), affine=affine)
+    return Opened(planes, planes.leading, sizes, affine=affine_of(image.affine))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from napari_sam2.data.files.optional_packages import load_extra
-from napari_sam2.data.images.calibration import calibration_of
+from napari_sam2.data.images.calibration import Size
 from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Channel, Opened
 from napari_sam2.data.images.selection import check_level
 
@@ -59,7 +61,8 @@ class _Levels(NamedTuple):
     arrays: list[Any]
     axes: str
     units: Mapping[str, str | None]
-    scales: Sequence[Sequence[float]]
+    # Scale and translation of each axis, for each level.
+    places: Sequence[Sequence[tuple[float, float]]]
 
 
 def is_zarr(path: Path) -> bool:
@@ -104,11 +107,11 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
     _check_axes(levels.axes, levels.arrays[level].shape, path)
     planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
     sizes = {
-        letter: (float(scale), levels.units[letter])
-        for letter, scale in zip(levels.axes, levels.scales[level], strict=True)
-        if levels.units[letter] is not None or scale != 1
+        letter: Size(scale, levels.units[letter], translation)
+        for letter, (scale, translation) in zip(levels.axes, levels.places[level], strict=True)
+        if levels.units[letter] is not None or (scale, translation) != (1, 0)
     }
-    return Opened(planes, planes.leading, lambda axis: calibration_of(sizes, axis), _channels(said))
+    return Opened(planes, planes.leading, sizes, _channels(said))
 
 
 def _open_array(array: Any, path: Path, level: int) -> Opened:
@@ -147,21 +150,18 @@ def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
     multiscale = said["multiscales"][0]
     arrays = [group[dataset["path"]] for dataset in multiscale["datasets"]]
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in multiscale.get("axes", _OLD_AXES)]
-    common = _scale(multiscale, len(axes))
-    scales = []
+    places = []
     for dataset in multiscale["datasets"]:
-        own = _scale(dataset, len(axes))
-        scales.append([a * b for a, b in zip(own, common, strict=True)])
+        # A level's own transformations come first, then those of all levels.
+        place = np.array([np.ones(len(axes)), np.zeros(len(axes))])
+        for one in (*dataset.get("coordinateTransformations", ()), *multiscale.get("coordinateTransformations", ())):
+            if one["type"] == "scale":
+                place *= one["scale"]
+            elif one["type"] == "translation":
+                place[1] += one["translation"]
+        places.append(list(zip(*place.tolist(), strict=True)))
     letters = "".join(str(axis["name"]).lower()[:1] for axis in axes)
-    return _Levels(arrays, letters, {axis["name"].lower()[:1]: axis.get("unit") for axis in axes}, scales)
-
-
-def _scale(described: Mapping[str, Any], count: int) -> Sequence[float]:
-    for transformation in described.get("coordinateTransformations", ()):
-        if transformation["type"] == "scale":
-            scale: Sequence[float] = transformation["scale"]
-            return scale
-    return (1.0,) * count
+    return _Levels(arrays, letters, {axis["name"].lower()[:1]: axis.get("unit") for axis in axes}, places)
 
 
 def _channels(said: Mapping[str, Any]) -> tuple[Channel, ...]:

@@ -66,7 +66,7 @@ def _open_folder(place: Path) -> Opened:
     if has_dicom(place):
         return open_dicom(place)
     folder = FolderSource(place)
-    return Opened(folder, "n", lambda _axis: folder.calibration)
+    return Opened(folder, "n", folder.sizes)
 
 
 def _open_file(place: Path) -> Opened:

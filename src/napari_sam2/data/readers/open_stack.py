@@ -27,7 +27,8 @@ def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selecti
         What the frames are. By default what the file says, and time where it says nothing. A file with both
         time and depth needs it.
     selection : Selection, optional
-        Place on the axis that is not tracked, channels and resolution, for a file with several.
+        Place on the axis that is not tracked, channels and resolution, for a file with several; and a crop or every
+        n-th frame, where only that part is wanted.
 
     Returns
     -------
@@ -45,9 +46,10 @@ def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selecti
     MissingExtraError
         If reading it takes a package that is not installed; the message names the extra.
     """
+    selection = selection or Selection()
+    axis = axis or selection.axis
     if axis is not None:
         check_axis(axis)
-    selection = selection or Selection()
     place, opened = open_image(path, selection.level)
     try:
         return stack_of(opened, axis, selection, name=str(place), path=place)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import tifffile
 
-from napari_sam2.data.images.calibration import read_calibration
 from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Opened, PlaneSource
 from napari_sam2.data.images.selection import check_level
+from napari_sam2.data.images.tiff_sizes import read_sizes
 
 from .tiff_channels import read_channels
 
@@ -148,13 +148,14 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
         levels = [_layout(series, path) for series in tif.series[0].levels]
         sizes = [(layout.shape[len(layout.leading)], layout.shape[len(layout.leading) + 1]) for layout in levels]
         layout = levels[check_level(level, sizes, str(path))]
-        factors = sizes[0][0] / sizes[level][0], sizes[0][1] / sizes[level][1]
-        said = {axis: read_calibration(tif, axis).scaled(factors) for axis in "tz"}
+        # The file says the sizes of the finest level.
+        factors = {"y": sizes[0][0] / sizes[level][0], "x": sizes[0][1] / sizes[level][1]}
+        said = {name: size._replace(scale=size.scale * factors.get(name, 1)) for name, size in read_sizes(tif).items()}
         channels = read_channels(tif)
         planes = _source(tif, path, layout)
         if isinstance(planes, PageSource):
             opened.pop_all()
-    return Opened(planes, layout.leading, said.__getitem__, channels)
+    return Opened(planes, layout.leading, said, channels)
 
 
 def _names_missing_page(tif: tifffile.TiffFile) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_sam2.data.files.optional_packages import load_extra
-from napari_sam2.data.images.calibration import Calibration
+from napari_sam2.data.images.calibration import Size
 from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
 
 if TYPE_CHECKING:
@@ -83,14 +83,12 @@ class VideoFrames:
         self._restart(0)
 
     @property
-    def calibration(self) -> Calibration:
-        """The usual time between two frames, in seconds."""
+    def sizes(self) -> dict[str, Size]:
+        """The usual time between two frames."""
         rate = self._stream.average_rate or self._stream.guessed_rate
         if not self._index.is_counted and len(self._index.times) > 1:
-            return Calibration(
-                step=float(np.median(np.diff(self._index.times)) * self._stream.time_base), step_unit="s"
-            )
-        return Calibration(step=float(1 / rate), step_unit="s") if rate else Calibration()
+            return {"t": Size(float(np.median(np.diff(self._index.times)) * self._stream.time_base), "s")}
+        return {"t": Size(float(1 / rate), "s")} if rate else {}
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
         """Fetch one frame, from where decoding stands or from the last place before it where decoding can start.
@@ -216,8 +214,7 @@ def open_video(path: Path) -> Opened:
         If PyAV is not installed.
     """
     frames = VideoFrames(path)
-    calibration = frames.calibration
-    return Opened(frames, "t", lambda _axis: calibration)
+    return Opened(frames, "t", frames.sizes)
 
 
 def _video_stream(container: Any, path: Path) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.subset import Box
+    from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.layers.session_layers import SessionLayers
 
     from .image_follower import Images

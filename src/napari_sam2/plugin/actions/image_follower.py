@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.data.images.subset import Placement
+from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.plugin.layers.layer_frames import (
     choosable_axes,
     current_frame,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_sam2.data.images.subset import Box
+    from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import Space
     from napari_sam2.plugin.panel.layer_combo import LayerCombo
@@ -107,7 +107,7 @@ class Images(QObject):
         image = self._layers.image
         if image is not None and region is not None:
             height, width = layer_shape(image)[-2:]
-            Placement.of((1, height, width), region)
+            Geometry.of((1, height, width)).part(region)
         if image is None or region == self.region:
             return
         if region is None:

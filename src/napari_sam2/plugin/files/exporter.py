@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_array
 from napari_sam2.data.images.contrast import Window
-from napari_sam2.data.images.subset import Placement
+from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.subset import Box
+    from napari_sam2.data.images.selection import Box
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import Space
@@ -113,8 +113,8 @@ class Material:
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """Prompts in pixels of the whole planes; it takes a while to fill their outlines."""
-        placement = Placement.of(self.space.stack_shape, self.region)
-        return tuple(prompt_outside(wish.as_prompt(place), placement) for place, wish in self.wishes.items())
+        geometry = Geometry.of(self.space.stack_shape).part(self.region)
+        return tuple(prompt_outside(wish.as_prompt(place), geometry) for place, wish in self.wishes.items())
 
     def results(self, seen: Callable[[int], None]) -> Results:
         """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""

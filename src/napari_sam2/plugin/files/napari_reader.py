@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from napari_sam2.data.images.axes import measured_axes
 from napari_sam2.data.images.lazy_array import LazyPlanes, StackPlanes
 from napari_sam2.data.readers.open_image import open_image
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
@@ -17,7 +18,7 @@ from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, OBJECT, POSITI
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
 
-    from napari_sam2.data.images.calibration import Calibration
+    from napari_sam2.data.images.axes import Axis
     from napari_sam2.data.images.frame_sources import Opened
     from napari_sam2.storage.read_contents import SavedContents
 
@@ -124,7 +125,9 @@ def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:
     axes = opened.axes.replace("n", "t")
     data = LazyPlanes(opened.planes, len(axes))
     rgb = data.ndim > len(axes) + 2
-    options: dict[str, Any] = {"name": place.name.split(".")[0], "rgb": rgb, **_sizes(opened, axes)}
+    every = measured_axes(f"{axes}yx", opened.planes.shape, opened.sizes)
+    measured = [axis for axis in every if axis.name != "c"]
+    options: dict[str, Any] = {"name": place.name.split(".")[0], "rgb": rgb, **_transform(measured)}
     if "c" in axes:
         # napari splits the channels into layers, which lie on the axes that are left.
         options["channel_axis"] = axes.index("c")
@@ -132,21 +135,16 @@ def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:
     return [(data, options, "image")]
 
 
-def _sizes(opened: Opened, axes: str) -> dict[str, Any]:
-    labels = [letter for letter in axes if letter != "c"]
-    calibrations = [opened.calibrate(letter) for letter in labels]
-    pixel = opened.calibrate("t")
-    return _transform(labels, calibrations, pixel)
-
-
-def _transform(labels: Sequence[str], steps: Sequence[Calibration], pixel: Calibration) -> dict[str, Any]:
-    """Scale, units and names of the axes, as a layer takes them."""
-    return {
-        "axis_labels": (*labels, "y", "x"),
-        "scale": (*(one.step or 1.0 for one in steps), *(pixel.pixel_size or (1.0, 1.0))),
+def _transform(axes: Sequence[Axis]) -> dict[str, Any]:
+    """Where an image lies, as a layer takes it."""
+    said = {
+        "axis_labels": tuple(axis.name for axis in axes),
+        "scale": tuple(axis.scale or 1.0 for axis in axes),
         # Without a step of its own an axis counts frames.
-        "units": (*((one.step_unit if one.step else None) or "pixel" for one in steps), *[pixel.unit or "pixel"] * 2),
+        "units": tuple((axis.unit if axis.scale else None) or "pixel" for axis in axes),
     }
+    translate = tuple(axis.translation for axis in axes)
+    return said | ({"translate": translate} if any(translate) else {})
 
 
 def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDataTuple], dict[str, Any]]:
@@ -158,13 +156,13 @@ def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDat
         (path, *_) = [*image_places(contents.data, folder), None]
         if path is None:
             raise FileNotFoundError(f"the session's image {contents.data.path or 'was in memory and'} is not there")
-        stack = open_stack(path, axis=contents.data.axis, selection=contents.data.selection.selection)
-        if stack.shape != contents.placement.shape:
+        stack = open_stack(path, selection=contents.geometry.selection.whole)
+        if stack.shape != contents.geometry.whole_shape:
             raise ValueError(f"{path} is not the image of this session: its shape is {stack.shape}")
     except (ValueError, OSError) as error:
         warnings.warn(f"{error}: prompts and results are shown without it", stacklevel=3)
         return [], {"axis_labels": (contents.data.axis, "y", "x")}
-    shared = _transform([contents.data.axis], [stack.calibration], stack.calibration)
+    shared = _transform(stack.axes)
     options = {"name": path.name.split(".")[0], "rgb": stack.is_rgb, **shared}
     return [(LazyPlanes(StackPlanes(stack), 1), options, "image")], shared
 

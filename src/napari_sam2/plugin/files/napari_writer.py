@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_sam2.data.formats import Results, export_results
-from napari_sam2.data.images.calibration import Calibration, unit_name
 from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
+from napari_sam2.plugin.layers.layer_frames import layer_geometry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
     data : array-like
         (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers.
     meta : mapping
-        What napari says of the layer: scale, units, axis labels, features and metadata.
+        What napari says of the layer: where it lies, units, axis labels, features and metadata.
 
     Returns
     -------
@@ -82,18 +83,19 @@ def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
     """
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = _axes(labels.shape, meta)
-    calibrations = {axis: _calibration(meta, axes, axis) for axis in "tz"}
+    axis = axes[0] if len(axes) == 3 else "t"
+    geometry = layer_geometry(meta, labels.shape, axes, Selection(axis=axis))
     about: dict[str, Any] = {"scores": _scores(meta), "names": _names(meta), "has_pixels": False}
     blank = np.broadcast_to(np.uint8(0), labels.shape)
     if axes == "tzyx":
-        step = calibrations["t"]
-        planes = Stack.from_array(blank.reshape(-1, *labels.shape[-2:]), rgb=False, calibration=step)
-        interval = (step.step, step.step_unit)
-        volumes = VolumeSeries(planes, len(labels), calibration=calibrations["z"], interval=interval)
+        planes = Stack.from_array(
+            blank.reshape(-1, *labels.shape[-2:]), rgb=False, calibration=geometry.along("t", 0).calibration
+        )
+        volumes = VolumeSeries(planes, len(labels), geometry=geometry)
         about["scores"] = ScoreTable()
         return Results(labels.reshape(planes.shape), planes, volumes=volumes, **about)
-    axis = axes[0] if len(axes) == 3 else "t"
-    stack = Stack.from_array(blank, axis, rgb=False, calibration=calibrations[axis])
+    stack = Stack.from_array(blank, axis, rgb=False)
+    stack.geometry = geometry
     return Results(labels.reshape(stack.shape), stack, **about)
 
 
@@ -125,19 +127,6 @@ def _axes(shape: Sequence[int], meta: Mapping[str, Any]) -> str:
         return "tzyx"
     named = str((meta.get("axis_labels") or ("",))[0]).lower()
     return ("z" if named.startswith("z") else "t") * n_leading + "yx"
-
-
-def _calibration(meta: Mapping[str, Any], axes: str, axis: str) -> Calibration:
-    scale = [abs(float(size)) for size in meta.get("scale", np.ones(len(axes)))]
-    units = [unit_name(str(unit)) for unit in meta.get("units") or ["pixel"] * len(axes)]
-    pixel = (scale[-2], scale[-1])
-    known = units[-1] is not None or pixel != (1.0, 1.0)
-    step, step_unit = None, None
-    if axis in axes:
-        step, step_unit = scale[axes.index(axis)], units[axes.index(axis)]
-    if step_unit is None and step == 1:
-        step = None
-    return Calibration(pixel if known else None, step, units[-1], step_unit)
 
 
 def _names(meta: Mapping[str, Any]) -> dict[int, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_sam2.data.images.subset import Box
+    from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.state.object_names import ObjectList
     from napari_sam2.plugin.worker.engine import Engine
@@ -283,14 +283,14 @@ def spaces_in(images: Iterable[Image], data: DataRecord, notes: SessionNotes) ->
     return [(image, space) for image in images for space in _spaces_of(image, data.whole, data.selection.at, region)]
 
 
-def _spaces_of(image: Image, whole: tuple[int, ...], at: int | None, region: Box | None) -> list[Space]:
+def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[Space]:
     """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
     shape, key = layer_shape(image), str(image.unique_id)
     if shape == whole:
         return [Space(shape, 0, (), key, region)]
     if shape == whole[1:] and whole[0] == 1:
         return [Space(shape, None, (), key, region)]
-    if len(shape) != 4 or shape[-2:] != whole[1:] or at is None:
+    if len(shape) != 4 or shape[-2:] != whole[1:] or not isinstance(at, int):
         return []
     # Which of the two axes is time and which is depth only the pixels tell.
     ways = [Space(shape, axis, (at,), key, region) for axis in (0, 1)]

@@ -13,7 +13,7 @@ from napari_sam2.plugin.layers.prompt_rows import PointRow, Said, ShapeRow
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_sam2.data.images.subset import Box
+    from napari_sam2.data.images.selection import Box
 
 FILE = "widget.json"
 _VERSION = 1

@@ -7,17 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.transforms import Affine
 
-from napari_sam2.data.images.calibration import Calibration, unit_name
+from napari_sam2.data.images.axes import measured_axes
+from napari_sam2.data.images.calibration import Size, unit_name
+from napari_sam2.data.images.geometry import Geometry, affine_of
 from napari_sam2.data.images.selection import Selection
-from napari_sam2.data.images.stack import Origin, Stack
+from napari_sam2.data.images.stack import Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.subset import Box
+    from napari_sam2.data.images.geometry import Affine as Affine3D
+    from napari_sam2.data.images.selection import Box
 
 _IMAGE_KEY = "napari_sam2_image"
 # Marks the layers in which a region is drawn.
@@ -176,7 +182,7 @@ def go_to_space(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) 
 
 
 def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
-    """Wrap a layer's frames, which stay where they are, with the sizes and the file that the layer knows of.
+    """Wrap a layer's frames, which stay where they are, with where they lie and the file that the layer knows of.
 
     Raises
     ------
@@ -187,36 +193,62 @@ def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
     if space.axis is not None:
         before, after = space.fixed[: space.axis], space.fixed[space.axis :]
         data = FramesView(data, before, after)
-    stack = Stack.from_array(data, axis, rgb=bool(layer.rgb), calibration=calibration_of(layer, space))
-    stack.origin = _origin(layer, space)
+    stack = Stack.from_array(data, axis, rgb=bool(layer.rgb))
+    path = layer.source.path
+    stack.path = None if path is None else Path(path)
+    stack.geometry = layer_geometry(transform_like(layer), space.shape, *_named(layer, space, axis))
     return stack if space.region is None else stack.part(crop=space.region)
 
 
-def calibration_of(layer: Image, space: Space) -> Calibration:
-    """Read what a pixel and a step measure from a layer's scale and units."""
-    sizes = [abs(float(size)) for size in layer.scale]
-    units = [unit_name(str(unit)) for unit in layer.units]
-    pixel = (sizes[-2], sizes[-1])
-    # A scale of one in pixels says that nothing is known.
-    known = units[-1] is not None or pixel != (1.0, 1.0)
-    step = None if space.axis is None else sizes[space.axis]
-    step_unit = None if space.axis is None else units[space.axis]
-    return Calibration(
-        pixel_size=pixel if known else None,
-        step=None if step == 1 and step_unit is None else step,
-        unit=units[-1] if units[-1] == units[-2] else None,
-        step_unit=step_unit,
-    )
+def layer_geometry(
+    said: Mapping[str, Any], shape: tuple[int, ...], names: Sequence[str], selection: Selection
+) -> Geometry:
+    """Say where frames of a layer lie in the world.
+
+    ``said`` is what the layer says, or some of it: scale, translate, rotate, shear, affine and units. The shape is without
+    the colour axis, and the names are those of its axes from here on, Y and X last.
+    """
+    n_axes = len(shape)
+    own = Affine(**{key: said[key] for key in ("scale", "translate", "rotate", "shear") if key in said}, ndim=n_axes)
+    matrix = np.asarray(said.get("affine", np.eye(n_axes + 1))) @ own.affine_matrix
+    linear, offset = matrix[:-1, :-1], matrix[:-1, -1]
+    is_turned = not np.allclose(linear, np.diag(np.diag(linear)))
+    scales = np.asarray(said.get("scale", np.ones(n_axes)), float) if is_turned else np.diag(linear)
+    units = [unit_name(str(unit)) for unit in said.get("units") or ["pixel"] * n_axes]
+    sizes = {}
+    for name, scale, unit, translation in zip(names, scales.tolist(), units, offset.tolist(), strict=True):
+        # A scale of one in pixels says that nothing is known; a pixel has two sides.
+        plain = tuple(scales[-2:]) == (1.0, 1.0) if name in "yx" else scale == 1
+        if not (plain and unit is None and translation == 0):
+            sizes[name] = Size(scale, unit, translation)
+    axes = measured_axes(names, shape, sizes)
+    return Geometry(axes, selection, _turned(matrix, names) if is_turned else None)
 
 
-def _origin(layer: Image, space: Space) -> Origin:
-    """Say which file a layer shows, as far as napari knows it, and which part of it the frames are."""
-    path = layer.source.path
-    others = [i for i in range(len(space.shape) - 2) if i != space.axis]
-    named = [(str(layer.axis_labels[axis]).lower(), at) for axis, at in zip(others, space.fixed, strict=True)]
-    channels = tuple(at for name, at in named if name.startswith("c"))
-    places = [at for name, at in named if not name.startswith("c")]
-    return Origin(None if path is None else Path(path), Selection(places[0] if places else None, channels[:1]))
+def _turned(matrix: NDArray[np.float64], names: Sequence[str]) -> Affine3D | None:
+    """Take what is about space out of a layer's affine; None where that also leads into time."""
+    affine = np.eye(4)
+    rows = [i for i, name in enumerate(names) if name in "xyz"]
+    others = [i for i in range(len(names)) if i not in rows]
+    if matrix[np.ix_(rows, others)].any() or matrix[np.ix_(others, rows)].any():
+        return None
+    at = ["xyz".index(names[i]) for i in rows]
+    affine[np.ix_(at, [*at, 3])] = matrix[np.ix_(rows, [*rows, -1])]
+    return affine_of(affine)
+
+
+def _named(layer: Image, space: Space, axis: str) -> tuple[list[str], Selection]:
+    """Name the axes of a layer, as files do where it says so; and say which frames of it are meant."""
+    names: list[str] = []
+    for i, label in enumerate(layer.axis_labels[:-2]):
+        letter = str(label).lower()[:1]
+        known = letter in ("t", "z", "c") and letter != axis and letter not in names
+        names.append(axis if i == space.axis else letter if known else f"axis {i}")
+    fixed = dict(zip([name for i, name in enumerate(names) if i != space.axis], space.fixed, strict=True))
+    channels = (fixed.pop("c"),) if "c" in fixed else ()
+    places = tuple(fixed.values())
+    at = places if len(places) > 1 else places[0] if places else None
+    return [*names, "y", "x"], Selection(at, channels, axis=axis)
 
 
 def model_window(layer: Image) -> tuple[float, float] | None:

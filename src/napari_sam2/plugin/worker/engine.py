@@ -308,10 +308,10 @@ class Engine:
 
     def _in_place(self, rows: dict[int, ScoreRow]) -> dict[int, ScoreRow]:
         """Put the scores of a region where it lies in the planes."""
-        placement = self.session.stack.placement
-        if placement.crop[:2] == (0, 0):
+        geometry = self.session.stack.geometry
+        if geometry.crop[:2] == (0, 0):
             return rows
-        return {row.object_id: row for row in place_scores(ScoreTable(rows.values()), placement)}
+        return {row.object_id: row for row in place_scores(ScoreTable(rows.values()), geometry)}
 
     def state(self) -> State:
         """Say which frames are prompted and stale."""

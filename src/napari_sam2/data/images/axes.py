@@ -1,0 +1,86 @@
+"""Axes of images: names, sizes, and where their places lie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from .calibration import Size, unit_name
+from .frame_index import whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of an image.
+
+    Attributes
+    ----------
+    name : str
+        ``"t"``, ``"z"``, ``"c"`` (channels), ``"y"``, ``"x"``, or ``"n"`` for frames of no given kind.
+    size : int
+        How many places it has.
+    scale : float or None
+        From one place to the next in `unit`; None where not known, which counts as 1.
+    translation : float
+        Where the first place lies, in `unit`.
+    unit : str or None
+        Its one name, as `unit_name` gives it.
+    """
+
+    name: str
+    size: int
+    scale: float | None = None
+    translation: float = 0.0
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError(f"the axis {self.name} cannot have {self.size} places")
+        if not (math.isfinite(self.scale or 1) and self.scale != 0 and math.isfinite(self.translation)):
+            raise ValueError(f"the axis {self.name} cannot have the scale {self.scale} at {self.translation}")
+        object.__setattr__(self, "unit", unit_name(self.unit))
+
+    def taken(self, start: int, size: int, stride: Fraction | int = 1) -> Axis:
+        """Give the axis of some of the places."""
+        step = self.scale or 1.0
+        scale = self.scale if stride == 1 else step * float(stride)
+        return replace(self, size=size, scale=scale, translation=self.translation + start * step)
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Axis:
+        """Read its fields by name; ``ValueError`` if one is damaged."""
+        scale, unit = said.get("scale"), said.get("unit")
+        size = whole_number(said["size"], "the size of an axis")
+        translation = float(said.get("translation", 0.0))
+        return cls(str(said["name"]), size, None if scale is None else float(scale), translation, unit and str(unit))
+
+
+def measured_axes(names: Sequence[str], shape: Sequence[int], sizes: Mapping[str, Size]) -> tuple[Axis, ...]:
+    """Name and measure axes: height and depth in the unit of the width where they convert, times in seconds.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the axes, in their order.
+    shape : sequence of int
+        Their sizes; colour samples may come behind.
+    sizes : mapping
+        What a file says of any of them. One that is zero or not finite counts as unknown, and so do height and width
+        where one of them is.
+    """
+    known = {name: size for name, size in sizes.items() if math.isfinite(size.scale) and size.scale}
+    unit = unit_name(known["x"].unit) if {"x", "y"} <= {*known} else None
+    axes = []
+    for name, length in zip(names, shape, strict=False):
+        size = known.get(name)
+        if size is None or (name in "yx" and not {"x", "y"} <= {*known}):
+            axes.append(Axis(name, length))
+        else:
+            scale, said, translation = size.converted(unit)
+            axes.append(Axis(name, length, scale, translation, unit if name == "y" else said))
+    return tuple(axes)

@@ -1,0 +1,123 @@
+"""The frames that a selection names, found in an opened image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .axes import Axis, measured_axes
+from .frame_index import whole_number
+from .frame_sources import FRAME_AXES
+from .geometry import Geometry
+from .selection import AXES, Selection, check_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .frame_sources import Channel, Opened
+
+_NAMES = {"t": "time", "z": "depth", "n": "frames", "c": "channels"}
+
+
+def locate(opened: Opened, axis: str | None, selection: Selection, name: str) -> Geometry:
+    """Find all frames, uncropped, of the stack that is asked for; ``name`` is the image's, for messages.
+
+    An image without an axis for them gets one of one place in front.
+
+    Raises
+    ------
+    ValueError
+        If the image has several stacks and the choice is missing, or a choice does not exist.
+    """
+    axes, sizes = opened.axes, opened.planes.shape
+    if axis is not None:
+        check_axis(axis)
+    frame_axes = [i for i, letter in enumerate(axes) if letter in FRAME_AXES and sizes[i] > 1]
+    # An axis of one entry is no choice, but where nothing else is there it is still the stack.
+    frame_axes = frame_axes or [i for i, letter in enumerate(axes) if letter in FRAME_AXES][:1]
+    tracked = _tracked(opened, frame_axes, axis, name)
+    if len(frame_axes) > 1:
+        (other,) = (i for i in frame_axes if i != tracked)
+        _check_at(selection.at, axes[other], size=sizes[other], name=name)
+    elif selection.at not in (None, 0):
+        raise ValueError(f"{name} has no second axis to take index {selection.at} of: {_described(opened)}")
+    _check_channels(opened, selection, name)
+    said = "" if tracked is None else axes[tracked]
+    axis = axis or (said if said in AXES else "t")
+    return Geometry(_axes(opened, axis, tracked), replace(selection.whole, axis=axis), opened.affine)
+
+
+def locate_volumes(opened: Opened, selection: Selection, name: str) -> Geometry:
+    """Find a time-lapse of volumes, of which `Geometry.along` gives each, or a plane through time.
+
+    Raises
+    ------
+    ValueError
+        If the image has not both time and depth, or the choice of channels is missing or does not exist.
+    """
+    if not {"t", "z"} <= {*opened.axes} or "n" in opened.axes:
+        raise ValueError(f"{name} has {_described(opened)}: volumes over time take both time (T) and depth (Z)")
+    _check_channels(opened, selection, name)
+    axes = measured_axes(opened.axes + "yx", opened.planes.shape, opened.sizes)
+    return Geometry(axes, replace(selection.whole, axis="z", at=0), opened.affine)
+
+
+def _axes(opened: Opened, axis: str, tracked: int | None) -> tuple[Axis, ...]:
+    """Measure the axes, the tracked one under the name that it has from now on."""
+    names, shape = list(opened.axes), opened.planes.shape
+    if tracked is None:
+        names, shape = [axis, *names], (1, *shape)
+    else:
+        names = [names[tracked] if name == axis else name for name in names]
+        names[tracked] = axis
+    return measured_axes([*names, "y", "x"], shape, opened.sizes)
+
+
+def _tracked(opened: Opened, frame_axes: Sequence[int], axis: str | None, name: str) -> int | None:
+    if len(frame_axes) < 2:
+        return frame_axes[0] if frame_axes else None
+    letters = [opened.axes[i] for i in frame_axes]
+    if sorted(letters) != ["t", "z"]:
+        raise ValueError(f"{name} has {_described(opened)}: at most time and depth can come before Y and X")
+    if axis is None:
+        sizes = {letter: opened.planes.shape[i] for letter, i in zip(letters, frame_axes, strict=True)}
+        raise ValueError(
+            f"{name} has both time ({sizes['t']}) and depth ({sizes['z']}): choose the one to track and the place on "
+            "the other, such as axis 't' at 0 (--axis t --at 0)"
+        )
+    return frame_axes[letters.index(axis)]
+
+
+def _check_at(at: int | tuple[int, ...] | None, letter: str, *, size: int, name: str) -> None:
+    places = f"{name} has {size} entries in {_NAMES[letter]} ({letter}), 0 to {size - 1}"
+    if at is None:
+        raise ValueError(f"{places}: choose one with at (--at N)")
+    if whole_number(at, "at") >= size:
+        raise ValueError(f"{places}: there is none at {at}")
+
+
+def _check_channels(opened: Opened, selection: Selection, name: str) -> None:
+    place = opened.axes.find("c")
+    count = 1 if place < 0 else opened.planes.shape[place]
+    wrong = [channel for channel in selection.channels if channel >= count]
+    if wrong or (count > 1 and not selection.channels):
+        asked = (
+            f"there is no channel {wrong[0]}"
+            if wrong
+            else "choose one, or up to three to show together (--channel 0, --channels 0,1)"
+        )
+        raise ValueError(f"{name} has {_channel_list(opened.channels, count)}: {asked}")
+    if count > 1 and len(selection.channels) > 1 and len(opened.planes.shape) - len(opened.axes) > 2:
+        raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
+
+
+def _channel_list(channels: Sequence[Channel], count: int) -> str:
+    names = ", ".join(f"{i} ({channel.name})" for i, channel in enumerate(channels[:count]) if channel.name)
+    if count == 1:
+        return "one channel"
+    return f"{count} channels, {names or f'0 to {count - 1}'}"
+
+
+def _described(opened: Opened) -> str:
+    pairs = zip(opened.axes, opened.planes.shape, strict=False)
+    return "the axes " + ", ".join([*(f"{letter.upper()} ({size})" for letter, size in pairs), "Y", "X"])

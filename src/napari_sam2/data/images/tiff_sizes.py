@@ -1,0 +1,105 @@
+"""Sizes of axes as ImageJ and OME-TIFF files say them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from .calibration import Size, in_seconds, is_time, unit_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tifffile import TiffFile
+
+    from .axes import Axis
+
+
+def read_sizes(tif: TiffFile) -> dict[str, Size]:
+    """Read the sizes an ImageJ or OME-TIFF file states for ``t``, ``z``, ``y`` and ``x``, also of axes it has not.
+
+    The resolution of any other TIFF is left alone: it is as a rule a printer's 72 dots per inch.
+    """
+    if tif.is_ome and tif.ome_metadata:
+        found = _from_ome(tif.ome_metadata)
+    else:
+        found = _from_imagej(tif) if tif.is_imagej else {}
+    # ImageJ writes negative spacings, and 0 for unknown.
+    return {name: Size(abs(size), unit) for name, (size, unit) in found.items() if size}
+
+
+def imagej_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
+    """Say axes the way ImageJ's image description does, for tifffile's `metadata` argument."""
+    metadata: dict[str, Any] = {"axes": "".join(axis.name for axis in axes).upper()}
+    unit = axes[-1].unit
+    if unit:
+        metadata["unit"] = _ascii(unit)
+    for axis in axes[:-2]:
+        step = None if axis.scale is None else abs(axis.scale)
+        if step is not None and axis.name == "t":
+            known = axis.unit is None or is_time(axis.unit)
+            metadata["finterval"] = in_seconds(step, axis.unit) if known else step
+            metadata |= {} if known else {"tunit": _ascii(str(axis.unit))}
+        elif step is not None:
+            metadata["spacing"] = step
+            metadata |= {"zunit": _ascii(axis.unit)} if axis.unit and axis.unit != unit else {}
+    return metadata
+
+
+def ome_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
+    """Say axes the way OME-XML does, for tifffile's `metadata` argument."""
+    metadata: dict[str, Any] = {"axes": "".join(axis.name for axis in axes).upper()}
+    for axis in axes:
+        if axis.scale is not None:
+            name, unit = ("TimeIncrement", "s") if axis.name == "t" else (f"PhysicalSize{axis.name.upper()}", "pixel")
+            metadata[name] = abs(axis.scale)
+            metadata[f"{name}Unit"] = _ome_unit(axis.unit or (axes[-1].unit if axis.name == "z" else None) or unit)
+    return metadata
+
+
+def _from_imagej(tif: TiffFile) -> dict[str, tuple[float | None, str | None]]:
+    said = tif.imagej_metadata or {}
+    unit = unit_name(_text(said.get("unit")))
+    tags = tif.pages.first.tags
+    height, width = (_size_from_resolution(tags.valueof(name)) for name in ("YResolution", "XResolution"))
+    # Without a unit, one pixel per pixel is what every uncalibrated file says.
+    known = bool(unit) or (height, width) != (1.0, 1.0)
+    return {
+        "t": (_number(said.get("finterval")), _text(said.get("tunit")) or "s"),
+        "z": (_number(said.get("spacing")), _text(said.get("zunit")) or unit),
+        **({"y": (height, unit), "x": (width, unit)} if known else {}),
+    }
+
+
+def _from_ome(xml: str) -> dict[str, tuple[float | None, str | None]]:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    if pixels is None:
+        return {}
+    said = pixels.attrib
+    names = {"t": ("TimeIncrement", "s"), **{name: (f"PhysicalSize{name.upper()}", "um") for name in "zyx"}}
+    return {name: (_number(said.get(key)), said.get(f"{key}Unit", unit)) for name, (key, unit) in names.items()}
+
+
+def _size_from_resolution(resolution: object) -> float | None:
+    if not (isinstance(resolution, tuple) and len(resolution) == 2 and all(resolution)):
+        return None
+    return float(resolution[1]) / float(resolution[0])
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _ascii(unit: str) -> str:
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in unit)
+
+
+def _ome_unit(unit: str) -> str:
+    return {"um": "µm", "inch": "in", "angstrom": "Å"}.get(unit, unit)
