@@ -140,7 +140,7 @@ class View:
         self._panel.track_box.show_memory(text, offer_disk=offer)
 
     def _show_region(self) -> None:
-        region = None if self._layers.space is None else self._layers.space.region
+        region = None if self._layers.space is None else self._layers.space.selection.crop
         text = "whole frames"
         if region is not None:
             y0, x0, y1, x1 = region

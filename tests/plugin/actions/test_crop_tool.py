@@ -84,7 +84,7 @@ def test_region_follows_its_drawing_and_goes_with_its_layer(desk: Desk) -> None:
     desk.settle()
     assert desk.widget.images.region == (0, 0, 20, 20)
     desk.viewer.dims.set_point(0, 5)
-    assert desk.widget.layers.space.region == (0, 0, 20, 20)
+    assert desk.widget.layers.space.selection.crop == (0, 0, 20, 20)
     with pytest.raises(ValueError, match="must be a box inside the frame of 48 x 56 pixels"):
         desk.widget.images.set_region((0, 0, 20, 60))
     desk.viewer.layers.remove(layer)

@@ -167,6 +167,11 @@ class Geometry:
 
     # Other parts
 
+    @property
+    def whole(self) -> Self:
+        """All frames, uncropped."""
+        return replace(self, selection=self.selection.whole)
+
     def part(self, crop: Box | None = None, every: Fraction | int = 1) -> Self:
         """Take a part of these frames; ``ValueError`` if there is no such part."""
         mine = self.selection.every

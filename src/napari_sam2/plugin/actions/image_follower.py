@@ -82,13 +82,13 @@ class Images(QObject):
 
     def show(self, image: Any, space: Space, *, frame: int) -> None:
         """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
-        if space.region is None:
+        if space.selection.crop is None:
             self._regions.pop(space.image, None)
         else:
-            self._regions[space.image] = space.region
+            self._regions[space.image] = space.selection.crop
         go_to_space(image, space, self._viewer, frame=frame)
         self._panel.image_layer.choose(image)
-        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.axis), 0))
+        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.tracked), 0))
         for combo in self._panel.combos[1:4]:
             if combo.layer is not None:
                 combo.layer.visible = False
@@ -216,7 +216,7 @@ class Images(QObject):
         image, space = self._layers.image, self._layers.space
         if image is None or space is None:
             return
-        if self._current_space(image, space.axis) != space:
+        if self._current_space(image, space.tracked) != space:
             self._space_changed()
             return
         self._layers.frame = current_frame(image, space, self._viewer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_array
 from napari_sam2.data.images.contrast import Window
-from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
@@ -58,7 +57,7 @@ def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: 
     nothing = "" if has_labels else "there are no results yet: prompt and track first"
     found = [ExportChoice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
     found.append(ExportChoice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
-    stack = None if image is None or space is None else make_stack(image, replace(space, region=None), axis=axis)
+    stack = None if image is None or space is None else make_stack(image, space.whole, axis=axis)
     for one in FORMATS.values():
         missing = [module for module in one.modules if importlib.util.find_spec(module) is None]
         reason = nothing
@@ -113,7 +112,7 @@ class Material:
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """Prompts in pixels of the whole planes; it takes a while to fill their outlines."""
-        geometry = Geometry.of(self.space.stack_shape).part(self.region)
+        geometry = self.space.part(self.region)
         return tuple(prompt_outside(wish.as_prompt(place), geometry) for place, wish in self.wishes.items())
 
     def results(self, seen: Callable[[int], None]) -> Results:
@@ -249,7 +248,7 @@ class Exporting(QObject):
         controller, layers = self._controller, self._layers
         if layers.image is None or layers.space is None or layers.labels is None:
             return None
-        space = replace(layers.space, region=None)
+        space = layers.space.whole
         return Material(
             layers.image,
             layers.labels,
@@ -258,7 +257,7 @@ class Exporting(QObject):
             scores=controller.shelf.scores(space),
             names=dict(self._objects.names),
             window=controller.window,
-            region=layers.space.region,
+            region=layers.space.selection.crop,
             wishes=dict(controller.wishes),
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.plugin.layers.layer_frames import Space, layer_shape
+from napari_sam2.plugin.layers.layer_frames import Space, frames_along, layer_shape
 from napari_sam2.plugin.layers.prompt_rows import Said
 from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.worker import Job
@@ -285,16 +285,19 @@ def spaces_in(images: Iterable[Image], data: DataRecord, notes: SessionNotes) ->
 
 def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[Space]:
     """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
-    shape, key = layer_shape(image), str(image.unique_id)
+    shape = layer_shape(image)
+
+    def along(axis: int | None, fixed: tuple[int, ...] = ()) -> Space:
+        return frames_along(axis, fixed, shape=shape, image=str(image.unique_id), region=region)
+
     if shape == whole:
-        return [Space(shape, 0, (), key, region)]
+        return [along(0)]
     if shape == whole[1:] and whole[0] == 1:
-        return [Space(shape, None, (), key, region)]
-    if len(shape) != 4 or shape[-2:] != whole[1:] or not isinstance(at, int):
+        return [along(None)]
+    if len(shape) != 4 or shape[-2:] != whole[1:] or not isinstance(at, int) or at < 0:
         return []
     # Which of the two axes is time and which is depth only the pixels tell.
-    ways = [Space(shape, axis, (at,), key, region) for axis in (0, 1)]
-    return [space for space in ways if space.n_frames == whole[0] and 0 <= at < shape[1 - (space.axis or 0)]]
+    return [along(axis, (at,)) for axis in (0, 1) if shape[axis] == whole[0] and at < shape[1 - axis]]
 
 
 def _name_of(data: DataRecord, notes: SessionNotes) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.data.files.atomic_files import read_json, write_json
-from napari_sam2.plugin.layers.layer_frames import Space, layer_shape
+from napari_sam2.plugin.layers.layer_frames import Space, frames_along, layer_shape
 from napari_sam2.plugin.layers.prompt_rows import PointRow, Said, ShapeRow
 
 if TYPE_CHECKING:
     from napari.layers import Image
-
-    from napari_sam2.data.images.selection import Box
 
 FILE = "widget.json"
 _VERSION = 1
@@ -35,40 +33,50 @@ class ImageNotes:
         Of its file.
     reader : str or None
         Plugin that opened it.
-    shape : tuple of int
-        Without the colour axis.
     rgb : bool
         Whether it is in colour.
-    axis : int or None
-        As in `Space`.
-    fixed : tuple of int
-        As in `Space`.
-    region : tuple of int or None
-        As in `Space`.
+    space : Space
+        The frames, of a layer that is gone.
     """
 
     name: str
     path: str | None
     reader: str | None
-    shape: tuple[int, ...]
     rgb: bool
-    axis: int | None
-    fixed: tuple[int, ...]
-    region: Box | None
+    space: Space
 
     @classmethod
     def of(cls, image: Image, space: Space) -> ImageNotes:
         """Describe a layer and the frames of it."""
         source = image.source
         path = None if source.path is None else str(Path(source.path).resolve())
-        reader = source.reader_plugin
-        return cls(image.name, path, reader, space.shape, bool(image.rgb), space.axis, space.fixed, space.region)
+        return cls(image.name, path, source.reader_plugin, bool(image.rgb), replace(space, image=""))
 
     def space_in(self, image: Image) -> Space | None:
         """Give the same frames of a layer; None if it has another shape."""
-        if layer_shape(image) != self.shape or bool(image.rgb) != self.rgb:
+        if layer_shape(image) != self.space.shape or bool(image.rgb) != self.rgb:
             return None
-        return Space(self.shape, self.axis, self.fixed, str(image.unique_id), self.region)
+        return replace(self.space, image=str(image.unique_id))
+
+    def to_json(self) -> dict[str, Any]:
+        """Say it as JSON."""
+        about = {"name": self.name, "path": self.path, "reader": self.reader, "rgb": self.rgb}
+        return about | {"frames": self.space.to_json()}
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> ImageNotes:
+        """Read what `to_json` wrote, or a file from before frames were a geometry; an error if it is damaged."""
+        if "frames" in said:
+            space = Space.from_json(said["frames"])
+        else:
+            shape, axis, region = tuple(map(_index, said["shape"])), said["axis"], said["region"]
+            fixed = tuple(map(_index, said["fixed"]))
+            n_leading = len(shape) - 2
+            if (axis is None) != (n_leading == 0) or (axis is not None and _index(axis) >= n_leading):
+                raise ValueError(f"an image of shape {shape} has no frames along {axis}")
+            space = frames_along(axis, fixed, shape=shape, region=region and tuple(map(_index, region)))
+        path, reader = (None if said[key] is None else str(said[key]) for key in ("path", "reader"))
+        return cls(str(said["name"]), path, reader, bool(said["rgb"]), space)
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class SessionNotes:
             folder / FILE,
             {
                 "version": _VERSION,
-                "image": None if image is None else vars(image),
+                "image": None if image is None else image.to_json(),
                 "points": [list(row) for row in self.said.points],
                 "shapes": [list(row) for row in self.said.shapes],
                 "is_told": self.is_told,
@@ -153,7 +161,7 @@ def _parsed(said: dict[str, Any]) -> SessionNotes:
     )
     threshold = float(said["threshold"])
     return SessionNotes(
-        image=None if said["image"] is None else _image(said["image"]),
+        image=None if said["image"] is None else ImageNotes.from_json(said["image"]),
         said=rows,
         is_told=bool(said["is_told"]),
         names={_object(int(object_id)): str(name)[:200] for object_id, name in said["names"].items()},
@@ -161,26 +169,6 @@ def _parsed(said: dict[str, Any]) -> SessionNotes:
         selected=_object(said["selected"]),
         threshold=min(max(threshold, 0.5), 0.99) if threshold == threshold else 0.5,
     )
-
-
-def _image(said: dict[str, Any]) -> ImageNotes:
-    shape, axis = tuple(map(_index, said["shape"])), said["axis"]
-    fixed = tuple(map(_index, said["fixed"]))
-    region: Box | None = None
-    n_leading = len(shape) - 2
-    if n_leading < 0 or (axis is None) != (n_leading == 0) or len(fixed) != max(n_leading - 1, 0):
-        raise ValueError(f"an image of shape {shape} has no frames along {axis} at {fixed}")
-    if axis is not None and _index(axis) >= n_leading:
-        raise ValueError(f"an image of shape {shape} has no axis {axis}")
-    if any(at >= size for at, size in zip(fixed, (n for i, n in enumerate(shape[:-2]) if i != axis), strict=True)):
-        raise ValueError(f"an image of shape {shape} has no place {fixed}")
-    if said["region"] is not None:
-        y0, x0, y1, x1 = map(_index, said["region"])
-        region = y0, x0, y1, x1
-        if not (y0 < y1 <= shape[-2] and x0 < x1 <= shape[-1]):
-            raise ValueError(f"an image of shape {shape} has no region {region}")
-    path, reader = (None if said[key] is None else str(said[key]) for key in ("path", "reader"))
-    return ImageNotes(str(said["name"]), path, reader, shape, bool(said["rgb"]), axis, fixed, region)
 
 
 def _index(value: object) -> int:

@@ -41,7 +41,7 @@ def new_labels_layer(image: Image, space: Space, *, object_id: int, data: Any = 
         **transform_like(image),
     )
     layer.selected_label = object_id
-    layer.brush_size = max(1, round(min(space.frame_shape) / 25))
+    layer.brush_size = max(1, round(min(space.stack_shape[1:]) / 25))
     return layer
 
 

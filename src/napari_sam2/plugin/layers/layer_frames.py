@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
-from napari_sam2.data.images.axes import measured_axes
+from napari_sam2.data.images.axes import Axis, measured_axes
 from napari_sam2.data.images.calibration import Size, unit_name
 from napari_sam2.data.images.geometry import Geometry, affine_of
 from napari_sam2.data.images.selection import Selection
@@ -56,77 +56,25 @@ class FramesView:
 
 
 @dataclass(frozen=True)
-class Space:
-    """Frames of an image layer: (Y, X) planes along one axis.
+class Space(Geometry):
+    """Frames of an image layer: which ones, not where, so that it stays the same when the layer is moved or scaled.
 
     Attributes
     ----------
-    shape : tuple of int
-        Of the layer, without the colour axis.
-    axis : int or None
-        The tracked axis; None for a single image.
-    fixed : tuple of int
-        Indices on the other axes before Y and X, in their order.
     image : str
         Unique id of the layer.
-    region : tuple of int or None
-        (y0, x0, y1, x1) in pixels of the layer, the ends excluded: the part of each plane that the frames are.
     """
 
-    shape: tuple[int, ...]
-    axis: int | None
-    fixed: tuple[int, ...] = ()
     image: str = ""
-    region: Box | None = None
 
-    @property
-    def n_frames(self) -> int:
-        """How many frames there are."""
-        return 1 if self.axis is None else self.shape[self.axis]
 
-    @property
-    def corner(self) -> tuple[int, int]:
-        """(y, x) of the frames' first pixel in the planes of the layer."""
-        return (0, 0) if self.region is None else self.region[:2]
-
-    @property
-    def frame_shape(self) -> tuple[int, int]:
-        """(Y, X)."""
-        if self.region is None:
-            return self.shape[-2], self.shape[-1]
-        y0, x0, y1, x1 = self.region
-        return y1 - y0, x1 - x0
-
-    @property
-    def stack_shape(self) -> tuple[int, int, int]:
-        """(T, Y, X)."""
-        return self.n_frames, *self.frame_shape
-
-    def plane(self, frame: int) -> tuple[int, ...]:
-        """Index of the plane that a frame lies in, in an array of `shape`."""
-        if self.axis is None:
-            return ()
-        return (*self.fixed[: self.axis], frame, *self.fixed[self.axis :])
-
-    def index(self, frame: int) -> tuple[int | slice, ...]:
-        """Index of a frame in an array of `shape`."""
-        if self.region is None:
-            return self.plane(frame)
-        y0, x0, y1, x1 = self.region
-        return (*self.plane(frame), slice(y0, y1), slice(x0, x1))
-
-    def position(self, frame: int, y: float, x: float) -> tuple[float, ...]:
-        """Data coordinates, in the layer's axes, of a place on a frame."""
-        return (*map(float, self.plane(frame)), y + self.corner[0], x + self.corner[1])
-
-    def frame_of(self, position: NDArray[Any]) -> int | None:
-        """Frame that data coordinates lie on; None if they lie on none of these frames."""
-        leading = np.round(np.asarray(position[:-2], float)).astype(int)
-        if self.axis is None:
-            return 0
-        frame = int(leading[self.axis])
-        others = tuple(int(i) for i in np.delete(leading, self.axis))
-        return frame if others == self.fixed and 0 <= frame < self.n_frames else None
+def frames_along(
+    axis: int | None, fixed: tuple[int, ...] = (), *, shape: tuple[int, ...], image: str = "", region: Box | None = None
+) -> Space:
+    """Take the frames along an axis, at places on the others before Y and X; of them a region, where there is one."""
+    names = [*(f"axis {i}" for i in range(len(shape) - 2)), "y", "x"]
+    selection = Selection(fixed or None, crop=region, axis=None if axis is None else names[axis])
+    return Space(tuple(map(Axis, names, shape)), selection, image=image)
 
 
 def layer_shape(layer: Image) -> tuple[int, ...]:
@@ -144,11 +92,11 @@ def current_space(layer: Image, axis: int | None, viewer: ViewerModel, region: B
     """Frames along an axis, the other axes as the viewer's sliders stand."""
     shape = layer_shape(layer)
     if axis is None or len(shape) == 2:
-        return Space(shape, None, image=str(layer.unique_id), region=region)
+        return frames_along(None, shape=shape, image=str(layer.unique_id), region=region)
     place = data_position(layer, viewer)
     others = [i for i in range(len(shape) - 2) if i != axis]
     fixed = tuple(int(np.clip(round(place[i]), 0, shape[i] - 1)) for i in others)
-    return Space(shape, axis, fixed, str(layer.unique_id), region)
+    return frames_along(axis, fixed, shape=shape, image=str(layer.unique_id), region=region)
 
 
 def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
@@ -158,19 +106,19 @@ def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
 
 def current_frame(layer: Image, space: Space, viewer: ViewerModel) -> int:
     """Frame that the viewer shows."""
-    if space.axis is None:
+    if space.tracked is None:
         return 0
-    return int(np.clip(round(data_position(layer, viewer)[space.axis]), 0, space.n_frames - 1))
+    return int(np.clip(round(data_position(layer, viewer)[space.tracked]), 0, space.n_frames - 1))
 
 
 def go_to_frame(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) -> None:
     """Move the viewer's slider to a frame."""
-    if space.axis is None:
+    if space.tracked is None:
         return
     place = list(data_position(layer, viewer))
-    place[space.axis] = float(frame)
-    axis = viewer.dims.ndim - len(space.shape) + space.axis
-    viewer.dims.set_point(axis, float(layer.data_to_world(place)[space.axis]))
+    place[space.tracked] = float(frame)
+    axis = viewer.dims.ndim - len(space.shape) + space.tracked
+    viewer.dims.set_point(axis, float(layer.data_to_world(place)[space.tracked]))
 
 
 def go_to_space(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) -> None:
@@ -190,14 +138,13 @@ def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
         If the layer's pixels are not real numbers.
     """
     data = layer.data[0] if layer.multiscale else layer.data
-    if space.axis is not None:
-        before, after = space.fixed[: space.axis], space.fixed[space.axis :]
-        data = FramesView(data, before, after)
+    if space.tracked is not None:
+        data = FramesView(data, space.places[: space.tracked], space.places[space.tracked + 1 :])
     stack = Stack.from_array(data, axis, rgb=bool(layer.rgb))
     path = layer.source.path
     stack.path = None if path is None else Path(path)
     stack.geometry = layer_geometry(transform_like(layer), space.shape, *_named(layer, space, axis))
-    return stack if space.region is None else stack.part(crop=space.region)
+    return stack if space.is_whole else stack.part(crop=space.crop)
 
 
 def layer_geometry(
@@ -205,8 +152,8 @@ def layer_geometry(
 ) -> Geometry:
     """Say where frames of a layer lie in the world.
 
-    ``said`` is what the layer says, or some of it: scale, translate, rotate, shear, affine and units. The shape is without
-    the colour axis, and the names are those of its axes from here on, Y and X last.
+    ``said`` is what the layer says, or some of it: scale, translate, rotate, shear, affine and units. The shape is
+    without the colour axis, and the names are those of its axes from here on, Y and X last.
     """
     n_axes = len(shape)
     own = Affine(**{key: said[key] for key in ("scale", "translate", "rotate", "shear") if key in said}, ndim=n_axes)
@@ -243,8 +190,8 @@ def _named(layer: Image, space: Space, axis: str) -> tuple[list[str], Selection]
     for i, label in enumerate(layer.axis_labels[:-2]):
         letter = str(label).lower()[:1]
         known = letter in ("t", "z", "c") and letter != axis and letter not in names
-        names.append(axis if i == space.axis else letter if known else f"axis {i}")
-    fixed = dict(zip([name for i, name in enumerate(names) if i != space.axis], space.fixed, strict=True))
+        names.append(axis if i == space.tracked else letter if known else f"axis {i}")
+    fixed = {name: at for i, (name, at) in enumerate(zip(names, space.places, strict=True)) if i != space.tracked}
     channels = (fixed.pop("c"),) if "c" in fixed else ()
     places = tuple(fixed.values())
     at = places if len(places) > 1 else places[0] if places else None

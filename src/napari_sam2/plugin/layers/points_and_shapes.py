@@ -195,8 +195,8 @@ def read_points(points: Points | LayerContent, space: Space) -> dict[Place, Wish
     signs = points.features[PROMPT].astype(str)
     for position, owner, sign in zip(points.data, owners_of(points.features), signs, strict=True):
         place = _place(owner, space.frame_of(position))
-        y, x = float(position[-2]) - space.corner[0], float(position[-1]) - space.corner[1]
-        if place is not None and is_inside(y, x, space.frame_shape):
+        y, x = float(position[-2]) - space.crop[0], float(position[-1]) - space.crop[1]
+        if place is not None and is_inside(y, x, space.stack_shape[1:]):
             found.setdefault(place, []).append((y, x, 0 if sign == NEGATIVE else 1))
     return {place: Wish(points=tuple(points)) for place, points in found.items()}
 
@@ -208,8 +208,8 @@ def read_shapes(shapes: Shapes | LayerContent, space: Space) -> dict[Place, Wish
     for corners, kind, owner in zip(shapes.data, kinds, owners_of(shapes.features), strict=True):
         place = _place(owner, space.frame_of(corners[0]))
         if place is not None:
-            on_frame = np.asarray(corners, float)[:, -2:] - space.corner
-            wish = _shape_wish(kind, on_frame, space.frame_shape)
+            on_frame = np.asarray(corners, float)[:, -2:] - space.crop[:2]
+            wish = _shape_wish(kind, on_frame, space.stack_shape[1:])
             if wish is not None:
                 wishes.append({place: wish})
     return merge(wishes)

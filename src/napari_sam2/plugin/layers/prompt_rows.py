@@ -113,7 +113,7 @@ class Said:
     def replaced(self, prompt: Prompt, space: Space) -> Said:
         """Say in place of what is said there what a prompt of the session says."""
         place, wish = Place(prompt.frame, prompt.object_id), Wish.of(prompt)
-        top, left = space.corner
+        top, left = space.crop[:2]
         rest = self.without(place=place)
         points = tuple(PointRow(*place, y + top, x + left, label == 1) for y, x, label in wish.points)
         shapes: tuple[ShapeRow, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.data.labels.scores import ScoreTable
@@ -47,9 +46,9 @@ class Shelf:
 
     def scores(self, planes: Space) -> ScoreTable:
         """Copy the scores on whole planes; where a region in them was tracked by itself, those count."""
-        spaces = [space for space in self._results if replace(space, region=None) == planes]
+        spaces = [space for space in self._results if space.whole == planes]
         table = ScoreTable()
-        for space in sorted(spaces, key=lambda space: space.region or ()):
+        for space in sorted(spaces, key=lambda space: space.selection.crop or ()):
             for row in self._results[space].table:
                 table.put(row)
         return table
