@@ -17,7 +17,7 @@ class Text:
 @dataclass(frozen=True)
 class Put:
     letter: str
-    frames: tuple[int, ...] = ()
+    nbytes: int = 1
 
     def apply(self, target: Text) -> Cut:
         target.letters.append(self.letter)
@@ -26,7 +26,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Cut:
-    frames: tuple[int, ...] = ()
+    nbytes: int = 10
 
     def apply(self, target: Text) -> Put:
         return Put(target.letters.pop())
@@ -84,3 +84,14 @@ def test_clearing() -> None:
     assert not history.can_undo
     assert not history.can_redo
     assert text.letters == ["a"]
+
+
+def test_what_takes_too_many_bytes_is_forgotten_but_for_the_latest() -> None:
+    history, text = History(max_bytes=35), Text()
+    write(history, text, "abcde")
+    assert len(history.undos) == 3
+    large = History(max_bytes=5)
+    write(large, text, "fg")
+    assert len(large.undos) == 1
+    assert large.undo(text)
+    assert text.letters[-1] == "f"

@@ -382,7 +382,7 @@ class Controller(QObject):
         self,
         work: Callable[[], Any],
         done: Callable[[Any], None],
-        failed: Callable[[Exception], None] | None = None,
+        failed: Callable[[Exception], None] = lambda _error: None,
         *,
         key: str = "",
     ) -> None:
@@ -393,8 +393,7 @@ class Controller(QObject):
                 done(value)
 
         def tell(error: Exception) -> None:
-            if failed is not None:
-                failed(error)
+            failed(error)
             self.failed.emit(error)
 
         self.worker.submit(Job(work, if_current, tell, key))

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.layers.labels_on_disk import is_in_memory
+from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -72,7 +73,8 @@ def budget_of(controller: Controller, space: Space, labels: Labels | None) -> Bu
         model, space.stack_shape, objects, frame_bytes=frame_bytes, prompted_frames=min(frames, space.n_frames)
     )
     in_memory = labels is None or is_in_memory(labels)
-    return Budget(estimate.total, free_memory(model.device), _LABEL_BYTES * prod(space.shape) if in_memory else 0)
+    needed = estimate.with_undo(UNDO_STEPS).total
+    return Budget(needed, free_memory(model.device), _LABEL_BYTES * prod(space.shape) if in_memory else 0)
 
 
 def _size(n_bytes: int) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from napari_sam2.model.memory_attention import TOGETHER_BYTES
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import default_cache_bytes, feature_bytes, feature_dtype
 from napari_sam2.session.features.prefetch import frames_ahead
+from napari_sam2.session.history import EDIT_BYTES
 from napari_sam2.session.results.object_set import SPARE_BYTES
+from napari_sam2.session.results.outputs import RECORD_BYTES
+from napari_sam2.session.state import UNDO_BYTES
 from napari_sam2.session.tracking.frame_tracker import memory_rule, objects_at_once, windows_at_once
 
 # What PyTorch and the allocator take besides tensors, once a model has run.
@@ -21,8 +24,6 @@ ENCODER_COPIES, ATTENTION_COPIES = 12, 8
 LONG_MEMORY, LONG_MEMORY_COPIES = 4096, 2
 # Numbers for each input pixel while a mask is decoded and encoded as a memory.
 NUMBERS_PER_PIXEL = 10
-# Of the labels, the row of the score table and the note that it was tracked, for each object and frame.
-RECORD_BYTES = 1500
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class MemoryEstimate:
         Pixels of the frames that are held, and the masks drawn on one.
     results : int
         Labels and scores of all frames; a guess, as it depends on the objects' shapes.
+    undo : int
+        The most that earlier states take where every run can be taken back; 0 where there is one run.
     """
 
     weights: int
@@ -51,14 +54,22 @@ class MemoryEstimate:
     work: int
     frames: int
     results: int
+    undo: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
         return sum(getattr(self, field.name) for field in fields(self))
 
+    def with_undo(self, runs: int) -> MemoryEstimate:
+        """The same where so many runs can be taken back."""
+        one = self.memories + self.results
+        # The state before the latest run is kept whole.
+        return replace(self, undo=min(runs * one, one + UNDO_BYTES + EDIT_BYTES))
+
     def __str__(self) -> str:
-        parts = ", ".join(f"{field.name} {_megabytes(getattr(self, field.name))}" for field in fields(self))
+        sizes = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in sizes.items() if size)
         return f"about {_megabytes(self.total)} MB of memory ({parts})"
 
 

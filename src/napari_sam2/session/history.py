@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Protocol
 
-from napari_sam2.session.results.outputs import ErasedObject
+from napari_sam2.session.results.outputs import RECORD_BYTES, ErasedObject
 from napari_sam2.session.tracking.object_track import ObjectState
+
+# What edits that can be undone may take.
+EDIT_BYTES = 64 * 2**20
 
 
 class Editable(Protocol):
@@ -26,6 +31,10 @@ class Editable(Protocol):
 class Edit(Protocol):
     """Something that changes what the user said."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are kept for it."""
+
     def apply(self, target: Editable) -> Edit:
         """Do it, and return the edit that undoes it."""
 
@@ -36,6 +45,11 @@ class RestoreFrame:
 
     frame: int
     state: ObjectState
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the memories of that frame."""
+        return self.state.nbytes
 
     def apply(self, target: Editable) -> RestoreFrame:
         """Swap the states."""
@@ -50,6 +64,11 @@ class AttachObject:
     place: int
     erased: ErasedObject
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the object's memories and results."""
+        return self.state.nbytes + RECORD_BYTES * len(self.erased.rows)
+
     def apply(self, target: Editable) -> DetachObject:
         """Take it in."""
         target.attach(self.state, self.place, self.erased)
@@ -62,16 +81,22 @@ class DetachObject:
 
     object_id: int
 
+    @property
+    def nbytes(self) -> int:
+        """Nothing: the object is in the session."""
+        return 0
+
     def apply(self, target: Editable) -> AttachObject:
         """Take it out."""
         return AttachObject(*target.detach(self.object_id))
 
 
 class History:
-    """What undoes the edits done, and what does the undone ones again."""
+    """What undoes the edits done, and what does the undone ones again; as many as are allowed, in number and bytes."""
 
-    def __init__(self, *, limit: int = 100) -> None:
+    def __init__(self, *, limit: int = 100, max_bytes: int = EDIT_BYTES) -> None:
         self.limit = limit
+        self.max_bytes = max_bytes
         self._undos: list[Edit] = []
         self._redos: list[Edit] = []
 
@@ -103,6 +128,10 @@ class History:
         """Note what undoes an edit that was just done; what had been undone before is gone."""
         self._undos.append(undo)
         del self._undos[: -self.limit]
+        # The latest can be undone in any case.
+        sizes = list(accumulate(edit.nbytes for edit in reversed(self._undos)))
+        n_kept = max(bisect_right(sizes, self.max_bytes), 1)
+        del self._undos[:-n_kept]
         self._redos.clear()
 
     def undo(self, target: Editable) -> Edit | None:

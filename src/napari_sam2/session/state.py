@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from napari_sam2.session.results.outputs import OutputsMark
+from napari_sam2.session.results.outputs import RECORD_BYTES, OutputsMark
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import Run
+
+# What states from before earlier runs may take, for undo.
+UNDO_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +34,53 @@ class SessionState:
     unfinished: Run | None = None
     outputs: OutputsMark | None = None
     untracked: Run | None = None
+
+    def records_beyond(self, other: SessionState) -> int:
+        """How many results, of an object on a frame, another moment does not share."""
+        if self.outputs is None or other.outputs is None:
+            return 0
+        return self.outputs.records_beyond(other.outputs)
+
+    def memory_bytes_beyond(self, other: SessionState) -> int:
+        """Bytes of the memories that another moment does not share."""
+        shared = {id(memory) for known in other.objects for memory in known.memories}
+        own = {id(memory): memory.nbytes for known in self.objects for memory in known.memories}
+        return sum(nbytes for key, nbytes in own.items() if key not in shared)
+
+    def thinned(self) -> SessionState:
+        """The same without the memories that tracking makes again: of frames that have no prompt."""
+        return replace(self, objects=tuple(known.thinned() for known in self.objects))
+
+
+def limit_states(states: Sequence[SessionState], max_bytes: int) -> list[SessionState | None]:
+    """Let go of what takes too many bytes, of what is longest ago first.
+
+    Parameters
+    ----------
+    states : sequence of SessionState
+        The latest first, which stays whole.
+    max_bytes : int
+        What the others may take, beyond what they share with a later one.
+
+    Returns
+    -------
+    list of SessionState or None
+        Whole; without memories that can be made again; or ``None`` where labels and scores alone are too much.
+    """
+    kept: list[SessionState | None] = list(states)
+    later: SessionState | None = None
+    for index, state in enumerate(states):
+        max_bytes -= RECORD_BYTES * (0 if later is None else state.records_beyond(later))
+        if max_bytes < 0:
+            kept[index:] = [None] * (len(states) - index)
+            break
+        later = state
+    # Results come first: memories have what is left.
+    later = next(iter(states), None)
+    for index, one in enumerate(kept[1:], 1):
+        if one is None or later is None:
+            break
+        nbytes = one.memory_bytes_beyond(later)
+        later = kept[index] = one if nbytes <= max_bytes else one.thinned()
+        max_bytes -= nbytes if later is one else 0
+    return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.plugin.layers.prompt_spec import Place, Wish
 from napari_sam2.plugin.worker.engine import Engine, open_engine
 from napari_sam2.plugin.worker.messages import Plan
+from napari_sam2.session import state
+from napari_sam2.session.results.outputs import RECORD_BYTES
 from napari_sam2.weights.load import load_model
 from small_model import build_small
 
@@ -78,3 +81,71 @@ def test_a_stroke_is_compared_where_it_changed_something() -> None:
     assert {place.object_id for place in wishes} == {1, 100, 200}
     for place, wish in wishes.items():
         np.testing.assert_array_equal(wish.mask, painted == place.object_id)
+
+
+def tensor_bytes() -> int:
+    """Bytes of all tensors that are alive."""
+    gc.collect()
+    alive = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}.values())
+
+
+def test_undo_keeps_results_of_all_runs_and_memories_of_the_latest(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = len(engine.session.labels) * RECORD_BYTES
+    monkeypatch.setattr(state, "UNDO_BYTES", 8 * results)
+    engine.sync({Place(0, 1): CLICK}, 1)
+    seen, grown = [engine.session.labels.to_array()], []
+    for run in range(2, 9):
+        # Another point each time, so that every run has other results.
+        points = (*CLICK.points, *((5.0 * run, 30.0, run % 2) for run in range(2, run + 1)))
+        engine.sync({Place(0, 1): Wish(points=points)}, 2 * run)
+        list(engine.track(Plan("both"), 2 * run + 1))
+        seen.append(engine.session.labels.to_array())
+        grown.append(tensor_bytes())
+    recents = {id(m): m.nbytes for t in engine.session.state().objects for m in t.recent.values()}
+    # As much as one run remembers is kept for each run at first, and no more of it once the bound is reached.
+    assert grown[1] - grown[0] > sum(recents.values()) / 2
+    assert grown[-1] - grown[-3] < sum(recents.values()) / 4
+    for run, labels in zip(range(8, 1, -1), seen[::-1], strict=False):
+        np.testing.assert_array_equal(engine.session.labels.to_array(), labels)
+        assert not engine.undo(2 * run + 1).problems
+        engine.undo(2 * run)
+    np.testing.assert_array_equal(engine.session.labels.to_array(), seen[0])
+    for run, labels in zip(range(2, 9), seen[1:], strict=True):
+        engine.redo(2 * run)
+        engine.redo(2 * run + 1)
+        np.testing.assert_array_equal(engine.session.labels.to_array(), labels)
+
+
+def test_a_run_too_long_ago_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "UNDO_BYTES", 0)
+    engine.sync({Place(0, 1): CLICK}, 1)
+    for run in (2, 3, 4):
+        list(engine.track(Plan("both"), run))
+    tracked = engine.session.labels.to_array()
+    assert not engine.undo(4).problems
+    (problem,) = engine.undo(3).problems
+    assert "too long ago" in problem
+    np.testing.assert_array_equal(engine.session.labels.to_array(), tracked)
+    assert not engine.redo(4).problems
+
+
+def test_what_is_taken_back_goes_with_a_new_step(engine: Engine) -> None:
+    engine.sync({Place(0, 1): CLICK}, 1)
+    list(engine.track(Plan("both"), 2))
+    engine.undo(2)
+    before = tensor_bytes()
+    engine.sync({Place(0, 1): CLICK, Place(3, 1): CLICK}, 3)
+    assert tensor_bytes() < before
+    assert 2 not in engine._steps
+
+
+def test_a_step_whose_edits_the_session_has_forgotten_goes_by_the_layers(engine: Engine) -> None:
+    engine.session._history.limit = 1
+    both = {Place(0, 1): CLICK, Place(0, 2): CLICK}
+    engine.sync(both, 1)
+    engine.undo(1)
+    engine.sync({}, None)
+    assert not engine.session.prompts

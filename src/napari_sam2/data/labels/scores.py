@@ -112,6 +112,12 @@ class ScoreTable:
     def __iter__(self) -> Iterator[ScoreRow]:
         return (self._rows[key] for key in sorted(self._rows))
 
+    def copy(self) -> ScoreTable:
+        """Give a table of the same rows, which are shared."""
+        table = ScoreTable()
+        table._rows = self._rows.copy()
+        return table
+
     @property
     def object_ids(self) -> list[int]:
         """The objects that have a row, in rising order."""

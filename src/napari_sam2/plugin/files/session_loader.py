@@ -11,7 +11,8 @@ from napari_sam2.plugin.layers.layer_frames import Space, make_stack
 from napari_sam2.plugin.layers.prompt_rows import Said
 from napari_sam2.plugin.layers.prompt_spec import Place
 from napari_sam2.plugin.state.opened_session import OpenedSession
-from napari_sam2.plugin.worker.engine import UNDO_STEPS, Engine
+from napari_sam2.plugin.worker.engine import Engine
+from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 
 if TYPE_CHECKING:
     from napari.layers import Image

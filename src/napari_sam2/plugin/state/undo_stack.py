@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam2.plugin.worker.engine import UNDO_STEPS
+from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.layers.session_layers import Content

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.plugin.layers.prompt_spec import Place, Wish, Wishes
 
 from .messages import FrameUpdate, Plan, Report, State, Tracked
+from .undo_steps import Step, UndoSteps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,24 +21,14 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
-    from napari_sam2.session.state import SessionState
 
     from .messages import ModelChoice
 
-UNDO_STEPS = 30
 # Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
 FRAMES_AT_ONCE = 16
-
-
-@dataclass(eq=False)
-class _Step:
-    """What one step of the user's did to the session."""
-
-    edits: int = 0
-    before: dict[Place, Wish] = field(default_factory=dict)
-    after: dict[Place, Wish] = field(default_factory=dict)
-    run_before: SessionState | None = None
-    run_after: SessionState | None = None
+_TOO_LONG_AGO = (
+    "That run is too long ago to be taken back or done again: undo keeps as much of earlier runs as fits its memory."
+)
 
 
 class Engine:
@@ -55,7 +45,7 @@ class Engine:
         self.threshold = 0.5
         self._applied: dict[Place, Wish] = {}
         self._refused: dict[Place, Wish] = {}
-        self._steps: dict[int, _Step] = {}
+        self._steps = UndoSteps()
 
     def bring_back(self, applied: Wishes, steps: Sequence[tuple[int, Wishes, Wishes]]) -> None:
         """Take over a session that has a past.
@@ -69,9 +59,8 @@ class Engine:
             and after it.
         """
         self._applied = dict(applied)
-        self._steps = {
-            number: _Step(edits, dict(before), dict(after)) for number, (edits, before, after) in enumerate(steps, 1)
-        }
+        for number, (edits, before, after) in enumerate(steps, 1):
+            self._steps[number] = Step(edits, dict(before), dict(after))
 
     # Prompts
 
@@ -87,7 +76,7 @@ class Engine:
         """
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
-        record = _Step() if step is None else self._record(step)
+        record = Step() if step is None else self._steps.record(step, self._applied)
         touched: set[int] = set()
         problems: list[str] = []
         with threads_for_a_click(self.session.model):
@@ -111,7 +100,7 @@ class Engine:
                 known.edits = 0
         return self._report(touched, problems)
 
-    def _withdraw(self, place: Place, wishes: Wishes, record: _Step) -> set[int]:
+    def _withdraw(self, place: Place, wishes: Wishes, record: Step) -> set[int]:
         del self._applied[place]
         session = self.session
         if any(p.object_id == place.object_id for p in wishes):
@@ -126,7 +115,7 @@ class Engine:
         record.edits += 1
         return frames | {place.frame}
 
-    def _apply(self, place: Place, wish: Wish, record: _Step) -> None:
+    def _apply(self, place: Place, wish: Wish, record: Step) -> None:
         earlier = self._applied.get(place)
         mask = None if earlier is not None and wish.extends(earlier) else wish.mask
         if mask is not None and wish.outlines and not mask.any():
@@ -151,30 +140,44 @@ class Engine:
 
     def undo(self, step: int) -> Report:
         """Take back what a step did."""
-        record = self._steps.get(step, _Step())
+        record = self._steps.get(step, Step())
         before = self._all_frames()
-        if record.run_before is not None:
-            # Only now, because prompts given during the run have been undone by now.
-            record.run_after = self._snapshot()
-            self._restore(record.run_before)
-        for _ in range(record.edits):
-            self.session.undo()
-        if record.edits or record.run_before is not None:
+        is_run = record.other is not None
+        # Only now, because prompts given during the run have been undone by now.
+        problems = self._swap(record)
+        self._repeat(record, self.session.undo, len(self.session.history[0]))
+        if record.edits or is_run:
             self._applied = dict(record.before)
-        return self._report(before | self._all_frames())
+        return self._report(before | self._all_frames(), problems)
 
     def redo(self, step: int) -> Report:
         """Do again what a step did."""
-        record = self._steps.get(step, _Step())
+        record = self._steps.get(step, Step())
         before = self._all_frames()
-        if record.run_after is not None:
-            self._restore(record.run_after)
+        if record.other is not None:
             self._applied = dict(record.before)
-        for _ in range(record.edits):
-            self.session.redo()
+        problems = self._swap(record)
+        self._repeat(record, self.session.redo, len(self.session.history[1]))
         if record.edits:
             self._applied = dict(record.after)
-        return self._report(before | self._all_frames())
+        return self._report(before | self._all_frames(), problems)
+
+    def _swap(self, record: Step) -> list[str]:
+        """Go to the other side of a step that was a run; say so if there is no way."""
+        record.is_undone = not record.is_undone
+        if record.other is not None:
+            there, record.other = record.other, self.session.state()
+            self.session.restore(there)
+            self._steps.limit()
+        return [_TOO_LONG_AGO] if record.is_lost else []
+
+    @staticmethod
+    def _repeat(record: Step, edit: Callable[[], object], n_known: int) -> None:
+        if record.edits > n_known:
+            # The session has forgotten some of them: the step goes by what the layers say.
+            record.edits = 0
+        for _ in range(record.edits):
+            edit()
 
     def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[Place, Wish], set[Place]]:
         """Compare what a user painted with what was shown.
@@ -226,8 +229,9 @@ class Engine:
         ValueError
             If there is nothing to track.
         """
-        record = self._record(step)
-        record.run_before = self._snapshot()
+        record = self._steps.record(step, self._applied)
+        record.other = self.session.state()
+        self._steps.limit()
         steps, total = self._steps_of(plan)
         for done, result in enumerate(steps, 1):
             yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
@@ -253,19 +257,6 @@ class Engine:
         if not inside and prompted and prompted[0] < first:
             start, direction = first, "forward"
         return session.propagate(start, direction, within=(first, last)), last - first + 1
-
-    def _record(self, step: int) -> _Step:
-        if step not in self._steps:
-            self._steps[step] = _Step(before=dict(self._applied))
-            for old in sorted(self._steps)[:-UNDO_STEPS]:
-                del self._steps[old]
-        return self._steps[step]
-
-    def _snapshot(self) -> SessionState:
-        return self.session.state()
-
-    def _restore(self, snapshot: SessionState) -> None:
-        self.session.restore(snapshot)
 
     # What there is to show
 

@@ -14,6 +14,9 @@ from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 
 from .frame_result import FrameResult
 
+# Of the labels, the row of the score table and the note that it was tracked, for each object and frame.
+RECORD_BYTES = 1500
+
 
 @dataclass(frozen=True, eq=False)
 class ErasedObject:
@@ -40,6 +43,12 @@ class OutputsMark:
 
     labels: LabelMark
     scores: ScoreTable
+
+    def records_beyond(self, other: OutputsMark) -> int:
+        """How many results, of an object on a frame, are held here that another moment does not share."""
+        packed, others = self.labels.frames.packed, other.labels.frames.packed
+        object_ids = self.labels.object_ids
+        return sum(len(object_ids.get(frame, ())) for frame, image in packed.items() if others.get(frame) is not image)
 
 
 class SessionOutputs:
@@ -71,13 +80,13 @@ class SessionOutputs:
 
     def mark(self) -> OutputsMark:
         """Note labels and scores as they are now, for `go_back`."""
-        return OutputsMark(self.labels.mark(), ScoreTable(self.scores))
+        return OutputsMark(self.labels.mark(), self.scores.copy())
 
     def go_back(self, mark: OutputsMark) -> None:
         """Bring labels and scores of a moment back; the mark stays usable."""
         self._touch_all()
         self.labels.go_back(mark.labels)
-        self.scores = ScoreTable(mark.scores)
+        self.scores = mark.scores.copy()
         self._touch_all()
 
     def _touch_all(self) -> None:

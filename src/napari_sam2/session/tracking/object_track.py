@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, MutableMapping
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import TypeVar
 
 from napari_sam2.data.prompts.prompt import Prompt
@@ -34,6 +34,20 @@ class ObjectState:
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
     version: int = 0
+
+    @property
+    def memories(self) -> Iterator[FrameMemory]:
+        """All that is remembered."""
+        return chain(self.staged.values(), self.conditioning.values(), self.recent.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the memories."""
+        return sum(memory.nbytes for memory in self.memories)
+
+    def thinned(self) -> ObjectState:
+        """The same with no more of frames without a prompt than a frame looks back to longest."""
+        return replace(self, recent={frame: memory.thin() for frame, memory in self.recent.items()})
 
 
 class ObjectTrack:

@@ -1,0 +1,66 @@
+"""What the user's steps did to a session, so that they can be taken back and done again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sam2.plugin.layers.prompt_spec import Place, Wish
+    from napari_sam2.session.state import SessionState
+
+UNDO_STEPS = 30
+
+
+@dataclass(eq=False)
+class Step:
+    """What one step of the user's did to the session.
+
+    Attributes
+    ----------
+    edits : int
+        How many edits of the session's it took.
+    before, after : dict
+        What the layers said.
+    other : SessionState or None
+        Of a run, the session before it, or after it where it is taken back.
+    is_undone : bool
+        Whether it is taken back.
+    is_lost : bool
+        Whether it was a run whose other state took too much memory to keep.
+    """
+
+    edits: int = 0
+    before: dict[Place, Wish] = field(default_factory=dict)
+    after: dict[Place, Wish] = field(default_factory=dict)
+    other: SessionState | None = None
+    is_undone: bool = False
+    is_lost: bool = False
+
+
+class UndoSteps(dict[int, Step]):
+    """Steps by their number, as many as are kept."""
+
+    def record(self, number: int, applied: Mapping[Place, Wish]) -> Step:
+        """Look a step up, or begin it where the session has been told so much."""
+        if number not in self:
+            # What was taken back before a new step is never done again.
+            for known in [known for known, step in self.items() if step.is_undone]:
+                del self[known]
+            self[number] = Step(before=dict(applied))
+            for old in sorted(self)[:-UNDO_STEPS]:
+                del self[old]
+        return self[number]
+
+    def limit(self) -> None:
+        """Keep what undo and redo need of other runs within bounds; what is next either way stays whole."""
+        from napari_sam2.session.state import UNDO_BYTES, limit_states
+
+        for is_undone in (False, True):
+            numbers = sorted(self, reverse=not is_undone)
+            steps = [step for n in numbers if (step := self[n]).other and step.is_undone == is_undone]
+            states = limit_states([step.other for step in steps if step.other], UNDO_BYTES)
+            for step, state in zip(steps, states, strict=True):
+                step.other, step.is_lost = state, state is None
