@@ -69,16 +69,16 @@ def opened(folder: Path, like: Session) -> Session:
     return session
 
 
-@pytest.mark.parametrize(("act", "share"), [(prompt, 80_000), (prompt, 1), (track, 80_000), (track, 1)])
+@pytest.mark.parametrize(("act", "least"), [(prompt, 1), (prompt, 30), (track, 1), (track, 30)])
 def test_an_interrupt_at_any_line_loses_nothing(
     act: Callable[[Session], None],
-    share: int,
+    least: int,
     model: Sam2,
     frames: np.ndarray,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(writer, "_BYTES_A_FRAME", share)
+    monkeypatch.setattr(writer, "_LEAST_FRAMES", least)
     whole = begin(model, frames[:5], None)
     track(whole)
     act(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,19 +91,19 @@ def test_tracking_goes_on_where_it_stopped(model: Sam2, frames: np.ndarray, fold
     assert_same_sessions(whole, again)
 
 
-@pytest.mark.parametrize("share", [80_000, 1])
+@pytest.mark.parametrize("least", [1, 30])
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_done_a_reopened_session_is_the_same(
     seed: int,
-    share: int,
+    least: int,
     model: Sam2,
     flickering_model: Sam2,
     frames: np.ndarray,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Memories of these few objects are small: with another share they are as large as those of many.
-    monkeypatch.setattr(writer, "_BYTES_A_FRAME", share)
+    # Whether memories are written with every frame, or made again.
+    monkeypatch.setattr(writer, "_LEAST_FRAMES", least)
     chosen = flickering_model if seed % 2 else model
     plain, saved = (Driver(Session(chosen, frames, folder=place), seed) for place in (None, folder))
     rng = np.random.default_rng(seed)
@@ -132,6 +133,41 @@ def test_memories_lie_as_they_did(model: Sam2, frames: np.ndarray, folder: Path)
                 (memory.low_res_bhw, made[frame].low_res_bhw),
             ):
                 assert one is None or (torch.equal(one, other) and one.stride() == other.stride())
+
+
+@pytest.mark.parametrize("zoom", ["off", "auto"])
+def test_memories_that_were_not_written_are_made_again(
+    zoom: str, model: Sam2, frames: np.ndarray, folder: Path, tmp_path: Path
+) -> None:
+    whole, session = (prompt(Session(model, frames, folder=place, zoom=zoom)) for place in (None, folder))
+    before = {path.name for path in (folder / "memories").iterdir()}
+    runs = [one.propagate(direction="both", start=5) for one in (whole, session)]
+    for _ in range(9):
+        for run in runs:
+            next(run)
+    # As if the program were killed here.
+    shutil.copytree(folder, tmp_path / "killed")
+    assert {path.name for path in (tmp_path / "killed" / "memories").iterdir()} == before
+    again = Session.open(tmp_path / "killed", frames=frames, model=model)
+    assert (again.problems, again.unfinished, again.stale) == ((), 3, whole.stale)
+    np.testing.assert_array_equal(again.labels.to_array(), whole.labels.to_array())
+    for one in (whole, again):
+        one.add_points(8, 2, [[20, 30]], [1])
+    assert_same_sessions(whole, again)
+    for ours, theirs in zip(again.resume(), whole.resume(), strict=True):
+        np.testing.assert_array_equal(ours.low_res_logits, theirs.low_res_logits)
+    assert_same_sessions(whole, again)
+
+
+def test_what_is_written_of_a_frame_does_not_grow(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+    session = prompt(Session(model, np.resize(frames, (150, *frames.shape[1:])), folder=folder))
+    for track in session._objects.tracks.values():
+        track.bank.spare_bytes = 0
+    (journal,) = folder.glob("journal-*")
+    sizes = [journal.stat().st_size for _ in session.propagate()]
+    lines = np.diff(sizes)
+    # Frame numbers have more digits.
+    assert lines[90:].mean() < lines[:60].mean() + 100
 
 
 def test_update_after_reopening(model: Sam2, frames: np.ndarray, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -187,7 +188,8 @@ class Session(TrackingSession):
 
     def rest(self) -> None:
         """Save what would take long to do again; what fails is tried again with the next change."""
-        if self._writer is not None:
+        # A run that still rests when Python ends is closed too late for anything.
+        if self._writer is not None and not sys.is_finalizing():
             with suppress(OSError):
                 self._writer.rest(self)
 

@@ -35,9 +35,9 @@ _SPARE_BYTES, _SPARE_TIMES = 64 * 2**20, 4
 # After a power cut, as against a program that ends, this many seconds of tracking may be lost; prompts never wait.
 _SECONDS_AT_RISK = 5.0
 # Memories can be made again by tracking the frames again, unseen. They are written down once there are no more of them
-# than this many bytes for each frame tracked since, or where that would take too long: a run that rests can be gone on
-# with in a moment, and one that is cut off in minutes.
-_BYTES_A_FRAME = 80_000
+# than this many bytes for each frame tracked since, of so many frames at least, or where tracking again would take too
+# long: a run that rests can be gone on with in a moment, and one that was cut off in minutes.
+_BYTES_A_FRAME, _LEAST_FRAMES = 80_000, 30
 _LONG_AT_REST, _LONG = 10.0, 300.0
 
 
@@ -179,7 +179,8 @@ class SessionWriter:
         self._behind += 1
         if self._behind >= self._look_at:
             # Looked at again when there is room for what there is now: it does not shrink.
-            self._look_at = -(-self._log.unwritten_bytes(session.state(outputs=False)) // _BYTES_A_FRAME)
+            nbytes = self._log.unwritten_bytes(session.state(outputs=False))
+            self._look_at = max(-(-nbytes // _BYTES_A_FRAME), _LEAST_FRAMES)
         if self._behind >= self._look_at or time.monotonic() - self._last_memories > _LONG:
             self._write_changes(session, journal)
             return
