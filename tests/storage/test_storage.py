@@ -119,7 +119,10 @@ def test_whatever_is_done_a_reopened_session_is_the_same(
     assert_same_sessions(plain.session, reopened(saved.session))
 
 
-def test_memories_lie_as_they_did(model: Sam2, frames: np.ndarray, folder: Path) -> None:
+def test_memories_lie_as_they_did(
+    model: Sam2, frames: np.ndarray, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LEAST_FRAMES", 1)
     session = prompt(Session(model, frames, folder=folder))
     list(session.propagate())
     again = reopened(session)

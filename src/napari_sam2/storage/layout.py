@@ -59,12 +59,7 @@ def _is_local(path: Path, folder: Path) -> bool:
 def read_header(folder: Path) -> Header:
     """Read what a session folder says of itself.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError
-        If it is no session folder, or its first file is damaged.
+    ``FileNotFoundError`` if there is none, ``ValueError`` if it is no session folder, or its first file is damaged.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no session folder {folder}")

@@ -23,12 +23,7 @@ from .layout import image_places
 def find_data(data: DataRecord, folder: Path, frames: Stack | ArrayLike | None) -> Stack:
     """Open the image of a session, or check the one given: the image itself, or the whole that a part of was tracked.
 
-    Raises
-    ------
-    FileNotFoundError
-        If it is not where it was.
-    ValueError
-        If it is another image.
+    ``FileNotFoundError`` if it is not where it was, ``ValueError`` if it is another image.
     """
     if frames is not None:
         return _checked(frames if isinstance(frames, Stack) else Stack.from_array(frames, data.axis), data)
@@ -81,38 +76,16 @@ def _checked(stack: Stack, data: DataRecord) -> Stack:
 
 
 def find_model(record: ModelRecord, model: Sam2 | None) -> tuple[Sam2, bool]:
-    """Take the model given, or load the session's; and say whether it is the session's.
-
-    Raises
-    ------
-    FileNotFoundError
-        If its file is not on this machine.
-    ValueError
-        If it came from no file, or what the session says is damaged.
-    """
-    if model is None:
-        model = _load(record)
-    return model, same_model(record, model)
+    """Take the model given, or load the session's; and say whether it is the session's."""
+    found = _load(record) if model is None else model
+    return found, same_model(record, found)
 
 
 @dataclass(frozen=True)
 class ModelArguments:
-    """What to load a session's model with.
+    """What to load a session's model with; see `load_model`."""
 
-    Attributes
-    ----------
-    name : str or None
-        Its name in the catalogue.
-    file : Path or None
-        Its file.
-    dtype, preset : str
-        As `load_model` takes them.
-    image_size : int
-        Side of its input in pixels.
-    backend : str
-        As `load_model` takes it; ``"auto"`` where the session's is not known, or not installed here.
-    """
-
+    # In the catalogue.
     name: str | None
     file: Path | None
     dtype: str

@@ -23,20 +23,7 @@ else:
 
 
 class FolderLock:
-    """Held until it is released, or the program ends in whatever way.
-
-    Parameters
-    ----------
-    folder : Path
-        The session folder.
-
-    Raises
-    ------
-    BlockingIOError
-        If another session holds it.
-    OSError
-        If the folder cannot be written to.
-    """
+    """Held until it is released, or the program ends in whatever way; ``BlockingIOError`` if another session has it."""
 
     def __init__(self, folder: Path) -> None:
         # Not followed if it is a link: it may have been put there to have another file opened for writing.

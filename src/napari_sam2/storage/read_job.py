@@ -21,25 +21,12 @@ from .saved_state import SavedState
 
 @dataclass(frozen=True, eq=False)
 class SavedJob:
-    """Prompts and settings of a saved session.
-
-    Attributes
-    ----------
-    image : Path
-        What to track in.
-    selection : Selection
-        Which part of the image.
-    prompts : tuple of Prompt
-        In frames and pixels of the whole image.
-    settings : Settings
-        ``zoom``, ``fill_hole_area``, and ``contrast_limits`` where the image is the session's own.
-    model : ModelRecord
-        What the session says of its model.
-    """
+    """Prompts, in frames and pixels of the whole image, and settings of a saved session."""
 
     image: Path
     selection: Selection
     prompts: tuple[Prompt, ...]
+    # With contrast limits where the image is the session's own.
     settings: Settings
     model: ModelRecord
 
@@ -47,12 +34,8 @@ class SavedJob:
 def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
     """Read a session folder to do its work again, on another image where one is given.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder, or no such image.
-    ValueError
-        If a part of the session that matters here is damaged, or its prompts do not fit the image.
+    ``FileNotFoundError`` if folder or image are not there, ``ValueError`` if what matters here is damaged, or prompts
+    do not fit the image.
     """
     folder = folder.resolve()
     header = read_header(folder)

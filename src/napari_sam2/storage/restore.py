@@ -12,7 +12,6 @@ from torch import Tensor, channels_last, dtype, preserve_format
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_stack import LabelStack
-from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.history import AttachObject, DetachObject, Edit, RestoreFrame
 from napari_sam2.session.results.outputs import ErasedObject
 from napari_sam2.session.state import SessionState
@@ -26,32 +25,28 @@ from napari_sam2.storage.schema import (
     EditRecord,
     ErasedRecord,
     FrameStateRecord,
-    Numbered,
     RestoreFrameRecord,
 )
 
-from .codec import MALFORMED, read_image, read_prompt, read_row, read_view, read_visits
+from .codec import read_image, read_row, read_view, read_visits
+from .entry_reader import EntryReader
 from .layout import check_inside, memory_path
-from .saved_state import SavedState, SavedTrack
+from .saved_state import SavedState
 from .writer import PARTS
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
 
-T = TypeVar("T")
 Value = TypeVar("Value")
 
 
-class Restorer:
-    """Brings a new session to its saved state; what is damaged is left out, and named in `problems`."""
+class Restorer(EntryReader):
+    """Brings a new session to its saved state."""
 
     def __init__(self, session: TrackingSession, saved: SavedState, folder: Path) -> None:
+        super().__init__(saved, session.stack.shape)
         self.session = session
-        self.saved = saved
         self.folder = folder
-        self.problems: list[str] = []
-        self._shape = session.stack.shape
-        self._prompts: dict[int, Prompt] = {}
         self._memories: dict[int, FrameMemory] = {}
         self._objects: dict[int, ObjectState] = {}
         self._versions: dict[int, int] = {0: 0}
@@ -59,8 +54,8 @@ class Restorer:
 
     def restore(self) -> None:
         """Bring everything back; prompts whose memory is lost are answered anew."""
-        self._restore_outputs()
-        run = self._try("the tracking run that was under way", self._run)
+        self.read_results(self.session.outputs.labels, self.session.outputs.scores)
+        run = self.attempt("the tracking run that was under way", self._run)
         objects = self._read_objects(self._object)
         history = self._edits(self.saved.undos, objects), self._edits(self.saved.redos, objects)
         unfinished, untracked = run if run is not None else (None, None)
@@ -71,47 +66,17 @@ class Restorer:
 
     def restore_for_another_model(self) -> None:
         """Bring prompts and results back; memories are of no use, so that all results are to be tracked again."""
-        self._restore_outputs()
-        self._try("the tracking run that was under way", self._run)
+        self.read_results(self.session.outputs.labels, self.session.outputs.scores)
+        self.attempt("the tracking run that was under way", self._run)
         objects = self._read_objects(self._prompted_object)
         self.session.restore(SessionState(objects))
         for state in objects:
             self.session.answer_again(state.object_id, state.prompts)
         self.session.draw_again(sorted({frame for state in objects for frame in state.prompts}))
 
-    def _restore_outputs(self) -> None:
-        if self.saved.dtype == "uint32":
-            self.session.outputs.labels.widen(np.uint32)
-        for frame in sorted(self.saved.frames):
-            self._try(f"frame {frame}", self._frame, frame)
-
-    def _try(self, what: str, read: Callable[..., T], *arguments: int) -> T | None:
-        try:
-            return read(*arguments)
-        except MALFORMED as error:
-            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            self.problems.append(f"{what} is damaged and left out: {said}")
-            return None
-
-    def _frame(self, frame: int) -> None:
-        saved, outputs = self.saved.frames[check_frame(frame, self._shape[0])], self.session.outputs
-        if saved.labels is not None:
-            outputs.labels.set(frame, read_image(saved.labels, self._shape[1:]))
-        for row in saved.rows:
-            outputs.scores.put(read_row(frame, row))
-
     def _read_objects(self, read: Callable[[int], ObjectState]) -> tuple[ObjectState, ...]:
-        states = (self._try("an object", read, number) for number in self.saved.objects)
+        states = (self.attempt("an object", read, number) for number in self.saved.objects)
         return tuple({state.object_id: state for state in states if state is not None}.values())
-
-    def _prompt(self, number: int) -> Prompt:
-        if number not in self._prompts:
-            self._prompts[number] = read_prompt(self.saved.prompts[number], self._shape)
-        return self._prompts[number]
-
-    def _table(self, what: str, pairs: Numbered, read: Callable[[int], Value]) -> dict[int, Value]:
-        found = {check_frame(frame, self._shape[0]): self._try(what, read, number) for frame, number in pairs}
-        return {frame: value for frame, value in found.items() if value is not None}
 
     def _object(self, number: int) -> ObjectState:
         if number in self._objects:
@@ -120,13 +85,13 @@ class Restorer:
         if saved.object is None:
             raise ValueError("it has no id")
         what = f"a memory of object {saved.object}"
-        staged, conditioning = (self._table(what, pairs, self._memory) for pairs in (saved.staged, saved.conditioning))
+        staged, conditioning = (self.table(what, pairs, self._memory) for pairs in (saved.staged, saved.conditioning))
         self._objects[number] = ObjectState(
             saved.object,
-            prompts=self._prompts_of(saved, saved.object),
+            prompts=self.prompts_of(number),
             staged={frame: memory for frame, memory in staged.items() if memory.low_res_bhw is not None},
             conditioning={frame: memory for frame, memory in conditioning.items() if memory.memory_bchw is not None},
-            recent=self._table(what, saved.recent, self._memory),
+            recent=self.table(what, saved.recent, self._memory),
             visited=self._directions(saved.visited),
             stale=self._directions(saved.stale),
             version=self._version(saved.version),
@@ -137,17 +102,13 @@ class Restorer:
         saved = self.saved.tracks[number]
         if saved.object is None:
             raise ValueError("it has no id")
-        prompts, visited = self._prompts_of(saved, saved.object), self._directions(saved.visited)
+        prompts, visited = self.prompts_of(number), self._directions(saved.visited)
         stale = FrameDirections({frame: step for frame, step in visited.items() if frame not in prompts})
         return ObjectState(saved.object, prompts=prompts, visited=visited, stale=stale)
 
-    def _prompts_of(self, saved: SavedTrack, object_id: int) -> dict[int, Prompt]:
-        prompts = self._table(f"a prompt of object {object_id}", saved.prompts, self._prompt)
-        return {frame: p for frame, p in prompts.items() if (p.frame, p.object_id) == (frame, object_id)}
-
     def _directions(self, saved: FrameDirections) -> FrameDirections:
         if len(saved):
-            check_frame(int(saved.frames[-1]), self._shape[0])
+            check_frame(int(saved.frames[-1]), self.shape[0])
         return saved.copy()
 
     def _version(self, number: int) -> int:
@@ -168,7 +129,7 @@ class Restorer:
                 object_score_logit=saved.score,
                 iou=saved.iou,
                 memory_bchw=parts.get("memory_bchw"),
-                view=read_view(saved.view, self._shape[1:]),
+                view=read_view(saved.view, self.shape[1:]),
                 place=None if saved.place is None else Place(*saved.place),
             )
         return self._memories[number]
@@ -198,7 +159,7 @@ class Restorer:
     def _edits(self, numbers: Iterable[int], objects: Iterable[ObjectState]) -> list[Edit]:
         edits: list[Edit] = []
         for number in numbers:
-            edit = self._try("an entry of the undo history", self._edit, number)
+            edit = self.attempt("an entry of the undo history", self._edit, number)
             # What came before a damaged one cannot be undone any more, as they are undone in turn.
             edits = [] if edit is None else [*edits, edit]
         possible = _possible(edits, (state.object_id for state in objects))
@@ -209,7 +170,7 @@ class Restorer:
     def _edit(self, number: int) -> Edit:
         record: EditRecord = self.saved.edits[number]
         if isinstance(record, RestoreFrameRecord):
-            frame = check_frame(record.frame, self._shape[0])
+            frame = check_frame(record.frame, self.shape[0])
             return RestoreFrame(frame, self._frame_state(record.object, frame, record.state))
         if isinstance(record, AttachRecord):
             state = self._object(record.track)
@@ -226,7 +187,7 @@ class Restorer:
 
         return ObjectState(
             object_id,
-            prompts=table(saved.prompt, self._prompt),
+            prompts=table(saved.prompt, self.prompt),
             staged=table(saved.staged, self._memory),
             conditioning=table(saved.conditioning, self._memory),
             recent=table(saved.recent, self._memory),
@@ -236,10 +197,10 @@ class Restorer:
         )
 
     def _erased(self, object_id: int, saved: ErasedRecord) -> ErasedObject:
-        masks = LabelStack(self._shape, np.uint8)
+        masks = LabelStack(self.shape, np.uint8)
         for frame, image in saved.masks.items():
-            masks.set(frame, read_image(image, self._shape[1:]))
-        rows = tuple(read_row(check_frame(frame, self._shape[0]), tuple(row)) for frame, *row in saved.rows)  # type: ignore[arg-type]
+            masks.set(frame, read_image(image, self.shape[1:]))
+        rows = tuple(read_row(check_frame(frame, self.shape[0]), tuple(row)) for frame, *row in saved.rows)  # type: ignore[arg-type]
         return ErasedObject(object_id, masks, rows)
 
     def _run(self) -> tuple[Run | None, Run | None]:
@@ -247,7 +208,7 @@ class Restorer:
         saved = self.saved
         if saved.run is None:
             return None, None
-        visits = read_visits(saved.run, self._shape[0])
+        visits = read_visits(saved.run, self.shape[0])
         remembered = saved.done if saved.remembered is None else saved.remembered
         if not remembered <= saved.done <= len(visits):
             raise ValueError(f"{saved.done} of {len(visits)} frames are done")

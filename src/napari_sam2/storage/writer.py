@@ -48,16 +48,8 @@ class SessionWriter:
     the one it was writing. Memories lie in files of their own, which are there before a line names them, and are
     removed after a line has said that they are of no use.
 
-    Parameters
-    ----------
-    folder : Path
-        The session folder; the first change writes it anew.
-    lock : FolderLock
-        Of that folder.
-    generation : int
-        Number of the journal that is in use there, 0 where there is none.
-    history : History
-        Of the session, as it is written there.
+    The first change writes the folder anew. ``generation`` is the number of the journal that is in use there, 0 where
+    there is none; ``history`` that of the session, as it is written there.
     """
 
     def __init__(self, folder: Path, lock: FolderLock, generation: int, history: History) -> None:
@@ -86,15 +78,7 @@ class SessionWriter:
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], session: TrackingSession) -> SessionWriter:
-        """Write a session to a new folder, which appears only once it is complete.
-
-        Raises
-        ------
-        ValueError
-            If there is something already.
-        OSError
-            If it cannot be written.
-        """
+        """Write a session to a new folder, which appears only once it is complete; raises as `Session.save`."""
         place = Path(folder).resolve()
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise ValueError(f"{place} is there already: open it with Session.open, or name a new folder")
@@ -110,19 +94,9 @@ class SessionWriter:
         return cls(place, FolderLock(place), 1, session.history)
 
     def record(self, session: TrackingSession, tracked: Run | None = None) -> None:
-        """Write down what has changed.
+        """Write down what has changed; a run is given where nothing has but by its last visit.
 
-        Parameters
-        ----------
-        session : TrackingSession
-            Not changed.
-        tracked : Run, optional
-            Given where nothing has changed but by the last visit of this run.
-
-        Raises
-        ------
-        OSError
-            If that fails; the folder then holds what it held before, and the next time everything is written.
+        After an ``OSError`` the folder holds what it held before, and the next time everything is written.
         """
         # Whatever interrupts this leaves no journal: what was noted as written may not have been.
         self._is_cut_off = True

@@ -1,0 +1,66 @@
+"""Labels, scores and prompts of a saved session, as far as they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.prompt import Prompt
+
+from .codec import MALFORMED, read_image, read_prompt, read_row
+from .saved_state import SavedState
+from .schema import Numbered
+
+T = TypeVar("T")
+
+
+class EntryReader:
+    """Reads entries about a stack of some (T, Y, X); what is damaged is left out, and named in `problems`."""
+
+    def __init__(self, saved: SavedState, shape: tuple[int, int, int]) -> None:
+        self.saved = saved
+        self.shape = shape
+        self.problems: list[str] = []
+        self._prompts: dict[int, Prompt] = {}
+
+    def attempt(self, what: str, read: Callable[..., T], *arguments: object) -> T | None:
+        """Read something, or note that it is damaged."""
+        try:
+            return read(*arguments)
+        except MALFORMED as error:
+            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            self.problems.append(f"{what} is damaged and left out: {said}")
+            return None
+
+    def read_results(self, labels: LabelStack, scores: ScoreTable) -> None:
+        """Fill labels and scores in."""
+        labels.widen(self.saved.dtype)
+        for frame in sorted(self.saved.frames):
+            self.attempt(f"frame {frame}", self._read_frame, frame, labels, scores)
+
+    def _read_frame(self, frame: int, labels: LabelStack, scores: ScoreTable) -> None:
+        saved = self.saved.frames[check_frame(frame, self.shape[0])]
+        if saved.labels is not None:
+            labels.set(frame, read_image(saved.labels, self.shape[1:]))
+        for row in saved.rows:
+            scores.put(read_row(frame, row))
+
+    def table(self, what: str, pairs: Numbered, read: Callable[[int], T]) -> dict[int, T]:
+        """Read values by frame."""
+        found = {check_frame(frame, self.shape[0]): self.attempt(what, read, number) for frame, number in pairs}
+        return {frame: value for frame, value in found.items() if value is not None}
+
+    def prompt(self, number: int) -> Prompt:
+        """Read a prompt."""
+        if number not in self._prompts:
+            self._prompts[number] = read_prompt(self.saved.prompts[number], self.shape)
+        return self._prompts[number]
+
+    def prompts_of(self, number: int) -> dict[int, Prompt]:
+        """Read the prompts of an object, by frame."""
+        saved = self.saved.tracks[number]
+        prompts = self.table(f"a prompt of object {saved.object}", saved.prompts, self.prompt)
+        return {frame: p for frame, p in prompts.items() if (p.frame, p.object_id) == (frame, saved.object)}
