@@ -36,9 +36,9 @@ _SPARE_BYTES, _SPARE_TIMES = 64 * 2**20, 4
 _SECONDS_AT_RISK = 5.0
 # Memories can be made again by tracking the frames again, unseen. They are written down once there are no more of them
 # than this many bytes for each frame tracked since, of so many frames at least, or where tracking again would take too
-# long: a run that rests can be gone on with in a moment, and one that was cut off in minutes.
+# long: a run that rests can be gone on with in a minute, and one that was cut off in five.
 _BYTES_A_FRAME, _LEAST_FRAMES = 80_000, 30
-_LONG_AT_REST, _LONG = 10.0, 300.0
+_LONG_AT_REST, _LONG = 60.0, 300.0
 
 
 class SessionWriter:
