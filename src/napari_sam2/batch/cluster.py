@@ -29,20 +29,13 @@ _PACKAGE = "napari-sam2"
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where jobs are done.
+    """Where jobs are done."""
 
-    Attributes
-    ----------
-    scheduler : str or None
-        Address (``tcp://host:8786``) or scheduler file of a Dask cluster.
-    workers : int
-        Without a scheduler: how many processes of this computer.
-    resources : mapping of float
-        What a job takes of its worker: ``{"GPU": 1}``.
-    """
-
+    # Address (``tcp://host:8786``) or scheduler file of a Dask cluster.
     scheduler: str | None = None
+    # Without a scheduler: how many processes of this computer.
     workers: int = 1
+    # What a job takes of its worker: ``{"GPU": 1}``.
     resources: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -24,30 +24,20 @@ _NO_DIFFERENCE = ("input", "prompts", "output", "overwrite", "save")
 
 @dataclass(frozen=True)
 class Marker:
-    """What ``job.json`` says.
+    """What ``job.json`` says."""
 
-    Attributes
-    ----------
-    state : str
-        ``"started"``, ``"done"`` or ``"failed"``.
-    made_of : dict of str
-        Hashes of the image (name, size and time of change), the prompts, the options and the model's file.
-    attempts : int
-        How often it was started.
-    n_frames, n_objects : int
-        What was tracked in the end.
-    seconds : float
-        How long the last attempt took.
-    message : str
-        Why it failed.
-    """
-
+    # ``"started"``, ``"done"`` or ``"failed"``.
     state: str
+    # Hashes of the image (name, size and time of change), the prompts, the options and the model's file.
     made_of: dict[str, str]
+    # How often it was started.
     attempts: int = 1
+    # What was tracked in the end.
     n_frames: int = 0
     n_objects: int = 0
+    # How long the last attempt took.
     seconds: float = 0.0
+    # Why it failed.
     message: str = ""
 
     def write(self, folder: Path) -> None:

@@ -16,26 +16,17 @@ _NOT_IN_NAMES = frozenset('<>:"/\\|?*')
 
 @dataclass(frozen=True)
 class BatchJob:
-    """One stack to track.
+    """One stack to track."""
 
-    Attributes
-    ----------
-    name : str
-        Its folder below that of the batch.
-    where : str
-        Where it was asked for, for messages: ``"line 3"``.
-    options : JobOptions
-        What to do. All paths are absolute.
-    session : Path or None
-        A session folder that prompts and settings are taken from, and the image where the options name none.
-    image : Path or None
-        The image for the prompts of a session, where it is not the session's own.
-    """
-
+    # Its folder below that of the batch.
     name: str
+    # Where it was asked for, for messages: ``"line 3"``.
     where: str
+    # What to do. All paths are absolute.
     options: JobOptions
+    # A session folder that prompts and settings are taken from, and the image where the options name none.
     session: Path | None = None
+    # The image for the prompts of a session, where it is not the session's own.
     image: Path | None = None
 
     @property
@@ -68,33 +59,21 @@ class BatchJob:
 
 @dataclass(frozen=True)
 class JobList:
-    """What was asked for.
+    """What was asked for."""
 
-    Attributes
-    ----------
-    jobs : list of BatchJob
-        In the order asked for.
-    mistakes : list of str
-        What keeps the batch from being run, a line each.
-    skipped : list of str
-        What lay in a folder and is no job, and why.
-    """
-
+    # In the order asked for.
     jobs: list[BatchJob] = field(default_factory=list)
+    # What keeps the batch from being run, a line each.
     mistakes: list[str] = field(default_factory=list)
+    # What lay in a folder and is no job, and why.
     skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class JobPaths:
-    """Where a job's files are.
+    """Where a job's files are."""
 
-    Attributes
-    ----------
-    input, prompts, output : Path
-        As for `JobOptions`.
-    """
-
+    # As for `JobOptions`.
     input: Path
     prompts: Path
     output: Path

@@ -16,20 +16,13 @@ from .run_one import JobResult, done_before
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to do.
+    """What is left to do."""
 
-    Attributes
-    ----------
-    to_do : list of BatchJob
-        Jobs in the order asked for.
-    done : list of JobResult
-        Those that were done before.
-    mistakes : list of str
-        What keeps the batch from being run, a line each.
-    """
-
+    # Jobs in the order asked for.
     to_do: list[BatchJob]
+    # Those that were done before.
     done: list[JobResult]
+    # What keeps the batch from being run, a line each.
     mistakes: list[str]
 
 

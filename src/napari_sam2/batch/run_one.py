@@ -33,47 +33,31 @@ Tracking: TypeAlias = "Callable[[JobOptions, Loader], AbstractContextManager[Wor
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended.
+    """How a job ended."""
 
-    Attributes
-    ----------
-    name : str
-        Of the job.
-    state : str
-        ``"done"``, ``"skipped"`` (was done before), ``"failed"``, ``"stopped"`` (goes on next time), ``"busy"``
-        (another program is at it) or ``"waiting"`` (not begun).
-    n_frames, n_objects : int
-        What was tracked.
-    seconds : float
-        How long it took.
-    message : str
-        What there is to say about it.
-    """
-
+    # Of the job.
     name: str
+    # ``"done"``, ``"skipped"`` (was done before), ``"failed"``, ``"stopped"`` (goes on next time), ``"busy"`` (another
+    # program is at it) or ``"waiting"`` (not begun).
     state: str
+    # What was tracked.
     n_frames: int = 0
     n_objects: int = 0
+    # How long it took.
     seconds: float = 0.0
+    # What there is to say about it.
     message: str = ""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What jobs are done with.
+    """What jobs are done with."""
 
-    Attributes
-    ----------
-    load : callable
-        Gives the model for some options, loaded once.
-    watch : callable
-        Shows how far tracking is, and may end it.
-    keep_sessions : bool
-        Whether the session folder stays once a job is done.
-    """
-
+    # Gives the model for some options, loaded once.
     load: Loader
+    # Shows how far tracking is, and may end it.
     watch: Watch
+    # Whether the session folder stays once a job is done.
     keep_sessions: bool = False
 
 

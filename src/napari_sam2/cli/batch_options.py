@@ -27,13 +27,7 @@ class _RowParser(argparse.ArgumentParser):
 
 
 class RowReader:
-    """Makes options of the cells of a row, on top of those that the command line gives for all rows.
-
-    Parameters
-    ----------
-    for_all : Namespace
-        With the options that `add_job_options` adds.
-    """
+    """Makes options of the cells of a row, on top of those that the command line gives for all rows."""
 
     def __init__(self, for_all: argparse.Namespace) -> None:
         self._parser = _RowParser(allow_abbrev=False, add_help=False)

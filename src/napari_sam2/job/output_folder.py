@@ -23,17 +23,11 @@ _PICTURES = ("gif", "png")
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder that can be written to.
+    """A folder that can be written to."""
 
-    Attributes
-    ----------
-    path : Path
-        The folder.
-    has_results : bool
-        Whether an earlier run left its results there.
-    """
-
+    # The folder.
     path: Path
+    # Whether an earlier run left its results there.
     has_results: bool
 
     @property
@@ -44,17 +38,11 @@ class OutputFolder:
 
 @dataclass(frozen=True)
 class PromptFile:
-    """Prompts and where they were read from.
+    """Prompts and where they were read from."""
 
-    Attributes
-    ----------
-    path : Path
-        The file; it is never written over.
-    prompts : list of Prompt
-        What it holds.
-    """
-
+    # The file; it is never written over.
     path: Path
+    # What it holds.
     prompts: list[Prompt]
 
 

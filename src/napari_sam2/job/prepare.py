@@ -35,28 +35,19 @@ _SAID = (
 
 @dataclass(frozen=True)
 class CheckedJob:
-    """A job whose files can be read and fit together.
+    """A job whose files can be read and fit together."""
 
-    Attributes
-    ----------
-    options : JobOptions
-        What was asked for.
-    whole, stack : Stack
-        The input, and the part of it that is tracked.
-    prompts, inside : list of Prompt
-        The prompts, in frames and pixels of the whole and of the part.
-    start : int or None
-        Frame of the part to start at.
-    formats : tuple of Format
-        What to write besides labels and scores.
-    """
-
+    # What was asked for.
     options: JobOptions
+    # The input, and the part of it that is tracked.
     whole: Stack
     stack: Stack
+    # The prompts, in frames and pixels of the whole and of the part.
     prompts: list[Prompt]
     inside: list[Prompt]
+    # Frame of the part to start at.
     start: int | None
+    # What to write besides labels and scores.
     formats: tuple[Format, ...]
 
 

@@ -24,30 +24,20 @@ Watch: TypeAlias = "Callable[[Iterator[FrameResult], int, str], Iterator[FrameRe
 
 @dataclass(frozen=True)
 class JobReport:
-    """What a job did.
+    """What a job did."""
 
-    Attributes
-    ----------
-    folder : Path
-        Where the results are.
-    files : tuple of str
-        Their names.
-    n_frames : int
-        Frames tracked.
-    steps, planned : int
-        Steps taken and planned; a frame that is passed in both directions takes two.
-    n_objects : int
-        Objects tracked.
-    seconds : float
-        Time the steps took.
-    """
-
+    # Where the results are.
     folder: Path
+    # Their names.
     files: tuple[str, ...]
+    # Frames tracked.
     n_frames: int
+    # Steps taken and planned; a frame that is passed in both directions takes two.
     steps: int
     planned: int
+    # Objects tracked.
     n_objects: int
+    # Time the steps took.
     seconds: float
 
     @property
@@ -57,15 +47,7 @@ class JobReport:
 
 
 class Progress:
-    """Which frames were tracked, and how long it took.
-
-    Parameters
-    ----------
-    planned : int
-        Steps to take.
-    earlier : iterable of int
-        Frames that were tracked before, in another run of the program.
-    """
+    """Which frames were tracked, and how long it took."""
 
     def __init__(self, planned: int, earlier: Iterable[int] = ()) -> None:
         self.planned = planned
@@ -86,41 +68,27 @@ class Progress:
 
 @dataclass(frozen=True)
 class Work:
-    """A job under way.
+    """A job under way."""
 
-    Attributes
-    ----------
-    session : Session
-        What is tracked.
-    steps : iterator of FrameResult
-        The tracking, from `Session.propagate` or `Session.resume`.
-    progress : Progress
-        How far it came.
-    whole : Stack
-        The input that the session's stack is all or a part of.
-    prompts : PromptFile
-        The prompts, in frames and pixels of the whole.
-    model : ModelOptions
-        The session's model.
-    command : list of str
-        Words that do the same again.
-    part : dict
-        Which part of the input, as JSON.
-    formats : tuple of Format
-        What to write besides labels and scores.
-    folder : OutputFolder
-        For the results.
-    """
-
+    # What is tracked.
     session: Session
+    # The tracking, from `Session.propagate` or `Session.resume`.
     steps: Iterator[FrameResult]
+    # How far it came.
     progress: Progress
+    # The input that the session's stack is all or a part of.
     whole: Stack
+    # The prompts, in frames and pixels of the whole.
     prompts: PromptFile
+    # The session's model.
     model: ModelOptions
+    # Words that do the same again.
     command: list[str]
+    # Which part of the input, as JSON.
     part: dict[str, Any]
+    # What to write besides labels and scores.
     formats: tuple[Format, ...]
+    # For the results.
     folder: OutputFolder
 
 

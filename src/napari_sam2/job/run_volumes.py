@@ -28,25 +28,17 @@ VolumeWatch: TypeAlias = "Callable[[Iterator[VolumeStep], str], Iterator[VolumeS
 
 @dataclass(frozen=True)
 class VolumeReport:
-    """What a job on volumes came to.
+    """What a job on volumes came to."""
 
-    Attributes
-    ----------
-    folder : Path
-        Where the results are.
-    files : tuple of str
-        Their names; none where the job was stopped.
-    n_objects, n_times, done : int
-        Objects, volumes, and volumes that are finished.
-    seconds : float
-        Time that tracking took.
-    """
-
+    # Where the results are.
     folder: Path
+    # Their names; none where the job was stopped.
     files: tuple[str, ...]
+    # Objects, volumes, and volumes that are finished.
     n_objects: int
     n_times: int
     done: int
+    # Time that tracking took.
     seconds: float
 
 

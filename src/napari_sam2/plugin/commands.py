@@ -9,20 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Key:
-    """A key and what it does.
+    """A key and what it does."""
 
-    Attributes
-    ----------
-    key : str
-        As napari writes it.
-    action : str
-        Name of the action.
-    text : str
-        What it does, for the user.
-    """
-
+    # As napari writes it.
     key: str
+    # Name of the action.
     action: str
+    # What it does, for the user.
     text: str
 
 
@@ -40,13 +33,7 @@ KEYS = (
 
 
 class Keyboard:
-    """Binds keys on the viewer and on layers, and gives them back as they were.
-
-    Parameters
-    ----------
-    actions : mapping
-        What to call, by the name of the action.
-    """
+    """Binds keys on the viewer and on layers, and gives them back as they were."""
 
     def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
         self._actions = actions

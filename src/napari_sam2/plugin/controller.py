@@ -34,13 +34,7 @@ TRACKING = "tracking"
 
 
 class Controller(QObject):
-    """Owns the worker, the model, and a session for every stack that was looked at, of every image.
-
-    Parameters
-    ----------
-    layers : SessionLayers
-        What the user says, and where results go.
-    """
+    """Owns the worker, the model, and a session for every stack that was looked at, of every image."""
 
     preview_near = Signal()
     preview_shown = Signal(int)

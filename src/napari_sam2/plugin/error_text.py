@@ -6,18 +6,7 @@ from napari_sam2.data.files.out_of_memory import is_out_of_memory
 
 
 def explain(error: Exception) -> str:
-    """Say what went wrong and what to do; the traceback is in the log.
-
-    Parameters
-    ----------
-    error : Exception
-        From the worker.
-
-    Returns
-    -------
-    str
-        For a notification.
-    """
+    """Say what went wrong and what to do; the traceback is in the log."""
     text = str(error).strip()
     if is_out_of_memory(error):
         return (

@@ -25,20 +25,13 @@ _LABEL_BYTES = 2
 
 @dataclass(frozen=True)
 class Budget:
-    """What tracking takes, and what there is.
+    """What tracking takes, and what there is."""
 
-    Attributes
-    ----------
-    needed : int
-        Bytes for tracking, where the model is.
-    free : int
-        Bytes free there.
-    labels : int
-        Bytes that the Labels layer can come to take in main memory; 0 where it is on disk.
-    """
-
+    # Bytes for tracking, where the model is.
     needed: int
+    # Bytes free there.
     free: int
+    # Bytes that the Labels layer can come to take in main memory; 0 where it is on disk.
     labels: int
 
     @property

@@ -10,15 +10,7 @@ _PLUGIN = "napari-sam2"
 
 
 def remembered(category: str, name: str, default: Any) -> Any:
-    """Read a setting.
-
-    Parameters
-    ----------
-    category, name : str
-        As in the manifest's configurations.
-    default : object
-        Where napari does not know the plugin, which is so where the widget is used by a script without its manifest.
-    """
+    """Read a setting."""
     try:
         return getattr(getattr(get_plugin_settings(_PLUGIN), category), name)
     except KeyError:

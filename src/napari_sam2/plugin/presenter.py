@@ -28,19 +28,7 @@ _TABLES_MS = 300
 
 
 class View:
-    """Keeps tables, plot, notes and buttons in step with what the controller knows.
-
-    Parameters
-    ----------
-    controller : Controller
-        Whose results are shown.
-    panel : Panel
-        Where they are shown.
-    objects : ObjectList
-        What the objects are called.
-    teaching : Teaching
-        Knows which frames are accepted.
-    """
+    """Keeps tables, plot, notes and buttons in step with what the controller knows."""
 
     def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectList, teaching: Teaching) -> None:
         self._controller = controller

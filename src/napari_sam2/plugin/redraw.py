@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 
 
 class Redraw:
-    """The frames of each stack that wait to be drawn again; asked for twice while it waits, a frame is drawn once.
-
-    Parameters
-    ----------
-    submit : callable
-        Gives the worker something to do.
-    show : callable
-        Shows a report on a stack.
-    """
+    """The frames of each stack that wait to be drawn again; asked for twice while it waits, a frame is drawn once."""
 
     def __init__(self, submit: Submit, show: Callable[[Report, Space], None]) -> None:
         self._submit = submit

@@ -15,11 +15,6 @@ class PaintHold(QObject):
     napari's window holds Python's lock for as long as Qt puts its picture together, 20 ms and more where there is no
     GPU. A worker that starts on an answer just then would wait for it, and the window would be painted once more for
     the answer.
-
-    Parameters
-    ----------
-    inside : QWidget
-        A widget in the window.
     """
 
     def __init__(self, inside: QWidget) -> None:

@@ -24,17 +24,7 @@ _REDRAW_MS = 1000
 
 
 class Display(QObject):
-    """Shows what the worker answers.
-
-    Parameters
-    ----------
-    layers : SessionLayers
-        Where masks go.
-    shelf : Shelf
-        Where scores go.
-    submit : callable
-        Gives the worker something to do, and says what to do with its result, or with its error.
-    """
+    """Shows what the worker answers."""
 
     preview_shown = Signal(int)
     tracking_stepped = Signal(object)

@@ -33,17 +33,11 @@ The mean overlap (IoU) with the known truth is printed. Where there is a screen,
 
 @dataclass(frozen=True)
 class Overlap:
-    """How well an object was tracked.
+    """How well an object was tracked."""
 
-    Attributes
-    ----------
-    object_id : int
-        Its label.
-    iou : float
-        Intersection over union with the truth, averaged over the frames where either has the object.
-    """
-
+    # Its label.
     object_id: int
+    # Intersection over union with the truth, averaged over the frames where either has the object.
     iou: float
 
 

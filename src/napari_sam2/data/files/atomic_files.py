@@ -25,21 +25,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary file lies in the same folder, so that the last step is one rename: a reader sees the old
     file or the new one, and a failure leaves the old one in place. Missing folders are made.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file or folder to write. An older folder there is replaced with all that is in it.
-
-    Yields
-    ------
-    Path
-        A path with the same suffixes, where nothing exists yet.
-
-    Raises
-    ------
-    OSError
-        If writing fails; it names `path`.
     """
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,13 +46,6 @@ def put_in_place(draft: Path, target: Path) -> None:
     """Rename a finished file or folder, in place of an older one of the same kind.
 
     A folder takes two renames: should the second fail, the first is taken back.
-
-    Parameters
-    ----------
-    draft : Path
-        What was written, on the same disk.
-    target : Path
-        Its name from now on.
     """
     if not target.is_dir():
         os.replace(draft, target)
@@ -101,20 +79,7 @@ def _remove_draft(draft: Path) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:
-    """Write a value as indented JSON, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file to write.
-    value : object
-        What JSON can hold; NumPy scalars and arrays, sets and paths are converted.
-
-    Raises
-    ------
-    ValueError
-        If the value holds something that JSON has no form for, or a number that is not finite.
-    """
+    """Write a value as indented JSON, whole or not at all."""
     try:
         text = json.dumps(value, indent=2, allow_nan=False, default=_plain, ensure_ascii=False)
     except (TypeError, ValueError) as error:
@@ -124,23 +89,7 @@ def write_json(path: str | os.PathLike[str], value: object) -> None:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file to read.
-
-    Returns
-    -------
-    object
-        The value it holds.
-
-    Raises
-    ------
-    ValueError
-        If the file is not UTF-8 text or not JSON; the message gives line and column.
-    """
+    """Read a JSON file."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:

@@ -22,20 +22,6 @@ class DiskCache:
     """Files of a folder by key, each with a checksum; those used longest ago are removed.
 
     Several programs may share the folder: files are written beside their place and moved there whole.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Made where it is missing.
-    suffix : str
-        Ending of the files; others in the folder are left alone.
-    budget : int
-        Bytes that the files may take.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made or read.
     """
 
     def __init__(self, folder: str | os.PathLike[str], suffix: str, budget: int) -> None:

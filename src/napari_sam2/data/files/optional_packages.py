@@ -26,25 +26,7 @@ def extra_of(module: str) -> str:
 
 
 def load_extra(module: str, purpose: str) -> Any:
-    """Import a module of an optional package.
-
-    Parameters
-    ----------
-    module : str
-        Its dotted name.
-    purpose : str
-        What it is needed for, as the subject of a sentence: "reading videos".
-
-    Returns
-    -------
-    module
-        The module.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed; the message names the extra.
-    """
+    """Import a module of an optional package."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

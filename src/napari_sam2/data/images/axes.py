@@ -16,26 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis of an image.
+    """An axis of an image."""
 
-    Attributes
-    ----------
-    name : str
-        ``"t"``, ``"z"``, ``"c"`` (channels), ``"y"``, ``"x"``, or ``"n"`` for frames of no given kind.
-    size : int
-        How many places it has.
-    scale : float or None
-        From one place to the next in `unit`; None where not known, which counts as 1.
-    translation : float
-        Where the first place lies, in `unit`.
-    unit : str or None
-        Its one name, as `unit_name` gives it.
-    """
-
+    # ``"t"``, ``"z"``, ``"c"`` (channels), ``"y"``, ``"x"``, or ``"n"`` for frames of no given kind.
     name: str
+    # How many places it has.
     size: int
+    # From one place to the next in `unit`; None where not known, which counts as 1.
     scale: float | None = None
+    # Where the first place lies, in `unit`.
     translation: float = 0.0
+    # Its one name, as `unit_name` gives it.
     unit: str | None = None
 
     def __post_init__(self) -> None:
@@ -61,18 +52,7 @@ class Axis:
 
 
 def measured_axes(names: Sequence[str], shape: Sequence[int], sizes: Mapping[str, Size]) -> tuple[Axis, ...]:
-    """Name and measure axes: height and depth in the unit of the width where they convert, times in seconds.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Of the axes, in their order.
-    shape : sequence of int
-        Their sizes; colour samples may come behind.
-    sizes : mapping
-        What a file says of any of them. One that is zero or not finite counts as unknown, and so do height and width
-        where one of them is.
-    """
+    """Name and measure axes: height and depth in the unit of the width where they convert, times in seconds."""
     known = {name: size for name, size in sizes.items() if math.isfinite(size.scale) and size.scale}
     unit = unit_name(known["x"].unit) if {"x", "y"} <= {*known} else None
     axes = []

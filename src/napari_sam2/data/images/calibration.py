@@ -46,25 +46,13 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sizes of a pixel and of a step from one frame to the next.
+    """Sizes of a pixel and of a step from one frame to the next."""
 
-    Attributes
-    ----------
-    pixel_size : tuple of float or None
-        Height and width of a pixel (y, x) in `unit`.
-    step : float or None
-        Distance between two planes (z) or two time points (t) in `step_unit`.
-    unit, step_unit : str or None
-        Unit names; the usual spellings of micrometres and seconds become ``"um"`` and ``"s"``.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive, finite number.
-    """
-
+    # Height and width of a pixel (y, x) in `unit`.
     pixel_size: tuple[float, float] | None = None
+    # Distance between two planes (z) or two time points (t) in `step_unit`.
     step: float | None = None
+    # Unit names; the usual spellings of micrometres and seconds become ``"um"`` and ``"s"``.
     unit: str | None = None
     step_unit: str | None = None
 
@@ -96,15 +84,7 @@ class Size(NamedTuple):
 def unit_name(text: str | None) -> str | None:
     """Give a unit its one name here.
 
-    Parameters
-    ----------
-    text : str or None
-        As a file or a person spells it.
-
-    Returns
-    -------
-    str or None
-        ``"um"`` for every spelling of micrometres and so on; None for no unit or pixels.
+    Result: ``"um"`` for every spelling of micrometres and so on; None for no unit or pixels.
     """
     if text is None:
         return None

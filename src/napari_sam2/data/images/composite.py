@@ -19,15 +19,8 @@ if TYPE_CHECKING:
 class CompositeFrames:
     """Frames of uint8 RGB made of two or three channels, each with one window for the whole stack.
 
-    Parameters
-    ----------
-    channels : sequence of Frames
-        Shown as red, green and blue, in this order; the third may be missing.
-    windows : sequence of tuple of float
-        (low, high) for each, or one for all. Where empty, what the file says, else percentiles of each channel, which
-        are taken when the first frame is read.
-    said : sequence of Window or None
-        What the file says, one for each channel, or nothing.
+    ``windows``: (low, high) for each, or one for all. Where empty, what the file says, else percentiles of each
+    channel, which are taken when the first frame is read.
     """
 
     def __init__(

@@ -45,19 +45,9 @@ class Frames(Protocol):
 
 @dataclass(frozen=True)
 class Window:
-    """The range of pixel values that is stretched over 0..255.
+    """The range of pixel values that is stretched over 0..255."""
 
-    Attributes
-    ----------
-    low, high : float
-        Values shown black and white; everything beyond is clipped.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite or `high` is not above `low`.
-    """
-
+    # Values shown black and white; everything beyond is clipped.
     low: float
     high: float
 
@@ -75,22 +65,8 @@ def choose_window(stack: Frames, contrast_limits: Sequence[float] | None = None)
     stack, or from the lowest to the highest of their values where those percentiles are the same (a few
     bright spots on an even ground).
 
-    Parameters
-    ----------
-    stack : Frames
-        The frames.
-    contrast_limits : sequence of float, optional
-        Lowest and highest value to show, in the pixels' units.
-
-    Returns
-    -------
-    Window or None
-        None for uint8 RGB, which goes to the model unchanged whatever the limits.
-
-    Raises
-    ------
-    ValueError
-        If the contrast limits are not two rising numbers, or none of the sampled frames can be read.
+    ``contrast_limits``: lowest and highest value to show, in the pixels' units.
+    Result: none for uint8 RGB, which goes to the model unchanged whatever the limits.
     """
     if contrast_limits is not None and len(contrast_limits) != 2:
         raise ValueError(f"contrast limits are two numbers, low and high, not {contrast_limits}")
@@ -111,22 +87,9 @@ def choose_window(stack: Frames, contrast_limits: Sequence[float] | None = None)
 def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
     """Turn a frame into the 8-bit RGB image the model takes.
 
-    Parameters
-    ----------
-    frame : ndarray
-        (Y, X) or (Y, X, 3).
-    window : Window or None
-        What to stretch over 0..255; None leaves the values alone and is for uint8 only.
-
-    Returns
-    -------
-    ndarray
-        (Y, X, 3) uint8; grey frames get three equal channels.
-
-    Raises
-    ------
-    ValueError
-        If there is no window for a frame that is not uint8.
+    ``frame``: (Y, X) or (Y, X, 3).
+    ``window``: what to stretch over 0..255; None leaves the values alone and is for uint8 only.
+    Result: (Y, X, 3) uint8; grey frames get three equal channels.
     """
     if window is None:
         if frame.dtype != np.uint8:
@@ -140,20 +103,7 @@ def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
 
 
 def stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """Map pixel values to brightness.
-
-    Parameters
-    ----------
-    frame : ndarray
-        Of any shape and number type.
-    window : Window
-        The values that become 0 and 255.
-
-    Returns
-    -------
-    ndarray
-        uint8 of the same shape.
-    """
+    """Map pixel values to brightness."""
     # float32 holds 16-bit values exactly; wider integers need float64.
     values = frame.astype(np.result_type(frame.dtype, np.float32))
     values -= window.low

@@ -10,22 +10,7 @@ import numpy as np
 def check_frame(frame: int, n_frames: int | None = None) -> int:
     """Check a frame's index.
 
-    Parameters
-    ----------
-    frame : int
-        Index from 0; NumPy integers are fine.
-    n_frames : int, optional
-        Length of the stack, where known.
-
-    Returns
-    -------
-    int
-        The same index.
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole number or lies outside the stack.
+    ``frame``: index from 0; NumPy integers are fine.
     """
     index = whole_number(frame, "a frame index")
     if index < 0 or (n_frames is not None and index >= n_frames):

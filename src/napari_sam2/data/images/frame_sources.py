@@ -63,54 +63,34 @@ class PlaneSource(Protocol):
 
 @dataclass(frozen=True)
 class Channel:
-    """What a file says about one channel.
+    """What a file says about one channel."""
 
-    Attributes
-    ----------
-    name : str or None
-        Its name.
-    window : Window or None
-        The values it is shown with.
-    """
-
+    # Its name.
     name: str | None = None
+    # The values it is shown with.
     window: Window | None = None
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An opened image.
+    """An opened image."""
 
-    Attributes
-    ----------
-    planes : PlaneSource
-        Its pixels.
-    axes : str
-        A letter of ``tznc`` for each axis before Y and X: time, depth, frames of no given kind, channels.
-    sizes : mapping
-        What it says of its axes, by letter, and of ``"t"`` or ``"z"`` where the frames are of no given kind.
-    channels : tuple of Channel
-        One for each channel, or none where the file says nothing.
-    affine : tuple of tuple of float or None
-        4 x 4: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
-    """
-
+    # Its pixels.
     planes: PlaneSource
+    # A letter of ``tznc`` for each axis before Y and X: time, depth, frames of no given kind, channels.
     axes: str = "n"
+    # What it says of its axes, by letter, and of ``"t"`` or ``"z"`` where the frames are of no given kind.
     sizes: Mapping[str, Size] = field(default_factory=dict)
+    # One for each channel, or none where the file says nothing.
     channels: tuple[Channel, ...] = field(default=())
+    # 4 x 4: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
     affine: Affine | None = None
 
 
 class ArrayPlanes:
     """Planes of anything that has a shape and a dtype and can be indexed: NumPy, dask, zarr, NIfTI.
 
-    Parameters
-    ----------
-    array : object
-        Its axes in any order.
-    axes : str
-        A letter for each of them, ``y`` and ``x`` among them, and ``s`` for colour samples.
+    ``axes``: a letter for each of them, ``y`` and ``x`` among them, and ``s`` for colour samples.
     """
 
     def __init__(self, array: Any, axes: str) -> None:
@@ -137,15 +117,7 @@ class ArrayPlanes:
 
 
 class ClosablePlanes:
-    """Planes of an image until it is closed: a read that is under way then still gets its plane, later ones none.
-
-    Parameters
-    ----------
-    planes : PlaneSource
-        The image. It is closed, and let go of, by whoever is the last to use it: `close` waits for nobody.
-    name : str
-        For messages.
-    """
+    """Planes of an image until it is closed: a read that is under way then still gets its plane, later ones none."""
 
     def __init__(self, planes: PlaneSource, name: str) -> None:
         self._planes: PlaneSource | None = planes
@@ -157,13 +129,7 @@ class ClosablePlanes:
         self.dtype: np.dtype[Any] = planes.dtype
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one plane or an area of it.
-
-        Raises
-        ------
-        ValueError
-            If the image is closed, or its reader cannot read the plane.
-        """
+        """Fetch one plane or an area of it."""
         with self._lock:
             planes = self._planes
             if self._closed or planes is None:
@@ -192,14 +158,7 @@ class ClosablePlanes:
 class PlaneFrames:
     """Frames along one axis of an image, the other axes held at one index.
 
-    Parameters
-    ----------
-    planes : PlaneSource
-        The image.
-    fixed : sequence of int
-        An index for each axis before Y and X; that of `axis` is not used.
-    axis : int or None
-        Which of them is tracked; None for a single frame.
+    ``axis``: which of them is tracked; None for a single frame.
     """
 
     def __init__(self, planes: PlaneSource, fixed: Sequence[int], axis: int | None) -> None:
@@ -224,14 +183,7 @@ class PlaneFrames:
 class PartFrames:
     """Some frames of another source, cropped.
 
-    Parameters
-    ----------
-    source : FrameSource
-        The whole frames.
-    frames : sequence of int
-        Which of them, in order; one may come several times.
-    crop : tuple of int
-        (y0, x0, y1, x1) inside the frame.
+    ``crop``: (y0, x0, y1, x1) inside the frame.
     """
 
     def __init__(self, source: FrameSource, frames: Sequence[int], crop: tuple[int, int, int, int]) -> None:

@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 class LazyPlanes:
     """Planes of an image as a read-only array of all its axes.
 
-    Parameters
-    ----------
-    planes : PlaneSource
-        The image; it stays open for as long as the array is there.
-    leading : int
-        How many axes come before Y and X.
-
-    Attributes
-    ----------
-    shape, dtype, ndim, size
-        As of a NumPy array.
-
-    Notes
-    -----
     Indexing takes whole numbers and slices, and reads only the planes that are asked for.
     """
 
@@ -71,13 +57,7 @@ class LazyPlanes:
 
 
 class StackPlanes:
-    """Frames of a stack, as planes of an image with one axis before Y and X.
-
-    Parameters
-    ----------
-    stack : Stack
-        The frames; the stack's file is closed with it.
-    """
+    """Frames of a stack, as planes of an image with one axis before Y and X."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

@@ -23,11 +23,6 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
     """Find all frames, uncropped, of the stack that is asked for; ``name`` is the image's, for messages.
 
     An image without an axis for them gets one of one place in front.
-
-    Raises
-    ------
-    ValueError
-        If the image has several stacks and the choice is missing, or a choice does not exist.
     """
     axes, sizes = opened.axes, opened.planes.shape
     if axis is not None:
@@ -48,13 +43,7 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
 
 
 def locate_volumes(opened: Opened, selection: Selection, name: str) -> Geometry:
-    """Find a time-lapse of volumes, of which `Geometry.along` gives each, or a plane through time.
-
-    Raises
-    ------
-    ValueError
-        If the image has not both time and depth, or the choice of channels is missing or does not exist.
-    """
+    """Find a time-lapse of volumes, of which `Geometry.along` gives each, or a plane through time."""
     if not {"t", "z"} <= {*opened.axes} or "n" in opened.axes:
         raise ValueError(f"{name} has {_described(opened)}: volumes over time take both time (T) and depth (Z)")
     _check_channels(opened, selection, name)

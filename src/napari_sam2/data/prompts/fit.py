@@ -15,17 +15,7 @@ if TYPE_CHECKING:
 def check_prompt(prompt: Prompt, shape: tuple[int, int, int]) -> None:
     """Check that a prompt lies within a stack.
 
-    Parameters
-    ----------
-    prompt : Prompt
-        Valid by itself.
-    shape : tuple of int
-        (T, Y, X) of the stack.
-
-    Raises
-    ------
-    ValueError
-        If its frame, a point, the box or the mask's shape does not fit; the message names object and frame.
+    ``shape``: (T, Y, X) of the stack.
     """
     size = shape[1:]
     try:

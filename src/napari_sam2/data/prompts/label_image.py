@@ -15,28 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_label_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
-    """Read an image of labels as mask prompts.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A label image of the first frame, or a label stack with the frames of the images: each object on each frame
-        becomes a mask. 0 is the background.
-
-    Returns
-    -------
-    list of Prompt
-        By frame and object.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no image of labels, or holds none.
-    MissingExtraError
-        If reading it takes a package that is not installed.
-    """
+    """Read an image of labels as mask prompts."""
     with open_stack(path) as stack:
         if stack.is_rgb or stack.dtype.kind not in "bui":
             kind = "colours" if stack.is_rgb else str(stack.dtype)

@@ -16,23 +16,7 @@ if TYPE_CHECKING:
 def prompt_inside(prompt: Prompt, geometry: Geometry) -> Prompt:
     """Move a prompt from the whole into the part.
 
-    Parameters
-    ----------
-    prompt : Prompt
-        In frames and pixels of the whole.
-    geometry : Geometry
-        Of the part.
-
-    Returns
-    -------
-    Prompt
-        In those of the part. A box or mask is cut at the edge; an empty mask, which says that the object is not
-        there, stays one.
-
-    Raises
-    ------
-    ValueError
-        If its frame is left out, a point lies outside the crop, or nothing of the box or mask lies inside.
+    ``prompt``: in frames and pixels of the whole.
     """
     y0, x0, y1, x1 = geometry.crop
     frame = geometry.frame_inside(prompt.frame)
@@ -57,17 +41,7 @@ def prompt_inside(prompt: Prompt, geometry: Geometry) -> Prompt:
 def prompt_outside(prompt: Prompt, geometry: Geometry) -> Prompt:
     """Move a prompt from the part into the whole.
 
-    Parameters
-    ----------
-    prompt : Prompt
-        In frames and pixels of the part.
-    geometry : Geometry
-        Of the part.
-
-    Returns
-    -------
-    Prompt
-        In those of the whole.
+    ``prompt``: in frames and pixels of the part.
     """
     y0, x0, _, _ = geometry.crop
     points, box, mask = prompt.points, prompt.box, prompt.mask

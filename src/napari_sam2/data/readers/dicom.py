@@ -47,15 +47,6 @@ class DicomPlanes:
     """Planes of a DICOM series, (Z, Y, X), (T, Y, X) or (T, Z, Y, X), with S where they are in colour.
 
     Pixel values are those of the rescale slope and intercept, whole numbers where these are.
-
-    Parameters
-    ----------
-    planes : sequence of _Plane
-        In the order of the leading axes.
-    leading : tuple of int
-        Sizes of the leading axes.
-    header : pydicom.Dataset
-        Of the first file, for shape and type.
     """
 
     def __init__(self, planes: Sequence[_Plane], leading: tuple[int, ...], header: Any) -> None:
@@ -67,13 +58,7 @@ class DicomPlanes:
         self.dtype = _pixel_type(planes, header)
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one plane.
-
-        Raises
-        ------
-        ValueError
-            If its file is damaged, gone or compressed in a way that no installed package reads.
-        """
+        """Fetch one plane."""
         number = int(np.ravel_multi_index(index, self.shape[: len(index)]))
         plane = self._planes[number]
         try:
@@ -99,25 +84,7 @@ def has_dicom(place: Path) -> bool:
 
 
 def series_files(place: Path) -> list[Path]:
-    """List the files of the series in a folder, or the file itself, in the order of the stack's planes.
-
-    Parameters
-    ----------
-    place : Path
-        A DICOM file or folder.
-
-    Returns
-    -------
-    list of Path
-        Each once.
-
-    Raises
-    ------
-    ValueError
-        If there is no image or more than one series.
-    MissingExtraError
-        If pydicom is not installed.
-    """
+    """List the files of the series in a folder, or the file itself, in the order of the stack's planes."""
     return list(dict.fromkeys(plane.path for plane in _sorted(_read_headers(place)[0])[0]))
 
 
@@ -126,23 +93,6 @@ def open_dicom(place: Path) -> Opened:
 
     Planes are sorted by their position along the normal of the slices; where there are several for each position, they
     are time points. Without positions, the instance numbers decide.
-
-    Parameters
-    ----------
-    place : Path
-        A folder with one series, or a file.
-
-    Returns
-    -------
-    Opened
-        With spacing in millimetres and affine.
-
-    Raises
-    ------
-    ValueError
-        If there is no image or more than one series, or the images differ in shape.
-    MissingExtraError
-        If pydicom is not installed.
     """
     planes, header = _read_headers(place)
     planes, n_times = _sorted(planes)

@@ -32,18 +32,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
 class FolderSource:
-    """Frames in a folder, one image file each, in natural order of their names.
-
-    Parameters
-    ----------
-    folder : Path
-        Files other than PNG, JPEG and TIFF, and hidden files, are passed over.
-
-    Raises
-    ------
-    ValueError
-        If there are no images, more than one format, or a file whose shape or type is not the others'.
-    """
+    """Frames in a folder, one image file each, in natural order of their names."""
 
     def __init__(self, folder: Path) -> None:
         self.files = _image_files(folder)
@@ -86,20 +75,7 @@ def is_tiff_file(path: Path) -> bool:
 def read_image(path: Path) -> NDArray[Any]:
     """Read one PNG, JPEG or TIFF image.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    ndarray
-        (Y, X), (Y, X, 3) or (Y, X, 4) in the file's type; palettes become RGB.
-
-    Raises
-    ------
-    ValueError
-        If the file is not an image that can be read, or holds more than one.
+    Result: (Y, X), (Y, X, 3) or (Y, X, 4) in the file's type; palettes become RGB.
     """
     if is_tiff_file(path):
         opened = open_tiff(path)
@@ -115,35 +91,13 @@ def read_image(path: Path) -> NDArray[Any]:
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Give the sort key that puts ``frame2`` before ``frame10``.
-
-    Parameters
-    ----------
-    name : str
-        A file name.
-
-    Returns
-    -------
-    tuple
-        Comparable with the key of any other name.
-    """
+    """Give the sort key that puts ``frame2`` before ``frame10``."""
     parts = re.split(r"([0-9]+)", name.lower())
     return tuple((0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts if part)
 
 
 def visible_images(paths: Iterable[Path]) -> list[Path]:
-    """Pick the image files, in natural order of their names; hidden ones are passed over.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        What lies in a folder.
-
-    Returns
-    -------
-    list of Path
-        PNG, JPEG and TIFF files.
-    """
+    """Pick the image files, in natural order of their names; hidden ones are passed over."""
     images = (path for path in paths if is_image_file(path) and not path.name.startswith("."))
     return sorted((path for path in images if path.is_file()), key=lambda path: natural_key(path.name))
 

@@ -22,13 +22,6 @@ class NiftiVoxels:
     """Voxels of a NIfTI file as an array, (X, Y), (X, Y, Z) or (X, Y, Z, T), read slice by slice.
 
     A compressed file has no slices to be had singly: it is read whole the first time.
-
-    Parameters
-    ----------
-    image : nibabel image
-        The opened file.
-    path : Path
-        Its name, for messages.
     """
 
     def __init__(self, image: Any, path: Path) -> None:
@@ -66,22 +59,7 @@ def is_nifti(path: Path) -> bool:
 def open_nifti(path: Path) -> Opened:
     """Open a NIfTI file: X, Y, then depth and time where there are more axes. Voxels stay in the order of the file.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    Opened
-        Planes (Y, X) along depth and time, with sizes and affine.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read, has more than four axes, or holds vectors or colours.
-    MissingExtraError
-        If nibabel is not installed.
+    Result: planes (Y, X) along depth and time, with sizes and affine.
     """
     nibabel = load_extra("nibabel", "reading NIfTI files")
     try:

@@ -27,30 +27,14 @@ _BY_COUNT = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}
 
 
 class ZarrPlanes(ArrayPlanes):
-    """Planes of a zarr array, of which only the chunks that are needed are read.
-
-    Parameters
-    ----------
-    array : zarr.Array
-        Its axes in any order.
-    axes : str
-        A letter for each of them.
-    path : Path
-        Its name, for messages.
-    """
+    """Planes of a zarr array, of which only the chunks that are needed are read."""
 
     def __init__(self, array: Any, axes: str, path: Path) -> None:
         super().__init__(array, axes)
         self._path = path
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one plane or an area of it.
-
-        Raises
-        ------
-        ValueError
-            If a chunk is damaged or its compression unknown.
-        """
+        """Fetch one plane or an area of it."""
         try:
             return super().read(index, area)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -71,27 +55,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def open_zarr(path: Path, level: int = 0) -> Opened:
-    """Open an OME-Zarr image (0.1 to 0.5) or a zarr array.
-
-    Parameters
-    ----------
-    path : Path
-        The folder of the image, of an array, or of a file that was converted by bioformats2raw with one image in it.
-    level : int, default: 0
-        Resolution, 0 for the finest.
-
-    Returns
-    -------
-    Opened
-        Planes that are read chunk by chunk, with sizes, channel names and contrast windows.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read, holds no image or several, or has no such level.
-    MissingExtraError
-        If zarr is not installed.
-    """
+    """Open an OME-Zarr image (0.1 to 0.5) or a zarr array."""
     zarr = load_extra("zarr", "reading zarr folders")
     try:
         node = zarr.open(store=str(path), mode="r")

@@ -24,29 +24,7 @@ _KINDS = "a TIFF, PNG, JPEG, video, zarr, NIfTI, DICOM or NumPy file, nor a fold
 
 
 def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Opened]:
-    """Open a file or a folder without reading its pixels.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file or folder.
-    level : int, default: 0
-        Of an image in several resolutions.
-
-    Returns
-    -------
-    tuple
-        The path, and the image with all its axes.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at `path`.
-    ValueError
-        If it is no image or has no such level; the message names the file.
-    MissingExtraError
-        If reading it takes a package that is not installed.
-    """
+    """Open a file or a folder without reading its pixels."""
     place = Path(path)
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist")

@@ -31,17 +31,7 @@ _TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 1
 
 
 class PageSource:
-    """Planes that are one TIFF page each.
-
-    Parameters
-    ----------
-    tif : TiffFile
-        The open file, which `close` closes.
-    path : Path
-        Its name, for messages.
-    layout : Layout
-        What its axes are.
-    """
+    """Planes that are one TIFF page each."""
 
     def __init__(self, tif: tifffile.TiffFile, path: Path, layout: Layout) -> None:
         self._tif = tif
@@ -53,13 +43,7 @@ class PageSource:
         self.dtype: np.dtype[Any] = layout.series.dtype
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one plane.
-
-        Raises
-        ------
-        ValueError
-            If the page is missing or damaged, or compressed in a way no installed codec reads.
-        """
+        """Fetch one plane."""
         leading = self.shape[: len(index)]
         number = int(np.ravel_multi_index(index, leading)) if index else 0
         try:
@@ -79,20 +63,13 @@ class PageSource:
 
 
 class Layout(NamedTuple):
-    """Where a TIFF series keeps planes, rows, columns and colour.
+    """Where a TIFF series keeps planes, rows, columns and colour."""
 
-    Attributes
-    ----------
-    series : TiffPageSeries
-        Of the resolution level that was asked for.
-    axes : str
-        A letter for every axis of the series: ``t``, ``z``, ``n``, ``c``, ``y``, ``x``, ``s``.
-    shape : tuple of int
-        (..., Y, X) or (..., Y, X, S).
-    """
-
+    # Of the resolution level that was asked for.
     series: tifffile.TiffPageSeries
+    # A letter for every axis of the series: ``t``, ``z``, ``n``, ``c``, ``y``, ``x``, ``s``.
     axes: str
+    # (..., Y, X) or (..., Y, X, S).
     shape: tuple[int, ...]
 
     @property
@@ -113,25 +90,7 @@ class Layout(NamedTuple):
 
 
 def open_tiff(path: Path, level: int = 0) -> Opened:
-    """Open a TIFF file without reading its pixels.
-
-    Parameters
-    ----------
-    path : Path
-        ImageJ, OME or plain TIFF with any of the axes T, Z and C before Y, X and S.
-    level : int, default: 0
-        Of a pyramid.
-
-    Returns
-    -------
-    Opened
-        Its planes, axes and sizes.
-
-    Raises
-    ------
-    ValueError
-        If the file is no TIFF, or holds more than one image series or other axes.
-    """
+    """Open a TIFF file without reading its pixels."""
     with ExitStack() as opened:
         try:
             tif = opened.enter_context(tifffile.TiffFile(path))

@@ -15,18 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_channels(tif: TiffFile) -> tuple[Channel, ...]:
-    """Read names and display ranges of the channels of an ImageJ or OME-TIFF file.
-
-    Parameters
-    ----------
-    tif : TiffFile
-        The open file.
-
-    Returns
-    -------
-    tuple of Channel
-        One for each channel, or none where the file says nothing.
-    """
+    """Read names and display ranges of the channels of an ImageJ or OME-TIFF file."""
     if tif.is_ome and tif.ome_metadata:
         found = ElementTree.fromstring(tif.ome_metadata).findall(".//{*}Pixels/{*}Channel")
         return tuple(Channel(channel.get("Name")) for channel in found)

@@ -27,18 +27,12 @@ _NEVER = 2**63
 
 
 class _Index(NamedTuple):
-    """Where the frames of a video are.
+    """Where the frames of a video are."""
 
-    Attributes
-    ----------
-    times : list of int
-        When each frame is shown, rising, in units of the stream. Where the file's times are of no use (AVI), the frames
-        are counted: 0, 1, 2, ...
-    keys : list of tuple of int
-        For every frame that decoding can start at, rising: when it is shown, and when it is decoded.
-    """
-
+    # When each frame is shown, rising, in units of the stream. Where the file's times are of no use (AVI), the frames
+    # are counted: 0, 1, 2, ...
     times: list[int]
+    # For every frame that decoding can start at, rising: when it is shown, and when it is decoded.
     keys: list[tuple[int, int]]
 
     @property
@@ -47,20 +41,7 @@ class _Index(NamedTuple):
 
 
 class VideoFrames:
-    """Frames of the first video stream of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        If it is no video that can be read.
-    MissingExtraError
-        If PyAV is not installed.
-    """
+    """Frames of the first video stream of a file."""
 
     def __init__(self, path: Path) -> None:
         self._av = load_extra("av", "reading videos")
@@ -91,13 +72,7 @@ class VideoFrames:
         return {"t": Size(float(1 / rate), "s")} if rate else {}
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one frame, from where decoding stands or from the last place before it where decoding can start.
-
-        Raises
-        ------
-        ValueError
-            If it is damaged.
-        """
+        """Fetch one frame, from where decoding stands or from the last place before it where decoding can start."""
         with self._lock:
             frame = index[0]
             if frame not in self._kept:
@@ -196,22 +171,7 @@ def is_video(path: Path) -> bool:
 def open_video(path: Path) -> Opened:
     """Open a video; its packets are looked through once, without decoding them.
 
-    Parameters
-    ----------
-    path : Path
-        The file. Of several video streams the first one counts.
-
-    Returns
-    -------
-    Opened
-        (T, Y, X, 3) uint8, or (T, Y, X) for grey formats, and the usual time between frames.
-
-    Raises
-    ------
-    ValueError
-        If it is no video that can be read.
-    MissingExtraError
-        If PyAV is not installed.
+    Result: (T, Y, X, 3) uint8, or (T, Y, X) for grey formats, and the usual time between frames.
     """
     frames = VideoFrames(path)
     return Opened(frames, "t", frames.sizes)

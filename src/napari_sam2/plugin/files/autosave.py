@@ -20,23 +20,15 @@ _NAME = re.compile(r"[^\w.-]+")
 
 @dataclass(frozen=True)
 class Found:
-    """Work that can be brought back.
+    """Work that can be brought back."""
 
-    Attributes
-    ----------
-    folder : Path
-        The session folder.
-    name : str
-        Of the image.
-    changed : float
-        When it was last written to, in seconds since 1970.
-    n_bytes : int
-        How large it is.
-    """
-
+    # The session folder.
     folder: Path
+    # Of the image.
     name: str
+    # When it was last written to, in seconds since 1970.
     changed: float
+    # How large it is.
     n_bytes: int
 
     @property

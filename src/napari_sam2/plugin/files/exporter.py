@@ -43,16 +43,7 @@ class ExportCancelledError(Exception):
 def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: bool) -> list[ExportChoice]:
     """List all formats, with those that this stack cannot be written in, and why.
 
-    Parameters
-    ----------
-    image : Image or None
-        The layer.
-    space : Space or None
-        Its frames on show.
-    axis : str
-        ``"t"`` or ``"z"``.
-    has_labels : bool
-        Whether there is anything to write.
+    ``axis``: ``"t"`` or ``"z"``.
     """
     nothing = "" if has_labels else "there are no results yet: prompt and track first"
     found = [ExportChoice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
@@ -75,38 +66,25 @@ def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What is written, as it was when that was asked for.
+    """What is written, as it was when that was asked for."""
 
-    Attributes
-    ----------
-    image : Image
-        Layer of the images.
-    labels : Labels
-        Layer of the results.
-    space : Space
-        The whole planes.
-    axis : str
-        ``"t"`` or ``"z"``.
-    scores : ScoreTable
-        In pixels of the whole planes.
-    names : dict
-        Of objects.
-    window : tuple of float or None
-        Pixel values shown black and white.
-    region : tuple of int or None
-        The part of the planes that the prompts are about.
-    wishes : mapping
-        What they ask for, in pixels of that part.
-    """
-
+    # Layer of the images.
     image: Image
+    # Layer of the results.
     labels: Labels
+    # The whole planes.
     space: Space
+    # ``"t"`` or ``"z"``.
     axis: str
+    # In pixels of the whole planes.
     scores: ScoreTable
+    # Of objects.
     names: dict[int, str] = field(default_factory=dict)
+    # Pixel values shown black and white.
     window: tuple[float, float] | None = None
+    # The part of the planes that the prompts are about.
     region: Box | None = None
+    # What they ask for, in pixels of that part.
     wishes: Wishes = field(default_factory=dict)
 
     @property
@@ -144,15 +122,7 @@ class _Watched(LabelStack):
 
 
 class Exporting(QObject):
-    """Writes results while the window goes on.
-
-    Parameters
-    ----------
-    controller : Controller
-        Knows the results.
-    objects : ObjectList
-        Their names.
-    """
+    """Writes results while the window goes on."""
 
     progressed = Signal(str, int, int)
     ended = Signal()

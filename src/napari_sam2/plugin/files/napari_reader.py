@@ -29,15 +29,9 @@ _SESSION_FILE = "session.json"
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Give the reader of a file or folder.
 
-    Parameters
-    ----------
-    path : str or sequence of str
-        A video, NIfTI or DICOM file, a folder with a DICOM series or images, a session folder or its ``session.json``.
-
-    Returns
-    -------
-    callable or None
-        None for several files at a time.
+    ``path``: a video, NIfTI or DICOM file, a folder with a DICOM series or images, a session folder or its
+    ``session.json``.
+    Result: none for several files at a time.
     """
     if not isinstance(path, str):
         return None
@@ -49,25 +43,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def read_image(path: str | list[str]) -> list[LayerDataTuple]:
-    """Open an image, whose planes are read when they are looked at.
-
-    Parameters
-    ----------
-    path : str or list of str
-        The file or folder.
-
-    Returns
-    -------
-    list of LayerDataTuple
-        An image layer with axes, sizes and units, or one for each channel.
-
-    Raises
-    ------
-    ValueError
-        If it is no image; the message names the file.
-    MissingExtraError
-        If reading it takes a package that is not installed; the message names the extra.
-    """
+    """Open an image, whose planes are read when they are looked at."""
     place, opened = open_image(_only(path))
     return _image_layers(place, opened)
 
@@ -75,20 +51,7 @@ def read_image(path: str | list[str]) -> list[LayerDataTuple]:
 def read_session(path: str | list[str]) -> list[LayerDataTuple]:
     """Open a session folder: its image, where it is still there, labels and scores, and prompts.
 
-    Parameters
-    ----------
-    path : str or list of str
-        The folder, or its ``session.json``.
-
-    Returns
-    -------
-    list of LayerDataTuple
-        Image, labels, points and shapes. What is damaged is left out, with a warning for each.
-
-    Raises
-    ------
-    ValueError
-        If it is no session folder.
+    ``path``: the folder, or its ``session.json``.
     """
     from napari_sam2.storage.read_contents import read_contents
 

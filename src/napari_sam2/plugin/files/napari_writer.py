@@ -64,22 +64,7 @@ def _saved(results: Callable[[], Results], name: str, path: str) -> list[str]:
 def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
     """Make results of a labels layer.
 
-    Parameters
-    ----------
-    data : array-like
-        (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers.
-    meta : mapping
-        What napari says of the layer: where it lies, units, axis labels, features and metadata.
-
-    Returns
-    -------
-    Results
-        With names and scores where the widget left them in the layer.
-
-    Raises
-    ------
-    ValueError
-        If the layer has other axes.
+    ``data``: (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers.
     """
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = _axes(labels.shape, meta)

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 def cells() -> list[LayerDataTuple]:
     """Open a time-lapse of fluorescent cells.
 
-    Returns
-    -------
-    list of LayerDataTuple
-        One image layer, (T, Y, X) uint16.
+    Result: one image layer, (T, Y, X) uint16.
     """
     return [_image_layer("cells")]
 
@@ -24,10 +21,7 @@ def cells() -> list[LayerDataTuple]:
 def z_stack() -> list[LayerDataTuple]:
     """Open a scan of a body with organs.
 
-    Returns
-    -------
-    list of LayerDataTuple
-        One image layer, (Z, Y, X) float32.
+    Result: one image layer, (Z, Y, X) float32.
     """
     return [_image_layer("zstack")]
 
@@ -35,10 +29,7 @@ def z_stack() -> list[LayerDataTuple]:
 def endoscope() -> list[LayerDataTuple]:
     """Open a colour video in which a tool hides a polyp for a while.
 
-    Returns
-    -------
-    list of LayerDataTuple
-        One image layer, (T, Y, X, 3) uint8.
+    Result: one image layer, (T, Y, X, 3) uint8.
     """
     return [_image_layer("endoscope")]
 

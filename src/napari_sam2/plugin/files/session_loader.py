@@ -30,28 +30,7 @@ def reopen(
 ) -> OpenedSession | None:
     """Open a session folder on the first layer that is its image.
 
-    Parameters
-    ----------
-    folder : Path
-        The session folder.
-    header : Header
-        What it says of itself.
-    notes : SessionNotes
-        What the widget wrote into it.
-    candidates : list of (Image, Space)
-        Layers of the right shape.
-    model : Sam2 or None
-        The one in use, taken where it is the session's, or where the session's is not to be had.
-
-    Returns
-    -------
-    OpenedSession or None
-        None if the image is none of the layers.
-
-    Raises
-    ------
-    ValueError, FileNotFoundError, OSError
-        As `Session.open`.
+    Result: none if the image is none of the layers.
     """
     from napari_sam2.storage.fingerprint import sample_hash
 

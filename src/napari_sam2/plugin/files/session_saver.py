@@ -37,15 +37,6 @@ class Keeping(QObject):
     ``folder_changed`` comes when another folder is in use, or none; ``saved`` with a folder of the user's; ``opened``
     with what was brought back, the notes and the problems; ``missing`` with a folder whose image is nowhere, and
     the image's path or name.
-
-    Parameters
-    ----------
-    controller : Controller
-        Has the sessions.
-    objects : ObjectList
-        Names of the objects.
-    keep_unsaved : callable
-        Says whether work that is not saved is to be kept in the cache folder.
     """
 
     folder_changed = Signal()
@@ -182,15 +173,8 @@ class Keeping(QObject):
     ) -> None:
         """Bring a session back.
 
-        Parameters
-        ----------
-        folder : str or path-like
-            The session folder.
-        images : iterable of Image
-            Layers that may be its image.
-        find : callable or None
-            Opens an image, given its path and the reader that opened it before, and returns its layers; None where
-            the layers given are all that there are to look at.
+        ``find``: opens an image, given its path and the reader that opened it before, and returns its layers; None
+        where the layers given are all that there are to look at.
         """
         from napari_sam2.storage.layout import image_places, read_header
 
@@ -256,22 +240,7 @@ class Keeping(QObject):
 
 
 def spaces_in(images: Iterable[Image], data: DataRecord, notes: SessionNotes) -> list[tuple[Image, Space]]:
-    """Find layers that may be a session's image, with the frames they would be.
-
-    Parameters
-    ----------
-    images : iterable of Image
-        The layers.
-    data : DataRecord
-        What the session says of its image.
-    notes : SessionNotes
-        What the widget wrote of it.
-
-    Raises
-    ------
-    ValueError
-        If it is about some of the frames only.
-    """
+    """Find layers that may be a session's image, with the frames they would be."""
     if notes.image is not None:
         spaces = [(image, notes.image.space_in(image)) for image in images]
         return [(image, space) for image, space in spaces if space is not None]

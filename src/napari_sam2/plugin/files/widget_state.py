@@ -23,26 +23,17 @@ _BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSErr
 
 @dataclass(frozen=True)
 class ImageNotes:
-    """Which layer it was, and which of its frames.
+    """Which layer it was, and which of its frames."""
 
-    Attributes
-    ----------
-    name : str
-        Of the layer.
-    path : str or None
-        Of its file.
-    reader : str or None
-        Plugin that opened it.
-    rgb : bool
-        Whether it is in colour.
-    space : Space
-        The frames, of a layer that is gone.
-    """
-
+    # Of the layer.
     name: str
+    # Of its file.
     path: str | None
+    # Plugin that opened it.
     reader: str | None
+    # Whether it is in colour.
     rgb: bool
+    # The frames, of a layer that is gone.
     space: Space
 
     @classmethod
@@ -81,42 +72,25 @@ class ImageNotes:
 
 @dataclass(frozen=True)
 class SessionNotes:
-    """What the widget knows of a session and the session does not.
+    """What the widget knows of a session and the session does not."""
 
-    Attributes
-    ----------
-    image : ImageNotes or None
-        The layer; None where the widget did not make the session.
-    said : Said
-        Points and shapes as they were in their layers.
-    is_told : bool
-        Whether the session knew all of them; else they are newer than the session's prompts.
-    names : dict
-        By object id.
-    hidden : tuple of int
-        Objects that are not drawn.
-    selected : int
-        The selected object.
-    threshold : float
-        Objects are drawn from this score on.
-    """
-
+    # The layer; None where the widget did not make the session.
     image: ImageNotes | None = None
+    # Points and shapes as they were in their layers.
     said: Said = field(default_factory=Said)
+    # Whether the session knew all of them; else they are newer than the session's prompts.
     is_told: bool = True
+    # By object id.
     names: dict[int, str] = field(default_factory=dict)
+    # Objects that are not drawn.
     hidden: tuple[int, ...] = ()
+    # The selected object.
     selected: int = 1
+    # Objects are drawn from this score on.
     threshold: float = 0.5
 
     def write(self, folder: Path) -> None:
-        """Write them into a session folder.
-
-        Raises
-        ------
-        OSError
-            If that fails.
-        """
+        """Write them into a session folder."""
         image = self.image
         write_json(
             folder / FILE,

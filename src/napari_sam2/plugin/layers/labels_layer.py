@@ -64,13 +64,7 @@ def widen(layer: Labels, object_id: int) -> None:
 
 
 def write_frame(layer: Labels, space: Space, *, frame: int, image: NDArray[Any]) -> None:
-    """Write a frame's labels, in place; `refresh` shows them.
-
-    Raises
-    ------
-    ValueError
-        If the layer's type is too narrow for them.
-    """
+    """Write a frame's labels, in place; `refresh` shows them."""
     if not holds(layer, largest := int(image.max(initial=0))):
         raise ValueError(f"labels of type {layer.dtype} have no room for object {largest}: write into a wider layer")
     layer.data[space.index(frame)] = image
@@ -91,17 +85,7 @@ def colour_of(layer: Labels | None, object_id: int) -> tuple[int, int, int]:
 
 
 def hide_labels(layer: Labels, hidden: Collection[int], colours: Mapping[int, Any]) -> None:
-    """Make some labels transparent.
-
-    Parameters
-    ----------
-    layer : Labels
-        The layer.
-    hidden : collection of int
-        Labels not to draw.
-    colours : mapping
-        Colours of all labels, from before any was hidden.
-    """
+    """Make some labels transparent."""
     table: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     for object_id, colour in colours.items():
         table[object_id] = "transparent" if object_id in hidden else colour

@@ -36,15 +36,7 @@ def is_in_memory(layer: Labels) -> bool:
 
 
 def labels_on_disk(image: Image, space: Space, folder: str | os.PathLike[str], *, object_id: int) -> Labels:
-    """Make a Labels layer whose pixels are in a new zarr array on disk, uint32, a chunk or more for each plane.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds something already.
-    MissingExtraError
-        If zarr is not installed.
-    """
+    """Make a Labels layer whose pixels are in a new zarr array on disk, uint32, a chunk or more for each plane."""
     zarr = load_extra("zarr", "keeping labels on disk")
     place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -56,15 +48,7 @@ def labels_on_disk(image: Image, space: Space, folder: str | os.PathLike[str], *
 
 
 def wider_labels(narrow: Labels, image: Image, space: Space, *, object_id: int) -> tuple[Labels, str]:
-    """Make a layer to go on with where an object's number is too large for one that is on disk.
-
-    Returns
-    -------
-    layer : Labels
-        Empty; on disk beside the other one, or in memory where that cannot be.
-    text : str
-        What has happened, for the user.
-    """
+    """Make a layer to go on with where an object's number is too large for one that is on disk."""
     file = getattr(getattr(narrow.data, "store", None), "root", None) or getattr(narrow.data, "filename", None)
     layer, place = None, "a new layer in memory"
     if file is not None:

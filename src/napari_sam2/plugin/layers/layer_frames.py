@@ -35,12 +35,7 @@ _TRANSFORM = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
 class FramesView:
     """The frames of an array of any number of axes, as an array whose first axis is the tracked one.
 
-    Parameters
-    ----------
-    array : array-like
-        With ``shape`` and ``dtype``, sliceable.
-    before, after : tuple of int
-        Indices on the axes before and after the tracked one.
+    ``array``: with ``shape`` and ``dtype``, sliceable.
     """
 
     def __init__(self, array: Any, before: tuple[int, ...], after: tuple[int, ...]) -> None:
@@ -57,14 +52,9 @@ class FramesView:
 
 @dataclass(frozen=True)
 class Space(Geometry):
-    """Frames of an image layer: which ones, not where, so that it stays the same when the layer is moved or scaled.
+    """Frames of an image layer: which ones, not where, so that it stays the same when the layer is moved or scaled."""
 
-    Attributes
-    ----------
-    image : str
-        Unique id of the layer.
-    """
-
+    # Unique id of the layer.
     image: str = ""
 
 
@@ -130,13 +120,7 @@ def go_to_space(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) 
 
 
 def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
-    """Wrap a layer's frames, which stay where they are, with where they lie and the file that the layer knows of.
-
-    Raises
-    ------
-    ValueError
-        If the layer's pixels are not real numbers.
-    """
+    """Wrap a layer's frames, which stay where they are, with where they lie and the file that the layer knows of."""
     data = layer.data[0] if layer.multiscale else layer.data
     if space.tracked is not None:
         data = FramesView(data, space.places[: space.tracked], space.places[space.tracked + 1 :])

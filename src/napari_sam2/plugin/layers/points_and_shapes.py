@@ -105,20 +105,13 @@ def next_sign(layer: Points) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LayerContent:
-    """What a prompt layer held at one moment.
+    """What a prompt layer held at one moment."""
 
-    Attributes
-    ----------
-    data : ndarray or list of ndarray
-        Points (N, D), or the corners of each shape (N, D).
-    features : pandas.DataFrame
-        A row per point or shape.
-    kinds : list of str
-        Kinds of the shapes; empty for points.
-    """
-
+    # Points (N, D), or the corners of each shape (N, D).
     data: Any
+    # A row per point or shape.
     features: pd.DataFrame
+    # Kinds of the shapes; empty for points.
     kinds: tuple[str, ...] = ()
 
 

@@ -65,18 +65,12 @@ class ShapeRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Said:
-    """All that is said about one stack.
+    """All that is said about one stack."""
 
-    Attributes
-    ----------
-    points, shapes : tuple
-        Rows in the order of their layers.
-    painted : dict
-        Masks that are in no layer of shapes, of the stack's frames.
-    """
-
+    # Rows in the order of their layers.
     points: tuple[PointRow, ...] = ()
     shapes: tuple[ShapeRow, ...] = ()
+    # Masks that are in no layer of shapes, of the stack's frames.
     painted: Mapping[Place, Wish] = field(default_factory=dict)
 
     @classmethod

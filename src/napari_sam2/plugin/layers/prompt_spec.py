@@ -27,17 +27,11 @@ class Place(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """A drawn outline of an object; filled only where its pixels are needed, as that takes long on large frames.
+    """A drawn outline of an object; filled only where its pixels are needed, as that takes long on large frames."""
 
-    Attributes
-    ----------
-    kind : str
-        ``"polygon"`` or ``"ellipse"``, which is given by the corners of the box around it.
-    corners : bytes
-        (N, 2) float64 rows (y, x) in data pixels; what two outlines are compared by.
-    """
-
+    # ``"polygon"`` or ``"ellipse"``, which is given by the corners of the box around it.
     kind: str
+    # (N, 2) float64 rows (y, x) in data pixels; what two outlines are compared by.
     corners: bytes
 
     @classmethod
@@ -60,26 +54,17 @@ class Outline(NamedTuple):
 
 @dataclass(frozen=True)
 class Wish:
-    """Everything the user says about one object on one frame.
+    """Everything the user says about one object on one frame."""
 
-    Attributes
-    ----------
-    points : tuple of (float, float, int)
-        (y, x, 1 on the object or 0 off it) in data pixels.
-    box : tuple of float or None
-        (y0, x0, y1, x1) in data pixels, the ends excluded.
-    outlines : frozenset of Outline
-        Drawn outlines, whose insides belong to the mask.
-    mask_key : bytes or None
-        Painted pixels of the mask, packed; what two masks are compared by.
-    mask_shape : tuple of int
-        (Y, X) of the mask.
-    """
-
+    # (y, x, 1 on the object or 0 off it) in data pixels.
     points: tuple[tuple[float, float, int], ...] = ()
+    # (y0, x0, y1, x1) in data pixels, the ends excluded.
     box: tuple[float, float, float, float] | None = None
+    # Drawn outlines, whose insides belong to the mask.
     outlines: frozenset[Outline] = field(default=frozenset(), repr=False)
+    # Painted pixels of the mask, packed; what two masks are compared by.
     mask_key: bytes | None = field(default=None, repr=False)
+    # (Y, X) of the mask.
     mask_shape: tuple[int, int] = (0, 0)
 
     @property

@@ -42,18 +42,12 @@ _SETTLED = ("added", "changed", "removed")
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """All prompts as they stood at one moment.
+    """All prompts as they stood at one moment."""
 
-    Attributes
-    ----------
-    points, shapes : LayerContent or None
-        What the layers held; None where there was none.
-    painted : dict
-        Masks by space and place.
-    """
-
+    # What the layers held; None where there was none.
     points: LayerContent | None
     shapes: LayerContent | None
+    # Masks by space and place.
     painted: dict[tuple[Space, Place], Wish]
 
 

@@ -7,27 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExportChoice:
-    """A format to choose.
+    """A format to choose."""
 
-    Attributes
-    ----------
-    name : str
-        As the command line calls it, ``"prompts"`` or ``"tracks-layer"``.
-    title : str
-        What it is.
-    filename : str
-        Name to propose; empty where no file is written.
-    is_folder : bool
-        Whether it is a folder of files.
-    lost : str
-        What it cannot hold.
-    reason : str
-        Why it cannot be chosen; empty where it can.
-    """
-
+    # As the command line calls it, ``"prompts"`` or ``"tracks-layer"``.
     name: str
+    # What it is.
     title: str
+    # Name to propose; empty where no file is written.
     filename: str
+    # Whether it is a folder of files.
     is_folder: bool = False
+    # What it cannot hold.
     lost: str = ""
+    # Why it cannot be chosen; empty where it can.
     reason: str = ""

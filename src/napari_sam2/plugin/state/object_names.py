@@ -37,20 +37,7 @@ class ObjectList:
         self._known: list[int] = []
 
     def open(self, image: str, selected: int) -> int:
-        """Turn to another image, by its unique id.
-
-        Parameters
-        ----------
-        image : str
-            Its id.
-        selected : int
-            Object that was selected on the image before.
-
-        Returns
-        -------
-        int
-            The object that was selected when this image was left.
-        """
+        """Turn to another image, by its unique id."""
         self._here.selected = selected
         self._here = self._images.setdefault(image, _Objects())
         self._applied = None

@@ -7,28 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ObjectRow:
-    """What the table shows of an object.
+    """What the table shows of an object."""
 
-    Attributes
-    ----------
-    object_id : int
-        Its label.
-    name : str
-        Given by the user.
-    prompts, seen : int
-        Numbers of frames.
-    lowest : float or None
-        Lowest object score.
-    shown : bool
-        Whether it is drawn.
-    colour : tuple of int
-        Red, green, blue, 0 to 255.
-    """
-
+    # Its label.
     object_id: int
+    # Given by the user.
     name: str
+    # Numbers of frames.
     prompts: int = 0
     seen: int = 0
+    # Lowest object score.
     lowest: float | None = None
+    # Whether it is drawn.
     shown: bool = True
+    # Red, green, blue, 0 to 255.
     colour: tuple[int, int, int] = (200, 200, 200)

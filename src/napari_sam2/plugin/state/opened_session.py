@@ -16,36 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OpenedSession:
-    """A session that was brought back.
+    """A session that was brought back."""
 
-    Attributes
-    ----------
-    image : Image
-        The layer it is about.
-    space : Space
-        Its frames there.
-    engine : Engine
-        With the session.
-    stack : Stack
-        The frames.
-    window : tuple of float or None
-        Pixel values that the model sees as black and white.
-    content : Content
-        What the prompt layers are to hold.
-    steps : list of (Content, Content)
-        What the layers held before and after each of the user's steps, in their order.
-    n_done : int
-        How many of those are not taken back.
-    problems : tuple of str
-        What could not be brought back.
-    """
-
+    # The layer it is about.
     image: Image
+    # Its frames there.
     space: Space
+    # With the session.
     engine: Engine
+    # The frames.
     stack: Stack
+    # Pixel values that the model sees as black and white.
     window: tuple[float, float] | None
+    # What the prompt layers are to hold.
     content: Content
+    # What the layers held before and after each of the user's steps, in their order.
     steps: list[tuple[Content, Content]]
+    # How many of those are not taken back.
     n_done: int
+    # What could not be brought back.
     problems: tuple[str, ...]

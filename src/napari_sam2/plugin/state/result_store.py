@@ -35,20 +35,7 @@ def stretches(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
 class Results:
     """Scores by object and frame, and what is prompted, stale and accepted; a copy that only the GUI thread touches.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (T, Y, X) of the stack.
-
-    Attributes
-    ----------
-    table : ScoreTable
-        All scores.
-    state : State
-        What the session says of itself.
-    accepted : LabelStack
-        Label images that the user has called right, as they were at that moment; a frame that is drawn differently
-        is not accepted any more.
+    ``shape``: (T, Y, X) of the stack.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
@@ -167,15 +154,7 @@ class Results:
         }
 
     def doubtful(self, object_id: int, kind: str) -> list[int]:
-        """Frames with a result, the most doubtful first.
-
-        Parameters
-        ----------
-        object_id : int
-            Which object.
-        kind : str
-            One of `DOUBTS`.
-        """
+        """Frames with a result, the most doubtful first."""
         if kind == "area":
             doubt = self._area_jumps(object_id)
         else:

@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """Something the user did.
+    """Something the user did."""
 
-    Attributes
-    ----------
-    number : int
-        By which the engine knows it.
-    before, after : Content
-        What the prompt layers held.
-    """
-
+    # By which the engine knows it.
     number: int
+    # What the prompt layers held.
     before: Content
     after: Content
 
@@ -56,15 +50,7 @@ class UndoStack:
         return self._numbers
 
     def bring_back(self, steps: Sequence[tuple[Content, Content]], n_done: int) -> None:
-        """Take over the steps of a session that has a past.
-
-        Parameters
-        ----------
-        steps : sequence of (Content, Content)
-            What the layers held before and after each, in their order, numbered from 1.
-        n_done : int
-            How many of them are not taken back.
-        """
+        """Take over the steps of a session that has a past."""
         known = [Step(number, before, after) for number, (before, after) in enumerate(steps, 1)]
         self._done, self._undone, self._numbers = known[:n_done], known[n_done:][::-1], len(known)
 

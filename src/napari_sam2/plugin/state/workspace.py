@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 class Shelf:
     """Sessions, results and the user's steps, by space.
 
-    Attributes
-    ----------
-    engines : dict
-        Sessions; gone when another model, window or zoom is chosen.
-    stacks : dict
-        Frames, and the pixel values that the model sees as black and white: a pair, or None.
-    unshown : set
-        Spaces whose session may know more than was shown when another image took their place.
+    ``stacks``: frames, and the pixel values that the model sees as black and white: a pair, or None.
     """
 
     def __init__(self) -> None:

@@ -32,13 +32,7 @@ _TOO_LONG_AGO = (
 
 
 class Engine:
-    """A session that is kept in step with what the prompt layers say.
-
-    Parameters
-    ----------
-    session : Session
-        Used by nobody else while the engine works.
-    """
+    """A session that is kept in step with what the prompt layers say."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -48,16 +42,7 @@ class Engine:
         self._steps = UndoSteps()
 
     def bring_back(self, applied: Wishes, steps: Sequence[tuple[int, Wishes, Wishes]]) -> None:
-        """Take over a session that has a past.
-
-        Parameters
-        ----------
-        applied : mapping
-            What the layers say that the session has been told.
-        steps : sequence of (int, mapping, mapping)
-            The user's steps in their order, numbered from 1: how many edits each took, and what the layers said before
-            and after it.
-        """
+        """Take over a session that has a past."""
         self._applied = dict(applied)
         for number, (edits, before, after) in enumerate(steps, 1):
             self._steps[number] = Step(edits, dict(before), dict(after))
@@ -65,15 +50,7 @@ class Engine:
     # Prompts
 
     def sync(self, wishes: Wishes, step: int | None) -> Report:
-        """Make the session's prompts what the layers say.
-
-        Parameters
-        ----------
-        wishes : mapping
-            All that the layers say.
-        step : int or None
-            Number of the user's step that led here, for `undo`.
-        """
+        """Make the session's prompts what the layers say."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
         record = Step() if step is None else self._steps.record(step, self._applied)
@@ -182,20 +159,9 @@ class Engine:
     def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[Place, Wish], set[Place]]:
         """Compare what a user painted with what was shown.
 
-        Parameters
-        ----------
-        frame : int
-            Index of the frame.
-        image : ndarray
-            (Y, X) labels as they are now.
-
-        Returns
-        -------
-        dict
-            A mask for every object whose pixels changed; one without any pixel, which says that the object is not
-            there, for an object that was rubbed out but is prompted elsewhere.
-        set
-            Objects that were rubbed out and had no other prompt.
+        ``image``: (Y, X) labels as they are now.
+        Result: a mask for every object whose pixels changed; one without any pixel, which says that the object is not
+        there, for an object that was rubbed out but is prompted elsewhere.
         """
         shown = self.frame_update(frame).image
         painted = shown != image
@@ -215,20 +181,7 @@ class Engine:
     # Tracking
 
     def track(self, plan: Plan, step: int) -> Generator[Tracked, None, None]:
-        """Track frame by frame.
-
-        Parameters
-        ----------
-        plan : Plan
-            What to visit.
-        step : int
-            Number of the user's step, for `undo`.
-
-        Raises
-        ------
-        ValueError
-            If there is nothing to track.
-        """
+        """Track frame by frame."""
         record = self._steps.record(step, self._applied)
         record.other = self.session.state()
         self._steps.limit()
@@ -325,13 +278,7 @@ class Engine:
 
 
 def load(choice: ModelChoice) -> Any:
-    """Load a model; imports torch.
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        As `napari_sam2.load_model`.
-    """
+    """Load a model; imports torch."""
     from napari_sam2.weights.load import load_model
 
     # The first layer of prompts needs it, and the GUI's thread would have to wait for it then.

@@ -14,20 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ModelChoice:
-    """Which model to load.
+    """Which model to load."""
 
-    Attributes
-    ----------
-    name : str or None
-        A name of the catalogue; None with a checkpoint.
-    checkpoint : str or None
-        Path of a file of the user's own.
-    device, preset, backend : str
-        As for `napari_sam2.load_model`.
-    """
-
+    # A name of the catalogue; None with a checkpoint.
     name: str | None
+    # Path of a file of the user's own.
     checkpoint: str | None
+    # As for `napari_sam2.load_model`.
     device: str
     preset: str = "balanced"
     backend: str = "auto"
@@ -35,96 +28,61 @@ class ModelChoice:
 
 @dataclass(frozen=True, eq=False)
 class FrameUpdate:
-    """What there is to show on a frame.
+    """What there is to show on a frame."""
 
-    Attributes
-    ----------
-    frame : int
-        Index of the frame.
-    image : ndarray
-        (Y, X) unsigned integers.
-    rows : dict
-        Scores by object id.
-    """
-
+    # Index of the frame.
     frame: int
+    # (Y, X) unsigned integers.
     image: NDArray[Any]
+    # Scores by object id.
     rows: dict[int, ScoreRow]
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What the user interface has to know of a session.
+    """What the user interface has to know of a session."""
 
-    Attributes
-    ----------
-    prompted : dict
-        By object id, its prompted frames.
-    stale : dict
-        By object id, its frames that are out of date, rising.
-    """
-
+    # By object id, its prompted frames.
     prompted: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    # By object id, its frames that are out of date, rising.
     stale: dict[int, NDArray[np.intp]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Frames to draw again, and the state after that.
+    """Frames to draw again, and the state after that."""
 
-    Attributes
-    ----------
-    frames : tuple of FrameUpdate
-        In no order.
-    state : State
-        After the work.
-    problems : tuple of str
-        What was refused, in words for the user.
-    later : tuple of int
-        Further frames to draw again; they are asked for when these have been drawn.
-    """
-
+    # In no order.
     frames: tuple[FrameUpdate, ...]
+    # After the work.
     state: State
+    # What was refused, in words for the user.
     problems: tuple[str, ...] = ()
+    # Further frames to draw again; they are asked for when these have been drawn.
     later: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a tracking run is to visit.
+    """What a tracking run is to visit."""
 
-    Attributes
-    ----------
-    kind : str
-        ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, or ``"resume"`` for what is left of a run.
-    frame : int
-        Where forward and backward runs start.
-    first, last : int
-        The frames of a range, both included.
-    """
-
+    # ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, or ``"resume"`` for what is left of a run.
     kind: str
+    # Where forward and backward runs start.
     frame: int = 0
+    # The frames of a range, both included.
     first: int = 0
     last: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
-    """A step of a tracking run.
+    """A step of a tracking run."""
 
-    Attributes
-    ----------
-    update : FrameUpdate
-        The frame just tracked.
-    done, total : int
-        Frames so far and in all.
-    state : State
-        After the frame.
-    """
-
+    # The frame just tracked.
     update: FrameUpdate
+    # Frames so far and in all.
     done: int
     total: int
+    # After the frame.
     state: State

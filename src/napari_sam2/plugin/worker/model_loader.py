@@ -18,11 +18,6 @@ class ModelSlot(QObject):
     """Loads models, one in place of the other.
 
     ``said`` comes with a line for the user, ``ready`` when there is a model, ``failed`` with an exception.
-
-    Parameters
-    ----------
-    worker : Worker
-        What loads them.
     """
 
     said = Signal(str)

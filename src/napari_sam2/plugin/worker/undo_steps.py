@@ -16,27 +16,18 @@ UNDO_STEPS = 30
 
 @dataclass(eq=False)
 class Step:
-    """What one step of the user's did to the session.
+    """What one step of the user's did to the session."""
 
-    Attributes
-    ----------
-    edits : int
-        How many edits of the session's it took.
-    before, after : dict
-        What the layers said.
-    other : SessionState or None
-        Of a run, the session before it, or after it where it is taken back.
-    is_undone : bool
-        Whether it is taken back.
-    is_lost : bool
-        Whether it was a run whose other state took too much memory to keep.
-    """
-
+    # How many edits of the session's it took.
     edits: int = 0
+    # What the layers said.
     before: dict[Place, Wish] = field(default_factory=dict)
     after: dict[Place, Wish] = field(default_factory=dict)
+    # Of a run, the session before it, or after it where it is taken back.
     other: SessionState | None = None
+    # Whether it is taken back.
     is_undone: bool = False
+    # Whether it was a run whose other state took too much memory to keep.
     is_lost: bool = False
 
 

@@ -27,48 +27,31 @@ def _ignore(_value: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Something to do on the worker's thread.
+    """Something to do on the worker's thread."""
 
-    Attributes
-    ----------
-    work : callable
-        Called on the worker's thread.
-    done : callable
-        Called on the GUI thread with what ``work`` returned.
-    key : str
-        A waiting job gives way to a newer one of the same key, unless the key is empty.
-    failed : callable
-        Called on the GUI thread with the exception that ``work`` raised.
-    """
-
+    # Called on the worker's thread.
     work: Callable[[], Any]
+    # Called on the GUI thread with what ``work`` returned.
     done: Callable[[Any], None]
+    # Called on the GUI thread with the exception that ``work`` raised.
     failed: Callable[[Exception], None]
+    # A waiting job gives way to a newer one of the same key, unless the key is empty.
     key: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A long piece of work that is done one step at a time.
+    """A long piece of work that is done one step at a time."""
 
-    Attributes
-    ----------
-    steps : callable
-        Called on the worker's thread; gives the generator.
-    step_done : callable
-        Called on the GUI thread with each thing the generator yields.
-    ended : callable
-        Called on the GUI thread with True when the generator came to its end, False when it was stopped.
-    failed : callable
-        Called on the GUI thread with the exception; ``ended`` is not called then.
-    kind : str
-        What it is, for `Worker.run_kind`.
-    """
-
+    # Called on the worker's thread; gives the generator.
     steps: Callable[[], Generator[Any, None, None]]
+    # Called on the GUI thread with each thing the generator yields.
     step_done: Callable[[Any], None]
+    # Called on the GUI thread with True when the generator came to its end, False when it was stopped.
     ended: Callable[[bool], None]
+    # Called on the GUI thread with the exception; ``ended`` is not called then.
     failed: Callable[[Exception], None]
+    # What it is, for `Worker.run_kind`.
     kind: str
 
 

@@ -40,21 +40,7 @@ class FeatureStore:
     The name of a file is a hash of the pixels as the model saw them (data, window and part of the frame at once), of
     the encoder's weights and of the numbers' type: features of other data, or of another model, are never found.
 
-    Parameters
-    ----------
-    folder : str or path-like
-        Made where it is missing; several sessions and models may share it.
-    model : Sam2
-        Whose features they are.
-    dtype : torch.dtype
-        Type of the numbers kept.
-    budget : int
-        Bytes that all files of the folder may take; those used longest ago are removed.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made or read.
+    ``folder``: made where it is missing; several sessions and models may share it.
     """
 
     def __init__(
@@ -68,10 +54,7 @@ class FeatureStore:
     def key(self, picture: NDArray[np.uint8]) -> str:
         """Name the features of a picture.
 
-        Parameters
-        ----------
-        picture : ndarray
-            (size, size, 3) uint8 as it goes into the model.
+        ``picture``: (size, size, 3) uint8 as it goes into the model.
         """
         if not self._fingerprint:
             # Takes a second for the largest model, so not before it is needed.

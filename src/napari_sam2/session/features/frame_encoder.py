@@ -30,17 +30,9 @@ CACHE_FRAMES = 6
 def resize_rgb8(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Squeeze an image into the model's square input, as the reference reads video frames (spec 2.2).
 
-    Parameters
-    ----------
-    image : ndarray
-        (Y, X, 3) uint8.
-    size : int
-        Side of the square in pixels.
-
-    Returns
-    -------
-    ndarray
-        (size, size, 3) uint8.
+    ``image``: (Y, X, 3) uint8.
+    ``size``: side of the square in pixels.
+    Result: (size, size, 3) uint8.
     """
     if image.shape[:2] == (size, size):
         return image
@@ -83,23 +75,8 @@ class FrameEncoder:
     Features are kept rounded to half precision unless the model's preset is ``"exact"``, and are given out rounded from
     the beginning: whether they come from the model, from memory or from disk makes no difference.
 
-    Parameters
-    ----------
-    model : Sam2
-        Whose encoder is used.
-    stack : Stack
-        Where frames are read from, one at a time.
-    contrast_limits : sequence of float, optional
-        The window; chosen from the stack where not given, when the first frame is encoded.
-    cache_bytes : int, optional
-        Budget in memory; at least the last frame is kept. By default `default_cache_bytes`.
-    cache_folder : str or path-like, optional
-        Features are kept there, too; see `FeatureStore`.
-
-    Attributes
-    ----------
-    frames_encoded : int
-        How often the model has encoded a frame or a part of one.
+    ``contrast_limits``: the window; chosen from the stack where not given, when the first frame is encoded.
+    ``cache_bytes``: budget in memory; at least the last frame is kept. By default `default_cache_bytes`.
     """
 
     def __init__(
@@ -135,38 +112,14 @@ class FrameEncoder:
     def encode(self, frame: int, view: View | None = None, *, size: int | None = None) -> ImageFeatures:
         """Features of a frame, from the cache where they are there.
 
-        Parameters
-        ----------
-        frame : int
-            Index of the frame.
-        view : View, optional
-            The part of it to look at; all of it where not given.
-        size : int, optional
-            Side of the input in pixels, a multiple of 32; the model's own where not given.
-
-        Raises
-        ------
-        ValueError
-            If the frame cannot be read or holds NaN or infinite values.
+        ``view``: the part of it to look at; all of it where not given.
+        ``size``: side of the input in pixels, a multiple of 32; the model's own where not given.
         """
         return self.encode_views(frame, [view], size=size)
 
     @torch.inference_mode()
     def encode_views(self, frame: int, views: Sequence[View | None], *, size: int | None = None) -> ImageFeatures:
-        """Features of several parts of a frame, along the batch; those not in the cache are encoded together.
-
-        Parameters
-        ----------
-        frame, size : int
-            See `encode`.
-        views : sequence of View or None
-            At least one.
-
-        Raises
-        ------
-        ValueError
-            If the frame cannot be read or holds NaN or infinite values.
-        """
+        """Features of several parts of a frame, along the batch; those not in the cache are encoded together."""
         side = size or self.model.config.image_size
         places = [(frame, view, side) for view in views]
         missing = [place for place in dict.fromkeys(places) if place not in self._features]
@@ -205,25 +158,13 @@ class FrameEncoder:
         return [ImageFeatures(*(x.clone() for x in group)) for group in maps]
 
     def look(self, frame: int, view: View | None = None) -> NDArray[np.uint8]:
-        """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view.
-
-        Raises
-        ------
-        ValueError
-            If the frame cannot be read or holds NaN or infinite values.
-        """
+        """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view."""
         pixels = self._read(frame)
         return to_rgb8(pixels if view is None else pixels[view.crop], self.window)
 
     @contextmanager
     def reading_ahead(self, plan: Sequence[int]) -> Iterator[None]:
-        """Read the next frames of a run on a thread, which reads no other one when the context is left.
-
-        Parameters
-        ----------
-        plan : sequence of int
-            The frames, in the order in which the run comes to them.
-        """
+        """Read the next frames of a run on a thread, which reads no other one when the context is left."""
         ahead = ReadAhead(self.stack, plan)
         self._ahead.append(ahead)
         try:

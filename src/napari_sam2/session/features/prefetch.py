@@ -30,13 +30,6 @@ class ReadAhead:
     """Frames of a stack in the order in which they are going to be asked for.
 
     All reading is done by the one thread, one frame at a time. Nothing is read before the first frame is asked for.
-
-    Parameters
-    ----------
-    stack : Stack
-        Where they are read from.
-    plan : sequence of int
-        The frames in that order; others can be asked for in between.
     """
 
     def __init__(self, stack: Stack, plan: Sequence[int]) -> None:
@@ -48,13 +41,7 @@ class ReadAhead:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-read")
 
     def read(self, frame: int) -> NDArray[Any]:
-        """Return a frame, and have the next ones read.
-
-        Raises
-        ------
-        ValueError
-            If this frame cannot be read; trouble with a later one waits until that is asked for.
-        """
+        """Return a frame, and have the next ones read."""
         future = self._waiting.pop(frame, None) or self._thread.submit(self._stack.read, frame)
         if frame in self._plan[self._place :]:
             self._place = self._plan.index(frame, self._place) + 1

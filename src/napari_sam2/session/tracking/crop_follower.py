@@ -18,17 +18,11 @@ from .object_track import ObjectTrack
 
 @dataclass(frozen=True)
 class Aim:
-    """Where to look for an object on a frame.
+    """Where to look for an object on a frame."""
 
-    Attributes
-    ----------
-    view : View or None
-        The part of the frame to look at; ``None`` for all of it.
-    place : Place or None
-        Where the object is expected; ``None`` without zoom, or if nothing is known.
-    """
-
+    # The part of the frame to look at; ``None`` for all of it.
     view: View | None = None
+    # Where the object is expected; ``None`` without zoom, or if nothing is known.
     place: Place | None = None
 
 
@@ -38,12 +32,8 @@ NOWHERE = Aim()
 class Aiming:
     """Chooses the part of a frame that the model sees of an object.
 
-    Parameters
-    ----------
-    encoder : FrameEncoder
-        Shows the pixels that motion is read from.
-    zoom : Zoom or None
-        How windows around small objects are chosen; ``None`` looks at whole frames only.
+    ``encoder``: shows the pixels that motion is read from.
+    ``zoom``: how windows around small objects are chosen; ``None`` looks at whole frames only.
     """
 
     def __init__(self, encoder: FrameEncoder, zoom: Zoom | None) -> None:
@@ -70,17 +60,8 @@ class Aiming:
     def wider(self, aim: Aim, low_res_hw: Tensor) -> Aim | None:
         """Choose where to look again for an object whose mask is cut off by its window.
 
-        Parameters
-        ----------
-        aim : Aim
-            Where it was looked for.
-        low_res_hw : Tensor
-            (h, w) logits of the answer.
-
-        Returns
-        -------
-        Aim or None
-            With a window that holds what was cut off, as far as that can be told; ``None`` if nothing was.
+        ``low_res_hw``: (h, w) logits of the answer.
+        Result: with a window that holds what was cut off, as far as that can be told; ``None`` if nothing was.
         """
         if self.zoom is None or aim.view is None or aim.place is None:
             return None

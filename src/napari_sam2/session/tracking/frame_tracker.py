@@ -57,17 +57,8 @@ def memory_rule(model: Sam2) -> MemoryRule:
 def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
     """Lift small enclosed background components just above the threshold (spec 3.11).
 
-    Parameters
-    ----------
-    low_res_bhw : Tensor
-        (objects, h, w) logits.
-    largest : int
-        Largest area, in pixels of this grid, that counts as a hole; 0 fills nothing.
-
-    Returns
-    -------
-    Tensor
-        The same where nothing is to fill, else a copy.
+    ``low_res_bhw``: (objects, h, w) logits.
+    ``largest``: largest area, in pixels of this grid, that counts as a hole; 0 fills nothing.
     """
     if largest <= 0:
         return low_res_bhw
@@ -88,14 +79,7 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
 class FrameTracker:
     """Runs the model for the objects of one session.
 
-    Parameters
-    ----------
-    encoder : FrameEncoder
-        Source of features.
-    fill_hole_area : int
-        See `fill_holes`.
-    zoom : Zoom, optional
-        How windows around small objects are chosen; the model sees whole frames where not given.
+    ``zoom``: how windows around small objects are chosen; the model sees whole frames where not given.
     """
 
     def __init__(self, encoder: FrameEncoder, *, fill_hole_area: int, zoom: Zoom | None = None) -> None:
@@ -108,17 +92,7 @@ class FrameTracker:
 
     @torch.inference_mode()
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
-        """Track objects on one frame; on their conditioning frames they keep the result they have.
-
-        Parameters
-        ----------
-        tracks : sequence of ObjectTrack
-            All committed.
-        frame : int
-            Index of the frame.
-        step : int
-            1 forward, -1 backward.
-        """
+        """Track objects on one frame; on their conditioning frames they keep the result they have."""
         untold = [track for track in tracks if frame not in track.bank.conditioning]
         members = [(track, self.aiming.next_aim(track, frame, step)) for track in untold]
         records = self._look(members, frame, step=step)

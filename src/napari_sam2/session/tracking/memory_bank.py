@@ -13,20 +13,13 @@ from napari_sam2.session.zoom.crop import Place, View
 
 @dataclass(frozen=True)
 class MemoryRule:
-    """How far a frame looks back.
+    """How far a frame looks back."""
 
-    Attributes
-    ----------
-    num_memories : int
-        Spatial memories: one slot for all conditioning frames, the rest for the most recent other frames.
-    max_object_pointers : int
-        Frames, the current one included, that object pointers are taken from.
-    max_conditioning : int or None
-        Most conditioning frames attended to, the nearest ones; ``None`` attends to all, as the reference does.
-    """
-
+    # Spatial memories: one slot for all conditioning frames, the rest for the most recent other frames.
     num_memories: int = 7
+    # Frames, the current one included, that object pointers are taken from.
     max_object_pointers: int = 16
+    # Most conditioning frames attended to, the nearest ones; ``None`` attends to all, as the reference does.
     max_conditioning: int | None = None
 
     def __post_init__(self) -> None:
@@ -46,20 +39,13 @@ class MemoryRule:
 
 @dataclass(frozen=True)
 class MemoryChoice:
-    """Which memories a frame attends to, in the order the attention takes them.
+    """Which memories a frame attends to, in the order the attention takes them."""
 
-    Attributes
-    ----------
-    spatial : tuple of (frame, slot)
-        Memory maps; slot 0 is a conditioning frame, else the number of frames back.
-    pointers : tuple of (frame, distance)
-        Object pointers and their signed distance along the direction of tracking.
-    pointer_span : int
-        Distance that the pointers' time code counts as 1.
-    """
-
+    # Memory maps; slot 0 is a conditioning frame, else the number of frames back.
     spatial: tuple[tuple[int, int], ...]
+    # Object pointers and their signed distance along the direction of tracking.
     pointers: tuple[tuple[int, int], ...]
+    # Distance that the pointers' time code counts as 1.
     pointer_span: int
 
 
@@ -89,21 +75,8 @@ def choose_memories(
 ) -> MemoryChoice:
     """Say which memories a frame attends to.
 
-    Parameters
-    ----------
-    frame : int
-        The current frame.
-    conditioning : sequence of int
-        Frames with a prompt, in the order they were prompted.
-    others : collection of int
-        Other frames with a memory.
-    step : int
-        1 when tracking forward, -1 backward.
-    num_frames : int
-        Frames in the stack: the pointers' time code depends on it in stacks shorter than
-        ``rule.max_object_pointers``.
-    rule : MemoryRule
-        Limits.
+    ``num_frames``: frames in the stack: the pointers' time code depends on it in stacks shorter than
+    ``rule.max_object_pointers``.
     """
     selected = nearest_conditioning(frame, conditioning, rule.max_conditioning)
     recent = (set(others) | set(conditioning)) - set(selected)
@@ -119,30 +92,20 @@ def choose_memories(
 
 @dataclass(frozen=True)
 class FrameMemory:
-    """What is kept of one object on one frame.
+    """What is kept of one object on one frame."""
 
-    Attributes
-    ----------
-    low_res_bhw : Tensor or None
-        (1, h, w) float32 mask logits, holes filled; ``None`` once only the pointer is kept.
-    pointer_bc : Tensor
-        (1, channels) object pointer.
-    object_score_logit, iou : float
-        The model's scores.
-    memory_bchw : Tensor or None
-        (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
-    view : View or None
-        The part of the frame that the maps cover; ``None`` for all of it.
-    place : Place or None
-        Where the object was, or is looked for while hidden; ``None`` without zoom.
-    """
-
+    # (1, h, w) float32 mask logits, holes filled; ``None`` once only the pointer is kept.
     low_res_bhw: Tensor | None
+    # (1, channels) object pointer.
     pointer_bc: Tensor
+    # The model's scores.
     object_score_logit: float
     iou: float
+    # (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
     memory_bchw: Tensor | None = None
+    # The part of the frame that the maps cover; ``None`` for all of it.
     view: View | None = None
+    # Where the object was, or is looked for while hidden; ``None`` without zoom.
     place: Place | None = None
 
     @property
@@ -173,20 +136,8 @@ class FrameMemory:
 class MemoryBank:
     """The memories of one object: all conditioning frames, and of the others what a frame may still attend to.
 
-    Parameters
-    ----------
-    rule : MemoryRule
-        How far back frames look.
-    spare_bytes : int
-        Beyond what has to be kept, the most recent memories stay as long as they fit into this many bytes, so that
-        clicking on a frame tracked lately sees what the reference would see.
-
-    Attributes
-    ----------
-    conditioning, recent : dict
-        Memories of prompted and of other frames, by frame.
-    starts : collection of int
-        Frames that passes start at, besides the object's own conditioning frames: a pass the other way looks past them.
+    ``spare_bytes``: beyond what has to be kept, the most recent memories stay as long as they fit into this many bytes,
+    so that clicking on a frame tracked lately sees what the reference would see.
     """
 
     def __init__(self, rule: MemoryRule, *, spare_bytes: int) -> None:
@@ -207,17 +158,7 @@ class MemoryBank:
         return memory
 
     def put_recent(self, frame: int, memory: FrameMemory, *, step: int) -> None:
-        """Remember a tracked frame and forget what no later frame of this pass can attend to.
-
-        Parameters
-        ----------
-        frame : int
-            The frame just tracked.
-        memory : FrameMemory
-            What to keep of it.
-        step : int
-            Direction of the pass.
-        """
+        """Remember a tracked frame and forget what no later frame of this pass can attend to."""
         # Taken out first, so that the dictionary's order is the order of tracking.
         self.recent.pop(frame, None)
         self.recent[frame] = memory

@@ -51,26 +51,7 @@ class ObjectState:
 
 
 class ObjectTrack:
-    """Prompts and memories of one object.
-
-    Attributes
-    ----------
-    object_id : int
-        Its label.
-    prompts : dict
-        Prompt by frame.
-    staged : dict
-        Results of prompts whose memory map is not encoded yet: prompts given one after the other do not see each
-        other before the next tracking run, as in the reference.
-    bank : MemoryBank
-        What tracking attends to.
-    visited : FrameDirections
-        Direction of the last pass over each tracked frame.
-    stale : FrameDirections
-        Tracked frames that an edit has made out of date, and the direction to track them in again.
-    version : int
-        Changes with every tracked frame and never comes back; tells whether anything was tracked between two moments.
-    """
+    """Prompts and memories of one object."""
 
     def __init__(self, object_id: int, bank: MemoryBank) -> None:
         self.object_id = object_id

@@ -18,18 +18,9 @@ Mask = NDArray[np.bool_]
 def mask_at_input(mask: Mask, size: int) -> Tensor:
     """Squeeze a user's mask into the model's input.
 
-    Parameters
-    ----------
-    mask : ndarray
-        (Y, X) bool.
-    size : int
-        Side of the input.
-
-    Returns
-    -------
-    Tensor
-        (1, 1, size, size) float32 zeros and ones. Empty only if the mask is: one thinner than an input pixel keeps the
-        pixels it covers most.
+    ``mask``: (Y, X) bool.
+    Result: (1, 1, size, size) float32 zeros and ones. Empty only if the mask is: one thinner than an input pixel keeps
+    the pixels it covers most.
     """
     share = F.interpolate(
         torch.from_numpy(mask.astype(np.float32))[None, None], (size, size), mode="bilinear", antialias=True
@@ -40,12 +31,8 @@ def mask_at_input(mask: Mask, size: int) -> Tensor:
 def prompt_points(prompt: Prompt, view: View, input_size: int) -> tuple[Tensor, Tensor]:
     """Points and box corners as the model takes them.
 
-    Returns
-    -------
-    points_bpxy : Tensor
-        (1, points, 2) float32, (x, y) in input pixels; the box's corners first.
-    labels_bp : Tensor
-        (1, points) integers.
+    Result: (1, points, 2) float32, (x, y) in input pixels; the box's corners first.
+    Result: (1, points) integers.
     """
     rows: list[tuple[float, float, int]] = []
     if prompt.box is not None:

@@ -16,20 +16,13 @@ from .schedule import DIRECTIONS, Visit, outward, schedule, straight
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A tracking run.
+    """A tracking run."""
 
-    Attributes
-    ----------
-    visits : tuple of Visit
-        All of them, in order.
-    done : int
-        How many are behind.
-    end : int or None
-        How many there are to do; all where ``None``.
-    """
-
+    # All of them, in order.
     visits: tuple[Visit, ...]
+    # How many are behind.
     done: int = 0
+    # How many there are to do; all where ``None``.
     end: int | None = None
 
     @property
@@ -56,24 +49,7 @@ def pass_visits(
     within: tuple[int, int] | None,
     num_frames: int,
 ) -> list[Visit]:
-    """Plan a pass; see `Session.propagate`.
-
-    Parameters
-    ----------
-    tracks : sequence of ObjectTrack
-        One or more, all with prompts.
-    direction : str
-        A key of `DIRECTIONS`.
-    start, max_frames, within : optional
-        As for `Session.propagate`.
-    num_frames : int
-        Frames in the stack.
-
-    Raises
-    ------
-    ValueError
-        For an unknown direction, a frame out of range or outside ``within``, or a start given for ``"outward"``.
-    """
+    """Plan a pass; see `Session.propagate`."""
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
     if max_frames is not None and max_frames < 1:
@@ -96,17 +72,7 @@ def pass_visits(
 
 
 def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:
-    """Say which frames of an object `Session.update` would track, and in which direction.
-
-    Parameters
-    ----------
-    track : ObjectTrack
-        The object.
-    tracks : iterable of ObjectTrack
-        All objects: one that was never tracked is due where others were.
-    num_frames : int
-        Frames in the stack.
-    """
+    """Say which frames of an object `Session.update` would track, and in which direction."""
     if track.visited or not track.prompts:
         return track.stale
     covered = np.any([other.visited.array(num_frames) for other in tracks], axis=0)

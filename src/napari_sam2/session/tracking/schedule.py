@@ -15,20 +15,13 @@ DIRECTIONS: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Visit:
-    """One frame of a pass.
+    """One frame of a pass."""
 
-    Attributes
-    ----------
-    frame : int
-        Index of the frame.
-    step : int
-        1 when the pass goes forward, -1 backward.
-    object_ids : tuple of int
-        Who is tracked there.
-    """
-
+    # Index of the frame.
     frame: int
+    # 1 when the pass goes forward, -1 backward.
     step: int
+    # Who is tracked there.
     object_ids: tuple[int, ...]
 
 
