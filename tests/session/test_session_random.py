@@ -72,6 +72,20 @@ def test_whatever_is_done_the_outputs_agree(seed: int, model: Sam2, flickering_m
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_drawing_what_changed_is_as_drawing_everything(
+    seed: int, model: Sam2, flickering_model: Sam2, frames: np.ndarray
+) -> None:
+    zoom = ("off", "auto", 2)[seed % 3]
+    sessions = [Session(flickering_model if seed % 2 else model, frames, zoom=zoom) for _ in range(2)]
+    sparing, thorough = (Driver(session, seed) for session in sessions)
+    for _ in range(25):
+        sparing.step()
+        thorough.session._objects.outdate(range(len(frames)))
+        thorough.step()
+        assert_same_state(state(sparing.session), state(thorough.session))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_undoing_everything_leaves_nothing_and_redoing_brings_it_back(
     seed: int, model: Sam2, flickering_model: Sam2, frames: np.ndarray
 ) -> None:

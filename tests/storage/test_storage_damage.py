@@ -224,6 +224,11 @@ def bomb(nbytes: int) -> str:
     return base64.b64encode(zlib.compress(bytes(nbytes), 9)).decode()
 
 
+def one_run(first: int, length: int) -> dict[str, Any]:
+    numbers = np.array([first, length], np.uint32).tobytes() + np.ones(1, np.uint16).tobytes()
+    return {"runs": 1, "dtype": "uint16", "data": base64.b64encode(zlib.compress(numbers)).decode()}
+
+
 def spoil(key: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
     """Change every entry of one kind in an event."""
 
@@ -247,6 +252,10 @@ EVILS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "label bomb": (spoil_labels(data=bomb(2**28)), "must hold"),
     "label type": (spoil_labels(dtype="object"), "labels.dtype: .*not 'object'"),
     "label box": (spoil_labels(box=[0, 10**9, 0, 10**9]), "labels.box.1: "),
+    "label pixels": (spoil_labels(box=[0, 40, 0, 40]), "must hold"),
+    "label runs": (spoil_labels(runs=2**31), "too many"),
+    "label run of a row": (spoil_labels(**one_run(50, 56)), "inside the rows"),
+    "label run outside": (spoil_labels(**one_run(2**31, 5)), "inside the rows"),
     "label text": (spoil_labels(data="!!!"), "labels.data: "),
     "mask bomb": (spoil("prompts", mask=bomb(2**28), points=None, labels=None, box=None), "must hold"),
     "points outside": (spoil("prompts", points=[[1e9, 2]], labels=[1], mask=None), "outside the image"),

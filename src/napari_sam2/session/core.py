@@ -338,8 +338,8 @@ class TrackingSession(Prompting):
                 frame, tracks, run = run.visits[run.done].frame, self._passes.track_next(run, turns), run.further()
                 if not tracks:
                     continue
+                self._objects.draw(frame, [track.object_id for track in tracks])
                 result = self._objects.result(frame, tracks)
-                self._objects.draw(result)
                 self._unfinished = run if run.left else None
                 self.record(run)
                 yield result
@@ -356,6 +356,7 @@ class TrackingSession(Prompting):
         turns = self._untracked.turns if self._untracked is not None else frozenset()
         while self._untracked is not None:
             # Their results are there: only what is remembered of them is not.
+            self._objects.outdate([self._untracked.visits[self._untracked.done].frame])
             self._passes.track_next(self._untracked, turns)
             later = self._untracked.further()
             self._untracked = later if later.left else None
@@ -390,6 +391,6 @@ class TrackingSession(Prompting):
         track.stale.pop(prompt.frame, None)
         track.mark_downstream_stale(prompt.frame)
         self._history.record(undo)
-        self._objects.draw_live([prompt.frame])
+        self._objects.draw(prompt.frame, [prompt.object_id])
         self.record()
         return self._objects.result(prompt.frame, list(self._objects.tracks.values()))

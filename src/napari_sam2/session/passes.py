@@ -48,6 +48,6 @@ class PassTracker:
             prompted = [frame for track in known.values() for frame in track.prompts]
             for track in tracks:
                 track.bank.starts = {min(prompted), max(prompted), *turns}
-                self._answerer.commit(track)
+                self._objects.outdate(self._answerer.commit(track))
             self._tracker.track(tracks, visit.frame, visit.step)
         return tracks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -54,16 +55,30 @@ def read_prompt(record: PromptRecord, shape: tuple[int, int, int]) -> Prompt:
 
 def image_record(packed: PackedFrame) -> ImageRecord:
     """Write a compressed label image down."""
-    rows, columns = packed.box
-    box = (rows.start, rows.stop, columns.start, columns.stop)
-    return ImageRecord(box=box, dtype=str(packed.dtype), data=packed.data)  # type: ignore[arg-type]
+    return ImageRecord(runs=packed.count, dtype=str(packed.dtype), data=packed.data)  # type: ignore[arg-type]
 
 
 def read_image(record: ImageRecord, size: _Size) -> NDArray[np.unsignedinteger]:
     """Read a label image of that (Y, X)."""
-    y0, y1, x0, x1 = record.box
+    if record.box is not None:
+        return _image_of_pixels(record, record.box, size)
+    if record.runs > math.prod(size):
+        raise ValueError(f"{record.runs} runs of labels are too many for a frame of {size[0]} x {size[1]} pixels")
+    packed = PackedFrame(record.data, record.runs, size, np.dtype(record.dtype))
+    inflate(record.data, packed.nbytes_unpacked)
+    runs = packed.unpack()
+    ends = runs.starts + runs.lengths
+    in_order = (runs.lengths > 0).all() and (runs.starts[1:] >= ends[:-1]).all()
+    if not in_order or (runs.starts % size[1] + runs.lengths > size[1]).any() or (ends > math.prod(size)).any():
+        raise ValueError(f"the runs of labels are not inside the rows of a frame of {size[0]} x {size[1]} pixels")
+    return runs.image()
+
+
+def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.unsignedinteger]:
+    """Read a label image as folders had it at first: the pixels of a box."""
+    y0, y1, x0, x1 = box
     if not (y0 <= y1 <= size[0] and x0 <= x1 <= size[1]):
-        raise ValueError(f"the box {record.box} is not inside the frame of {size[0]} x {size[1]} pixels")
+        raise ValueError(f"the box {box} is not inside the frame of {size[0]} x {size[1]} pixels")
     dtype = np.dtype(record.dtype)
     data = inflate(record.data, (y1 - y0) * (x1 - x0) * dtype.itemsize)
     image = np.zeros(size, dtype)

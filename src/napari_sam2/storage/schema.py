@@ -20,7 +20,8 @@ from pydantic import (
 from napari_sam2.data.images.geometry import Geometry
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
-# 2: memories may be older than results, which `Event.remembered` tells; frames in a row are written as one.
+# 2: memories may be older than results, which `Event.remembered` tells; frames in a row are written as one; labels are
+# runs.
 VERSION = 2
 
 MOST_FRAMES, LONGEST_SIDE = 10**7, 2**24
@@ -167,9 +168,10 @@ class Header(Record):
 
 
 class ImageRecord(Record):
-    """A label image: the rows and columns that are not empty, and their pixels, zlib."""
+    """A label image, zlib: its runs of labels and their number; at first, the pixels of a box of rows and columns."""
 
-    box: Box
+    runs: Index = 0
+    box: Box | None = None
     dtype: Literal["uint8", "uint16", "uint32"]
     data: Packed
 

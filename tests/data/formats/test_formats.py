@@ -14,7 +14,9 @@ import tifffile
 
 from napari_sam2.data import Calibration, LabelStack, ScoreRow, ScoreTable, Stack, open_stack
 from napari_sam2.data.formats import FORMATS, Results, check_formats, export_results, find_format, tracks_array
+from napari_sam2.data.formats.export_data import regions_of
 from napari_sam2.data.formats.rle import encode_rle
+from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.pictures.outlines import object_color
 
 TIME = Calibration((0.5, 0.25), 2.0, "um", "s")
@@ -55,6 +57,21 @@ def make_results(axis: str = "t", **changes: object) -> Results:
         kept.set(frame, image)
     settings = {"labels": kept, "stack": stack, "scores": score_table(labels), "names": {4: "mitosis"}} | changes
     return Results(**settings)
+
+
+def test_all_objects_of_a_frame_are_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.kron(np.arange(1, 61).reshape(6, 10), np.ones((5, 4), int)).astype(np.uint32)
+    image[image == 7] = 4_000_000_000
+    passes = []
+    monkeypatch.setattr(LabelRuns, "of", lambda image, of=LabelRuns.of: passes.append(image.shape) or of(image))
+    regions = list(regions_of(image, 3))
+    assert passes == [image.shape]
+    assert [region.object_id for region in regions] == np.unique(image).tolist()
+    drawn = np.zeros_like(image)
+    for region in regions:
+        assert (region.frame, region.mask.all()) == (3, True)
+        drawn[region.area] = region.object_id
+    np.testing.assert_array_equal(drawn, image)
 
 
 def test_imagej_tiff(tmp_path: Path) -> None:

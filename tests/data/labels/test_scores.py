@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from skimage.measure import regionprops
 
 from napari_sam2.data import ScoreRow, ScoreTable
-from napari_sam2.data.labels.scores import SCORE_COLUMNS
+from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.labels.scores import SCORE_COLUMNS, Measures, measure
 
 
 def row(frame: int, object_id: int, score: float = 0.5) -> ScoreRow:
@@ -16,21 +18,25 @@ def keys(table: ScoreTable) -> list[tuple[int, int]]:
 
 
 def test_measuring_agrees_with_scikit_image() -> None:
-    mask = np.zeros((40, 50), bool)
-    mask[3:20, 5:30] = True
-    mask[25, 44] = True
-    (expected,) = regionprops(mask.astype(np.uint8))
-    measured = ScoreRow.from_mask(2, 3, scores=(0.75, 0.5), mask=mask)
-    assert (measured.frame, measured.object_id) == (2, 3)
-    assert (measured.object_score, measured.predicted_iou) == (0.75, 0.5)
-    assert measured.area == expected.area
-    np.testing.assert_allclose(measured.centroid, expected.centroid)
-    assert measured.bbox == expected.bbox
+    rng = np.random.default_rng(0)
+    image = np.kron(rng.integers(0, 9, (10, 12)), np.ones((4, 4), int)).astype(np.uint32)
+    image[image == 4] = 0
+    image[image == 5] = 4_000_000_000
+    image[7, 11] = 70_000
+    measured = measure(LabelRuns.of(image))
+    assert list(measured) == np.unique(image[image > 0]).tolist()
+    for object_id, measures in measured.items():
+        (expected,) = regionprops((image == object_id).astype(np.uint8))
+        assert measures.area == expected.area
+        assert measures.centroid == pytest.approx(expected.centroid, rel=1e-12)
+        assert measures.bbox == expected.bbox
+        scored = ScoreRow.from_mask(2, object_id, scores=(0.75, 0.5), mask=image == object_id)
+        assert scored == ScoreRow(2, object_id, 0.75, 0.5).measured(measures)
 
 
-def test_empty_mask() -> None:
-    measured = ScoreRow.from_mask(0, 1, scores=(0.1, 0.2), mask=np.zeros((4, 5), bool))
-    assert (measured.area, measured.centroid, measured.bbox) == (0, None, None)
+def test_nothing_to_measure() -> None:
+    assert measure(LabelRuns.of(np.zeros((4, 5), np.uint16))) == {}
+    assert row(0, 1).measured(Measures(4, (0.5, 0.5), (0, 0, 2, 2))).measured(Measures()) == row(0, 1)
 
 
 def test_rows_come_sorted_and_replace_each_other() -> None:
@@ -55,8 +61,7 @@ def test_removing_rows() -> None:
 
 
 def test_pandas() -> None:
-    mask = np.eye(4, dtype=bool)
-    table = ScoreTable([ScoreRow.from_mask(0, 1, scores=(0.5, 0.25), mask=mask), row(1, 1)])
+    table = ScoreTable([ScoreRow(0, 1, 0.5, 0.25, 4, (1.5, 1.5), (0, 0, 4, 4)), row(1, 1)])
     frame = table.to_pandas()
     assert tuple(frame.columns) == SCORE_COLUMNS
     assert frame["area"].tolist() == [4, 0]

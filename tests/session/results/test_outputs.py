@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from napari_sam2.session.snapshots import restore_snapshot, take_snapshot
+import torch
 
 from napari_sam2 import Session
 from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
+from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.results import compose, object_set
+from napari_sam2.session.results.compose import ObjectMask
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
+from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.zoom.crop import View
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,14 +40,27 @@ def result_of(
     )
 
 
+def masks_of(result: FrameResult, painted: dict[int, np.ndarray] | None = None) -> list[ObjectMask]:
+    memories = [
+        FrameMemory(torch.from_numpy(logits[None]), torch.zeros(1, 4), 1.0, 1.0, view=view)
+        for logits, view in zip(result.low_res_logits, result.views or [None] * len(result.ious), strict=True)
+    ]
+    return [ObjectMask(i, m, (painted or {}).get(i)) for i, m in zip(result.object_ids, memories, strict=True)]
+
+
+def written(result: FrameResult, painted: dict[int, np.ndarray] | None = None) -> SessionOutputs:
+    outputs = SessionOutputs(LabelStack((1, *result.size)))
+    outputs.write(0, masks_of(result, painted), changed=result.object_ids)
+    return outputs
+
+
 @pytest.mark.parametrize("count", [1, 3, 5, 40])
 @pytest.mark.parametrize("size", [(48, 56), (640, 480), (16, 16), (9, 200)])
 @pytest.mark.parametrize("zoomed", [False, True])
 def test_drawn_one_at_a_time_as_all_together(count: int, size: tuple[int, int], zoomed: bool) -> None:
     views = tuple(View(i % 3, i % 2, size[0] // 2, size[1] // 2) if i % 4 else None for i in range(count))
     result = result_of(count, size, views=views if zoomed else ())
-    outputs = SessionOutputs(LabelStack((1, *size)))
-    outputs.write(result, {})
+    outputs = written(result)
     drawn = outputs.labels[0]
     np.testing.assert_array_equal(drawn, result.label_image())
     together = compose_labels(result.logits, result.object_ids)
@@ -52,7 +70,7 @@ def test_drawn_one_at_a_time_as_all_together(count: int, size: tuple[int, int], 
     # What the user painted wins, wherever it comes in the order.
     painted = np.zeros(size, bool)
     painted[2:6, 3:9] = True
-    outputs.write(result, {1: painted})
+    outputs.write(0, masks_of(result, {1: painted}), changed=[1])
     again = outputs.labels[0]
     np.testing.assert_array_equal(again == 1, painted)
     others = compose_labels(result.logits[1:], result.object_ids[1:])
@@ -62,15 +80,106 @@ def test_drawn_one_at_a_time_as_all_together(count: int, size: tuple[int, int], 
 def test_many_objects_on_a_large_frame_take_little_memory() -> None:
     count, size = 50, (1024, 1024)
     result = result_of(count, size)
+    masks = masks_of(result)
     outputs = SessionOutputs(LabelStack((1, *size)))
     tracemalloc.start()
-    outputs.write(result, {})
+    outputs.write(0, masks, changed=result.object_ids)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # The upsampled masks together would be 210 MB.
     assert most < 40e6
-    assert "logits" not in vars(result)
     assert outputs.labels.object_ids(0) == list(range(1, count + 1))
+
+
+def discs(count: int, size: tuple[int, int], low_res: int = 64) -> FrameResult:
+    """Discs in a row that do not touch, but for the first two."""
+    result = result_of(count, size, low_res=low_res)
+    cells = (np.arange(low_res) + 0.5) / low_res
+    for row in range(count):
+        middle = (max(row, 1) + 0.5 - (row == 0) * 0.3) / count
+        distance = np.hypot(cells[:, None] - 0.5, cells - middle) * count
+        result.low_res_logits[row] = (0.35 - distance) * 20
+    return result
+
+
+class Counted:
+    """Calls of a function, which goes on as it did."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, owner: object, name: str) -> None:
+        self.calls, function = 0, getattr(owner, name)
+
+        def counted(*args: Any, **options: Any) -> Any:
+            self.calls += 1
+            return function(*args, **options)
+
+        patch.setattr(owner, name, counted)
+
+
+def test_only_what_changed_is_drawn_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = discs(12, (300, 400)), discs(12, (300, 400))
+    after.low_res_logits[0] -= 2
+    after.low_res_logits[7] -= 2
+    outputs = written(before)
+    rows = list(outputs.scores)
+    upsampled = Counted(monkeypatch, compose, "upsample_logits")
+    outputs.write(0, masks_of(after), changed=[8])
+    assert upsampled.calls == 1
+    # The neighbour takes pixels that this one leaves.
+    outputs.write(0, masks_of(after), changed=[1])
+    assert upsampled.calls == 3
+    np.testing.assert_array_equal(outputs.labels[0], after.label_image())
+    assert list(outputs.scores) == list(written(after).scores)
+    renewed = [new.object_id for old, new in zip(rows, outputs.scores, strict=True) if new is not old]
+    assert renewed == [1, 2, 8]
+
+
+def test_what_is_as_it_was_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = discs(4, (90, 120))
+    outputs = written(result)
+    outputs.touched.clear()
+    written_frames = Counted(monkeypatch, outputs.labels, "set_runs")
+    rows = list(outputs.scores)
+    outputs.write(0, masks_of(result), changed=result.object_ids)
+    assert (written_frames.calls, outputs.touched) == (0, set())
+    assert all(one is other for one, other in zip(rows, outputs.scores, strict=True))
+
+
+def test_an_object_is_rubbed_out_where_nothing_is_known_of_it() -> None:
+    result = discs(3, (90, 120))
+    outputs = written(result)
+    outputs.write(0, masks_of(result)[1:], changed=[1])
+    expected = compose_labels(result.logits[1:], result.object_ids[1:])
+    np.testing.assert_array_equal(outputs.labels[0], expected)
+    assert [row.object_id for row in outputs.scores] == [2, 3]
+    assert [row.area for row in outputs.scores] == [(expected == 2).sum(), (expected == 3).sum()]
+
+
+def test_an_object_is_taken_out_without_going_over_the_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = discs(3, (90, 120))
+    outputs = written(result)
+    image = outputs.labels[0]
+    made = Counted(monkeypatch, LabelRuns, "image")
+    found = Counted(monkeypatch, LabelRuns, "of")
+    erased = outputs.take_out(2)
+    assert (made.calls, found.calls) == (0, 0)
+    np.testing.assert_array_equal(outputs.labels[0], np.where(image == 2, 0, image))
+    np.testing.assert_array_equal(erased.masks[0], image == 2)
+    outputs.bring_back(erased)
+    np.testing.assert_array_equal(outputs.labels[0], image)
+
+
+def test_one_result_is_made_of_a_click_and_of_a_tracked_frame(
+    tracked: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Counted(monkeypatch, object_set, "frame_result")
+    tracked.add_points(3, 3, [(30, 30)], [1])
+    assert results.calls == 1
+    tracked.undo()
+    tracked.redo()
+    assert results.calls == 1
+    # One of three that are known there.
+    list(tracked.propagate(2, max_frames=2, object_ids=[1]))
+    assert results.calls == 3
 
 
 def test_labels_on_disk_are_those_in_memory(model: Sam2, frames: np.ndarray, tmp_path: Path) -> None:
@@ -81,7 +190,7 @@ def test_labels_on_disk_are_those_in_memory(model: Sam2, frames: np.ndarray, tmp
         states = []
         session.add_points(2, 1, [(10, 12)], [1])
         list(session.propagate(max_frames=5))
-        snapshot = take_snapshot(session)
+        snapshot = session.state()
         states.append(session.labels.to_array())
         session.add_mask(4, 70_000, np.pad(np.ones((9, 9)), ((20, 19), (20, 27))))
         list(session.propagate())
@@ -91,7 +200,7 @@ def test_labels_on_disk_are_those_in_memory(model: Sam2, frames: np.ndarray, tmp
         session.undo()
         states.append(session.labels.to_array())
         session.undo()
-        restore_snapshot(session, snapshot)
+        session.restore(snapshot)
         states.append(session.labels.to_array())
         session.reset()
         states.append(session.labels.to_array())

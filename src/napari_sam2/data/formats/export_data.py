@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from scipy import ndimage
-
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.plane_labels import PlaneLabels
-from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.labels.scores import ScoreTable, measure
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_sam2.data.formats.volume_labels import VolumeLabels
@@ -91,8 +90,7 @@ class Results:
             return sorted({i for frame in self.labels.frames_done for i in self.labels.object_ids(frame)})
         if isinstance(self.labels, PlaneLabels):
             return self.labels.object_ids
-        found = {int(i) for image in self.labels for i in np.unique(image)}
-        return sorted(found - {0})
+        return sorted({i for image in self.labels for i in LabelRuns.of(image).object_ids})
 
     def name_of(self, object_id: int) -> str:
         """Give an object's name, or its number."""
@@ -138,8 +136,5 @@ def regions_of(image: NDArray[Any], frame: int) -> Iterator[Region]:
     Region
         In the order of their ids.
     """
-    # Ids may be large and far apart: numbered afresh, so that the search makes no list of all that are not there.
-    ids = np.unique(image[image > 0])
-    compact = np.searchsorted(ids, image, side="right")
-    for object_id, area in zip(ids.tolist(), ndimage.find_objects(compact), strict=True):
-        yield Region(frame, object_id, area, image[area] == object_id)
+    for object_id, measures in measure(LabelRuns.of(image)).items():
+        yield Region(frame, object_id, measures.crop, image[measures.crop] == object_id)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 
-from .label_storage import KeptFrames, LabelFrames, MemoryFrames, PackedFrame, ZarrFrames, bounding_box
+from .label_storage import KeptFrames, LabelFrames, LabelRuns, MemoryFrames, PackedFrame, ZarrFrames
 
 if TYPE_CHECKING:
     import os
@@ -193,6 +193,10 @@ class LabelStack:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def is_set(self, frame: int) -> bool:
+        """Whether a frame was set."""
+        return frame in self._object_ids
+
     def __getitem__(self, frame: int | slice) -> NDArray[Any]:
         if isinstance(frame, slice):
             return self._gather(range(*frame.indices(self.shape[0])))
@@ -228,7 +232,26 @@ class LabelStack:
         """Return a frame's label image compressed, ``None`` for one that was never set."""
         return self._frames.packed(frame) if frame in self._object_ids else None
 
-    def set(self, frame: int, image: NDArray[Any]) -> None:
+    def runs(self, frame: int) -> LabelRuns:
+        """Give a frame as its runs of labels, which is quicker than its pixels.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+
+        Returns
+        -------
+        LabelRuns
+            Without any for a frame that was never set.
+        """
+        frame = check_frame(frame, self.shape[0])
+        if frame not in self._object_ids:
+            nothing = np.zeros(0, np.int64)
+            return LabelRuns(nothing, nothing, nothing.astype(self.dtype), self.shape[1:])
+        return self._frames.runs(frame).astype(self.dtype)
+
+    def set(self, frame: int, image: NDArray[Any]) -> LabelRuns:
         """Store a frame's label image in place of what was there.
 
         Parameters
@@ -238,16 +261,25 @@ class LabelStack:
         image : ndarray
             (Y, X) integers, 0 for background.
 
+        Returns
+        -------
+        LabelRuns
+            Of the image.
+
         Raises
         ------
         ValueError
             If there is no such frame, the shape differs, or an id does not fit the stack's type.
         """
         frame = check_frame(frame, self.shape[0])
-        image = check_label_image(image, self.shape[1:], self.dtype)
-        ids = np.unique(image[bounding_box(image)])
-        self._frames.write(frame, image)
-        self._object_ids[frame] = tuple(ids[ids > 0].tolist())
+        runs = LabelRuns.of(check_label_image(image, self.shape[1:], self.dtype))
+        self.set_runs(frame, runs)
+        return runs
+
+    def set_runs(self, frame: int, runs: LabelRuns) -> None:
+        """Store a frame as runs, which are taken to have this stack's shape and type."""
+        self._frames.write(frame, runs)
+        self._object_ids[frame] = runs.object_ids
 
     def widen(self, dtype: DTypeLike) -> None:
         """Allow larger ids, where the type does not hold them yet.
@@ -281,9 +313,8 @@ class LabelStack:
         """
         for frame, ids in list(self._object_ids.items()):
             if object_id in ids:
-                image = self[frame]
-                image[image == object_id] = 0
-                self.set(frame, image)
+                runs = self.runs(frame)
+                self.set_runs(frame, runs.only(runs.values != object_id))
 
     def emptied(self) -> LabelStack:
         """Start anew: a stack without labels, which takes the place of this one where this one is on disk."""

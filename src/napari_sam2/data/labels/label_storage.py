@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +18,7 @@ from napari_sam2.data.files.optional_packages import load_extra
 if TYPE_CHECKING:
     from typing import Self
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 # Sides of the zarr's chunks: a label image of this size is read and written in one go.
 _CHUNK = 2048
@@ -33,6 +34,61 @@ def bounding_box(image: NDArray[Any]) -> tuple[slice, slice]:
     return band, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelRuns:
+    """A label image as its runs of equal labels along the rows, in reading order; background has none.
+
+    Attributes
+    ----------
+    starts : ndarray
+        (N,) int64 index of each run's first pixel in the flattened image.
+    lengths : ndarray
+        (N,) int64 pixels of each; a run ends with its row at the latest.
+    values : ndarray
+        (N,) labels.
+    shape : tuple of int
+        (Y, X) of the image.
+    """
+
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    values: NDArray[Any]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: NDArray[Any]) -> LabelRuns:
+        """Find the runs of a (Y, X) label image."""
+        flat = image.ravel()
+        begins = np.ones(flat.size, bool)
+        np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+        begins[:: image.shape[1]] = True
+        starts = np.flatnonzero(begins)
+        values, lengths = flat[starts], np.diff(starts, append=flat.size)
+        labelled = values != 0
+        return cls(starts[labelled], lengths[labelled], values[labelled], (image.shape[0], image.shape[1]))
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The labels, rising."""
+        return tuple(np.unique(self.values).tolist())
+
+    def only(self, kept: NDArray[np.bool_]) -> LabelRuns:
+        """Turn all but some of the runs, (N,) bool, into background."""
+        return LabelRuns(self.starts[kept], self.lengths[kept], self.values[kept], self.shape)
+
+    def astype(self, dtype: DTypeLike) -> LabelRuns:
+        """Give the same with labels of another type."""
+        return replace(self, values=self.values.astype(dtype, copy=False))
+
+    def image(self) -> NDArray[Any]:
+        """Return the (Y, X) label image, the caller's to change."""
+        # Background and runs take turns, and background comes last.
+        values = np.zeros(2 * self.starts.size + 1, self.values.dtype)
+        values[1::2] = self.values
+        ends = np.stack((self.starts, self.starts + self.lengths), axis=1).ravel()
+        return np.repeat(values, np.diff(ends, prepend=0, append=math.prod(self.shape))).reshape(self.shape)
+
+
 @dataclass(frozen=True)
 class PackedFrame:
     """A compressed label image.
@@ -40,34 +96,39 @@ class PackedFrame:
     Attributes
     ----------
     data : bytes
-        zlib of the pixels in the box.
-    box : tuple of slice
-        Rows and columns; everything outside is background.
+        zlib of its runs: from each start to the next, the lengths, both uint32, and the labels.
+    count : int
+        Number of runs.
     shape : tuple of int
-        (Y, X) of the whole image.
+        (Y, X) of the image.
     dtype : numpy.dtype
-        Type of the pixels.
+        Type of the labels.
     """
 
     data: bytes
-    box: tuple[slice, slice]
+    count: int
     shape: tuple[int, int]
     dtype: np.dtype[Any]
 
     @classmethod
-    def pack(cls, image: NDArray[Any]) -> PackedFrame:
-        """Compress a (Y, X) label image."""
-        # Label images are long runs of one value: the fastest level already shrinks them a hundredfold.
-        box = bounding_box(image)
-        data = zlib.compress(np.ascontiguousarray(image[box]).tobytes(), 1)
-        return cls(data, box, (image.shape[0], image.shape[1]), image.dtype)
+    def pack(cls, runs: LabelRuns) -> PackedFrame:
+        """Compress the runs of a label image."""
+        # The runs of a row are much like those of the row before: the fastest level already shrinks them tenfold.
+        numbers = np.concatenate((np.diff(runs.starts, prepend=0), runs.lengths)).astype(np.uint32)
+        data = zlib.compress(numbers.tobytes() + runs.values.tobytes(), 1)
+        return cls(data, runs.starts.size, runs.shape, runs.values.dtype)
 
-    def unpack(self) -> NDArray[Any]:
-        """Return the (Y, X) label image, the caller's to change."""
-        image = np.zeros(self.shape, self.dtype)
-        part = image[self.box]
-        part[...] = np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(part.shape)
-        return image
+    @property
+    def nbytes_unpacked(self) -> int:
+        """Bytes of the runs before they were compressed."""
+        return self.count * (2 * np.dtype(np.uint32).itemsize + self.dtype.itemsize)
+
+    def unpack(self) -> LabelRuns:
+        """Return the runs."""
+        data = zlib.decompress(self.data)
+        steps, lengths = np.frombuffer(data, np.uint32, 2 * self.count).astype(np.int64).reshape(2, self.count)
+        values = np.frombuffer(data, self.dtype, self.count, offset=steps.size * 2 * np.dtype(np.uint32).itemsize)
+        return LabelRuns(np.cumsum(steps), lengths, values, self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +157,11 @@ class LabelFrames(Protocol):
     def packed(self, frame: int) -> PackedFrame:
         """Return the image of a frame compressed."""
 
-    def write(self, frame: int, image: NDArray[Any]) -> None:
-        """Store the (Y, X) image of a frame."""
+    def runs(self, frame: int) -> LabelRuns:
+        """Return the image of a frame as its runs."""
+
+    def write(self, frame: int, runs: LabelRuns) -> None:
+        """Store the image of a frame."""
 
     def remove(self, frame: int) -> None:
         """Forget the image of a frame."""
@@ -125,15 +189,19 @@ class MemoryFrames:
 
     def read(self, frame: int) -> NDArray[Any]:
         """Uncompress a frame."""
+        return self.runs(frame).image()
+
+    def runs(self, frame: int) -> LabelRuns:
+        """Uncompress the runs of a frame."""
         return self._packed[frame].unpack()
 
     def packed(self, frame: int) -> PackedFrame:
         """Return a frame as it is."""
         return self._packed[frame]
 
-    def write(self, frame: int, image: NDArray[Any]) -> None:
+    def write(self, frame: int, runs: LabelRuns) -> None:
         """Compress a frame."""
-        self._packed[frame] = PackedFrame.pack(image)
+        self._packed[frame] = PackedFrame.pack(runs)
 
     def remove(self, frame: int) -> None:
         """Forget a frame."""
@@ -192,22 +260,26 @@ class ZarrFrames:
         """Read a frame."""
         return np.array(self._array[frame])
 
+    def runs(self, frame: int) -> LabelRuns:
+        """Read a frame and find its runs."""
+        return LabelRuns.of(self.read(frame))
+
     def packed(self, frame: int) -> PackedFrame:
         """Compress a frame."""
-        return PackedFrame.pack(self.read(frame))
+        return PackedFrame.pack(self.runs(frame))
 
-    def write(self, frame: int, image: NDArray[Any]) -> None:
+    def write(self, frame: int, runs: LabelRuns) -> None:
         """Write a frame."""
         for kept in self._kept:
             if frame not in kept.packed:
                 kept.packed[frame] = self.packed(frame)
         self._written.add(frame)
-        self._array[frame] = image
+        self._array[frame] = runs.image()
 
     def remove(self, frame: int) -> None:
         """Turn a frame into background, which takes no place on disk."""
         if frame in self._written:
-            self.write(frame, np.zeros(self._array.shape[1:], np.uint32))
+            self.write(frame, LabelRuns.of(np.zeros(self._array.shape[1:], np.uint32)))
             self._written.discard(frame)
 
     def emptied(self) -> ZarrFrames:

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from .label_stack import LabelStack
-from .scores import ScoreTable
+from .label_storage import LabelRuns
+from .scores import ScoreTable, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,10 +103,13 @@ def blend_labels(before: NDArray[Any], after: NDArray[Any], weight: float) -> ND
     """
     image = np.zeros_like(before)
     best = np.zeros(before.shape)
-    for object_id in np.intersect1d(before[before > 0], after[after > 0]):
-        first, second = before == object_id, after == object_id
-        rows, columns = ndimage.find_objects((first | second).astype(np.uint8))[0]
-        depth = (1 - weight) * _depth(first[rows, columns]) + weight * _depth(second[rows, columns])
+    ends = measure(LabelRuns.of(before)), measure(LabelRuns.of(after))
+    for object_id in sorted(ends[0].keys() & ends[1].keys()):
+        bounds = np.array([measured[object_id].bbox for measured in ends])
+        (y0, x0), (y1, x1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+        rows, columns = slice(y0, y1), slice(x0, x1)
+        first, second = (image[rows, columns] == object_id for image in (before, after))
+        depth = (1 - weight) * _depth(first) + weight * _depth(second)
         wins = depth > best[rows, columns]
         image[rows, columns][wins] = object_id
         best[rows, columns][wins] = depth[wins]

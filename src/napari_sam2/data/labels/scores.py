@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from .label_storage import LabelRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +28,54 @@ SCORE_COLUMNS = (
     "bbox_y1",
     "bbox_x1",
 )
+
+
+class Measures(NamedTuple):
+    """Area, centroid and bounding box of a mask, as in `ScoreRow`."""
+
+    area: int = 0
+    centroid: tuple[float, float] | None = None
+    bbox: tuple[int, int, int, int] | None = None
+
+    @property
+    def crop(self) -> tuple[slice, slice]:
+        """Rows and columns of the bounding box; empty for an empty mask."""
+        y0, x0, y1, x1 = self.bbox or (0, 0, 0, 0)
+        return slice(y0, y1), slice(x0, x1)
+
+
+def measure(runs: LabelRuns) -> dict[int, Measures]:
+    """Measure all objects of a label image in one pass over its runs.
+
+    Parameters
+    ----------
+    runs : LabelRuns
+        Of the image.
+
+    Returns
+    -------
+    dict
+        `Measures` by object id, of those that have pixels.
+    """
+    object_ids, firsts, index = np.unique(runs.values, return_index=True, return_inverse=True)
+    rows, columns = np.divmod(runs.starts, runs.shape[1])
+
+    def total(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        # In float64, which holds these whole numbers exactly.
+        return np.bincount(index, weights=weights, minlength=object_ids.size).astype(np.float64, copy=False)
+
+    areas = total(runs.lengths)
+    y = total(runs.lengths * rows) / areas
+    x = total(runs.lengths * (2 * columns + runs.lengths - 1)) / 2 / areas
+    # Runs come in reading order: the first and the last of an object are in its first and last row.
+    lasts = np.zeros_like(firsts)
+    lasts[index] = np.arange(index.size)
+    lefts, rights = np.full_like(firsts, runs.shape[1]), np.zeros_like(firsts)
+    np.minimum.at(lefts, index, columns)
+    np.maximum.at(rights, index, columns + runs.lengths)
+    boxes = np.stack((rows[firsts], lefts, rows[lasts] + 1, rights), axis=1)
+    table = zip(object_ids.tolist(), areas.tolist(), y.tolist(), x.tolist(), boxes.tolist(), strict=True)
+    return {i: Measures(int(area), (y, x), (box[0], box[1], box[2], box[3])) for i, area, y, x, box in table}
 
 
 @dataclass(frozen=True)
@@ -60,31 +110,13 @@ class ScoreRow:
 
     @classmethod
     def from_mask(cls, frame: int, object_id: int, *, scores: tuple[float, float], mask: NDArray[np.bool_]) -> ScoreRow:
-        """Measure a mask.
+        """Measure the (Y, X) mask of one object; `measure` does all of a label image at once."""
+        measured = measure(LabelRuns.of(mask))
+        return cls(frame, object_id, *scores).measured(measured.get(True, Measures()))
 
-        Parameters
-        ----------
-        frame, object_id : int
-            Which frame and object.
-        scores : tuple of float
-            Object score and predicted IoU.
-        mask : ndarray
-            (Y, X) bool.
-
-        Returns
-        -------
-        ScoreRow
-            With area, centroid and bounding box filled in.
-        """
-        said = int(frame), int(object_id), float(scores[0]), float(scores[1])
-        per_row, per_column = mask.sum(axis=1), mask.sum(axis=0)
-        area = int(per_row.sum())
-        if area == 0:
-            return cls(*said)
-        rows, columns = np.flatnonzero(per_row), np.flatnonzero(per_column)
-        centroid = tuple(float(sums @ np.arange(sums.size)) / area for sums in (per_row, per_column))
-        bbox = int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-        return cls(*said, area, (centroid[0], centroid[1]), bbox)
+    def measured(self, measures: Measures) -> ScoreRow:
+        """Give the same scores with what was measured anew."""
+        return replace(self, **measures._asdict())
 
     def moved(self, frame: int) -> ScoreRow:
         """Give the same row for another frame."""
@@ -168,12 +200,12 @@ class ScoreTable:
         object_id : int, optional
             Only this object's rows.
         """
+        if object_id is not None:
+            for frame in frames:
+                self._rows.pop((frame, object_id), None)
+            return
         gone = set(frames)
-        self._rows = {
-            key: row
-            for key, row in self._rows.items()
-            if key[0] not in gone or (object_id is not None and key[1] != object_id)
-        }
+        self._rows = {key: row for key, row in self._rows.items() if key[0] not in gone}
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a data frame.

@@ -10,6 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.labels.scores import Measures, measure
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -69,13 +72,8 @@ def draw_objects(image: NDArray[np.uint8], labels: NDArray[Any], size: tuple[int
         RGB, of that size.
     """
     picture = np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS), np.float32)
-    ids = np.unique(labels)
-    compact = np.searchsorted(ids, labels)
-    offset = int(ids[0] != 0)
-    for place, extent in enumerate(ndimage.find_objects(compact + offset), start=1):
-        if extent is not None:
-            object_id = int(ids[place - offset])
-            _blend(picture, labels == object_id, extent, object_color(object_id))
+    for object_id, measures in measure(LabelRuns.of(labels)).items():
+        _blend(picture, labels == object_id, measures.crop, object_color(object_id))
     return Image.fromarray(np.clip(picture.round(), 0, 255).astype(np.uint8))
 
 
@@ -113,17 +111,18 @@ def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Seq
     draw = ImageDraw.Draw(picture, "RGBA")
     scale = picture.width / labels.shape[1], picture.height / labels.shape[0]
     letters = font(max(_TAG_SIZE, picture.height // 50))
+    measured = measure(LabelRuns.of(labels))
     for object_id, texts in tags.items():
-        rows, columns = np.nonzero(labels == object_id)
-        if not rows.size:
+        _, centroid, bbox = measured.get(object_id, Measures())
+        if centroid is None or bbox is None:
             continue
-        room = (np.ptp(columns) + 1) * scale[0] * _TAG_SHARE[0], (np.ptp(rows) + 1) * scale[1] * _TAG_SHARE[1]
+        room = (bbox[3] - bbox[1]) * scale[0] * _TAG_SHARE[0], (bbox[2] - bbox[0]) * scale[1] * _TAG_SHARE[1]
         boxes = [draw.textbbox((0, 0), text, font=letters) for text in texts]
         fitting = [place for place, box in enumerate(boxes) if box[2] - box[0] < room[0] and box[3] - box[1] < room[1]]
         if fitting:
             left, top, right, bottom = boxes[fitting[0]]
-            x = round((columns.mean() + 0.5) * scale[0] - (right - left) / 2)
-            y = round((rows.mean() + 0.5) * scale[1] - (bottom - top) / 2)
+            x = round((centroid[1] + 0.5) * scale[0] - (right - left) / 2)
+            y = round((centroid[0] + 0.5) * scale[1] - (bottom - top) / 2)
             ground = x - 3, y - 2, x + right - left + 3, y + bottom - top + 2
             draw.rounded_rectangle(ground, 3, fill=(0, 0, 0, 130))
             draw.text((x - left, y - top), texts[fitting[0]], font=letters, fill=(*object_color(object_id), 255))

@@ -13,6 +13,7 @@ from PIL import Image
 from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.label_storage import LabelRuns
 
 from .outlines import draw_caption, draw_objects, draw_tags
 from .score_chart import CHART_HEIGHT, ScoreChart
@@ -20,7 +21,7 @@ from .video_file import frame_rate, write_video
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -136,12 +137,13 @@ class _Scene:
         paper = chart.draw()
         for frame in frames:
             panel = self.panel(frame, size)
-            draw_tags(panel, self.labels[frame], self._tags(frame))
+            labels = self.labels[frame]
+            draw_tags(panel, labels, self._tags(frame, LabelRuns.of(labels).object_ids))
             yield _over(panel, chart, paper, [frame])
 
-    def _tags(self, frame: int) -> dict[int, list[str]]:
+    def _tags(self, frame: int, object_ids: Iterable[int]) -> dict[int, list[str]]:
         """Give each object its number with its score, where that is known, and its number alone."""
-        rows = {i: self.scores.get(frame, i) for i in np.unique(self.labels[frame]).tolist() if i}
+        rows = {i: self.scores.get(frame, i) for i in object_ids}
         return {i: ([] if row is None else [f"{i}  {row.object_score:.2f}"]) + [str(i)] for i, row in rows.items()}
 
     def _fit(self, width: int, height: int) -> tuple[int, int]:

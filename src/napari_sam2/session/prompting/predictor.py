@@ -199,10 +199,19 @@ class PromptAnswerer:
         return replace(staged, low_res_bhw=align_logits(staged.logits_bhw[:, None], source, target)[:, 0], view=view)
 
     @torch.inference_mode()
-    def commit(self, track: ObjectTrack) -> None:
-        """Encode the memories of staged prompts and make their frames conditioning frames."""
+    def commit(self, track: ObjectTrack) -> list[int]:
+        """Encode the memories of staged prompts and make their frames conditioning frames.
+
+        Returns
+        -------
+        list of int
+            Frames on which the mask is shown in another window than before.
+        """
+        moved = []
         for frame in list(track.staged):
             staged = self._in_window_of_its_size(track.staged[frame])
+            if staged.view != track.staged[frame].view:
+                moved.append(frame)
             logits = upsample_to_input(staged.logits_bhw, self.model.config)
             memory = self.model.remember(
                 self.encoder.encode(frame, staged.view),
@@ -212,3 +221,4 @@ class PromptAnswerer:
             track.bank.conditioning[frame] = replace(staged, memory_bchw=memory)
             track.bank.recent.pop(frame, None)
             del track.staged[frame]
+        return moved

@@ -1,21 +1,28 @@
-"""From what is remembered of objects on a frame to a `FrameResult`, and which objects are to be drawn there."""
+"""What is remembered of objects on a frame: as a `FrameResult`, and as masks to be drawn there."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch.nn.functional import max_pool2d
 
+from napari_sam2.data.labels.label_storage import bounding_box
+from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectTrack
 from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop_size import whole_if_none
 
-from .frame_result import FrameResult
+from .frame_result import FrameResult, upsample_logits
 
 
 def frame_result(
@@ -65,10 +72,119 @@ def live_tracks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectTrack]:
     return [track for track, memory in results if memory is not None and memory.low_res_bhw is not None]
 
 
-def painted_masks(frame: int, tracks: Iterable[ObjectTrack]) -> dict[int, NDArray[np.bool_]]:
-    """Masks the user gave on a frame, by object id."""
-    prompts = {track.object_id: track.prompts.get(frame) for track in tracks}
-    return {i: prompt.mask for i, prompt in prompts.items() if prompt is not None and prompt.mask is not None}
+class PixelBox(NamedTuple):
+    """A rectangle of the frame in pixels, with one at least; the ends are excluded."""
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+    @classmethod
+    def of(cls, rows: slice, columns: slice) -> PixelBox | None:
+        """Make it of slices, ``None`` of empty ones."""
+        return cls(rows.start, columns.start, rows.stop, columns.stop).meet()
+
+    @classmethod
+    def of_view(cls, view: View) -> PixelBox:
+        """Make it of what a view covers."""
+        return cls(view.top, view.left, view.top + view.height, view.left + view.width)
+
+    @property
+    def crop(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+    def moved(self, down: int, right: int) -> PixelBox:
+        """Give it elsewhere."""
+        return PixelBox(self.y0 + down, self.x0 + right, self.y1 + down, self.x1 + right)
+
+    def meet(self, *others: PixelBox) -> PixelBox | None:
+        """Give what it has in common with others, ``None`` if that is nothing."""
+        y0, x0, y1, x1 = zip(self, *others, strict=True)
+        common = PixelBox(max(y0), max(x0), min(y1), min(x1))
+        return common if common.y0 < common.y1 and common.x0 < common.x1 else None
+
+    @classmethod
+    def around(cls, boxes: Sequence[tuple[int, int, int, int]]) -> PixelBox | None:
+        """Give the smallest one around others, ``None`` around none."""
+        if not boxes:
+            return None
+        y0, x0, y1, x1 = zip(*boxes, strict=True)
+        return cls(min(y0), min(x0), max(y1), max(x1))
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectMask:
+    """What is drawn of an object on a frame.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label.
+    memory : FrameMemory
+        Its latest result there, with the logits.
+    painted : ndarray or None
+        (Y, X) bool mask that the user gave, which is drawn to the pixel in place of the logits.
+    """
+
+    object_id: int
+    memory: FrameMemory
+    painted: NDArray[np.bool_] | None
+
+    def score_row(self, frame: int) -> ScoreRow:
+        """Give its scores, without measures of its mask."""
+        score = float(expit(np.float32(self.memory.object_score_logit)))
+        return ScoreRow(frame, self.object_id, score, float(np.float32(self.memory.iou)))
+
+    def reach(self, frame_size: tuple[int, int]) -> PixelBox | None:
+        """Find a box that holds all its pixels; ``None`` where it has none."""
+        if self.painted is not None:
+            return PixelBox.of(*bounding_box(self.painted))
+        positive = (self.memory.logits_bhw[0] > 0).cpu().numpy()
+        cells = PixelBox.of(*bounding_box(positive))
+        if cells is None:
+            return None
+        view = whole_if_none(self.memory.view, frame_size)
+        y0, y1 = _pixels_of_cells(cells.y0, cells.y1, view.height / positive.shape[0])
+        x0, x1 = _pixels_of_cells(cells.x0, cells.x1, view.width / positive.shape[1])
+        return PixelBox(y0, x0, y1, x1).moved(view.top, view.left).meet(PixelBox.of_view(view))
+
+    def logits(self, area: PixelBox, frame_size: tuple[int, int]) -> tuple[PixelBox, NDArray[np.float32]] | None:
+        """Give its logits in the part of an area in which they may be positive, ``None`` where there is none."""
+        if self.painted is not None:
+            # Above anything the model says: what the user painted is not up for competition.
+            return area, np.where(self.painted[area.crop], np.float32(np.inf), np.float32(-np.inf))
+        view = whole_if_none(self.memory.view, frame_size)
+        # The window first: most others' lie elsewhere, and theirs need not be looked into.
+        if area.meet(PixelBox.of_view(view)) is None or (reach := self.reach(frame_size)) is None:
+            return None
+        part = area.meet(reach)
+        if part is None:
+            return None
+        _, logits = upsample_logits(self.memory.logits_bhw[0], self.memory.view, frame_size)
+        return part, logits[part.moved(-view.top, -view.left).crop]
+
+
+def _pixels_of_cells(first: int, end: int, pixels: float) -> tuple[int, int]:
+    """Pixels that positive cells of a grid can make positive, each of so many pixels."""
+    # A pixel is interpolated between two cells: one reaches less than a cell, and a pixel, beyond its own.
+    return math.floor((first - 1) * pixels) - 1, math.ceil((end + 1) * pixels) + 1
+
+
+def object_masks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectMask]:
+    """Collect what is to be drawn on a frame, of the objects whose mask is still known as logits."""
+    masks = []
+    for track in live_tracks(frame, tracks):
+        memory, prompt = track.result(frame), track.prompts.get(frame)
+        if memory is not None:
+            masks.append(ObjectMask(track.object_id, memory, None if prompt is None else prompt.mask))
+    return masks
 
 
 def contested_frames(track: ObjectTrack, others: Sequence[ObjectTrack], frames: Sequence[int]) -> list[int]:

@@ -10,12 +10,40 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
+from torch import Tensor
 
 from napari_sam2.data.labels.label_stack import LabelPainter, label_dtype
 from napari_sam2.model.mask_decoder import resize_logits
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 from napari_sam2.session.zoom.crop import View
 from napari_sam2.session.zoom.crop_size import whole_if_none
+
+
+def upsample_logits(
+    low_res_hw: Tensor, view: View | None, frame_size: tuple[int, int]
+) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
+    """Bring the mask logits of one object to the frame's size.
+
+    Parameters
+    ----------
+    low_res_hw : Tensor
+        (h, w) on the mask decoder's grid.
+    view : View or None
+        The part of the frame that the grid covers; ``None`` for all of it.
+    frame_size : tuple of int
+        (Y, X) of the frame in pixels.
+
+    Returns
+    -------
+    crop : tuple of slice
+        Rows and columns of the frame that the logits cover.
+    logits : ndarray
+        (h, w) float32 of the crop.
+    """
+    seen = whole_if_none(view, frame_size)
+    # One object at a time, and on the CPU: how many go together, and where, can change the last bit.
+    logits: NDArray[np.float32] = resize_logits(low_res_hw[None, None].cpu(), seen.size)[0, 0].numpy()
+    return seen.crop, logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +104,8 @@ class FrameResult:
         logits : ndarray
             (h, w) float32 of the crop.
         """
-        view = whole_if_none(self.views[row] if self.views else None, self.size)
-        # One at a time, also where all are wanted: how many go together can change the last bit.
-        low_res = torch.from_numpy(self.low_res_logits[row])
-        logits: NDArray[np.float32] = resize_logits(low_res[None, None], view.size)[0, 0].numpy()
-        return view.crop, logits
+        view = self.views[row] if self.views else None
+        return upsample_logits(torch.from_numpy(self.low_res_logits[row]), view, self.size)
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from napari_sam2.model.config import Sam2Config
 from napari_sam2.session.tracking.memory_bank import MemoryBank, MemoryRule
 from napari_sam2.session.tracking.object_track import ObjectState, ObjectTrack
 
-from .compose import contested_frames, frame_result, live_tracks, painted_masks
+from .compose import contested_frames, frame_result, object_masks
 from .frame_result import FrameResult
 from .outputs import ErasedObject, SessionOutputs
 
@@ -41,6 +41,8 @@ class SessionObjects:
         self.outputs = outputs
         self._config = config
         self._rule = rule
+        # Frames whose labels show all masks known as logits as they are now.
+        self._up_to_date: set[int] = set()
 
     def known(self, object_id: int) -> ObjectTrack:
         """Look up an object; ``ValueError`` if there is none."""
@@ -57,6 +59,7 @@ class SessionObjects:
         """Have these objects and no others, in this order."""
         tracks = [self._restored(state) for state in states]
         self.tracks = {track.object_id: track for track in tracks}
+        self._up_to_date.clear()
         self.share_memory()
 
     def restore_frame(self, frame: int, state: ObjectState) -> ObjectState:
@@ -72,6 +75,7 @@ class SessionObjects:
         others, track = list(self.tracks.items()), self._restored(state)
         self.tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
         self.outputs.bring_back(erased)
+        self.outdate(erased.masks.frames_done)
         self.share_memory()
         self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
 
@@ -94,25 +98,32 @@ class SessionObjects:
         size = self.outputs.labels.shape[1:]
         return frame_result(frame, tracks, config=self._config, size=size)
 
-    def draw(self, result: FrameResult) -> None:
-        """Write a result into labels and scores; objects in it compete with the others on the frame."""
-        live = live_tracks(result.frame, self.tracks.values())
-        if len(live) > len(result.object_ids):
-            result = self.result(result.frame, live)
-        tracks = [self.tracks[object_id] for object_id in result.object_ids]
-        self.outputs.write(result, painted_masks(result.frame, tracks))
+    def draw(self, frame: int, changed: Iterable[int]) -> None:
+        """Draw objects on a frame on which they have changed; they compete with the others there."""
+        masks = object_masks(frame, self.tracks.values())
+        ids = set(changed)
+        if frame not in self._up_to_date:
+            ids |= {mask.object_id for mask in masks}
+        self.outputs.write(frame, masks, changed=ids)
+        self._up_to_date.add(frame)
 
     def draw_live(self, frames: Iterable[int]) -> None:
-        """Draw the objects again whose masks on some frames are still known as logits."""
+        """Draw all objects again whose masks on some frames are still known as logits."""
         for frame in frames:
-            if live := live_tracks(frame, self.tracks.values()):
-                self.draw(self.result(frame, live))
+            self._up_to_date.discard(frame)
+            self.draw(frame, ())
+
+    def outdate(self, frames: Iterable[int]) -> None:
+        """Note frames on which an object may have changed that is not drawn yet: all are, the next time one is."""
+        self._up_to_date.difference_update(frames)
 
     def redraw(self, frame: int, track: ObjectTrack) -> None:
         """Draw a frame on which an object has changed, or is no longer known."""
-        if track.result(frame) is None and frame not in track.visited and frame not in track.stale:
-            self.outputs.erase(frame, track.object_id)
-        self.draw_live([frame])
+        result = track.result(frame)
+        is_live = result is not None and result.low_res_bhw is not None
+        is_unknown = result is None and frame not in track.visited and frame not in track.stale
+        # In between is what was tracked long ago: only its pixels are left, and they stay.
+        self.draw(frame, [track.object_id] if is_live or is_unknown else [])
 
     def share_memory(self) -> None:
         """Share the budget of spare memories out."""

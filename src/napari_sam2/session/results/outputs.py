@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.data.labels.label_stack import LabelMark, LabelPainter, LabelStack, label_dtype
-from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
 
-from .frame_result import FrameResult
+from .compose import ObjectMask, PixelBox
 
 # Of the labels, the row of the score table and the note that it was tracked, for each object and frame.
 RECORD_BYTES = 1500
@@ -92,61 +92,77 @@ class SessionOutputs:
     def _touch_all(self) -> None:
         self.touched.update(self.labels.frames_done, (row.frame for row in self.scores))
 
-    def write(self, result: FrameResult, painted: dict[int, NDArray[np.bool_]]) -> None:
+    def write(self, frame: int, masks: Sequence[ObjectMask], *, changed: Collection[int]) -> None:
         """Write the labels and scores of a frame.
 
         Parameters
         ----------
-        result : FrameResult
-            Masks of the objects to draw. Objects drawn before that have no row here keep their pixels.
-        painted : dict
-            By object id, masks the user gave on this frame, which are drawn to the pixel.
+        frame : int
+            Index of the frame.
+        masks : sequence of ObjectMask
+            All objects whose logits are known there, in their order; where masks overlap, the higher logit wins.
+            Others keep the pixels they have, but for those that the user painted.
+        changed : collection of int
+            Ids of the objects that are not yet drawn as they are now. One that is not among the masks is rubbed out.
         """
-        self.touched.add(result.frame)
-        self.labels.widen(label_dtype(result.object_ids))
-        image = self._compose(result, painted)
-        others = [i for i in self.labels.object_ids(result.frame) if i not in result.object_ids]
-        if others:
-            earlier = self.labels[result.frame]
-            kept = np.isin(earlier, others)
-            for mask in painted.values():
-                kept &= ~mask
-            image[kept] = earlier[kept]
-        self.labels.set(result.frame, image)
-        for row, object_id in enumerate(result.object_ids):
-            if not np.isnan(result.object_score_logits[row]):
-                scores = (float(result.object_scores[row]), float(result.ious[row]))
-                self.scores.put(ScoreRow.from_mask(result.frame, object_id, scores=scores, mask=image == object_id))
-        if painted:
-            self._measure(result.frame, others)
+        self.labels.widen(label_dtype(mask.object_id for mask in masks))
+        runs = self.labels.runs(frame)
+        before = measure(runs)
+        # Nothing changes but where such an object was or is, and nobody else need be looked at than who is there.
+        size = self.labels.shape[1:]
+        reaches = [mask.reach(size) for mask in masks if mask.object_id in changed]
+        bounds = [measures.bbox for object_id, measures in before.items() if object_id in changed]
+        area = PixelBox.around([box for box in (*reaches, *bounds) if box is not None])
+        drawn = None if area is None else self._draw(runs, masks, changed=changed, area=area)
+        if drawn is not None or (masks and not self.labels.is_set(frame)):
+            self.touched.add(frame)
+            self.labels.set_runs(frame, drawn or runs)
+        after = before if drawn is None else measure(drawn)
+        rows = {
+            mask.object_id: mask.score_row(frame).measured(after.get(mask.object_id, Measures()))
+            for mask in masks
+            if mask.object_id in changed
+        }
+        for object_id in set(changed) - rows.keys():
+            if self.scores.get(frame, object_id) is not None:
+                self.touched.add(frame)
+                self.scores.remove_frames([frame], object_id)
+        self._put_rows(rows.values())
+        others = (before.keys() | after.keys()) - set(changed)
+        self._measure_again(frame, [i for i in others if before.get(i) != after.get(i)], after)
 
-    def _compose(self, result: FrameResult, painted: dict[int, NDArray[np.bool_]]) -> NDArray[Any]:
+    def _draw(
+        self, runs: LabelRuns, masks: Sequence[ObjectMask], *, changed: Collection[int], area: PixelBox
+    ) -> LabelRuns | None:
+        """Draw an area of a frame again; ``None`` if it is as it was."""
+        image = runs.image()
+        earlier = image[area.crop]
         # One object at a time: a hundred masks of a large frame, upsampled together, would take gigabytes.
-        painter = LabelPainter(result.size, self.labels.dtype)
-        for row, object_id in enumerate(result.object_ids):
-            if object_id in painted:
-                # Above anything the model says: what the user painted is not up for competition.
-                painter.paint(object_id, np.where(painted[object_id], np.float32(np.inf), np.float32(-np.inf)))
-            else:
-                crop, logits = result.row_logits(row)
-                painter.paint(object_id, logits, crop)
-        return painter.image
-
-    def erase(self, frame: int, object_id: int) -> None:
-        """Remove an object's pixels and row on one frame."""
-        self.touched.add(frame)
-        if object_id in self.labels.object_ids(frame):
-            image = self.labels[frame]
-            image[image == object_id] = 0
-            self.labels.set(frame, image)
-        self.scores.remove_frames([frame], object_id)
+        painter = LabelPainter(area.size, self.labels.dtype)
+        for mask in masks:
+            if (found := mask.logits(area, runs.shape)) is not None:
+                part, logits = found
+                painter.paint(mask.object_id, logits, part.moved(-area.y0, -area.x0).crop)
+        known = {*changed, *(mask.object_id for mask in masks)}
+        if others := [object_id for object_id in runs.object_ids if object_id not in known]:
+            kept = np.isin(earlier, others)
+            for mask in masks:
+                if mask.painted is not None:
+                    kept &= ~mask.painted[area.crop]
+            painter.image[kept] = earlier[kept]
+        if np.array_equal(painter.image, earlier):
+            return None
+        earlier[...] = painter.image
+        return LabelRuns.of(image)
 
     def take_out(self, object_id: int) -> ErasedObject:
         """Remove an object everywhere and return what it takes to bring it back."""
         masks = LabelStack(self.labels.shape, np.uint8)
         for frame in self.labels.frames_done:
             if object_id in self.labels.object_ids(frame):
-                masks.set(frame, (self.labels[frame] == object_id).astype(np.uint8))
+                runs = self.labels.runs(frame)
+                runs = runs.only(runs.values == object_id)
+                masks.set_runs(frame, replace(runs, values=np.ones_like(runs.values, np.uint8)))
         rows = tuple(row for row in self.scores if row.object_id == object_id)
         self.touched.update(masks.frames_done, (row.frame for row in rows))
         self.labels.remove_object(object_id)
@@ -159,8 +175,8 @@ class SessionOutputs:
             image = self.labels[frame]
             others = self.labels.object_ids(frame)
             image[erased.masks[frame] > 0] = erased.object_id
-            self.labels.set(frame, image)
-            self._measure(frame, others)
+            runs = self.labels.set(frame, image)
+            self._measure_again(frame, others, measure(runs))
         for row in erased.rows:
             self.scores.put(row)
         self.touched.update(erased.masks.frames_done, (row.frame for row in erased.rows))
@@ -172,11 +188,13 @@ class SessionOutputs:
         drawn: NDArray[np.bool_] = self.labels[frame] == object_id
         return drawn
 
-    def _measure(self, frame: int, object_ids: Iterable[int]) -> None:
-        """Bring the rows of objects up to date that have lost pixels to another one."""
-        image = self.labels[frame]
-        for object_id in object_ids:
-            row = self.scores.get(frame, object_id)
-            if row is not None:
-                scores = (row.object_score, row.predicted_iou)
-                self.scores.put(ScoreRow.from_mask(frame, object_id, scores=scores, mask=image == object_id))
+    def _measure_again(self, frame: int, object_ids: Iterable[int], measured: dict[int, Measures]) -> None:
+        """Bring the rows of objects up to date that may have lost pixels to another one, or got them back."""
+        rows = [self.scores.get(frame, object_id) for object_id in object_ids]
+        self._put_rows([row.measured(measured.get(row.object_id, Measures())) for row in rows if row is not None])
+
+    def _put_rows(self, rows: Iterable[ScoreRow]) -> None:
+        for row in rows:
+            if self.scores.get(row.frame, row.object_id) != row:
+                self.touched.add(row.frame)
+                self.scores.put(row)
