@@ -9,15 +9,7 @@ import torch
 def free_memory(device: torch.device) -> int:
     """Say how many bytes of memory are free where a model runs.
 
-    Parameters
-    ----------
-    device : torch.device
-        Of the model. Devices that share the main memory count as such.
-
-    Returns
-    -------
-    int
-        Bytes.
+    ``device``: of the model. Devices that share the main memory count as such.
     """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -15,24 +15,16 @@ UNDO_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class SessionState:
-    """What a session knows: what undoes a tracking run, and what is saved; what is large is shared, not copied.
+    """What a session knows: what undoes a tracking run, and what is saved; what is large is shared, not copied."""
 
-    Attributes
-    ----------
-    objects : tuple of ObjectState
-        In their order.
-    unfinished : Run or None
-        The run that can be gone on with.
-    outputs : OutputsMark or None
-        Labels and scores; ``None`` leaves those there are.
-    untracked : Run or None
-        A run whose results are all there, and memories as far as it is done: what is left of it has to be tracked
-        again, unseen, before memories are next looked at.
-    """
-
+    # In their order.
     objects: tuple[ObjectState, ...]
+    # The run that can be gone on with.
     unfinished: Run | None = None
+    # Labels and scores; ``None`` leaves those there are.
     outputs: OutputsMark | None = None
+    # A run whose results are all there, and memories as far as it is done: what is left of it has to be tracked again,
+    # unseen, before memories are next looked at.
     untracked: Run | None = None
 
     def records_beyond(self, other: SessionState) -> int:
@@ -55,17 +47,8 @@ class SessionState:
 def limit_states(states: Sequence[SessionState], max_bytes: int) -> list[SessionState | None]:
     """Let go of what takes too many bytes, of what is longest ago first.
 
-    Parameters
-    ----------
-    states : sequence of SessionState
-        The latest first, which stays whole.
-    max_bytes : int
-        What the others may take, beyond what they share with a later one.
-
-    Returns
-    -------
-    list of SessionState or None
-        Whole; without memories that can be made again; or ``None`` where labels and scores alone are too much.
+    ``max_bytes``: what the others may take, beyond what they share with a later one.
+    Result: whole; without memories that can be made again; or ``None`` where labels and scores alone are too much.
     """
     kept: list[SessionState | None] = list(states)
     later: SessionState | None = None

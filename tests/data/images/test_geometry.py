@@ -27,6 +27,7 @@ from napari_sam2.data import (
     open_stack,
 )
 from napari_sam2.data.images.geometry import affine_of
+from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.placed_results import blend_labels, place_labels, place_scores
 from napari_sam2.data.prompts.placed_prompts import prompt_inside
 
@@ -123,6 +124,14 @@ def test_skipped_slices_get_shapes_in_between() -> None:
     np.testing.assert_array_equal(whole[2] == 1, square(3, 3, 6) == 1)
     for frame in range(5):
         np.testing.assert_array_equal(whole[frame] == 5, square(12, 20, 6) == 1)
+
+
+def test_shapes_in_between_are_looked_for_in_two_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    monkeypatch.setattr(LabelRuns, "of", lambda image, of=LabelRuns.of: passes.append(image.shape) or of(image))
+    before, after = (square(2, 2, side, 1) + square(12, 20, side, 5) for side in (4, 6))
+    assert set(np.unique(blend_labels(before, after, 0.5))) == {0, 1, 5}
+    assert passes == [before.shape, after.shape]
 
 
 def test_an_object_on_one_side_only_is_not_made_up() -> None:

@@ -30,13 +30,6 @@ def write_coco(path: Path, results: Results) -> None:
 
     There is one category, ``object``. ``track_id`` is the object's id, the same on every frame; ``score`` its object
     score. File names are those of the folder the images came from, else ``NAME_FRAME.png``.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    results : Results
-        What to write.
     """
     height, width = results.stack.shape[1:]
     names = _file_names(results.stack)
@@ -59,15 +52,7 @@ def write_coco(path: Path, results: Results) -> None:
 
 
 def write_sav(path: Path, results: Results) -> None:
-    """Write the JSON of SA-V's manual masklets, with masks for every frame.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    results : Results
-        What to write.
-    """
+    """Write the JSON of SA-V's manual masklets, with masks for every frame."""
     ids = results.object_ids
     n_frames, height, width = results.stack.shape
     areas = np.zeros((n_frames, len(ids)), np.int64)

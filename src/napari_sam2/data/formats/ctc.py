@@ -37,18 +37,6 @@ def write_ctc(path: Path, results: Results) -> None:
 
     The challenge knows no gaps in a track: an object that comes back gets a new label, whose parent is the one it had.
     ``objects.csv`` says which labels are which object.
-
-    Parameters
-    ----------
-    path : Path
-        The folder; made here.
-    results : Results
-        What to write.
-
-    Raises
-    ------
-    ValueError
-        If more than 65535 labels would be needed.
     """
     path.mkdir()
     ids = results.object_ids
@@ -74,13 +62,7 @@ def write_ctc(path: Path, results: Results) -> None:
 
 
 def check_time(stack: Stack) -> None:
-    """Check that a stack can be written in this layout.
-
-    Raises
-    ------
-    ValueError
-        If it runs along depth.
-    """
+    """Check that a stack can be written in this layout."""
     if stack.axis != "t":
         raise ValueError("the Cell Tracking Challenge's format (ctc) is for time, and this stack runs along depth (z)")
 

@@ -31,13 +31,6 @@ def write_nifti(path: Path, results: Results) -> None:
 
     Over a NIfTI or DICOM image the affine is the image's, so that the labels lie on it; else it holds the sizes, in
     millimetres where the unit is a length.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    results : Results
-        What to write.
     """
     nibabel = load_extra("nibabel", "writing NIfTI files")
     stack = results.stack
@@ -59,15 +52,7 @@ def write_nifti(path: Path, results: Results) -> None:
 
 
 def check_dicom(stack: Stack) -> None:
-    """Check that labels of a stack can be written as DICOM-SEG.
-
-    Raises
-    ------
-    ValueError
-        If the stack is not a volume from a DICOM series with a file for every slice.
-    MissingExtraError
-        If the packages are not installed.
-    """
+    """Check that labels of a stack can be written as DICOM-SEG."""
     if stack.path is None or not has_dicom(stack.path):
         raise ValueError(f"DICOM-SEG refers to the DICOM series that was tracked, and {stack.path or 'this'} is none")
     if stack.axis != "z" or stack.geometry.affine is None:
@@ -86,18 +71,6 @@ def write_dicom_seg(path: Path, results: Results) -> None:
     """Write labels as a DICOM segmentation, a segment per object, that refers to the series it was made from.
 
     Segments are numbered from 1 on, in the order of the objects' ids; the segment's label is the object's name.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    results : Results
-        What to write, over a DICOM series.
-
-    Raises
-    ------
-    ValueError
-        If there is no object, or the stack is not such a series.
     """
     highdicom = load_extra("highdicom", "writing DICOM-SEG")
     check_dicom(results.stack)

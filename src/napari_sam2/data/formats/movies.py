@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 def write_cutout_video(path: Path, results: Results) -> None:
     """Write a QuickTime video (Animation codec, lossless) in which everything but the objects is transparent.
 
-    Parameters
-    ----------
-    path : Path
-        The file, ending in ``.mov``.
-    results : Results
-        With the images.
+    ``path``: the file, ending in ``.mov``.
     """
     write_video(path, _cut_out(results), rate=frame_rate(results.stack), codec="qtrle")
 
@@ -35,12 +30,7 @@ def write_cutout_video(path: Path, results: Results) -> None:
 def write_flat_video(path: Path, results: Results) -> None:
     """Write an mp4 video in which everything but the objects has one colour.
 
-    Parameters
-    ----------
-    path : Path
-        The file, ending in ``.mp4``.
-    results : Results
-        With the images and the colour.
+    ``path``: the file, ending in ``.mp4``.
     """
     colour = np.array(results.background, np.uint8)
     frames = (np.where(frame[..., 3:] > 0, frame[..., :3], colour) for frame in _cut_out(results))
@@ -48,15 +38,7 @@ def write_flat_video(path: Path, results: Results) -> None:
 
 
 def write_cutout_images(path: Path, results: Results) -> None:
-    """Write a PNG image for every frame, in which everything but the objects is transparent.
-
-    Parameters
-    ----------
-    path : Path
-        The folder; made here.
-    results : Results
-        With the images.
-    """
+    """Write a PNG image for every frame, in which everything but the objects is transparent."""
     path.mkdir()
     for number, frame in enumerate(_cut_out(results)):
         Image.fromarray(frame).save(path / f"{number:05}.png")

@@ -27,28 +27,12 @@ _CREATOR = "napari-sam2"
 
 
 def write_ome_zarr(path: Path, results: Results) -> None:
-    """Write labels as OME-Zarr 0.5 (zarr 3), at full resolution and as many times halved as leaves 256 pixels.
-
-    Parameters
-    ----------
-    path : Path
-        The folder; made here.
-    results : Results
-        What to write.
-    """
+    """Write labels as OME-Zarr 0.5 (zarr 3), at full resolution and as many times halved as leaves 256 pixels."""
     _write(path, results, version="0.5")
 
 
 def write_ome_zarr_04(path: Path, results: Results) -> None:
-    """Write labels as OME-Zarr 0.4 (zarr 2), which older programs read.
-
-    Parameters
-    ----------
-    path : Path
-        The folder; made here.
-    results : Results
-        What to write.
-    """
+    """Write labels as OME-Zarr 0.4 (zarr 2), which older programs read."""
     _write(path, results, version="0.4")
 
 

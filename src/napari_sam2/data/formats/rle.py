@@ -13,36 +13,17 @@ if TYPE_CHECKING:
 def encode_rle(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> dict[str, Any]:
     """Encode a mask that is given by the part of the frame it lies in.
 
-    Parameters
-    ----------
-    mask : ndarray
-        (h, w) bool.
-    corner : tuple of int
-        (y, x) of the part's first pixel in the frame.
-    shape : tuple of int
-        (Y, X) of the frame.
-
-    Returns
-    -------
-    dict
-        ``size`` [Y, X], and ``counts``: the lengths of runs down the columns, background first, packed into a string.
+    ``mask``: (h, w) bool.
+    ``corner``: (y, x) of the part's first pixel in the frame.
+    ``shape``: (Y, X) of the frame.
+    Result: ``size`` [Y, X], and ``counts``: the lengths of runs down the columns, background first, packed into a
+    string.
     """
     return {"size": list(shape), "counts": pack_counts(run_lengths(mask, corner, shape))}
 
 
 def run_lengths(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> list[int]:
-    """Measure the runs of a mask down the columns of the frame, background first.
-
-    Parameters
-    ----------
-    mask, corner, shape
-        As `encode_rle` takes them.
-
-    Returns
-    -------
-    list of int
-        Lengths that add up to Y * X; the first is 0 where the frame begins with the object.
-    """
+    """Measure the runs of a mask down the columns of the frame, background first."""
     steps = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     columns, rows = np.nonzero(steps == 1)
     starts = (columns + corner[1]) * shape[0] + rows + corner[0]
@@ -63,16 +44,6 @@ def pack_counts(counts: list[int]) -> str:
 
     From the fourth on each is written as its difference from the one before the last, in digits of five bits, lowest
     first, with a sixth bit where more follow; the character is the digit above "0".
-
-    Parameters
-    ----------
-    counts : list of int
-        Run lengths.
-
-    Returns
-    -------
-    str
-        ASCII.
     """
     digits = []
     for place, count in enumerate(counts):

@@ -22,16 +22,8 @@ if TYPE_CHECKING:
 def tracks_array(results: Results) -> NDArray[np.float64]:
     """Make the data of a napari Tracks layer.
 
-    Parameters
-    ----------
-    results : Results
-        The labels.
-
-    Returns
-    -------
-    ndarray
-        (N, 4) float64, rows (object id, frame, y, x) in pixels, by object, then frame; for volumes over time (N, 5),
-        rows (object id, t, z, y, x). Where an object is not there is no row; the layer draws a straight line across.
+    Result: (N, 4) float64, rows (object id, frame, y, x) in pixels, by object, then frame; for volumes over time (N,
+    5), rows (object id, t, z, y, x). Where an object is not there is no row; the layer draws a straight line across.
     """
     if results.volumes is not None:
         return _volume_tracks(results, results.volumes.n_planes)
@@ -40,15 +32,7 @@ def tracks_array(results: Results) -> NDArray[np.float64]:
 
 
 def write_tracks(path: Path, results: Results) -> None:
-    """Write tracks as CSV: ``track_id``, ``t`` or ``z``, ``y``, ``x``, and the object score where there is one.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    results : Results
-        What to write.
-    """
+    """Write tracks as CSV: ``track_id``, ``t`` or ``z``, ``y``, ``x``, and the object score where there is one."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         axes = [results.stack.axis] if results.volumes is None else ["t", "z"]
@@ -60,15 +44,7 @@ def write_tracks(path: Path, results: Results) -> None:
 
 
 def write_scores(path: Path, results: Results) -> None:
-    """Write scores as CSV: a row per object and frame, or per object, time point and plane.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    results : Results
-        What to write.
-    """
+    """Write scores as CSV: a row per object and frame, or per object, time point and plane."""
     if results.volumes is None:
         write_scores_csv(path, results.scores)
         return

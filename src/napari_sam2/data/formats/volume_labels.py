@@ -26,21 +26,9 @@ if TYPE_CHECKING:
 class VolumeLabels:
     """Label images of volumes over time, with the scores of each volume.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (T, Z, Y, X).
-    folder : str or path-like, optional
-        Where volumes go as files, ``time00012.tif`` and ``time00012.csv``, and where those of an earlier run are found;
-        in memory, compressed, where not given.
-
-    Raises
-    ------
-    ValueError
-        If a file in the folder is damaged or belongs to volumes of another size.
-
-    Notes
-    -----
+    ``shape``: (T, Z, Y, X).
+    ``folder``: where volumes go as files, ``time00012.tif`` and ``time00012.csv``, and where those of an earlier run
+    are found; in memory, compressed, where not given.
     ``labels[t]`` is a volume and ``numpy.asarray(labels)`` everything, (T, Z, Y, X). A volume that was never set reads
     as background.
     """
@@ -114,16 +102,7 @@ class VolumeLabels:
     def set(self, time: int, labels: LabelStack, scores: ScoreTable, stack: Stack) -> None:
         """Store a volume in place of what was there; in a folder it is there whole or not at all.
 
-        Parameters
-        ----------
-        time : int
-            Index of the time point.
-        labels : LabelStack
-            (Z, Y, X).
-        scores : ScoreTable
-            With planes as frames.
-        stack : Stack
-            The volume's images, for the sizes that the file tells.
+        ``labels``: (Z, Y, X).
         """
         check_frame(time, self.shape[0])
         if self.folder is None:

@@ -22,21 +22,7 @@ if TYPE_CHECKING:
 
 
 def place_labels(labels: LabelStack, geometry: Geometry) -> LabelStack:
-    """Put label images back in place.
-
-    Parameters
-    ----------
-    labels : LabelStack
-        Of the part.
-    geometry : Geometry
-        Of the part.
-
-    Returns
-    -------
-    LabelStack
-        Of the whole, background outside the crop. A frame that was left out between two that were tracked gets
-        shapes halfway between theirs.
-    """
+    """Put label images back in place."""
     whole = LabelStack(geometry.whole_shape, labels.dtype)
     done = _first_places(geometry, labels)
     for frame, place in done.items():
@@ -50,20 +36,7 @@ def place_labels(labels: LabelStack, geometry: Geometry) -> LabelStack:
 
 
 def place_scores(scores: ScoreTable, geometry: Geometry) -> ScoreTable:
-    """Put scores back in place.
-
-    Parameters
-    ----------
-    scores : ScoreTable
-        Of the part.
-    geometry : Geometry
-        Of the part.
-
-    Returns
-    -------
-    ScoreTable
-        With frames and coordinates of the whole; frames that were left out have no rows.
-    """
+    """Put scores back in place."""
     y0, x0 = geometry.crop[:2]
     whole = ScoreTable()
     for row in scores:
@@ -89,17 +62,8 @@ def blend_labels(before: NDArray[Any], after: NDArray[Any], weight: float) -> ND
     Each object's outline moves from its one place to the other by signed distance, so that a shape that grows grows
     evenly. An object that is on one image only is not drawn.
 
-    Parameters
-    ----------
-    before, after : ndarray
-        (Y, X) integers.
-    weight : float
-        0 for `before`, 1 for `after`.
-
-    Returns
-    -------
-    ndarray
-        (Y, X) of the type of `before`.
+    ``before``, ``after``: (Y, X) integers.
+    Result: (Y, X) of the type of `before`.
     """
     image = np.zeros_like(before)
     best = np.zeros(before.shape)

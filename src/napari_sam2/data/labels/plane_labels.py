@@ -32,13 +32,7 @@ class Volumes(Protocol):
 
 
 class PlaneLabels:
-    """All planes of volumes as label images of one stack, time point by time point.
-
-    Parameters
-    ----------
-    labels : Volumes
-        The volumes.
-    """
+    """All planes of volumes as label images of one stack, time point by time point."""
 
     def __init__(self, labels: Volumes) -> None:
         self._labels = labels

@@ -38,16 +38,6 @@ def object_color(object_id: int) -> Color:
     """Give an object its colour, always the same for the same id.
 
     Hues turn by the golden angle, so that the colours of any run of ids lie far apart.
-
-    Parameters
-    ----------
-    object_id : int
-        From 1.
-
-    Returns
-    -------
-    tuple of int
-        Red, green and blue, 0..255.
     """
     hue = math.radians(200 + _GOLDEN_ANGLE * (object_id - 1))
     lightness = _LIGHTNESS[(object_id - 1) % len(_LIGHTNESS)]
@@ -57,19 +47,8 @@ def object_color(object_id: int) -> Color:
 def draw_objects(image: NDArray[np.uint8], labels: NDArray[Any], size: tuple[int, int]) -> Image.Image:
     """Draw every object's outline and a faint fill over a frame.
 
-    Parameters
-    ----------
-    image : ndarray
-        (Y, X, 3) uint8.
-    labels : ndarray
-        (Y, X) ids, 0 for background.
-    size : tuple of int
-        Width and height of the picture, in the frame's proportions.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, of that size.
+    ``image``: (Y, X, 3) uint8.
+    ``labels``: (Y, X) ids, 0 for background.
     """
     picture = np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS), np.float32)
     for object_id, measures in measure(LabelRuns.of(labels)).items():
@@ -78,15 +57,7 @@ def draw_objects(image: NDArray[np.uint8], labels: NDArray[Any], size: tuple[int
 
 
 def draw_caption(picture: Image.Image, text: str) -> None:
-    """Write a caption on a dark ground into the upper left corner, if the picture is wide enough for it.
-
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        RGB; changed in place.
-    text : str
-        The caption.
-    """
+    """Write a caption on a dark ground into the upper left corner, if the picture is wide enough for it."""
     draw = ImageDraw.Draw(picture, "RGBA")
     left, top, right, bottom = draw.textbbox((12, 9), text, font=font(14))
     if right + 6 > picture.width:
@@ -98,15 +69,7 @@ def draw_caption(picture: Image.Image, text: str) -> None:
 def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Sequence[str]]) -> None:
     """Write a short text onto every object, in its colour on a dark ground.
 
-    Parameters
-    ----------
-    picture : PIL.Image.Image
-        RGB, the whole frame at any size; changed in place.
-    labels : ndarray
-        (Y, X) ids, 0 for background.
-    tags : mapping
-        Texts for each object, the longest first: the first that leaves most of the object to be seen is written, and
-        none on an object that is too small for all.
+    ``labels``: (Y, X) ids, 0 for background.
     """
     draw = ImageDraw.Draw(picture, "RGBA")
     scale = picture.width / labels.shape[1], picture.height / labels.shape[0]
@@ -132,15 +95,7 @@ def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Seq
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Give Pillow's own font.
 
-    Parameters
-    ----------
-    size : int
-        Height in pixels.
-
-    Returns
-    -------
-    PIL.ImageFont.FreeTypeFont or PIL.ImageFont.ImageFont
-        The latter, which has one size only, where Pillow was built without FreeType.
+    ``size``: height in pixels.
     """
     return ImageFont.load_default(size)
 

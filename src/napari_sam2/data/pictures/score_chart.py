@@ -27,33 +27,19 @@ _OVERSAMPLING = 3
 
 @dataclass(frozen=True)
 class ScoreChart:
-    """A line per object: its score over the frames.
+    """A line per object: its score over the frames."""
 
-    Attributes
-    ----------
-    scores : ScoreTable
-        The rows to draw.
-    frames : range
-        The frames along the horizontal axis.
-    frame_name : str
-        What a frame is called, for the axis.
-    width : int
-        Width of the chart in pixels; its height is `CHART_HEIGHT`.
-    """
-
+    # The rows to draw.
     scores: ScoreTable
+    # The frames along the horizontal axis.
     frames: range
+    # What a frame is called, for the axis.
     frame_name: str
+    # Width of the chart in pixels; its height is `CHART_HEIGHT`.
     width: int
 
     def draw(self) -> Image.Image:
-        """Draw axes, legend and lines.
-
-        Returns
-        -------
-        PIL.Image.Image
-            RGB, `width` by `CHART_HEIGHT`.
-        """
+        """Draw axes, legend and lines."""
         large = Image.new("RGB", (self.width * _OVERSAMPLING, CHART_HEIGHT * _OVERSAMPLING), _PAPER)
         self._draw_grid(ImageDraw.Draw(large))
         for object_id in reversed(self.scores.object_ids):
@@ -63,17 +49,7 @@ class ScoreChart:
         return picture
 
     def draw_cursors(self, picture: Image.Image, top: int, frames: Iterable[int]) -> None:
-        """Mark frames on a chart that was pasted into a larger picture.
-
-        Parameters
-        ----------
-        picture : PIL.Image.Image
-            RGB; changed in place.
-        top : int
-            Where the chart begins in it.
-        frames : iterable of int
-            The frames to mark.
-        """
+        """Mark frames on a chart that was pasted into a larger picture."""
         draw = ImageDraw.Draw(picture)
         for frame in frames:
             x = round(self._x(frame))

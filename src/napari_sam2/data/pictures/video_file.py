@@ -24,18 +24,7 @@ _H264 = {"crf": "18", "preset": "medium", "movflags": "+faststart"}
 
 
 def frame_rate(stack: Stack) -> float:
-    """Choose the frames per second to show a stack with: its own for videos, ten for slow time-lapses and z-stacks.
-
-    Parameters
-    ----------
-    stack : Stack
-        The frames.
-
-    Returns
-    -------
-    float
-        From 5 to 120.
-    """
+    """Choose the frames per second to show a stack with: its own for videos, ten for slow time-lapses and z-stacks."""
     if stack.axis == "t" and stack.step and stack.step_unit == "s" and _SLOWEST <= 1 / stack.step <= _FASTEST:
         return 1 / stack.step
     return _DEFAULT_RATE
@@ -44,24 +33,9 @@ def frame_rate(stack: Stack) -> float:
 def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], *, rate: float, codec: str = "libx264") -> None:
     """Write frames as a video.
 
-    Parameters
-    ----------
-    path : Path
-        The file; its ending chooses the container.
-    frames : iterable of ndarray
-        (Y, X, 3) or, for ``qtrle``, (Y, X, 4) uint8, all of one shape. H.264 needs even sides: a row or column at
-        the edge is repeated where they are not.
-    rate : float
-        Frames per second.
-    codec : {"libx264", "qtrle"}, default: "libx264"
-        H.264 for mp4, or QuickTime Animation, which is lossless and keeps transparency, for mov.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    MissingExtraError
-        If PyAV is not installed.
+    ``frames``: (Y, X, 3) or, for ``qtrle``, (Y, X, 4) uint8, all of one shape. H.264 needs even sides: a row or column
+    at the edge is repeated where they are not.
+    ``rate``: frames per second.
     """
     av = load_extra("av", "writing videos")
     lossless = codec == "qtrle"

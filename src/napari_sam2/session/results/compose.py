@@ -30,16 +30,7 @@ def frame_result(
 ) -> FrameResult:
     """Collect the latest results of objects on a frame.
 
-    Parameters
-    ----------
-    frame : int
-        Index of the frame.
-    tracks : sequence of ObjectTrack
-        Objects, in the order of the rows; one without a result gets a row that says so.
-    config : Sam2Config
-        Of the model the results came from.
-    size : tuple of int
-        (Y, X) of the frame in pixels.
+    ``size``: (Y, X) of the frame in pixels.
     """
     low_res = np.full((len(tracks), config.low_res_size, config.low_res_size), NO_OBJECT_LOGIT, np.float32)
     scores = np.full((2, len(tracks)), np.nan, np.float32)
@@ -121,20 +112,13 @@ class PixelBox(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ObjectMask:
-    """What is drawn of an object on a frame.
+    """What is drawn of an object on a frame."""
 
-    Attributes
-    ----------
-    object_id : int
-        Its label.
-    memory : FrameMemory
-        Its latest result there, with the logits.
-    painted : ndarray or None
-        (Y, X) bool mask that the user gave, which is drawn to the pixel in place of the logits.
-    """
-
+    # Its label.
     object_id: int
+    # Its latest result there, with the logits.
     memory: FrameMemory
+    # (Y, X) bool mask that the user gave, which is drawn to the pixel in place of the logits.
     painted: NDArray[np.bool_] | None
 
     def score_row(self, frame: int) -> ScoreRow:

@@ -17,24 +17,7 @@ SPARE_BYTES = 16 * 2**20
 
 
 class SessionObjects:
-    """Objects and what is drawn of them; what `history.Editable` asks for.
-
-    Parameters
-    ----------
-    outputs : SessionOutputs
-        Where labels and scores go.
-    config : Sam2Config
-        Of the model.
-    rule : MemoryRule
-        How far frames look back.
-
-    Attributes
-    ----------
-    tracks : dict
-        `ObjectTrack` by object id, in the order the objects were added.
-    outputs : SessionOutputs
-        Labels and scores.
-    """
+    """Objects and what is drawn of them; what `history.Editable` asks for."""
 
     def __init__(self, outputs: SessionOutputs, config: Sam2Config, rule: MemoryRule) -> None:
         self.tracks: dict[int, ObjectTrack] = {}

@@ -20,20 +20,13 @@ RECORD_BYTES = 1500
 
 @dataclass(frozen=True, eq=False)
 class ErasedObject:
-    """Masks and rows of an object that was taken out.
+    """Masks and rows of an object that was taken out."""
 
-    Attributes
-    ----------
-    object_id : int
-        Its label.
-    masks : LabelStack
-        1 where it was drawn.
-    rows : tuple of ScoreRow
-        Its rows of the score table.
-    """
-
+    # Its label.
     object_id: int
+    # 1 where it was drawn.
     masks: LabelStack
+    # Its rows of the score table.
     rows: tuple[ScoreRow, ...]
 
 
@@ -52,22 +45,7 @@ class OutputsMark:
 
 
 class SessionOutputs:
-    """The label stack and the score table.
-
-    Parameters
-    ----------
-    labels : LabelStack
-        Empty; where the labels go.
-
-    Attributes
-    ----------
-    labels : LabelStack
-        Labels.
-    scores : ScoreTable
-        Scores.
-    touched : set of int
-        Frames whose labels or rows have changed, until whoever saves them takes them out.
-    """
+    """The label stack and the score table."""
 
     def __init__(self, labels: LabelStack) -> None:
         self.labels = labels
@@ -95,15 +73,8 @@ class SessionOutputs:
     def write(self, frame: int, masks: Sequence[ObjectMask], *, changed: Collection[int]) -> None:
         """Write the labels and scores of a frame.
 
-        Parameters
-        ----------
-        frame : int
-            Index of the frame.
-        masks : sequence of ObjectMask
-            All objects whose logits are known there, in their order; where masks overlap, the higher logit wins.
-            Others keep the pixels they have, but for those that the user painted.
-        changed : collection of int
-            Ids of the objects that are not yet drawn as they are now. One that is not among the masks is rubbed out.
+        ``masks``: all objects whose logits are known there, in their order; where masks overlap, the higher logit wins.
+        Others keep the pixels they have, but for those that the user painted.
         """
         self.labels.widen(label_dtype(mask.object_id for mask in masks))
         runs = self.labels.runs(frame)

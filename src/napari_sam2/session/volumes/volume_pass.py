@@ -23,33 +23,18 @@ _THERE = 0.5
 
 @dataclass(frozen=True)
 class VolumeVisit:
-    """A volume to track.
+    """A volume to track."""
 
-    Attributes
-    ----------
-    time : int
-        Its time point.
-    step : int
-        1 when the volume before it in time was tracked earlier, -1 when the one after it was.
-    object_ids : tuple of int
-        Which objects.
-    """
-
+    # Its time point.
     time: int
+    # 1 when the volume before it in time was tracked earlier, -1 when the one after it was.
     step: int
+    # Which objects.
     object_ids: tuple[int, ...]
 
 
 def plan_visits(first: Mapping[int, int], n_times: int) -> list[VolumeVisit]:
-    """Plan a run: forward for each object from its first prompted time point to the end, then backward from there.
-
-    Parameters
-    ----------
-    first : mapping
-        First prompted time point by object.
-    n_times : int
-        How many there are.
-    """
+    """Plan a run: forward for each object from its first prompted time point to the end, then backward from there."""
     visits = []
     for time in range(min(first.values()), n_times):
         visits.append(VolumeVisit(time, 1, tuple(i for i, start in first.items() if start <= time)))
@@ -61,23 +46,7 @@ def plan_visits(first: Mapping[int, int], n_times: int) -> list[VolumeVisit]:
 class VolumePass:
     """Tracks objects in one volume.
 
-    Parameters
-    ----------
-    visit : VolumeVisit
-        Which volume and objects.
-    volumes : VolumeSeries
-        The images.
-    known : VolumeLabels
-        What was tracked before; not changed.
-    make_session : callable
-        Makes a `Session` for a stack.
-
-    Attributes
-    ----------
-    labels : LabelStack
-        (Z, Y, X): what `track` found, with what was known of other objects.
-    scores : ScoreTable
-        With planes as frames.
+    ``labels``: (Z, Y, X): what `track` found, with what was known of other objects.
     """
 
     def __init__(
@@ -95,19 +64,7 @@ class VolumePass:
         self.scores = ScoreTable()
 
     def track(self, given: Sequence[Prompt]) -> Iterator[int]:
-        """Track the objects through the volume.
-
-        Parameters
-        ----------
-        given : sequence of Prompt
-            Prompts of the user in this volume. Objects without any are carried over from the nearest volume that shows
-            them.
-
-        Yields
-        ------
-        int
-            Every plane that was tracked, in time or through z; labels and scores are whole after the last.
-        """
+        """Track the objects through the volume."""
         here = [prompt for prompt in given if prompt.object_id in self._visit.object_ids]
         prompted = {prompt.object_id for prompt in here}
         carried: list[Prompt] = []
