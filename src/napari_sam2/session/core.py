@@ -14,8 +14,8 @@ from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.prompts.prompt import Prompt, check_object_id
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.prompting.predictor import PromptAnswerer
-from napari_sam2.session.prompting.warm_up import rehearse
+from napari_sam2.session.prompting.predictor import PromptPredictor
+from napari_sam2.session.prompting.warm_up import warm_up
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
@@ -61,7 +61,7 @@ class TrackingSession(Prompting):
             model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
         )
         self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
-        self._answerer = PromptAnswerer(self._tracker)
+        self._answerer = PromptPredictor(self._tracker)
         self._rule = memory_rule(model)
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
         self._objects = SessionObjects(outputs, model.config, self._rule)
@@ -129,7 +129,7 @@ class TrackingSession(Prompting):
         self.catch_up()
         self._encoder.encode(self._check_place(frame, 1)[0])
         if not self._is_rehearsed:
-            rehearse(self._answerer, self._rule, frame)
+            warm_up(self._answerer, self._rule, frame)
             self._is_rehearsed = True
 
     def stale_frames(self) -> dict[int, NDArray[np.intp]]:

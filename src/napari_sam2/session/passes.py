@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from napari_sam2.data.prompts.prompt import check_object_id
-from napari_sam2.session.prompting.predictor import PromptAnswerer
+from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
@@ -16,7 +16,7 @@ from napari_sam2.session.tracking.run_plan import Run, update_plan
 class PassTracker:
     """Tracks the objects of a session, visit by visit; draws nothing."""
 
-    def __init__(self, objects: SessionObjects, answerer: PromptAnswerer, tracker: FrameTracker) -> None:
+    def __init__(self, objects: SessionObjects, answerer: PromptPredictor, tracker: FrameTracker) -> None:
         self._objects = objects
         self._answerer = answerer
         self._tracker = tracker

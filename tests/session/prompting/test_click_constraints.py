@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.session.prompting.click_constraints import denied, stray
+from napari_sam2.session.prompting.click_constraints import rejected_part, stray_regions
 
 
 def grid(*boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -19,7 +19,7 @@ OBJECT, NECK, LEAK, APART = (4, 4, 20, 20), (10, 20, 13, 26), (9, 26, 14, 33), (
 
 
 @pytest.mark.parametrize(
-    ("said_yes", "said_no", "expected"),
+    ("positive", "negative", "expected"),
     [
         pytest.param([], [], grid(), id="no clicks"),
         pytest.param([(10, 10)], [(38, 2), (60, -3)], grid(), id="clicks that are followed, or beyond the grid"),
@@ -27,43 +27,43 @@ OBJECT, NECK, LEAK, APART = (4, 4, 20, 20), (10, 20, 13, 26), (9, 26, 14, 33), (
         pytest.param([], [(12, 12)], grid(OBJECT, NECK, LEAK), id="in the middle: all of the region"),
     ],
 )
-def test_what_clicks_deny(said_yes: list, said_no: list, expected: np.ndarray) -> None:
+def test_what_clicks_deny(positive: list, negative: list, expected: np.ndarray) -> None:
     mask = grid(OBJECT, NECK, LEAK, APART)
-    np.testing.assert_array_equal(denied(mask, said_yes, said_no), expected)
+    np.testing.assert_array_equal(rejected_part(mask, positive, negative), expected)
 
 
-@pytest.mark.parametrize("said_yes", [[], [(12, 8)]])
-def test_a_leak_is_cut_off_where_it_is_narrow(said_yes: list) -> None:
+@pytest.mark.parametrize("positive", [[], [(12, 8)]])
+def test_a_leak_is_cut_off_where_it_is_narrow(positive: list) -> None:
     # Without a "yes" the deepest place of the region stands for it.
     mask = grid(OBJECT, NECK, LEAK)
-    gone = denied(mask, said_yes, [(11, 29)])
+    gone = rejected_part(mask, positive, [(11, 29)])
     assert gone[9:14, 26:33].all() and not gone[4:20, 4:20].any()
 
 
 def test_a_no_beside_the_body_leaves_the_body_to_a_yes_on_the_head() -> None:
     head, throat, leak = (0, 14, 3, 17), (3, 15, 8, 16), (30, 8, 33, 12)
     body = (8, 4, 28, 26)
-    gone = denied(grid(head, throat, body, (28, 9, 30, 11), leak), [(1, 15)], [(31, 10)])
+    gone = rejected_part(grid(head, throat, body, (28, 9, 30, 11), leak), [(1, 15)], [(31, 10)])
     assert gone[30:33, 8:12].all()
     assert not gone[8:27, 4:26].any() and not gone[:8].any()
 
 
 def test_no_and_yes_side_by_side_both_count() -> None:
-    gone = denied(grid(OBJECT), [(12, 11)], [(12, 13)])
+    gone = rejected_part(grid(OBJECT), [(12, 11)], [(12, 13)])
     assert gone[12, 13] and not gone[12, 11]
 
 
 def test_an_object_that_reaches_beyond_the_grid_is_deep_there() -> None:
     mask = np.zeros((40, 40), dtype=bool)
     mask[:20] = True
-    np.testing.assert_array_equal(denied(mask, [], [(2, 20)]), mask)
+    np.testing.assert_array_equal(rejected_part(mask, [], [(2, 20)]), mask)
 
 
 PART, CORNER, SPECK = (28, 26, 38, 36), (20, 20, 24, 24), (24, 4, 27, 7)
 
 
 @pytest.mark.parametrize(
-    ("said_yes", "expected"),
+    ("positive", "expected"),
     [
         pytest.param([(10, 10)], grid(SPECK), id="a speck goes, a large part and one that hangs on by a corner stay"),
         pytest.param([(10, 10), (25, 5)], grid(), id="a speck that was clicked on"),
@@ -73,6 +73,6 @@ PART, CORNER, SPECK = (28, 26, 38, 36), (20, 20, 24, 24), (24, 4, 27, 7)
         pytest.param([(2, 2), (-1, 50)], grid(), id="clicks off the mask"),
     ],
 )
-def test_specks_apart_from_what_was_clicked_on_go(said_yes: list, expected: np.ndarray) -> None:
+def test_specks_apart_from_what_was_clicked_on_go(positive: list, expected: np.ndarray) -> None:
     mask = grid(OBJECT, CORNER, PART, SPECK)
-    np.testing.assert_array_equal(stray(mask, said_yes), expected)
+    np.testing.assert_array_equal(stray_regions(mask, positive), expected)

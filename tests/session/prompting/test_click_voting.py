@@ -15,7 +15,7 @@ from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.model.sam2 import Sam2, build_sam2
-from napari_sam2.session.prompting.click_voting import PollRule, contradictions, elect, rule_for, weigh
+from napari_sam2.session.prompting.click_voting import VotingRule, contradictions, vote, voting_rule, weigh
 from napari_sam2.session.zoom.crop import View, whole
 from napari_sam2.session.zoom.crop_size import make_zoom
 from napari_sam2.weights.load import save_checkpoint
@@ -23,7 +23,7 @@ from napari_sam2.weights.presets import PRESETS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FRAME = (64, 64)
-RULE = PollRule()
+RULE = VotingRule()
 
 
 def boxes(*corners: tuple[int, int, int, int], ious: Sequence[float], firm: float = 4.0) -> DecoderOutput:
@@ -82,7 +82,7 @@ def test_the_answer_is_the_average_over_what_each_look_shows() -> None:
     far = weigh(boxes((8, 8, 24, 24), ious=[0.6]), prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
     # The window's left half of what it shows: frame rows 16 to 48, columns 16 to 40.
     near = weigh(boxes((1, 1, 31, 24), ious=[0.9]), prompt, window, rule=RULE, frame_size=FRAME, first=False)
-    output = elect([far, near], prompt, whole(FRAME))
+    output = vote([far, near], prompt, whole(FRAME))
     mask = output.masks_bkhw[0, 1] > 0
     assert mask[12:20, 10:19].all() and not mask[:, 21:].any() and not mask[:7].any()
     assert output.ious_bk[0, 1] == pytest.approx(0.9) and output.mask_tokens_bkc[0, 1, 0] == 0
@@ -93,20 +93,20 @@ def test_an_answer_follows_the_clicks_if_any_mask_does() -> None:
     # Three masks without the second click outweigh one with it, and so does their average.
     prompt = clicks((20, 20), (44, 44), labels=(1, 1))
     output = boxes(*[(8, 8, 14, 14)] * 3, (8, 8, 24, 24), ious=[0.9, 0.9, 0.9, 0.21])
-    ballot = weigh(output, prompt, whole(FRAME), rule=replace(RULE, contradicted=0.05), frame_size=FRAME, first=False)
-    assert ballot.weights_k[:3].sum() > ballot.weights_k[3] > ballot.weights_k[0]
-    elected = elect([ballot], prompt, whole(FRAME)).masks_bkhw[0, 1] > 0
-    assert contradictions(elected.numpy(), prompt, whole(FRAME)) == 0
+    proposed = weigh(output, prompt, whole(FRAME), rule=replace(RULE, contradicted=0.05), frame_size=FRAME, first=False)
+    assert proposed.weights_k[:3].sum() > proposed.weights_k[3] > proposed.weights_k[0]
+    voted = vote([proposed], prompt, whole(FRAME)).masks_bkhw[0, 1] > 0
+    assert contradictions(voted.numpy(), prompt, whole(FRAME)) == 0
 
 
 def test_the_answer_holds_no_specks_apart_from_the_clicks() -> None:
     output = boxes((8, 8, 24, 24), ious=[0.9])
     output.masks_bkhw[:, :, 28:30, 4:6] = 5.0
-    ballot = weigh(output, clicks((32, 32)), whole(FRAME), rule=RULE, frame_size=FRAME, first=True)
-    clicked = elect([ballot], clicks((32, 32)), whole(FRAME)).masks_bkhw[0, 1] > 0
+    proposed = weigh(output, clicks((32, 32)), whole(FRAME), rule=RULE, frame_size=FRAME, first=True)
+    clicked = vote([proposed], clicks((32, 32)), whole(FRAME)).masks_bkhw[0, 1] > 0
     assert clicked[8:24, 8:24].all() and clicked.sum() == 16 * 16
     both = clicks((32, 32), (58, 10), labels=(1, 1))
-    assert (elect([ballot], both, whole(FRAME)).masks_bkhw[0, 1] > 0).sum() == 16 * 16 + 4
+    assert (vote([proposed], both, whole(FRAME)).masks_bkhw[0, 1] > 0).sum() == 16 * 16 + 4
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -117,19 +117,19 @@ def test_only_the_small_model_votes(name: str, preset: str) -> None:
     size = PRESETS[preset].input_size(own.image_size)
     with torch.device("meta"):
         model = build_sam2(own.with_image_size(size))
-    assert rule_for(model, make_zoom("auto", size)) == (RULE if name == "sam2_nano" else None)
-    assert rule_for(model, None) is None
+    assert voting_rule(model, make_zoom("auto", size)) == (RULE if name == "sam2_nano" else None)
+    assert voting_rule(model, None) is None
 
 
 def test_the_small_model_votes_with_a_small_input_only() -> None:
     large = load_model("sam2_nano", device="cpu", image_size=544)
-    assert rule_for(large, make_zoom("auto", 544)) is None
+    assert voting_rule(large, make_zoom("auto", 544)) is None
 
 
 def test_a_taught_small_model_votes_too(tmp_path: Path) -> None:
     save_checkpoint(load_model("sam2_nano", device="cpu"), tmp_path / "taught.safetensors")
     taught = load_model(checkpoint=tmp_path / "taught.safetensors", device="cpu")
-    assert rule_for(taught, make_zoom("auto", 384)) == RULE
+    assert voting_rule(taught, make_zoom("auto", 384)) == RULE
 
 
 def test_clicks_on_another_small_input_are_answered_as_the_reference_does(model: Sam2, frames: np.ndarray) -> None:
@@ -163,8 +163,8 @@ def test_a_denied_mask_goes_and_the_object_is_hidden() -> None:
         ([(48, 48), (32, 32)], (0, 1), 5.0, True),
     ):
         prompt = clicks(*places, labels=labels)
-        ballot = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
-        answer = elect([ballot], prompt, whole(FRAME))
+        proposed = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+        answer = vote([proposed], prompt, whole(FRAME))
         assert float(answer.object_score_logits_b) == score
         assert bool((answer.masks_bkhw > 0).any()) == left
 

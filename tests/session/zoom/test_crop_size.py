@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
-from napari_sam2.session.prompting.click_voting import PollRule
-from napari_sam2.session.tracking.crop_follower import Aim
+from napari_sam2.session.prompting.click_voting import VotingRule
+from napari_sam2.session.tracking.crop_follower import CropChoice
 from napari_sam2.session.zoom.crop import Place, View, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, make_zoom, steady_place
 from session_state import RecordingTracker
@@ -217,20 +217,20 @@ def test_objects_in_windows_go_through_the_model_together_as_they_would_alone(
 
 def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:
     session = Session(model, np.zeros((2, 400, 400), np.uint8), zoom="auto")
-    aim = Aim(View(100, 100, 64, 64), Place(132, 132, 20))
+    crop = CropChoice(View(100, 100, 64, 64), Place(132, 132, 20))
     logits = torch.full((16, 16), -3.0)
     logits[6:10, 6:10] = 3
-    aiming = session._tracker.aiming
-    assert aiming.wider(aim, logits) is None
+    crops = session._tracker.crops
+    assert crops.wider(crop, logits) is None
     logits[2:14, 6:] = 3
-    wider = aiming.wider(aim, logits)
+    wider = crops.wider(crop, logits)
     assert wider is not None and wider.view is not None
     # 48 pixels high: a window twice as wide, at the same place for all that the object can have moved.
     assert wider.view.height > 64 and wider.view.holds(108, 124, 156, 164)
-    assert wider.place == aim.place
+    assert wider.place == crop.place
     # The frame ends there: there is nothing more to see.
-    assert aiming.wider(Aim(View(100, 336, 64, 64), Place(132, 368, 20)), logits) is None
-    assert aiming.wider(Aim(None, aim.place), logits) is None
+    assert crops.wider(CropChoice(View(100, 336, 64, 64), Place(132, 368, 20)), logits) is None
+    assert crops.wider(CropChoice(None, crop.place), logits) is None
 
 
 def test_a_first_click_takes_three_looks_at_most(
@@ -241,8 +241,8 @@ def test_a_first_click_takes_three_looks_at_most(
     assert session.encoder.frames_encoded <= 3
     # The window around the click is encoded while the user waits: with a small input.
     sizes = [(view is None, size) for _, view, size in session.encoder._features]
-    assert sizes[:2] == [(True, nano.config.image_size), (False, PollRule().glance)]
-    assert PollRule().glance < nano.config.image_size
+    assert sizes[:2] == [(True, nano.config.image_size), (False, VotingRule().close_up_size)]
+    assert VotingRule().close_up_size < nano.config.image_size
     # What was looked at is not encoded again.
     before = session.encoder.frames_encoded
     session.add_points(0, 2, [[80, 100]], [1])
@@ -267,8 +267,8 @@ def test_an_answer_is_remembered_through_a_window_of_its_size(
     found = place_of_mask(kept.logits_bhw[0].numpy() > 0, kept.view)
     assert found is not None and abs(found.y - 240) < 6 and abs(found.x - 300) < 6
     # So nothing changes from the first frame to the next.
-    aim = session._tracker.aiming.next_aim(track, 1, 1)
-    assert aim.view is not None and aim.view.size == kept.view.size
+    crop = session._tracker.crops.next_crop(track, 1, 1)
+    assert crop.view is not None and crop.view.size == kept.view.size
 
 
 def test_memories_are_used_across_sizes_of_windows(nano: Sam2) -> None:

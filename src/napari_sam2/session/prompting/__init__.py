@@ -1,1 +1,1 @@
-"""Prompting."""
+"""Answering prompts: masks for clicks, boxes and painted masks."""

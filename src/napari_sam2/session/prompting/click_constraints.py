@@ -1,4 +1,4 @@
-"""What clicks say is not the object, and the model's mask holds nevertheless: the mask has to follow."""
+"""Parts of a mask that contradict the clicks: regions with a negative click, and specks without a positive one."""
 
 from __future__ import annotations
 
@@ -16,38 +16,31 @@ _MEANT_FOR_ALL = 0.5
 _PART_OF_IT = 0.25
 
 
-def denied(mask: NDArray[np.bool_], said_yes: Sequence[Cell], said_no: Sequence[Cell]) -> NDArray[np.bool_]:
-    """Find the part of a mask that clicks say is not the object.
+def rejected_part(mask: NDArray[np.bool_], positive: Sequence[Cell], negative: Sequence[Cell]) -> NDArray[np.bool_]:
+    """Find the part of a mask that negative clicks reject.
 
-    Where a region holds clicks of both kinds, or one near its rim, it is parted where it is narrow, and its deepest
-    place stays unless a "no" lies about as deep. A region that was clicked on in the middle, and nowhere with "yes",
-    goes as a whole.
-
-    ``mask``: (h, w) bool.
-    ``said_yes``, ``said_no``: (y, x) cells that were clicked on; those beyond the grid do not count.
-    Result: (h, w) bool, within the mask; nothing where no click said "no" inside it.
+    A region with clicks of both kinds, or with a negative one near its rim, is split where it is narrow; its deepest
+    cell stays unless a negative click lies about as deep. A region with a negative click in its middle and no positive
+    one goes as a whole. Clicks, (y, x), that lie beyond the grid do not count.
     """
     regions, _ = label(mask)
     out = np.zeros_like(mask)
-    yes, no = (_on(regions, cells) for cells in (said_yes, said_no))
+    # Clicks beside the mask reject nothing of it.
+    yes, no = (_on(regions, cells) for cells in (positive, negative))
     for number in {int(regions[cell]) for cell in no}:
         region = regions == number
         out |= _part_of(region, [c for c in yes if region[c]], [c for c in no if region[c]])
     return out
 
 
-def stray(mask: NDArray[np.bool_], said_yes: Sequence[Cell]) -> NDArray[np.bool_]:
-    """Find the small regions of a mask that lie apart from what was clicked on.
-
-    ``mask``: (h, w) bool.
-    ``said_yes``: (y, x) cells that were clicked on; those beyond the grid do not count.
-    Result: (h, w) bool, within the mask; nothing where no click lies in it.
-    """
+def stray_regions(mask: NDArray[np.bool_], positive: Sequence[Cell]) -> NDArray[np.bool_]:
+    """Find the small regions of a mask apart from those with a positive click; none where no click lies in it."""
     # Thin objects hang together by corners.
     regions, _ = label(mask, np.ones((3, 3)))
-    meant = np.unique([regions[cell] for cell in _on(regions, said_yes)]).astype(int)
+    meant = np.unique([regions[cell] for cell in _on(regions, positive)]).astype(int)
     if not len(meant):
         return np.zeros_like(mask)
+    # A large one may be the object behind something that covers its middle.
     areas = np.bincount(regions.ravel())
     small = np.flatnonzero(areas < _PART_OF_IT * areas[meant].max())
     return np.isin(regions, np.setdiff1d(small, [0, *meant]))
@@ -57,10 +50,11 @@ def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDAr
     # The rim of the grid is no outline: an object may well go on there.
     depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
     if max(depth[cell] for cell in no) < _MEANT_FOR_ALL * depth.max():
-        # A "yes" far off, on a head, say, does not mean that a "no" beside the body is about the body.
+        # A positive click far off, on a head, say, does not make a negative one beside the body reject the body.
         yes = [*yes, _deepest(depth)]
     if not yes:
         return region
+    # Basins grow from the clicks through the depth and meet where the region is narrow.
     markers = np.zeros(region.shape, dtype=np.int32)
     for cells, mark in ((yes, 1), (no, 2)):
         for cell in cells:

@@ -1,7 +1,7 @@
-"""Clicks on a small model: several looks propose masks, and what they propose is weighed and averaged.
+"""Voting on clicks: a small model proposes masks in several crops, and these are weighed and averaged.
 
 A small model is seldom sure of what a click means, and what it expects of its own masks says little where it has not
-seen the like. Looks through several windows err in different ways.
+seen the like. Several crops err in different ways.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 from napari_sam2.session.zoom.crop import BEYOND_LOGIT, View, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
-from .click_constraints import denied, stray
+from .click_constraints import rejected_part, stray_regions
 from .threads import answers_at_once
 
-# A logit by which a mask is certain enough.
+# The threshold is raised and lowered by this logit to see how much of a mask depends on it.
 _FIRM = 1.0
 _LEAST = 1e-6
 
 
 @dataclass(frozen=True)
-class PollRule:
-    """How the masks proposed for clicks are weighed: one place for all of it."""
+class VotingRule:
+    """How the masks proposed for clicks are weighed."""
 
-    # IoU that the model must expect of a mask, seen through a window around a first click, for the window to count
-    # beside the whole frame: small windows show parts, and parts look like specks.
-    sure: float = 0.5
+    # IoU that the model must expect of a mask in a close-up of a first click, for the close-up to count beside the
+    # whole frame: small windows show parts, and parts look like specks.
+    close_up_iou: float = 0.5
     # Powers of the IoU that the model expects; of the share of the mask that stays when the threshold is raised; and,
     # for a first click, of how near to the mask's middle it lies.
     trust: float = 2.0
@@ -44,44 +44,40 @@ class PollRule:
     # Factors for each click that a mask does not follow, and for a mask cut off by its window.
     contradicted: float = 0.05
     cut: float = 0.02
-    # Most pixels a side of the input with which the window around a first click is looked at: it has to be encoded
-    # while the user waits.
-    glance: int = 256
+    # Most pixels a side of the close-up's input: it has to be encoded while the user waits.
+    close_up_size: int = 256
 
 
-def rule_for(model: Sam2, zoom: Zoom | None) -> PollRule | None:
-    """Rule for a model; ``None``, as the reference does it, for Meta's variants, without zoom and for a large input."""
+def voting_rule(model: Sam2, zoom: Zoom | None) -> VotingRule | None:
+    """Rule for a model; ``None``, no voting, for Meta's variants, without zoom and for large inputs."""
     votes = model.config.votes_on_clicks and answers_at_once(model)
-    return PollRule() if votes and zoom is not None else None
+    return VotingRule() if votes and zoom is not None else None
 
 
 @dataclass(frozen=True)
-class Ballot:
-    """Masks proposed in one look, and what each weighs."""
+class Candidates:
+    """Masks proposed for a single object in one crop, with their weights."""
 
-    # Of a single object.
     output: DecoderOutput
     # (masks,) float32, positive.
     weights_k: Tensor
-    # What the masks cover.
     view: View
 
     @property
-    def surest(self) -> float:
-        """Highest IoU that the model expects of one of them."""
+    def best_iou(self) -> float:
+        """The highest IoU that the model expects."""
         return float(self.output.ious_bk.max())
 
 
 def weigh(
-    output: DecoderOutput, prompt: Prompt, view: View, *, rule: PollRule, frame_size: tuple[int, int], first: bool
-) -> Ballot:
-    """Weigh the masks that the model proposes for clicks.
-
-    ``frame_size``: (Y, X) in pixels.
-    """
+    output: DecoderOutput, prompt: Prompt, view: View, *, rule: VotingRule, frame_size: tuple[int, int], first: bool
+) -> Candidates:
+    """Weigh the masks that the model proposes for clicks; ``first``: for an object's first click."""
+    # Trust what the model expects to be right and what hardly depends on the threshold.
     logits = output.masks_bkhw[0]
-    sure, likely = ((logits > level).flatten(1).sum(dim=1).float() for level in (_FIRM, -_FIRM))
-    weights = output.ious_bk[0] ** rule.trust * (sure / likely.clamp(min=1)) ** rule.firmness
+    certain, likely = ((logits > level).flatten(1).sum(dim=1).float() for level in (_FIRM, -_FIRM))
+    weights = output.ious_bk[0] ** rule.trust * (certain / likely.clamp(min=1)) ** rule.firmness
+    # Distrust what ignores a click, ends at the edge of its crop or was clicked on far from its middle.
     masks = (logits > 0).cpu().numpy()
     factors = [
         rule.contradicted ** contradictions(mask, prompt, view)
@@ -89,55 +85,59 @@ def weigh(
         * (_middleness(mask, prompt, view) ** rule.middle if first else 1.0)
         for mask in masks
     ]
-    return Ballot(output, (weights * weights.new_tensor(factors)).clamp(min=_LEAST), view)
+    return Candidates(output, (weights * weights.new_tensor(factors)).clamp(min=_LEAST), view)
 
 
 def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> int:
     """Count the clicks that a mask, a grid over a view, does not follow."""
-    return sum(_inside(mask, cell) != said for cell, said in _clicks(mask, prompt, view))
+    return sum(_inside(mask, cell) != wanted for cell, wanted in _clicks(mask, prompt, view))
 
 
-def elect(ballots: Sequence[Ballot], prompt: Prompt, view: View) -> DecoderOutput:
+def vote(candidates: Sequence[Candidates], prompt: Prompt, view: View) -> DecoderOutput:
     """Average masks by their weights, as far as the clicks are followed."""
-    weights = torch.cat([ballot.weights_k for ballot in ballots])
-    logits = torch.cat([align_logits(b.output.masks_bkhw, b.view, view)[0] for b in ballots])
+    # Average the probabilities on the grid of the view that is asked for.
+    weights = torch.cat([each.weights_k for each in candidates])
+    logits = torch.cat([align_logits(each.output.masks_bkhw, each.view, view)[0] for each in candidates])
     share = (weights[:, None, None] * logits.clamp(BEYOND_LOGIT, -BEYOND_LOGIT).sigmoid()).sum(dim=0) / weights.sum()
-    elected, best = torch.logit(share, eps=1e-4), int(weights.argmax())
-    against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (elected, logits[best])]
+    voted, best = torch.logit(share, eps=1e-4), int(weights.argmax())
+    # The heaviest mask wins where the average follows fewer clicks.
+    against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (voted, logits[best])]
     if against[1] < against[0]:
-        elected = logits[best]
-    elected, is_gone = _as_clicked(elected, prompt, view)
-    scores = torch.cat([ballot.output.object_score_logits_b.expand_as(ballot.weights_k) for ballot in ballots])
+        voted = logits[best]
+    # Then the clicks are enforced; the score is averaged, too.
+    voted, is_gone = _as_clicked(voted, prompt, view)
+    scores = torch.cat([each.output.object_score_logits_b.expand_as(each.weights_k) for each in candidates])
     score = (scores * weights).sum(dim=0, keepdim=True) / weights.sum()
     return DecoderOutput(
-        masks_bkhw=elected.expand(1, 2, -1, -1),
-        ious_bk=torch.cat([ballot.output.ious_bk[0] for ballot in ballots])[best].expand(1, 2),
-        mask_tokens_bkc=torch.cat([ballot.output.mask_tokens_bkc[0] for ballot in ballots])[best].expand(1, 2, -1),
+        masks_bkhw=voted.expand(1, 2, -1, -1),
+        ious_bk=torch.cat([each.output.ious_bk[0] for each in candidates])[best].expand(1, 2),
+        mask_tokens_bkc=torch.cat([each.output.mask_tokens_bkc[0] for each in candidates])[best].expand(1, 2, -1),
         # As sure as of a mask that was painted, or of one that was painted empty.
         object_score_logits_b=score.clamp(max=-MASK_LOGIT) if is_gone else score,
     )
 
 
 def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tensor, bool]:
-    """A mask without what clicks say is not the object, and whether that was all of it."""
+    """A mask without what the clicks reject, and whether that was all of it."""
     mask = (logits_hw > 0).cpu().numpy()
-    said = _clicks(mask, prompt, view)
-    said_yes, said_no = ([cell for cell, yes in said if yes is wanted] for wanted in (True, False))
-    gone = denied(mask, said_yes, said_no)
-    gone |= stray(mask & ~gone, said_yes)
+    clicks = _clicks(mask, prompt, view)
+    positive, negative = ([cell for cell, is_positive in clicks if is_positive is kind] for kind in (True, False))
+    gone = rejected_part(mask, positive, negative)
+    gone |= stray_regions(mask & ~gone, positive)
     if not gone.any():
         return logits_hw, False
+    # Mirrored, so that the outline stays half-way between cells.
     without = torch.where(torch.from_numpy(gone).to(logits_hw.device), -logits_hw.abs(), logits_hw)
     return without, bool((gone == mask).all())
 
 
 def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> list[tuple[tuple[int, int], bool]]:
-    """Cells of a mask's grid that were clicked on, which may lie beyond it, and whether the mask is to hold them."""
+    """Cells of a mask's grid that were clicked on, some beyond it, and whether the clicks are positive."""
     if prompt.points is None or prompt.labels is None:
         return []
     scale = np.divide(mask.shape, view.size)
     cells = np.floor((prompt.points + 0.5 - (view.top, view.left)) * scale).astype(int)
-    return [((int(y), int(x)), bool(said)) for (y, x), said in zip(cells, prompt.labels, strict=True)]
+    return [((int(y), int(x)), bool(label)) for (y, x), label in zip(cells, prompt.labels, strict=True)]
 
 
 def _inside(mask: NDArray[np.bool_], cell: tuple[int, int]) -> bool:
@@ -149,5 +149,5 @@ def _middleness(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> float:
     """How deep in a mask the click lies, as a share of the greatest depth there is."""
     depth = distance_transform_cdt(np.pad(mask, 1))
     ((y, x), _), *_ = _clicks(mask, prompt, view)
-    # A cell of play: the pixel clicked on need not be the middle of its cell.
+    # One cell off is fine: the pixel clicked on need not be the middle of its cell.
     return float(depth[y : y + 3, x : x + 3].max(initial=0) / max(depth.max(), 1))

@@ -1,4 +1,4 @@
-"""Prompts in, masks out, and what is remembered of them (spec sections 4.2 and 4.4)."""
+"""Predict masks from prompts, and encode memories of them (spec sections 4.2 and 4.4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.mask_decoder import DecoderOutput, resize_logits
 from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, MaskPrediction, hard_mask, upsample_to_input
-from napari_sam2.session.tracking.crop_follower import NOWHERE, Aim
+from napari_sam2.session.tracking.crop_follower import WHOLE_FRAME, CropChoice
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectTrack
@@ -24,7 +24,7 @@ from napari_sam2.session.tracking.prompt_tensors import (
 from napari_sam2.session.zoom.crop import View, align, align_logits, cell_centres, place_of_box
 from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
 
-from .click_voting import Ballot, PollRule, elect, rule_for, weigh
+from .click_voting import Candidates, VotingRule, vote, voting_rule, weigh
 
 PREVIOUS_LOGIT_LIMIT = 32.0
 # A first click's answer in the whole frame may be smaller than the object by this: the window has room for it.
@@ -46,41 +46,43 @@ def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float,
     return torch.where(inside[0][:, None] & inside[1], logits_bkhw, -logits_bkhw.abs())
 
 
-class PromptAnswerer:
-    """Answers the prompts of one session."""
+class PromptPredictor:
+    """Predicts masks from the prompts of one session."""
 
     def __init__(self, tracker: FrameTracker) -> None:
         self.tracker = tracker
         self.encoder = tracker.encoder
         self.model = tracker.model
-        self.aiming = tracker.aiming
-        self.rule = rule_for(tracker.model, tracker.aiming.zoom)
-        self.frame_size = tracker.aiming.frame_size
+        self.crops = tracker.crops
+        self.rule = voting_rule(tracker.model, tracker.crops.zoom)
+        self.frame_size = tracker.crops.frame_size
 
     @torch.inference_mode()
     def predict(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None = None) -> FrameMemory:
         """Answer a prompt; the object is not changed.
 
-        ``drawn``: (Y, X) bool: the object's result on this frame, for when it is no longer known as logits.
+        ``drawn``: (Y, X) bool: the object's result on this frame, for when its logits are gone.
         """
         if prompt.says_absent:
-            return self._answer(track, prompt, drawn, aim=self.aiming.last_aim(track, prompt.frame))
-        zoom = self.aiming.zoom
+            return self._answer(track, prompt, drawn, crop=self.crops.last_crop(track, prompt.frame))
+        zoom = self.crops.zoom
         if self.rule is not None and zoom is not None and prompt.mask is None and prompt.box is None:
-            return self._poll(track, prompt, drawn, rule=self.rule, zoom=zoom)
-        place = self.aiming.place_of_prompt(track, prompt, drawn)
+            return self._predict_by_voting(track, prompt, drawn, rule=self.rule, zoom=zoom)
+        place = self.crops.place_of_prompt(track, prompt, drawn)
         if zoom is None or place is not None:
-            return self._answer(track, prompt, drawn, aim=Aim(self.aiming.view_of_prompt(track, prompt, place), place))
+            return self._answer(
+                track, prompt, drawn, crop=CropChoice(self.crops.view_of_prompt(track, prompt, place), place)
+            )
         return self._answer_first_click(track, prompt, drawn, zoom=zoom)
 
     def _answer_first_click(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, zoom: Zoom) -> FrameMemory:
-        # Clicks do not tell how large the object is: the whole frame does roughly, a window around that does better.
-        far = self._answer(track, prompt, drawn, aim=NOWHERE)
+        # Clicks do not tell how large the object is: the whole frame does roughly, a crop around that does better.
+        far = self._answer(track, prompt, drawn, crop=WHOLE_FRAME)
         view = self._nearer(far, prompt, zoom)
         if view is None:
             return far
-        # The place is measured anew: what the first look says of the size must not hold back this one.
-        near = self._answer(track, prompt, drawn, aim=Aim(view))
+        # The place is measured anew: what the whole frame shows of the size must not bound this one.
+        near = self._answer(track, prompt, drawn, crop=CropChoice(view))
         return far if near.place is None else near
 
     def _nearer(self, far: FrameMemory, prompt: Prompt, zoom: Zoom) -> View | None:
@@ -89,14 +91,14 @@ class PromptAnswerer:
         view = zoom.fresh(replace(far.place, extent=UNSURE_OF_SIZE * far.place.extent), self.frame_size)
         return view if view is not None and view.holds(*prompt_bounds(prompt)) else None
 
-    def _poll(
-        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, rule: PollRule, zoom: Zoom
+    def _predict_by_voting(
+        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, rule: VotingRule, zoom: Zoom
     ) -> FrameMemory:
-        """Answer clicks as a small model does best: from several looks."""
-        place = self.aiming.place_of_prompt(track, prompt, drawn)
+        """Answer clicks by votes from several crops."""
+        place = self.crops.place_of_prompt(track, prompt, drawn)
 
-        def look(view: View | None, size: int | None = None) -> Ballot:
-            output, known = self._propose(track, prompt, drawn, aim=Aim(view, place), size=size)
+        def propose(view: View | None, size: int | None = None) -> Candidates:
+            output, known = self._propose(track, prompt, drawn, crop=CropChoice(view, place), size=size)
             first = not known and prompt.points is not None and len(prompt.points) == 1
             return weigh(
                 output,
@@ -107,57 +109,64 @@ class PromptAnswerer:
                 first=first,
             )
 
-        def answer(ballots: list[Ballot], view: View | None) -> FrameMemory:
-            output = elect(ballots, prompt, whole_if_none(view, self.frame_size))
-            return self.tracker.records(self.model.choose(output, num_points=1), [Aim(view)])[0]
+        def answer(candidates: list[Candidates], view: View | None) -> FrameMemory:
+            output = vote(candidates, prompt, whole_if_none(view, self.frame_size))
+            return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
 
+        # A known object is seen in the crop it was found in and in one that fits it now.
         if place is not None:
-            views = self.aiming.views_of_clicks(track, prompt, place)
-            found = answer([look(view) for view in views], views[0])
+            views = self.crops.views_of_clicks(track, prompt, place)
+            found = answer([propose(view) for view in views], views[0])
             return replace(found, place=found.place or place)
+        # A new one is sought in the whole frame and in a close-up of the clicks.
         bounds = prompt_bounds(prompt)
         around = zoom.around(*place_of_box(*bounds).middle, self.frame_size)
-        ballots = [look(None)]
+        candidates = [propose(None)]
         if around is not None and around.holds(*bounds):
-            glance = look(around, min(rule.glance, self.model.config.image_size))
-            ballots += [glance] if glance.surest >= rule.sure else []
-        far = answer(ballots, None)
+            close_up = propose(around, min(rule.close_up_size, self.model.config.image_size))
+            candidates += [close_up] if close_up.best_iou >= rule.close_up_iou else []
+        # What was found is looked at once more in a crop of its size.
+        far = answer(candidates, None)
         view = self._nearer(far, prompt, zoom)
-        near = far if view is None else answer([look(view)], view)
+        near = far if view is None else answer([propose(view)], view)
         return far if near.place is None else near
 
-    def _answer(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim) -> FrameMemory:
-        seen = whole_if_none(aim.view, self.frame_size)
+    def _answer(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice) -> FrameMemory:
+        seen = whole_if_none(crop.view, self.frame_size)
+        # A painted mask is taken as it is.
         if prompt.mask is not None:
             mask = mask_at_input(prompt.mask[seen.crop], self.model.config.image_size)
-            features = self.encoder.encode(prompt.frame, aim.view)
+            features = self.encoder.encode(prompt.frame, crop.view)
             prediction = self.model.adopt_mask(features, mask.to(self.model.device))
         else:
-            prediction = self._decode(track, prompt, drawn, aim=aim)
-            if self.aiming.zoom is not None and prompt.box is not None and prompt_within_box(prompt):
+            prediction = self._decode(track, prompt, drawn, crop=crop)
+            # Beyond a box there is nothing of the object, unless a click says so.
+            if self.crops.zoom is not None and prompt.box is not None and prompt_within_box(prompt):
                 held = hold_in_box(prediction.candidates_bkhw, seen, prompt.box)
                 prediction = replace(prediction, candidates_bkhw=held)
-        return self.tracker.records(prediction, [aim])[0]
+        return self.tracker.records(prediction, [crop])[0]
 
-    def _decode(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim) -> MaskPrediction:
+    def _decode(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice) -> MaskPrediction:
         points = (0 if prompt.points is None else len(prompt.points)) + (0 if prompt.box is None else 2)
-        return self.model.choose(self._propose(track, prompt, drawn, aim=aim)[0], num_points=points)
+        return self.model.choose(self._propose(track, prompt, drawn, crop=crop)[0], num_points=points)
 
     def _propose(
-        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, aim: Aim, size: int | None = None
+        self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice, size: int | None = None
     ) -> tuple[DecoderOutput, bool]:
         """Masks for a prompt, and whether they refine an earlier one."""
-        features = self.encoder.encode(prompt.frame, aim.view, size=size)
+        features = self.encoder.encode(prompt.frame, crop.view, size=size)
         config, device = self.model.config, self.model.device
-        points, labels = prompt_points(prompt, whole_if_none(aim.view, self.frame_size), config.image_size)
-        earlier = self._to_refine(track, prompt.frame, drawn, view=aim.view)
+        # An earlier result goes in beside the points: clicks refine it.
+        points, labels = prompt_points(prompt, whole_if_none(crop.view, self.frame_size), config.image_size)
+        earlier = self._to_refine(track, prompt.frame, drawn, view=crop.view)
         output = self.model.run_decoder(
-            self._conditioned_for_prompt(track, features, prompt.frame, aim=aim),
+            self._conditioned(track, features, prompt.frame, crop=crop),
             features,
             points_bpxy=points.to(device),
             labels_bp=labels.to(device),
             mask_logits_b1hw=earlier,
         )
+        # An input of another size gives another grid; masks of all crops share one.
         grid = (config.low_res_size, config.low_res_size)
         if output.masks_bkhw.shape[-2:] != grid:
             output = replace(output, masks_bkhw=resize_logits(output.masks_bkhw, grid))
@@ -165,14 +174,16 @@ class PromptAnswerer:
 
     def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: View | None) -> Tensor | None:
         """(1, 1, h, w) logits of the object's result on a frame, over a view; ``None`` if it has none there."""
-        said = track.prompts.get(frame)
-        if said is not None and said.says_absent:
+        # Nothing is left to refine of an object that the user called absent.
+        recorded = track.prompts.get(frame)
+        if recorded is not None and recorded.says_absent:
             return None
         earlier = track.result(frame)
         if earlier is not None and earlier.low_res_bhw is not None:
             source, target = (whole_if_none(v, self.frame_size) for v in (earlier.view, view))
             logits = align(earlier.low_res_bhw[:, None], source, target)
             return logits.clamp(-PREVIOUS_LOGIT_LIMIT, PREVIOUS_LOGIT_LIMIT)
+        # Without logits, the mask in the labels stands for them.
         if drawn is None:
             return None
         part = drawn[whole_if_none(view, self.frame_size).crop]
@@ -181,18 +192,18 @@ class PromptAnswerer:
         mask = mask_at_input(part, self.model.config.low_res_size).to(self.model.device)
         return mask * (2 * MASK_LOGIT) - MASK_LOGIT
 
-    def _conditioned_for_prompt(self, track: ObjectTrack, features: ImageFeatures, frame: int, *, aim: Aim) -> Tensor:
+    def _conditioned(self, track: ObjectTrack, features: ImageFeatures, frame: int, *, crop: CropChoice) -> Tensor:
         # A frame never tracked is a fresh start; on a tracked one the correction builds on what is remembered.
         step = track.visited.get(frame)
         if step is not None:
             choice = track.bank.choose(frame, step=step, num_frames=self.tracker.num_frames)
             if choice.spatial:
-                return self.tracker.condition([(track, aim)], features, choice)
+                return self.tracker.condition([(track, crop)], features, choice)
         return self.model.without_memory(features)
 
     def _in_window_of_its_size(self, staged: FrameMemory) -> FrameMemory:
-        """Show an answer in the window that its mask asks for, which the clicks could not know."""
-        view = self.aiming.view_of_mask(staged.view, staged.place)
+        """Move an answer to the crop that fits its mask, as tracking will see it."""
+        view = self.crops.view_of_mask(staged.view, staged.place)
         if view == staged.view:
             return staged
         source, target = (whole_if_none(v, self.frame_size) for v in (staged.view, view))
@@ -209,6 +220,7 @@ class PromptAnswerer:
         """
         moved = []
         for frame in list(track.staged):
+            # Memories are made of hard masks where the user prompted.
             staged = self._in_window_of_its_size(track.staged[frame])
             if staged.view != track.staged[frame].view:
                 moved.append(frame)
@@ -218,6 +230,7 @@ class PromptAnswerer:
                 hard_mask(logits),
                 visible_b=torch.tensor([staged.object_score_logit > 0], device=logits.device),
             )
+            # What the user prompted replaces what was tracked there.
             track.bank.conditioning[frame] = replace(staged, memory_bchw=memory)
             track.bank.recent.pop(frame, None)
             del track.staged[frame]

@@ -15,14 +15,14 @@ from napari_sam2.session.features.frame_encoder import resize_rgb8
 
 @dataclass(frozen=True)
 class ProposedClick:
-    """A place to click on."""
+    """A click, with the model's score and the size of the object."""
 
     # In pixels of the image.
     y: float
     x: float
-    # How sure the model is that an object's innermost place is here, 0..1.
+    # Probability, 0..1, that an object's innermost pixel is here.
     score: float
-    # How far away the object's rim is, in pixels of the image, more or less.
+    # Estimated distance to the object's rim, in pixels of the image.
     radius: float
 
 
@@ -32,13 +32,14 @@ def propose_clicks(
 ) -> list[ProposedClick]:
     """Propose a click for every object of an image, the surest first.
 
-    ``image``: (Y, X, 3) uint8, as `to_rgb8` gives it: a frame or a part of one.
+    ``image``: (Y, X, 3) uint8 from `to_rgb8`: a frame or a part of one.
     """
     size = model.config.image_size
     pixels = torch.from_numpy(resize_rgb8(image, size).copy()).permute(2, 0, 1)[None].to(model.device)
     maps = model.find_centres(model.encode_image(pixels))
     if maps is None:
         raise ValueError(f"{model.config.name} has no centre head: it proposes no clicks.")
+    # From pixels of the input to those of the image; radii by the mean of both scales.
     (found,) = find_peaks(maps, threshold=threshold)
     height, width = (length / size for length in image.shape[:2])
     rows = torch.column_stack((found.points_nxy, found.scores_n, found.radii_n)).tolist()

@@ -1,4 +1,4 @@
-"""How many threads a piece of work is done on."""
+"""Clicks on a small model are answered on one thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to look for an object on a frame: from where it was, how it moves, and what a prompt says."""
+"""Choose the crop of a frame for an object: from where it was, how it moves, and its prompt."""
 
 from __future__ import annotations
 
@@ -17,70 +17,62 @@ from .object_track import ObjectTrack
 
 
 @dataclass(frozen=True)
-class Aim:
-    """Where to look for an object on a frame."""
+class CropChoice:
+    """The crop in which the model sees an object on a frame."""
 
-    # The part of the frame to look at; ``None`` for all of it.
+    # ``None`` for the whole frame.
     view: View | None = None
     # Where the object is expected; ``None`` without zoom, or if nothing is known.
     place: Place | None = None
 
 
-NOWHERE = Aim()
+WHOLE_FRAME = CropChoice()
 
 
-class Aiming:
-    """Chooses the part of a frame that the model sees of an object.
-
-    ``encoder``: shows the pixels that motion is read from.
-    ``zoom``: how windows around small objects are chosen; ``None`` looks at whole frames only.
-    """
+class CropFollower:
+    """Follows objects with crops; without zoom, the model sees whole frames."""
 
     def __init__(self, encoder: FrameEncoder, zoom: Zoom | None) -> None:
         self.encoder = encoder
         self.zoom = zoom
         self.frame_size = (encoder.stack.height, encoder.stack.width)
 
-    def next_aim(self, track: ObjectTrack, frame: int, step: int) -> Aim:
-        """Choose where to look for an object on the next frame of a pass."""
+    def next_crop(self, track: ObjectTrack, frame: int, step: int) -> CropChoice:
+        """Choose the crop for an object on the next frame of a pass."""
         if self.zoom is None:
-            return NOWHERE
+            return WHOLE_FRAME
         last, near = track.bank.get(frame - step), True
         if last is None and track.bank.conditioning:
             # The pass begins here: the nearest prompted frame is all there is to go by.
             last = track.bank.conditioning[min(track.bank.conditioning, key=lambda t: abs(t - frame))]
             near = False
         if last is None or last.place is None:
-            return NOWHERE
+            return WHOLE_FRAME
         place = last.place
         if near and last.view is not None and last.object_score_logit > 0:
             place = moved_place(self.encoder.look, place, (frame - step, frame), frame_size=self.frame_size)
-        return Aim(self.zoom.follow(last.view, place, self.frame_size), place)
+        return CropChoice(self.zoom.follow(last.view, place, self.frame_size), place)
 
-    def wider(self, aim: Aim, low_res_hw: Tensor) -> Aim | None:
-        """Choose where to look again for an object whose mask is cut off by its window.
-
-        ``low_res_hw``: (h, w) logits of the answer.
-        Result: with a window that holds what was cut off, as far as that can be told; ``None`` if nothing was.
-        """
-        if self.zoom is None or aim.view is None or aim.place is None:
+    def wider(self, crop: CropChoice, low_res_hw: Tensor) -> CropChoice | None:
+        """A crop that holds what was cut off of a mask, as far as that can be told; ``None`` if nothing was."""
+        if self.zoom is None or crop.view is None or crop.place is None:
             return None
         mask = (low_res_hw > 0).cpu().numpy()
-        seen = place_of_mask(mask, aim.view)
-        if seen is None or not cut_off(mask, aim.view, self.frame_size):
+        seen = place_of_mask(mask, crop.view)
+        if seen is None or not cut_off(mask, crop.view, self.frame_size):
             return None
         # The window goes no farther than the object can, but is as wide at once as the mask wants it.
-        near = replace(steady_place(seen, aim.place), extent=seen.extent)
-        view = self.zoom.follow(aim.view, near, self.frame_size)
-        return None if view == aim.view else Aim(view, aim.place)
+        near = replace(steady_place(seen, crop.place), extent=seen.extent)
+        view = self.zoom.follow(crop.view, near, self.frame_size)
+        return None if view == crop.view else CropChoice(view, crop.place)
 
-    def last_aim(self, track: ObjectTrack, frame: int) -> Aim:
+    def last_crop(self, track: ObjectTrack, frame: int) -> CropChoice:
         """Where the object was looked for on the nearest frame with a result."""
         known = track.bank.recent | track.bank.conditioning | track.staged
         if not known:
-            return NOWHERE
+            return WHOLE_FRAME
         nearest = known[min(known, key=lambda t: abs(t - frame))]
-        return Aim(nearest.view, nearest.place)
+        return CropChoice(nearest.view, nearest.place)
 
     def place_of_prompt(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None) -> Place | None:
         """Where a prompt and what is known on its frame say that the object is; ``None`` if they do not say."""
@@ -133,11 +125,11 @@ class Aiming:
         sizes = [whole_if_none(view, self.frame_size).size for view in (seen, fresh)]
         return seen if sizes[0] == sizes[1] else fresh
 
-    def place_now(self, low_res_hw: Tensor, aim: Aim) -> Place | None:
+    def place_now(self, low_res_hw: Tensor, crop: CropChoice) -> Place | None:
         """Where an object is that was looked for there, from the (h, w) logits of the answer; ``None`` without zoom."""
         if self.zoom is None:
             return None
-        place = place_of_mask((low_res_hw > 0).cpu().numpy(), whole_if_none(aim.view, self.frame_size))
-        if aim.place is None:
+        place = place_of_mask((low_res_hw > 0).cpu().numpy(), whole_if_none(crop.view, self.frame_size))
+        if crop.place is None:
             return place
-        return hidden_place(aim.place, self.frame_size) if place is None else steady_place(place, aim.place)
+        return hidden_place(crop.place, self.frame_size) if place is None else steady_place(place, crop.place)

@@ -24,7 +24,7 @@ from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.zoom.crop import align
 from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
 
-from .crop_follower import Aim, Aiming
+from .crop_follower import CropChoice, CropFollower
 from .memory_bank import FrameMemory, MemoryChoice, MemoryRule
 from .object_track import ObjectTrack
 
@@ -86,20 +86,20 @@ class FrameTracker:
         self.encoder = encoder
         self.model = encoder.model
         self.fill_hole_area = fill_hole_area
-        self.aiming = Aiming(encoder, zoom)
+        self.crops = CropFollower(encoder, zoom)
         self.num_frames = encoder.stack.n_frames
-        self.frame_size = self.aiming.frame_size
+        self.frame_size = self.crops.frame_size
 
     @torch.inference_mode()
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
-        untold = [track for track in tracks if frame not in track.bank.conditioning]
-        members = [(track, self.aiming.next_aim(track, frame, step)) for track in untold]
+        tracked = [track for track in tracks if frame not in track.bank.conditioning]
+        members = [(track, self.crops.next_crop(track, frame, step)) for track in tracked]
         records = self._look(members, frame, step=step)
         # Once more, not until it fits: what leaks out of every window would be followed through the whole frame.
-        again: dict[int, tuple[ObjectTrack, Aim]] = {}
-        for index, ((track, aim), record) in enumerate(zip(members, records, strict=True)):
-            wider = self.aiming.wider(aim, record.logits_bhw[0])
+        again: dict[int, tuple[ObjectTrack, CropChoice]] = {}
+        for index, ((track, crop), record) in enumerate(zip(members, records, strict=True)):
+            wider = self.crops.wider(crop, record.logits_bhw[0])
             if wider is not None:
                 again[index] = track, wider
         for index, record in zip(again, self._look(list(again.values()), frame, step=step), strict=True):
@@ -110,11 +110,11 @@ class FrameTracker:
         for track in tracks:
             track.mark_tracked(frame, step)
 
-    def _look(self, members: Sequence[tuple[ObjectTrack, Aim]], frame: int, *, step: int) -> list[FrameMemory]:
+    def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
-        for index, (track, aim) in enumerate(members):
+        for index, (track, crop) in enumerate(members):
             choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
-            groups.setdefault((choice, aim.view is None), []).append(index)
+            groups.setdefault((choice, crop.view is None), []).append(index)
         found: dict[int, FrameMemory] = {}
         # Objects that attend to the same frames go through the model together, as many as fit comfortably: those that
         # are looked at in the whole frame, which is encoded once, and those with windows.
@@ -126,10 +126,10 @@ class FrameTracker:
         return [found[index] for index in range(len(members))]
 
     def _look_at_group(
-        self, members: Sequence[tuple[ObjectTrack, Aim]], choice: MemoryChoice, frame: int
+        self, members: Sequence[tuple[ObjectTrack, CropChoice]], choice: MemoryChoice, frame: int
     ) -> list[FrameMemory]:
         # One view of all is encoded once, and its features are shared.
-        views = [aim.view for _, aim in members]
+        views = [crop.view for _, crop in members]
         features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
         batch, device = len(members), self.model.device
         prediction = self.model.decode(
@@ -142,18 +142,18 @@ class FrameTracker:
         logits = upsample_to_input(prediction.low_res_bhw, self.model.config)
         visible = prediction.object_score_logits_b > 0
         memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
-        records = self.records(prediction, [aim for _, aim in members])
+        records = self.records(prediction, [crop for _, crop in members])
         return [
             replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
             for i, record in enumerate(records)
         ]
 
     def condition(
-        self, members: Sequence[tuple[ObjectTrack, Aim]], features: ImageFeatures, choice: MemoryChoice
+        self, members: Sequence[tuple[ObjectTrack, CropChoice]], features: ImageFeatures, choice: MemoryChoice
     ) -> Tensor:
         """Let the features of a view, or of one for each object, attend to what is remembered of objects seen so."""
         memories = [
-            SpatialMemory(torch.cat([self._seen_from(aim, track.bank[t]) for track, aim in members]), slot)
+            SpatialMemory(torch.cat([self._seen_from(crop, track.bank[t]) for track, crop in members]), slot)
             for t, slot in choice.spatial
         ]
         pointers = [
@@ -162,18 +162,18 @@ class FrameTracker:
         ]
         return self.model.condition(features, memories, pointers=pointers, pointer_span=choice.pointer_span)
 
-    def _seen_from(self, aim: Aim, memory: FrameMemory) -> Tensor:
+    def _seen_from(self, crop: CropChoice, memory: FrameMemory) -> Tensor:
         """The memory map as it would look had it been made through the present view."""
-        source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(aim.view, self.frame_size)
+        source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(crop.view, self.frame_size)
         # Windows of one size go with the object: what they show lies at the same spot in each.
         if source.size == target.size:
             return memory.map_bchw
         moved = (0.0, 0.0)
-        if memory.place is not None and aim.place is not None:
-            moved = aim.place.y - memory.place.y, aim.place.x - memory.place.x
+        if memory.place is not None and crop.place is not None:
+            moved = crop.place.y - memory.place.y, crop.place.x - memory.place.x
         return align(memory.map_bchw, source, target, moved=moved)
 
-    def records(self, prediction: MaskPrediction, aims: Sequence[Aim]) -> list[FrameMemory]:
+    def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
         """Make of a prediction what is kept of each object, without a memory map."""
         low_res = fill_holes(prediction.low_res_bhw, self.fill_hole_area)
         scores, ious = prediction.object_score_logits_b.tolist(), prediction.ious_b.tolist()
@@ -183,8 +183,8 @@ class FrameTracker:
                 pointer_bc=prediction.pointers_bc[i : i + 1].clone(),
                 object_score_logit=scores[i],
                 iou=ious[i],
-                view=aim.view,
-                place=self.aiming.place_now(low_res[i], aim),
+                view=crop.view,
+                place=self.crops.place_now(low_res[i], crop),
             )
-            for i, aim in enumerate(aims)
+            for i, crop in enumerate(crops)
         ]
