@@ -11,7 +11,7 @@ from PIL import Image
 
 from napari_sam2.cli import main
 from napari_sam2.evaluation.evaluate_folder import generated_sequences
-from napari_sam2.evaluation.markdown_tables import markdown_table
+from napari_sam2.evaluation.reports.markdown_tables import markdown_table
 
 
 def test_several_prompts_on_rendered_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

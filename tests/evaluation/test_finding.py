@@ -10,7 +10,7 @@ import torch
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.evaluation.finding import evaluate_finding
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence
-from napari_sam2.evaluation.markdown_tables import finding_table
+from napari_sam2.evaluation.reports.markdown_tables import finding_table
 from napari_sam2.model.centre_head import CentreHead, CentreMaps
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2

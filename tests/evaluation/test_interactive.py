@@ -12,14 +12,14 @@ from napari_sam2.cli import main
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.evaluation.interactive import (
     GOOD_ENOUGH,
-    Interaction,
+    InteractionSettings,
     SimulatedUser,
     evaluate_interactively,
     frames_until,
 )
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence
-from napari_sam2.evaluation.markdown_tables import interactive_table
 from napari_sam2.evaluation.metrics import region_similarity
+from napari_sam2.evaluation.reports.markdown_tables import interactive_table
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import load_model
@@ -47,7 +47,7 @@ def jumping(axis: str = "t") -> LabelledSequence:
 
 
 def user_of(model: Sam2, sequence: LabelledSequence, mode: str, *, rounds: int = 3) -> SimulatedUser:
-    return SimulatedUser(sequence, Session(model, sequence.stack), Interaction(mode, rounds=rounds, clicks=2))
+    return SimulatedUser(sequence, Session(model, sequence.stack), InteractionSettings(mode, rounds=rounds, clicks=2))
 
 
 def accuracy(user: SimulatedUser) -> dict[int, float]:
@@ -115,7 +115,7 @@ def test_nobody_clicks_where_nothing_is_wrong(model: Sam2) -> None:
 
 def test_clicks_help(model: Sam2) -> None:
     for mode in ("offline", "online"):
-        report = evaluate_interactively(model, [jumping()], interaction=Interaction(mode, rounds=3, clicks=3))
+        report = evaluate_interactively(model, [jumping()], interaction=InteractionSettings(mode, rounds=3, clicks=3))
         one = report["sequences"]["jumping"]
         accuracies = [figures["J&F"] for figures in one["rounds"]]
         assert len(accuracies) == 3
@@ -134,7 +134,7 @@ def test_frames_until_by_hand() -> None:
 @pytest.mark.parametrize(("wrong", "message"), [({"mode": "later"}, "'later'"), ({"rounds": 0}, "rounds=0")])
 def test_what_makes_no_sense_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Interaction(**{"mode": "offline", **wrong})
+        InteractionSettings(**{"mode": "offline", **wrong})
 
 
 def test_the_table_by_hand() -> None:

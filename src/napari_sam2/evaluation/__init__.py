@@ -1,1 +1,1 @@
-"""Evaluation."""
+"""Measure models on labelled sequences."""

@@ -1,4 +1,4 @@
-"""What any tracker has to beat: the first mask copied to every frame, and carried along by optical flow."""
+"""Two baselines: the first mask copied to every frame, and warped along optical flow."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from napari_sam2.data.images.contrast import choose_window, to_rgb8
 
 from .labelled_sequences import LabelledSequence
 
+# Flow is computed on frames of at most this side: enough for a baseline, and quick.
 FLOW_SIDE, FLOW_RADIUS = 320, 9
 
 Mask = NDArray[np.bool_]
@@ -35,6 +36,7 @@ class Baselines:
 
         ``name``: ``"copied"`` or ``"optical_flow"``.
         """
+        # In depth the prompt lies in the middle: masks are carried both ways from it.
         first, count = self.sequence.prompt_frame(object_id), len(self.sequence.labels)
         given = self.sequence.truth(first, object_id)
         if name == "copied":
@@ -43,6 +45,7 @@ class Baselines:
         return masks | self._carry(given, range(first, -1, -1)) if self.sequence.axis == "z" else masks
 
     def _carry(self, given: Mask, frames: Sequence[int]) -> dict[int, Mask]:
+        # Soft masks at the flow's size lose less in repeated resampling.
         masks, soft = {}, given.astype(np.float32)
         if len(frames) > 1:
             soft = resize(soft, self._picture(frames[0]).shape, order=1, anti_aliasing=True).astype(np.float32)

@@ -23,14 +23,14 @@ from napari_sam2.synthetic import SceneSettings, render_clip
 from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import load_model
 
-from .contact_sheets import draw_sheet, spread_frames
 from .finding import evaluate_finding
 from .grading import Masks
-from .html_report import Page, make_entry
 from .image_sets import Split
-from .interactive import CLICKS, MODES, ROUNDS, Interaction, SimulatedUser, evaluate_interactively
+from .interactive import CLICKS, MODES, ROUNDS, InteractionSettings, SimulatedUser, evaluate_interactively
 from .labelled_sequences import LabelledSequence, read_sequences
-from .markdown_tables import BASELINE_NAMES, finding_table, interactive_table, j_and_f, markdown_table
+from .reports.contact_sheets import draw_sheet, spread_frames
+from .reports.html_report import Page, make_entry
+from .reports.markdown_tables import BASELINE_NAMES, finding_table, interactive_table, j_and_f, markdown_table
 from .score_calibration import ScoreCheck, draw_calibration
 from .track_and_score import PROMPTS, Measured, evaluate, join_checks
 
@@ -74,7 +74,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class _Watch:
-    """Shows and gathers what is measured, as it comes."""
+    """Prints each result as it comes and gathers what goes on the page."""
 
     pictures: Path | None
     checks: list[ScoreCheck] = field(default_factory=list)
@@ -111,8 +111,7 @@ class _Watch:
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     """Measure as the arguments say, write what they ask for, and return the report.
 
-    Result: for one prompt that of `evaluate`, for several their reports by prompt under ``prompts``; ``settings``
-    beside.
+    For several prompts it holds a report of each under ``prompts``.
     """
     if (args.data_dir is None) == (args.generated is None):
         raise ValueError("give either a folder of labelled sequences or --generated N")
@@ -124,6 +123,7 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(
             f"--output {args.output} is where the page goes: give the report another ending, such as .json"
         )
+    # One kind of measuring, then its files: report, table, page.
     model, watch = _load(args), _Watch(args.pictures)
     measure = _find if args.find else _interact if args.interactive else _follow
     report, table = measure(args, model, watch)
@@ -155,7 +155,7 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
     report = evaluate_interactively(
         model,
         _sequences(args),
-        interaction=Interaction(args.interactive, rounds=args.rounds, clicks=args.clicks),
+        interaction=InteractionSettings(args.interactive, rounds=args.rounds, clicks=args.clicks),
         session_factory=partial(Session, zoom=args.zoom),
         done=watch.interacted,
     )
@@ -163,10 +163,10 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
 
 
 def _find(args: argparse.Namespace, model: Sam2, _watch: _Watch) -> tuple[dict[str, Any], str]:
-    def told(name: str, report: Mapping[str, float]) -> None:
+    def show(name: str, report: Mapping[str, float]) -> None:
         tqdm.write(f"{name:24} recall {report['recall']:.2f}   precision {report['precision']:.2f}")
 
-    report = evaluate_finding(model, _sequences(args), session_factory=partial(Session, zoom=args.zoom), done=told)
+    report = evaluate_finding(model, _sequences(args), session_factory=partial(Session, zoom=args.zoom), done=show)
     return report, finding_table(report)
 
 

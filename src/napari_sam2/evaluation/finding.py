@@ -1,4 +1,4 @@
-"""How many objects of a frame are found without a prompt: each proposed click is answered, its mask compared."""
+"""Recall and precision of the clicks that a model proposes: each is answered, and its mask compared to the truth."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ def evaluate_finding(
 ) -> dict[str, Any]:
     """Propose clicks on up to three frames of each sequence, and answer each of them.
 
-    Result: ``model``, ``sequences`` and ``mean``. Each of the former, and their mean, has ``recall``: the share of the
-    objects with a mask of IoU 0.5 or more, each mask counting for one; ``precision``: the share of the masks that have
-    an object; ``on_object``: the share of the objects with a click inside.
+    Each of the report's ``sequences``, and their ``mean``, has ``recall``: the share of the objects with a mask of IoU
+    0.5 or more, each mask counting for one; ``precision``: the share of the masks that have an object; ``on_object``:
+    the share of the objects with a click inside.
     """
     reports: dict[str, dict[str, float]] = {}
     for sequence in sequences:
+        # Evenly spread frames that show something.
         labelled = [t for t in sequence.graded if sequence.labels[t].any()]
         chosen = [labelled[i] for i in np.unique(np.linspace(0, len(labelled) - 1, FRAMES).round().astype(int))]
         counts = np.sum([_find(model, sequence, frame, session_factory=session_factory) for frame in chosen], axis=0)
@@ -62,11 +63,13 @@ def _find(
     """Objects with a mask, objects with a click, clicks, and objects."""
     image = to_rgb8(sequence.stack.read(frame), choose_window(sequence.stack))
     clicks, labels = propose_clicks(model, image), sequence.labels[frame]
+    # Each click is an object of its own, as a user's would be.
     session = session_factory(model, sequence.stack)
     masks = []
     for object_id, click in enumerate(clicks, 1):
         result = session.add_points(frame, object_id, [(click.y, click.x)], [1])
         masks.append(result.masks[result.row(object_id)])
+    # One mask for one object: the assignment of the largest summed IoU.
     ids = [int(i) for i in np.unique(labels) if i]
     under = {int(labels[int(click.y), int(click.x)]) for click in clicks} - {0}
     matched = 0

@@ -19,6 +19,7 @@ def grade_object(sequence: LabelledSequence, object_id: int, masks: Mapping[int,
 
     ``masks``: (Y, X) bool by frame; where there is none, nothing was found.
     """
+    # A missing mask counts as an empty one.
     nothing = np.zeros(sequence.labels.shape[1:], dtype=bool)
     pairs = [(masks.get(t, nothing), sequence.truth(t, object_id)) for t in sequence.tracked_frames(object_id)]
     j = float(np.mean([region_similarity(mask, truth) for mask, truth in pairs]))

@@ -1,4 +1,4 @@
-"""Sets of labelled images: stacks, and stills unrelated to each other; and what of them is held out of training."""
+"""Sets of labelled images, stacks or unrelated stills, and their split into training and held-out parts."""
 
 from __future__ import annotations
 
@@ -131,16 +131,15 @@ def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[Ima
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Frames of a set that may be drawn."""
+    """The frames of a set that may be drawn."""
 
-    # The set.
     images: ImageSet
-    # Which.
     frames: list[int]
 
 
 def split_sets(sets: Sequence[ImageSet], split: Split) -> list[list[Part]]:
     """Split sets, and put together those of one origin, stills and stacks apart."""
+    # Sets of one origin are split together: what looks alike must not be on both sides.
     families: dict[tuple[str, bool], list[ImageSet]] = {}
     for images in sets:
         families.setdefault((images.origin, images.is_stills), []).append(images)
@@ -151,6 +150,7 @@ def split_sets(sets: Sequence[ImageSet], split: Split) -> list[list[Part]]:
 def _split_family(family: list[ImageSet], split: Split) -> list[Part]:
     if family[0].is_stills:
         return [Part(images, split.keep(len(images), run=_RUN)) for images in family]
+    # Many stacks are held out as wholes, of few the last frames are.
     if len(family) >= _MANY_STACKS or not split.held_share:
         return [Part(family[i], list(range(len(family[i])))) for i in split.keep(len(family))]
     return [Part(images, _split_stack(len(images), split)) for images in family]

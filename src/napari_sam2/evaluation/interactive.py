@@ -29,8 +29,8 @@ GOALS = (0.75, 0.85)
 
 
 @dataclass(frozen=True)
-class Interaction:
-    """How the user behaves."""
+class InteractionSettings:
+    """Where and how often the simulated user clicks."""
 
     # ``"offline"`` or ``"online"``.
     mode: str
@@ -48,12 +48,9 @@ class Interaction:
 
 
 class SimulatedUser:
-    """Clicks through one sequence.
+    """Clicks through one sequence; ``masks`` are the present ones, by (frame, object id)."""
 
-    ``masks``: by (frame, object id), the present (Y, X) bool masks.
-    """
-
-    def __init__(self, sequence: LabelledSequence, session: Session, interaction: Interaction) -> None:
+    def __init__(self, sequence: LabelledSequence, session: Session, interaction: InteractionSettings) -> None:
         self.sequence, self.session, self.interaction = sequence, session, interaction
         self.clicked: dict[int, list[int]] = {i: [] for i in sequence.objects()}
         self.masks: Masks = {}
@@ -61,10 +58,12 @@ class SimulatedUser:
 
     def rounds(self) -> Iterator[Figures]:
         """Click and track, round by round; J, F and J&F after each."""
+        # The first round prompts every object once.
         for object_id in self.clicked:
             self._click(self.sequence.prompt_frame(object_id), object_id)
         self._track_all()
         yield self._grade()
+        # Each further one corrects a frame of every object that still has a bad one.
         for _ in range(self.interaction.rounds - 1):
             choices = {i: self.next_frame(i) for i in self.clicked}
             for object_id, frame in choices.items():
@@ -135,16 +134,15 @@ def evaluate_interactively(
     model: Sam2,
     sequences: Iterable[LabelledSequence],
     *,
-    interaction: Interaction,
+    interaction: InteractionSettings,
     session_factory: Callable[[Sam2, Stack], Session] = Session,
     done: Callable[[SimulatedUser, Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Measure how far a simulated user gets with clicks on few frames.
 
-    Result: ``model``, ``interactive`` (the settings), ``mean`` and ``sequences``, each with J, F and J&F after the last
-    round, ``rounds`` (the same after each: the first entry is for one clicked frame) and ``frames_until``: by goal,
-    after how many clicked frames J&F reached it, or ``None``. A sequence also has ``objects`` and ``clicked``, the
-    frames by object.
+    ``mean`` and each of the ``sequences`` in the report have J, F and J&F after the last round, ``rounds`` (the same
+    after each) and ``frames_until`` (by goal, after how many clicked frames J&F reached it, or ``None``). A sequence
+    also has ``objects`` and ``clicked``, the frames by object.
     """
     reports: dict[str, dict[str, Any]] = {}
     for sequence in sequences:

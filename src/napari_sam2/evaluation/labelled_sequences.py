@@ -17,6 +17,7 @@ from napari_sam2.data.readers.open_stack import open_stack
 from .image_sets import WHOLE, Part, Split, find_image_sets, split_sets
 from .public_datasets import find_videos
 
+# At most so many objects of a sequence are measured, those that are seen on at least so many frames.
 MOST_OBJECTS = 6
 LONG_LIFE = 8
 # Between the name of a set of stills and that of an image.
@@ -27,11 +28,9 @@ STILL = "/"
 class LabelledSequence:
     """Frames and the truth about them."""
 
-    # The folder's name.
     name: str
     # ``"t"`` or ``"z"``.
     axis: str
-    # The frames.
     stack: Stack
     # (T, Y, X) ids, 0 for background.
     labels: NDArray[np.integer]
@@ -94,6 +93,7 @@ def read_sequences(
     folder: str | Path, names: tuple[str, ...] = (), *, split: Split = WHOLE
 ) -> Iterator[LabelledSequence]:
     """Read the sequences of a folder, in the order of their names; each still is a sequence of one frame."""
+    # Videos in public layouts first, then this project's sets.
     videos = find_videos(folder)
     found = [part for family in split_sets(find_image_sets(folder, split.without), split) for part in family]
     found.sort(key=lambda part: part.images.name)
@@ -121,6 +121,7 @@ def _sequences_of(part: Part) -> Iterator[LabelledSequence]:
         raise ValueError(
             f"{images.images[0].parent}: frames of shape {stack.shape} with labels of shape {labels.shape}."
         )
+    # Of a split stack only the part is kept in memory.
     if len(part.frames) < len(labels):
         frames = np.stack([stack.read(frame) for frame in part.frames])
         stack.close()

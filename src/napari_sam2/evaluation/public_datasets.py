@@ -1,4 +1,4 @@
-"""Folders of annotated videos in the layouts of public data sets: DAVIS and its like, and SA-V."""
+"""Annotated videos in the folder layouts of public data sets: DAVIS and its like, and SA-V."""
 
 from __future__ import annotations
 
@@ -49,10 +49,7 @@ class AnnotatedVideo:
         return open_stack(self.frames[0].parent, axis="t")
 
     def label_frame(self, frame: int) -> NDArray[np.uint16]:
-        """Read the ids on an annotated frame; of objects that overlap, the smaller lies on top.
-
-        Result: (Y, X) uint16, 0 for background.
-        """
+        """Read the ids on an annotated frame, 0 for background; of objects that overlap, the smaller lies on top."""
         drawn = dict(self._read_masks(frame))
         with Image.open(self.frames[frame]) as image:
             width, height = image.size
@@ -135,11 +132,8 @@ def find_videos(folder: str | Path) -> list[AnnotatedVideo]:
 
 
 def decode_rle(size: tuple[int, int], counts: str) -> NDArray[np.bool_]:
-    """Decode a mask as COCO's tools compress it.
-
-    ``size``: (Y, X).
-    Result: (Y, X) bool.
-    """
+    """Decode a mask of (Y, X) pixels as COCO's tools compress it."""
+    # Lengths of runs, in groups of five bits with a flag for more; from the third on, differences to the last but one.
     runs: list[int] = []
     value = shift = 0
     for character in counts.encode("ascii"):
@@ -154,6 +148,7 @@ def decode_rle(size: tuple[int, int], counts: str) -> NDArray[np.bool_]:
         value = shift = 0
     if sum(runs) != size[0] * size[1] or min(runs, default=0) < 0:
         raise ValueError(f"A compressed mask covers {sum(runs)} pixels instead of {size[0]} x {size[1]}.")
+    # Runs go down the columns, background first.
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return flat.reshape(size, order="F")
 

@@ -1,4 +1,4 @@
-"""Does the object score say "hidden" when the object is: ranking, calibration, and a picture of it."""
+"""How well the object score tells visible objects from hidden ones: AUC, calibration error, and a picture."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ _INK, _GRID, _PAPER = (60, 64, 70), (226, 229, 233), (255, 255, 255)
 
 @dataclass(frozen=True)
 class ScoreCheck:
-    """Object scores, and whether the object was there."""
+    """Object scores as probabilities, and whether the object was there."""
 
-    # (n,) probabilities.
+    # (n,) each.
     scores: NDArray[np.float64]
-    # (n,) bool.
     seen: NDArray[np.bool_]
 
     @property
@@ -70,6 +69,7 @@ def draw_calibration(check: ScoreCheck, path: Path) -> None:
     def scaled(*points: tuple[float, float]) -> list[tuple[float, float]]:
         return [(x * n, y * n) for x, y in points]
 
+    # Grid and diagonal, then the curve with its dots; scaled down, which smooths the lines.
     for tick in np.linspace(0, 1, 6):
         draw.line(scaled(at(0, tick), at(1, tick)), _GRID, n)
         draw.line(scaled(at(tick, 0), at(tick, 1)), _GRID, n)
@@ -80,6 +80,7 @@ def draw_calibration(check: ScoreCheck, path: Path) -> None:
         (x, y), r = at(score, share), 3 + 6 * math.sqrt(count / len(check.scores))
         draw.ellipse([(x - r) * n, (y - r) * n, (x + r) * n, (y + r) * n], object_color(1))
     picture = large.reduce(n)
+    # Text last, at its final size.
     write = ImageDraw.Draw(picture)
     for tick in np.linspace(0, 1, 6):
         write.text((at(tick, 0)[0], _SIDE - _EDGE + 6), f"{tick:.1f}", _INK, font(11), anchor="mt")

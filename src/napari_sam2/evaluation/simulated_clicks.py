@@ -1,4 +1,4 @@
-"""Clicks as a careful user gives them who knows the truth."""
+"""Clicks of a careful simulated user: on the deepest pixel of an object or of the largest error."""
 
 from __future__ import annotations
 
@@ -26,11 +26,7 @@ def first_click(truth: NDArray[np.bool_]) -> tuple[int, int, int]:
 
 
 def worst_click(answer: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[int, int, int] | None:
-    """Where a careful user clicks next.
-
-    Result: (y, x) of the deepest pixel of the largest wrong region, and 1 where the object was missed or 0 where it is
-    not; ``None`` where nothing is wrong.
-    """
+    """(y, x) of the deepest pixel of the largest wrong region, and its label, 1 or 0; ``None`` if nothing is wrong."""
     regions, count = label(answer ^ truth)
     if not count:
         return None
@@ -44,10 +40,8 @@ def correct(
 ) -> NDArray[np.bool_]:
     """Click on one frame of an object until nothing is wrong or the clicks are used up.
 
-    ``answer``: (Y, X) bool: the mask to correct; one without a pixel gets its first click on the deepest pixel of the
-    truth.
-    ``truth``: (Y, X) bool.
-    Result: (Y, X) bool: the mask after the last click.
+    ``answer``: the mask to correct; an empty one gets its first click on the deepest pixel of the truth. Returned is
+    the mask after the last click.
     """
     frame, object_id = place
     for _ in range(clicks):

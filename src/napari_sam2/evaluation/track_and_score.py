@@ -1,4 +1,4 @@
-"""Measure a model on labelled sequences: J and F after a prompt on one frame, beside what is easily reached."""
+"""Semi-supervised evaluation: J and F of a model, prompted on one frame of each sequence, beside the baselines'."""
 
 from __future__ import annotations
 
@@ -51,23 +51,13 @@ SessionFactory = Callable[[Sam2, Stack], Tracking]
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A sequence after it was tracked.
-
-    Attributes
-    ----------
-    sequence : LabelledSequence
-        Frames and truth.
-    masks : dict
-        By (frame, object id), (Y, X) bool.
-    scores : dict
-        Object score likewise.
-    seconds : float
-        Time it took.
-    """
+    """A sequence after it was tracked."""
 
     sequence: LabelledSequence
     masks: Masks
+    # By (frame, object id), as the masks.
     scores: dict[tuple[int, int], float]
+    # That prompting and tracking took.
     seconds: float
 
     def check(self) -> ScoreCheck:
@@ -135,6 +125,7 @@ def evaluate(
             if done is not None:
                 done(measured, reports[sequence.name])
         sequence.stack.close()
+    # Baselines are averaged over the sequences they were measured on.
     check = join_checks(checks)
     mean: dict[str, Any] = _mean_of_sets(reports)
     for name in ("copied", "optical_flow") if flow else ("copied",):
@@ -165,6 +156,7 @@ def join_checks(checks: Iterable[ScoreCheck]) -> ScoreCheck:
 
 
 def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
+    # Model and baselines are graded on the same frames.
     sequence, baselines = measured.sequence, Baselines(measured.sequence, flow=flow)
     rivals = () if sequence.is_still else baselines.names
     tracked, seen, others = list[Figures](), list[float | None](), {name: list[Figures]() for name in rivals}
@@ -182,6 +174,7 @@ def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
 
 def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> Measured:
     begun = time.perf_counter()
+    # Objects prompted on the same frame are tracked together.
     starts: dict[int, list[int]] = {}
     for object_id in sequence.objects():
         frame = sequence.prompt_frame(object_id)

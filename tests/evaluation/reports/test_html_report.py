@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.evaluation.contact_sheets import draw_sheet, frame_accuracy, spread_frames, worst_frames
-from napari_sam2.evaluation.html_report import Page, make_entry
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence
+from napari_sam2.evaluation.reports.contact_sheets import draw_sheet, frame_accuracy, spread_frames, worst_frames
+from napari_sam2.evaluation.reports.html_report import Page, make_entry
 
 FRAMES = 12
 

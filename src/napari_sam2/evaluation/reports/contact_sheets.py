@@ -1,4 +1,4 @@
-"""Contact sheets: a few frames of a sequence with the truth and what was tracked, to look at."""
+"""Contact sheets: a few frames of a sequence in a row, with the truth and the tracked masks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from PIL import Image, ImageDraw
 
 from napari_sam2.data.images.contrast import choose_window, to_rgb8
 from napari_sam2.data.pictures.outlines import draw_caption, draw_objects, font
-
-from .grading import Masks
-from .labelled_sequences import LabelledSequence
-from .metrics import region_similarity
+from napari_sam2.evaluation.grading import Masks
+from napari_sam2.evaluation.labelled_sequences import LabelledSequence
+from napari_sam2.evaluation.metrics import region_similarity
 
 COLUMNS, HEIGHT, _LONGEST = 8, 180, 320
 TITLE_HEIGHT, _TITLE_SIZE = 26, 14
@@ -52,16 +51,14 @@ def draw_sheet(
     captions: Mapping[int, str],
     title: str,
 ) -> Image.Image:
-    """Draw frames in a row; that on which the largest object was prompted is marked.
-
-    ``masks``: by (frame, object id), (Y, X) bool.
-    """
+    """Draw frames in a row; that on which the largest object was prompted is marked."""
     objects, window, top = sequence.objects(), choose_window(sequence.stack), TITLE_HEIGHT if title else 0
     prompted = sequence.prompt_frame(objects[0])
     height, width = sequence.labels.shape[1:]
     size = (min(round(HEIGHT * width / height), _LONGEST), HEIGHT)
     sheet = Image.new("RGB", (size[0] * len(frames), size[1] + top), _PAPER)
     for column, frame in enumerate(frames):
+        # Masks in colours, the truth as white outlines over them.
         drawn = np.zeros((height, width), np.int64)
         for object_id in objects:
             if (mask := masks.get((frame, object_id))) is not None:
@@ -80,6 +77,7 @@ def _outlined(image: Image.Image, sequence: LabelledSequence, frame: int, *, obj
     pixels: NDArray[np.uint8] = np.array(image)
     for object_id in objects:
         truth = Image.fromarray(sequence.truth(frame, object_id)).resize(image.size, Image.Resampling.NEAREST)
+        # The outline is what erosion takes away.
         inside = np.pad(np.asarray(truth), 1)
         core = inside[1:-1, 1:-1] & inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
         pixels[inside[1:-1, 1:-1] & ~core] = _TRUTH

@@ -14,6 +14,7 @@ def markdown_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
     rivals = [name for name in BASELINE_NAMES if name in first["mean"]]
     head = ["sequence", "objects", *(f"{prompt}: J / F" for prompt in reports), *(BASELINE_NAMES[r] for r in rivals)]
     rows = [head, ["---"] * len(head)]
+    # A row for each sequence that any of the prompts was measured on, in the first one's order.
     measured: dict[str, Mapping[str, Any]] = {}
     for report in reports.values():
         measured = {**report["sequences"], **measured}
@@ -22,6 +23,7 @@ def markdown_table(reports: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append(
             [name, str(one["objects"]), *own, *(j_and_f(first["sequences"].get(name, {}).get(r)) for r in rivals)]
         )
+    # Means, and how often the model beats each baseline.
     means = [*(report["mean"] for report in reports.values()), *(first["mean"][r] for r in rivals)]
     rows.append(["**mean**", "", *(f"**{j_and_f(mean)}**" for mean in means)])
     rows.append(["mean J&F", "", *(f"{mean['J&F']:.3f}" for mean in means)])

@@ -13,10 +13,10 @@ from PIL import Image
 
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.pictures.score_chart import ScoreChart
+from napari_sam2.evaluation.grading import Masks
+from napari_sam2.evaluation.labelled_sequences import LabelledSequence
 
 from .contact_sheets import draw_sheet, frame_accuracy, spread_frames, worst_frames
-from .grading import Masks
-from .labelled_sequences import LabelledSequence
 
 _STYLE = (
     "body{font:15px sans-serif;margin:2em;color:#3c4046;max-width:2600px}"
@@ -30,11 +30,9 @@ _CHART_WIDTH = 900
 class PageEntry:
     """What the page shows of one sequence."""
 
-    # Heading.
     name: str
     # J&F, by which the entries are ordered.
     accuracy: float
-    # Sheets.
     worst: Image.Image
     spread: Image.Image
     # Object scores over the frames.
@@ -49,11 +47,7 @@ def make_entry(
     accuracy: float,
     scores: Mapping[tuple[int, int], float] | None = None,
 ) -> PageEntry:
-    """Draw what the page shows of one sequence, before it is closed.
-
-    ``masks``: by (frame, object id), (Y, X) bool.
-    ``scores``: object score by (frame, object id).
-    """
+    """Draw what the page shows of one sequence, before it is closed; ``scores`` by (frame, object id)."""
     by_frame = frame_accuracy(sequence, masks)
     captions = {t: f"J {j:.2f}" for t, j in by_frame.items()}
     frames, evenly = worst_frames(by_frame), spread_frames(sequence)
@@ -72,11 +66,11 @@ def _chart(sequence: LabelledSequence, scores: Mapping[tuple[int, int], float]) 
 class Page:
     """Gathers entries and writes them."""
 
-    # In any order.
     entries: list[PageEntry] = field(default_factory=list)
 
     def write(self, path: Path, *, title: str, table: str) -> None:
         """Write the page, its pictures inside."""
+        # The worst first: they are what one looks for.
         parts = [f"<h1>{html.escape(title)}</h1>", f"<pre>{html.escape(table)}</pre>", f"<p>{_LEGEND}</p>"]
         for entry in sorted(self.entries, key=lambda entry: entry.accuracy):
             parts += [f"<h2>{html.escape(entry.name)}: J&amp;F {entry.accuracy:.2f}</h2>"]

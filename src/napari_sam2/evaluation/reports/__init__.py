@@ -1,0 +1,1 @@
+"""Reports of evaluations: HTML page, contact sheets, Markdown tables."""
