@@ -22,7 +22,7 @@ from napari_sam2 import Session, load_model
 from napari_sam2.benchmark.scene import MovingDiscs
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
-from napari_sam2.session.tracking.run_plan import Run
+from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.storage.layout import HEADER
 
@@ -36,7 +36,7 @@ def written(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != HEADER)
 
 
-def measure(session: Session, run: Run, frames: int) -> tuple[list[tuple[float, float]], int]:
+def measure(session: Session, run: TrackingRun, frames: int) -> tuple[list[tuple[float, float]], int]:
     """Seconds of the clock and of the processor that saving takes for the next frames, and all bytes written."""
     folder, nbytes, seconds = session.folder, 0, []
     tracks = session._objects.tracks.values()
@@ -83,7 +83,7 @@ def main() -> None:
             for track in session._objects.tracks.values():
                 track.visited = FrameDirections.from_spans([(0, place - 1, 1)])
             visits = tuple(Visit(frame, 1, session.object_ids) for frame in range(args.frames))
-            session._unfinished = run = Run(visits, place)
+            session._unfinished = run = TrackingRun(visits, place)
             session.record()
             seconds, nbytes = measure(session, run, args.measured)
             clock, processor = zip(*seconds, strict=True)

@@ -33,9 +33,9 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 
 from napari_sam2.data.readers.open_stack import open_stack
-from napari_sam2.plugin.layers.layer_frames import Space
+from napari_sam2.plugin.layers.layer_frames import LayerFrames
 from napari_sam2.plugin.layers.points_and_shapes import features_of, read_shapes
-from napari_sam2.plugin.layers.prompt_spec import Place, Wish
+from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.plugin.worker.engine import Engine
 from napari_sam2.session.session import Session
@@ -246,7 +246,7 @@ def test_a_stroke_among_a_hundred_objects(say: Callable[[str], None]) -> None:
         y, x = number // across * 200, number % across * 200
         squares[y : y + 90, x : x + 90] = number + 1
     engine = Engine(Session(load_model("sam2_nano"), np.stack([squares.astype(np.uint8)] * 2)))
-    engine.sync({Place(0, i): Wish().with_mask(squares == i) for i in range(1, across**2 + 1)}, None)
+    engine.sync({PromptKey(0, i): PromptSpec().with_mask(squares == i) for i in range(1, across**2 + 1)}, None)
     painted = engine.frame_update(0).image
     painted[80:100, 10:40] = 1
     compared, times = engine.painted_masks(0, painted), []
@@ -273,7 +273,7 @@ def test_outlines_at_each_click(say: Callable[[str], None]) -> None:
     ]
     layer = Shapes(outlines, shape_type="polygon", ndim=3, features=features_of(list(range(1, 41))))
     begun = time.thread_time()
-    read = read_shapes(layer, Space((3, 2048, 2048), 0))
+    read = read_shapes(layer, LayerFrames((3, 2048, 2048), 0))
     say(f"{len(read)} outlines read at each click: {1000 * (time.thread_time() - begun):.0f} ms of the window's time")
 
 

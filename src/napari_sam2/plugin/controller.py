@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.plugin.layers.layer_frames import make_stack, model_window
-from napari_sam2.plugin.state.result_store import Results
+from napari_sam2.plugin.state.result_store import ResultStore
 from napari_sam2.plugin.state.undo_stack import UndoStack
-from napari_sam2.plugin.state.workspace import Shelf
+from napari_sam2.plugin.state.workspace import Workspace
 from napari_sam2.plugin.worker.engine import Engine, open_engine
-from napari_sam2.plugin.worker.messages import Plan
-from napari_sam2.plugin.worker.model_loader import ModelSlot
-from napari_sam2.plugin.worker.worker import Job, Run, Worker, job
+from napari_sam2.plugin.worker.messages import TrackingRequest
+from napari_sam2.plugin.worker.model_loader import ModelLoader
+from napari_sam2.plugin.worker.worker import Job, Worker, WorkerRun, job
 
-from .result_display import Display
+from .result_display import ResultDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.plugin.layers.layer_frames import Space
-    from napari_sam2.plugin.layers.prompt_spec import Place, Wish
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
+    from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.opened_session import OpenedSession
     from napari_sam2.plugin.worker.messages import ModelChoice, Report, Tracked
@@ -56,17 +56,17 @@ class Controller(QObject):
         self.axis = "t"
         # While a session is being put into the layers no other is opened for them.
         self.is_held = False
-        self._slot = ModelSlot(self.worker)
+        self._slot = ModelLoader(self.worker)
         self._slot.said.connect(self.model_changed)
         self._slot.failed.connect(self.failed)
         self._slot.ready.connect(self.open_space)
-        self.shelf = Shelf()
+        self.shelf = Workspace()
         self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
         self._content = layers.content()
-        self.wishes: dict[Place, Wish] = {}
+        self.wishes: dict[PromptKey, PromptSpec] = {}
         # The user's step, the last of them, that the session has not been told of.
         self.untold: int | None = None
-        self._display = Display(layers, self.shelf, self._submit)
+        self._display = ResultDisplay(layers, self.shelf, self._submit)
         for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
             getattr(self._display, signal).connect(getattr(self, signal))
         layers.prompts_changed.connect(self._prompts_changed)
@@ -95,10 +95,10 @@ class Controller(QObject):
         return None if self.layers.space is None else self.shelf.stacks.get(self.layers.space, (None, None))[1]
 
     @property
-    def results(self) -> Results:
+    def results(self) -> ResultStore:
         """Results on the stack on show."""
         space = self.layers.space
-        return Results((1, 1, 1)) if space is None else self.shelf.results(space)
+        return ResultStore((1, 1, 1)) if space is None else self.shelf.results(space)
 
     @property
     def undo_stack(self) -> UndoStack:
@@ -197,7 +197,7 @@ class Controller(QObject):
             self.worker.stop()
             self.worker.forget_run()
 
-    def close_space(self, space: Space) -> None:
+    def close_space(self, space: LayerFrames) -> None:
         """Let go of the session of a stack; what it has saved stays."""
         if space in self.shelf.engines:
             self._turn()
@@ -261,7 +261,7 @@ class Controller(QObject):
         else:
             self.results_changed.emit()
 
-    def _all_wishes(self) -> dict[Place, Wish]:
+    def _all_wishes(self) -> dict[PromptKey, PromptSpec]:
         return {} if self.layers.space is None else self.layers.wishes(self.layers.space)
 
     def _find_masks(self, frame: int, image: Any, found: Callable[[Any], None]) -> None:
@@ -307,7 +307,7 @@ class Controller(QObject):
 
     # Tracking
 
-    def track(self, plan: Plan) -> None:
+    def track(self, plan: TrackingRequest) -> None:
         """Start a tracking run, unless something is under way."""
         if self.is_busy:
             return
@@ -330,7 +330,7 @@ class Controller(QObject):
             self.failed.emit(error)
             self._ended(False)
 
-        self.worker.start(Run(lambda: engine.track(plan, step), stepped, self._ended, failed, TRACKING))
+        self.worker.start(WorkerRun(lambda: engine.track(plan, step), stepped, self._ended, failed, TRACKING))
 
     def stop(self) -> None:
         """Let tracking rest."""
@@ -342,7 +342,7 @@ class Controller(QObject):
         if self.worker.can_resume:
             self.worker.resume()
         elif self.can_resume:
-            self.track(Plan("resume"))
+            self.track(TrackingRequest("resume"))
 
     def _ended(self, complete: bool) -> None:
         self.results_changed.emit()

@@ -12,7 +12,7 @@ from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
 
     from .controller import Controller
 
@@ -52,7 +52,7 @@ class Budget:
         return self.labels >= _LARGE_LABELS
 
 
-def budget_of(controller: Controller, space: Space, labels: Labels | None) -> Budget:
+def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None) -> Budget:
     """Estimate what tracking on a stack is going to take."""
     from napari_sam2.session.estimate import estimate_memory
     from napari_sam2.session.free_memory import free_memory

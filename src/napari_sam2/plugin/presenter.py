@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.plugin.actions.finetuning import Teaching
     from napari_sam2.plugin.panel.panel import Panel
-    from napari_sam2.plugin.state.object_names import ObjectList
-    from napari_sam2.plugin.state.result_store import Results
+    from napari_sam2.plugin.state.object_names import ObjectNames
+    from napari_sam2.plugin.state.result_store import ResultStore
 
     from .controller import Controller
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 _TABLES_MS = 300
 
 
-class View:
+class Presenter:
     """Keeps tables, plot, notes and buttons in step with what the controller knows."""
 
-    def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectList, teaching: Teaching) -> None:
+    def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectNames, teaching: Teaching) -> None:
         self._controller = controller
         self._layers = controller.layers
         self._panel = panel
@@ -146,7 +146,7 @@ class View:
             self._panel.buttons["take_window"].setVisible(now != window)
 
 
-def _write_tables(layer: Labels, results: Results, names: Mapping[int, str], threshold: float) -> None:
+def _write_tables(layer: Labels, results: ResultStore, names: Mapping[int, str], threshold: float) -> None:
     """Put a row per label into the layer's features, and one per frame and label into its metadata."""
     import pandas as pd
 

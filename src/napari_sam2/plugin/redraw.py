@@ -10,7 +10,7 @@ from napari_sam2.plugin.worker.engine import FRAMES_AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.worker.engine import Engine
     from napari_sam2.plugin.worker.messages import Report
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 class Redraw:
     """The frames of each stack that wait to be drawn again; asked for twice while it waits, a frame is drawn once."""
 
-    def __init__(self, submit: Submit, show: Callable[[Report, Space], None]) -> None:
+    def __init__(self, submit: Submit, show: Callable[[Report, LayerFrames], None]) -> None:
         self._submit = submit
         self._show = show
-        self._waiting: dict[Space, set[int]] = {}
+        self._waiting: dict[LayerFrames, set[int]] = {}
         # The frame that the user looks at is drawn first, then its neighbours.
         self.frame = 0
 
-    def add(self, space: Space, engine: Engine, frames: Iterable[int]) -> None:
+    def add(self, space: LayerFrames, engine: Engine, frames: Iterable[int]) -> None:
         """Draw frames of a stack again."""
         is_under_way = space in self._waiting
         self._waiting.setdefault(space, set()).update(frames)
@@ -39,7 +39,7 @@ class Redraw:
         """Draw nothing more of what waits."""
         self._waiting = {}
 
-    def _next(self, space: Space, engine: Engine, waiting: set[int]) -> None:
+    def _next(self, space: LayerFrames, engine: Engine, waiting: set[int]) -> None:
         if not waiting or self._waiting.get(space) is not waiting:
             self._give_up(space, waiting)
             return
@@ -53,6 +53,6 @@ class Redraw:
 
         self._submit(partial(engine.show, some), shown, lambda _error: self._give_up(space, waiting))
 
-    def _give_up(self, space: Space, waiting: set[int]) -> None:
+    def _give_up(self, space: LayerFrames, waiting: set[int]) -> None:
         if self._waiting.get(space) is waiting:
             del self._waiting[space]

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 _LONGEST_MS = 95
 
 
-class PaintHold(QObject):
+class RepaintGuard(QObject):
     """Keeps a widget's window from being painted for a moment.
 
     napari's window holds Python's lock for as long as Qt puts its picture together, 20 ms and more where there is no

@@ -11,9 +11,9 @@ from napari_sam2.plugin.layers.labels_layer import refresh, write_frame
 from .redraw import Redraw
 
 if TYPE_CHECKING:
-    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.layers.session_layers import SessionLayers
-    from napari_sam2.plugin.state.workspace import Shelf
+    from napari_sam2.plugin.state.workspace import Workspace
     from napari_sam2.plugin.worker.messages import FrameUpdate, Report, Tracked
 
     from .redraw import Submit
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _REDRAW_MS = 1000
 
 
-class Display(QObject):
+class ResultDisplay(QObject):
     """Shows what the worker answers."""
 
     preview_shown = Signal(int)
@@ -31,7 +31,7 @@ class Display(QObject):
     results_changed = Signal()
     refused = Signal(str)
 
-    def __init__(self, layers: SessionLayers, shelf: Shelf, submit: Submit) -> None:
+    def __init__(self, layers: SessionLayers, shelf: Workspace, submit: Submit) -> None:
         super().__init__()
         self._layers = layers
         self._shelf = shelf
@@ -41,7 +41,7 @@ class Display(QObject):
         self._panel_soon.setInterval(_REDRAW_MS)
         self._panel_soon.timeout.connect(self.results_changed)
 
-    def show_report(self, report: Report, space: Space) -> None:
+    def show_report(self, report: Report, space: LayerFrames) -> None:
         """Show the frames of a report, and have those drawn that are to come later."""
         self._shelf.results(space).state = report.state
         for update in report.frames:
@@ -54,13 +54,13 @@ class Display(QObject):
             self._again.frame = self._layers.frame
             self._again.add(space, engine, report.later)
 
-    def show_preview(self, report: Report, space: Space) -> None:
+    def show_preview(self, report: Report, space: LayerFrames) -> None:
         """Show the answer to a prompt."""
         self.show_report(report, space)
         for update in report.frames:
             self.preview_shown.emit(update.frame)
 
-    def show_step(self, tracked: Tracked, space: Space) -> None:
+    def show_step(self, tracked: Tracked, space: LayerFrames) -> None:
         """Show a frame of a tracking run; the panel follows now and then."""
         self._shelf.results(space).state = tracked.state
         self._show(tracked.update, space)
@@ -76,7 +76,7 @@ class Display(QObject):
         """Have nothing drawn any more of what waits to be drawn again."""
         self._again.forget()
 
-    def _show(self, update: FrameUpdate, space: Space) -> None:
+    def _show(self, update: FrameUpdate, space: LayerFrames) -> None:
         self._shelf.results(space).take(update)
         labels = self._layers.need_labels(int(update.image.max(initial=0)))
         write_frame(labels, space, frame=update.frame, image=update.image)

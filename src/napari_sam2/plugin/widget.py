@@ -9,21 +9,21 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.actions.crop_tool import RegionTool
-from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, Tools
-from napari_sam2.plugin.actions.file_dialogs import Files
+from napari_sam2.plugin.actions.crop_tool import CropTool
+from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, DrawTools
+from napari_sam2.plugin.actions.file_dialogs import FileDialogs
 from napari_sam2.plugin.actions.finetuning import Teaching
-from napari_sam2.plugin.actions.image_follower import Images
+from napari_sam2.plugin.actions.image_follower import ImageFollower
 from napari_sam2.plugin.layers.session_layers import SessionLayers
 from napari_sam2.plugin.panel.panel import Panel
-from napari_sam2.plugin.state.object_names import ObjectList
+from napari_sam2.plugin.state.object_names import ObjectNames
 
 from . import commands as keymap
 from .controller import Controller
 from .error_text import explain
 from .preferences import remember, remembered
-from .presenter import View
-from .repaint_guard import PaintHold
+from .presenter import Presenter
+from .repaint_guard import RepaintGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,17 +54,21 @@ class Sam2Widget(QWidget):
         self._latest: Tracked | None = None
         self._was_docked = False
         self._closed = False
-        self.objects = ObjectList()
+        self.objects = ObjectNames()
         self.layers = SessionLayers(self._viewer)
         self.controller = Controller(self.layers)
         self.teaching = Teaching(self.controller)
         self.panel = Panel(self._viewer, self.layers.accepts)
-        self.view = View(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
-        self.tools = Tools(self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select)
-        self.images = Images(self._viewer, self.controller, panel=self.panel, objects=self.objects)
-        self.region = RegionTool(self._viewer, self.layers, self.images)
-        self.files = Files(self._viewer, self.controller, panel=self.panel, images=self.images, objects=self.objects)
-        self._paint_hold = PaintHold(self)
+        self.view = Presenter(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
+        self.tools = DrawTools(
+            self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
+        )
+        self.images = ImageFollower(self._viewer, self.controller, panel=self.panel, objects=self.objects)
+        self.region = CropTool(self._viewer, self.layers, self.images)
+        self.files = FileDialogs(
+            self._viewer, self.controller, panel=self.panel, images=self.images, objects=self.objects
+        )
+        self._paint_hold = RepaintGuard(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)

@@ -20,7 +20,7 @@ from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
-from napari_sam2.session.tracking.run_plan import Run, pass_visits
+from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
 from napari_sam2.session.tracking.schedule import schedule
 from napari_sam2.session.zoom.crop_size import make_zoom
 
@@ -67,9 +67,9 @@ class TrackingSession(Prompting):
         self._objects = SessionObjects(outputs, model.config, self._rule)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._history = History()
-        self._unfinished: Run | None = None
+        self._unfinished: TrackingRun | None = None
         # Visits of a session opened again that have results, but whose memories were not written down.
-        self._untracked: Run | None = None
+        self._untracked: TrackingRun | None = None
         self._is_rehearsed = False
 
     # What there is
@@ -282,7 +282,7 @@ class TrackingSession(Prompting):
         tracks = self._passes.promptable(object_ids)
         n_frames = self.stack.n_frames
         visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, within=within, num_frames=n_frames)
-        return self._run(Run(tuple(visits)))
+        return self._run(TrackingRun(tuple(visits)))
 
     def update(self) -> Iterator[FrameResult]:
         """Track again what edits have made out of date, and nothing else.
@@ -304,7 +304,7 @@ class TrackingSession(Prompting):
         for track in tracks:
             # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
             track.stale = plans[track.object_id].copy()
-        return self._run(Run(tuple(schedule(plans))))
+        return self._run(TrackingRun(tuple(schedule(plans))))
 
     def resume(self) -> Iterator[FrameResult]:
         """Go on with the last tracking run where it was closed, or cut short with the program.
@@ -323,12 +323,12 @@ class TrackingSession(Prompting):
             raise ValueError("there is no tracking run to go on with: the last one came to its end")
         return self._run(self._unfinished)
 
-    def _run(self, run: Run) -> Iterator[FrameResult]:
+    def _run(self, run: TrackingRun) -> Iterator[FrameResult]:
         self.catch_up()
         with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
             yield from self._steps(run)
 
-    def _steps(self, run: Run) -> Iterator[FrameResult]:
+    def _steps(self, run: TrackingRun) -> Iterator[FrameResult]:
         outputs, turns = self._objects.outputs, run.turns
         # Written down before the first frame, so that it is known afterwards where to go on.
         self._unfinished = run
@@ -363,7 +363,7 @@ class TrackingSession(Prompting):
 
     # Inner workings
 
-    def record(self, tracked: Run | None = None) -> None:
+    def record(self, tracked: TrackingRun | None = None) -> None:
         """Keep what has changed; called by every method that changes something, with a run where only that went on."""
 
     def rest(self) -> None:

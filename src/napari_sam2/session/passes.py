@@ -10,7 +10,7 @@ from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.object_track import ObjectTrack
-from napari_sam2.session.tracking.run_plan import Run, update_plan
+from napari_sam2.session.tracking.run_plan import TrackingRun, update_plan
 
 
 class PassTracker:
@@ -39,7 +39,7 @@ class PassTracker:
         """Say which frames of an object are to be tracked again."""
         return update_plan(track, self._objects.tracks.values(), num_frames=self._tracker.num_frames)
 
-    def track_next(self, run: Run, turns: frozenset[int]) -> list[ObjectTrack]:
+    def track_next(self, run: TrackingRun, turns: frozenset[int]) -> list[ObjectTrack]:
         """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
         visit, known = run.visits[run.done], self._objects.tracks
         # Edits made while the run rests take effect here: staged prompts join, removed objects drop out.

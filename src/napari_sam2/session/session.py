@@ -17,7 +17,7 @@ from napari_sam2.model.sam2 import Sam2
 from .core import TrackingSession
 
 if TYPE_CHECKING:
-    from napari_sam2.session.tracking.run_plan import Run
+    from napari_sam2.session.tracking.run_plan import TrackingRun
     from napari_sam2.storage.writer import SessionWriter
 
 
@@ -170,7 +170,7 @@ class Session(TrackingSession):
         session._writer, session.problems = opening.restore(session)
         return session
 
-    def record(self, tracked: Run | None = None) -> None:
+    def record(self, tracked: TrackingRun | None = None) -> None:
         """Save what has changed, where the session has a folder; done by every method that changes something.
 
         Parameters

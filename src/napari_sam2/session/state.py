@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from napari_sam2.session.results.outputs import RECORD_BYTES, OutputsMark
 from napari_sam2.session.tracking.object_track import ObjectState
-from napari_sam2.session.tracking.run_plan import Run
+from napari_sam2.session.tracking.run_plan import TrackingRun
 
 # What states from before earlier runs may take, for undo.
 UNDO_BYTES = 32 * 2**20
@@ -20,12 +20,12 @@ class SessionState:
     # In their order.
     objects: tuple[ObjectState, ...]
     # The run that can be gone on with.
-    unfinished: Run | None = None
+    unfinished: TrackingRun | None = None
     # Labels and scores; ``None`` leaves those there are.
     outputs: OutputsMark | None = None
     # A run whose results are all there, and memories as far as it is done: what is left of it has to be tracked again,
     # unseen, before memories are next looked at.
-    untracked: Run | None = None
+    untracked: TrackingRun | None = None
 
     def records_beyond(self, other: SessionState) -> int:
         """How many results, of an object on a frame, another moment does not share."""

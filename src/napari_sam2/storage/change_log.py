@@ -13,7 +13,7 @@ from napari_sam2.session.state import SessionState
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState
-from napari_sam2.session.tracking.run_plan import Run
+from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.storage.schema import (
     AttachRecord,
@@ -113,7 +113,7 @@ class ChangeLog:
         self._outputs: SessionOutputs | None = None
         self._visits: tuple[Visit, ...] | None = None
 
-    def continues(self, run: Run) -> bool:
+    def continues(self, run: TrackingRun) -> bool:
         """Whether a run is the one that was written down last."""
         return run.visits is self._visits
 
@@ -122,7 +122,7 @@ class ChangeLog:
         memories = (m for track in state.objects for m in (*track.conditioning.values(), *track.recent.values()))
         return sum(memory.nbytes for memory in memories if memory not in self._memories)
 
-    def visit(self, outputs: SessionOutputs, run: Run) -> Event:
+    def visit(self, outputs: SessionOutputs, run: TrackingRun) -> Event:
         """Note what the last visit of a run has changed: where it was tells all but labels and scores."""
         event: dict[str, object] = {}
         self._note_frames(event, outputs, outputs.touched, self._objects)
@@ -244,7 +244,7 @@ class ChangeLog:
         if records := frame_records(outputs, frames, ids):
             event["frames"] = records
 
-    def _note_run(self, event: dict[str, object], run: Run | None) -> None:
+    def _note_run(self, event: dict[str, object], run: TrackingRun | None) -> None:
         if run is None:
             self._visits = None
             self._note(event, "run", None)

@@ -15,7 +15,7 @@ from napari_sam2.data.labels.label_storage import PackedFrame
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
 from napari_sam2.session.tracking.schedule import Visit
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.storage.schema import Box, ImageRecord, PromptRecord, Row, VisitSpan
 
 # What reading a value that does not fit ends in.
@@ -121,11 +121,11 @@ def read_visits(spans: Sequence[VisitSpan], n_frames: int) -> tuple[Visit, ...]:
     return tuple(visits)
 
 
-def read_view(box: Box | None, size: _Size) -> View | None:
+def read_view(box: Box | None, size: _Size) -> Crop | None:
     """Read a part of a frame of that (Y, X), or nothing."""
     if box is None:
         return None
-    view = View(*box)
+    view = Crop(*box)
     if not (view.height and view.width and view.top + view.height <= size[0] and view.left + view.width <= size[1]):
         raise ValueError(f"{box} is not inside the frame of {size[0]} x {size[1]} pixels")
     return view

@@ -18,8 +18,8 @@ from napari_sam2.session.state import SessionState
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState, new_version
-from napari_sam2.session.tracking.run_plan import Run
-from napari_sam2.session.zoom.crop import Place
+from napari_sam2.session.tracking.run_plan import TrackingRun
+from napari_sam2.session.zoom.crop import ObjectLocation
 from napari_sam2.storage.schema import (
     AttachRecord,
     EditRecord,
@@ -130,7 +130,7 @@ class Restorer(EntryReader):
                 iou=saved.iou,
                 memory_bchw=parts.get("memory_bchw"),
                 view=read_view(saved.view, self.shape[1:]),
-                place=None if saved.place is None else Place(*saved.place),
+                place=None if saved.place is None else ObjectLocation(*saved.place),
             )
         return self._memories[number]
 
@@ -203,7 +203,7 @@ class Restorer(EntryReader):
         rows = tuple(read_row(check_frame(frame, self.shape[0]), tuple(row)) for frame, *row in saved.rows)  # type: ignore[arg-type]
         return ErasedObject(object_id, masks, rows)
 
-    def _run(self) -> tuple[Run | None, Run | None]:
+    def _run(self) -> tuple[TrackingRun | None, TrackingRun | None]:
         """What is left of the last run, and what of it memories do not know of."""
         saved = self.saved
         if saved.run is None:
@@ -218,8 +218,8 @@ class Restorer(EntryReader):
                 if track.object in visit.object_ids:
                     track.visited[visit.frame] = visit.step
                     track.stale.pop(visit.frame, None)
-        unfinished = Run(visits, saved.done) if saved.done < len(visits) else None
-        return unfinished, Run(visits, remembered, saved.done) if remembered < saved.done else None
+        unfinished = TrackingRun(visits, saved.done) if saved.done < len(visits) else None
+        return unfinished, TrackingRun(visits, remembered, saved.done) if remembered < saved.done else None
 
 
 def _possible(edits: Sequence[Edit], object_ids: Iterable[int]) -> list[Edit]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.session.history import Edit
 from napari_sam2.session.tracking.memory_bank import FrameMemory
-from napari_sam2.session.tracking.run_plan import Run
+from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.storage.schema import Event, MemoryRecord
 
 from .change_log import ChangeLog, Changes, frame_records
@@ -93,7 +93,7 @@ class SessionWriter:
                 lock.release()
         return cls(place, FolderLock(place), 1, session.history)
 
-    def record(self, session: TrackingSession, tracked: Run | None = None) -> None:
+    def record(self, session: TrackingSession, tracked: TrackingRun | None = None) -> None:
         """Write down what has changed; a run is given where nothing has but by its last visit.
 
         After an ``OSError`` the folder holds what it held before, and the next time everything is written.
@@ -149,7 +149,7 @@ class SessionWriter:
         self._useless.clear()
         self._last_sync = time.monotonic()
 
-    def _write_visit(self, session: TrackingSession, run: Run, journal: Journal) -> None:
+    def _write_visit(self, session: TrackingSession, run: TrackingRun, journal: Journal) -> None:
         self._behind += 1
         if self._behind >= self._look_at:
             # Looked at again when there is room for what there is now: it does not shrink.

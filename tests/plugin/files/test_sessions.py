@@ -262,9 +262,9 @@ def test_what_the_widget_wrote_is_read_with_care(desk: Desk, tmp_path: Path) -> 
     save(desk, tmp_path / "s.napari-sam2")
     written = json.loads((tmp_path / "s.napari-sam2" / "widget.json").read_text(encoding="utf-8"))
     assert written["names"]["1"] == "nucleus"
-    from napari_sam2.plugin.files.widget_state import SessionNotes
+    from napari_sam2.plugin.files.widget_state import WidgetState
 
-    notes, problems = SessionNotes.read(tmp_path / "s.napari-sam2")
+    notes, problems = WidgetState.read(tmp_path / "s.napari-sam2")
     assert problems == []
     assert notes == desk.widget.files.keeping.notes()
     for key, value in (
@@ -274,6 +274,6 @@ def test_what_the_widget_wrote_is_read_with_care(desk: Desk, tmp_path: Path) -> 
         ("image", {"shape": []}),
     ):
         (tmp_path / "s.napari-sam2" / "widget.json").write_text(json.dumps(written | {key: value}), encoding="utf-8")
-        notes, problems = SessionNotes.read(tmp_path / "s.napari-sam2")
-        assert notes == SessionNotes()
+        notes, problems = WidgetState.read(tmp_path / "s.napari-sam2")
+        assert notes == WidgetState()
         assert len(problems) == 1

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
-from napari_sam2.plugin.state.result_store import Results
+from napari_sam2.plugin.state.result_store import ResultStore
 from napari_sam2.plugin.worker.messages import FrameUpdate
 
 IMAGE = np.zeros((8, 8), np.uint16)
@@ -20,7 +20,7 @@ def update(frame: int, **rows: float) -> FrameUpdate:
 
 
 def test_scores_are_made_anew_for_frames_that_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    results = Results((50, 8, 8))
+    results = ResultStore((50, 8, 8))
     made: list[int] = []
     real = ScoreTable.to_pandas
 

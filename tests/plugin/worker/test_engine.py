@@ -12,15 +12,15 @@ import torch
 
 from napari_sam2 import Session
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.plugin.layers.prompt_spec import Place, Wish
+from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
 from napari_sam2.plugin.worker.engine import Engine, open_engine
-from napari_sam2.plugin.worker.messages import Plan
+from napari_sam2.plugin.worker.messages import TrackingRequest
 from napari_sam2.session import state
 from napari_sam2.session.results.outputs import RECORD_BYTES
 from napari_sam2.weights.load import load_model
 from small_model import build_small
 
-CLICK = Wish(points=((20.0, 30.0, 1),))
+CLICK = PromptSpec(points=((20.0, 30.0, 1),))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_clicks_with_a_small_model_are_answered_on_one_thread(checkpoint: Path, 
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        report = engine.sync({Place(0, 1): Wish(points=((20.0, 30.0, 1),))}, None)
+        report = engine.sync({PromptKey(0, 1): PromptSpec(points=((20.0, 30.0, 1),))}, None)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(usual)
@@ -49,14 +49,14 @@ def test_clicks_with_a_small_model_are_answered_on_one_thread(checkpoint: Path, 
     [(6, [6, 7, 8, 9, 10, 5, 4, 3, 2]), (0, list(range(2, 11))), (11, list(range(10, 1, -1)))],
 )
 def test_a_range_left_half_way_is_continued_to_its_end(engine: Engine, prompted: int, visited: list[int]) -> None:
-    engine.sync({Place(prompted, 1): CLICK}, 1)
-    run = engine.track(Plan("range", first=2, last=10), 2)
+    engine.sync({PromptKey(prompted, 1): CLICK}, 1)
+    run = engine.track(TrackingRequest("range", first=2, last=10), 2)
     first = next(run)
     assert first.total == len(visited)
     done = [first.update.frame, next(run).update.frame]
     run.close()
     assert engine.session.unfinished == len(visited) - 2
-    done += [step.update.frame for step in engine.track(Plan("resume"), 3)]
+    done += [step.update.frame for step in engine.track(TrackingRequest("resume"), 3)]
     assert done == visited
 
 
@@ -77,7 +77,7 @@ def test_a_stroke_is_compared_where_it_changed_something() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
-    assert gone == {Place(0, 2)}
+    assert gone == {PromptKey(0, 2)}
     assert {place.object_id for place in wishes} == {1, 100, 200}
     for place, wish in wishes.items():
         np.testing.assert_array_equal(wish.mask, painted == place.object_id)
@@ -95,13 +95,13 @@ def test_undo_keeps_results_of_all_runs_and_memories_of_the_latest(
 ) -> None:
     results = len(engine.session.labels) * RECORD_BYTES
     monkeypatch.setattr(state, "UNDO_BYTES", 8 * results)
-    engine.sync({Place(0, 1): CLICK}, 1)
+    engine.sync({PromptKey(0, 1): CLICK}, 1)
     seen, grown = [engine.session.labels.to_array()], []
     for run in range(2, 9):
         # Another point each time, so that every run has other results.
         points = (*CLICK.points, *((5.0 * run, 30.0, run % 2) for run in range(2, run + 1)))
-        engine.sync({Place(0, 1): Wish(points=points)}, 2 * run)
-        list(engine.track(Plan("both"), 2 * run + 1))
+        engine.sync({PromptKey(0, 1): PromptSpec(points=points)}, 2 * run)
+        list(engine.track(TrackingRequest("both"), 2 * run + 1))
         seen.append(engine.session.labels.to_array())
         grown.append(tensor_bytes())
     recents = {id(m): m.nbytes for t in engine.session.state().objects for m in t.recent.values()}
@@ -121,9 +121,9 @@ def test_undo_keeps_results_of_all_runs_and_memories_of_the_latest(
 
 def test_a_run_too_long_ago_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "UNDO_BYTES", 0)
-    engine.sync({Place(0, 1): CLICK}, 1)
+    engine.sync({PromptKey(0, 1): CLICK}, 1)
     for run in (2, 3, 4):
-        list(engine.track(Plan("both"), run))
+        list(engine.track(TrackingRequest("both"), run))
     tracked = engine.session.labels.to_array()
     assert not engine.undo(4).problems
     (problem,) = engine.undo(3).problems
@@ -133,18 +133,18 @@ def test_a_run_too_long_ago_says_so(engine: Engine, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_taken_back_goes_with_a_new_step(engine: Engine) -> None:
-    engine.sync({Place(0, 1): CLICK}, 1)
-    list(engine.track(Plan("both"), 2))
+    engine.sync({PromptKey(0, 1): CLICK}, 1)
+    list(engine.track(TrackingRequest("both"), 2))
     engine.undo(2)
     before = tensor_bytes()
-    engine.sync({Place(0, 1): CLICK, Place(3, 1): CLICK}, 3)
+    engine.sync({PromptKey(0, 1): CLICK, PromptKey(3, 1): CLICK}, 3)
     assert tensor_bytes() < before
     assert 2 not in engine._steps
 
 
 def test_a_step_whose_edits_the_session_has_forgotten_goes_by_the_layers(engine: Engine) -> None:
     engine.session._history.limit = 1
-    both = {Place(0, 1): CLICK, Place(0, 2): CLICK}
+    both = {PromptKey(0, 1): CLICK, PromptKey(0, 2): CLICK}
     engine.sync(both, 1)
     engine.undo(1)
     engine.sync({}, None)

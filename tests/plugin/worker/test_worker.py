@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_sam2.plugin.worker.worker import Job, Run, Worker
+from napari_sam2.plugin.worker.worker import Job, Worker, WorkerRun
 
 
 class Opened:
@@ -28,12 +28,12 @@ class Opened:
             assert self.may_close.wait(timeout=60)
             self.closed_by.append(threading.current_thread().name)
 
-    def run(self, worker: Worker) -> Run:
+    def run(self, worker: Worker) -> WorkerRun:
         def step_done(step: int) -> None:
             self.seen.append(step)
             worker.stop()
 
-        return Run(self.steps, step_done, lambda _to_the_end: None, failed=pytest.fail, kind="test")
+        return WorkerRun(self.steps, step_done, lambda _to_the_end: None, failed=pytest.fail, kind="test")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_run_that_fails_as_it_is_closed_does_not_end_the_worker(qtbot: QtBot) 
         finally:
             raise OSError("the disk is gone")
 
-    worker.start(Run(steps, lambda step: (seen.append(step), worker.stop()), lambda _: None, pytest.fail, "test"))
+    worker.start(WorkerRun(steps, lambda step: (seen.append(step), worker.stop()), lambda _: None, pytest.fail, "test"))
     qtbot.waitUntil(lambda: bool(seen))
     worker.forget_run()
     worker.submit(Job(lambda: 7, done=found.append, failed=pytest.fail))

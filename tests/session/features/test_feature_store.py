@@ -16,7 +16,7 @@ from napari_sam2.model.config import InferenceOptions
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.session.features.feature_store import FeatureStore
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,13 +39,13 @@ def encoder_of(model: Sam2, folder: Path) -> Callable[..., FrameEncoder]:
 EncoderOf = Callable[..., FrameEncoder]
 
 
-def numbers(encoder: FrameEncoder, frame: int, view: View | None = None) -> list[list[float]]:
+def numbers(encoder: FrameEncoder, frame: int, view: Crop | None = None) -> list[list[float]]:
     return [x.flatten().tolist() for x in vars(encoder.encode(frame, view)).values()]
 
 
 def test_a_later_session_finds_them(encoder_of: EncoderOf, frames: np.ndarray) -> None:
     first = encoder_of(frames)
-    view = View(3, 5, 30, 30)
+    view = Crop(3, 5, 30, 30)
     made = [numbers(first, 0), numbers(first, 1), numbers(first, 1, view)]
     later = encoder_of(frames)
     assert [numbers(later, 0), numbers(later, 1), numbers(later, 1, view)] == made
@@ -85,7 +85,7 @@ def test_wherever_features_come_from_they_lie_alike(model: Sam2, frames: np.ndar
 
     fresh, kept = (vars(encoder().encode(0)) for _ in range(2))
     both = encoder()
-    both.encode_views(0, [None, View(3, 5, 30, 30)])
+    both.encode_views(0, [None, Crop(3, 5, 30, 30)])
     for name, x in fresh.items():
         for other in (kept[name], vars(both.encode(0))[name]):
             assert torch.equal(x, other)

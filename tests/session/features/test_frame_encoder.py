@@ -22,7 +22,7 @@ from napari_sam2.session.features.frame_encoder import (
     feature_dtype,
     resize_rgb8,
 )
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -124,7 +124,7 @@ def test_the_latest_features_within_the_budget_are_kept(model: Sam2, stack: Stac
 
 def test_parts_of_a_frame_are_kept_apart(model: Sam2, stack: Stack) -> None:
     encoder = FrameEncoder(model, stack)
-    views = [None, View(0, 0, 20, 20), View(4, 0, 20, 20)]
+    views = [None, Crop(0, 0, 20, 20), Crop(4, 0, 20, 20)]
     first = [numbers(encoder.encode(1, view)) for view in views]
     again = [numbers(encoder.encode(1, view)) for view in views]
     assert encoder.frames_encoded == 3
@@ -137,7 +137,7 @@ def test_parts_of_a_frame_are_kept_apart(model: Sam2, stack: Stack) -> None:
 def test_parts_encoded_together_are_as_those_encoded_alone(
     model: Sam2, stack: Stack, cache_bytes: int | None, tmp_path: Path
 ) -> None:
-    views = [View(0, 0, 20, 20), None, View(4, 0, 20, 30), View(0, 0, 20, 20)]
+    views = [Crop(0, 0, 20, 20), None, Crop(4, 0, 20, 30), Crop(0, 0, 20, 20)]
     one = FrameEncoder(model, stack, cache_bytes=cache_bytes)
     expected = [numbers(one.encode(1, view)) for view in views]
     for folder in (None, tmp_path, tmp_path):

@@ -16,7 +16,7 @@ from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.session.prompting.click_voting import VotingRule, contradictions, vote, voting_rule, weigh
-from napari_sam2.session.zoom.crop import View, whole
+from napari_sam2.session.zoom.crop import Crop, whole
 from napari_sam2.session.zoom.crop_size import make_zoom
 from napari_sam2.weights.load import save_checkpoint
 from napari_sam2.weights.presets import PRESETS
@@ -39,7 +39,7 @@ def clicks(*places: tuple[float, float], labels: Sequence[int] = (1,)) -> Prompt
     return Prompt(0, 1, points=np.array(places, np.float32), labels=np.array(labels, np.int32))
 
 
-def weights(output: DecoderOutput, prompt: Prompt, *, view: View | None = None, first: bool = False) -> list[float]:
+def weights(output: DecoderOutput, prompt: Prompt, *, view: Crop | None = None, first: bool = False) -> list[float]:
     seen = view or whole(FRAME)
     return weigh(output, prompt, seen, rule=RULE, frame_size=FRAME, first=first).weights_k.tolist()
 
@@ -73,12 +73,12 @@ def test_a_mask_against_the_clicks_or_cut_off_weighs_little() -> None:
     assert [contradictions(m.numpy() > 0, prompt, whole(FRAME)) for m in output.masks_bkhw[0]] == [0, 3]
     assert weights(output, prompt) == pytest.approx([1, RULE.contradicted**3])
     edge = boxes((0, 8, 24, 24), (8, 8, 24, 24), ious=[1.0, 1.0])
-    assert weights(edge, clicks((30, 36)), view=View(16, 16, 32, 32)) == pytest.approx([RULE.cut, 1])
+    assert weights(edge, clicks((30, 36)), view=Crop(16, 16, 32, 32)) == pytest.approx([RULE.cut, 1])
     assert weights(edge, clicks((30, 30))) == pytest.approx([1, 1])
 
 
 def test_the_answer_is_the_average_over_what_each_look_shows() -> None:
-    prompt, window = clicks((32, 32)), View(16, 16, 32, 32)
+    prompt, window = clicks((32, 32)), Crop(16, 16, 32, 32)
     far = weigh(boxes((8, 8, 24, 24), ious=[0.6]), prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
     # The window's left half of what it shows: frame rows 16 to 48, columns 16 to 40.
     near = weigh(boxes((1, 1, 31, 24), ious=[0.9]), prompt, window, rule=RULE, frame_size=FRAME, first=False)

@@ -9,13 +9,13 @@ import torch
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.prompting.predictor import hold_in_box
 from napari_sam2.session.tracking.prompt_tensors import prompt_within_box
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 
 
 def test_a_box_holds_its_mask() -> None:
     logits = torch.full((1, 1, 16, 16), 2.0)
     logits[0, 0, 0, 0] = -1024.0
-    held = hold_in_box(logits, View(100, 200, 32, 64), (108.0, 216.0, 124.0, 232.0))[0, 0]
+    held = hold_in_box(logits, Crop(100, 200, 32, 64), (108.0, 216.0, 124.0, 232.0))[0, 0]
     inside = held > 0
     # Cells are 2 x 4 pixels: rows 4 to 11, columns 4 to 7.
     assert inside[4:12, 4:8].all() and int(inside.sum()) == 32
@@ -24,7 +24,7 @@ def test_a_box_holds_its_mask() -> None:
 
 
 def test_a_box_thinner_than_a_cell_keeps_something() -> None:
-    held = hold_in_box(torch.ones(1, 1, 16, 16), View(0, 0, 160, 160), (40.0, 41.0, 80.0, 42.0))
+    held = hold_in_box(torch.ones(1, 1, 16, 16), Crop(0, 0, 160, 160), (40.0, 41.0, 80.0, 42.0))
     assert int((held > 0).sum()) == 4
 
 

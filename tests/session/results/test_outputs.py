@@ -19,13 +19,13 @@ from napari_sam2.session.results.compose import ObjectMask
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.tracking.memory_bank import FrameMemory
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def result_of(
-    count: int, size: tuple[int, int], *, views: tuple[View | None, ...] = (), low_res: int = 16
+    count: int, size: tuple[int, int], *, views: tuple[Crop | None, ...] = (), low_res: int = 16
 ) -> FrameResult:
     rng = np.random.default_rng(count)
     return FrameResult(
@@ -58,7 +58,7 @@ def written(result: FrameResult, painted: dict[int, np.ndarray] | None = None) -
 @pytest.mark.parametrize("size", [(48, 56), (640, 480), (16, 16), (9, 200)])
 @pytest.mark.parametrize("zoomed", [False, True])
 def test_drawn_one_at_a_time_as_all_together(count: int, size: tuple[int, int], zoomed: bool) -> None:
-    views = tuple(View(i % 3, i % 2, size[0] // 2, size[1] // 2) if i % 4 else None for i in range(count))
+    views = tuple(Crop(i % 3, i % 2, size[0] // 2, size[1] // 2) if i % 4 else None for i in range(count))
     result = result_of(count, size, views=views if zoomed else ())
     outputs = written(result)
     drawn = outputs.labels[0]

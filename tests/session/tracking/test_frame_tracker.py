@@ -16,7 +16,7 @@ from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.tracking.frame_tracker import fill_holes, memory_rule
 from napari_sam2.session.tracking.prompt_tensors import mask_at_input, prompt_points
 from napari_sam2.session.tracking.schedule import Visit, outward, schedule, straight
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.weights.presets import PRESETS
 
 
@@ -91,12 +91,12 @@ def test_masks_at_the_input_follow_the_half_rule() -> None:
 
 def test_points_in_the_models_order_and_scale() -> None:
     prompt = Prompt(0, 1, points=np.array([[10, 20], [5, 0]]), labels=np.array([1, 0]), box=(2, 4, 40, 80))
-    points, labels = prompt_points(prompt, View(0, 0, 50, 100), 256)
+    points, labels = prompt_points(prompt, Crop(0, 0, 50, 100), 256)
     assert points.dtype == torch.float32
     assert labels.tolist() == [[2, 3, 1, 0]]
     expected = [[[4 * 2.56, 2 * 5.12], [80 * 2.56, 40 * 5.12], [20 * 2.56, 10 * 5.12], [0, 5 * 5.12]]]
     np.testing.assert_allclose(points, expected, rtol=1e-6)
-    points, labels = prompt_points(Prompt(0, 1, box=(2, 4, 40, 80)), View(0, 0, 50, 100), 256)
+    points, labels = prompt_points(Prompt(0, 1, box=(2, 4, 40, 80)), Crop(0, 0, 50, 100), 256)
     assert (points.shape, labels.tolist()) == ((1, 2, 2), [[2, 3]])
 
 

@@ -14,7 +14,7 @@ from napari_sam2 import Session, load_model
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT, Sam2
 from napari_sam2.session.prompting.click_voting import VotingRule
 from napari_sam2.session.tracking.crop_follower import CropChoice
-from napari_sam2.session.zoom.crop import Place, View, place_of_mask, whole
+from napari_sam2.session.zoom.crop import Crop, ObjectLocation, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, make_zoom, steady_place
 from session_state import RecordingTracker
 
@@ -58,14 +58,17 @@ def test_what_users_say_about_zoom() -> None:
 
 
 def test_large_objects_need_no_window() -> None:
-    assert AUTO.fresh(Place(500, 700, 500), FRAME) is None
-    assert AUTO.fresh(Place(20, 20, 30), (64, 64)) is None
-    assert Zoom(2.0, 256).fresh(Place(500, 700, 700), FRAME) is None
+    assert AUTO.fresh(ObjectLocation(500, 700, 500), FRAME) is None
+    assert AUTO.fresh(ObjectLocation(20, 20, 30), (64, 64)) is None
+    assert Zoom(2.0, 256).fresh(ObjectLocation(500, 700, 700), FRAME) is None
 
 
 @pytest.mark.parametrize("zoom", [AUTO, Zoom(4.0, 256), Zoom(None, 1024)])
-@pytest.mark.parametrize("place", [Place(500, 700, 20), Place(3, 1396, 7), Place(990, 5, 60), Place(400, 600, 1)])
-def test_a_window_lies_in_the_frame_and_holds_its_object(zoom: Zoom, place: Place) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [ObjectLocation(500, 700, 20), ObjectLocation(3, 1396, 7), ObjectLocation(990, 5, 60), ObjectLocation(400, 600, 1)],
+)
+def test_a_window_lies_in_the_frame_and_holds_its_object(zoom: Zoom, place: ObjectLocation) -> None:
     view = zoom.fresh(place, FRAME)
     assert view is not None
     assert view.height == view.width >= max(2 * place.extent, zoom.input_size / 8)
@@ -82,15 +85,15 @@ def test_a_click_is_looked_at_through_a_window_half_as_wide_as_its_frame() -> No
     corner = AUTO.around(3, 1399, FRAME)
     assert corner is not None and corner.size == view.size and (corner.top, corner.left + corner.width) == (0, 1400)
     assert AUTO.around(10, 10, (40, 40)) is None
-    assert Zoom(4.0, 256).around(500, 700, FRAME) == View(324, 524, 352, 352)
+    assert Zoom(4.0, 256).around(500, 700, FRAME) == Crop(324, 524, 352, 352)
 
 
 def test_a_window_goes_with_its_object_and_keeps_its_size() -> None:
-    place = Place(500.0, 700.0, 30.0)
+    place = ObjectLocation(500.0, 700.0, 30.0)
     view = AUTO.fresh(place, FRAME)
     assert view is not None
     for _ in range(60):
-        place = Place(place.y + 3, place.x - 2, 30.0)
+        place = ObjectLocation(place.y + 3, place.x - 2, 30.0)
         last, view = view, AUTO.follow(view, place, FRAME)
         assert view is not None
         assert view.size == last.size
@@ -100,18 +103,18 @@ def test_a_window_goes_with_its_object_and_keeps_its_size() -> None:
 
 def test_the_whole_frame_is_kept_as_long_as_a_window_is() -> None:
     # Four, five, six extents fit into the frame's longer side: a window would only blur what is remembered.
-    assert AUTO.fresh(Place(120, 120, 45), (240, 240)) is not None
+    assert AUTO.fresh(ObjectLocation(120, 120, 45), (240, 240)) is not None
     for extent in (60, 48, 41):
-        assert AUTO.follow(None, Place(120, 120, extent), (240, 240)) is None
-    shrunk = AUTO.follow(None, Place(120, 120, 39), (240, 240))
+        assert AUTO.follow(None, ObjectLocation(120, 120, extent), (240, 240)) is None
+    shrunk = AUTO.follow(None, ObjectLocation(120, 120, 39), (240, 240))
     assert shrunk is not None and shrunk.height <= 180
 
 
 def test_a_window_grows_with_its_object_and_gives_way_to_the_frame() -> None:
-    place, view = Place(500.0, 700.0, 30.0), AUTO.fresh(Place(500, 700, 30), FRAME)
+    place, view = ObjectLocation(500.0, 700.0, 30.0), AUTO.fresh(ObjectLocation(500, 700, 30), FRAME)
     sides = []
     for _ in range(40):
-        place = Place(500, 700, place.extent * 1.1)
+        place = ObjectLocation(500, 700, place.extent * 1.1)
         view = AUTO.follow(view, place, FRAME)
         sides.append(max(FRAME) if view is None else view.height)
     assert sides == sorted(sides)
@@ -120,7 +123,7 @@ def test_a_window_grows_with_its_object_and_gives_way_to_the_frame() -> None:
 
 
 def test_a_hidden_object_is_looked_for_in_an_ever_wider_window() -> None:
-    place, view = Place(500.0, 700.0, 40.0), AUTO.fresh(Place(500, 700, 40), FRAME)
+    place, view = ObjectLocation(500.0, 700.0, 40.0), AUTO.fresh(ObjectLocation(500, 700, 40), FRAME)
     assert view is not None
     first = view.height
     for _ in range(4):
@@ -134,8 +137,8 @@ def test_a_hidden_object_is_looked_for_in_an_ever_wider_window() -> None:
 
 
 def test_a_leak_does_not_count_at_once() -> None:
-    last = Place(100, 100, 20)
-    steady = steady_place(Place(300, 90, 400), last)
+    last = ObjectLocation(100, 100, 20)
+    steady = steady_place(ObjectLocation(300, 90, 400), last)
     assert (steady.y, steady.x, steady.extent) == (120, 90, 25)
 
 
@@ -217,7 +220,7 @@ def test_objects_in_windows_go_through_the_model_together_as_they_would_alone(
 
 def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:
     session = Session(model, np.zeros((2, 400, 400), np.uint8), zoom="auto")
-    crop = CropChoice(View(100, 100, 64, 64), Place(132, 132, 20))
+    crop = CropChoice(Crop(100, 100, 64, 64), ObjectLocation(132, 132, 20))
     logits = torch.full((16, 16), -3.0)
     logits[6:10, 6:10] = 3
     crops = session._tracker.crops
@@ -229,7 +232,7 @@ def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:
     assert wider.view.height > 64 and wider.view.holds(108, 124, 156, 164)
     assert wider.place == crop.place
     # The frame ends there: there is nothing more to see.
-    assert crops.wider(CropChoice(View(100, 336, 64, 64), Place(132, 368, 20)), logits) is None
+    assert crops.wider(CropChoice(Crop(100, 336, 64, 64), ObjectLocation(132, 368, 20)), logits) is None
     assert crops.wider(CropChoice(None, crop.place), logits) is None
 
 
@@ -306,6 +309,6 @@ def test_zoom_follows_the_preset_unless_it_is_named(model: Sam2, frames: np.ndar
 
 def test_a_window_is_what_the_encoder_sees(model: Sam2, frames: np.ndarray) -> None:
     colour = np.repeat(frames[..., None], 3, axis=-1)
-    part = Session(model, colour).encoder.encode(3, View(8, 16, 24, 24)).s16_bchw
+    part = Session(model, colour).encoder.encode(3, Crop(8, 16, 24, 24)).s16_bchw
     alone = Session(model, np.ascontiguousarray(colour[:, 8:32, 16:40])).encoder.encode(3).s16_bchw
     np.testing.assert_array_equal(part, alone)

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.layers.session_layers import SessionLayers
 
-    from .image_follower import Images
+    from .image_follower import ImageFollower
 
 _COLOUR = "#4cc9f0"
 # Nothing can be followed in less.
 _LEAST = 16
 
 
-class RegionTool(QObject):
+class CropTool(QObject):
     """Draws regions, and keeps the drawing and what is tracked the same."""
 
     _settled = Signal(object)
 
-    def __init__(self, viewer: ViewerModel, layers: SessionLayers, images: Images) -> None:
+    def __init__(self, viewer: ViewerModel, layers: SessionLayers, images: ImageFollower) -> None:
         super().__init__()
         self._viewer = viewer
         self._layers = layers

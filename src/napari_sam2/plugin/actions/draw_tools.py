@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.panel.panel import Panel
-    from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.state.object_names import ObjectNames
 
 SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso", "tool_scribble": "add_path"}
 
 
-class Tools:
+class DrawTools:
     """What the buttons above the table of objects do."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Tools:
         controller: Controller,
         *,
         panel: Panel,
-        objects: ObjectList,
+        objects: ObjectNames,
         select: Callable[[int], None],
     ) -> None:
         self._viewer = viewer

@@ -15,7 +15,7 @@ from napari_sam2.data.files.optional_packages import MissingExtraError
 from napari_sam2.plugin.error_text import explain
 from napari_sam2.plugin.files import autosave as recovery
 from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
-from napari_sam2.plugin.files.session_saver import Keeping
+from napari_sam2.plugin.files.session_saver import SessionSaver
 from napari_sam2.plugin.layers.labels_on_disk import labels_on_disk
 from napari_sam2.plugin.preferences import remembered
 from napari_sam2.plugin.state.export_choice import ExportChoice
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.files.exporter import Material
-    from napari_sam2.plugin.files.widget_state import SessionNotes
+    from napari_sam2.plugin.files.widget_state import WidgetState
     from napari_sam2.plugin.panel.panel import Panel
-    from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.state.opened_session import OpenedSession
 
-    from .image_follower import Images
+    from .image_follower import ImageFollower
 
 # What napari and its readers raise where one of them cannot open a file, or none is chosen among several.
 _NOT_READ = (NoAvailableReaderError, MultipleReaderError, LookupError, ValueError, OSError, RuntimeError, TypeError)
 
 
-class Files(QObject):
+class FileDialogs(QObject):
     """Saving, opening and exporting, as the user asks for it."""
 
     def __init__(
-        self, viewer: ViewerModel, controller: Controller, *, panel: Panel, images: Images, objects: ObjectList
+        self, viewer: ViewerModel, controller: Controller, *, panel: Panel, images: ImageFollower, objects: ObjectNames
     ) -> None:
         super().__init__()
         self._viewer = viewer
@@ -53,7 +53,7 @@ class Files(QObject):
         self._images = images
         self._objects = objects
         self.exporting = Exporting(controller, objects)
-        self.keeping = Keeping(
+        self.keeping = SessionSaver(
             controller, objects, keep_unsaved=lambda: bool(remembered("files", "keep_unsaved", default=True))
         )
         self._connect_exports()
@@ -110,7 +110,7 @@ class Files(QObject):
         self._failed(ValueError(f"{path} cannot be opened: {problem}. Open it in napari, then open the session again."))
         return []
 
-    def _opened(self, opened: OpenedSession, notes: SessionNotes, problems: tuple[str, ...]) -> None:
+    def _opened(self, opened: OpenedSession, notes: WidgetState, problems: tuple[str, ...]) -> None:
         controller, session = self._controller, opened.engine.session
         self.keeping.write_down()
         # What happens in the layers meanwhile is not the user's doing.

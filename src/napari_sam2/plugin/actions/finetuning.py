@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2.plugin.worker.worker import Run, job
+from napari_sam2.plugin.worker.worker import WorkerRun, job
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -46,7 +46,7 @@ class Teaching(QObject):
         super().__init__()
         self._controller = controller
         self._layers = controller.layers
-        self._run: Run | None = None
+        self._run: WorkerRun | None = None
         self._outcome: Taught | None = None
 
     # Accepted frames
@@ -90,7 +90,7 @@ class Teaching(QObject):
             return
         self._outcome = None
         work = partial(_teach, controller.model, self._material(), minutes)
-        self._run = Run(work, self._stepped, self._finished, self._failed, TEACHING)
+        self._run = WorkerRun(work, self._stepped, self._finished, self._failed, TEACHING)
         controller.worker.start(self._run)
 
     def stop(self) -> None:

@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.controller import Controller
-    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.panel.layer_combo import LayerCombo
     from napari_sam2.plugin.panel.panel import Panel
-    from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.state.object_names import ObjectNames
 
 # A slider that is being dragged passes frames nobody wants encoded.
 _REST_MS = 150
 
 
-class Images(QObject):
+class ImageFollower(QObject):
     """Follows the image that is chosen, the sliders, and the contrast limits."""
 
     frame_changed = Signal()
     image_changed = Signal()
 
-    def __init__(self, viewer: ViewerModel, controller: Controller, *, panel: Panel, objects: ObjectList) -> None:
+    def __init__(self, viewer: ViewerModel, controller: Controller, *, panel: Panel, objects: ObjectNames) -> None:
         super().__init__()
         self._viewer = viewer
         self._controller = controller
@@ -80,7 +80,7 @@ class Images(QObject):
         self._controller.open_image()
         self.image_changed.emit()
 
-    def show(self, image: Any, space: Space, *, frame: int) -> None:
+    def show(self, image: Any, space: LayerFrames, *, frame: int) -> None:
         """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
         if space.selection.crop is None:
             self._regions.pop(space.image, None)
@@ -148,7 +148,7 @@ class Images(QObject):
         timer.timeout.connect(slot)
         return timer
 
-    def _current_space(self, image: Any, axis: int | None) -> Space:
+    def _current_space(self, image: Any, axis: int | None) -> LayerFrames:
         return current_space(image, axis, self._viewer, self._regions.get(str(image.unique_id)))
 
     # Layers

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_sam2.weights.catalog import cache_dir
 
-from .widget_state import SessionNotes
+from .widget_state import WidgetState
 
 SUFFIX = ".napari-sam2"
 MOST_FOLDERS = 10
@@ -99,6 +99,6 @@ def _look_at(folder: Path) -> Found | None:
     except OSError:
         # Another window is at work on it, or it is going away.
         return None
-    notes, _ = SessionNotes.read(folder)
+    notes, _ = WidgetState.read(folder)
     name = re.sub(r"^\d+-\d+-", "", folder.name.removesuffix(SUFFIX)) if notes.image is None else notes.image.name
     return Found(folder.resolve(), name, changed, sum(sizes))

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.selection import Box
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.controller import Controller
-    from napari_sam2.plugin.layers.layer_frames import Space
-    from napari_sam2.plugin.layers.prompt_spec import Wishes
-    from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
+    from napari_sam2.plugin.layers.prompt_spec import PromptSpecs
+    from napari_sam2.plugin.state.object_names import ObjectNames
 
 PROMPTS, TRACKS_LAYER = "prompts", "tracks-layer"
 
@@ -40,7 +40,7 @@ class ExportCancelledError(Exception):
     """The user wants no file any more."""
 
 
-def choices(image: Image | None, space: Space | None, *, axis: str, has_labels: bool) -> list[ExportChoice]:
+def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_labels: bool) -> list[ExportChoice]:
     """List all formats, with those that this stack cannot be written in, and why.
 
     ``axis``: ``"t"`` or ``"z"``.
@@ -73,7 +73,7 @@ class Material:
     # Layer of the results.
     labels: Labels
     # The whole planes.
-    space: Space
+    space: LayerFrames
     # ``"t"`` or ``"z"``.
     axis: str
     # In pixels of the whole planes.
@@ -85,7 +85,7 @@ class Material:
     # The part of the planes that the prompts are about.
     region: Box | None = None
     # What they ask for, in pixels of that part.
-    wishes: Wishes = field(default_factory=dict)
+    wishes: PromptSpecs = field(default_factory=dict)
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -130,7 +130,7 @@ class Exporting(QObject):
     cancelled = Signal()
     failed = Signal(object)
 
-    def __init__(self, controller: Controller, objects: ObjectList) -> None:
+    def __init__(self, controller: Controller, objects: ObjectNames) -> None:
         super().__init__()
         self._controller = controller
         self._layers = controller.layers

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.layers.layer_frames import Space, make_stack
-from napari_sam2.plugin.layers.prompt_rows import Said
-from napari_sam2.plugin.layers.prompt_spec import Place
+from napari_sam2.plugin.layers.layer_frames import LayerFrames, make_stack
+from napari_sam2.plugin.layers.prompt_rows import PromptRows
+from napari_sam2.plugin.layers.prompt_spec import PromptKey
 from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.engine import Engine
 from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
     from napari_sam2.storage.schema import Header
 
-    from .widget_state import SessionNotes
+    from .widget_state import WidgetState
 
 
 def reopen(
-    folder: Path, header: Header, notes: SessionNotes, *, candidates: list[tuple[Image, Space]], model: Any
+    folder: Path, header: Header, notes: WidgetState, *, candidates: list[tuple[Image, LayerFrames]], model: Any
 ) -> OpenedSession | None:
     """Open a session folder on the first layer that is its image.
 
@@ -62,7 +62,7 @@ def _open_session(folder: Path, header: Header, stack: Stack, model: Any) -> tup
 
 
 def _opened(
-    session: Session, notes: SessionNotes, image: Image, space: Space, *, problems: tuple[str, ...]
+    session: Session, notes: WidgetState, image: Image, space: LayerFrames, *, problems: tuple[str, ...]
 ) -> OpenedSession:
     told = notes.said.agreeing(session.prompts, space)
     undos, redos = session.history
@@ -70,7 +70,7 @@ def _opened(
     steps = done + [step.turned for step in _steps(redos[::-1], told, space)]
     engine = Engine(session)
     engine.threshold = notes.threshold
-    prompted = {Place(prompt.frame, prompt.object_id) for prompt in session.prompts}
+    prompted = {PromptKey(prompt.frame, prompt.object_id) for prompt in session.prompts}
     applied = {place: wish for place, wish in told.wishes(space).items() if place in prompted}
     engine.bring_back(applied, [(step.edits, step.before.wishes(space), step.after.wishes(space)) for step in steps])
     window = session.encoder.window
@@ -94,9 +94,9 @@ class _Step:
     """Edits that the user knows as one step; ``place`` is where, if it is one place."""
 
     edits: int
-    before: Said
-    after: Said
-    place: Place | None
+    before: PromptRows
+    after: PromptRows
+    place: PromptKey | None
 
     @property
     def turned(self) -> _Step:
@@ -104,7 +104,7 @@ class _Step:
         return replace(self, before=self.after, after=self.before)
 
 
-def _steps(edits: Sequence[Edit], said: Said, space: Space) -> list[_Step]:
+def _steps(edits: Sequence[Edit], said: PromptRows, space: LayerFrames) -> list[_Step]:
     """Follow edits back from what is said now, the next one first."""
     steps: list[_Step] = []
     for edit in edits:
@@ -119,11 +119,11 @@ def _steps(edits: Sequence[Edit], said: Said, space: Space) -> list[_Step]:
     return steps
 
 
-def _applied(edit: Edit, said: Said, space: Space) -> tuple[Said, Place | None]:
+def _applied(edit: Edit, said: PromptRows, space: LayerFrames) -> tuple[PromptRows, PromptKey | None]:
     from napari_sam2.session.history import AttachObject, DetachObject, RestoreFrame
 
     if isinstance(edit, RestoreFrame):
-        place = Place(edit.frame, edit.state.object_id)
+        place = PromptKey(edit.frame, edit.state.object_id)
         prompt = edit.state.prompts.get(edit.frame)
         return (said.without(place=place) if prompt is None else said.replaced(prompt, space)), place
     if isinstance(edit, DetachObject):

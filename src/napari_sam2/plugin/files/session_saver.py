@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2.plugin.layers.layer_frames import Space, frames_along, layer_shape
-from napari_sam2.plugin.layers.prompt_rows import Said
+from napari_sam2.plugin.layers.layer_frames import LayerFrames, frames_along, layer_shape
+from napari_sam2.plugin.layers.prompt_rows import PromptRows
 from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.worker import Job
 
 from . import autosave as recovery
 from .session_loader import reopen
-from .widget_state import ImageNotes, SessionNotes
+from .widget_state import ImageNotes, WidgetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.controller import Controller
-    from napari_sam2.plugin.state.object_names import ObjectList
+    from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.worker.engine import Engine
     from napari_sam2.storage.schema import DataRecord
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _NOTES_MS = 400
 
 
-class Keeping(QObject):
+class SessionSaver(QObject):
     """Keeps the session on show in a folder, and brings sessions back.
 
     ``folder_changed`` comes when another folder is in use, or none; ``saved`` with a folder of the user's; ``opened``
@@ -45,17 +45,17 @@ class Keeping(QObject):
     missing = Signal(object, str)
     failed = Signal(object)
 
-    def __init__(self, controller: Controller, objects: ObjectList, *, keep_unsaved: Callable[[], bool]) -> None:
+    def __init__(self, controller: Controller, objects: ObjectNames, *, keep_unsaved: Callable[[], bool]) -> None:
         super().__init__()
         self._controller = controller
         self._layers = controller.layers
         self._objects = objects
         self._keep_unsaved = keep_unsaved
         # Where the user wants the work on a stack to be, whichever session does it.
-        self._chosen: dict[Space, Path] = {}
+        self._chosen: dict[LayerFrames, Path] = {}
         self._starting: set[Engine] = set()
         self._closed = False
-        self._written: tuple[Path, SessionNotes] | None = None
+        self._written: tuple[Path, WidgetState] | None = None
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_NOTES_MS)
@@ -111,7 +111,7 @@ class Keeping(QObject):
             self._start(engine, space)
         self.folder_changed.emit()
 
-    def _start(self, engine: Engine, space: Space) -> None:
+    def _start(self, engine: Engine, space: LayerFrames) -> None:
         if space in self._chosen:
             # Another model, window or zoom: what the earlier session knew stays where it is.
             target = recovery.next_free(self._chosen[space])
@@ -150,15 +150,15 @@ class Keeping(QObject):
             self.failed.emit(error)
         self._written = folder, notes
 
-    def notes(self) -> SessionNotes:
+    def notes(self) -> WidgetState:
         """Collect what the session does not know."""
         layers, objects, controller = self._layers, self._objects, self._controller
         image, space = layers.image, layers.space
         assert image is not None
         assert space is not None
-        return SessionNotes(
+        return WidgetState(
             ImageNotes.of(image, space),
-            Said.read(layers.points, layers.shapes, space),
+            PromptRows.read(layers.points, layers.shapes, space),
             is_told=controller.live,
             names=dict(objects.names),
             hidden=tuple(sorted(objects.hidden)),
@@ -184,7 +184,7 @@ class Keeping(QObject):
             return
         try:
             header = read_header(place)
-            notes, problems = SessionNotes.read(place)
+            notes, problems = WidgetState.read(place)
             candidates = spaces_in(images, header.data, notes)
             paths = image_places(header.data, place)
         except (ValueError, OSError) as error:
@@ -208,7 +208,7 @@ class Keeping(QObject):
 
         self._controller.worker.submit(Job(work, done, self.failed.emit, "open session"))
 
-    def _show(self, opened: OpenedSession, notes: SessionNotes, problems: list[str]) -> None:
+    def _show(self, opened: OpenedSession, notes: WidgetState, problems: list[str]) -> None:
         folder = opened.engine.session.folder
         if folder is not None and not recovery.is_recovery(folder):
             self._chosen[opened.space] = folder
@@ -239,7 +239,7 @@ class Keeping(QObject):
             self._write_notes(self.folder)
 
 
-def spaces_in(images: Iterable[Image], data: DataRecord, notes: SessionNotes) -> list[tuple[Image, Space]]:
+def spaces_in(images: Iterable[Image], data: DataRecord, notes: WidgetState) -> list[tuple[Image, LayerFrames]]:
     """Find layers that may be a session's image, with the frames they would be."""
     if notes.image is not None:
         spaces = [(image, notes.image.space_in(image)) for image in images]
@@ -252,11 +252,11 @@ def spaces_in(images: Iterable[Image], data: DataRecord, notes: SessionNotes) ->
     return [(image, space) for image in images for space in _spaces_of(image, data.whole, data.selection.at, region)]
 
 
-def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[Space]:
+def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[LayerFrames]:
     """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
     shape = layer_shape(image)
 
-    def along(axis: int | None, fixed: tuple[int, ...] = ()) -> Space:
+    def along(axis: int | None, fixed: tuple[int, ...] = ()) -> LayerFrames:
         return frames_along(axis, fixed, shape=shape, image=str(image.unique_id), region=region)
 
     if shape == whole:
@@ -269,7 +269,7 @@ def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | N
     return [along(axis, (at,)) for axis in (0, 1) if shape[axis] == whole[0] and at < shape[1 - axis]]
 
 
-def _name_of(data: DataRecord, notes: SessionNotes) -> str:
+def _name_of(data: DataRecord, notes: WidgetState) -> str:
     if data.path is not None:
         return data.path
     return notes.image.name if notes.image is not None else "in memory"

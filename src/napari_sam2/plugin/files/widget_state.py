@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.data.files.atomic_files import read_json, write_json
-from napari_sam2.plugin.layers.layer_frames import Space, frames_along, layer_shape
-from napari_sam2.plugin.layers.prompt_rows import PointRow, Said, ShapeRow
+from napari_sam2.plugin.layers.layer_frames import LayerFrames, frames_along, layer_shape
+from napari_sam2.plugin.layers.prompt_rows import PointRow, PromptRows, ShapeRow
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -34,16 +34,16 @@ class ImageNotes:
     # Whether it is in colour.
     rgb: bool
     # The frames, of a layer that is gone.
-    space: Space
+    space: LayerFrames
 
     @classmethod
-    def of(cls, image: Image, space: Space) -> ImageNotes:
+    def of(cls, image: Image, space: LayerFrames) -> ImageNotes:
         """Describe a layer and the frames of it."""
         source = image.source
         path = None if source.path is None else str(Path(source.path).resolve())
         return cls(image.name, path, source.reader_plugin, bool(image.rgb), replace(space, image=""))
 
-    def space_in(self, image: Image) -> Space | None:
+    def space_in(self, image: Image) -> LayerFrames | None:
         """Give the same frames of a layer; None if it has another shape."""
         if layer_shape(image) != self.space.shape or bool(image.rgb) != self.rgb:
             return None
@@ -58,7 +58,7 @@ class ImageNotes:
     def from_json(cls, said: dict[str, Any]) -> ImageNotes:
         """Read what `to_json` wrote, or a file from before frames were a geometry; an error if it is damaged."""
         if "frames" in said:
-            space = Space.from_json(said["frames"])
+            space = LayerFrames.from_json(said["frames"])
         else:
             shape, axis, region = tuple(map(_index, said["shape"])), said["axis"], said["region"]
             fixed = tuple(map(_index, said["fixed"]))
@@ -71,13 +71,13 @@ class ImageNotes:
 
 
 @dataclass(frozen=True)
-class SessionNotes:
+class WidgetState:
     """What the widget knows of a session and the session does not."""
 
     # The layer; None where the widget did not make the session.
     image: ImageNotes | None = None
     # Points and shapes as they were in their layers.
-    said: Said = field(default_factory=Said)
+    said: PromptRows = field(default_factory=PromptRows)
     # Whether the session knew all of them; else they are newer than the session's prompts.
     is_told: bool = True
     # By object id.
@@ -108,7 +108,7 @@ class SessionNotes:
         )
 
     @classmethod
-    def read(cls, folder: Path) -> tuple[SessionNotes, list[str]]:
+    def read(cls, folder: Path) -> tuple[WidgetState, list[str]]:
         """Read them from a session folder; what is wrong with them comes as a line each, and they are left out."""
         path = folder / FILE
         if not path.exists() and not path.is_symlink():
@@ -122,8 +122,8 @@ class SessionNotes:
             return cls(), [f"{FILE} is damaged: names are lost, shapes are shown as points, boxes and masks ({said})"]
 
 
-def _parsed(said: dict[str, Any]) -> SessionNotes:
-    rows = Said(
+def _parsed(said: dict[str, Any]) -> WidgetState:
+    rows = PromptRows(
         tuple(
             PointRow(_index(frame), _object(owner), float(y), float(x), bool(positive))
             for frame, owner, y, x, positive in said["points"]
@@ -134,7 +134,7 @@ def _parsed(said: dict[str, Any]) -> SessionNotes:
         ),
     )
     threshold = float(said["threshold"])
-    return SessionNotes(
+    return WidgetState(
         image=None if said["image"] is None else ImageNotes.from_json(said["image"]),
         said=rows,
         is_told=bool(said["is_told"]),

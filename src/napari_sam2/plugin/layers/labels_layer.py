@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from .layer_frames import Space
+    from .layer_frames import LayerFrames
 
 # Bright enough for dark images and for the plot in either theme; neighbours are told apart easily.
 _PALETTE = (
@@ -29,7 +29,7 @@ _PALETTE = (
 SCORES_KEY = "object_scores"
 
 
-def new_labels_layer(image: Image, space: Space, *, object_id: int, data: Any = None) -> Labels:
+def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: Any = None) -> Labels:
     """Make an empty Labels layer on top of an image layer, over an array that is there or a new one."""
     layer = Labels(
         # Zeros take no memory before they are written to.
@@ -45,7 +45,7 @@ def new_labels_layer(image: Image, space: Space, *, object_id: int, data: Any = 
     return layer
 
 
-def fits(layer: Labels, space: Space) -> bool:
+def fits(layer: Labels, space: LayerFrames) -> bool:
     """Whether results on a stack can be written into a layer."""
     if layer.multiscale or tuple(layer.data.shape) != space.shape:
         return False
@@ -63,7 +63,7 @@ def widen(layer: Labels, object_id: int) -> None:
     layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))
 
 
-def write_frame(layer: Labels, space: Space, *, frame: int, image: NDArray[Any]) -> None:
+def write_frame(layer: Labels, space: LayerFrames, *, frame: int, image: NDArray[Any]) -> None:
     """Write a frame's labels, in place; `refresh` shows them."""
     if not holds(layer, largest := int(image.max(initial=0))):
         raise ValueError(f"labels of type {layer.dtype} have no room for object {largest}: write into a wider layer")

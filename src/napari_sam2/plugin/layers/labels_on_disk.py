@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Labels
 
-    from .layer_frames import Space
+    from .layer_frames import LayerFrames
 
 # Sides of the chunks on disk: a frame of this size is read and written in one go.
 _CHUNK = 2048
@@ -35,7 +35,7 @@ def is_in_memory(layer: Labels) -> bool:
     return True
 
 
-def labels_on_disk(image: Image, space: Space, folder: str | os.PathLike[str], *, object_id: int) -> Labels:
+def labels_on_disk(image: Image, space: LayerFrames, folder: str | os.PathLike[str], *, object_id: int) -> Labels:
     """Make a Labels layer whose pixels are in a new zarr array on disk, uint32, a chunk or more for each plane."""
     zarr = load_extra("zarr", "keeping labels on disk")
     place = Path(folder)
@@ -47,7 +47,7 @@ def labels_on_disk(image: Image, space: Space, folder: str | os.PathLike[str], *
     return new_labels_layer(image, space, object_id=object_id, data=array)
 
 
-def wider_labels(narrow: Labels, image: Image, space: Space, *, object_id: int) -> tuple[Labels, str]:
+def wider_labels(narrow: Labels, image: Image, space: LayerFrames, *, object_id: int) -> tuple[Labels, str]:
     """Make a layer to go on with where an object's number is too large for one that is on disk."""
     file = getattr(getattr(narrow.data, "store", None), "root", None) or getattr(narrow.data, "filename", None)
     layer, place = None, "a new layer in memory"

@@ -51,7 +51,7 @@ class FramesView:
 
 
 @dataclass(frozen=True)
-class Space(Geometry):
+class LayerFrames(Geometry):
     """Frames of an image layer: which ones, not where, so that it stays the same when the layer is moved or scaled."""
 
     # Unique id of the layer.
@@ -60,11 +60,11 @@ class Space(Geometry):
 
 def frames_along(
     axis: int | None, fixed: tuple[int, ...] = (), *, shape: tuple[int, ...], image: str = "", region: Box | None = None
-) -> Space:
+) -> LayerFrames:
     """Take the frames along an axis, at places on the others before Y and X; of them a region, where there is one."""
     names = [*(f"axis {i}" for i in range(len(shape) - 2)), "y", "x"]
     selection = Selection(fixed or None, crop=region, axis=None if axis is None else names[axis])
-    return Space(tuple(map(Axis, names, shape)), selection, image=image)
+    return LayerFrames(tuple(map(Axis, names, shape)), selection, image=image)
 
 
 def layer_shape(layer: Image) -> tuple[int, ...]:
@@ -78,7 +78,7 @@ def choosable_axes(layer: Image) -> list[tuple[int, str]]:
     return [(axis, str(layer.axis_labels[axis])) for axis in range(len(layer_shape(layer)) - 2)]
 
 
-def current_space(layer: Image, axis: int | None, viewer: ViewerModel, region: Box | None = None) -> Space:
+def current_space(layer: Image, axis: int | None, viewer: ViewerModel, region: Box | None = None) -> LayerFrames:
     """Frames along an axis, the other axes as the viewer's sliders stand."""
     shape = layer_shape(layer)
     if axis is None or len(shape) == 2:
@@ -94,14 +94,14 @@ def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
     return tuple(float(value) for value in layer.world_to_data(viewer.dims.point))
 
 
-def current_frame(layer: Image, space: Space, viewer: ViewerModel) -> int:
+def current_frame(layer: Image, space: LayerFrames, viewer: ViewerModel) -> int:
     """Frame that the viewer shows."""
     if space.tracked is None:
         return 0
     return int(np.clip(round(data_position(layer, viewer)[space.tracked]), 0, space.n_frames - 1))
 
 
-def go_to_frame(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) -> None:
+def go_to_frame(layer: Image, space: LayerFrames, viewer: ViewerModel, *, frame: int) -> None:
     """Move the viewer's slider to a frame."""
     if space.tracked is None:
         return
@@ -111,7 +111,7 @@ def go_to_frame(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) 
     viewer.dims.set_point(axis, float(layer.data_to_world(place)[space.tracked]))
 
 
-def go_to_space(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) -> None:
+def go_to_space(layer: Image, space: LayerFrames, viewer: ViewerModel, *, frame: int) -> None:
     """Move all of the viewer's sliders to where a frame lies."""
     world = layer.data_to_world(space.position(frame, 0, 0))
     first = viewer.dims.ndim - len(space.shape)
@@ -119,7 +119,7 @@ def go_to_space(layer: Image, space: Space, viewer: ViewerModel, *, frame: int) 
     viewer.dims.set_point([first + axis for axis in axes], [float(world[axis]) for axis in axes])
 
 
-def make_stack(layer: Image, space: Space, *, axis: str) -> Stack:
+def make_stack(layer: Image, space: LayerFrames, *, axis: str) -> Stack:
     """Wrap a layer's frames, which stay where they are, with where they lie and the file that the layer knows of."""
     data = layer.data[0] if layer.multiscale else layer.data
     if space.tracked is not None:
@@ -168,7 +168,7 @@ def _turned(matrix: NDArray[np.float64], names: Sequence[str]) -> Affine3D | Non
     return affine_of(affine)
 
 
-def _named(layer: Image, space: Space, axis: str) -> tuple[list[str], Selection]:
+def _named(layer: Image, space: LayerFrames, axis: str) -> tuple[list[str], Selection]:
     """Name the axes of a layer, as files do where it says so; and say which frames of it are meant."""
     names: list[str] = []
     for i, label in enumerate(layer.axis_labels[:-2]):

@@ -9,14 +9,14 @@ import numpy as np
 from napari.layers import Points, Shapes
 
 from .layer_frames import made_for, transform_like
-from .prompt_spec import Place, Wish, box_around, is_inside, merge, outline_wish, points_along
+from .prompt_spec import PromptKey, PromptSpec, box_around, is_inside, merge, outline_wish, points_along
 
 if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from .layer_frames import Space
+    from .layer_frames import LayerFrames
 
 OBJECT, PROMPT = "object", "prompt"
 POSITIVE, NEGATIVE = "positive", "negative"
@@ -122,7 +122,7 @@ def content_of(layer: Points | Shapes) -> LayerContent:
     return LayerContent([d.copy() for d in layer.data], layer.features.copy(), kinds_of(layer))
 
 
-def on_this_stack(layer: Points | Shapes, held: LayerContent, space: Space) -> LayerContent:
+def on_this_stack(layer: Points | Shapes, held: LayerContent, space: LayerFrames) -> LayerContent:
     """Take what a layer held on a stack's planes, and what it holds elsewhere now."""
     import pandas as pd
 
@@ -168,7 +168,9 @@ def put_back(layer: Points | Shapes, content: LayerContent) -> None:
     layer.refresh()
 
 
-def drop(layer: Points | Shapes, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
+def drop(
+    layer: Points | Shapes, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None
+) -> None:
     """Delete the prompts at a place, or all of an object's."""
     rows = []
     for row, (data, owner) in enumerate(zip(layer.data, owners_of(layer.features), strict=True)):
@@ -182,19 +184,19 @@ def drop(layer: Points | Shapes, space: Space, *, place: Place | None = None, ob
         layer.remove_selected()
 
 
-def read_points(points: Points | LayerContent, space: Space) -> dict[Place, Wish]:
+def read_points(points: Points | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
     """Say what points ask for on a stack's frames; those outside the frames are passed over."""
-    found: dict[Place, list[tuple[float, float, int]]] = {}
+    found: dict[PromptKey, list[tuple[float, float, int]]] = {}
     signs = points.features[PROMPT].astype(str)
     for position, owner, sign in zip(points.data, owners_of(points.features), signs, strict=True):
         place = _place(owner, space.frame_of(position))
         y, x = float(position[-2]) - space.crop[0], float(position[-1]) - space.crop[1]
         if place is not None and is_inside(y, x, space.stack_shape[1:]):
             found.setdefault(place, []).append((y, x, 0 if sign == NEGATIVE else 1))
-    return {place: Wish(points=tuple(points)) for place, points in found.items()}
+    return {place: PromptSpec(points=tuple(points)) for place, points in found.items()}
 
 
-def read_shapes(shapes: Shapes | LayerContent, space: Space) -> dict[Place, Wish]:
+def read_shapes(shapes: Shapes | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
     """Say what shapes ask for on a stack's frames; those outside the frames are passed over."""
     wishes = []
     kinds = shapes.kinds if isinstance(shapes, LayerContent) else kinds_of(shapes)
@@ -208,14 +210,14 @@ def read_shapes(shapes: Shapes | LayerContent, space: Space) -> dict[Place, Wish
     return merge(wishes)
 
 
-def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int]) -> Wish | None:
+def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int]) -> PromptSpec | None:
     if kind == "rectangle":
         y0, x0, y1, x1 = box_around(corners)
         y0, x0, y1, x1 = max(y0, 0.0), max(x0, 0.0), min(y1, float(shape[0])), min(x1, float(shape[1]))
-        return Wish(box=(y0, x0, y1, x1)) if y1 > y0 and x1 > x0 else None
+        return PromptSpec(box=(y0, x0, y1, x1)) if y1 > y0 and x1 > x0 else None
     if kind in ("line", "path"):
         points = [(float(y), float(x), 1) for y, x in points_along(corners) if is_inside(y, x, shape)]
-        return Wish(points=tuple(points)) if points else None
+        return PromptSpec(points=tuple(points)) if points else None
     return outline_wish(kind, corners, shape)
 
 
@@ -224,8 +226,8 @@ def kinds_of(layer: Shapes) -> tuple[str, ...]:
     return tuple(map(str, layer.shape_type))
 
 
-def _place(owner: int | None, frame: int | None) -> Place | None:
-    return None if frame is None or owner is None else Place(frame, owner)
+def _place(owner: int | None, frame: int | None) -> PromptKey | None:
+    return None if frame is None or owner is None else PromptKey(frame, owner)
 
 
 def owners_of(features: pd.DataFrame) -> list[int | None]:

@@ -18,8 +18,8 @@ from .points_and_shapes import (
     read_points,
     read_shapes,
 )
-from .prompt_spec import Place, Wish, merge
-from .session_layers import Content
+from .prompt_spec import PromptKey, PromptSpec, merge
+from .session_layers import LayersContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.prompts.prompt import Prompt
 
-    from .layer_frames import Space
+    from .layer_frames import LayerFrames
 
 # Pixel centres lie on whole numbers in napari, and a box of prompts ends where its pixels end.
 _HALF = 0.5
@@ -44,9 +44,9 @@ class PointRow(NamedTuple):
     positive: bool
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PromptKey:
         """What it is about."""
-        return Place(self.frame, self.object_id)
+        return PromptKey(self.frame, self.object_id)
 
 
 class ShapeRow(NamedTuple):
@@ -58,23 +58,23 @@ class ShapeRow(NamedTuple):
     corners: tuple[tuple[float, float], ...]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PromptKey:
         """What it is about."""
-        return Place(self.frame, self.object_id)
+        return PromptKey(self.frame, self.object_id)
 
 
 @dataclass(frozen=True)
-class Said:
+class PromptRows:
     """All that is said about one stack."""
 
     # Rows in the order of their layers.
     points: tuple[PointRow, ...] = ()
     shapes: tuple[ShapeRow, ...] = ()
     # Masks that are in no layer of shapes, of the stack's frames.
-    painted: Mapping[Place, Wish] = field(default_factory=dict)
+    painted: Mapping[PromptKey, PromptSpec] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, points: Points | None, shapes: Shapes | None, space: Space) -> Said:
+    def read(cls, points: Points | None, shapes: Shapes | None, space: LayerFrames) -> PromptRows:
         """Read the rows of prompt layers that lie on a stack's planes."""
         point_rows, shape_rows = [], []
         if points is not None:
@@ -92,21 +92,21 @@ class Said:
                     shape_rows.append(ShapeRow(frame, owner, kind, flat))
         return cls(tuple(point_rows), tuple(shape_rows))
 
-    def without(self, *, place: Place | None = None, object_id: int | None = None) -> Said:
+    def without(self, *, place: PromptKey | None = None, object_id: int | None = None) -> PromptRows:
         """Leave out what is said at a place, or about an object."""
 
-        def stays(row_place: Place) -> bool:
+        def stays(row_place: PromptKey) -> bool:
             return row_place != place and row_place.object_id != object_id
 
-        return Said(
+        return PromptRows(
             tuple(row for row in self.points if stays(row.place)),
             tuple(row for row in self.shapes if stays(row.place)),
             {at: wish for at, wish in self.painted.items() if stays(at)},
         )
 
-    def replaced(self, prompt: Prompt, space: Space) -> Said:
+    def replaced(self, prompt: Prompt, space: LayerFrames) -> PromptRows:
         """Say in place of what is said there what a prompt of the session says."""
-        place, wish = Place(prompt.frame, prompt.object_id), Wish.of(prompt)
+        place, wish = PromptKey(prompt.frame, prompt.object_id), PromptSpec.of(prompt)
         top, left = space.crop[:2]
         rest = self.without(place=place)
         points = tuple(PointRow(*place, y + top, x + left, label == 1) for y, x, label in wish.points)
@@ -115,34 +115,34 @@ class Said:
             y0, x0, y1, x1 = np.array(wish.box) - _HALF + (top, left, top, left)
             corners = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
             shapes = (ShapeRow(*place, "rectangle", tuple((float(y), float(x)) for y, x in corners)),)
-        painted = {} if prompt.mask is None else {place: Wish().with_mask(prompt.mask)}
-        return Said(rest.points + points, rest.shapes + shapes, {**rest.painted, **painted})
+        painted = {} if prompt.mask is None else {place: PromptSpec().with_mask(prompt.mask)}
+        return PromptRows(rest.points + points, rest.shapes + shapes, {**rest.painted, **painted})
 
-    def agreeing(self, prompts: Iterable[Prompt], space: Space) -> Said:
+    def agreeing(self, prompts: Iterable[Prompt], space: LayerFrames) -> PromptRows:
         """Keep rows that say what the session's prompts say, and put those prompts in place of rows that do not."""
         said, wishes = self, self.wishes(space)
         for prompt in prompts:
-            wish = wishes.get(Place(prompt.frame, prompt.object_id))
+            wish = wishes.get(PromptKey(prompt.frame, prompt.object_id))
             if wish is None or not _tells(wish, prompt):
                 said = said.replaced(prompt, space)
         return said
 
-    def completed(self, prompts: Iterable[Prompt], space: Space) -> Said:
+    def completed(self, prompts: Iterable[Prompt], space: LayerFrames) -> PromptRows:
         """Add the session's prompts about objects and frames that the rows say nothing of."""
         said, wishes = self, self.wishes(space)
         for prompt in prompts:
-            if Place(prompt.frame, prompt.object_id) not in wishes:
+            if PromptKey(prompt.frame, prompt.object_id) not in wishes:
                 said = said.replaced(prompt, space)
         return said
 
-    def wishes(self, space: Space) -> dict[Place, Wish]:
+    def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
         """Say what all of it asks for, exactly as the layers made of it do."""
         content = self.content(space)
         assert content.points is not None
         assert content.shapes is not None
         return merge([self.painted, read_points(content.points, space), read_shapes(content.shapes, space)])
 
-    def content(self, space: Space) -> Content:
+    def content(self, space: LayerFrames) -> LayersContent:
         """Make what the layers of an image are to hold."""
         n_axes = len(space.shape)
         # The types that napari's layers keep, so that what is read from them is the same again.
@@ -151,7 +151,7 @@ class Said:
             np.array([(*space.plane(row.frame), y, x) for y, x in row.corners], np.float32) for row in self.shapes
         ]
         signs = [POSITIVE if row.positive else NEGATIVE for row in self.points]
-        return Content(
+        return LayersContent(
             LayerContent(points, features_of([row.object_id for row in self.points], signs)),
             LayerContent(
                 outlines,
@@ -162,9 +162,9 @@ class Said:
         )
 
 
-def _tells(wish: Wish, prompt: Prompt) -> bool:
+def _tells(wish: PromptSpec, prompt: Prompt) -> bool:
     """Whether a wish is what a prompt of the session came from."""
-    known = Wish.of(prompt)
+    known = PromptSpec.of(prompt)
     refines = bool(wish.points) or wish.box is not None
     if prompt.mask is None:
         same_mask = refines or not wish.has_mask

@@ -19,14 +19,14 @@ _SCRIBBLE_POINTS = 6
 _ELLIPSE_CORNERS = 72
 
 
-class Place(NamedTuple):
+class PromptKey(NamedTuple):
     """An object on a frame."""
 
     frame: int
     object_id: int
 
 
-class Outline(NamedTuple):
+class DrawnOutline(NamedTuple):
     """A drawn outline of an object; filled only where its pixels are needed, as that takes long on large frames."""
 
     # ``"polygon"`` or ``"ellipse"``, which is given by the corners of the box around it.
@@ -35,7 +35,7 @@ class Outline(NamedTuple):
     corners: bytes
 
     @classmethod
-    def of(cls, kind: str, corners: NDArray[np.floating]) -> Outline:
+    def of(cls, kind: str, corners: NDArray[np.floating]) -> DrawnOutline:
         """Keep corners, (N, 2) rows (y, x)."""
         return cls(kind, corners.astype(np.float64).tobytes())
 
@@ -53,7 +53,7 @@ class Outline(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wish:
+class PromptSpec:
     """Everything the user says about one object on one frame."""
 
     # (y, x, 1 on the object or 0 off it) in data pixels.
@@ -61,7 +61,7 @@ class Wish:
     # (y0, x0, y1, x1) in data pixels, the ends excluded.
     box: tuple[float, float, float, float] | None = None
     # Drawn outlines, whose insides belong to the mask.
-    outlines: frozenset[Outline] = field(default=frozenset(), repr=False)
+    outlines: frozenset[DrawnOutline] = field(default=frozenset(), repr=False)
     # Painted pixels of the mask, packed; what two masks are compared by.
     mask_key: bytes | None = field(default=None, repr=False)
     # (Y, X) of the mask.
@@ -87,12 +87,12 @@ class Wish:
             outline.fill(mask)
         return mask
 
-    def with_mask(self, mask: NDArray[np.bool_]) -> Wish:
+    def with_mask(self, mask: NDArray[np.bool_]) -> PromptSpec:
         """Return the same with this mask, in place of the one there was."""
         shape = mask.shape[0], mask.shape[1]
         return replace(self, outlines=frozenset(), mask_key=np.packbits(mask).tobytes(), mask_shape=shape)
 
-    def joined(self, other: Wish) -> Wish:
+    def joined(self, other: PromptSpec) -> PromptSpec:
         """Return what both say; of two boxes the other's counts."""
         points, outlines = self.points + other.points, self.outlines | other.outlines
         shape = other.mask_shape if other.has_mask else self.mask_shape
@@ -101,14 +101,14 @@ class Wish:
         else:
             pixels = (np.frombuffer(key, np.uint8) for key in (self.mask_key, other.mask_key))
             painted = np.bitwise_or(*pixels).tobytes()
-        return Wish(points, other.box or self.box, outlines, painted, shape)
+        return PromptSpec(points, other.box or self.box, outlines, painted, shape)
 
-    def extends(self, earlier: Wish) -> bool:
+    def extends(self, earlier: PromptSpec) -> bool:
         """Whether this only adds points to an earlier wish, so that the mask there is can be refined."""
         parts = [(wish.box, wish.outlines, wish.mask_key) for wish in (self, earlier)]
         return parts[0] == parts[1] and self.points[: len(earlier.points)] == earlier.points
 
-    def as_prompt(self, place: Place) -> Prompt:
+    def as_prompt(self, place: PromptKey) -> Prompt:
         """Return the prompt that the session has of it: points and a box take the place of the mask they refine."""
         points = labels = None
         if self.points:
@@ -118,7 +118,7 @@ class Wish:
         return Prompt(place.frame, place.object_id, points, labels, self.box, mask)
 
     @classmethod
-    def of(cls, prompt: Prompt) -> Wish:
+    def of(cls, prompt: Prompt) -> PromptSpec:
         """Say in a wish what a prompt says."""
         points: tuple[tuple[float, float, int], ...] = ()
         if prompt.points is not None and prompt.labels is not None:
@@ -128,12 +128,12 @@ class Wish:
         return wish if prompt.mask is None else wish.with_mask(prompt.mask)
 
 
-Wishes = Mapping[Place, Wish]
+PromptSpecs = Mapping[PromptKey, PromptSpec]
 
 
-def merge(parts: Iterable[Wishes]) -> dict[Place, Wish]:
+def merge(parts: Iterable[PromptSpecs]) -> dict[PromptKey, PromptSpec]:
     """Put together what several sources say; of two boxes the later one counts."""
-    merged: dict[Place, Wish] = {}
+    merged: dict[PromptKey, PromptSpec] = {}
     for part in parts:
         for place, wish in part.items():
             merged[place] = merged[place].joined(wish) if place in merged else wish
@@ -146,12 +146,12 @@ def box_around(corners: NDArray[np.floating]) -> tuple[float, float, float, floa
     return float(y0), float(x0), float(y1), float(x1)
 
 
-def outline_wish(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> Wish | None:
+def outline_wish(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> PromptSpec | None:
     """Ask for what lies inside an outline on a frame of (Y, X) pixels; None if no pixel can."""
     low, high = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
     if (high < np.maximum(low, 0)).any() or (low > np.array(shape) - 1).any():
         return None
-    return Wish(outlines=frozenset({Outline.of(kind, corners)}), mask_shape=shape)
+    return PromptSpec(outlines=frozenset({DrawnOutline.of(kind, corners)}), mask_shape=shape)
 
 
 def points_along(corners: NDArray[np.floating]) -> NDArray[np.float64]:

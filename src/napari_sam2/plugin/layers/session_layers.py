@@ -26,7 +26,7 @@ from .points_and_shapes import (
     read_shapes,
     set_next,
 )
-from .prompt_spec import Place, Wish, Wishes, merge
+from .prompt_spec import PromptKey, PromptSpec, PromptSpecs, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
-    from .layer_frames import Space
+    from .layer_frames import LayerFrames
 
 _SETTLED = ("added", "changed", "removed")
 
 
 @dataclass(frozen=True, eq=False)
-class Content:
+class LayersContent:
     """All prompts as they stood at one moment."""
 
     # What the layers held; None where there was none.
     points: LayerContent | None
     shapes: LayerContent | None
     # Masks by space and place.
-    painted: dict[tuple[Space, Place], Wish]
+    painted: dict[tuple[LayerFrames, PromptKey], PromptSpec]
 
 
 class SessionLayers(QObject):
@@ -70,14 +70,14 @@ class SessionLayers(QObject):
         super().__init__()
         self._viewer = viewer
         self.image: Image | None = None
-        self.space: Space | None = None
+        self.space: LayerFrames | None = None
         self.points: Points | None = None
         self.shapes: Shapes | None = None
         self.labels: Labels | None = None
         self.selected = 1
         self.frame = 0
         self._dragging = False
-        self._masks: dict[tuple[Space, Place], Wish] = {}
+        self._masks: dict[tuple[LayerFrames, PromptKey], PromptSpec] = {}
         self._untold: set[Callable[[], None]] = set()
         # Told once for all that happens at a time, and before Qt paints, which takes long where there is no GPU.
         self._noticed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
@@ -182,22 +182,22 @@ class SessionLayers(QObject):
 
     # What they say
 
-    def wishes(self, space: Space) -> dict[Place, Wish]:
+    def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
         """Say what all prompts on a stack's frames ask for."""
-        parts: list[Wishes] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
+        parts: list[PromptSpecs] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
         if self.points is not None:
             parts.append(read_points(self.points, space))
         if self.shapes is not None:
             parts.append(read_shapes(self.shapes, space))
         return merge(parts)
 
-    def keep(self, wishes: Wishes, space: Space) -> None:
+    def keep(self, wishes: PromptSpecs, space: LayerFrames) -> None:
         """Take masks, drawn or painted, in place of what was said about the same objects on the same frames."""
         for place, wish in wishes.items():
             self._drop_shown(space, place=place)
             self._masks[space, place] = wish
 
-    def forget(self, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
+    def forget(self, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None) -> None:
         """Drop the prompts at a place, or all of an object's."""
         self._drop_shown(space, place=place, object_id=object_id)
         self._masks = {
@@ -210,13 +210,13 @@ class SessionLayers(QObject):
         """Forget the masks on images that are not there any more; ``known`` are the unique ids of those that are."""
         self._masks = {key: wish for key, wish in self._masks.items() if key[0].image in known}
 
-    def content(self) -> Content:
+    def content(self) -> LayersContent:
         """Copy all prompts."""
         points = None if self.points is None else content_of(self.points)
         shapes = None if self.shapes is None else content_of(self.shapes)
-        return Content(points, shapes, dict(self._masks))
+        return LayersContent(points, shapes, dict(self._masks))
 
-    def put_back(self, content: Content) -> None:
+    def put_back(self, content: LayersContent) -> None:
         """Make the layers say again what they said of the frames on show."""
         space = self.space
         assert space is not None
@@ -229,7 +229,7 @@ class SessionLayers(QObject):
         elsewhere = {key: wish for key, wish in self._masks.items() if key[0] != space}
         self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
 
-    def fill(self, contents: Sequence[Content]) -> None:
+    def fill(self, contents: Sequence[LayersContent]) -> None:
         """Make the layers that it takes to say all of some contents, and say the first."""
         for need, part in ((self.need_points, "points"), (self.need_shapes, "shapes")):
             if any(len(getattr(content, part).data) for content in contents):
@@ -299,7 +299,7 @@ class SessionLayers(QObject):
         if self.labels is not None and self.labels.selected_label != self.selected:
             self.need_labels(self.selected).selected_label = self.selected
 
-    def _drop_shown(self, space: Space, *, place: Place | None = None, object_id: int | None = None) -> None:
+    def _drop_shown(self, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None) -> None:
         for layer in (self.points, self.shapes):
             if layer is not None:
                 drop(layer, space, place=place, object_id=object_id)
@@ -307,10 +307,10 @@ class SessionLayers(QObject):
     def _is_deleted(self, layer: Any) -> bool:
         return all(layer is not known for known in self._viewer.layers)
 
-    def _keep_said(self, wishes: Wishes) -> None:
+    def _keep_said(self, wishes: PromptSpecs) -> None:
         assert self.space is not None
         for place, wish in wishes.items():
-            self._masks[self.space, place] = self._masks.get((self.space, place), Wish()).joined(wish)
+            self._masks[self.space, place] = self._masks.get((self.space, place), PromptSpec()).joined(wish)
 
     def _add(self, layer: Any, *, above_image: bool = False) -> Any:
         """Add a layer to the viewer and leave the active one active."""

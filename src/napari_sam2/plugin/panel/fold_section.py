@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QToolButton, QVBoxLayout, QWidget
 _STYLE = "QToolButton { border: none; background: transparent; font-weight: bold; padding: 4px 0px; }"
 
 
-class Section(QWidget):
+class FoldSection(QWidget):
     """A title to click on, and what unfolds below it."""
 
     unfolded = Signal()

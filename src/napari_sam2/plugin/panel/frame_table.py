@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2.plugin.state.result_store import Results
+    from napari_sam2.plugin.state.result_store import ResultStore
 
 HEADINGS = ("frame", "id", "score", "IoU", "area", "state")
 FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
@@ -66,7 +66,7 @@ class FrameRows:
         return FrameRows(tuple(column[rows] for column in self.columns), self.accepted[rows])
 
 
-def frame_rows(results: Results, object_ids: Iterable[int], threshold: float) -> FrameRows:
+def frame_rows(results: ResultStore, object_ids: Iterable[int], threshold: float) -> FrameRows:
     """Collect what is known of some objects on all frames."""
     accepted = results.marks(results.accepted.frames_done)
     parts = [_rows_of(results, object_id, threshold) for object_id in object_ids]
@@ -77,7 +77,7 @@ def frame_rows(results: Results, object_ids: Iterable[int], threshold: float) ->
 _NO_COLUMNS = (np.empty(0),) * len(HEADINGS)
 
 
-def _rows_of(results: Results, object_id: int, threshold: float) -> tuple[NDArray[Any], ...]:
+def _rows_of(results: ResultStore, object_id: int, threshold: float) -> tuple[NDArray[Any], ...]:
     score = results.series(object_id, "object_score")
     frames = np.flatnonzero(~np.isnan(score))
     state = np.where(score[frames] < threshold, HIDDEN, SEEN)
@@ -178,7 +178,7 @@ class FrameTable(QWidget):
         """The rows, in the order shown."""
         return self._model.rows
 
-    def refresh(self, results: Results, selected: int, threshold: float) -> None:
+    def refresh(self, results: ResultStore, selected: int, threshold: float) -> None:
         """Read the results again, unless the table is folded away."""
         if not self.isVisible():
             return

@@ -22,7 +22,7 @@ from napari_sam2.plugin.state.result_store import DOUBTS
 
 from .arrange import column, make_buttons, row
 from .files_box import FilesBox
-from .fold_section import Section
+from .fold_section import FoldSection
 from .frame_table import FrameTable
 from .layer_combo import LayerCombo
 from .model_box import ModelBox
@@ -152,7 +152,9 @@ class Panel(QScrollArea):
             "Frames": self.frame_table,
             "Teach": self.teach_box,
         }
-        self.sections = {title: Section(title, part, is_open=title not in _FOLDED) for title, part in contents.items()}
+        self.sections = {
+            title: FoldSection(title, part, is_open=title not in _FOLDED) for title, part in contents.items()
+        }
         for section in self.sections.values():
             column.addWidget(section)
         column.addStretch(1)

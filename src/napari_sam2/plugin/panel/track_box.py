@@ -7,7 +7,7 @@ import time
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QSpinBox, QWidget
 
-from napari_sam2.plugin.worker.messages import Plan
+from napari_sam2.plugin.worker.messages import TrackingRequest
 
 from .arrange import column, make_buttons, row
 
@@ -163,7 +163,7 @@ class TrackBox(QWidget):
 
     def ask(self, kind: str) -> None:
         """Ask for a run, as its button does."""
-        self.asked.emit(Plan(kind, self._frame, self.first.value(), self.last.value()))
+        self.asked.emit(TrackingRequest(kind, self._frame, self.first.value(), self.last.value()))
 
 
 def in_words(seconds: float) -> str:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam2.plugin.layers.prompt_spec import Place
+    from napari_sam2.plugin.layers.prompt_spec import PromptKey
 
-    from .result_store import Results
+    from .result_store import ResultStore
 
 
 @dataclass
@@ -27,7 +27,7 @@ class _Objects:
     selected: int = 1
 
 
-class ObjectList:
+class ObjectNames:
     """What the user calls the objects of each image, and which are drawn; the session knows nothing of either."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class ObjectList:
         hide_labels(labels, self.hidden, colours)
 
     def rows(
-        self, results: Results, *, prompts: Iterable[Place], threshold: float, labels: Labels | None
+        self, results: ResultStore, *, prompts: Iterable[PromptKey], threshold: float, labels: Labels | None
     ) -> list[ObjectRow]:
         """Describe every object that was named, prompted or tracked."""
         n_prompts = Counter(place.object_id for place in set(prompts))

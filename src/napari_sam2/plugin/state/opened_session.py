@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.plugin.layers.layer_frames import Space
-    from napari_sam2.plugin.layers.session_layers import Content
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
+    from napari_sam2.plugin.layers.session_layers import LayersContent
     from napari_sam2.plugin.worker.engine import Engine
 
 
@@ -21,7 +21,7 @@ class OpenedSession:
     # The layer it is about.
     image: Image
     # Its frames there.
-    space: Space
+    space: LayerFrames
     # With the session.
     engine: Engine
     # The frames.
@@ -29,9 +29,9 @@ class OpenedSession:
     # Pixel values that the model sees as black and white.
     window: tuple[float, float] | None
     # What the prompt layers are to hold.
-    content: Content
+    content: LayersContent
     # What the layers held before and after each of the user's steps, in their order.
-    steps: list[tuple[Content, Content]]
+    steps: list[tuple[LayersContent, LayersContent]]
     # How many of those are not taken back.
     n_done: int
     # What could not be brought back.

@@ -32,7 +32,7 @@ def stretches(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(start), int(stop) - 1) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 
 
-class Results:
+class ResultStore:
     """Scores by object and frame, and what is prompted, stale and accepted; a copy that only the GUI thread touches.
 
     ``shape``: (T, Y, X) of the stack.

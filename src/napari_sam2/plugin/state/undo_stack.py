@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 
 if TYPE_CHECKING:
-    from napari_sam2.plugin.layers.session_layers import Content
+    from napari_sam2.plugin.layers.session_layers import LayersContent
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +19,8 @@ class Step:
     # By which the engine knows it.
     number: int
     # What the prompt layers held.
-    before: Content
-    after: Content
+    before: LayersContent
+    after: LayersContent
 
 
 class UndoStack:
@@ -41,7 +41,7 @@ class UndoStack:
         """Whether there is a step to do again."""
         return bool(self._undone)
 
-    def record(self, before: Content, after: Content) -> int:
+    def record(self, before: LayersContent, after: LayersContent) -> int:
         """Note a step and give it its number; steps taken back before are gone."""
         self._numbers += 1
         self._done.append(Step(self._numbers, before, after))
@@ -49,7 +49,7 @@ class UndoStack:
         self._undone.clear()
         return self._numbers
 
-    def bring_back(self, steps: Sequence[tuple[Content, Content]], n_done: int) -> None:
+    def bring_back(self, steps: Sequence[tuple[LayersContent, LayersContent]], n_done: int) -> None:
         """Take over the steps of a session that has a past."""
         known = [Step(number, before, after) for number, (before, after) in enumerate(steps, 1)]
         self._done, self._undone, self._numbers = known[:n_done], known[n_done:][::-1], len(known)

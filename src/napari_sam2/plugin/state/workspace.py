@@ -6,38 +6,38 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.data.labels.scores import ScoreTable
 
-from .result_store import Results
+from .result_store import ResultStore
 from .undo_stack import UndoStack
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.plugin.layers.layer_frames import Space
+    from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.state.opened_session import OpenedSession
     from napari_sam2.plugin.worker.engine import Engine
 
 
-class Shelf:
+class Workspace:
     """Sessions, results and the user's steps, by space.
 
     ``stacks``: frames, and the pixel values that the model sees as black and white: a pair, or None.
     """
 
     def __init__(self) -> None:
-        self.engines: dict[Space, Engine] = {}
-        self.stacks: dict[Space, tuple[Stack, tuple[float, float] | None]] = {}
-        self.unshown: set[Space] = set()
-        self._results: dict[Space, Results] = {}
-        self._steps: dict[Space, UndoStack] = {}
+        self.engines: dict[LayerFrames, Engine] = {}
+        self.stacks: dict[LayerFrames, tuple[Stack, tuple[float, float] | None]] = {}
+        self.unshown: set[LayerFrames] = set()
+        self._results: dict[LayerFrames, ResultStore] = {}
+        self._steps: dict[LayerFrames, UndoStack] = {}
 
-    def results(self, space: Space) -> Results:
+    def results(self, space: LayerFrames) -> ResultStore:
         """Results on a stack."""
         if space not in self._results:
-            self._results[space] = Results(space.stack_shape)
+            self._results[space] = ResultStore(space.stack_shape)
         return self._results[space]
 
-    def scores(self, planes: Space) -> ScoreTable:
+    def scores(self, planes: LayerFrames) -> ScoreTable:
         """Copy the scores on whole planes; where a region in them was tracked by itself, those count."""
         spaces = [space for space in self._results if space.whole == planes]
         table = ScoreTable()
@@ -46,7 +46,7 @@ class Shelf:
                 table.put(row)
         return table
 
-    def steps(self, space: Space) -> UndoStack:
+    def steps(self, space: LayerFrames) -> UndoStack:
         """The user's steps on a stack."""
         return self._steps.setdefault(space, UndoStack())
 
@@ -55,12 +55,12 @@ class Shelf:
         space = opened.space
         self.engines[space] = opened.engine
         self.stacks[space] = opened.stack, opened.window
-        self._results[space] = Results(space.stack_shape)
+        self._results[space] = ResultStore(space.stack_shape)
         self._steps[space] = UndoStack()
         self._steps[space].bring_back(opened.steps, opened.n_done)
         self.unshown.add(space)
 
-    def accepted(self) -> list[tuple[Space, Results]]:
+    def accepted(self) -> list[tuple[LayerFrames, ResultStore]]:
         """Stacks of which some frames are accepted."""
         return [(s, r) for s, r in self._results.items() if s in self.stacks and r.accepted.frames_done]
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from napari_sam2.data.labels.placed_results import place_scores
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
-from napari_sam2.plugin.layers.prompt_spec import Place, Wish, Wishes
+from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec, PromptSpecs
 
-from .messages import FrameUpdate, Plan, Report, State, Tracked
-from .undo_steps import Step, UndoSteps
+from .messages import FrameUpdate, Report, State, Tracked, TrackingRequest
+from .undo_steps import EngineStep, UndoSteps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,23 +37,23 @@ class Engine:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.threshold = 0.5
-        self._applied: dict[Place, Wish] = {}
-        self._refused: dict[Place, Wish] = {}
+        self._applied: dict[PromptKey, PromptSpec] = {}
+        self._refused: dict[PromptKey, PromptSpec] = {}
         self._steps = UndoSteps()
 
-    def bring_back(self, applied: Wishes, steps: Sequence[tuple[int, Wishes, Wishes]]) -> None:
+    def bring_back(self, applied: PromptSpecs, steps: Sequence[tuple[int, PromptSpecs, PromptSpecs]]) -> None:
         """Take over a session that has a past."""
         self._applied = dict(applied)
         for number, (edits, before, after) in enumerate(steps, 1):
-            self._steps[number] = Step(edits, dict(before), dict(after))
+            self._steps[number] = EngineStep(edits, dict(before), dict(after))
 
     # Prompts
 
-    def sync(self, wishes: Wishes, step: int | None) -> Report:
+    def sync(self, wishes: PromptSpecs, step: int | None) -> Report:
         """Make the session's prompts what the layers say."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
-        record = Step() if step is None else self._steps.record(step, self._applied)
+        record = EngineStep() if step is None else self._steps.record(step, self._applied)
         touched: set[int] = set()
         problems: list[str] = []
         with threads_for_a_click(self.session.model):
@@ -77,7 +77,7 @@ class Engine:
                 known.edits = 0
         return self._report(touched, problems)
 
-    def _withdraw(self, place: Place, wishes: Wishes, record: Step) -> set[int]:
+    def _withdraw(self, place: PromptKey, wishes: PromptSpecs, record: EngineStep) -> set[int]:
         del self._applied[place]
         session = self.session
         if any(p.object_id == place.object_id for p in wishes):
@@ -92,7 +92,7 @@ class Engine:
         record.edits += 1
         return frames | {place.frame}
 
-    def _apply(self, place: Place, wish: Wish, record: Step) -> None:
+    def _apply(self, place: PromptKey, wish: PromptSpec, record: EngineStep) -> None:
         earlier = self._applied.get(place)
         mask = None if earlier is not None and wish.extends(earlier) else wish.mask
         if mask is not None and wish.outlines and not mask.any():
@@ -117,7 +117,7 @@ class Engine:
 
     def undo(self, step: int) -> Report:
         """Take back what a step did."""
-        record = self._steps.get(step, Step())
+        record = self._steps.get(step, EngineStep())
         before = self._all_frames()
         is_run = record.other is not None
         # Only now, because prompts given during the run have been undone by now.
@@ -129,7 +129,7 @@ class Engine:
 
     def redo(self, step: int) -> Report:
         """Do again what a step did."""
-        record = self._steps.get(step, Step())
+        record = self._steps.get(step, EngineStep())
         before = self._all_frames()
         if record.other is not None:
             self._applied = dict(record.before)
@@ -139,7 +139,7 @@ class Engine:
             self._applied = dict(record.after)
         return self._report(before | self._all_frames(), problems)
 
-    def _swap(self, record: Step) -> list[str]:
+    def _swap(self, record: EngineStep) -> list[str]:
         """Go to the other side of a step that was a run; say so if there is no way."""
         record.is_undone = not record.is_undone
         if record.other is not None:
@@ -149,14 +149,14 @@ class Engine:
         return [_TOO_LONG_AGO] if record.is_lost else []
 
     @staticmethod
-    def _repeat(record: Step, edit: Callable[[], object], n_known: int) -> None:
+    def _repeat(record: EngineStep, edit: Callable[[], object], n_known: int) -> None:
         if record.edits > n_known:
             # The session has forgotten some of them: the step goes by what the layers say.
             record.edits = 0
         for _ in range(record.edits):
             edit()
 
-    def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[Place, Wish], set[Place]]:
+    def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[PromptKey, PromptSpec], set[PromptKey]]:
         """Compare what a user painted with what was shown.
 
         ``image``: (Y, X) labels as they are now.
@@ -168,19 +168,19 @@ class Engine:
         # Only objects with a pixel that differs are looked at: a stroke meets a few of perhaps hundreds.
         met = {int(i) for i in (*np.unique(shown[painted]), *np.unique(image[painted])) if i > 0}
         elsewhere = {place.object_id for place in self._applied if place.frame != frame}
-        wishes: dict[Place, Wish] = {}
-        gone: set[Place] = set()
+        wishes: dict[PromptKey, PromptSpec] = {}
+        gone: set[PromptKey] = set()
         for object_id in sorted(met):
             mask = image == object_id
             if mask.any() or object_id in elsewhere:
-                wishes[Place(frame, object_id)] = Wish().with_mask(mask)
+                wishes[PromptKey(frame, object_id)] = PromptSpec().with_mask(mask)
             else:
-                gone.add(Place(frame, object_id))
+                gone.add(PromptKey(frame, object_id))
         return wishes, gone
 
     # Tracking
 
-    def track(self, plan: Plan, step: int) -> Generator[Tracked, None, None]:
+    def track(self, plan: TrackingRequest, step: int) -> Generator[Tracked, None, None]:
         """Track frame by frame."""
         record = self._steps.record(step, self._applied)
         record.other = self.session.state()
@@ -189,7 +189,7 @@ class Engine:
         for done, result in enumerate(steps, 1):
             yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
 
-    def _steps_of(self, plan: Plan) -> tuple[Iterable[FrameResult], int]:
+    def _steps_of(self, plan: TrackingRequest) -> tuple[Iterable[FrameResult], int]:
         """One run of the session's, so that what is left of it can be taken up again, and how many frames it has."""
         session, n_frames = self.session, self.session.stack.n_frames
         if plan.kind == "resume":
@@ -243,7 +243,7 @@ class Engine:
             if row is None:
                 continue
             rows[object_id] = row
-            painted = self._applied.get(Place(frame, object_id), Wish()).has_mask
+            painted = self._applied.get(PromptKey(frame, object_id), PromptSpec()).has_mask
             if row.object_score < self.threshold and not painted:
                 hidden.append(object_id)
         if hidden:

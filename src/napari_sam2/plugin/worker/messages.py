@@ -63,7 +63,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrackingRequest:
     """What a tracking run is to visit."""
 
     # ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, or ``"resume"`` for what is left of a run.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 
-class ModelSlot(QObject):
+class ModelLoader(QObject):
     """Loads models, one in place of the other.
 
     ``said`` comes with a line for the user, ``ready`` when there is a model, ``failed`` with an exception.

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_sam2.plugin.layers.prompt_spec import Place, Wish
+    from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
     from napari_sam2.session.state import SessionState
 
 UNDO_STEPS = 30
 
 
 @dataclass(eq=False)
-class Step:
+class EngineStep:
     """What one step of the user's did to the session."""
 
     # How many edits of the session's it took.
     edits: int = 0
     # What the layers said.
-    before: dict[Place, Wish] = field(default_factory=dict)
-    after: dict[Place, Wish] = field(default_factory=dict)
+    before: dict[PromptKey, PromptSpec] = field(default_factory=dict)
+    after: dict[PromptKey, PromptSpec] = field(default_factory=dict)
     # Of a run, the session before it, or after it where it is taken back.
     other: SessionState | None = None
     # Whether it is taken back.
@@ -31,16 +31,16 @@ class Step:
     is_lost: bool = False
 
 
-class UndoSteps(dict[int, Step]):
+class UndoSteps(dict[int, EngineStep]):
     """Steps by their number, as many as are kept."""
 
-    def record(self, number: int, applied: Mapping[Place, Wish]) -> Step:
+    def record(self, number: int, applied: Mapping[PromptKey, PromptSpec]) -> EngineStep:
         """Look a step up, or begin it where the session has been told so much."""
         if number not in self:
             # What was taken back before a new step is never done again.
             for known in [known for known, step in self.items() if step.is_undone]:
                 del self[known]
-            self[number] = Step(before=dict(applied))
+            self[number] = EngineStep(before=dict(applied))
             for old in sorted(self)[:-UNDO_STEPS]:
                 del self[old]
         return self[number]

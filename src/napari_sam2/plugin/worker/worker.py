@@ -40,7 +40,7 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class WorkerRun:
     """A long piece of work that is done one step at a time."""
 
     # Called on the worker's thread; gives the generator.
@@ -59,7 +59,7 @@ class Run:
 class _Going:
     """A run under way or resting."""
 
-    run: Run
+    run: WorkerRun
     steps: Generator[Any, None, None] | None = None
     resting: bool = False
 
@@ -129,7 +129,7 @@ class Worker(QObject):
             self._jobs.append(job)
             self._changed.notify()
 
-    def start(self, run: Run) -> None:
+    def start(self, run: WorkerRun) -> None:
         """Start a run, in place of one that was stopped."""
         with self._changed:
             self._leave_run()

@@ -17,7 +17,7 @@ from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 
 from .feature_store import FeatureStore
 from .prefetch import ReadAhead
@@ -97,7 +97,7 @@ class FrameEncoder:
         self._dtype = feature_dtype(model)
         self.cache_bytes = default_cache_bytes(model.config, self._dtype) if cache_bytes is None else cache_bytes
         self._store = None if cache_folder is None else FeatureStore(cache_folder, model, dtype=self._dtype)
-        self._features: OrderedDict[tuple[int, View | None, int], ImageFeatures] = OrderedDict()
+        self._features: OrderedDict[tuple[int, Crop | None, int], ImageFeatures] = OrderedDict()
         self._last_read: dict[int, NDArray[Any]] = {}
         self._ahead: list[ReadAhead] = []
 
@@ -109,7 +109,7 @@ class FrameEncoder:
             self._window_chosen = True
         return self._window
 
-    def encode(self, frame: int, view: View | None = None, *, size: int | None = None) -> ImageFeatures:
+    def encode(self, frame: int, view: Crop | None = None, *, size: int | None = None) -> ImageFeatures:
         """Features of a frame, from the cache where they are there.
 
         ``view``: the part of it to look at; all of it where not given.
@@ -118,7 +118,7 @@ class FrameEncoder:
         return self.encode_views(frame, [view], size=size)
 
     @torch.inference_mode()
-    def encode_views(self, frame: int, views: Sequence[View | None], *, size: int | None = None) -> ImageFeatures:
+    def encode_views(self, frame: int, views: Sequence[Crop | None], *, size: int | None = None) -> ImageFeatures:
         """Features of several parts of a frame, along the batch; those not in the cache are encoded together."""
         side = size or self.model.config.image_size
         places = [(frame, view, side) for view in views]
@@ -157,7 +157,7 @@ class FrameEncoder:
         maps = zip(*(x.split(1) for x in vars(features).values()), strict=True)
         return [ImageFeatures(*(x.clone() for x in group)) for group in maps]
 
-    def look(self, frame: int, view: View | None = None) -> NDArray[np.uint8]:
+    def look(self, frame: int, view: Crop | None = None) -> NDArray[np.uint8]:
         """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view."""
         pixels = self._read(frame)
         return to_rgb8(pixels if view is None else pixels[view.crop], self.window)

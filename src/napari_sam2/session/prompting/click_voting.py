@@ -18,7 +18,7 @@ from torch import Tensor
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
-from napari_sam2.session.zoom.crop import BEYOND_LOGIT, View, align_logits, cut_off
+from napari_sam2.session.zoom.crop import BEYOND_LOGIT, Crop, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
 from .click_constraints import rejected_part, stray_regions
@@ -61,7 +61,7 @@ class Candidates:
     output: DecoderOutput
     # (masks,) float32, positive.
     weights_k: Tensor
-    view: View
+    view: Crop
 
     @property
     def best_iou(self) -> float:
@@ -70,7 +70,7 @@ class Candidates:
 
 
 def weigh(
-    output: DecoderOutput, prompt: Prompt, view: View, *, rule: VotingRule, frame_size: tuple[int, int], first: bool
+    output: DecoderOutput, prompt: Prompt, view: Crop, *, rule: VotingRule, frame_size: tuple[int, int], first: bool
 ) -> Candidates:
     """Weigh the masks that the model proposes for clicks; ``first``: for an object's first click."""
     # Trust what the model expects to be right and what hardly depends on the threshold.
@@ -88,12 +88,12 @@ def weigh(
     return Candidates(output, (weights * weights.new_tensor(factors)).clamp(min=_LEAST), view)
 
 
-def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> int:
+def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> int:
     """Count the clicks that a mask, a grid over a view, does not follow."""
     return sum(_inside(mask, cell) != wanted for cell, wanted in _clicks(mask, prompt, view))
 
 
-def vote(candidates: Sequence[Candidates], prompt: Prompt, view: View) -> DecoderOutput:
+def vote(candidates: Sequence[Candidates], prompt: Prompt, view: Crop) -> DecoderOutput:
     """Average masks by their weights, as far as the clicks are followed."""
     # Average the probabilities on the grid of the view that is asked for.
     weights = torch.cat([each.weights_k for each in candidates])
@@ -117,7 +117,7 @@ def vote(candidates: Sequence[Candidates], prompt: Prompt, view: View) -> Decode
     )
 
 
-def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tensor, bool]:
+def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: Crop) -> tuple[Tensor, bool]:
     """A mask without what the clicks reject, and whether that was all of it."""
     mask = (logits_hw > 0).cpu().numpy()
     clicks = _clicks(mask, prompt, view)
@@ -131,7 +131,7 @@ def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: View) -> tuple[Tensor, 
     return without, bool((gone == mask).all())
 
 
-def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> list[tuple[tuple[int, int], bool]]:
+def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> list[tuple[tuple[int, int], bool]]:
     """Cells of a mask's grid that were clicked on, some beyond it, and whether the clicks are positive."""
     if prompt.points is None or prompt.labels is None:
         return []
@@ -145,7 +145,7 @@ def _inside(mask: NDArray[np.bool_], cell: tuple[int, int]) -> bool:
     return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x])
 
 
-def _middleness(mask: NDArray[np.bool_], prompt: Prompt, view: View) -> float:
+def _middleness(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> float:
     """How deep in a mask the click lies, as a share of the greatest depth there is."""
     depth = distance_transform_cdt(np.pad(mask, 1))
     ((y, x), _), *_ = _clicks(mask, prompt, view)

@@ -21,7 +21,7 @@ from napari_sam2.session.tracking.prompt_tensors import (
     prompt_points,
     prompt_within_box,
 )
-from napari_sam2.session.zoom.crop import View, align, align_logits, cell_centres, place_of_box
+from napari_sam2.session.zoom.crop import Crop, align, align_logits, cell_centres, place_of_box
 from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
 
 from .click_voting import Candidates, VotingRule, vote, voting_rule, weigh
@@ -31,7 +31,7 @@ PREVIOUS_LOGIT_LIMIT = 32.0
 UNSURE_OF_SIZE = 4 / 3
 
 
-def hold_in_box(logits_bkhw: Tensor, view: View, box: tuple[float, float, float, float]) -> Tensor:
+def hold_in_box(logits_bkhw: Tensor, view: Crop, box: tuple[float, float, float, float]) -> Tensor:
     """Take cells of a mask out whose middle lies outside a box.
 
     ``logits_bkhw``: (objects, masks, h, w) over ``view``.
@@ -85,7 +85,7 @@ class PromptPredictor:
         near = self._answer(track, prompt, drawn, crop=CropChoice(view))
         return far if near.place is None else near
 
-    def _nearer(self, far: FrameMemory, prompt: Prompt, zoom: Zoom) -> View | None:
+    def _nearer(self, far: FrameMemory, prompt: Prompt, zoom: Zoom) -> Crop | None:
         if far.place is None:
             return None
         view = zoom.fresh(replace(far.place, extent=UNSURE_OF_SIZE * far.place.extent), self.frame_size)
@@ -97,7 +97,7 @@ class PromptPredictor:
         """Answer clicks by votes from several crops."""
         place = self.crops.place_of_prompt(track, prompt, drawn)
 
-        def propose(view: View | None, size: int | None = None) -> Candidates:
+        def propose(view: Crop | None, size: int | None = None) -> Candidates:
             output, known = self._propose(track, prompt, drawn, crop=CropChoice(view, place), size=size)
             first = not known and prompt.points is not None and len(prompt.points) == 1
             return weigh(
@@ -109,7 +109,7 @@ class PromptPredictor:
                 first=first,
             )
 
-        def answer(candidates: list[Candidates], view: View | None) -> FrameMemory:
+        def answer(candidates: list[Candidates], view: Crop | None) -> FrameMemory:
             output = vote(candidates, prompt, whole_if_none(view, self.frame_size))
             return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
 
@@ -172,7 +172,7 @@ class PromptPredictor:
             output = replace(output, masks_bkhw=resize_logits(output.masks_bkhw, grid))
         return output, earlier is not None
 
-    def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: View | None) -> Tensor | None:
+    def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: Crop | None) -> Tensor | None:
         """(1, 1, h, w) logits of the object's result on a frame, over a view; ``None`` if it has none there."""
         # Nothing is left to refine of an object that the user called absent.
         recorded = track.prompts.get(frame)

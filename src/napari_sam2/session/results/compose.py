@@ -19,7 +19,7 @@ from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectTrack
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.session.zoom.crop_size import whole_if_none
 
 from .frame_result import FrameResult, upsample_logits
@@ -35,7 +35,7 @@ def frame_result(
     low_res = np.full((len(tracks), config.low_res_size, config.low_res_size), NO_OBJECT_LOGIT, np.float32)
     scores = np.full((2, len(tracks)), np.nan, np.float32)
     pointers = np.zeros((len(tracks), config.d_model), np.float32)
-    views: list[View | None] = [None] * len(tracks)
+    views: list[Crop | None] = [None] * len(tracks)
     for row, track in enumerate(tracks):
         memory = track.result(frame)
         if memory is None or memory.low_res_bhw is None:
@@ -77,7 +77,7 @@ class PixelBox(NamedTuple):
         return cls(rows.start, columns.start, rows.stop, columns.stop).meet()
 
     @classmethod
-    def of_view(cls, view: View) -> PixelBox:
+    def of_view(cls, view: Crop) -> PixelBox:
         """Make it of what a view covers."""
         return cls(view.top, view.left, view.top + view.height, view.left + view.width)
 

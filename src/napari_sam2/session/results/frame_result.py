@@ -15,12 +15,12 @@ from torch import Tensor
 from napari_sam2.data.labels.label_stack import LabelPainter, label_dtype
 from napari_sam2.model.mask_decoder import resize_logits
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.session.zoom.crop_size import whole_if_none
 
 
 def upsample_logits(
-    low_res_hw: Tensor, view: View | None, frame_size: tuple[int, int]
+    low_res_hw: Tensor, view: Crop | None, frame_size: tuple[int, int]
 ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
     """Bring the mask logits of one object to the frame's size.
 
@@ -78,7 +78,7 @@ class FrameResult:
     ious: NDArray[np.float32]
     object_pointers: NDArray[np.float32]
     size: tuple[int, int]
-    views: tuple[View | None, ...] = ()
+    views: tuple[Crop | None, ...] = ()
 
     @cached_property
     def logits(self) -> NDArray[np.float32]:

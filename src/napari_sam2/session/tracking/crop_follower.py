@@ -9,7 +9,7 @@ from torch import Tensor
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.tracking.prompt_tensors import Mask, prompt_bounds
-from napari_sam2.session.zoom.crop import Place, View, cut_off, place_of_box, place_of_mask, whole
+from napari_sam2.session.zoom.crop import Crop, ObjectLocation, cut_off, place_of_box, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
 from napari_sam2.session.zoom.object_motion import moved_place
 
@@ -21,9 +21,9 @@ class CropChoice:
     """The crop in which the model sees an object on a frame."""
 
     # ``None`` for the whole frame.
-    view: View | None = None
+    view: Crop | None = None
     # Where the object is expected; ``None`` without zoom, or if nothing is known.
-    place: Place | None = None
+    place: ObjectLocation | None = None
 
 
 WHOLE_FRAME = CropChoice()
@@ -74,7 +74,7 @@ class CropFollower:
         nearest = known[min(known, key=lambda t: abs(t - frame))]
         return CropChoice(nearest.view, nearest.place)
 
-    def place_of_prompt(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None) -> Place | None:
+    def place_of_prompt(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None) -> ObjectLocation | None:
         """Where a prompt and what is known on its frame say that the object is; ``None`` if they do not say."""
         if self.zoom is None:
             return None
@@ -90,7 +90,7 @@ class CropFollower:
         y0, x0, y1, x1 = known.box
         return place_of_box(min(y0, bounds[0]), min(x0, bounds[1]), max(y1, bounds[2]), max(x1, bounds[3]))
 
-    def view_of_prompt(self, track: ObjectTrack, prompt: Prompt, place: Place | None) -> View | None:
+    def view_of_prompt(self, track: ObjectTrack, prompt: Prompt, place: ObjectLocation | None) -> Crop | None:
         """Choose the window in which a prompt is answered, the object being at ``place``."""
         if self.zoom is None or place is None:
             return None
@@ -101,7 +101,7 @@ class CropFollower:
         held = earlier.view is None or earlier.view.holds(*prompt_bounds(prompt))
         return earlier.view if held else view
 
-    def views_of_clicks(self, track: ObjectTrack, prompt: Prompt, place: Place) -> list[View | None]:
+    def views_of_clicks(self, track: ObjectTrack, prompt: Prompt, place: ObjectLocation) -> list[Crop | None]:
         """Choose the windows through which a small model answers clicks on an object at ``place``, the best first.
 
         The one in which the object was seen, as long as it has room, and one that fits what is known of it now.
@@ -114,7 +114,7 @@ class CropFollower:
             return [fresh]
         return [kept] if seen.size == fitting.size else [kept, fresh]
 
-    def view_of_mask(self, seen: View | None, place: Place | None) -> View | None:
+    def view_of_mask(self, seen: Crop | None, place: ObjectLocation | None) -> Crop | None:
         """Choose the window to remember a mask in that was made through ``seen``: the same, if that is of its size.
 
         Tracking goes on in windows of this size, and what has to be rescaled for them is blurred.
@@ -125,7 +125,7 @@ class CropFollower:
         sizes = [whole_if_none(view, self.frame_size).size for view in (seen, fresh)]
         return seen if sizes[0] == sizes[1] else fresh
 
-    def place_now(self, low_res_hw: Tensor, crop: CropChoice) -> Place | None:
+    def place_now(self, low_res_hw: Tensor, crop: CropChoice) -> ObjectLocation | None:
         """Where an object is that was looked for there, from the (h, w) logits of the answer; ``None`` without zoom."""
         if self.zoom is None:
             return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from napari_sam2.session.zoom.crop import Place, View
+from napari_sam2.session.zoom.crop import Crop, ObjectLocation
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class FrameMemory:
     # (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
     memory_bchw: Tensor | None = None
     # The part of the frame that the maps cover; ``None`` for all of it.
-    view: View | None = None
+    view: Crop | None = None
     # Where the object was, or is looked for while hidden; ``None`` without zoom.
-    place: Place | None = None
+    place: ObjectLocation | None = None
 
     @property
     def nbytes(self) -> int:

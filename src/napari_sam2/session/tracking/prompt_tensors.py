@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT
-from napari_sam2.session.zoom.crop import View
+from napari_sam2.session.zoom.crop import Crop
 
 Mask = NDArray[np.bool_]
 
@@ -28,7 +28,7 @@ def mask_at_input(mask: Mask, size: int) -> Tensor:
     return ((share >= min(0.5, float(share.max()) / 2)) & (share > 0)).float()
 
 
-def prompt_points(prompt: Prompt, view: View, input_size: int) -> tuple[Tensor, Tensor]:
+def prompt_points(prompt: Prompt, view: Crop, input_size: int) -> tuple[Tensor, Tensor]:
     """Points and box corners as the model takes them.
 
     Result: (1, points, 2) float32, (x, y) in input pixels; the box's corners first.

@@ -15,7 +15,7 @@ from .schedule import DIRECTIONS, Visit, outward, schedule, straight
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class TrackingRun:
     """A tracking run."""
 
     # All of them, in order.
@@ -35,7 +35,7 @@ class Run:
         """The first frame of each direction."""
         return frozenset({visit.step: visit.frame for visit in reversed(self.visits)}.values())
 
-    def further(self) -> Run:
+    def further(self) -> TrackingRun:
         """The run after one more visit."""
         return replace(self, done=self.done + 1)
 

@@ -18,7 +18,7 @@ BEYOND_LOGIT = -10.0
 
 
 @dataclass(frozen=True)
-class View:
+class Crop:
     """A rectangle of the frame that is squeezed into the model's input."""
 
     # In frame pixels; inside the frame.
@@ -42,20 +42,20 @@ class View:
         bottom, right = self.top + self.height, self.left + self.width
         return self.top <= y0 and self.left <= x0 and y1 <= bottom and x1 <= right
 
-    def meets(self, other: View) -> bool:
+    def meets(self, other: Crop) -> bool:
         """Whether two views share a pixel."""
         rows = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
         columns = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
         return rows > 0 and columns > 0
 
 
-def whole(frame_size: tuple[int, int]) -> View:
+def whole(frame_size: tuple[int, int]) -> Crop:
     """View of a whole frame of (Y, X) pixels."""
-    return View(0, 0, *frame_size)
+    return Crop(0, 0, *frame_size)
 
 
 @dataclass(frozen=True)
-class Place:
+class ObjectLocation:
     """Where an object is on a frame, or is thought to be."""
 
     # Middle of its bounding box in frame pixels.
@@ -76,12 +76,12 @@ class Place:
         return self.y - half, self.x - half, self.y + half, self.x + half
 
 
-def place_of_box(y0: float, x0: float, y1: float, x1: float) -> Place:
+def place_of_box(y0: float, x0: float, y1: float, x1: float) -> ObjectLocation:
     """Place of a bounding box."""
-    return Place((y0 + y1) / 2, (x0 + x1) / 2, max(y1 - y0, x1 - x0, 1.0))
+    return ObjectLocation((y0 + y1) / 2, (x0 + x1) / 2, max(y1 - y0, x1 - x0, 1.0))
 
 
-def place_of_mask(mask: NDArray[np.bool_], view: View) -> Place | None:
+def place_of_mask(mask: NDArray[np.bool_], view: Crop) -> ObjectLocation | None:
     """Find where a mask lies.
 
     ``mask``: (h, w) bool, a grid of any size over the view.
@@ -97,7 +97,7 @@ def place_of_mask(mask: NDArray[np.bool_], view: View) -> Place | None:
     return place_of_box(float(y0), float(x0), float(y1 + cell_y), float(x1 + cell_x))
 
 
-def cut_off(mask: NDArray[np.bool_], view: View, frame_size: tuple[int, int]) -> bool:
+def cut_off(mask: NDArray[np.bool_], view: Crop, frame_size: tuple[int, int]) -> bool:
     """Whether a mask, a grid over a view, reaches an edge of the view beyond which the frame goes on; specks do not."""
     edges = (
         (view.top > 0, mask[0]),
@@ -109,7 +109,7 @@ def cut_off(mask: NDArray[np.bool_], view: View, frame_size: tuple[int, int]) ->
     return any(goes_on and np.count_nonzero(edge) > least for goes_on, edge in edges)
 
 
-def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, float] = (0.0, 0.0)) -> Tensor:
+def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, float] = (0.0, 0.0)) -> Tensor:
     """Resample a map made in one view to the grid of another.
 
     ``map_bchw``: (objects, channels, h, w) over ``source``.
@@ -137,13 +137,13 @@ def align(map_bchw: Tensor, source: View, target: View, *, moved: tuple[float, f
     return resampled.to(map_bchw.dtype)
 
 
-def cell_centres(view: View, shape: Sequence[int], device: torch.device) -> list[Tensor]:
+def cell_centres(view: Crop, shape: Sequence[int], device: torch.device) -> list[Tensor]:
     """Rows (h,) and columns (w,) of the middles of the cells of an (h, w) grid over a view, in frame pixels."""
     axes = zip(shape, (view.top, view.left), view.size, strict=True)
     return [start + (torch.arange(cells, device=device) + 0.5) / cells * length for cells, start, length in axes]
 
 
-def align_logits(logits_bkhw: Tensor, source: View, target: View) -> Tensor:
+def align_logits(logits_bkhw: Tensor, source: Crop, target: Crop) -> Tensor:
     """Resample mask logits likewise, but beyond the source there is no object.
 
     ``logits_bkhw``: (objects, masks, h, w) over ``source``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .crop import Place, View, whole
+from .crop import Crop, ObjectLocation, whole
 
 # Side of a window in extents of the object: what a fresh one has at least, and between what it is kept.
 ROOM = 3.0
@@ -46,7 +46,7 @@ class Zoom:
         # Sides are the input size times powers of the root of two, so that most growth changes nothing.
         return _GRAIN * round(self.input_size * 2 ** (power / 2) / _GRAIN)
 
-    def fresh(self, place: Place, frame_size: tuple[int, int]) -> View | None:
+    def fresh(self, place: ObjectLocation, frame_size: tuple[int, int]) -> Crop | None:
         """Choose a window around a place; ``None`` for the whole frame.
 
         ``frame_size``: (Y, X) in pixels.
@@ -54,7 +54,7 @@ class Zoom:
         side = self.side(place.extent, frame_size)
         return None if side is None else _window(place, side, frame_size)
 
-    def around(self, y: float, x: float, frame_size: tuple[int, int]) -> View | None:
+    def around(self, y: float, x: float, frame_size: tuple[int, int]) -> Crop | None:
         """Choose a window around a click on an object whose size is not known; ``None`` for the whole frame.
 
         ``y``, ``x``: the click in pixels.
@@ -62,13 +62,13 @@ class Zoom:
         """
         if self.factor is not None:
             side = self.side(0, frame_size)
-            return None if side is None else _window(Place(y, x, 1), side, frame_size)
+            return None if side is None else _window(ObjectLocation(y, x, 1), side, frame_size)
         # One rung below the largest window: two windows of nearly one size would see the same.
         largest = math.floor(2 * math.log2(WORTHWHILE * max(frame_size) / self.input_size))
         side = self._rung(largest - 1)
-        return _window(Place(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
+        return _window(ObjectLocation(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
 
-    def follow(self, view: View | None, place: Place, frame_size: tuple[int, int]) -> View | None:
+    def follow(self, view: Crop | None, place: ObjectLocation, frame_size: tuple[int, int]) -> Crop | None:
         """Choose the window for the next frame.
 
         ``frame_size``: (Y, X) in pixels.
@@ -83,20 +83,20 @@ class Zoom:
         return self.fresh(place, frame_size)
 
 
-def hidden_place(place: Place, frame_size: tuple[int, int]) -> Place:
+def hidden_place(place: ObjectLocation, frame_size: tuple[int, int]) -> ObjectLocation:
     """Where to look on the next frame for an object that was not seen: around the same spot, a little wider."""
-    return Place(place.y, place.x, min(place.extent * SEARCH_GROWTH, float(max(frame_size))))
+    return ObjectLocation(place.y, place.x, min(place.extent * SEARCH_GROWTH, float(max(frame_size))))
 
 
-def steady_place(place: Place, last: Place) -> Place:
+def steady_place(place: ObjectLocation, last: ObjectLocation) -> ObjectLocation:
     """Where an object was seen, as far as that can be after where it last was: no jumps, no sudden growth."""
     extent = min(max(place.extent, last.extent / BELIEVED_CHANGE), last.extent * BELIEVED_CHANGE)
     y = min(max(place.y, last.y - last.extent), last.y + last.extent)
     x = min(max(place.x, last.x - last.extent), last.x + last.extent)
-    return Place(y, x, extent)
+    return ObjectLocation(y, x, extent)
 
 
-def whole_if_none(view: View | None, frame_size: tuple[int, int]) -> View:
+def whole_if_none(view: Crop | None, frame_size: tuple[int, int]) -> Crop:
     """Spell out the view of a whole frame."""
     return whole(frame_size) if view is None else view
 
@@ -117,9 +117,9 @@ def make_zoom(zoom: str | float, input_size: int) -> Zoom | None:
     raise ValueError(f"zoom is 'auto', 'off' or a factor of at least 1, got {zoom!r}")
 
 
-def _window(place: Place, side: int, frame_size: tuple[int, int]) -> View:
+def _window(place: ObjectLocation, side: int, frame_size: tuple[int, int]) -> Crop:
     (top, height), (left, width) = (
         (0, length) if side >= length else (min(max(round(centre - side / 2), 0), length - side), side)
         for centre, length in ((place.y, frame_size[0]), (place.x, frame_size[1]))
     )
-    return View(top, left, height, width)
+    return Crop(top, left, height, width)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import match_template
 
-from .crop import Place, View
+from .crop import Crop, ObjectLocation
 
 # Half a side of the patch that is looked for, and how far it may have gone, in extents of the object.
 PATCH, REACH = 0.75, 0.75
@@ -17,10 +17,12 @@ DETAIL = 24
 # What the farthest shift costs, in correlation: look-alikes nearby must match clearly better to be believed.
 FAR_COST = 0.15
 
-Look = Callable[[int, View], NDArray[np.uint8]]
+Look = Callable[[int, Crop], NDArray[np.uint8]]
 
 
-def moved_place(look: Look, place: Place, frames: tuple[int, int], *, frame_size: tuple[int, int]) -> Place:
+def moved_place(
+    look: Look, place: ObjectLocation, frames: tuple[int, int], *, frame_size: tuple[int, int]
+) -> ObjectLocation:
     """Say where an object seen on one frame is on another, by normalised cross-correlation of its surroundings.
 
     ``look``: returns the (Y, X, 3) uint8 pixels of a frame within a view.
@@ -34,7 +36,7 @@ def moved_place(look: Look, place: Place, frames: tuple[int, int], *, frame_size
     above, before = (step * (min(reach, start) // step) for start in (patch.top, patch.left))
     bottom = min(patch.top + patch.height + reach, frame_size[0])
     right = min(patch.left + patch.width + reach, frame_size[1])
-    area = View(patch.top - above, patch.left - before, bottom - patch.top + above, right - patch.left + before)
+    area = Crop(patch.top - above, patch.left - before, bottom - patch.top + above, right - patch.left + before)
     wanted, seen = (
         look(frame, view).mean(axis=2, dtype=np.float32)[::step, ::step]
         for frame, view in zip(frames, (patch, area), strict=True)
@@ -45,10 +47,10 @@ def moved_place(look: Look, place: Place, frames: tuple[int, int], *, frame_size
     dy, dx = (rows - above)[:, None], (columns - before)[None, :]
     match = match_template(seen, wanted) - FAR_COST * (dy**2 + dx**2) / reach**2
     row, column = np.unravel_index(int(np.argmax(match)), match.shape)
-    return Place(place.y + float(dy[row, 0]), place.x + float(dx[0, column]), place.extent)
+    return ObjectLocation(place.y + float(dy[row, 0]), place.x + float(dx[0, column]), place.extent)
 
 
-def _around(place: Place, half: float, frame_size: tuple[int, int]) -> View:
+def _around(place: ObjectLocation, half: float, frame_size: tuple[int, int]) -> Crop:
     top, left = max(round(place.y - half), 0), max(round(place.x - half), 0)
     bottom, right = min(round(place.y + half) + 1, frame_size[0]), min(round(place.x + half) + 1, frame_size[1])
-    return View(top, left, max(bottom - top, 1), max(right - left, 1))
+    return Crop(top, left, max(bottom - top, 1), max(right - left, 1))
