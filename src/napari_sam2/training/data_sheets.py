@@ -1,4 +1,4 @@
-"""What a run would train on, to look at first: a picture for each origin of its labelled images."""
+"""Pictures of what a run would train on, one for each origin of its labelled images."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def write_data_sheets(settings: TrainSettings, target: Path) -> list[Path]:
 
 
 def _rows(source: _Family, settings: TrainSettings, *, stills: bool) -> list[Image.Image]:
+    # The batches of a run, drawn as it would draw them.
     rng, generator = np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed)
     augmentation = augmentation_of(settings)
     rows = []

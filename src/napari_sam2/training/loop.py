@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: settings become steps, batches, gradients, checkpoints."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from .train_settings import TrainSettings
 from .unroll import Tracker, unroll
 from .validate import validate
 
+# Batches drawn before they are asked for.
 _AHEAD = 3
 Progress = Callable[[int, int, str], None]
 
@@ -65,6 +66,7 @@ def kind_of_step(step: int, settings: TrainSettings) -> StepKind:
 
     All processes decide alike: they train the same parts of the model, and none waits long for another.
     """
+    # All four are drawn always, so that one setting does not shift the chance of another.
     rng = np.random.default_rng((settings.seed, step))
     on_clips, long, give_masks, vary = rng.random(4) < (
         settings.clip_share,
@@ -132,13 +134,15 @@ def batches(
 
 
 def train_step(state: TrainState, batch: Batch, settings: TrainSettings, *, done: float = 0.0) -> list[FrameLoss]:
-    """Do one optimiser step on a batch, that share of the run being done; return the terms it was graded by."""
+    """Do one optimiser step on a batch, that share of the run being done; return the terms of its loss."""
+    # Prompts and dropped branches depend on seed, step and process alone: a resumed run repeats them.
     generator = torch.Generator().manual_seed(hash((settings.seed, state.step, rank())) & 0x7FFFFFFF)
     kind = kind_of_step(state.step, settings)
     asked = replace(settings, corrections=kind.corrections, clip_corrections=kind.corrections)
     dropping = drop_path(state.model, settings.drop_path, generator)
     with autocast(state.model.device, bfloat16=settings.bfloat16), dropping:
         losses, total = unroll(Tracker(state.model, batch, asked), give_masks=kind.give_masks, generator=generator)
+    # Every process takes the same step, with the mean of all gradients.
     total.backward()  # type: ignore[no-untyped-call]
     average_gradients(state.model)
     nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm)
@@ -164,6 +168,7 @@ def run_training(
     sources = [open_mixture(settings)]
     held_out = [open_held_out(name, settings) for name in settings.held_out]
     state = start(settings)
+    # The folder's own checkpoint wins over the one to start from.
     found = folder / CHECKPOINT
     if found.exists() or init is not None:
         state.load(found if found.exists() or init is None else init)
@@ -177,6 +182,7 @@ def run_training(
         if step == stop_after or done >= 1:
             break
         losses = train_step(state, batch, settings, done=done)
+        # What follows is the first process's alone.
         if log is None:
             continue
         log.add_step(state.step, losses, frames=batch.frames_btchw.shape[1])

@@ -1,4 +1,4 @@
-"""Everything a run needs to go on as if it had never stopped: weights, their average, optimiser, step."""
+"""The state of a run and its checkpoint: weights, their running average, optimisers, step."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from napari_sam2.weights.load import load_model
 from .train_settings import TrainSettings
 
 CHECKPOINT = "checkpoint.pt"
+# Initial values that make the first steps count, see `_fresh_model`.
 FUSER_GAMMA = 0.3
 VISIBLE_BIAS = 2.0
 LOCAL_BIAS = 2.0
@@ -30,7 +31,6 @@ LOCAL_BIAS = 2.0
 class TrainState:
     """A run in progress."""
 
-    # Being trained.
     model: Sam2
     # Running average of every weight, which is what is exported.
     average: dict[str, Tensor]

@@ -1,4 +1,4 @@
-"""``napari-sam2 train``: settings from the command line, progress on the terminal."""
+"""``napari-sam2 train``: its options, one for each setting, and its progress on the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run is told: everything that shapes the curve, as plain values."""
+"""Settings of training and teaching, as frozen dataclasses that are checked when they are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch through the model as a session would run it: prompt, remember, track; graded on every frame."""
+"""Run a batch through the model as a session would: prompt, remember, track, with a loss on every frame."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from napari_sam2.session.prompting.predictor import PREVIOUS_LOGIT_LIMIT
 from napari_sam2.session.tracking.frame_tracker import memory_rule
 from napari_sam2.session.tracking.memory_bank import choose_memories
 from napari_sam2.training.data.clips import Batch
+from napari_sam2.training.data.prompt_plan import draw_prompt_plan
 from napari_sam2.training.data.simulated_prompts import correction, first_prompts
-from napari_sam2.training.data.simulated_user import draw_interaction
 from napari_sam2.training.optimisation.losses import FrameLoss, centre_loss, frame_loss
 
 from .train_settings import CENTRE_HEAD, TrainSettings
@@ -63,14 +63,14 @@ def feature_penalty(s16: Tensor) -> Tensor:
     """Penalty on stride-16 features larger than 1 on average.
 
     Nothing normalises them, yet they are added to position codes, masks and normalised features of that size. Left
-    alone, they grow a hundredfold in a thousand steps, and nothing added to them can be heard.
+    alone, they grow a hundredfold in a thousand steps, and what is added to them is lost.
     """
     return (s16.float().square().mean() - 1).clamp(min=0)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a session would take from the decoder's answer."""
+    """What a session would take from the decoder's output."""
 
     # (objects, h, w) logits of the chosen masks.
     low_res_bhw: Tensor
@@ -81,7 +81,7 @@ class Answer:
 
 
 class Tracker:
-    """Memories of a batch of clips, all objects alike; every frame is graded as it is passed."""
+    """Tracks a batch of clips, all objects in step, and gathers the losses."""
 
     def __init__(self, model: Sam2, batch: Batch, settings: TrainSettings, *, encoded: Encoded | None = None) -> None:
         self.model = model
@@ -100,7 +100,7 @@ class Tracker:
         self.losses: list[FrameLoss] = []
 
     def centre_loss(self) -> Tensor:
-        """Grade the centre head, where there is one and something to learn for it."""
+        """Loss of the centre head; 0 where there is none, or no targets."""
         if self.centre_maps is None or self.centres_b3hw is None:
             return torch.zeros((), device=self.model.device)
         return centre_loss(self.centre_maps, self.centres_b3hw)
@@ -113,7 +113,7 @@ class Tracker:
         points: Points,
         previous_b1hw: Tensor | None = None,
     ) -> Answer:
-        """Run the decoder on a frame and grade what it says, in float32 whatever precision it ran in."""
+        """Run the decoder on a frame and add its loss, computed in float32 whatever precision it ran in."""
         points_bpxy, labels_bp = points
         output = self.model.run_decoder(
             conditioned_bchw,
@@ -123,6 +123,7 @@ class Tracker:
             mask_logits_b1hw=previous_b1hw,
         )
         output = DecoderOutput(*(getattr(output, field.name).float() for field in fields(output)))
+        # How many points there were decides which of the masks a session would take.
         points_b = (labels_bp != PAD_LABEL).sum(dim=1)
         side = self.masks_tbhw.shape[-1] // self.settings.loss_stride
         loss = frame_loss(
@@ -148,6 +149,7 @@ class Tracker:
         """Answer a prompt, then click so many times where the answer is wrong."""
         truth = self.masks_tbhw[frame]
         answer = self.answer(conditioned_bchw, frame, points=points)
+        # Each round adds a click and feeds the last logits back, without gradients through either.
         for _ in range(rounds):
             low_res = answer.low_res_bhw.detach()
             drawn = upsample_to_input(low_res, self.model.config)[:, 0] > 0
@@ -158,7 +160,7 @@ class Tracker:
         return answer
 
     def prompt_with_masks(self, frame: int) -> None:
-        """Give the true masks on a frame."""
+        """Give the true masks on a frame; adopted as they are, they have no loss."""
         mask = self.masks_tbhw[frame].float()[:, None]
         prediction = self.model.adopt_mask(self.encoded.at(frame), mask)
         self.keep(frame, mask, pointers_bc=prediction.pointers_bc, visible_b=self.present_tb[frame])
@@ -177,6 +179,7 @@ class Tracker:
 
         The generator decides about teacher forcing and places the clicks.
         """
+        # The session's own rule of memory: the model trains on what it will see.
         features = self.encoded.at(frame)
         choice = choose_memories(
             frame, self.conditioning, others=self.maps.keys(), step=1, num_frames=LONG_STACK, rule=self.rule
@@ -187,11 +190,13 @@ class Tracker:
             pointers=[PointerMemory(self.pointers[t], distance) for t, distance in choice.pointers],
             pointer_span=choice.pointer_span,
         )
+        # Tracked frames have no points.
         count, device = len(features.s16_bchw), conditioned.device
         nothing = torch.zeros(count, 0, 2, device=device), torch.zeros(count, 0, dtype=torch.long, device=device)
         answer = self.correct(conditioned, frame, points=nothing, rounds=corrections, generator=generator)
         if corrections:
             self._keep_prompted(frame, answer)
+        # Nobody attends to the last frame.
         elif frame + 1 < len(self.masks_tbhw):
             self._keep_tracked(frame, answer, generator)
         return answer
@@ -205,11 +210,12 @@ class Tracker:
     def _keep_tracked(self, frame: int, answer: Answer, generator: torch.Generator) -> None:
         mask = soft_mask(upsample_to_input(answer.low_res_bhw, self.model.config))
         visible = answer.object_score_logits_b > 0
+        # Some are remembered by their true masks, so that one error does not spoil the rest of a clip.
         if self.settings.teacher_forcing > 0:
-            told = (torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing).to(mask.device)
+            forced = (torch.rand(len(mask), generator=generator) < self.settings.teacher_forcing).to(mask.device)
             truth = self.masks_tbhw[frame].to(mask.dtype)[:, None]
-            mask = torch.where(told[:, None, None, None], truth, mask)
-            visible = torch.where(told, self.present_tb[frame], visible)
+            mask = torch.where(forced[:, None, None, None], truth, mask)
+            visible = torch.where(forced, self.present_tb[frame], visible)
         self.keep(frame, mask, pointers_bc=answer.pointers_bc, visible_b=visible)
 
     def keep(self, frame: int, mask_b1hw: Tensor, *, pointers_bc: Tensor, visible_b: Tensor) -> None:
@@ -220,6 +226,7 @@ class Tracker:
 
 def _choose(model: Sam2, output: DecoderOutput, points_b: Tensor) -> Answer:
     """Take the masks that a session takes for so many points, object by object."""
+    # One point is ambiguous: the best of three candidates; for more, the single mask.
     few, many = (model.choose(output, num_points=count) for count in (1, 2))
     single = points_b > 1
     return Answer(
@@ -230,15 +237,13 @@ def _choose(model: Sam2, output: DecoderOutput, points_b: Tensor) -> Answer:
 
 
 def unroll(tracker: Tracker, *, give_masks: bool, generator: torch.Generator) -> tuple[list[FrameLoss], Tensor]:
-    """Run a batch through the model.
-
-    ``tracker``: fresh, over stills (one frame) or clips.
-    """
+    """Run a fresh tracker over its batch; return the losses of its frames, and the one to train on."""
     settings = tracker.settings
     if settings.part == CENTRE_HEAD:
         centre, none = tracker.centre_loss(), torch.zeros(())
         return [FrameLoss(centre, none, none, none)], centre
-    plan = draw_interaction(tracker.present_tb, settings, give_masks=give_masks, generator=generator)
+    # Prompted frames first, as a user would, then the others in order.
+    plan = draw_prompt_plan(tracker.present_tb, settings, give_masks=give_masks, generator=generator)
     for frame in plan.prompted:
         if plan.give_masks:
             tracker.prompt_with_masks(frame)

@@ -1,4 +1,4 @@
-"""How well a model does on held-out clips, prompted and tracked as a session does it."""
+"""Validation on held-out clips: IoU of clicks, boxes and tracking, and AUC of the object score."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .unroll import Tracker
 
 _FRAMES, _OBJECTS = 8, 4
 _SEED = 12345
-# A place is right when it lies within this share of the distance to the rim from the true one.
+# A centre is right when it lies within this share of the distance to the rim from the true one.
 _NEAR = 0.6
 # Tiny objects take weight away from their cells; unlabelled ones would take most.
 _ALL_LABELLED = 0.9
@@ -37,10 +37,9 @@ def validate(
 ) -> dict[str, float]:
     """Measure mean IoU on the same held-out clips every time.
 
-    Result: ``click`` and ``box`` on the first frame, ``next`` and ``last`` of tracking a mask over eight frames,
-    ``centres``: F1 of the centre head's places on images whose objects all have labels, for a model that has one;
-    ``score_auc``: how well the object score tells objects that are there from hidden ones (area under the ROC curve;
-    0.5 is chance).
+    ``click`` and ``box`` are of the first frame, ``next`` and ``last`` of tracking a mask over eight frames;
+    ``centres`` is the F1 of a centre head on images whose objects all have labels, ``score_auc`` the area under the
+    object score's ROC curve.
     """
     rng = np.random.default_rng(_SEED)
     gathered: dict[str, list[Tensor]] = {}
@@ -68,13 +67,14 @@ def validate(
 
 
 def _match_centres(tracker: Tracker) -> Tensor:
-    """How many of the places that the centre head gives are right, how many it gives, and how many there are."""
+    """(3,): centres found that are true, centres found, and true centres."""
     maps, counts = tracker.centre_maps, torch.zeros(3)
     if maps is None or tracker.centres_b3hw is None:
         return counts
     for found, (heat, log_radius, weight) in zip(find_peaks(maps), tracker.centres_b3hw, strict=True):
         if weight.mean() < _ALL_LABELLED:
             continue
+        # A true centre counts as found where a peak lies near, relative to its object's size.
         rows, columns = (heat == 1).nonzero(as_tuple=True)
         true = (torch.stack((columns, rows), dim=1) + 0.5) * STRIDE
         near = (log_radius[rows, columns].exp2() * _NEAR).clamp(min=1.5 * STRIDE)
@@ -90,6 +90,7 @@ def _measure(tracker: Tracker) -> dict[str, Tensor]:
     def iou(low_res_bhw: Tensor, frame: int) -> Tensor:
         return mask_iou(upsample_to_input(low_res_bhw, model.config), truth[frame].float()[:, None])[:, 0]
 
+    # Prompts on the first frame, each answered without memory.
     features = tracker.encoded.at(0)
     plain = model.without_memory(features)
     click = click_in(truth[0], generator)[:, None]
@@ -99,6 +100,7 @@ def _measure(tracker: Tracker) -> dict[str, Tensor]:
     labels = torch.tensor([[BOX_TOP_LEFT, BOX_BOTTOM_RIGHT]], device=click.device).expand(len(click), -1)
     boxed = model.decode(plain, features, points_bpxy=boxes_of(truth[0]), labels_bp=labels)
     figures["box"] = iou(boxed.low_res_bhw, 0)
+    # Tracking from the true masks, beside copies of them: what does not beat a copy has learned nothing.
     tracker.prompt_with_masks(0)
     scores = []
     for frame in range(1, _FRAMES):

@@ -1,4 +1,4 @@
-"""Clips changed at random: turned, tilted, recoloured."""
+"""Random augmentation of clips: flips, affine maps, colours, other instruments."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def recolour(rng: np.random.Generator, frames: NDArray[np.uint8]) -> NDArray[np.
         frames = frames[..., rng.permutation(3)]
     if rng.random() < 0.3:
         return np.ascontiguousarray(frames)
+    # Gamma, contrast, offset and tint as one table for each channel; now and then inverted.
     level = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     gamma = np.exp(rng.normal(0, 0.25))
     contrast = np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3))
@@ -90,6 +91,7 @@ def flicker(rng: np.random.Generator, frames: NDArray[np.uint8]) -> NDArray[np.u
     contrast = 1 + rng.uniform(-FRAME_CONTRAST, FRAME_CONTRAST, shape)
     gain = 1 + rng.uniform(-FRAME_BRIGHTNESS, FRAME_BRIGHTNESS, shape)
     gain = gain * (1 + rng.uniform(-FRAME_TINT, FRAME_TINT, (len(frames), 3)))
+    # A table for each frame and channel.
     level = np.arange(256)[None, None]
     tables = np.clip(((level - 128) * contrast[..., None] + 128) * gain[..., None] + 0.5, 0, 255).astype(np.uint8)
     changed = [

@@ -1,4 +1,4 @@
-"""What the centre head is to learn from the labels of an image."""
+"""Targets of the centre head, made of an image's labels."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tenso
     """Draw a bump on the innermost place of every object.
 
     ``labels``: (Y, X) ids; the sides are multiples of four.
-    Result: (3, Y / 4, X / 4) float32: bumps of height 1; the base-2 logarithm of the distance to the rim, at the
-    centres only; the weight of each cell, 0 or 1.
+    The three maps, (3, Y / 4, X / 4) float32: bumps of height 1; the base-2 logarithm of the distance to the rim, at
+    the centres only; the weight of each cell, 0 or 1.
     """
     rows, columns = (length // STRIDE for length in labels.shape)
     heat: NDArray[np.float32] = np.zeros((rows, columns), np.float32)
     log_radius: NDArray[np.float32] = np.zeros_like(heat)
+    # Where labels are incomplete, cells without one say nothing.
     seen = labels.reshape(rows, STRIDE, columns, STRIDE).swapaxes(1, 2).reshape(rows, columns, -1)
     judged = np.ones((rows, columns), bool) if complete else np.any(seen, axis=2)
     weight: NDArray[np.float32] = np.asarray(judged, np.float32)
@@ -37,6 +38,7 @@ def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tenso
         if radius < _THINNEST:
             weight[(seen == object_id).any(axis=2)] = 0
             continue
+        # Bumps of neighbours meet by their maximum, so that each keeps a peak of 1.
         spread = max(_SPREAD * radius / STRIDE, _LEAST_SPREAD)
         bump = np.exp(-((y_grid - row) ** 2 + (x_grid - column) ** 2) / (2 * spread**2))
         heat[bump > heat] = bump[bump > heat]

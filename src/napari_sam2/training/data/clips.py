@@ -1,4 +1,4 @@
-"""Clips become batches: cut, turned and recoloured at random, with the objects to prompt."""
+"""Batches of clips: cut, turned and recoloured at random, with masks of the objects to prompt."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ def _draw_one(
         images, labels = cut(rng, clip.frames[chosen], clip.labels[chosen], size=size)
         if rng.random() < augmentation.affine_share:
             images, labels = tilt(rng, images, labels)
+        # Objects must be seen on the first frame, where they are prompted.
         areas = np.bincount(labels[0].ravel(), minlength=256)
         areas[0] = 0
         ids = np.flatnonzero(areas >= SMALLEST_SHARE * size**2)
@@ -101,6 +102,7 @@ def _draw_one(
             picked = choose_objects(rng, labels, ids, objects=objects)
             images, labels = turn(rng, images, labels)
             masks = labels[:, None] == picked[None, :, None, None]
+            # Colours last: what was cut and turned stays one clip.
             images = recolour(rng, images)
             if rng.random() < augmentation.modality_share:
                 images = change_modality(rng, images)
@@ -155,6 +157,7 @@ def follow_window(
     ids = 1 + np.flatnonzero(areas[1:] >= _SMALLEST_FOLLOWED)
     if not len(ids):
         return cut_window(rng, frames, labels, size=size)
+    # A window some extents wide, as the zoom chooses it.
     target = rng.choice(ids)
     height, width = labels.shape[1:]
     top, left, bottom, right = bounding_box(labels[0] == target)
@@ -163,6 +166,7 @@ def follow_window(
     images, ids_seen = [], []
     centre = np.array((top + bottom, left + right)) / 2
     for image, label in zip(frames, labels, strict=True):
+        # Placed where the object was on the frame before, a little off.
         at = np.round(centre + rng.normal(0, 0.04 * side, 2) - side / 2)
         y, x = np.clip(at, 0, (height - side, width - side)).astype(int)
         images.append(image[y : y + side, x : x + side])
@@ -181,6 +185,7 @@ def _squeeze(
         return frames, labels
     images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     resized = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    # Labels by nearest neighbour, at the centres of the new pixels.
     pick_rows = ((np.arange(size) + 0.5) * rows / size).astype(np.int64)
     pick_columns = ((np.arange(size) + 0.5) * columns / size).astype(np.int64)
     return resized.permute(0, 2, 3, 1).numpy(), labels[:, pick_rows][:, :, pick_columns]

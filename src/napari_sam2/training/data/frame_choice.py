@@ -18,6 +18,7 @@ def choose_frames(rng: np.random.Generator, available: int, wanted: int) -> NDAr
     span = stride * (wanted - 1)
     start = int(rng.integers(0, max(available - span, 1)))
     order = start + stride * np.arange(wanted)
+    # Beyond the ends the clip is reflected.
     period = max(2 * (available - 1), 1)
     order = np.abs((order + available - 1) % period - (available - 1)) if available > 1 else np.zeros(wanted, np.int64)
     return order[::-1].copy() if rng.random() < 0.5 else order

@@ -45,12 +45,14 @@ class ImageSets:
 
     def draw_from(self, family: Sequence[Part], rng: np.random.Generator, *, frames: int) -> Clip:
         """Draw from the sets of one origin."""
+        # Every frame of an origin is equally likely.
         sizes = np.array([len(part.frames) for part in family])
         part = family[int(rng.choice(len(family), p=sizes / sizes.sum()))]
         wanted = 1 if part.images.is_stills else frames
         chosen = [part.frames[i] for i in choose_frames(rng, len(part.frames), wanted)]
         read = {t: self._read(part.images, t) for t in set(chosen)}
         images, labels = (np.stack([read[t][i] for t in chosen]) for i in (0, 1))
+        # A still has no time: motion is made up for it.
         images, numbered = _few_ids(rng, images, labels)
         if part.images.is_stills and frames > 1:
             images, numbered = drift(rng, images[0], numbered[0], frames=frames)
@@ -69,6 +71,7 @@ class ImageSets:
 
 
 def _choose(rng: np.random.Generator, families: Sequence[Sequence[Part]]) -> Sequence[Part]:
+    # Between one share for each origin and one for each frame.
     weights = np.sqrt([sum(len(part.frames) for part in family) for family in families])
     return families[int(rng.choice(len(families), p=weights / weights.sum()))]
 
@@ -86,6 +89,7 @@ def _few_ids(
         y, x = rng.integers(0, (height // 3, width // 3))
         window = slice(None), slice(y, y + 2 * height // 3), slice(x, x + 2 * width // 3)
         images, labels = images[window], labels[window]
+    # One table look-up numbers all frames.
     table = np.zeros(len(counts), np.uint8)
     table[ids] = 1 + rng.permutation(len(ids))
     return images, table[labels]

@@ -1,4 +1,4 @@
-"""Simulated users: clicks inside a region, boxes drawn by a hurried hand.
+"""Simulated prompts: clicks inside a region, jittered boxes, corrections.
 
 Chance is always drawn on the CPU: the same seed gives the same prompts on every device.
 """
@@ -13,16 +13,15 @@ from napari_sam2.model.prompt_encoder import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEG
 
 BOX_JITTER, MOST_JITTER = 0.1, 20.0
 _INTERIOR = 9
-# Neighbourhoods, in cells of four pixels, that say how near to the middle of an object a place is; and how much more
-# likely the middle is.
+# Sides of neighbourhoods, in cells of four pixels, whose share of the object tells its middle from its rim; and the
+# power that makes the middle likely.
 _MIDDLES, _CELL, _MIDDLE_POWER = (3, 9, 25), 4, 64
 
 
 def click_in(region_bhw: Tensor, generator: torch.Generator, *, middle_share: float = 0.0) -> Tensor:
     """Draw one pixel of each region, the interior more likely than the rim.
 
-    ``region_bhw``: (objects, h, w) bool; an empty region gives an arbitrary pixel.
-    Result: (objects, 2) float32 as (x, y).
+    Points are (x, y); an empty region gives an arbitrary pixel.
     """
     region = region_bhw.float()[:, None]
     weight = region * _pooled(region, _INTERIOR).square()
@@ -32,15 +31,17 @@ def click_in(region_bhw: Tensor, generator: torch.Generator, *, middle_share: fl
     weight = weight.flatten(1)
     # An empty region still has to give something; its click is ignored by whoever asks.
     weight = torch.where(weight.sum(1, keepdim=True) > 0, weight, torch.ones_like(weight))
+    # A pixel with a chance in proportion to its weight, by the inverse of the cumulative sum.
     total = weight.cumsum(1)
-    aim = torch.rand(len(total), 1, generator=generator).to(total.device) * total[:, -1:]
-    place = torch.searchsorted(total, aim, right=True)[:, 0].clamp(max=total.shape[1] - 1)
+    drawn = torch.rand(len(total), 1, generator=generator).to(total.device) * total[:, -1:]
+    place = torch.searchsorted(total, drawn, right=True)[:, 0].clamp(max=total.shape[1] - 1)
     width = region_bhw.shape[-1]
     return torch.stack((place % width, place // width), dim=1).float()
 
 
 def _pooled(x_b1hw: Tensor, side: int) -> Tensor:
     """Average over squares of that odd side, with zeros around; the pooling layer takes three times as long."""
+    # Differences of cumulative sums, one axis after the other.
     for axis in (-2, -1):
         length = x_b1hw.shape[axis]
         pad = (0, 0, side // 2 + 1, side // 2) if axis == -2 else (side // 2 + 1, side // 2)
@@ -60,8 +61,9 @@ def _towards_middle(region_b1hw: Tensor) -> Tensor:
 def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Find bounding boxes, jittered by up to a tenth of their size, or 20 pixels, where a generator is given.
 
-    Result: (objects, 2, 2) float32: top left and bottom right as (x, y), pixel centres of the outermost pixels.
+    Corners are (x, y) of the outermost pixels, top left and bottom right.
     """
+    # First and last seen column, then row.
     corners = []
     for axis in (1, 2):
         seen = masks_bhw.any(dim=axis)
@@ -72,6 +74,7 @@ def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Ten
     boxes = torch.stack(corners, dim=2)
     if generator is None:
         return boxes
+    # Jitter in proportion to the box, within the image.
     extent = (boxes[:, 1] - boxes[:, 0]).clamp(min=2)[:, None]
     noise = (torch.rand(boxes.shape, generator=generator).to(boxes.device) * 2 - 1) * BOX_JITTER
     limit = torch.tensor([masks_bhw.shape[2] - 1.0, masks_bhw.shape[1] - 1.0], device=boxes.device)
@@ -81,10 +84,8 @@ def boxes_of(masks_bhw: Tensor, generator: torch.Generator | None = None) -> Ten
 def first_prompts(
     masks_bhw: Tensor, generator: torch.Generator, *, box_share: float = 0.5, middle_share: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Prompt each object with a click, see `click_in`, or a box.
-
-    Result: (objects, 2, 2) points as (x, y) and (objects, 2) labels; a click fills its second place with "no point".
-    """
+    """Prompt each object with a click, see `click_in`, or a box: points (x, y) and their labels."""
+    # Both have two points, so that one batch holds either: a click is padded.
     boxes = boxes_of(masks_bhw, generator)
     click = click_in(masks_bhw, generator, middle_share=middle_share)
     boxed = (torch.rand(len(masks_bhw), generator=generator) < box_share).to(masks_bhw.device)
@@ -103,14 +104,14 @@ def correction(
 ) -> tuple[Tensor, Tensor]:
     """Click where the prediction is wrong: positive on what it missed, negative on what it added.
 
-    ``prediction_bhw``, ``masks_bhw``: (objects, h, w) bool.
-    Result: (objects, 1, 2) points as (x, y) and (objects, 1) labels; "no point" where nothing is wrong.
+    One point (x, y) and its label for each object; "no point" where nothing is wrong.
     """
     region = prediction_bhw ^ masks_bhw
     if truth_share > 0:
         anywhere = (torch.rand(len(region), generator=generator) < truth_share).to(region.device)
         region = torch.where(anywhere[:, None, None] & masks_bhw.any(dim=(1, 2), keepdim=True), masks_bhw, region)
     points = click_in(region, generator)
+    # The truth at the click says which kind it is.
     columns, rows = points.long().unbind(1)
     inside = masks_bhw[torch.arange(len(points), device=points.device), rows, columns]
     labels = torch.where(inside, POSITIVE, NEGATIVE)

@@ -1,4 +1,4 @@
-"""Where training clips come from."""
+"""Sources of training clips: rendered, from a pool of rendered ones, from labelled images, from videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training only some parts of a model: which weights move, and low-rank adapters for those that hardly may."""
+"""Choose which parts of a model are trained; low-rank adapters (LoRA) for its image encoder."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def train_part(model: Sam2, part: str, *, rank: int = 8, seed: int = 0) -> None:
         model.requires_grad_(False)
         model.centre_head.requires_grad_(True)
         return
+    # The decoder's two convolutions belong to what is encoded once a frame.
     model.requires_grad_(True)
     if part != "all":
         model.image_encoder.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""A user's corrected labels as material to learn from: checked, split, and drawn as clips."""
+"""Labelled stacks to learn from: checked, split into training and held-out frames, drawn as clips."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CACHE_BYTES = 2**29
 # it looks at the whole frame, all where nothing can be seen in that.
 FOLLOW_SHARE, FOLLOW_SHARE_LARGE = 0.7, 0.15
 WINDOW = (0.7, 1.0)
-# The stack's own look and posture are what is to be learned; a part of the clips is changed nevertheless.
+# The stack's own look and orientation are what is to be learned; only some clips are changed.
 TURN_SHARE, RECOLOUR_SHARE = 0.5, 0.3
 _ATTEMPTS = 64
 
@@ -53,13 +53,11 @@ class LabelledStack:
 class Example:
     """A labelled stack, split."""
 
-    # The frames.
     stack: Stack
     # (T, Y, X) integers.
     labels: Any
     # How its pixels become 8-bit.
     window: Window | None
-    # As given.
     contrast_limits: Sequence[float] | None
     # Frames to learn from; frames after them to measure on, perhaps none.
     training: tuple[int, ...]
@@ -97,6 +95,7 @@ def _split(given: LabelledStack, share: float) -> Example:
         raise ValueError(f"Labels of shape {tuple(labels.shape)} do not fit frames of shape {stack.shape}.")
     if np.dtype(labels.dtype).kind not in "iub":
         raise ValueError(f"Labels are whole numbers, one for each object; got {labels.dtype}.")
+    # The far end is held out: it tests what tracking needs, and leaves at least two frames to learn from.
     accepted = range(stack.n_frames) if given.accepted is None else given.accepted
     frames = sorted({check_frame(frame, stack.n_frames) for frame in accepted})
     back = max(0, min(max(round(share * len(frames)), 1), len(frames) - 2)) if share > 0 else 0
@@ -145,6 +144,7 @@ class ExampleClips:
 
     def _choose(self, rng: np.random.Generator, frames: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Read some of the training frames; of more than 255 objects some become background."""
+        # Ids fit a byte: a random table keeps at most 255.
         order = choose_frames(rng, len(self.example.training), frames)
         pictures, numbers = zip(*(self._read(self.example.training[i]) for i in order), strict=True)
         table = np.zeros(len(self.ids) + 1, np.uint8)

@@ -1,4 +1,4 @@
-"""How well a model tracks into the held-out frames of labelled stacks."""
+"""J and F of tracking into the held-out frames of labelled stacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Figures = Mapping[str, float]
 def measure(model: Sam2, examples: Sequence[Example]) -> Generator[float, None, Figures | None]:
     """Track from the last training frame of each example, prompted with its masks, and grade the held-out frames.
 
-    Result: ``"J"``, ``"F"`` and ``"J&F"``, averaged over the frames of each object, then over objects, then over
+    Returns ``"J"``, ``"F"`` and ``"J&F"``, averaged over the frames of each object, then over objects, then over
     examples; ``None`` if no example has held-out frames.
     """
     measured = [example for example in examples if example.held_out]
@@ -43,6 +43,7 @@ def measure(model: Sam2, examples: Sequence[Example]) -> Generator[float, None, 
 def _track(model: Sam2, example: Example) -> Generator[None, None, tuple[float, float]]:
     start, objects = example.start, example.measured_objects()
     session = Session(model, example.stack, contrast_limits=example.contrast_limits)
+    # Prompted with the last masks that were learned from.
     shown = example.label_frame(start)
     for object_id in objects:
         session.add_mask(start, object_id, shown == object_id)

@@ -1,4 +1,4 @@
-"""The steps of teaching: clips drawn from examples, and the copy of a model that learns from them."""
+"""The optimiser steps of teaching, on a copy of a model and clips of the examples."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class EncodedClips:
 
 
 class Lesson:
-    """A copy of a model, its optimiser and its material."""
+    """A copy of a model that learns, with its optimiser and its clips."""
 
     def __init__(self, model: Sam2, examples: Sequence[Example], settings: TeachSettings) -> None:
         self.examples = examples
@@ -68,6 +68,7 @@ class Lesson:
         self._trained = [p for p in self.student.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(self._trained, lr=settings.learning_rate, weight_decay=0.0)
         self._sources = [ExampleClips(example) for example in examples]
+        # So many tracks in a step, as clips of a few objects each.
         tracks = settings.tracks if model.config.image_size < LARGE_INPUT else max(settings.tracks // 4, 1)
         self._objects = min(tracks, MOST_OBJECTS, max(len(source.ids) for source in self._sources))
         self._clips = tracks // self._objects
@@ -116,6 +117,7 @@ class Lesson:
         if self._encoded is None:
             batch = _join([self._draw(rng, frames) for _ in range(clips)])
             return Tracker(self.student, batch, self._recipe)
+        # Features were kept with their clips: the encoder does not run.
         drawn = [self._encoded.draw(rng) for _ in range(clips)]
         batch = _join([batch for batch, _ in drawn])
         s4, s8, s16 = (torch.cat([encoded.maps[level][:, :frames] for _, encoded in drawn]) for level in range(3))

@@ -1,1 +1,1 @@
-"""Optimisation."""
+"""Losses, optimisers, precision and several processes."""

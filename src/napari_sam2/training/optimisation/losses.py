@@ -1,4 +1,4 @@
-"""What the network is graded on: each term a function of its own, per object, averaged by `frame_loss`."""
+"""Losses: masks, predicted IoU, object score and the centre head."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def balanced_cross_entropy(logits_bkhw: Tensor, target_b1hw: Tensor) -> Tensor:
     loss = F.binary_cross_entropy_with_logits(
         logits_bkhw.flatten(2), t.expand(-1, logits_bkhw.shape[1], -1), reduction="none"
     )
+    # Means over object and background each, then over both.
     inside = (loss * t).sum(-1) / t.sum(-1).clamp(min=1)
     outside = (loss * (1 - t)).sum(-1) / (1 - t).sum(-1).clamp(min=1)
     return (inside + outside) / 2
@@ -87,12 +88,13 @@ def frame_loss(
     cross_entropy: str,
     only_answer: bool = False,
 ) -> FrameLoss:
-    """Grade the decoder's answer on one frame, before anything is made of an "absent" verdict.
+    """Loss of the decoder's output on one frame, whether it calls the object absent or not.
 
     ``target_b1hw``: (objects, 1, h, w) float32 in [0, 1] at the size masks are to be compared at.
     ``present_b``: (objects,) bool; where the object is absent only its score is graded.
     ``points_b``: (objects,) number of points the answer was prompted with, a box counting as two.
     """
+    # Masks are compared at the target's size.
     logits = resize_logits(output.masks_bkhw, (target_b1hw.shape[-2], target_b1hw.shape[-1]))
     losses = mask_loss(logits, target_b1hw, cross_entropy=cross_entropy)
     single = (points_b > 1).to(losses) if only_answer else points_b.clamp(max=2).to(losses) / 2
@@ -106,6 +108,7 @@ def frame_loss(
     # Every predicted IoU is supervised, whichever of the masks is the best.
     asked = torch.stack((single, several, several, several), dim=1) if only_answer else torch.ones_like(losses)
     iou_error = ((output.ious_bk - reached).abs() * asked).sum(dim=1) / asked.sum(dim=1)
+    # Absent objects have no mask to learn, only a score.
     weight = present_b.to(logits.dtype)
     count = weight.sum().clamp(min=1)
     score = F.binary_cross_entropy_with_logits(output.object_score_logits_b, weight)
@@ -118,7 +121,7 @@ def frame_loss(
 
 
 def centre_loss(maps: CentreMaps, targets_b3hw: Tensor) -> Tensor:
-    """Grade the centre head: penalty-reduced focal loss (Zhou et al. 2019) and L1 on the logarithm of the radius."""
+    """Loss of the centre head: penalty-reduced focal loss (Zhou et al. 2019) and L1 on the logarithm of the radius."""
     heat, log_radius, weight = targets_b3hw.unbind(dim=1)
     centre = (heat == 1).to(heat)
     p = maps.logits_bhw.sigmoid()

@@ -1,4 +1,4 @@
-"""Which optimiser moves which weight, how fast, and whether towards zero."""
+"""AdamW and Muon: which weight goes to which, its learning rate and its weight decay."""
 
 from __future__ import annotations
 
@@ -45,10 +45,8 @@ def make_optimisers(model: Sam2, settings: TrainSettings) -> tuple[torch.optim.O
 
 
 def rate_of(name: str, blocks: int, settings: TrainSettings) -> float:
-    """Share of the run's learning rate at which a weight learns.
-
-    ``settings``: with ``encoder_rate`` and ``layer_decay``.
-    """
+    """Share of the run's learning rate at which a weight learns."""
+    # The earlier in the trunk, the slower; patches come before the first block.
     if not name.startswith(_ENCODER):
         return 1.0
     slower = 0

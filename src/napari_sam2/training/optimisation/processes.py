@@ -1,4 +1,4 @@
-"""Several processes train one model, each on its own batches: gradients are averaged once per step."""
+"""Data-parallel training: each process has batches of its own, gradients are averaged once per step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated user does on a batch: which frames are prompted and corrected."""
+"""Which frames of a batch a simulated user prompts and corrects, drawn at random."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from napari_sam2.training.train_settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Interaction:
-    """Plan for one batch."""
+class PromptPlan:
+    """Prompts of one batch."""
 
     # Prompt with masks; otherwise with clicks and boxes.
     give_masks: bool
@@ -29,26 +29,23 @@ class Interaction:
         return self.corrections if frame in self.corrected else 0
 
 
-def draw_interaction(
+def draw_prompt_plan(
     present_tb: Tensor, settings: TrainSettings, *, give_masks: bool, generator: torch.Generator
-) -> Interaction:
-    """Draw what is done on a batch.
-
-    ``present_tb``: (frames, objects) bool: is the object seen; all are on the first frame.
-    """
+) -> PromptPlan:
+    """Draw the plan of a batch; ``present_tb`` says which objects are seen, all of them on the first frame."""
     frames = len(present_tb)
     if frames == 1:
-        return Interaction(False, (0,), (0,), settings.corrections)
+        return PromptPlan(False, (0,), (0,), settings.corrections)
     # Nobody prompts an object where it is not.
     shown = [t for t in range(1, frames) if present_tb[t].all()]
     wanted = _count(1, settings.prompted_frames, generator)
     prompted = (0, *_pick(shown, wanted - 1, generator))
     if give_masks or not settings.clip_corrections:
-        return Interaction(give_masks, prompted, (), 0)
+        return PromptPlan(give_masks, prompted, (), 0)
     wanted = _count(len(prompted), settings.corrected_frames, generator)
     others = [t for t in range(frames) if t not in prompted]
     corrected = (*prompted, *_pick(others, wanted - len(prompted), generator))
-    return Interaction(give_masks, prompted, corrected, settings.clip_corrections)
+    return PromptPlan(give_masks, prompted, corrected, settings.clip_corrections)
 
 
 def _count(least: int, most: int, generator: torch.Generator) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from napari_sam2.session.session import Session
 from napari_sam2.training.data.clips import Batch
-from napari_sam2.training.data.simulated_user import Interaction, draw_interaction
+from napari_sam2.training.data.prompt_plan import PromptPlan, draw_prompt_plan
 from napari_sam2.training.run_state import start
 from napari_sam2.training.train_settings import TrainSettings
 from napari_sam2.training.unroll import Tracker, unroll
@@ -19,14 +19,14 @@ PAPER = replace(CHEAP, corrections=7, prompted_frames=2, corrected_frames=2, cli
 ALWAYS = torch.ones(8, 3, dtype=torch.bool)
 
 
-def plans(settings: TrainSettings, present: torch.Tensor = ALWAYS, *, masks: bool = False) -> list[Interaction]:
+def plans(settings: TrainSettings, present: torch.Tensor = ALWAYS, *, masks: bool = False) -> list[PromptPlan]:
     generator = torch.Generator().manual_seed(0)
-    return [draw_interaction(present, settings, give_masks=masks, generator=generator) for _ in range(200)]
+    return [draw_prompt_plan(present, settings, give_masks=masks, generator=generator) for _ in range(200)]
 
 
 def test_usually_only_the_first_frame_is_prompted() -> None:
-    assert set(plans(CHEAP)) == {Interaction(False, (0,), (), 0)}
-    assert set(plans(CHEAP, ALWAYS[:1], masks=True)) == {Interaction(False, (0,), (0,), 1)}
+    assert set(plans(CHEAP)) == {PromptPlan(False, (0,), (), 0)}
+    assert set(plans(CHEAP, ALWAYS[:1], masks=True)) == {PromptPlan(False, (0,), (0,), 1)}
 
 
 def test_up_to_two_frames_are_prompted_and_corrected_the_first_among_them() -> None:
