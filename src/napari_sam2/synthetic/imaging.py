@@ -1,4 +1,4 @@
-"""What the instrument does to a scene: light, blur, noise, tone, compression."""
+"""Simulated instruments: light, blur, noise, tone, compression."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def expose(rng: Rng, frames: Field, *, imaging: Imaging) -> NDArray[np.uint8]:
     """Take the frames.
 
     ``frames``: (T, Y, X, channels) float32, 0..1 for black to white; channels is 1 or 3. Changed in place.
-    Result: (T, Y, X, 3) uint8.
+    Returned is (T, Y, X, 3) uint8.
     """
     taken = np.empty((*frames.shape[:3], 3), dtype=np.uint8)
     for frame, scene in enumerate(frames):

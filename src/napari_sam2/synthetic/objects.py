@@ -10,7 +10,7 @@ from napari_sam2.synthetic.scenes.leaves import heap
 
 from .imaging import draw_imaging
 from .photographs import photograph
-from .random_outlines import Outline, draw_outline
+from .random_outlines import RandomOutline, draw_outline
 from .scene_motion import draw_camera, draw_path, log_uniform, still_path
 from .scene_settings import Drawing, SceneSettings
 from .sprites import Scene, Sprite, background_size, compose, grid, level_maps
@@ -224,7 +224,7 @@ def _occluder(rng: Rng, settings: SceneSettings, *, style: Style) -> Sprite:
     unit = min(settings.size)
     if rng.random() < 0.6:
         width, bend = rng.uniform(0.02, 0.06), rng.normal(0, 0.1)
-        outline = Outline("rod", 1.0, np.array([width], np.float32), np.array([bend], np.float32))
+        outline = RandomOutline("rod", 1.0, np.array([width], np.float32), np.array([bend], np.float32))
         radius = 1.2 * unit
     else:
         outline, radius = draw_outline(rng), rng.uniform(0.08, 0.2) * unit

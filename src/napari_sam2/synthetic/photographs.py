@@ -1,4 +1,4 @@
-"""Surfaces cut out of photographs: what no drawn texture has, the grain, blur and disorder of real things."""
+"""Textures cut out of photographs, with the grain, blur and disorder that no drawn texture has."""
 
 from __future__ import annotations
 

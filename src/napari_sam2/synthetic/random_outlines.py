@@ -1,4 +1,4 @@
-"""Outlines of objects as level maps.
+"""Random outlines of objects as level maps.
 
 A level is positive inside, and about the distance to the border in units of the object's radius.
 """
@@ -16,7 +16,7 @@ OUTLINES = ("ellipse", "blob", "polygon", "star", "rod", "spindle", "ring", "par
 
 
 @dataclass(frozen=True)
-class Outline:
+class RandomOutline:
     """A shape given by a few numbers, so that a slightly different one can be drawn from it."""
 
     # One of `OUTLINES`.
@@ -27,7 +27,7 @@ class Outline:
     first: Field
     second: Field
 
-    def jittered(self, rng: Rng, amount: float) -> Outline:
+    def jittered(self, rng: Rng, amount: float) -> RandomOutline:
         """Return a similar outline: `amount` is about the relative change."""
         return replace(
             self,
@@ -43,7 +43,7 @@ class Outline:
         return aspect * _LEVELS[self.kind](self, rows / aspect, columns)
 
 
-def draw_outline(rng: Rng, kind: str | None = None, *, roughness: float = 1.0) -> Outline:
+def draw_outline(rng: Rng, kind: str | None = None, *, roughness: float = 1.0) -> RandomOutline:
     """Draw an outline that fits into the unit circle."""
     kind = kind or str(rng.choice(OUTLINES, p=(0.13, 0.25, 0.13, 0.06, 0.07, 0.04, 0.05, 0.27)))
     if kind not in OUTLINES:
@@ -70,7 +70,7 @@ def draw_outline(rng: Rng, kind: str | None = None, *, roughness: float = 1.0) -
         n_parts = int(rng.integers(2, 7))
         columns = (rng.uniform(-0.45, 0.45, n_parts), rng.uniform(0.3, 0.9, n_parts), rng.uniform(0.04, 0.2, n_parts))
         first, second = np.stack(columns, axis=1), _limb_angles(rng, n_parts)
-    return Outline(kind, aspect, np.asarray(first, dtype=np.float32), np.asarray(second, dtype=np.float32))
+    return RandomOutline(kind, aspect, np.asarray(first, dtype=np.float32), np.asarray(second, dtype=np.float32))
 
 
 def _angles(rng: Rng, count: int) -> Field:
@@ -86,11 +86,12 @@ def _limb_angles(rng: Rng, count: int) -> Field:
     return legs.astype(np.float32)
 
 
-def _ellipse(outline: Outline, rows: Field, columns: Field) -> Field:
+def _ellipse(outline: RandomOutline, rows: Field, columns: Field) -> Field:
     return np.float32(1) - np.hypot(rows, columns)
 
 
-def _blob(outline: Outline, rows: Field, columns: Field) -> Field:
+def _blob(outline: RandomOutline, rows: Field, columns: Field) -> Field:
+    # A circle whose radius is a sum of waves, scaled to fit.
     angle = np.linspace(-np.pi, np.pi, 181)
     orders = np.arange(2, 2 + len(outline.first))
     radius = 0.8 + (outline.first[:, None] * np.cos(orders[:, None] * angle + outline.second[:, None])).sum(axis=0)
@@ -98,7 +99,8 @@ def _blob(outline: Outline, rows: Field, columns: Field) -> Field:
     return _polar(rows, columns, radius=radius / max(1.0, float(radius.max())))
 
 
-def _star(outline: Outline, rows: Field, columns: Field) -> Field:
+def _star(outline: RandomOutline, rows: Field, columns: Field) -> Field:
+    # Straight lines between tips and notches, in polar coordinates.
     order = np.argsort(np.mod(outline.second, 2 * np.pi))
     angle = np.linspace(-np.pi, np.pi, 361)
     nodes = np.mod(outline.second, 2 * np.pi)[order]
@@ -108,6 +110,7 @@ def _star(outline: Outline, rows: Field, columns: Field) -> Field:
 
 def _polar(rows: Field, columns: Field, *, radius: NDArray[np.floating]) -> Field:
     """Level of a star-shaped region whose border radius is tabulated from -pi to pi."""
+    # The radius at each pixel's angle, interpolated in the table.
     turn = (np.arctan2(rows, columns) + np.float32(np.pi)) * np.float32((len(radius) - 1) / (2 * np.pi))
     table = radius.astype(np.float32)
     below = np.minimum(turn.astype(np.intp), len(radius) - 2)
@@ -117,7 +120,8 @@ def _polar(rows: Field, columns: Field, *, radius: NDArray[np.floating]) -> Fiel
     return level
 
 
-def _polygon(outline: Outline, rows: Field, columns: Field) -> Field:
+def _polygon(outline: RandomOutline, rows: Field, columns: Field) -> Field:
+    # Inside all of several half planes.
     level = np.full(np.broadcast_shapes(rows.shape, columns.shape), np.inf, dtype=np.float32)
     for offset, angle in zip(outline.first, outline.second, strict=True):
         np.minimum(level, offset - np.sin(angle) * rows - np.cos(angle) * columns, out=level)
@@ -125,27 +129,27 @@ def _polygon(outline: Outline, rows: Field, columns: Field) -> Field:
     return np.minimum(level, np.float32(1.0) - np.hypot(rows, columns), out=level)
 
 
-def _rod(outline: Outline, rows: Field, columns: Field) -> Field:
+def _rod(outline: RandomOutline, rows: Field, columns: Field) -> Field:
     width, bend = outline.first[0], outline.second[0]
     rows = rows - bend * (columns * columns - np.float32(0.4))
     level: Field = width - np.hypot(rows, columns - np.clip(columns, width - 1, 1 - width))
     return level
 
 
-def _ring(outline: Outline, rows: Field, columns: Field) -> Field:
+def _ring(outline: RandomOutline, rows: Field, columns: Field) -> Field:
     width = outline.first[0]
     level: Field = width / 2 - np.abs(np.hypot(rows, columns) - (np.float32(1) - width / 2))
     return level
 
 
-def _spindle(outline: Outline, rows: Field, columns: Field) -> Field:
+def _spindle(outline: RandomOutline, rows: Field, columns: Field) -> Field:
     width, bend = outline.first[0], outline.second[0]
     rows = rows - bend * (columns * columns - np.float32(0.3))
     level: Field = width * (np.float32(1) - columns * columns) - np.abs(rows)
     return level
 
 
-def _parts(outline: Outline, rows: Field, columns: Field) -> Field:
+def _parts(outline: RandomOutline, rows: Field, columns: Field) -> Field:
     """Draw a trunk with limbs: capsules that start on the trunk's axis."""
     level: Field = np.float32(0.28) - np.hypot(rows, columns * np.float32(0.55))
     for (start, length, width), angle in zip(outline.first, outline.second, strict=True):

@@ -1,4 +1,4 @@
-"""Rendering a clip of any kind."""
+"""Render a clip of any kind of scene."""
 
 from __future__ import annotations
 
@@ -34,10 +34,8 @@ _SMALLEST_AREA = 24
 
 
 def render_clip(rng: np.random.Generator, settings: SceneSettings) -> Clip:
-    """Render a clip; the same state of the generator gives the same clip.
-
-    Result: frames (T, Y, X, 3) uint8 and labels (T, Y, X) uint8. Save for rare draws, some object is seen in it.
-    """
+    """Render a clip; the same state of the generator gives the same clip."""
+    # Scenes in which hardly anything is seen are drawn again, a few times.
     for _ in range(_ATTEMPTS):
         kind = settings.kind or str(rng.choice(KINDS, p=(0.25, 0.18, 0.17, 0.15, 0.25)))
         drawing = _DRAW[kind](rng, settings)

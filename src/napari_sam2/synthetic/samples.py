@@ -1,4 +1,4 @@
-"""Samples for the demo and the documentation: small stacks that are drawn on request, with the truth and prompts."""
+"""Samples for demo and documentation: small stacks, drawn on request, with their true labels and prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths of objects and of the camera through a clip."""
+"""Motion in a clip: paths of objects and of the camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a clip is and what may be asked of it."""
+"""Settings of drawn clips, and clips themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things that move: a texture and an outline in their own coordinates, and painting them into frames."""
+"""Sprites, textures with an outline that move as one, and their painting into frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .random_outlines import Outline
+from .random_outlines import RandomOutline
 from .scene_motion import Camera, Path
 from .textures import Field, Rng
 
@@ -25,7 +25,6 @@ class Sprite:
     texture: Field
     # Half the side of the maps, in units of the radius.
     extent: float
-    # Its movement.
     path: Path
     # The id it writes, 0 to hide the labels below it, None to leave them.
     label: int | None
@@ -47,7 +46,6 @@ class Scene:
 
     # (h, w, channels) float32; its middle lies at the middle of the world.
     background: Field
-    # The view.
     camera: Camera
     # Back to front.
     sprites: tuple[Sprite, ...]
@@ -59,7 +57,7 @@ def grid(n_pixels: int, extent: float) -> tuple[Field, Field]:
     return axis[:, None], axis[None, :]
 
 
-def level_maps(rng: Rng, outline: Outline, *, n_pixels: int, extent: float, change: float) -> Field:
+def level_maps(rng: Rng, outline: RandomOutline, *, n_pixels: int, extent: float, change: float) -> Field:
     """Stack the level maps of an outline and of one that differs by about `change`: (S, S, 2)."""
     axes = grid(n_pixels, extent)
     first = outline.level(axes)
@@ -82,12 +80,7 @@ def background_size(camera: Camera, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def compose(scene: Scene, size: tuple[int, int]) -> tuple[Field, Labels]:
-    """Paint every frame.
-
-    ``size``: frame size in pixels.
-    Result: (T, Y, X, channels) float32, about 0..1.
-    Result: (T, Y, X) uint8.
-    """
+    """Paint every frame: (T, Y, X, channels) float32, about 0..1, and (T, Y, X) labels."""
     n_frames = len(scene.camera.zooms)
     frames = np.empty((n_frames, *size, scene.background.shape[2]), dtype=np.float32)
     labels = np.zeros((n_frames, *size), dtype=np.uint8)
@@ -121,12 +114,14 @@ def _paint(sprite: Sprite, camera: Camera, *, frame: int, canvas: Field, labels:
     high = np.minimum(np.ceil(centre + half).astype(int) + 1, labels.shape)
     if radius < 0.5 or (low >= high).any():
         return
+    # Level and texture are looked up for the pixels that the sprite can reach.
     box = slice(low[0], high[0]), slice(low[1], high[1])
     angle = float(path.angles[frame] + camera.angles[frame])
     corners = _lookup(sprite, (low - centre) / radius, span=(high - low, 1 / radius), angle=angle, frame=frame)
     level = _mix(sprite.levels, corners)
     blend = np.float32(path.blend[frame])
     distance = (level[..., 0] + blend * (level[..., 1] - level[..., 0])) * np.float32(radius)
+    # Soft at the border and opaque within; labels are hard.
     edge = distance + np.float32(sprite.reach * radius)
     alpha = np.clip(edge * np.float32(1 / sprite.softness) + np.float32(0.5), 0, 1) * np.float32(sprite.opacity)
     skin = _mix(sprite.texture, corners)
@@ -146,6 +141,7 @@ def _lookup(sprite: Sprite, first: Field, *, span: tuple[NDArray[np.int_], float
     shape, step = span
     rows = (first[0] + np.arange(shape[0]) * step).astype(np.float32)[:, None]
     columns = (first[1] + np.arange(shape[1]) * step).astype(np.float32)[None, :]
+    # From frame to sprite: turn back, then undo ripple and stretch.
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     v = cos * rows - sin * columns
     u = sin * rows + cos * columns
@@ -154,6 +150,7 @@ def _lookup(sprite: Sprite, first: Field, *, span: tuple[NDArray[np.int_], float
         v = v + np.float32(amplitude) * np.sin(np.float32(waves) * u + np.float32(0.9 * frame))
     if sprite.path.stretch is not None:
         v = v / sprite.path.stretch[frame]
+    # In cells of the maps; the last cell is left out, so that a neighbour always exists.
     n_pixels = sprite.levels.shape[0]
     to_index = np.float32((n_pixels - 1) / (2 * sprite.extent))
     v = np.clip((v + np.float32(sprite.extent)) * to_index, 0, n_pixels - 1.001)
@@ -167,6 +164,7 @@ def _mix(maps: Field, corners: Corners) -> Field:
     index, row, part_v, part_u = corners
     flat = maps.reshape(-1, maps.shape[2])
     part_v, part_u = part_v[..., None], part_u[..., None]
+    # Along the rows first; in place, for this is where rendering spends its time.
     upper = np.take(flat, index, axis=0)
     upper += part_u * (np.take(flat, index + 1, axis=0) - upper)
     lower = np.take(flat, index + row, axis=0)

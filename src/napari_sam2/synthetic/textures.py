@@ -86,10 +86,9 @@ def palette(rng: Rng, n_colours: int, *, channels: int, near: Field | None = Non
 def colourise(field: Field, colours: Field, *, hard: bool = False) -> Field:
     """Look a 0..1 field up in a palette.
 
-    ``field``: (h, w) float32 in 0..1.
-    ``colours``: (n, channels).
-    Result: (h, w, channels) float32.
+    ``field`` is (h, w), ``colours`` (n, channels).
     """
+    # A table of 256 colours, in steps or interpolated.
     positions = np.linspace(0, len(colours) - 1, 256)
     if hard:
         table = colours[np.minimum((positions + 0.5).astype(np.intp), len(colours) - 1)]
@@ -164,6 +163,7 @@ def _checks(rng: Rng, size: tuple[int, int]) -> Field:
 def _patches(rng: Rng, size: tuple[int, int]) -> Field:
     rows, columns = _axes(size)
     warp = np.float32(rng.uniform(0, 0.06)) * noise_field(rng, size, cells=6)
+    # Voronoi cells with bent walls.
     best = np.full(size, np.inf, dtype=np.float32)
     field = np.zeros(size, dtype=np.float32)
     for _ in range(int(rng.integers(5, 14))):
@@ -196,11 +196,7 @@ _WEIGHTS /= _WEIGHTS.sum()
 
 
 def texture(rng: Rng, size: tuple[int, int], *, colours: Field, detail: float = 0.02) -> Field:
-    """Draw a texture in the given colours.
-
-    ``colours``: (n, channels) palette in 0..1.
-    Result: `size` + (channels,) float32, about 0..1 (not clipped).
-    """
+    """Draw a texture in the given colours, about 0..1 (not clipped)."""
     name = list(PATTERNS)[rng.choice(len(PATTERNS), p=_WEIGHTS)]
     pattern = PATTERNS[name][0](rng, size)
     result = colourise(pattern, colours, hard=bool(rng.random() < 0.35))

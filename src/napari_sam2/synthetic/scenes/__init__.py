@@ -1,1 +1,1 @@
-"""Scenes."""
+"""Kinds of scenes: cells, slices, endoscope, clutter."""

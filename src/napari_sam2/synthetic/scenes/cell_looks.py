@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_sam2.synthetic.random_outlines import Outline
+from napari_sam2.synthetic.random_outlines import RandomOutline
 from napari_sam2.synthetic.scene_motion import Path
 from napari_sam2.synthetic.sprites import Sprite, grid, level_maps
 from napari_sam2.synthetic.textures import Field, Rng, fractal_field, noise_field
@@ -25,7 +25,7 @@ class Culture:
     # Brightness of a cell over the background.
     contrast: float
     # The few shapes that the cells are variants of.
-    outlines: tuple[Outline, ...]
+    outlines: tuple[RandomOutline, ...]
     # Brightness of the background.
     floor: float
     # "fluorescent", "phase" or "oblique".

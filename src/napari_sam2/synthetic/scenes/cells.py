@@ -28,11 +28,8 @@ def draw_cells(rng: Rng, settings: SceneSettings) -> Drawing:
 
 
 def grow(rng: Rng, settings: SceneSettings, *, culture: Culture, count: int) -> tuple[Field, Labels]:
-    """Paint a culture of up to `count` cells, their daughters and some dirt.
-
-    Result: (T, Y, X, 1) float32, about 0..1.
-    Result: (T, Y, X) uint8.
-    """
+    """Paint a culture of up to `count` cells, their daughters and some dirt."""
+    # A cell and its daughters take labels in a row.
     sprites: list[Sprite] = []
     for centre in _scattered(rng, count, size=settings.size, distance=1.7 * culture.radius):
         sprites += _cell(rng, settings, culture=culture, centre=centre, label=len(sprites) + 1)

@@ -63,6 +63,7 @@ def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
     for is_object in rng.permutation(np.arange(clutter + count) < count):
         label += int(is_object)
         lumps.append(_draw_lump(rng, settings, trunk=trunk, label=label if is_object else 0))
+        # Some organs hold another one, half as large.
         if is_object and rng.random() < 0.3:
             label += 1
             value = lumps[-1].value + rng.choice((-1, 1)) * rng.uniform(0.5, 1.5) * trunk.contrast
@@ -73,11 +74,8 @@ def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
 
 
 def cut_body(rng: Rng, settings: SceneSettings, *, trunk: Trunk, lumps: Sequence[Lump]) -> tuple[Field, Labels]:
-    """Paint the slices of a body; later lumps lie over earlier ones.
-
-    Result: (Z, Y, X, 1) float32, about 0..1.
-    Result: (Z, Y, X) uint8.
-    """
+    """Paint the slices of a body, (Z, Y, X, 1) and labels; later lumps lie over earlier ones."""
+    # The body first, organs over it, all in faintly noisy air.
     sprites = [_trunk_sprite(rng, settings, trunk=trunk)]
     sprites += [_lump_sprite(rng, settings, lump=lump) for lump in lumps]
     camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=0.15 * settings.motion)
@@ -120,6 +118,7 @@ def _trunk_sprite(rng: Rng, settings: SceneSettings, *, trunk: Trunk) -> Sprite:
     size = (n_pixels, n_pixels)
     outline = replace(draw_outline(rng, "blob", roughness=rng.uniform(0.1, 0.5)), aspect=trunk.aspect)
     levels = level_maps(rng, outline, n_pixels=n_pixels, extent=1.1, change=rng.uniform(0.02, 0.15))
+    # Layers follow the outline at rising depths.
     shell = levels.mean(axis=-1)
     layers = np.zeros(size, dtype=np.float32)
     depth = 0.0

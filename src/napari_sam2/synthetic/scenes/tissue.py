@@ -102,6 +102,7 @@ def _draw_dye(rng: Rng, size: tuple[int, int], *, tissue: Tissue) -> Dye:
 def _stain(tissue: Tissue, dye: Dye, *, z: float) -> tuple[Field, Labels]:
     """Cut the tissue at one height and show what is dyed: brightness and labels, both (Y, X)."""
     owner, nearest, second = _cut(tissue, z)
+    # Half the difference is the distance to the wall between two seeds.
     gap = (second - nearest) * np.float32(0.5)
     if not dye.nuclei:
         walls = np.exp(-((gap / np.float32(dye.wall)) ** 2)) * dye.grain
@@ -122,11 +123,7 @@ def _mask(rng: Rng, size: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _cut(tissue: Tissue, z: float) -> tuple[Labels, Field, Field]:
-    """Find the two nearest seeds of every pixel at one height.
-
-    Result: (Y, X) uint8: one more than the index of the nearest seed.
-    Result: (Y, X) float32: distances to the nearest and the second seed, in pixels.
-    """
+    """At one height, the nearest seed of every pixel (its index plus one), and distances to it and to the second."""
     size = tissue.warp[0].shape
     reach = 1.75 * tissue.spacing
     nearest = np.full(size, reach, dtype=np.float32)
