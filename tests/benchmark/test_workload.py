@@ -11,7 +11,7 @@ import torch
 from napari_sam2.benchmark.memory import PeakMemory, resident_bytes
 from napari_sam2.benchmark.models import stand_in
 from napari_sam2.benchmark.scene import MovingDiscs
-from napari_sam2.benchmark.workload import VERBS, Workload, calls_of_a_frame
+from napari_sam2.benchmark.workload import METHODS, Workload, calls_of_a_frame
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.weights.load import load_model
 from napari_sam2.weights.presets import PRESETS
@@ -35,9 +35,9 @@ def test_memory_is_as_full_as_asked(model: Sam2, history: int | None, maps: int,
 def test_the_work_of_a_frame_can_be_done_again(model: Sam2) -> None:
     session, run = Workload(objects=3, side=64).begin(model)
     calls = calls_of_a_frame(model, run)
-    assert tuple(calls) == VERBS
+    assert tuple(calls) == METHODS
     assert calls["condition"]().shape[0] == calls["remember"]().shape[0] == 3
-    assert not set(vars(model)) & set(VERBS)
+    assert not set(vars(model)) & set(METHODS)
     assert session.encoder.frames_encoded == 3
 
 

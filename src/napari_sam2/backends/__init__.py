@@ -1,1 +1,1 @@
-"""Other programs than PyTorch that compute parts of the model, where they are installed and asked for."""
+"""Backends other than PyTorch: OpenVINO for the image encoder."""

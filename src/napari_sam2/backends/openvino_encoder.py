@@ -42,6 +42,7 @@ class OpenvinoImageEncoder(ImageEncoder):
         network = self._network
         if network is None or image_bchw.shape[1:] != network.input_shape[1:] or not self._is_inference(image_bchw):
             return super().forward(image_bchw, narrow)
+        # The network takes one image at a time, whatever the batch.
         s4, s8, s16 = map(torch.cat, zip(*(network(image[None]) for image in image_bchw), strict=True))
         if narrow is not None:
             s4, s8 = narrow[0](s4), narrow[1](s8)
@@ -64,6 +65,7 @@ def _forget_network(encoder: OpenvinoImageEncoder, _keys: object) -> None:
 
 def use_openvino(model: Sam2, dtype: torch.dtype) -> None:
     """Let OpenVINO compute a model's image encoder."""
+    # Compiling takes seconds: a network of these weights may be kept from an earlier start.
     compiler, kept = Compiler(dtype), network_cache()
     key = _network_key(model, compiler.version)
     content = None if kept is None else kept.load(key)

@@ -1,4 +1,4 @@
-"""OpenVINO, and networks compiled by it."""
+"""Compile, load and run networks with OpenVINO."""
 
 from __future__ import annotations
 

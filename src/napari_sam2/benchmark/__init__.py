@@ -1,1 +1,1 @@
-"""How fast a model works on this machine and how much memory that takes, measured."""
+"""Measure speed and memory of a model on this machine."""

@@ -1,4 +1,4 @@
-"""What was measured on: the machine and the versions."""
+"""Describe the machine and the versions of libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that is taken meanwhile."""
+"""Peak memory of a piece of work."""
 
 from __future__ import annotations
 

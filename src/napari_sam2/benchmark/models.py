@@ -1,4 +1,4 @@
-"""The model to measure: its weights where they are, else random ones, which take just as long."""
+"""Models of random weights, which take just as long as trained ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements as tables to read and as JSON."""
+"""Reports of measurements: text, Markdown, JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stack to measure on, as long as it has to be: its frames are made when they are read."""
+"""A stack of moving discs, of any length: frames are made when they are read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ PERIOD = 60
 
 
 class MovingDiscs:
-    """Discs that go in circles over a noisy ground, indexed like an array.
-
-    ``side``: height and width of a frame in pixels.
-    ``shape``: (T, Y, X).
-    """
+    """Discs that go in circles over a noisy ground, indexed like a (T, Y, X) array."""
 
     def __init__(self, num_frames: int, side: int, num_discs: int) -> None:
         self.shape = (num_frames, side, side)

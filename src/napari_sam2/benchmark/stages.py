@@ -1,4 +1,4 @@
-"""How long each step of a frame takes on its own."""
+"""Time each step of a frame on its own: encoders, attention, decoder, a click."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ HISTORIES = (1, 2, 4)
 class StageTime:
     """One step for one object."""
 
-    # What is done.
     name: str
     # Median of the runs.
     seconds: float
-    # How many there were.
     runs: int
 
     @classmethod
@@ -45,6 +43,7 @@ def measure_stages(model: Sam2, *, side: int, patience: Patience) -> tuple[Stage
     """
     stages = []
     for name, call in stage_calls(model, side=side).items():
+        # The first call warms up.
         call()
         stages.append(StageTime.of(name, repeat(call, model.device, patience=patience)))
     return tuple(stages)
@@ -52,6 +51,7 @@ def measure_stages(model: Sam2, *, side: int, patience: Patience) -> tuple[Stage
 
 def stage_calls(model: Sam2, *, side: int) -> dict[str, Callable[[], object]]:
     """Return the steps of a frame by name, each to be done as often as one likes; see `measure_stages`."""
+    # Attention is timed while memory fills and when it is full, the rest when it is full.
     work, rule = Workload(side=side), memory_rule(model)
     full = calls_of_a_frame(model, work.begin(model)[1])
     attention = {

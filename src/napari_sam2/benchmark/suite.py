@@ -1,4 +1,4 @@
-"""All measurements of one model, and what they add up to."""
+"""Run all measurements of one model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .workload import Workload
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured, on what."""
+    """Results of a suite, with the model and the machine they are of."""
 
     # Name, preset, input size, number type and why it was chosen, device and weights.
     model: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Seconds that a piece of work takes, over and over."""
+"""Time a piece of work, repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a tracked frame takes, and how much memory."""
+"""Time and peak memory of tracked frames."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def measure_tracking(model: Sam2, work: Workload, *, patience: Patience, program
     session, run = replace(work, frames=patience.rounds + 1).begin(model)
     with PeakMemory(model.device) as memory:
         next(run)
+    # Memory is sampled on a frame of its own: the sampling thread costs time.
     taken = repeat(lambda: next(run), model.device, patience=patience)
     estimate = estimate_memory(model, session.stack.shape, work.objects, frame_bytes=work.side**2)
     before = 0 if model.device.type == "cuda" else program_bytes

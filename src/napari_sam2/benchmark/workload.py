@@ -1,4 +1,4 @@
-"""A session at the point where tracking has become as slow as it gets: its memory is full."""
+"""Sessions with a full memory, where tracking is slowest, and the model's calls for one frame of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_sam2.session.session import Session
 from .scene import MovingDiscs
 
 # What the model does for a frame, in this order.
-VERBS = ("encode_image", "condition", "decode", "remember")
+METHODS = ("encode_image", "condition", "decode", "remember")
 
 
 @dataclass(frozen=True)
@@ -55,22 +55,22 @@ class Workload:
 
 
 def calls_of_a_frame(model: Sam2, run: Iterator[FrameResult]) -> dict[str, Callable[[], object]]:
-    """Track one frame, and return what the model was asked to do for it, to be done again on its own."""
-    asked: dict[str, Callable[[], object]] = {}
+    """Track one frame, and return the model's calls for it, each to be repeated on its own."""
+    calls: dict[str, Callable[[], object]] = {}
 
-    def listen(name: str, method: Callable[..., object]) -> Callable[..., object]:
-        def heard(*args: Any, **options: Any) -> object:
-            asked[name] = torch.inference_mode()(lambda: method(*args, **options))
+    def record(name: str, method: Callable[..., object]) -> Callable[..., object]:
+        def recorded(*args: Any, **options: Any) -> object:
+            calls[name] = torch.inference_mode()(lambda: method(*args, **options))
             return method(*args, **options)
 
-        return heard
+        return recorded
 
-    for name in VERBS:
+    for name in METHODS:
         # Over the method of the class, for this object only.
-        object.__setattr__(model, name, listen(name, getattr(model, name)))
+        object.__setattr__(model, name, record(name, getattr(model, name)))
     try:
         next(run)
     finally:
-        for name in VERBS:
+        for name in METHODS:
             object.__delattr__(model, name)
-    return asked
+    return calls

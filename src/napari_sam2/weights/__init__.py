@@ -1,1 +1,1 @@
-"""The weights: which there are, where they come from, and how a file becomes a model."""
+"""Weights: catalogue, download, presets, and loading files as models."""

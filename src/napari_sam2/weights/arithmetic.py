@@ -1,4 +1,4 @@
-"""Which arithmetic a model takes its large products in on this CPU: the one that was measured to be quickest."""
+"""Choose float32 or mixed precision on this CPU: what was measured to be quickest."""
 
 from __future__ import annotations
 
@@ -47,21 +47,22 @@ class ArithmeticChoice:
 
 
 def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
-    """Choose how a model takes its large products.
+    """Choose the arithmetic of a model's large products.
 
-    What the environment variable ``NAPARI_SAM2_CPU_DTYPE`` says is taken; otherwise what is quickest. That is measured
-    once for each processor, version and size of model, and kept in the cache folder.
+    The environment variable ``NAPARI_SAM2_CPU_DTYPE`` decides where it is set; otherwise what is quickest. That is
+    measured once for each processor, version and size of model, and kept in the cache folder.
     """
-    said = os.environ.get(CPU_DTYPE_VARIABLE)
-    if said:
-        if said not in ARITHMETICS:
+    given = os.environ.get(CPU_DTYPE_VARIABLE)
+    if given:
+        if given not in ARITHMETICS:
             raise ValueError(
-                f"{CPU_DTYPE_VARIABLE} is one of {', '.join(ARITHMETICS)}, got {said!r}: set it so or unset it"
+                f"{CPU_DTYPE_VARIABLE} is one of {', '.join(ARITHMETICS)}, got {given!r}: set it so or unset it"
             )
-        return ArithmeticChoice(said, f"{CPU_DTYPE_VARIABLE} says so", {})
+        return ArithmeticChoice(given, f"{CPU_DTYPE_VARIABLE} says so", {})
     names = available_arithmetics()
     if len(names) == 1:
         return ArithmeticChoice(names[0], "PyTorch has no other quick products on this processor", {})
+    # Measuring takes seconds: what was measured under the same conditions is read again.
     about = _describe(model)
     path = cache_dir() / "arithmetic" / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.json"
     seconds = _read(path, about, names)

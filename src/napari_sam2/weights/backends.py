@@ -1,4 +1,4 @@
-"""What can compute a model, and where; no torch, so that it can be asked before a model is loaded."""
+"""Names of backends and their devices; no torch, so that they can be listed before a model is loaded."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ def available_backends() -> tuple[str, ...]:
 
 
 def choose_backend(backend: str, device: str) -> tuple[str, str]:
-    """Resolve ``"auto"``, which is torch, and say which device a backend takes.
-
-    ``device``: ``"auto"`` or the name of a device.
-    Result: ``"torch"`` or ``"openvino"``.
-    """
+    """Resolve ``"auto"``, which is torch, and the device that a backend takes: (backend, device)."""
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}, got {backend!r}")
     if backend != "openvino":

@@ -1,4 +1,4 @@
-"""Download of catalogue files, checked against their hash, and the check of files that are already there."""
+"""Download catalogue files and check them, and files that are already there, against their hashes."""
 
 from __future__ import annotations
 

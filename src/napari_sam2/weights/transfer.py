@@ -1,4 +1,4 @@
-"""HTTP transfer of one large file, which goes on where it was cut off. No opinion on what the file is."""
+"""HTTP transfer of one large file, resumed where it was cut off."""
 
 from __future__ import annotations
 
@@ -103,6 +103,7 @@ class Transfer:
         try:
             with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
                 _check_status(response)
+                # The bytes asked for, or the whole file from its start.
                 continues = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
                 if not continues:
                     # It does not know ranges, or the file is another one by now.
