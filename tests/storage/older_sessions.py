@@ -73,7 +73,7 @@ def resume(session: Session) -> Iterator[FrameResult]:
 
 def edit_and_update(session: Session) -> Iterator[FrameResult]:
     yield from session.update()
-    session.add_points(6, 2, [[20, 30]], [1])
+    session.add_mask(6, 2, square(20, 24))
     yield from session.update()
 
 
