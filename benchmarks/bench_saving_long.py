@@ -24,7 +24,7 @@ from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
-from napari_sam2.storage.layout import HEADER
+from napari_sam2.storage.folder.layout import HEADER
 
 
 def fresh(memory: FrameMemory) -> FrameMemory:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from napari_sam2 import Session
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.storage.journal import read_journal
+from napari_sam2.storage.folder.journal import read_journal
 from session_state import assert_same_prompts, assert_same_sessions
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -98,7 +98,7 @@ def _skipped(job: BatchJob, marker: Marker | None, present: dict[str, str]) -> J
 @contextmanager
 def _only_here(folder: Path) -> Iterator[None]:
     """Keep other programs from doing the same job at the same time; ``BlockingIOError`` if one is at it."""
-    from napari_sam2.storage.lock import FolderLock
+    from napari_sam2.storage.folder.lock import FolderLock
 
     deadline = time.monotonic() + _PATIENCE_S
     while True:

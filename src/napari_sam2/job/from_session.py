@@ -10,8 +10,8 @@ from napari_sam2.weights.catalog import CATALOG
 from .options import InputOptions, JobOptions, ModelOptions
 
 if TYPE_CHECKING:
+    from napari_sam2.storage.folder.schema import ModelRecord
     from napari_sam2.storage.read_job import SavedJob
-    from napari_sam2.storage.schema import ModelRecord
 
 
 def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:

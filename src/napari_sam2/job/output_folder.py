@@ -65,7 +65,7 @@ def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], over
 
 def make_way(session: Path, *, overwrite: bool) -> None:
     """See that a session folder can be made, before the long work starts; `overwrite` removes an earlier session."""
-    from napari_sam2.storage.layout import read_header
+    from napari_sam2.storage.folder.layout import read_header
 
     if not session.exists():
         return

@@ -15,7 +15,8 @@ from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
-from napari_sam2.storage.schema import (
+from napari_sam2.storage.folder.codec import image_record, prompt_record, visit_spans
+from napari_sam2.storage.folder.schema import (
     AttachRecord,
     DetachRecord,
     DirectionChanges,
@@ -27,8 +28,6 @@ from napari_sam2.storage.schema import (
     RestoreFrameRecord,
     TrackRecord,
 )
-
-from .codec import image_record, prompt_record, visit_spans
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession

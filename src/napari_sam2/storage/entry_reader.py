@@ -9,10 +9,10 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_row
+from napari_sam2.storage.folder.schema import Numbered
 
-from .codec import MALFORMED, read_image, read_prompt, read_row
 from .saved_state import SavedState
-from .schema import Numbered
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import torch
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.storage.schema import (
+from napari_sam2.storage.folder.schema import (
     FORMAT,
     VERSION,
     DataRecord,

@@ -10,14 +10,14 @@ from numpy.typing import ArrayLike
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.storage.schema import DataRecord, ModelRecord
+from napari_sam2.storage.folder.layout import image_places
+from napari_sam2.storage.folder.schema import DataRecord, ModelRecord
 from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import DTYPES, choose_device, load_model
 from napari_sam2.weights.presets import PRESETS
 
 from .fingerprint import same_model, sample_hash
-from .layout import image_places
 
 
 def find_data(data: DataRecord, folder: Path, frames: Stack | ArrayLike | None) -> Stack:

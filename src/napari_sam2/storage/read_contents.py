@@ -11,10 +11,10 @@ from napari_sam2.data.labels.placed_results import place_labels, place_scores
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.storage.schema import DataRecord
+from napari_sam2.storage.folder.layout import check_inside, read_header
+from napari_sam2.storage.folder.schema import DataRecord
 
 from .entry_reader import EntryReader
-from .layout import check_inside, read_header
 from .saved_state import SavedState
 
 

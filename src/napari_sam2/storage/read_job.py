@@ -10,10 +10,10 @@ from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.data.readers.open_stack import open_stack
-from napari_sam2.storage.schema import DataRecord, ModelRecord
+from napari_sam2.storage.folder.codec import MALFORMED, read_prompt
+from napari_sam2.storage.folder.layout import read_header
+from napari_sam2.storage.folder.schema import DataRecord, ModelRecord
 
-from .codec import MALFORMED, read_prompt
-from .layout import read_header
 from .locate_inputs import find_data
 from .reader import Settings, settings_of
 from .saved_state import SavedState

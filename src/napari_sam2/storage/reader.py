@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.core import TrackingSession
-from napari_sam2.storage.schema import VERSION, Header
+from napari_sam2.storage.folder.layout import MEMORIES, read_header
+from napari_sam2.storage.folder.lock import FolderLock
+from napari_sam2.storage.folder.schema import VERSION, Header
 
-from .layout import MEMORIES, read_header
 from .locate_inputs import find_data, find_model
-from .lock import FolderLock
 from .restore import Restorer
 from .saved_state import SavedState
 from .writer import SessionWriter

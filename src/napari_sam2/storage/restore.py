@@ -20,7 +20,9 @@ from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState, new_version
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop import ObjectLocation
-from napari_sam2.storage.schema import (
+from napari_sam2.storage.folder.codec import read_image, read_row, read_view, read_visits
+from napari_sam2.storage.folder.layout import check_inside, memory_path
+from napari_sam2.storage.folder.schema import (
     AttachRecord,
     EditRecord,
     ErasedRecord,
@@ -28,9 +30,7 @@ from napari_sam2.storage.schema import (
     RestoreFrameRecord,
 )
 
-from .codec import read_image, read_row, read_view, read_visits
 from .entry_reader import EntryReader
-from .layout import check_inside, memory_path
 from .saved_state import SavedState
 from .writer import PARTS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from napari_sam2.session.tracking.directions import FrameDirections
-from napari_sam2.storage.schema import (
+from napari_sam2.storage.folder.journal import read_journal
+from napari_sam2.storage.folder.schema import (
     EditRecord,
     Event,
     FrameRecord,
@@ -20,8 +21,6 @@ from napari_sam2.storage.schema import (
     VisitSpan,
     first_error,
 )
-
-from .journal import read_journal
 
 
 @dataclass

@@ -15,13 +15,13 @@ from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.session.history import Edit
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import TrackingRun
-from napari_sam2.storage.schema import Event, MemoryRecord
+from napari_sam2.storage.folder.journal import Journal
+from napari_sam2.storage.folder.layout import HEADER, MEMORIES, journal_name, memory_path, write_through
+from napari_sam2.storage.folder.lock import FolderLock
+from napari_sam2.storage.folder.schema import Event, MemoryRecord
 
 from .change_log import ChangeLog, Changes, frame_records
 from .fingerprint import describe_session
-from .journal import Journal
-from .layout import HEADER, MEMORIES, journal_name, memory_path, write_through
-from .lock import FolderLock
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession

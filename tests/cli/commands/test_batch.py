@@ -18,7 +18,7 @@ from commandline import Run, draw_disk, start_script, write_entries
 from PIL import Image
 
 from napari_sam2.batch import run_one as work
-from napari_sam2.storage.lock import FolderLock
+from napari_sam2.storage.folder.lock import FolderLock
 
 
 @pytest.fixture

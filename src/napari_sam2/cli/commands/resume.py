@@ -22,7 +22,7 @@ from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.storage.schema import DataRecord
+    from napari_sam2.storage.folder.schema import DataRecord
 
 SUMMARY = "go on with the tracking of a saved session"
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.data.formats import check_formats
     from napari_sam2.data.prompts.placed_prompts import prompt_outside
     from napari_sam2.session.session import Session
-    from napari_sam2.storage.layout import read_header
+    from napari_sam2.storage.folder.layout import read_header
 
     header = read_header(args.session)
     moved = None if args.input is None else _open(args.input, header.data)

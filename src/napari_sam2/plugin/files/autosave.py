@@ -88,8 +88,8 @@ def discard(folder: Path) -> None:
 
 
 def _look_at(folder: Path) -> Found | None:
-    from napari_sam2.storage.layout import HEADER
-    from napari_sam2.storage.lock import FolderLock
+    from napari_sam2.storage.folder.layout import HEADER
+    from napari_sam2.storage.folder.lock import FolderLock
 
     header = folder / HEADER
     try:

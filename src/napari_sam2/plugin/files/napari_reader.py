@@ -113,7 +113,7 @@ def _transform(axes: Sequence[Axis]) -> dict[str, Any]:
 def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDataTuple], dict[str, Any]]:
     """Open the image of a session, and say how layers come to lie on it."""
     from napari_sam2.data.readers.open_stack import open_stack
-    from napari_sam2.storage.layout import image_places
+    from napari_sam2.storage.folder.layout import image_places
 
     try:
         (path, *_) = [*image_places(contents.data, folder), None]

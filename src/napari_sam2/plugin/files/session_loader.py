@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.session.history import Edit
     from napari_sam2.session.session import Session
-    from napari_sam2.storage.schema import Header
+    from napari_sam2.storage.folder.schema import Header
 
     from .widget_state import WidgetState
 

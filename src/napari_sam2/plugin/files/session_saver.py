@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.worker.engine import Engine
-    from napari_sam2.storage.schema import DataRecord
+    from napari_sam2.storage.folder.schema import DataRecord
 
 # Names and points are written this long after they have come to rest.
 _NOTES_MS = 400
@@ -176,7 +176,7 @@ class SessionSaver(QObject):
         ``find``: opens an image, given its path and the reader that opened it before, and returns its layers; None
         where the layers given are all that there are to look at.
         """
-        from napari_sam2.storage.layout import image_places, read_header
+        from napari_sam2.storage.folder.layout import image_places, read_header
 
         place = Path(folder).resolve()
         if any(engine.session.folder == place for engine in self._controller.shelf.engines.values()):

@@ -9,9 +9,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from napari_sam2.storage.schema import Event
-
-from .layout import LARGEST_EVENT, check_inside
+from napari_sam2.storage.folder.layout import LARGEST_EVENT, check_inside
+from napari_sam2.storage.folder.schema import Event
 
 _LINE = re.compile(rb"([0-9a-f]{8}) (.*)\n", re.DOTALL)
 

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path, PureWindowsPath
 
-from napari_sam2.storage.schema import FORMAT, DataRecord, Header, read_record
+from napari_sam2.storage.folder.schema import FORMAT, DataRecord, Header, read_record
 
 HEADER = "session.json"
 MEMORIES = "memories"

@@ -16,7 +16,7 @@ from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
-from napari_sam2.storage.schema import Box, ImageRecord, PromptRecord, Row, VisitSpan
+from napari_sam2.storage.folder.schema import Box, ImageRecord, PromptRecord, Row, VisitSpan
 
 # What reading a value that does not fit ends in.
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)

@@ -7,7 +7,7 @@ import sys
 import weakref
 from pathlib import Path
 
-from .layout import LOCK
+from napari_sam2.storage.folder.layout import LOCK
 
 if sys.platform == "win32":
     import msvcrt

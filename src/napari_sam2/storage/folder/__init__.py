@@ -1,0 +1,1 @@
+"""The session folder as files: its layout, schema and journal, and the lock that one writer holds."""
