@@ -33,10 +33,9 @@ class Workload:
     zoom: str = "off"
 
     def begin(self, model: Sam2, *, history: int | None = None) -> tuple[Session, Iterator[FrameResult]]:
-        """Prompt the objects and fill the memory.
+        """Prompt the objects and fill the memory as if ``history`` frames were tracked.
 
-        ``history``: frames tracked so far, the prompted one included; as many as there are object pointers where not
-        given, which leaves no place in the memory empty.
+        By default there are as many as object pointers, which leaves no slot of the memory empty.
         """
         start = model.config.max_object_pointers if history is None else history
         discs = MovingDiscs(start + self.frames, self.side, self.objects)

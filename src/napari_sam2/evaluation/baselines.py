@@ -49,6 +49,7 @@ class Baselines:
         masks, soft = {}, given.astype(np.float32)
         if len(frames) > 1:
             soft = resize(soft, self._picture(frames[0]).shape, order=1, anti_aliasing=True).astype(np.float32)
+        # Each pixel takes its value from where the flow says it was.
         for before, frame in pairwise(frames):
             flow = self._flow(before, frame)
             rows, columns = np.indices(soft.shape, dtype=np.float32)

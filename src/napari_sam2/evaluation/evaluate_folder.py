@@ -113,6 +113,7 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
 
     For several prompts it holds a report of each under ``prompts``.
     """
+    # Options that exclude each other are refused before a model is loaded.
     if (args.data_dir is None) == (args.generated is None):
         raise ValueError("give either a folder of labelled sequences or --generated N")
     if args.interactive and (args.prompt or args.calibration):

@@ -84,6 +84,7 @@ class SimulatedUser:
             left = {t: self._j(t, object_id) for t in self.sequence.graded if t not in clicked}
             worst = min(left, key=lambda t: left[t], default=None)
             return worst if worst is not None and left[worst] < 1 else None
+        # A single pass never goes back.
         order = self._order(object_id)
         ahead = order[order.index(clicked[-1]) + 1 :]
         return next((t for t in ahead if self._j(t, object_id) < GOOD_ENOUGH), None)
@@ -154,6 +155,7 @@ def evaluate_interactively(
             if done is not None:
                 done(user, report)
         sequence.stack.close()
+    # All sequences have as many rounds, so means are taken round by round.
     means = [mean_figures([r["rounds"][k] for r in reports.values()]) for k in range(interaction.rounds)]
     return {
         "model": model.config.name,

@@ -49,6 +49,7 @@ class LabelledSequence:
 
     def objects(self) -> list[int]:
         """Ids of the up to six largest objects that are seen in half the labelled frames, or in eight."""
+        # Short-lived objects say little about tracking.
         ids = [int(i) for i in np.unique(self.labels) if i]
         enough = min(len(self.graded) / 2, LONG_LIFE)
         areas = {i: (self.labels == i).sum(axis=(1, 2)) for i in ids}
@@ -78,6 +79,7 @@ class LabelledSequence:
 
 def deepest_point(mask: NDArray[np.bool_]) -> tuple[int, int]:
     """(y, x) of the pixel farthest from the mask's edge: where a careful user clicks."""
+    # Padded: the image's edge is an edge of the mask, too.
     depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     y, x = np.unravel_index(int(np.argmax(depth)), mask.shape)
     return int(y), int(x)
@@ -97,6 +99,7 @@ def read_sequences(
     videos = find_videos(folder)
     found = [part for family in split_sets(find_image_sets(folder, split.without), split) for part in family]
     found.sort(key=lambda part: part.images.name)
+    # A name that is not there is an error; no name at all means everything.
     missing = set(names) - {part.images.name for part in found} - {video.name for video in videos}
     if missing or not (found or videos):
         raise ValueError(f"{folder} holds no sequence {', '.join(sorted(missing)) or 'with a labels.tif'}.")

@@ -54,6 +54,7 @@ class AnnotatedVideo:
         with Image.open(self.frames[frame]) as image:
             width, height = image.size
         labels = np.zeros((height, width), np.uint16)
+        # DAVIS keeps all ids in one image; key 0 stands for it.
         if 0 in drawn:
             ids = drawn.pop(0)
             self._check(ids, labels, frame)

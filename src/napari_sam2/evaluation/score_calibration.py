@@ -45,6 +45,7 @@ class ScoreCheck:
 
     def report(self) -> dict[str, float | int | None]:
         """Figures for a report; ``auc`` is ``None`` where it is not defined."""
+        # A score below one half calls the object hidden.
         auc = None if math.isnan(self.auc) else round(self.auc, 4)
         hidden = int(np.count_nonzero(~self.seen))
         return {

@@ -180,6 +180,7 @@ def _track(sequence: LabelledSequence, session: Tracking, prompt: str) -> Measur
         frame = sequence.prompt_frame(object_id)
         _prompt(session, sequence, object_id, prompt=prompt)
         starts.setdefault(frame, []).append(object_id)
+    # Masks on the prompted frame are kept, too, but not graded.
     masks: Masks = {}
     scores: dict[tuple[int, int], float] = {}
     for start, object_ids in starts.items():
@@ -199,5 +200,6 @@ def _prompt(session: Tracking, sequence: LabelledSequence, object_id: int, *, pr
     if prompt == "box":
         session.add_box(frame, object_id, bounding_box(mask))
         return
+    # Clicks: the first in the middle, further ones where the answer is wrong.
     nothing = np.zeros_like(mask)
     correct(session, (frame, object_id), answer=nothing, truth=mask, clicks=_CLICKS[prompt])

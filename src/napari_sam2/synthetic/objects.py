@@ -52,6 +52,7 @@ def draw_shapes(rng: Rng, settings: SceneSettings) -> Drawing:
         else:
             radius = log_uniform(rng, 0.02, largest) * unit
             sprites.append(_thing(rng, settings, style=style, radius=radius, label=label))
+    # Unlabelled look-alikes: similar is not the same.
     for _ in range(int(rng.integers(0, 4))):
         sprites.append(_twin(rng, _any(rng, sprites), settings=settings, style=style, label=0))
     sprites = [sprites[index] for index in rng.permutation(len(sprites))]
@@ -132,6 +133,7 @@ def _thing(rng: Rng, settings: SceneSettings, *, style: Style, radius: float, la
     late = None
     if style.regions and rng.random() < 0.2:
         late = skin + np.float32(0.6) * (_skin(rng, style, near=near, n_pixels=n_pixels) - skin)
+    # Light is of the thing, not of the frame: it turns with it.
     shade = _shading(rng, levels[..., 0], radius=radius)
     speed = style.speed * log_uniform(rng, 0.5, 2)
     return Sprite(

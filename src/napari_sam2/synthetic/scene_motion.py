@@ -85,6 +85,7 @@ def draw_camera(rng: Rng, n_frames: int, *, size: tuple[int, int], strength: flo
     angles = np.zeros(n_frames)
     zooms = np.ones(n_frames)
     unit = strength * min(size)
+    # Pan, shake, roll and zoom, each in some clips.
     if rng.random() < 0.5:
         offsets += smooth_walk(rng, n_frames, dims=2, inertia=0.95) * log_uniform(rng, 0.002, 0.035) * unit
     if rng.random() < 0.35:

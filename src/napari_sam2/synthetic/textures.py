@@ -17,12 +17,7 @@ Rng: TypeAlias = np.random.Generator
 
 
 def enlarge(field: Field, size: tuple[int, int]) -> Field:
-    """Resample a field to another size with bicubic interpolation.
-
-    ``field``: (h, w) float32.
-    ``size``: the new (rows, columns).
-    Result: (rows, columns) float32.
-    """
+    """Resample a field to another size with bicubic interpolation."""
     image = Image.fromarray(np.ascontiguousarray(field, dtype=np.float32))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BICUBIC), dtype=np.float32)
 

@@ -81,7 +81,7 @@ class TrainState:
 
 
 def start(settings: TrainSettings) -> TrainState:
-    """Begin a run: with the weights it is told to begin with, or with fresh ones drawn from its seed."""
+    """Begin a run: with the weights that are given, or with fresh ones drawn from its seed."""
     model = _given_model(settings) if settings.weights else _fresh_model(settings)
     if settings.centre_weight > 0 and model.centre_head is None:
         torch.manual_seed(settings.seed)

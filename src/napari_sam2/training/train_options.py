@@ -37,11 +37,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     paper = paper_recipe("")
     for field in fields(TrainSettings):
         usual, other = field.default, getattr(paper, field.name)
-        told = f"default {usual}" + ("" if other == usual else f", paper {other}")
+        help_text = f"default {usual}" + ("" if other == usual else f", paper {other}")
         kind = {"type": float} if field.name == "data_weights" else {}
         if usual is not MISSING:
-            told = _LISTS.get(field.name, told)
-            add_options(parser, TrainSettings, field.name, default=SUPPRESS, help=told, **kind)
+            help_text = _LISTS.get(field.name, help_text)
+            add_options(parser, TrainSettings, field.name, default=SUPPRESS, help=help_text, **kind)
     parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
     parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
     parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")

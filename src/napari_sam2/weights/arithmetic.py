@@ -92,7 +92,7 @@ def quickest(seconds: Mapping[str, float]) -> ArithmeticChoice:
 
 def _describe(model: Sam2) -> dict[str, Any]:
     """Everything that the times depend on; the folder may be shared by machines."""
-    # Before PyTorch 2.6, instructions are not told in detail.
+    # Before PyTorch 2.6, PyTorch does not list instructions in detail.
     found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     instructions = (torch.backends.cpu.get_cpu_capability(), os.environ.get("ONEDNN_MAX_CPU_ISA", ""))
     return {

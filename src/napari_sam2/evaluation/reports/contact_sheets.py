@@ -22,6 +22,7 @@ _TRUTH, _PAPER, _INK = (255, 255, 255), (24, 26, 30), (235, 235, 235)
 def frame_accuracy(sequence: LabelledSequence, masks: Masks) -> dict[int, float]:
     """J of each frame that is graded, averaged over the objects graded there; a missing mask is an empty one."""
     nothing = np.zeros(sequence.labels.shape[1:], dtype=bool)
+    # Objects are graded on different frames: not on those they were prompted on.
     by_frame: dict[int, list[float]] = {}
     for object_id in sequence.objects():
         for t in sequence.tracked_frames(object_id):
@@ -55,6 +56,7 @@ def draw_sheet(
     objects, window, top = sequence.objects(), choose_window(sequence.stack), TITLE_HEIGHT if title else 0
     prompted = sequence.prompt_frame(objects[0])
     height, width = sequence.labels.shape[1:]
+    # Very wide frames are squeezed, so that a row stays readable.
     size = (min(round(HEIGHT * width / height), _LONGEST), HEIGHT)
     sheet = Image.new("RGB", (size[0] * len(frames), size[1] + top), _PAPER)
     for column, frame in enumerate(frames):

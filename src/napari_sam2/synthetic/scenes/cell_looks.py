@@ -47,6 +47,7 @@ def medium(rng: Rng, size: tuple[int, int], *, culture: Culture) -> Field:
 def draw_body(rng: Rng, culture: Culture, *, path: Path, label: int) -> Sprite:
     """Draw a cell of the culture."""
     radius = float(path.radii[0])
+    # A halo goes beyond the outline.
     reach = float(np.clip((3.0 if culture.look == "phase" else 1.5) / radius, 0.05, 0.5))
     extent = 1.1 + reach
     n_pixels = int(np.clip(2.2 * extent * radius, 14, 96))
@@ -67,6 +68,7 @@ def _fluorescent(rng: Rng, level: Field, *, culture: Culture, radius: float) -> 
     """Draw a bright body with grains, or a bright shell, or one with dark holes."""
     size = (level.shape[0], level.shape[1])
     bright = culture.contrast * float(np.exp(rng.normal(0, 0.25)))
+    # Spread cells are brightest at their rim, others in the middle; some have vacuoles.
     dome = np.clip(level * np.float32(rng.uniform(1.5, 6)) + np.float32(0.45), 0, 1)
     grains = np.float32(rng.uniform(0.05, 0.35)) * fractal_field(rng, size, cells=rng.uniform(3, 8), octaves=3)
     if culture.roughness > 0.7:
@@ -99,6 +101,7 @@ def _phase(rng: Rng, level: Field, *, culture: Culture, radius: float) -> Field:
 def _oblique(rng: Rng, level: Field, *, culture: Culture, angle: float) -> Field:
     """Draw a body as a relief lit from one side: bright flank, dark flank."""
     size = (level.shape[0], level.shape[1])
+    # The slope of a dome towards the light.
     height = np.sqrt(np.clip(level + np.float32(0.05), 0, 1)) + np.float32(0.06) * noise_field(rng, size, cells=7)
     slope_y, slope_x = np.gradient(height, 2.4 / size[0])
     relief = np.clip(np.sin(angle) * slope_y + np.cos(angle) * slope_x, -1.6, 1.6)

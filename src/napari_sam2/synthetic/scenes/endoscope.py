@@ -24,6 +24,7 @@ def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
     polyps, tools = int(rng.integers(0, 3)), int(rng.integers(0, 3))
     if polyps + tools == 0:
         polyps = 1
+    # Polyps on the wall, glints on them, tools in front.
     sprites = [draw_polyp(rng, colours, path=_polyp_path(rng, settings), label=index + 1) for index in range(polyps)]
     sprites += [draw_glint(rng, settings) for _ in range(int(rng.integers(0, 14)))]
     for label in range(polyps + 1, polyps + tools + 1):
@@ -36,16 +37,13 @@ def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
 
 
 def film(rng: Rng, scene: Scene, *, size: tuple[int, int], smoky: bool) -> tuple[Field, Labels]:
-    """Paint a scene as seen through the lens, and through smoke where wanted.
-
-    Result: (T, Y, X, 3) float32, about 0..1.
-    Result: (T, Y, X) uint8, 0 where the lens lets no light through.
-    """
+    """Paint a scene as seen through the lens, and through smoke where wanted."""
     frames, labels = compose(scene, size)
     if smoky:
         _smoke(rng, frames)
     view = _lens(rng, size)
     frames *= view[..., None]
+    # Nobody can find what the lens lets no light from.
     labels[:, view <= 0.02] = 0
     return frames, labels
 
@@ -66,6 +64,7 @@ def _tool_path(rng: Rng, settings: SceneSettings) -> Path:
     angle = rng.uniform(0, 2 * np.pi) + 0.03 * settings.motion * smooth_walk(rng, n_frames)[:, 0]
     inward = np.stack([np.sin(angle), np.cos(angle)], axis=1)
     target = np.array(settings.size) * rng.uniform(0.25, 0.75, 2)
+    # In and out along the shaft, some all the way, and a little sideways.
     thrust = smooth_walk(rng, n_frames, inertia=0.8) * 0.04 * settings.motion * unit
     if rng.random() < 0.25:
         thrust = thrust - (np.arange(n_frames)[:, None] - rng.integers(0, n_frames)) * rng.normal(0, 0.08) * unit

@@ -1,4 +1,4 @@
-"""Cluttered pictures: textured shapes of all sizes heaped on each other, which pass for natural ones."""
+"""Clutter (the dead-leaves model): textured shapes of all sizes on top of each other, much like natural images."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from napari_sam2.synthetic.textures import Field, Rng, noise_field, palette, tex
 def heap(rng: Rng, size: tuple[int, int], *, colours: Field, count: int) -> Field:
     """Heap textured shapes over a textured ground.
 
-    ``colours``: (n, channels) palette in 0..1 of the ground; the shapes take theirs from near it or from anywhere.
-    Result: `size` + (channels,) float32 in 0..1.
+    ``colours``: palette of the ground; the shapes take theirs from near it or from anywhere.
     """
     channels = colours.shape[1]
     picture = _image(_ground(rng, size, colours=colours))
     longer = max(size)
     patch = max(16, longer // 2)
+    # A few textures serve all shapes, which cut their own part out of them.
     bank = []
     for _ in range(4):
         near = colours if rng.random() < 0.6 else None
