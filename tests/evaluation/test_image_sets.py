@@ -27,12 +27,12 @@ def folder(tmp_path: Path) -> Path:
         labels[5:25, 5:30] = 300
         Image.fromarray(np.full((*labels.shape, 3), 2 * i, np.uint8)).save(stills / "frames" / f"{i:03d}.png")
         Image.fromarray(labels).save(stills / "labels" / f"{i:03d}.png")
-    (stills / "meta.json").write_text(json.dumps({"axis": "still"}))
+    (stills / "meta.json").write_text(json.dumps({"axis": "still"}), encoding="utf-8")
     labels = np.zeros((20, 32, 32), np.uint16)
     labels[:, 8:20, 8:20] = 1
     tifffile.imwrite(stack / "labels.tif", labels)
     tifffile.imwrite(stack / "frames.tif", (labels * 200).astype(np.uint8), metadata={"axes": "ZYX"})
-    (stack / "meta.json").write_text(json.dumps({"axis": "z"}))
+    (stack / "meta.json").write_text(json.dumps({"axis": "z"}), encoding="utf-8")
     return tmp_path
 
 

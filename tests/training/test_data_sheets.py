@@ -17,7 +17,7 @@ def write_still(folder: Path, *, origin: str) -> None:
     labels[10:40, 12:50] = 1
     Image.fromarray(np.full((48, 64), 90, np.uint8)).save(folder / "frames" / "a.png")
     Image.fromarray(labels).save(folder / "labels" / "a.png")
-    (folder / "meta.json").write_text(json.dumps({"axis": "still", "original": origin}))
+    (folder / "meta.json").write_text(json.dumps({"axis": "still", "original": origin}), encoding="utf-8")
 
 
 def test_every_origin_has_its_picture(tmp_path: Path) -> None:

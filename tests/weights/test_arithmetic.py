@@ -50,12 +50,12 @@ def test_the_quickest_is_chosen(seconds: dict[str, float], chosen: str) -> None:
 def test_a_choice_is_kept(folder: Path, exact: Sam2) -> None:
     first = choose_arithmetic(exact)
     (path,) = folder.iterdir()
-    kept = json.loads(path.read_text())
+    kept = json.loads(path.read_text(encoding="utf-8"))
     assert kept["seconds"] == first.seconds
     # Another answer than any measurement gives shows that it was read.
     for chosen in ("float32", "mixed"):
         kept["seconds"] = {"float32": 1000.0, "mixed": 1000.0} | {chosen: 1.0}
-        path.write_text(json.dumps(kept))
+        path.write_text(json.dumps(kept), encoding="utf-8")
         assert choose_arithmetic(exact).dtype == chosen
     assert len(list(folder.iterdir())) == 1
 
@@ -68,9 +68,11 @@ def test_a_preset_loads_what_was_kept(folder: Path) -> None:
     assert source.arithmetic is not None
     assert source.arithmetic.dtype == precision_of(model)
     (path,) = folder.iterdir()
-    kept = json.loads(path.read_text())
+    kept = json.loads(path.read_text(encoding="utf-8"))
     for chosen in ("float32", "mixed"):
-        path.write_text(json.dumps(kept | {"seconds": {"float32": 1000.0, "mixed": 1000.0} | {chosen: 1.0}}))
+        path.write_text(
+            json.dumps(kept | {"seconds": {"float32": 1000.0, "mixed": 1000.0} | {chosen: 1.0}}), encoding="utf-8"
+        )
         assert precision_of(load_model(device="cpu")) == chosen
         assert precision_of(load_model(device="cpu", dtype="float32")) == "float32"
         assert precision_of(load_model(device="cpu", dtype="mixed")) == "mixed"
@@ -84,17 +86,17 @@ def test_a_preset_loads_what_was_kept(folder: Path) -> None:
 def test_a_broken_file_is_measured_again(folder: Path, exact: Sam2, damage: str) -> None:
     choose_arithmetic(exact)
     (path,) = folder.iterdir()
-    whole = json.loads(path.read_text())
+    whole = json.loads(path.read_text(encoding="utf-8"))
     if damage == "nan":
         damage = json.dumps(whole | {"seconds": {"float32": float("nan"), "mixed": -1.0}})
     path.write_bytes(damage.encode(errors="surrogateescape"))
     choice = choose_arithmetic(exact)
-    assert json.loads(path.read_text()) == whole | {"seconds": choice.seconds}
+    assert json.loads(path.read_text(encoding="utf-8")) == whole | {"seconds": choice.seconds}
 
 
 @needs_choice
 def test_nothing_can_be_kept(folder: Path, exact: Sam2) -> None:
-    folder.write_text("a file where the folder should be")
+    folder.write_text("a file where the folder should be", encoding="utf-8")
     assert choose_arithmetic(exact).seconds.keys() == {"float32", "mixed"}
 
 

@@ -69,7 +69,7 @@ def test_saved_as_ome_zarr_where_it_was(tmp_path: Path) -> None:
     where: dict[str, Any] = {"scale": (3, 0.5, -0.25), "translate": (10, -20, 30), "units": ("um", "um", "um")}
     layer = Labels(VOLUME, axis_labels=("z", "y", "x"), **where)
     path = saved(layer, "ome-zarr", tmp_path / "labels.ome.zarr")
-    (written,) = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]["multiscales"]
+    (written,) = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]["multiscales"]
     scale, translation = written["datasets"][0]["coordinateTransformations"]
     assert (scale["scale"], translation["translation"]) == ([3, 0.5, -0.25], [10, -20, 30])
     with open_stack(path) as stack:

@@ -28,7 +28,7 @@ def write_stills(folder: Path, *, count: int, size: tuple[int, int] = (40, 50), 
         labels[5:25, 5:30] = 300 + i
         Image.fromarray(np.full((*size, 3), 2 * i, np.uint8)).save(folder / "frames" / f"{i:03d}.png")
         Image.fromarray(labels).save(folder / "labels" / f"{i:03d}.png")
-    (folder / "meta.json").write_text(json.dumps({"axis": "still", "original": origin}))
+    (folder / "meta.json").write_text(json.dumps({"axis": "still", "original": origin}), encoding="utf-8")
 
 
 def write_stack(folder: Path, *, frames: int, value: int = 7, origin: str = "scanner") -> None:
@@ -39,7 +39,7 @@ def write_stack(folder: Path, *, frames: int, value: int = 7, origin: str = "sca
     pictures = np.zeros((frames, 30, 40, 3), np.uint8) + np.arange(frames, dtype=np.uint8)[:, None, None, None]
     pictures[..., 2] = value
     tifffile.imwrite(folder / "frames.tif", pictures, photometric="rgb", metadata={"axes": "TYXS"})
-    (folder / "meta.json").write_text(json.dumps({"axis": "t", "original": origin}))
+    (folder / "meta.json").write_text(json.dumps({"axis": "t", "original": origin}), encoding="utf-8")
 
 
 def test_stills_and_stacks_are_found_and_drawn(tmp_path: Path) -> None:
