@@ -1,4 +1,9 @@
-"""Between the layers and the engine: keeps a session in step with the prompts, and runs what is asked for."""
+"""The controller: takes prompts from the layers to the engine on the worker's thread, and results back to the layers.
+
+Everything here runs on the GUI thread. Work goes to the worker as closures, which must capture what they use, because
+the image, the model and the prompts may be others by the time they are called. Answers come back through the event
+loop, and are dropped where the model or the image has changed in between.
+"""
 
 from __future__ import annotations
 
@@ -34,21 +39,31 @@ TRACKING = "tracking"
 
 
 class Controller(QObject):
-    """Owns the worker, the model, and a session for every stack that was looked at, of every image."""
+    """Owns the worker, the model, and a session for every stack of every image that was looked at."""
 
+    # A prompt was sent that will be answered so soon that the window should wait to be painted.
     preview_near = Signal()
+    # The answer to a prompt is in the Labels layer; with the frame's index.
     preview_shown = Signal(int)
+    # With True at the end of a run, False where it was stopped or failed.
     tracking_finished = Signal(bool)
+    # A frame of a run is in the Labels layer; with a `Tracked`.
     tracking_stepped = Signal(object)
+    # Anything that the panel shows may be different now: results, prompts, undo steps.
     results_changed = Signal()
+    # With a line about the model, for the user.
     model_changed = Signal(str)
+    # With the exception of any job or run.
     failed = Signal(object)
+    # With a line for the user about a prompt that the session would not take.
     refused = Signal(str)
 
     def __init__(self, layers: SessionLayers) -> None:
         super().__init__()
         self.layers = layers
         self.worker = Worker()
+        # Settings, which the widget writes: whether every prompt is answered at once, from which score on objects are
+        # drawn, and how small objects are enlarged.
         self.live = True
         self.threshold = 0.5
         self.zoom: str | float = "auto"
@@ -56,19 +71,25 @@ class Controller(QObject):
         self.axis = "t"
         # While a session is being put into the layers no other is opened for them.
         self.is_held = False
+        # The model, which loads on the worker's thread and opens a session when it has come.
         self._slot = ModelLoader(self.worker)
         self._slot.said.connect(self.model_changed)
         self._slot.failed.connect(self.failed)
         self._slot.ready.connect(self.open_space)
+        # What is known of every stack, so that the user can leave one and come back.
         self.shelf = Workspace()
         self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
+        # What the prompt layers held when they were last read: the state before the next undo step.
         self._content = layers.content()
+        # What they asked for then. Replaced and never changed, so that the worker can go on reading an earlier one.
         self.wishes: dict[PromptKey, PromptSpec] = {}
-        # The user's step, the last of them, that the session has not been told of.
+        # Number of the last undo step whose prompts are pending: not sent yet, or sent and not answered.
         self.untold: int | None = None
+        # Everything that comes back goes through one object, which passes its news on here.
         self._display = ResultDisplay(layers, self.shelf, self._submit)
         for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
             getattr(self._display, signal).connect(getattr(self, signal))
+        # What the user does in the layers: prompts are compared with the last ones here, painted pixels on the worker.
         layers.prompts_changed.connect(self._prompts_changed)
         layers.painted.connect(partial(self._find_masks, found=self._masks_found))
 
@@ -119,6 +140,7 @@ class Controller(QObject):
     @property
     def can_resume(self) -> bool:
         """Whether tracking was stopped before its end, now or before the session was opened."""
+        # A run that this window knows of counts; else what the session itself remembers from before it was saved.
         if self.worker.run_kind:
             return self.worker.can_resume and self.worker.run_kind == TRACKING
         return self.session is not None and self.session.unfinished > 0
@@ -142,6 +164,8 @@ class Controller(QObject):
 
     def open_image(self) -> None:
         """Show another image's session; the one left stays as it is."""
+        # Answers that are on their way will be dropped below, so their frames are drawn when their stack is shown
+        # again.
         if not self.worker.is_idle:
             self.shelf.unshown |= set(self.shelf.engines)
         self._turn()
@@ -149,6 +173,8 @@ class Controller(QObject):
 
     def open_space(self) -> None:
         """Show the session of the stack on show, a new one where there is none."""
+        # Reached when a model is ready, when the image or the axis or the place on the other sliders changes, after a
+        # session was brought back, and when all start over. Prompts are read anew: they are the user's, whoever opens.
         self._content, self.wishes, self.untold = self.layers.content(), self._all_wishes(), None
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
@@ -160,6 +186,7 @@ class Controller(QObject):
                 self.shelf.unshown.discard(space)
                 self.draw_again()
             return
+        # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
         model, zoom, window = self.model, self.zoom, model_window(image)
         axis = self.axis
 
@@ -170,11 +197,14 @@ class Controller(QObject):
             return engine, stack
 
         def done(opened: tuple[Engine, Stack]) -> None:
+            # The user may have moved to another stack of this image meanwhile: the session is kept for that one, and
+            # the calls below then find none, or theirs.
             self.shelf.engines[space], stack = opened
             self.shelf.stacks[space] = stack, window
             self.sync()
             self.prepare()
 
+        # With the key, a slider that runs through many stacks opens only the one where it comes to rest.
         self._submit(work, done, key="open")
 
     def reopen(self) -> None:
@@ -183,32 +213,42 @@ class Controller(QObject):
         self.open_space()
 
     def _start_over(self) -> None:
+        # Reached by all that make the results so far those of another model: a model chosen, taught or brought along,
+        # another zoom, other contrast limits. First no more answers, then no more sessions: an answer that came between
+        # would be shown as a result of now.
         self._turn()
         self._let_go(self.shelf.start_over())
 
     def _turn(self) -> None:
         """Take no answers any more that are on their way."""
+        # Jobs under way go on, as nothing can interrupt them; what they return is passed over.
         self._generation += 1
         self._display.forget()
+        # A stopped run holds on to the session as it was; it could not go on from another state.
         self._forget_tracking()
 
     def _forget_tracking(self) -> None:
+        # Teaching is left alone: it works on a copy of the model, and goes on while images change.
         if self.worker.run_kind == TRACKING:
             self.worker.stop()
             self.worker.forget_run()
 
     def close_space(self, space: LayerFrames) -> None:
         """Let go of the session of a stack; what it has saved stays."""
+        # Called before a folder's session takes the place of the one on the same stack.
         if space in self.shelf.engines:
             self._turn()
             self._let_go([self.shelf.engines.pop(space)])
 
     def _let_go(self, engines: Iterable[Engine]) -> None:
+        # Closed on the worker, behind the jobs that still use them.
         for engine in engines:
             self.worker.submit(job(engine.session.close, self.failed.emit))
 
     def adopt(self, opened: OpenedSession) -> None:
         """Go on with a session that was brought back; the layers hold what it has been told."""
+        # The layers were filled before; the session is put in before it is shown, so that `open_space` finds it and
+        # makes no new one.
         self._turn()
         self.shelf.put(opened)
         self.open_space()
@@ -217,6 +257,7 @@ class Controller(QObject):
 
     def sync(self) -> None:
         """Make the session's prompts what the layers say."""
+        # Called after every change while prompts are answered at once, else before tracking and when a stack is shown.
         engine, space, wishes = self.engine, self.layers.space, self.wishes
         if engine is None or space is None:
             return
@@ -224,6 +265,7 @@ class Controller(QObject):
         number = self.untold
 
         def done(report: Report) -> None:
+            # Another step may have been recorded since: that one is still pending.
             if self.untold == number:
                 self.untold = None
             self._display.show_preview(report, space)
@@ -232,6 +274,8 @@ class Controller(QObject):
 
     def prepare(self) -> None:
         """Encode the frame on show, so that a click on it is answered at once."""
+        # Called when the slider comes to rest. During a run the GPU has better to do, and the run encodes frames
+        # itself.
         frame = self.layers.frame
         if (engine := self.engine) is not None and self.live and not self.is_busy:
             self._submit(lambda: engine.prepare(frame), lambda _none: None, key="prepare")
@@ -248,14 +292,20 @@ class Controller(QObject):
             self._prompts_changed(always=True)
 
     def _prompts_changed(self, *, always: bool = False) -> None:
+        # Called by the layers, once for all that happened in them at a time, by `remove_object` and by `_masks_found`.
+        # A change that asks for nothing else, such as of a colour, ends here and makes no undo step.
         before, self._content = self._content, self.layers.content()
         said, self.wishes = self.wishes, self._all_wishes()
         if self.wishes == said:
             return
+        # The step is recorded before the session hears of it: its number goes along, so that the engine files its edits
+        # under it.
         self.untold = self.undo_stack.record(before, self._content)
         if (self.live or always) and self.engine is not None:
             # What the session makes of them is shown all at once.
             self.sync()
+            # The window waits to be painted only now, when the job is queued: it would hold Python's lock while the
+            # worker starts.
             if self.engine.answers_at_once:
                 self.preview_near.emit()
         else:
@@ -265,10 +315,13 @@ class Controller(QObject):
         return {} if self.layers.space is None else self.layers.wishes(self.layers.space)
 
     def _find_masks(self, frame: int, image: Any, found: Callable[[Any], None]) -> None:
+        # No key: every stroke counts, and is compared on the worker, which has what was drawn before it. Called when
+        # the user has painted, and by `take_labels`.
         if (engine := self.engine) is not None:
             self._submit(lambda: engine.painted_masks(frame, image), found)
 
     def _masks_found(self, found: tuple[Any, Any]) -> None:
+        # Back on the GUI thread. Clicks may have come meanwhile on the same object: what was painted takes their place.
         masks, gone = found
         space = self.layers.space
         if space is None or not (masks or gone):
@@ -283,6 +336,7 @@ class Controller(QObject):
 
     def undo(self) -> None:
         """Take the last step back."""
+        # During a run there is no undo, as the run still adds to its own step.
         if self.undo_stack.can_undo and not self.is_busy:
             step = self.undo_stack.undo()
             self._forget_tracking()
@@ -295,12 +349,15 @@ class Controller(QObject):
             self._go(step.after, lambda engine: engine.redo(step.number))
 
     def _go(self, content: Any, work: Callable[[Engine], Report]) -> None:
+        # The layers do not report what is put back, so it is read here, and makes no step of its own. The session goes
+        # the same step on its own record; where that is lost, the sync behind it makes the prompts agree.
         self.layers.put_back(content)
         self._content, self.wishes, self.untold = content, self._all_wishes(), None
         engine, space = self.engine, self.layers.space
         self.results_changed.emit()
         if engine is None or space is None:
             return
+        # No key: two steps back are two jobs, and neither may be left out.
         self._submit(lambda: work(engine), partial(self._display.show_preview, space=space))
         if self.live:
             self.sync()
@@ -318,8 +375,11 @@ class Controller(QObject):
         if plan.kind == "update" and self.results.is_outdated:
             # The session that made them is gone: this one has nothing to go by but the prompts.
             plan = replace(plan, kind="both")
+        # Jobs go before steps of a run: the session has all prompts before the first frame is tracked. They are sent
+        # under their own steps, and then the run gets a step, in which the layers stay as they are.
         self.sync()
         step = self.undo_stack.record(self._content, self._content)
+        # As `_submit` does it: steps that were on their way when the user turned to another image are dropped.
         generation = self._generation
 
         def stepped(tracked: Tracked) -> None:
@@ -327,6 +387,7 @@ class Controller(QObject):
                 self._display.show_step(tracked, space)
 
         def failed(error: Exception) -> None:
+            # The error is shown first, then the panel goes back to rest.
             self.failed.emit(error)
             self._ended(False)
 
@@ -334,17 +395,22 @@ class Controller(QObject):
 
     def stop(self) -> None:
         """Let tracking rest."""
+        # The worker calls `_ended` for this at once; one more frame may still come.
         if self.is_running:
             self.worker.stop()
 
     def resume(self) -> None:
         """Go on with tracking."""
+        # A run of this window goes on with its own generator, one from before the folder was opened with what the
+        # session kept.
         if self.worker.can_resume:
             self.worker.resume()
         elif self.can_resume:
             self.track(TrackingRequest("resume"))
 
     def _ended(self, complete: bool) -> None:
+        # Called by the worker at the end and after `stop`, and by the run's `failed`. Results are shown before the end
+        # is announced, so that whoever waits for the end finds all of them.
         self.results_changed.emit()
         self.tracking_finished.emit(complete)
 
@@ -353,6 +419,8 @@ class Controller(QObject):
     def set_threshold(self, threshold: float) -> None:
         """Draw objects only where their score reaches this."""
         self.threshold = threshold
+        # All engines, so that a stack that is shown later is drawn as this one. A number that the worker reads once per
+        # frame needs no lock.
         for engine in self.shelf.engines.values():
             engine.threshold = threshold
         self.draw_again()
@@ -368,6 +436,8 @@ class Controller(QObject):
 
     def close(self) -> None:
         """Stop everything."""
+        # Called when the dock is closed and when the widget is destroyed, possibly both. First nothing is shown any
+        # more, and then the worker gets two seconds to come to an end.
         self._generation += 1
         self._display.close()
         self.worker.close()
@@ -380,6 +450,8 @@ class Controller(QObject):
         *,
         key: str = "",
     ) -> None:
+        # All jobs but closing go through here. A result is shown only if model and image are still those of now; an
+        # error is always told, because it may be the reason why nothing comes.
         generation = self._generation
 
         def if_current(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""The window waits for an answer before it is painted."""
+"""Holds back painting of the window for a moment, so that a click and its mask appear together and sooner."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ class RepaintGuard(QObject):
 
     def __init__(self, inside: QWidget) -> None:
         super().__init__(inside)
+        # The window is looked up at each start, as the dock may have been moved to another one.
         self._inside = inside
         self._window: QWidget | None = None
+        # Whether Qt has asked to paint since the start, and has not been let.
         self._is_owed = False
+        # The answer may be late, or never come after an error: the window waits no longer than this.
         self._limit = QTimer(self)
         self._limit.setSingleShot(True)
         self._limit.setInterval(_LONGEST_MS)
@@ -34,6 +37,7 @@ class RepaintGuard(QObject):
 
     def start(self) -> None:
         """Let the window wait until `end`, or for 95 ms."""
+        # Called by the controller when a prompt is queued. A second prompt before the answer prolongs the wait.
         if self._window is None:
             self._window, self._is_owed = _outermost(self._inside), False
             self._window.installEventFilter(self)
@@ -41,10 +45,12 @@ class RepaintGuard(QObject):
 
     def end(self) -> None:
         """Let the window be painted."""
+        # Called when an answer has been shown, when time is up, and when the dock closes; whichever comes first counts.
         self._limit.stop()
         window, self._window = self._window, None
         if window is None:
             return
+        # The filter goes first: it would swallow the request that is posted below.
         window.removeEventFilter(self)
         if self._is_owed:
             # Qt counts the request as made, and makes no other before this one is met.
@@ -52,6 +58,7 @@ class RepaintGuard(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Put off requests to paint."""
+        # Only painting is held back: clicks, keys and the worker's answers get through.
         if event.type() == QEvent.Type.UpdateRequest:
             self._is_owed = True
             return True

@@ -1,4 +1,7 @@
-"""Results on their way to the screen: into the Labels layer and the shelf, and word of it to the panel."""
+"""Puts results from the worker into the Labels layer and the workspace, and tells the panel of them.
+
+Everything here runs on the GUI thread, called by the controller when an answer has come and is still wanted.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,7 @@ _REDRAW_MS = 1000
 class ResultDisplay(QObject):
     """Shows what the worker answers."""
 
+    # The controller repeats these; it says there what each comes with.
     preview_shown = Signal(int)
     tracking_stepped = Signal(object)
     results_changed = Signal()
@@ -35,7 +39,9 @@ class ResultDisplay(QObject):
         super().__init__()
         self._layers = layers
         self._shelf = shelf
+        # Frames that are too many for one report come back here batch by batch.
         self._again = Redraw(submit, self.show_report)
+        # While a run goes on, the panel is brought up to date at the end of each interval.
         self._panel_soon = QTimer(self)
         self._panel_soon.setSingleShot(True)
         self._panel_soon.setInterval(_REDRAW_MS)
@@ -43,12 +49,15 @@ class ResultDisplay(QObject):
 
     def show_report(self, report: Report, space: LayerFrames) -> None:
         """Show the frames of a report, and have those drawn that are to come later."""
+        # The state comes first and the signal last: whoever hears it sees prompts, stale frames and scores of the same
+        # moment. The stack need not be on show; its results are kept either way.
         self._shelf.results(space).state = report.state
         for update in report.frames:
             self._show(update, space)
         for problem in report.problems:
             self.refused.emit(problem)
         self.results_changed.emit()
+        # The session may have been closed while the report was on its way: then nothing more is drawn of it.
         engine = self._shelf.engines.get(space)
         if report.later and engine is not None:
             self._again.frame = self._layers.frame
@@ -56,12 +65,15 @@ class ResultDisplay(QObject):
 
     def show_preview(self, report: Report, space: LayerFrames) -> None:
         """Show the answer to a prompt."""
+        # The window may be painted once the answer is in the layer, so this is told after that.
         self.show_report(report, space)
         for update in report.frames:
             self.preview_shown.emit(update.frame)
 
     def show_step(self, tracked: Tracked, space: LayerFrames) -> None:
         """Show a frame of a tracking run; the panel follows now and then."""
+        # Each frame is drawn at once, as it costs little. The timer is not restarted while it runs: fast steps would
+        # put it off for ever.
         self._shelf.results(space).state = tracked.state
         self._show(tracked.update, space)
         self.tracking_stepped.emit(tracked)
@@ -70,13 +82,17 @@ class ResultDisplay(QObject):
 
     def close(self) -> None:
         """Show nothing any more."""
+        # Called when the window closes: the timer must not reach a panel that is gone.
         self._panel_soon.stop()
 
     def forget(self) -> None:
         """Have nothing drawn any more of what waits to be drawn again."""
+        # Called when model or image change: the batches that wait belong to a session of before.
         self._again.forget()
 
     def _show(self, update: FrameUpdate, space: LayerFrames) -> None:
+        # Scores first, because taking them also withdraws the user's acceptance where the labels differ. Then the
+        # layer, made or widened where it has no room for an object.
         self._shelf.results(space).take(update)
         labels = self._layers.need_labels(int(update.image.max(initial=0)))
         write_frame(labels, space, frame=update.frame, image=update.image)

@@ -1,4 +1,4 @@
-"""The model's side of the plugin: everything here runs on the worker's thread, never on Qt's."""
+"""The engine: a tracking session kept equal to the prompt layers. Runs on the worker's thread only, never on Qt's."""
 
 from __future__ import annotations
 
@@ -32,17 +32,22 @@ _TOO_LONG_AGO = (
 
 
 class Engine:
-    """A session that is kept in step with what the prompt layers say."""
+    """A session whose prompts are kept equal to those in the prompt layers."""
 
     def __init__(self, session: Session) -> None:
+        # While the worker runs, the GUI thread reads only plain values of it, such as its folder.
         self.session = session
+        # Objects with a score below this are left out of what is drawn.
         self.threshold = 0.5
+        # Prompts that the session has now, as the layers gave them: what the next sync is compared with.
         self._applied: dict[PromptKey, PromptSpec] = {}
+        # Prompts that the session would not take. They stay in the layers, and are tried again only when they have
+        # changed: else the user would read the same complaint after every click.
         self._refused: dict[PromptKey, PromptSpec] = {}
         self._steps = UndoSteps()
 
     def bring_back(self, applied: PromptSpecs, steps: Sequence[tuple[int, PromptSpecs, PromptSpecs]]) -> None:
-        """Take over a session that has a past."""
+        """Take over prompts and undo steps of a session that was read from a folder."""
         self._applied = dict(applied)
         for number, (edits, before, after) in enumerate(steps, 1):
             self._steps[number] = EngineStep(edits, dict(before), dict(after))
@@ -53,12 +58,15 @@ class Engine:
         """Make the session's prompts what the layers say."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
+        # All edits below are counted in one record, so that undo takes back together what the user did at once.
         record = EngineStep() if step is None else self._steps.record(step, self._applied)
         touched: set[int] = set()
         problems: list[str] = []
         with threads_for_a_click(self.session.model):
+            # First take away what the layers no longer hold: it must not stay in what new clicks refine.
             for place in [p for p in self._applied if p not in wishes]:
                 touched |= self._withdraw(place, wishes, record)
+            # Then those that are new or different.
             for place, wish in wishes.items():
                 if self._applied.get(place) == wish or self._refused.get(place) == wish:
                     continue
@@ -93,7 +101,9 @@ class Engine:
         return frames | {place.frame}
 
     def _apply(self, place: PromptKey, wish: PromptSpec, record: EngineStep) -> None:
+        # More clicks on what there is refine its mask; anything else starts this object anew on this frame.
         earlier = self._applied.get(place)
+        # The mask is filled only where it is used, because that takes long on large frames.
         mask = None if earlier is not None and wish.extends(earlier) else wish.mask
         if mask is not None and wish.outlines and not mask.any():
             raise ValueError("its outline lies between the pixels: draw a larger one")
@@ -102,6 +112,7 @@ class Engine:
             del self._applied[place]
             record.edits += 1
             earlier = None
+        # The mask goes first, then the box with the points: the session refines the mask with what comes after it.
         points = [(y, x) for y, x, _ in wish.points]
         labels = [label for _, _, label in wish.points]
         if mask is not None:
@@ -118,11 +129,14 @@ class Engine:
     def undo(self, step: int) -> Report:
         """Take back what a step did."""
         record = self._steps.get(step, EngineStep())
+        # Frames with a result before or after must be drawn again: the step may have made or removed them.
         before = self._all_frames()
         is_run = record.other is not None
         # Only now, because prompts given during the run have been undone by now.
         problems = self._swap(record)
         self._repeat(record, self.session.undo, len(self.session.history[0]))
+        # A step that the session has forgotten leaves its prompts as they are; the sync that follows compares with
+        # them.
         if record.edits or is_run:
             self._applied = dict(record.before)
         return self._report(before | self._all_frames(), problems)
@@ -131,6 +145,7 @@ class Engine:
         """Do again what a step did."""
         record = self._steps.get(step, EngineStep())
         before = self._all_frames()
+        # The reverse order of `undo`: first to the state after the run, then the edits that came with it.
         if record.other is not None:
             self._applied = dict(record.before)
         problems = self._swap(record)
@@ -141,6 +156,7 @@ class Engine:
 
     def _swap(self, record: EngineStep) -> list[str]:
         """Go to the other side of a step that was a run; say so if there is no way."""
+        # A run is not undone edit by edit: the states before and after it change places.
         record.is_undone = not record.is_undone
         if record.other is not None:
             there, record.other = record.other, self.session.state()
@@ -159,9 +175,9 @@ class Engine:
     def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[PromptKey, PromptSpec], set[PromptKey]]:
         """Compare what a user painted with what was shown.
 
-        ``image``: (Y, X) labels as they are now.
-        Result: a mask for every object whose pixels changed; one without any pixel, which says that the object is not
-        there, for an object that was rubbed out but is prompted elsewhere.
+        ``image`` is (Y, X) labels as they are now. Returns a mask for every object whose pixels changed, and the places
+        of objects that were rubbed out altogether. An object that was rubbed out but is prompted on other frames gets
+        an empty mask instead, which says that it is not on this one.
         """
         shown = self.frame_update(frame).image
         painted = shown != image
@@ -182,15 +198,19 @@ class Engine:
 
     def track(self, plan: TrackingRequest, step: int) -> Generator[Tracked, None, None]:
         """Track frame by frame."""
+        # The first step of the run does this, after the jobs that were queued before it: the session has all prompts by
+        # now.
         record = self._steps.record(step, self._applied)
         record.other = self.session.state()
         self._steps.limit()
         steps, total = self._steps_of(plan)
+        # Between two steps other jobs may add prompts, and so objects and frames to visit: the total is a first
+        # estimate.
         for done, result in enumerate(steps, 1):
             yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
 
     def _steps_of(self, plan: TrackingRequest) -> tuple[Iterable[FrameResult], int]:
-        """One run of the session's, so that what is left of it can be taken up again, and how many frames it has."""
+        """Start one run of the session, so that its rest can be resumed later, and count its frames."""
         session, n_frames = self.session, self.session.stack.n_frames
         if plan.kind == "resume":
             return session.resume(), session.unfinished
@@ -202,6 +222,7 @@ class Engine:
             return session.propagate(plan.frame), n_frames - plan.frame
         if plan.kind == "backward":
             return session.propagate(plan.frame, "backward"), plan.frame + 1
+        # What is left is a range of frames, whose ends the user may give in either order.
         first, last = sorted((plan.first, plan.last))
         prompted = sorted(p.frame for p in session.prompts)
         inside = [t for t in prompted if first <= t <= last]
@@ -227,6 +248,7 @@ class Engine:
     def show_again(self, threshold: float) -> Report:
         """Say that every frame is to be drawn again, with another threshold."""
         self.threshold = threshold
+        # None is drawn now: the GUI thread asks for them in batches, those near the frame on show first.
         return Report((), self.state(), later=tuple(sorted(self._all_frames())))
 
     def show(self, frames: Iterable[int]) -> Report:
@@ -243,6 +265,7 @@ class Engine:
             if row is None:
                 continue
             rows[object_id] = row
+            # What the user painted by hand is drawn in any case, whatever score the model gives it.
             painted = self._applied.get(PromptKey(frame, object_id), PromptSpec()).has_mask
             if row.object_score < self.threshold and not painted:
                 hidden.append(object_id)
@@ -265,6 +288,7 @@ class Engine:
         return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames())
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
+        # At most one batch is unpacked here; the rest is asked for by the GUI thread.
         now, later = (order := sorted(frames))[:FRAMES_AT_ONCE], order[FRAMES_AT_ONCE:]
         return Report(tuple(self.frame_update(t) for t in now), self.state(), tuple(problems), tuple(later))
 

@@ -1,4 +1,4 @@
-"""What goes back and forth between the GUI's thread and the worker's: plain values that neither changes."""
+"""Values passed between the GUI thread and the worker's thread; neither changes them after they are sent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FrameUpdate:
 
     # Index of the frame.
     frame: int
-    # (Y, X) unsigned integers.
+    # (Y, X) unsigned integers, the object on each pixel, 0 for none.
     image: NDArray[Any]
     # Scores by object id.
     rows: dict[int, ScoreRow]
@@ -52,9 +52,9 @@ class State:
 class Report:
     """Frames to draw again, and the state after that."""
 
-    # In no order.
+    # A batch of them at most, in rising order.
     frames: tuple[FrameUpdate, ...]
-    # After the work.
+    # Of the session after the work that is reported.
     state: State
     # What was refused, in words for the user.
     problems: tuple[str, ...] = ()
@@ -84,5 +84,5 @@ class Tracked:
     # Frames so far and in all.
     done: int
     total: int
-    # After the frame.
+    # Of the session after this frame.
     state: State

@@ -1,4 +1,4 @@
-"""The model in use, and the one that is on its way."""
+"""Loads a model on the worker's thread and holds the one in use."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ class ModelLoader(QObject):
         super().__init__()
         self._worker = worker
         self.model: Any = None
+        # What is being loaded; compared by identity, so that a model the user no longer wants is dropped when it comes.
         self._loading: ModelChoice | None = None
 
     def load(self, choice: ModelChoice | None) -> None:
         """Load a model; None for none."""
+        # The old model is let go of before the new one is loaded: both together may not fit the GPU.
         self.model, self._loading = None, choice
         if choice is None:
             self.said.emit("")
@@ -43,10 +45,14 @@ class ModelLoader(QObject):
             if self._loading is choice:
                 self.put(model)
 
+        # Queued behind what the old sessions still do. With the key, a choice that has not been started yet is passed
+        # over.
         self._worker.submit(Job(lambda: load(choice), done, self._load_failed, "load"))
 
     def put(self, model: Any, what: str = "") -> None:
         """Use a model that is there; ``what`` says where it comes from."""
+        # On the GUI thread; called by `load` when a model has come, and by the controller for one that is there
+        # already: taught, or of a session that was opened. Either way a model still on its way is not wanted now.
         self.model, self._loading = model, None
         config = model.config
         name = f"{config.name}, {what}" if what else config.name

@@ -1,4 +1,4 @@
-"""What the user's steps did to a session, so that they can be taken back and done again."""
+"""Records of what each of the user's undo steps did to a session, kept within a number of steps and bytes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
     from napari_sam2.session.state import SessionState
 
+# Steps that can be taken back; the same number on both threads, so that neither remembers what the other forgot.
 UNDO_STEPS = 30
 
 
@@ -20,7 +21,7 @@ class EngineStep:
 
     # How many edits of the session's it took.
     edits: int = 0
-    # What the layers said.
+    # Prompts in the layers before and after it.
     before: dict[PromptKey, PromptSpec] = field(default_factory=dict)
     after: dict[PromptKey, PromptSpec] = field(default_factory=dict)
     # Of a run, the session before it, or after it where it is taken back.
@@ -35,7 +36,7 @@ class UndoSteps(dict[int, EngineStep]):
     """Steps by their number, as many as are kept."""
 
     def record(self, number: int, applied: Mapping[PromptKey, PromptSpec]) -> EngineStep:
-        """Look a step up, or begin it where the session has been told so much."""
+        """Look a step up, or begin it from the prompts that the session has now."""
         if number not in self:
             # What was taken back before a new step is never done again.
             for known in [known for known, step in self.items() if step.is_undone]:
@@ -49,6 +50,7 @@ class UndoSteps(dict[int, EngineStep]):
         """Keep what undo and redo need of other runs within bounds; what is next either way stays whole."""
         from napari_sam2.session.state import UNDO_BYTES, limit_states
 
+        # Done steps are counted from the newest back, undone ones from the next to be redone on: those nearest stay.
         for is_undone in (False, True):
             numbers = sorted(self, reverse=not is_undone)
             steps = [step for n in numbers if (step := self[n]).other and step.is_undone == is_undone]

@@ -1,4 +1,4 @@
-"""One thread that does all model work, in order; a tracking run rests between frames so that prompts get in."""
+"""The worker thread that does all model work: a queue of jobs, and one run whose steps give way to jobs."""
 
 from __future__ import annotations
 
@@ -57,10 +57,13 @@ class WorkerRun:
 
 @dataclass(eq=False)
 class _Going:
-    """A run under way or resting."""
+    """A run under way, or stopped and able to go on."""
 
+    # What was asked for.
     run: WorkerRun
+    # The generator; made by the first step, on the worker's thread.
     steps: Generator[Any, None, None] | None = None
+    # Whether it was stopped: the worker leaves it alone until `Worker.resume`.
     resting: bool = False
 
     def close(self) -> None:
@@ -75,26 +78,34 @@ class Worker(QObject):
     life, because torch starts a new pool of threads for every thread that calls it.
     """
 
+    # Carries a callback and its value to the GUI thread.
     _arrived = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
+        # All of these are shared by both threads, and written only under `_changed`. The GUI thread fills them; the
+        # worker takes out of them.
         self._jobs: deque[Job] = deque()
         self._going: _Going | None = None
+        # Runs to be closed before any other job.
         self._closings: deque[Job] = deque()
+        # Steps whose result the GUI thread has not seen yet, and callbacks of any kind that are on their way.
         self._unseen = 0
         self._undelivered = 0
         self._working = False
         self._closed = False
         self._changed = threading.Condition()
+        # Queued, so that a callback never runs inside the call that caused it, whichever thread that was made on; and
+        # callbacks arrive in the order in which they were sent.
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        # A daemon: at exit Python waits for other threads before it calls `_wait_for_all`, which is what ends this one.
         self._thread = threading.Thread(target=self._work, name="napari-sam2", daemon=True)
         self._thread.start()
         _WORKERS.add(self)
 
     @property
     def is_idle(self) -> bool:
-        """Whether all is done and told."""
+        """Whether nothing is queued or being done, and every callback has been called."""
         with self._changed:
             return not (self._closings or self._jobs or self._working or self.is_running or self._undelivered)
 
@@ -125,6 +136,7 @@ class Worker(QObject):
         """Queue a job, in place of a waiting one with the same key."""
         with self._changed:
             if job.key:
+                # Only waiting jobs are dropped: one that is being done ends, and its callback still comes.
                 self._jobs = deque(waiting for waiting in self._jobs if waiting.key != job.key)
             self._jobs.append(job)
             self._changed.notify()
@@ -143,6 +155,8 @@ class Worker(QObject):
                 return
             self._going.resting = True
             ended = self._going.run.ended
+        # Told at once, though the worker may still be inside a step: its result will come after this, and must be
+        # expected then.
         self._emit(ended, False)
 
     def resume(self) -> None:
@@ -153,7 +167,7 @@ class Worker(QObject):
             self._changed.notify()
 
     def forget_run(self) -> None:
-        """Give up a run, resting or not, without a word."""
+        """Give up a run, under way or stopped; none of its callbacks announces the end."""
         with self._changed:
             self._leave_run()
             self._changed.notify()
@@ -169,6 +183,7 @@ class Worker(QObject):
         self._thread.join()
 
     def _give_up(self) -> None:
+        # Called by `close` and at exit. After this the worker only closes what a run has open, and then returns.
         with self._changed:
             self._closed = True
             self._jobs.clear()
@@ -182,19 +197,26 @@ class Worker(QObject):
             self._going = None
 
     def _deliver(self, callback: Callable[[Any], None], value: Any) -> None:
+        # On the GUI thread, from its event loop. The worker may have gone on meanwhile; and the window may have closed,
+        # in which case the objects that a callback would touch are gone.
         with self._changed:
             self._undelivered -= 1
         if not self._closed:
             callback(value)
 
     def _work(self) -> None:
+        # The worker's thread from here to its end. Work is chosen under the lock and done without it, so that the GUI
+        # thread can queue, stop and close at any time.
         while True:
             with self._changed:
                 while not (self._closed or self._closings or self._jobs or self._may_step):
                     self._changed.wait()
+                # A closing worker still closes its runs, and leaves all other jobs undone.
                 if self._closed and not self._closings:
                     return
                 self._working = True
+                # Order of precedence: closings, then jobs, then a step of the run. A prompt thus waits for one frame at
+                # most.
                 waiting = self._closings or self._jobs
                 job = waiting.popleft() if waiting else None
                 going = self._going
@@ -209,9 +231,11 @@ class Worker(QObject):
 
     @property
     def _may_step(self) -> bool:
+        # Called with the lock held.
         return self.is_running and self._unseen < _MOST_UNSEEN
 
     def _do(self, job: Job) -> None:
+        # On the worker's thread. An error is logged here, where its traceback is, and shown by the GUI thread.
         try:
             value = job.work()
         except Exception as error:
@@ -221,6 +245,8 @@ class Worker(QObject):
             self._emit(job.done, value)
 
     def _step(self, going: _Going) -> None:
+        # On the worker's thread, without the lock: meanwhile the GUI thread may stop this run, give it up, or start
+        # another. `_finish` therefore looks again at which run is the present one.
         run = going.run
         try:
             if going.steps is None:
@@ -232,11 +258,14 @@ class Worker(QObject):
             logger.exception("a run failed")
             self._finish(going, run.failed, error)
         else:
+            # Counted before it is sent: counted afterwards, the GUI thread could take off what is not on yet.
             with self._changed:
                 self._unseen += 1
             self._emit(self._see, (run.step_done, value))
 
     def _see(self, step: tuple[Callable[[Any], None], Any]) -> None:
+        # On the GUI thread. The worker is woken before the result is shown, so that the next frame is computed while
+        # this one is drawn.
         step_done, value = step
         with self._changed:
             self._unseen -= 1
@@ -244,15 +273,19 @@ class Worker(QObject):
         step_done(value)
 
     def _finish(self, going: _Going, callback: Callable[[Any], None], value: Any) -> None:
+        # On the worker's thread, after the last step.
         with self._changed:
+            # It was given up during its last step: nobody waits for its end any more.
             if self._going is not going:
                 return
+            # `stop` has told of the end already, if it came during the last step; an error is told in any case.
             already_told = going.resting and callback is going.run.ended
             self._going = None
         if not already_told:
             self._emit(callback, value)
 
     def _emit(self, callback: Callable[[Any], None], value: Any) -> None:
+        # Called on both threads: by the worker with results, and by `stop` on the GUI thread.
         with self._changed:
             if self._closed:
                 return
@@ -261,6 +294,7 @@ class Worker(QObject):
 
 
 def _wait_for_all() -> None:
+    # At exit, on the main thread: there is no event loop any more, and nothing is delivered.
     for worker in list(_WORKERS):
         worker.wait_for_end()
 
