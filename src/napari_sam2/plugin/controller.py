@@ -180,6 +180,7 @@ class Controller(QObject):
         image, space = self.layers.image, self.layers.space
         if self.model is None or image is None or space is None or self.is_held:
             return
+        # One that was open before: prompts may have changed since, and results may have come unseen.
         if space in self.shelf.engines:
             self.sync()
             if space in self.shelf.unshown:
@@ -230,6 +231,7 @@ class Controller(QObject):
     def _forget_tracking(self) -> None:
         # Teaching is left alone: it works on a copy of the model, and goes on while images change.
         if self.worker.run_kind == TRACKING:
+            # Stopping announces the end of the run, so that the panel goes back to rest; forgetting alone would not.
             self.worker.stop()
             self.worker.forget_run()
 
@@ -395,7 +397,7 @@ class Controller(QObject):
 
     def stop(self) -> None:
         """Let tracking rest."""
-        # The worker calls `_ended` for this at once; one more frame may still come.
+        # `_ended` is called soon, without waiting for the frame under way, which may still come after it.
         if self.is_running:
             self.worker.stop()
 

@@ -1,1 +1,1 @@
-"""Actions."""
+"""What the buttons of the panel do."""

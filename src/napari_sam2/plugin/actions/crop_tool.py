@@ -1,4 +1,4 @@
-"""The rectangle that is tracked by itself: drawn in a layer of its own, which shows where it is on all frames."""
+"""The region tool: a rectangle, drawn in a Shapes layer of its own, to which tracking is limited."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ _LEAST = 16
 
 
 class CropTool(QObject):
-    """Draws regions, and keeps the drawing and what is tracked the same."""
+    """Lets the user draw a region, and shows the one in use."""
 
+    # With the layer; delivered after napari's own handlers of the drawing have returned.
     _settled = Signal(object)
 
     def __init__(self, viewer: ViewerModel, layers: SessionLayers, images: ImageFollower) -> None:
@@ -37,9 +38,11 @@ class CropTool(QObject):
         self._viewer = viewer
         self._layers = layers
         self._images = images
+        # The layer that was active before drawing, and is active again afterwards.
         self._before: Any = None
         # The rectangle's layer whose drawing is listened to.
         self._followed: Any = None
+        # The region changes with the image, when one is drawn, and when its layer is deleted.
         images.image_changed.connect(self._show)
         self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
         viewer.layers.events.removed.connect(self._removed)
@@ -50,6 +53,7 @@ class CropTool(QObject):
         if image is None:
             show_warning("Open an image first: the region is a part of it.")
             return
+        # One rectangle layer for each image, which is listened to while its image is chosen.
         layer = self._find(image) or self._make(image)
         self._follow(layer)
         self._before = self._viewer.layers.selection.active
@@ -97,6 +101,8 @@ class CropTool(QObject):
         return layer
 
     def _drawn(self, event: Any) -> None:
+        # Called by napari for anything that happens to the rectangle, also while it is being drawn: only the end
+        # counts.
         layer, image = event.source, self._layers.image
         if str(event.action) not in ("added", "changed") or not layer.data or image is None:
             return
@@ -111,6 +117,7 @@ class CropTool(QObject):
         self._settled.emit(layer)
 
     def _settle(self, layer: Any) -> None:
+        # From the event loop, by when the user may have deleted the layer to go back to.
         layer.mode = "pan_zoom"
         self._show()
         if self._before is not None and self._before in self._viewer.layers:
@@ -132,6 +139,7 @@ class CropTool(QObject):
         self._follow(layer)
         if layer is not None:
             wanted = [] if region is None else [corners_of(region)]
+            # Blocked, or putting the rectangle in place would count as drawing it.
             with layer.events.data.blocker():
                 layer.selected_data = set()
                 layer.data = []

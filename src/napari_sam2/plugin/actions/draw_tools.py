@@ -1,4 +1,4 @@
-"""Tools of the panel: start an object, click, draw, paint, remove."""
+"""What the buttons of the Objects section do: start an object, click, draw, paint, remove, take labels as prompts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectNames
 
+# Buttons, and the mode of the Shapes layer that each stands for.
 SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso", "tool_scribble": "add_path"}
 
 
@@ -52,7 +53,9 @@ class DrawTools:
         object_id = table.selected_id
         if object_id is None:
             return
+        # The neighbour above is selected next, or the one below where there is none.
         rest = [i for i in table.object_ids if i != object_id]
+        # The name goes before the controller announces the change, so that the table does not list the object again.
         self._objects.remove(object_id)
         self._controller.remove_object(object_id)
         self._select(max((i for i in rest if i < object_id), default=min(rest, default=1)))
@@ -99,5 +102,7 @@ class DrawTools:
 
     def _activate(self, layer: Any, mode: str) -> None:
         self._viewer.layers.selection.active = layer
+        # Active first: napari sets back the mode of a layer that is not.
         layer.mode = mode
+        # Adding the object's name made a row that the table has yet to show.
         self._controller.results_changed.emit()

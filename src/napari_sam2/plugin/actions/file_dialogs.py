@@ -1,4 +1,4 @@
-"""What the buttons for files do: ask where, and hand on."""
+"""What the buttons of the Files section do: ask for a file or folder, and start saving, opening or exporting."""
 
 from __future__ import annotations
 
@@ -58,14 +58,17 @@ class FileDialogs(QObject):
         )
         self._connect_exports()
         self._connect_sessions()
+        # Looked for before anything of this window is there, so what is found is of windows that are closed.
         self.list_unsaved()
         if self._box.found.count():
             show_info("Work with SAM 2 that was not saved can be brought back: see Files in its widget.")
 
     def _connect_exports(self) -> None:
         box, exporting = self._box, self.exporting
+        # From the panel: what is asked for. Cancelling only sets a mark that the export's thread sees.
         box.offer(exporting.choices)
         box.export_asked.connect(self._export)
+        # From the export, through the event loop: how far it is, and how it ended.
         exporting.progressed.connect(box.show_export)
         exporting.ended.connect(lambda: box.show_export("", 0, 0))
         exporting.wrote.connect(show_info)
@@ -75,11 +78,13 @@ class FileDialogs(QObject):
 
     def _connect_sessions(self) -> None:
         box, keeping = self._box, self.keeping
+        # From the panel: each button asks a question first.
         box.buttons["save_session"].clicked.connect(lambda _=False: self._ask_and_save())
         box.buttons["open_session"].clicked.connect(lambda _=False: self._ask_and_open())
         box.recovery_asked.connect(self.open)
         box.discard_asked.connect(self._ask_and_discard)
         self._panel.track_box.buttons["labels_on_disk"].clicked.connect(lambda _=False: self._ask_for_labels())
+        # From the saver: what became of it.
         keeping.folder_changed.connect(self._show_folder)
         keeping.saved.connect(lambda folder: show_info(f"Saved to {folder}, now and as you work."))
         keeping.opened.connect(self._opened)
@@ -107,15 +112,21 @@ class FileDialogs(QObject):
                 problem = problem or error
             else:
                 return [layer for layer in layers if isinstance(layer, Image)]
+        # The first problem is the one to show: the last reader knows least of the file.
         self._failed(ValueError(f"{path} cannot be opened: {problem}. Open it in napari, then open the session again."))
         return []
 
     def _opened(self, opened: OpenedSession, notes: WidgetState, problems: tuple[str, ...]) -> None:
         controller, session = self._controller, opened.engine.session
+        # Called when the folder has been read, from the event loop. First the notes of the session that is left are
+        # written, while the layers still show it.
         self.keeping.write_down()
         # What happens in the layers meanwhile is not the user's doing.
         controller.is_held = True
         try:
+            # The order: an earlier session on this stack goes, then comes the model, then the image, the names, the
+            # prompts in their layers, and the settings. Only when all is in place the session is adopted, and compares
+            # its prompts with the layers.
             controller.close_space(opened.space)
             if session.model is not controller.model:
                 controller.use_model(session.model)
@@ -129,8 +140,10 @@ class FileDialogs(QObject):
             self._panel.model_box.show_zoom(session.zoom)
             self._panel.threshold.setValue(notes.threshold)
         finally:
+            # Also after an error: otherwise no session would ever be opened again.
             controller.is_held = False
         controller.adopt(opened)
+        # What follows needs the adopted session: the rest of a run, and where the folder is.
         self._panel.track_box.show_idle(can_resume=controller.can_resume, text=_left(session.unfinished))
         self.list_unsaved()
         self._show_folder()
@@ -159,6 +172,7 @@ class FileDialogs(QObject):
         except (ValueError, OSError, MissingExtraError) as error:
             self._failed(error)
             return
+        # The old layer is kept, hidden: nothing of what it holds is lost.
         if layers.labels is not None:
             layers.labels.visible = False
         layers.put_labels(new)
@@ -187,6 +201,8 @@ class FileDialogs(QObject):
             self.open(folder)
 
     def _ask_and_discard(self, folder: str) -> None:
+        # Opened without waiting, as a waiting dialog would stop the event loop of tests and scripts; kept, or it would
+        # be gone at once.
         self._question = QMessageBox(
             QMessageBox.Icon.Question,
             "Discard unsaved work",
@@ -205,6 +221,7 @@ class FileDialogs(QObject):
     def _ask_for_image(self, folder: Path, image: str) -> None:
         title = f"Where is the image of {folder.name} now? It was {image}"
         path, _ = QFileDialog.getOpenFileName(self._parent, title, str(folder.parent))
+        # Tried once, with this file alone; without an answer the session stays closed.
         if path:
             self.keeping.open(folder, self._open_image(Path(path), None), find=None)
         else:

@@ -1,4 +1,4 @@
-"""Teaching the model the user's own objects, from the frames that the user has accepted."""
+"""Fine-tuning of the model on the frames that the user has accepted, as a run of the worker."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ class _Lesson:
 
 
 class Teaching(QObject):
-    """Accepted frames, a run that learns from them, and what to do with the model that comes of it.
-
-    ``progressed`` comes with a `TeachProgress`, ``taught`` with a `Taught`, ``ended`` with True when teaching came to
-    its end, ``saved`` with the path of a file written.
-    """
+    """Accepts frames, fine-tunes a copy of the model on them, and uses, saves or drops the result."""
 
     accepted_changed = Signal()
+    # With a `TeachProgress`.
     progressed = Signal(object)
+    # With a `Taught`, before `ended`.
     taught = Signal(object)
+    # With True when teaching came to its end, False where it was stopped or failed.
     ended = Signal(bool)
+    # With the path of the file written.
     saved = Signal(str)
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
         self._layers = controller.layers
+        # The run under way; None as soon as it has ended or was stopped, whatever still comes of it.
         self._run: WorkerRun | None = None
         self._outcome: Taught | None = None
 
@@ -56,6 +57,7 @@ class Teaching(QObject):
         results, labels, space = self._controller.results, self._layers.labels, self._layers.space
         if labels is None or space is None:
             return 0
+        # The labels of the layer count, not the session's: the user may have painted since.
         known = [t for t in frames if results.is_known(t)]
         for frame in known:
             results.accepted.set(frame, np.asarray(labels.data[space.index(frame)]))
@@ -89,12 +91,14 @@ class Teaching(QObject):
             controller.failed.emit(ValueError("There is no model yet: choose one under Model."))
             return
         self._outcome = None
+        # Model and frames are captured now: the image may change while the run goes on.
         work = partial(_teach, controller.model, self._material(), minutes)
         self._run = WorkerRun(work, self._stepped, self._finished, self._failed, TEACHING)
         controller.worker.start(self._run)
 
     def stop(self) -> None:
         """Give up; the model stays as it was."""
+        # Forgotten, not stopped: teaching cannot be resumed, and its generator must let go of the copy.
         if self.is_running:
             self._controller.worker.forget_run()
             self._finished(False)
@@ -111,6 +115,7 @@ class Teaching(QObject):
         return stacks
 
     def _stepped(self, lesson: _Lesson) -> None:
+        # On the GUI thread. A step may have been on its way when the user stopped.
         if not self.is_running:
             return
         if lesson.progress is not None:
@@ -120,6 +125,7 @@ class Teaching(QObject):
             self.taught.emit(lesson.taught)
 
     def _finished(self, complete: bool) -> None:
+        # Called by the worker at the end, by `stop`, and by `_failed`; told once.
         if self.is_running:
             self._run = None
             self.ended.emit(complete)
@@ -140,6 +146,7 @@ class Teaching(QObject):
         """Write the taught model as a checkpoint file."""
         if self._outcome is None:
             return
+        # Captured, so that the model can be used or dropped while the file is being written.
         outcome, saved = self._outcome, self.saved.emit
         self._controller.worker.submit(
             job(partial(_save, outcome, path), self._controller.failed.emit, done=lambda _none: saved(path))

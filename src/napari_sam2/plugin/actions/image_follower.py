@@ -1,4 +1,4 @@
-"""Which image is worked on, along which axis, with which layers: the Data section at work."""
+"""Follows the image, axis, region and layers chosen in the Data section, and the viewer's sliders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ _REST_MS = 150
 class ImageFollower(QObject):
     """Follows the image that is chosen, the sliders, and the contrast limits."""
 
+    # Another frame of the same stack is on show.
     frame_changed = Signal()
+    # Another image, region or stack is, or the contrast limits have changed.
     image_changed = Signal()
 
     def __init__(self, viewer: ViewerModel, controller: Controller, *, panel: Panel, objects: ObjectNames) -> None:
@@ -51,8 +53,10 @@ class ImageFollower(QObject):
         self._companions: dict[str, tuple[Any, ...]] = {}
         # By image, the part of its planes that is looked at by itself.
         self._regions: dict[str, Box] = {}
+        # Both timers start anew with every move, and act when all has come to rest.
         self._rest = self._timer(_REST_MS, controller.prepare)
         self._window_rest = self._timer(2 * _REST_MS, self._window_settled)
+        # What can change the stack: the image, the axis, and the sliders. A layer that was made is chosen in its combo.
         panel.image_layer.layer_changed.connect(self.open)
         panel.axis.currentIndexChanged.connect(self._space_changed)
         self._layers.layer_added.connect(self._layer_added)
@@ -61,7 +65,11 @@ class ImageFollower(QObject):
     def open(self, image: Any) -> None:
         """Turn to another image; the one left keeps its session, its layers and its names."""
         layers = self._layers
+        # Called by the combo of images, also when the chosen one was deleted, and once at the start. The order: leave
+        # the old image, forget those that are gone, set frames and selection, choose the layers, and open the session
+        # last, because it reads its prompts from those layers.
         self._leave()
+        # No frames while layers change, so that no handler takes one image's prompts for another's.
         layers.image, layers.space = image, None
         known = {str(layer.unique_id) for layer in self._viewer.layers}
         self._controller.shelf.forget_images(known)
@@ -82,6 +90,7 @@ class ImageFollower(QObject):
 
     def show(self, image: Any, space: LayerFrames, *, frame: int) -> None:
         """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
+        # Called for a session that was brought back: region, sliders, image and axis are set before layers are chosen.
         if space.selection.crop is None:
             self._regions.pop(space.image, None)
         else:
@@ -107,9 +116,11 @@ class ImageFollower(QObject):
         image = self._layers.image
         if image is not None and region is not None:
             height, width = layer_shape(image)[-2:]
+            # Raises where the region does not lie in the planes, before anything is changed.
             Geometry.of((1, height, width)).part(region)
         if image is None or region == self.region:
             return
+        # A region is a stack of its own, with its own session; the results of both are kept.
         if region is None:
             del self._regions[str(image.unique_id)]
         else:
@@ -122,6 +133,7 @@ class ImageFollower(QObject):
         if self._layers.image is None:
             show_warning("Open an image first: the new layer must fit it.")
             return
+        # Choosing none makes the layers forget the one they have, and then a new one is made on demand.
         combo = {"need_points": "points_layer", "need_shapes": "shapes_layer"}.get(need.__name__, "labels_layer")
         getattr(self._panel, combo).choose(None)
         need()
@@ -155,6 +167,7 @@ class ImageFollower(QObject):
 
     def _leave(self) -> None:
         layers, combos = self._layers, self._panel.combos[1:4]
+        # The layers in use are remembered before the combos are emptied, which makes the layers let go of them.
         if layers.image is not None:
             layers.image.events.contrast_limits.disconnect(self._contrast_changed)
             self._companions[str(layers.image.unique_id)] = tuple(combo.layer for combo in combos)
@@ -162,6 +175,7 @@ class ImageFollower(QObject):
             combo.choose(None)
 
     def _choose_companions(self, image: Any) -> None:
+        # What fits has changed with the image, so the combos read the layer list again.
         for combo in self._panel.combos[1:]:
             combo.refresh()
         if image is None:
@@ -188,6 +202,7 @@ class ImageFollower(QObject):
     def _show_axes(self) -> None:
         axes = [] if self._layers.image is None else choosable_axes(self._layers.image)
         combo = self._panel.axis
+        # Filling the combo is no choice of the user's: the space is set by whoever called this.
         combo.blockSignals(True)
         combo.clear()
         for axis, name in axes:
@@ -213,6 +228,8 @@ class ImageFollower(QObject):
         self._controller.open_space()
 
     def _slider_moved(self, _event: Any = None) -> None:
+        # Called by napari with every step of every slider. Those of other axes lead to another stack; the tracked one's
+        # to another frame, which is encoded only where the slider stays.
         image, space = self._layers.image, self._layers.space
         if image is None or space is None:
             return

@@ -1,1 +1,1 @@
-"""Files."""
+"""Session folders, exports, and what napari calls to open and save files."""

@@ -1,4 +1,4 @@
-"""Work that the user has not saved anywhere: kept in the cache folder, a bounded amount of it."""
+"""Folders of unsaved work in the cache folder: named, listed, deleted, and limited in number and size."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from napari_sam2.weights.catalog import cache_dir
 
 from .widget_state import WidgetState
 
+# Of every session folder, wherever it is.
 SUFFIX = ".napari-sam2"
+# What stays when a window closes; the latest one stays however large it is.
 MOST_FOLDERS = 10
 MOST_BYTES = 4 * 2**30
+# What is replaced in names of images, which may hold anything.
 _NAME = re.compile(r"[^\w.-]+")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Work that can be brought back."""
+    """A folder of unsaved work that can be brought back."""
 
     # The session folder.
     folder: Path
-    # Of the image.
+    # Name of the image.
     name: str
     # When it was last written to, in seconds since 1970.
     changed: float
-    # How large it is.
+    # Size of all its files.
     n_bytes: int
 
     @property
@@ -43,7 +46,7 @@ def recovery_folder() -> Path:
 
 
 def is_recovery(folder: Path | None) -> bool:
-    """Whether a session folder is one of these."""
+    """Whether a session folder holds unsaved work, and lies in the cache folder."""
     return folder is not None and folder.parent == recovery_folder().resolve()
 
 
@@ -65,6 +68,8 @@ def next_free(folder: Path) -> Path:
 
 def find_unsaved() -> list[Found]:
     """List work that no program has open, the latest first."""
+    # Called when the widget opens and after work was brought back or discarded. A folder that a session has open, in
+    # this window or another, is locked and not listed.
     parent = recovery_folder()
     if not parent.is_dir():
         return []
@@ -74,6 +79,7 @@ def find_unsaved() -> list[Found]:
 
 def prune() -> None:
     """Remove the oldest work that no program has open, until the rest is few and small enough."""
+    # Called when a window closes, after its own folders are let go of: they count with the others, and are the newest.
     total = 0
     for place, one in enumerate(find_unsaved()):
         total += one.n_bytes
@@ -83,6 +89,7 @@ def prune() -> None:
 
 def discard(folder: Path) -> None:
     """Delete work for good; a folder that is no such work is left alone."""
+    # The one place that deletes: whatever it is called with, nothing outside the cache is touched.
     if is_recovery(folder.resolve()):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -93,12 +100,15 @@ def _look_at(folder: Path) -> Found | None:
 
     header = folder / HEADER
     try:
+        # Taking the lock is the test whether somebody is at work in it; it is given back at once.
         FolderLock(folder).release()
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        # The header is written once, the journals as work goes on.
         changed = max(path.stat().st_mtime for path in (header, *folder.glob("journal-*.jsonl")))
     except OSError:
         # Another window is at work on it, or it is going away.
         return None
+    # Without notes the name is what `new_folder` made of it, behind the date and time.
     notes, _ = WidgetState.read(folder)
     name = re.sub(r"^\d+-\d+-", "", folder.name.removesuffix(SUFFIX)) if notes.image is None else notes.image.name
     return Found(folder.resolve(), name, changed, sum(sizes))

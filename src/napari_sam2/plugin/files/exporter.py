@@ -1,4 +1,4 @@
-"""Results as files, in any format there is; written on a thread of their own."""
+"""Exports results to files in all formats, on a thread of its own, so that the window and the worker go on."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.layers.prompt_spec import PromptSpecs
     from napari_sam2.plugin.state.object_names import ObjectNames
 
+# Choices beside the formats: prompts for the command line, and a layer that is no file.
 PROMPTS, TRACKS_LAYER = "prompts", "tracks-layer"
 
 
@@ -41,17 +42,19 @@ class ExportCancelledError(Exception):
 
 
 def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_labels: bool) -> list[ExportChoice]:
-    """List all formats, with those that this stack cannot be written in, and why.
+    """List all formats, and why those cannot be chosen that this stack cannot be written in.
 
-    ``axis``: ``"t"`` or ``"z"``.
+    ``axis`` is what the frames are, ``"t"`` or ``"z"``.
     """
     nothing = "" if has_labels else "there are no results yet: prompt and track first"
     found = [ExportChoice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
     found.append(ExportChoice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
+    # The stack is only asked for its shape and axes; no pixel is read while the menu opens.
     stack = None if image is None or space is None else make_stack(image, space.whole, axis=axis)
     for one in FORMATS.values():
         missing = [module for module in one.modules if importlib.util.find_spec(module) is None]
         reason = nothing
+        # A package to install is the first thing to say: whether the stack fits matters after that.
         if missing:
             reason = f'the package {missing[0]} is not installed: pip install "napari-sam2[{one.extra}]"'
         elif stack is not None and one.check is not None:
@@ -78,13 +81,13 @@ class Material:
     axis: str
     # In pixels of the whole planes.
     scores: ScoreTable
-    # Of objects.
+    # By object id.
     names: dict[int, str] = field(default_factory=dict)
     # Pixel values shown black and white.
     window: tuple[float, float] | None = None
     # The part of the planes that the prompts are about.
     region: Box | None = None
-    # What they ask for, in pixels of that part.
+    # The prompts, in pixels of that part.
     wishes: PromptSpecs = field(default_factory=dict)
 
     @property
@@ -95,6 +98,8 @@ class Material:
 
     def results(self, seen: Callable[[int], None]) -> Results:
         """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
+        # A frame is done where it has scores, or labels that the user painted. Others are left out, which some formats
+        # tell from frames that are empty.
         done = {row.frame for row in self.scores}
         labels = _Watched(self.space.stack_shape, label_dtype([0]), seen=seen)
         for frame in range(self.space.n_frames):
@@ -109,7 +114,7 @@ class Material:
 
 
 class _Watched(LabelStack):
-    """Label images that tell when one is read."""
+    """Label images that call a function whenever one is read, which counts progress and may cancel the export."""
 
     def __init__(self, shape: tuple[int, int, int], dtype: Any, *, seen: Callable[[int], None]) -> None:
         super().__init__(shape, dtype)
@@ -122,10 +127,13 @@ class _Watched(LabelStack):
 
 
 class Exporting(QObject):
-    """Writes results while the window goes on."""
+    """Starts exports one at a time, reports how far they are, and cancels them."""
 
+    # With the name of the file, the frame and the number of frames; sent from the export's thread.
     progressed = Signal(str, int, int)
+    # Comes first at the end of any export, however it ended; then one of the three below.
     ended = Signal()
+    # With a line for the user.
     wrote = Signal(str)
     cancelled = Signal()
     failed = Signal(object)
@@ -136,6 +144,7 @@ class Exporting(QObject):
         self._layers = controller.layers
         self._objects = objects
         self.is_running = False
+        # Set on the GUI thread, looked at by the export's thread with every frame.
         self._unwanted = threading.Event()
 
     def choices(self) -> list[ExportChoice]:
@@ -175,6 +184,8 @@ class Exporting(QObject):
     def _shown_as(self, what: str) -> Callable[[int], None]:
         n_frames = 0 if self._layers.space is None else self._layers.space.n_frames
 
+        # On the export's thread. An exception is the one way out of a writer in the middle of a file, and makes it
+        # delete its draft.
         def seen(frame: int) -> None:
             if self._unwanted.is_set():
                 raise ExportCancelledError(what)
@@ -183,6 +194,8 @@ class Exporting(QObject):
         return seen
 
     def _start(self, work: Callable[[Material], Any], done: Callable[[Any], None], what: str) -> None:
+        # All that is written is gathered now, on the GUI thread: the user may go on to another image or change names
+        # meanwhile. Labels are not copied, as they may be on disk.
         material = self._material()
         if material is None:
             self.failed.emit(ValueError("There is nothing to export yet: prompt and track first."))
@@ -192,9 +205,12 @@ class Exporting(QObject):
             return
         self.is_running = True
         self._unwanted.clear()
+        # Zero of zero frames shows a busy bar until the first frame is read.
         self.progressed.emit(what, 0, 0)
 
         def returned(value: Any) -> None:
+            # The next two run on the GUI thread. The panel is free again before the outcome is shown, as a message box
+            # may keep it waiting.
             self._end()
             done(value)
 
@@ -205,6 +221,7 @@ class Exporting(QObject):
             else:
                 self.failed.emit(error)
 
+        # A thread of napari's, not the worker: an export of a long video must not hold up prompts.
         run = thread_worker(
             lambda: work(material), connect={"returned": returned, "errored": errored}, start_thread=False
         )
@@ -218,6 +235,7 @@ class Exporting(QObject):
         controller, layers = self._controller, self._layers
         if layers.image is None or layers.space is None or layers.labels is None:
             return None
+        # A region is written in place on whole planes, with the results of all regions.
         space = layers.space.whole
         return Material(
             layers.image,

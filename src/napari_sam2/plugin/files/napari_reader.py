@@ -1,4 +1,4 @@
-"""File > Open: images that napari does not read by itself, and session folders as layers."""
+"""napari's readers of this plugin: images that napari does not read by itself, and session folders as layers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ _SESSION_FILE = "session.json"
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Give the reader of a file or folder.
+    """Give the reader of a video, NIfTI or DICOM file, of a folder with images or a DICOM series, or of a session.
 
-    ``path``: a video, NIfTI or DICOM file, a folder with a DICOM series or images, a session folder or its
-    ``session.json``.
-    Result: none for several files at a time.
+    A session is its folder or the ``session.json`` in it. Several files at a time have no reader: None.
     """
     if not isinstance(path, str):
         return None
@@ -49,14 +47,12 @@ def read_image(path: str | list[str]) -> list[LayerDataTuple]:
 
 
 def read_session(path: str | list[str]) -> list[LayerDataTuple]:
-    """Open a session folder: its image, where it is still there, labels and scores, and prompts.
-
-    ``path``: the folder, or its ``session.json``.
-    """
+    """Open a session folder or its ``session.json``: the image, where it is still there, labels, scores and prompts."""
     from napari_sam2.storage.read_contents import read_contents
 
     place = Path(_only(path))
     folder = _session_folder(place) or place
+    # Read and not opened as a session: no model is loaded, and another window may be at work in the folder.
     contents = read_contents(folder)
     for problem in contents.problems:
         warnings.warn(problem, stacklevel=2)
@@ -80,12 +76,14 @@ def _session_folder(place: Path) -> Path | None:
     try:
         said = read_json(header)
     except ValueError:
+        # A damaged header in a folder of that name: the reader will say what is wrong with it.
         return folder if folder.suffix == ".napari-sam2" else None
     return folder if isinstance(said, dict) and said.get("format") == "napari-sam2 session" else None
 
 
 def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:
     axes = opened.axes.replace("n", "t")
+    # Colour is an axis behind Y and X, which the planes have beyond what the axes name.
     data = LazyPlanes(opened.planes, len(axes))
     rgb = data.ndim > len(axes) + 2
     every = measured_axes(f"{axes}yx", opened.planes.shape, opened.sizes)
@@ -99,7 +97,7 @@ def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:
 
 
 def _transform(axes: Sequence[Axis]) -> dict[str, Any]:
-    """Where an image lies, as a layer takes it."""
+    """Turn axes into the keyword arguments that place a layer: labels, scale, units, and translation if any."""
     said = {
         "axis_labels": tuple(axis.name for axis in axes),
         "scale": tuple(axis.scale or 1.0 for axis in axes),
@@ -115,6 +113,7 @@ def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDat
     from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.storage.folder.layout import image_places
 
+    # Without its image a session still has something to show; then its layers lie on an axis of frames.
     try:
         (path, *_) = [*image_places(contents.data, folder), None]
         if path is None:
@@ -138,6 +137,7 @@ def _labels_layer(contents: SavedContents, name: str, shared: dict[str, Any]) ->
 def _prompt_layers(contents: SavedContents, name: str, shared: dict[str, Any]) -> list[LayerDataTuple]:
     import pandas as pd
 
+    # Masks make no layer: what became of them is in the labels.
     points, boxes = [], []
     for prompt in contents.prompts:
         if prompt.points is not None and prompt.labels is not None:
@@ -148,6 +148,7 @@ def _prompt_layers(contents: SavedContents, name: str, shared: dict[str, Any]) -
             boxes.append((prompt.frame, prompt.box, prompt.object_id))
     layers: list[LayerDataTuple] = []
     if points:
+        # The same features as the widget's own layers, so that it can take these as its prompts.
         table = pd.DataFrame(points, columns=["frame", "y", "x", OBJECT, PROMPT])
         options: dict[str, Any] = {"name": f"{name}: clicks", "features": table[[OBJECT, PROMPT]], **shared}
         options["face_color"] = [PROMPT_COLOURS[sign] for sign in table[PROMPT]]

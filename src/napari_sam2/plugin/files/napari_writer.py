@@ -1,4 +1,7 @@
-"""File > Save: a labels layer in the formats that other programs take, with axes, sizes, names and scores."""
+"""napari's writers of this plugin: a Labels layer in formats of other programs, and an overlay as a video.
+
+Nothing here knows of a session: axes, sizes, names and scores are taken from what the layer holds.
+"""
 
 from __future__ import annotations
 
@@ -62,16 +65,16 @@ def _saved(results: Callable[[], Results], name: str, path: str) -> list[str]:
 
 
 def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
-    """Make results of a labels layer.
-
-    ``data``: (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers.
-    """
+    """Make results of a Labels layer, whose data is (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers."""
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
     axes = _axes(labels.shape, meta)
     axis = axes[0] if len(axes) == 3 else "t"
     geometry = layer_geometry(meta, labels.shape, axes, Selection(axis=axis))
+    # What the widget has left in the layer; a layer of any other origin has none of it.
     about: dict[str, Any] = {"scores": _scores(meta), "names": _names(meta), "has_pixels": False}
+    # Writers want an image for its shape and geometry; this one takes no memory and is never shown.
     blank = np.broadcast_to(np.uint8(0), labels.shape)
+    # Volumes over time are written as one long stack of planes, whose scores would not fit: they count frames.
     if axes == "tzyx":
         planes = Stack.from_array(
             blank.reshape(-1, *labels.shape[-2:]), rgb=False, calibration=geometry.along("t", 0).calibration
@@ -86,6 +89,7 @@ def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
 
 def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
     kinds = {kind: (data, meta) for data, meta, kind in layers}
+    # napari calls this with one layer of each kind, as the manifest asks for, in any order.
     (image, seen), (labels, meta) = kinds["image"], kinds["labels"]
     results = labels_results(labels, meta)
     if results.volumes is not None:
@@ -95,6 +99,7 @@ def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
     stack = Stack.from_array(
         image, results.stack.axis, rgb=bool(seen.get("rgb")), calibration=results.stack.calibration
     )
+    # As the image is seen in napari.
     window = None
     if not stack.is_rgb and seen.get("contrast_limits") is not None:
         window = Window(*(float(limit) for limit in seen["contrast_limits"]))

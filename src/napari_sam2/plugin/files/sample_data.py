@@ -1,4 +1,4 @@
-"""File > Open Sample: the generated stacks, as layers with their axes and pixel sizes."""
+"""Sample data for napari's File menu: generated image stacks, as layers with their axes and pixel sizes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,17 @@ if TYPE_CHECKING:
 
 
 def cells() -> list[LayerDataTuple]:
-    """Open a time-lapse of fluorescent cells.
-
-    Result: one image layer, (T, Y, X) uint16.
-    """
+    """Open a time-lapse of fluorescent cells: one image layer, (T, Y, X) uint16."""
     return [_image_layer("cells")]
 
 
 def z_stack() -> list[LayerDataTuple]:
-    """Open a scan of a body with organs.
-
-    Result: one image layer, (Z, Y, X) float32.
-    """
+    """Open a scan of a body with organs: one image layer, (Z, Y, X) float32."""
     return [_image_layer("zstack")]
 
 
 def endoscope() -> list[LayerDataTuple]:
-    """Open a colour video in which a tool hides a polyp for a while.
-
-    Result: one image layer, (T, Y, X, 3) uint8.
-    """
+    """Open a colour video in which a tool hides a polyp for a while: one image layer, (T, Y, X, 3) uint8."""
     return [_image_layer("endoscope")]
 
 

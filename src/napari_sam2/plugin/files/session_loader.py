@@ -1,4 +1,7 @@
-"""From a session folder to an engine and what its layers hold: the half that runs on the worker's thread."""
+"""Reads a session folder into an engine, the prompts its layers are to hold, and the undo steps.
+
+Everything here runs on the worker's thread, so layers are read and none is changed.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,12 @@ if TYPE_CHECKING:
 def reopen(
     folder: Path, header: Header, notes: WidgetState, *, candidates: list[tuple[Image, LayerFrames]], model: Any
 ) -> OpenedSession | None:
-    """Open a session folder on the first layer that is its image.
-
-    Result: none if the image is none of the layers.
-    """
+    """Open a session folder on the first layer that shows its image; None if no layer does."""
     from napari_sam2.storage.fingerprint import sample_hash
 
     data = header.data
     for image, space in candidates:
+        # Shapes agree already; whether it is the image is told by a sample of its pixels, as file names change.
         stack = make_stack(image, space, axis=data.axis)
         if sample_hash(stack) == data.sample:
             session, problems = _open_session(folder, header, stack, model)
@@ -47,6 +48,7 @@ def _open_session(folder: Path, header: Header, stack: Stack, model: Any) -> tup
     from napari_sam2.session.session import Session
     from napari_sam2.storage.fingerprint import same_model
 
+    # The model in use saves loading one; otherwise the folder names its own.
     if model is not None and same_model(header.model, model):
         session = Session.open(folder, frames=stack, model=model)
         return session, session.problems
@@ -64,10 +66,15 @@ def _open_session(folder: Path, header: Header, stack: Stack, model: Any) -> tup
 def _opened(
     session: Session, notes: WidgetState, image: Image, space: LayerFrames, *, problems: tuple[str, ...]
 ) -> OpenedSession:
+    # What the session knows counts. The notes are only taken where they agree, for what the session does not keep:
+    # which kind of shape a box or a mask was drawn as.
     told = notes.said.agreeing(session.prompts, space)
     undos, redos = session.history
+    # The session has edits, and the user knows steps: those are rebuilt backwards from the prompts of now, the done
+    # ones to the past, and the undone ones into the future.
     done = _steps(undos[::-1], told, space)[:UNDO_STEPS][::-1]
     steps = done + [step.turned for step in _steps(redos[::-1], told, space)]
+    # The engine must know which prompts it has applied, or the first sync would give all of them again.
     engine = Engine(session)
     engine.threshold = notes.threshold
     prompted = {PromptKey(prompt.frame, prompt.object_id) for prompt in session.prompts}
@@ -91,23 +98,27 @@ def _opened(
 
 @dataclass(frozen=True)
 class _Step:
-    """Edits that the user knows as one step; ``place`` is where, if it is one place."""
+    """Edits that the user knows as one step."""
 
+    # How many edits of the session it takes.
     edits: int
+    # All prompts before and after it.
     before: PromptRows
     after: PromptRows
+    # The object and frame it is about; None where there is more than one.
     place: PromptKey | None
 
     @property
     def turned(self) -> _Step:
-        """The same, the other way round."""
+        """The same step with before and after exchanged."""
         return replace(self, before=self.after, after=self.before)
 
 
 def _steps(edits: Sequence[Edit], said: PromptRows, space: LayerFrames) -> list[_Step]:
-    """Follow edits back from what is said now, the next one first."""
+    """Turn edits into steps, from the present prompts backwards; ``edits`` has the latest one first."""
     steps: list[_Step] = []
     for edit in edits:
+        # Undoing this edit would lead to these earlier prompts.
         earlier, place = _applied(edit, said, space)
         last = steps[-1] if steps else None
         if last is not None and place is not None and last.place == place and place not in said.wishes(space):
@@ -129,6 +140,7 @@ def _applied(edit: Edit, said: PromptRows, space: LayerFrames) -> tuple[PromptRo
     if isinstance(edit, DetachObject):
         return said.without(object_id=edit.object_id), None
     assert isinstance(edit, AttachObject)
+    # Taking back the removal of an object brings its prompts with it.
     for prompt in edit.state.prompts.values():
         said = said.replaced(prompt, space)
     return said, None

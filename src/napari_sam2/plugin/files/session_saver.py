@@ -1,4 +1,7 @@
-"""Sessions in folders: saved, kept up to date, opened, and kept in the cache where the user names no folder."""
+"""Saves sessions to folders, keeps those up to date, and opens them; unsaved work goes to the cache folder.
+
+Everything here runs on the GUI thread but the functions called ``work``, which run on the worker's.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +35,17 @@ _NOTES_MS = 400
 
 
 class SessionSaver(QObject):
-    """Keeps the session on show in a folder, and brings sessions back.
+    """Saves the session on show, once and then automatically, and brings sessions back from their folders."""
 
-    ``folder_changed`` comes when another folder is in use, or none; ``saved`` with a folder of the user's; ``opened``
-    with what was brought back, the notes and the problems; ``missing`` with a folder whose image is nowhere, and
-    the image's path or name.
-    """
-
+    # The session on show may be in another folder now, or in one at all.
     folder_changed = Signal()
+    # With the folder that the user named, when all is in it.
     saved = Signal(str)
+    # With an `OpenedSession`, a `WidgetState`, and the problems as a tuple of lines.
     opened = Signal(object, object, object)
+    # With a folder whose image was not found, and the image's path or name.
     missing = Signal(object, str)
+    # With an exception.
     failed = Signal(object)
 
     def __init__(self, controller: Controller, objects: ObjectNames, *, keep_unsaved: Callable[[], bool]) -> None:
@@ -53,9 +56,14 @@ class SessionSaver(QObject):
         self._keep_unsaved = keep_unsaved
         # Where the user wants the work on a stack to be, whichever session does it.
         self._chosen: dict[LayerFrames, Path] = {}
+        # Sessions that were given a folder, or are about to be. One whose saving failed stays in here: it is not tried
+        # again every time that something changes.
         self._starting: set[Engine] = set()
         self._closed = False
+        # The folder and state written last, so that equal ones are not written again.
         self._written: tuple[Path, WidgetState] | None = None
+        # Every change starts the timer anew, so that a stroke or a run of clicks is written once. Masks and scores need
+        # no timer: the session writes them itself as they come, on the worker.
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_NOTES_MS)
@@ -82,6 +90,7 @@ class SessionSaver(QObject):
         if engine is None or space is None:
             self.failed.emit(ValueError("There is nothing to save yet: open an image, and choose a model."))
             return
+        # The folder must be new: nobody's files are written over.
         target = Path(folder)
         if not target.name.endswith(recovery.SUFFIX):
             target = target.with_name(target.name + recovery.SUFFIX)
@@ -90,23 +99,30 @@ class SessionSaver(QObject):
             return
 
         def done(earlier: Path | None) -> None:
+            # On the GUI thread, when all is in the new folder. Only now the copy in the cache is deleted.
             self._chosen[space] = target
             if recovery.is_recovery(earlier) and earlier is not None:
                 recovery.discard(earlier)
             self._changed(engine)
             self.saved.emit(str(target))
 
+        # Marked before the job is queued: changes that come while it waits must not give the session a folder in the
+        # cache.
         self._starting.add(engine)
         self._move(engine, target, done)
 
     def keep_up(self) -> None:
         """Write down what has changed in the layers, and keep a session that is in no folder yet."""
+        # Called by the timer, and once a session has got its folder. A timer that ran out as the window closed comes
+        # too late.
         if self._closed:
             return
         self.write_down()
         engine, space = self._controller.engine, self._layers.space
         if engine is None or space is None or engine.session.folder is not None:
             pass
+        # An empty session is not worth a folder. One that is on its way to a folder is left alone until `_changed`
+        # comes.
         elif self._controller.has_work and engine not in self._starting:
             self._start(engine, space)
         self.folder_changed.emit()
@@ -123,6 +139,7 @@ class SessionSaver(QObject):
         self._move(engine, target, lambda _earlier: self._changed(engine))
 
     def _move(self, engine: Engine, target: Path, done: Callable[[Path | None], None]) -> None:
+        # In the queue with all other jobs: no prompt or frame is half in the folder and half not.
         def work() -> Path | None:
             earlier = engine.session.folder
             engine.session.save(target)
@@ -131,12 +148,14 @@ class SessionSaver(QObject):
         self._controller.worker.submit(Job(work, done, self.failed.emit))
 
     def _went_wrong(self, error: Exception) -> None:
+        # Called for every error of the worker's, whoever gave it the job; only those of writing to the cache are meant.
         engine = self._controller.engine
         if isinstance(error, OSError) and engine is not None and recovery.is_recovery(engine.session.folder):
             # A full disk: work that nobody has asked to keep must not keep anybody from working.
             self._controller.worker.submit(Job(engine.session.close, lambda _none: None, self.failed.emit))
 
     def _changed(self, engine: Engine) -> None:
+        # The user may look at another stack by now, whose notes do not belong into this folder.
         if engine is self._controller.engine:
             self.keep_up()
 
@@ -144,6 +163,7 @@ class SessionSaver(QObject):
         notes = self.notes()
         if self._written == (folder, notes):
             return
+        # Remembered also where it fails, so that a full disk is reported once and not at each change.
         try:
             notes.write(folder)
         except OSError as error:
@@ -171,17 +191,18 @@ class SessionSaver(QObject):
     def open(
         self, folder: str | Path, images: Iterable[Image], *, find: Callable[[Path, str | None], Iterable[Image]] | None
     ) -> None:
-        """Bring a session back.
+        """Bring a session back, on one of some layers or on its image file.
 
-        ``find``: opens an image, given its path and the reader that opened it before, and returns its layers; None
-        where the layers given are all that there are to look at.
+        ``find`` opens an image file with a reader plugin and returns its layers; None where no file is to be opened.
         """
         from napari_sam2.storage.folder.layout import image_places, read_header
 
+        # A folder is open once: two sessions that write to it would spoil it.
         place = Path(folder).resolve()
         if any(engine.session.folder == place for engine in self._controller.shelf.engines.values()):
             self.failed.emit(ValueError(f"{place.name} is open in this window already: choose its image under Data."))
             return
+        # Only small files are read here, on the GUI thread; pixels and results are read by the worker.
         try:
             header = read_header(place)
             notes, problems = WidgetState.read(place)
@@ -190,12 +211,15 @@ class SessionSaver(QObject):
         except (ValueError, OSError) as error:
             self.failed.emit(error)
             return
+        # The model of now, as the session may do with it; the loader looks whether it is the same one.
         model = self._controller.model
 
         def work() -> OpenedSession | None:
             return reopen(place, header, notes, candidates=candidates, model=model)
 
         def done(opened: OpenedSession | None) -> None:
+            # Back on the GUI thread. Found among the open layers, or else asked once more after its file has been
+            # opened, or else the user is asked; ``find`` is None the second time, so that this comes to an end.
             if opened is not None:
                 self._show(opened, notes, problems)
             elif find is None:
@@ -206,9 +230,12 @@ class SessionSaver(QObject):
             else:
                 self.missing.emit(place, _name_of(header.data, notes))
 
+        # The controller's guard against answers of before is not used: an opened folder is wanted whatever was chosen
+        # meanwhile.
         self._controller.worker.submit(Job(work, done, self.failed.emit, "open session"))
 
     def _show(self, opened: OpenedSession, notes: WidgetState, problems: list[str]) -> None:
+        # If another model takes over later, it goes on beside the user's folder, not in the cache.
         folder = opened.engine.session.folder
         if folder is not None and not recovery.is_recovery(folder):
             self._chosen[opened.space] = folder
@@ -220,6 +247,8 @@ class SessionSaver(QObject):
         """Write down the last changes and let go of all folders; those that hold no work go."""
         if self._closed:
             return
+        # Called when the dock closes and when the widget is destroyed, after the controller has stopped the worker:
+        # nothing else uses the sessions any more, so they can be closed on this thread.
         self.write_down()
         self._closed = True
         if not self._controller.worker.is_over:
@@ -240,7 +269,7 @@ class SessionSaver(QObject):
 
 
 def spaces_in(images: Iterable[Image], data: DataRecord, notes: WidgetState) -> list[tuple[Image, LayerFrames]]:
-    """Find layers that may be a session's image, with the frames they would be."""
+    """List layers whose shape is that of a session's image, each with the frames that it would be."""
     if notes.image is not None:
         spaces = [(image, notes.image.space_in(image)) for image in images]
         return [(image, space) for image, space in spaces if space is not None]
@@ -253,7 +282,7 @@ def spaces_in(images: Iterable[Image], data: DataRecord, notes: WidgetState) -> 
 
 
 def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[LayerFrames]:
-    """Give the frames of a layer that may be a stack of some shape, at a place on the other axis if there is one."""
+    """List the ways in which a layer has frames of a shape; ``at`` is the place on its other axis, if it has one."""
     shape = layer_shape(image)
 
     def along(axis: int | None, fixed: tuple[int, ...] = ()) -> LayerFrames:

@@ -1,4 +1,7 @@
-"""What the widget keeps in a session folder beside the session: how the image is shown, names, points and shapes."""
+"""The file ``widget.json`` in a session folder: which image layer, object names, points and shapes, settings.
+
+The session itself keeps prompts and results; this file keeps what only the widget needs, and may be missing.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ _VERSION = 1
 # Thousands of points and outlines; what is larger was not written here.
 _LARGEST = 2**28
 _KINDS = {"rectangle", "ellipse", "polygon", "path", "line"}
+# What a file that anybody may have edited can raise on its way through the parser.
 _BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RecursionError)
 
 
@@ -25,15 +29,15 @@ _BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSErr
 class ImageNotes:
     """Which layer it was, and which of its frames."""
 
-    # Of the layer.
+    # Name of the layer.
     name: str
-    # Of its file.
+    # Its file; None for an array without one.
     path: str | None
     # Plugin that opened it.
     reader: str | None
     # Whether it is in colour.
     rgb: bool
-    # The frames, of a layer that is gone.
+    # The frames, without the id of their layer, which is another one each time.
     space: LayerFrames
 
     @classmethod
@@ -50,7 +54,7 @@ class ImageNotes:
         return replace(self.space, image=str(image.unique_id))
 
     def to_json(self) -> dict[str, Any]:
-        """Say it as JSON."""
+        """Turn into values that JSON has."""
         about = {"name": self.name, "path": self.path, "reader": self.reader, "rgb": self.rgb}
         return about | {"frames": self.space.to_json()}
 
@@ -72,9 +76,9 @@ class ImageNotes:
 
 @dataclass(frozen=True)
 class WidgetState:
-    """What the widget knows of a session and the session does not."""
+    """What the widget has to remember of a session and the session does not know."""
 
-    # The layer; None where the widget did not make the session.
+    # The image layer; None where the widget did not make the session.
     image: ImageNotes | None = None
     # Points and shapes as they were in their layers.
     said: PromptRows = field(default_factory=PromptRows)
@@ -112,6 +116,7 @@ class WidgetState:
         """Read them from a session folder; what is wrong with them comes as a line each, and they are left out."""
         path = folder / FILE
         if not path.exists() and not path.is_symlink():
+            # No file is no problem: sessions of the command line and of Python have none.
             return cls(), []
         try:
             if path.is_symlink() or path.stat().st_size > _LARGEST:
@@ -123,6 +128,8 @@ class WidgetState:
 
 
 def _parsed(said: dict[str, Any]) -> WidgetState:
+    # Every value is checked, since the file may come from somebody else; one that is wrong makes all of it count as
+    # damaged.
     rows = PromptRows(
         tuple(
             PointRow(_index(frame), _object(owner), float(y), float(x), bool(positive))
@@ -141,6 +148,7 @@ def _parsed(said: dict[str, Any]) -> WidgetState:
         names={_object(int(object_id)): str(name)[:200] for object_id, name in said["names"].items()},
         hidden=tuple(map(_object, said["hidden"])),
         selected=_object(said["selected"]),
+        # Within the range of the panel's control; NaN is the one number that is not itself.
         threshold=min(max(threshold, 0.5), 0.99) if threshold == threshold else 0.5,
     )
 

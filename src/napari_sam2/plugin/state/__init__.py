@@ -1,1 +1,1 @@
-"""State."""
+"""What the plugin remembers of each stack: results, undo steps, object names; without Qt and mostly without layers."""
