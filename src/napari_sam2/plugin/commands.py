@@ -1,4 +1,4 @@
-"""The keys, in one table."""
+"""The keyboard shortcuts in one table, and the class that binds them to the viewer and its layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Key:
 
     # As napari writes it.
     key: str
-    # Name of the action.
+    # Name of the action, and of its button where there is one.
     action: str
     # What it does, for the user.
     text: str
@@ -45,6 +45,7 @@ class Keyboard:
         before = dict(target.keymap)
         for key in keys:
             target.bind_key(key.key, _handler(self._actions[key.action]), overwrite=True)
+        # Looked up afterwards, because napari spells keys in its own way.
         ours = {key: handler for key, handler in target.keymap.items() if before.get(key) is not handler}
         self._bound.append((target, ours, before))
 

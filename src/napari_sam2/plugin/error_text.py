@@ -1,4 +1,4 @@
-"""What went wrong, in words for the user."""
+"""Turns an exception into a message for the user."""
 
 from __future__ import annotations
 

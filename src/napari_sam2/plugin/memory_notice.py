@@ -1,4 +1,4 @@
-"""How much memory tracking is going to take, said before it starts where it is much."""
+"""Estimates how much memory tracking will take, and warns before it starts where that is much."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-# A user wants to know when half of what is free is going to be taken.
+# Share of the free memory. A user wants to know when half of what is free is going to be taken.
 _MUCH = 0.5
 # Labels of this size are offered a place on disk.
 _LARGE_LABELS = 2**30
+# Bytes of a pixel in a new Labels layer, which is uint16 for all but very many objects.
 _LABEL_BYTES = 2
 
 
@@ -58,6 +59,8 @@ def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None)
     from napari_sam2.session.free_memory import free_memory
 
     model, prompts = controller.model, controller.wishes
+    # Prompts are counted as they are in the layers, sent or not; the estimate assumes one object where there is none
+    # yet.
     objects = len({place.object_id for place in prompts}) or 1
     frames = -(-len(prompts) // objects) or 1
     stack = controller.shelf.stacks[space][0]

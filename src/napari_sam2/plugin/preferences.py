@@ -1,4 +1,4 @@
-"""What the plugin remembers from one start to the next: its settings in napari's preferences."""
+"""Reads and writes the plugin's settings in napari's preferences."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def remembered(category: str, name: str, default: Any) -> Any:
     """Read a setting."""
     try:
         return getattr(getattr(get_plugin_settings(_PLUGIN), category), name)
+    # napari knows no such plugin where the widget is made in a script or a test, without the plugin manager.
     except KeyError:
         return default
 

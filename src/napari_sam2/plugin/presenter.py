@@ -1,4 +1,4 @@
-"""What the panel shows of the results."""
+"""Shows results, progress and state in the panel's tables, plot, notes and buttons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TABLES_MS = 300
 
 
 class Presenter:
-    """Keeps tables, plot, notes and buttons in step with what the controller knows."""
+    """Reads the controller and the layers, and shows what they hold; it changes neither."""
 
     def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectNames, teaching: Teaching) -> None:
         self._controller = controller
@@ -45,10 +45,13 @@ class Presenter:
         """Show everything."""
         layers, results, panel = self._layers, self._controller.results, self._panel
         threshold, prompts = panel.threshold.value(), self._controller.wishes
+        # Called after every change of any kind. The table comes first, as collecting its rows finds out which objects
+        # there are, which colours and keys for new objects go by.
         rows = self._objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
         panel.object_table.show_rows(rows, layers.selected)
         scores = results.series(layers.selected, "object_score")
         panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
+        # Prompts come from the layers and not from the session, so that one shows at once.
         prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
         panel.score_plot.show_marks(prompted, results.stale(layers.selected))
         untold = self._controller.untold is not None and results.is_any
@@ -60,6 +63,7 @@ class Presenter:
         self._show_memory()
         self.show_rows()
         self._show_hint(started=bool(rows))
+        # During a run napari would colour and tabulate anew at every interval; it is done at the end.
         if layers.labels is not None and not self._controller.is_running:
             self._objects.apply(layers.labels)
             self._tables.start()
@@ -119,6 +123,7 @@ class Presenter:
 
     def _show_memory(self) -> None:
         controller, space = self._controller, self._layers.space
+        # The estimate of before is left on show: what the run takes now is no longer free.
         if controller.is_running:
             return
         text, offer = "", False
@@ -139,6 +144,7 @@ class Presenter:
     def show_window(self) -> None:
         """Say which pixel values the model sees as black and white."""
         image, window = self._layers.image, self._controller.window
+        # The button is there only where the session sees the image in another way than the user.
         now = None if image is None else model_window(image)
         self._panel.window_row.setVisible(window is not None)
         if window is not None:

@@ -1,4 +1,4 @@
-"""The dock widget: puts the parts together and passes on what they ask for."""
+"""The dock widget: makes the parts of the plugin, connects their signals, and shuts them down."""
 
 from __future__ import annotations
 
@@ -41,6 +41,33 @@ class Sam2Widget(QWidget):
     ----------
     napari_viewer : napari.Viewer
         The viewer to work in.
+
+    Attributes
+    ----------
+    preview_shown : Signal(int)
+        The answer to a prompt is in the Labels layer; with the index of its frame.
+    tracking_finished : Signal(bool)
+        A tracking run is over and its results are shown; with False where it was stopped or failed.
+    objects : ObjectNames
+        Names of the objects, and which are hidden.
+    layers : SessionLayers
+        The image, prompt and Labels layers in use.
+    controller : Controller
+        Sends prompts and tracking runs to the model, and results to the layers.
+    teaching : Teaching
+        Fine-tuning on accepted frames.
+    panel : Panel
+        All controls.
+    view : Presenter
+        Shows results in the panel.
+    tools : DrawTools
+        What the buttons for objects do.
+    images : ImageFollower
+        Follows the chosen image and the viewer's sliders.
+    region : CropTool
+        Lets the user draw the region that is tracked.
+    files : FileDialogs
+        Saves, opens and exports.
     """
 
     preview_shown = Signal(int)
@@ -50,10 +77,13 @@ class Sam2Widget(QWidget):
         super().__init__()
         # napari hands plugins a proxy, whose layers are never the same object twice.
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        # Where in the list of doubtful frames the user is.
         self._doubt_at = -1
+        # The last frame of the run under way, for the progress that is shown now and then.
         self._latest: Tracked | None = None
         self._was_docked = False
         self._closed = False
+        # From those that need nothing to those that need the others; the panel is full before anything listens to it.
         self.objects = ObjectNames()
         self.layers = SessionLayers(self._viewer)
         self.controller = Controller(self.layers)
@@ -76,6 +106,8 @@ class Sam2Widget(QWidget):
         self._load_soon = QTimer(self)
         self._load_soon.setSingleShot(True)
         self._load_soon.timeout.connect(self._load_model)
+        # Settings are read before the connections are made, as reading is no change; the image is opened after, so that
+        # all hear of it.
         self._recall()
         self._connect()
         self.images.open(self.panel.image_layer.layer)
@@ -98,26 +130,33 @@ class Sam2Widget(QWidget):
 
     def _connect(self) -> None:
         panel, layers = self.panel, self.layers
+        # Layers that the user chooses; the image is followed by `ImageFollower`.
         panel.points_layer.layer_changed.connect(layers.set_points)
         panel.shapes_layer.layer_changed.connect(layers.set_shapes)
         panel.labels_layer.layer_changed.connect(self._labels_changed)
+        # The model. Through the timer, so that two changes at once load one model.
         panel.model_box.chosen.connect(self._load_soon.start)
         panel.model_box.zoom_changed.connect(self._zoom_changed)
         panel.model_box.failed.connect(self._failed)
         panel.object_table.object_selected.connect(self._select)
         panel.object_table.object_renamed.connect(self._rename)
         panel.object_table.object_shown.connect(self._show_object)
+        # Settings of how results are made and shown.
         panel.live_preview.toggled.connect(self._live_changed)
         panel.threshold.valueChanged.connect(self._threshold_changed)
         panel.doubt.currentIndexChanged.connect(self._restart_doubts)
         panel.score_plot.frame_clicked.connect(self.images.go_to)
+        # Tracking runs, and the frames to look at afterwards.
         panel.track_box.asked.connect(self._track)
         panel.track_box.cancelled.connect(self.controller.stop)
         panel.track_box.resumed.connect(self._resume)
         self._connect_frame_table()
+        # Actions with a button; all of them may have a key as well. Qt passes on whether a button is down, which no
+        # action wants to know.
         for name, action in self._actions().items():
             if name in panel.buttons:
                 panel.buttons[name].clicked.connect(lambda _=False, action=action: action())
+        # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
         layers.label_selected.connect(self._select)
         layers.labels_left.connect(show_warning)
         self.images.frame_changed.connect(self.view.show_frame)
@@ -126,13 +165,15 @@ class Sam2Widget(QWidget):
         self._connect_teaching()
         self._keyboard = keymap.Keyboard(self._actions())
         self._keyboard.bind(self._viewer)
-        # Not a method of this widget: those are gone when it is destroyed.
+        # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so the parts are
+        # told. The controller comes first, because the files wait for its worker to end.
         self.destroyed.connect(self._keyboard.release_all)
         self.destroyed.connect(self.controller.close)
         self.destroyed.connect(self.files.keeping.close)
 
     def _connect_frame_table(self) -> None:
         table = self.panel.frame_table
+        # The table is filled only while it is unfolded, so unfolding fills it.
         table.row_chosen.connect(self._row_chosen)
         table.narrowed.connect(self.view.show_rows)
         table.export.clicked.connect(self._save_rows)
@@ -140,9 +181,12 @@ class Sam2Widget(QWidget):
 
     def _connect_controller(self) -> None:
         controller = self.controller
+        # The window waits for an answer from the first to the second of these; the guard has a limit of its own. It
+        # ends before the signal is repeated, so that a listener finds the window as usual.
         controller.preview_near.connect(self._paint_hold.start)
         controller.preview_shown.connect(lambda _frame: self._paint_hold.end())
         controller.preview_shown.connect(self.preview_shown)
+        # A run: frames come fast and only the last is kept; the panel follows with `results_changed`.
         controller.tracking_finished.connect(self._tracking_ended)
         controller.tracking_stepped.connect(self._tracking_stepped)
         controller.results_changed.connect(self._results_changed)
@@ -162,6 +206,7 @@ class Sam2Widget(QWidget):
         }
         for name, slot in slots.items():
             box.buttons[name].clicked.connect(lambda _=False, slot=slot: slot())
+        # The button that starts passes on minutes; the rest tells how teaching goes, from the worker's steps.
         box.asked.connect(self._teach)
         teaching.accepted_changed.connect(self.view.show_accepted)
         teaching.progressed.connect(box.show_progress)
@@ -196,6 +241,8 @@ class Sam2Widget(QWidget):
     # Layers, model, objects
 
     def _labels_changed(self, layer: Any) -> None:
+        # Called by the combo of Labels layers: by hand, or because one was made for results. Its own undo key would
+        # only take strokes back, so keys are bound on it and given back when it is left.
         if self.layers.labels is not None:
             self._keyboard.release(self.layers.labels)
         self.layers.set_labels(layer)
@@ -213,6 +260,8 @@ class Sam2Widget(QWidget):
         self.controller.reopen()
 
     def _select(self, object_id: int) -> None:
+        # Called by the table, the Labels layer and the tools. Selecting in one selects in the others, which report it
+        # again: this is where the circle ends.
         if object_id == self.layers.selected and object_id in self.objects.names:
             return
         self.objects.add(object_id)
@@ -246,6 +295,7 @@ class Sam2Widget(QWidget):
     # Tracking
 
     def _track(self, plan: Any) -> None:
+        # An update has something to do for stale frames or for prompts that are pending.
         nothing = plan.kind == "update" and not (self.panel.track_box.can_update or self.controller.untold is not None)
         if self.controller.is_busy or nothing:
             return
@@ -266,11 +316,14 @@ class Sam2Widget(QWidget):
         self._latest = tracked
 
     def _results_changed(self) -> None:
+        # While a run goes on this comes once a second, not with each frame.
         self.view.show()
         if self._latest is not None and self.controller.is_running:
             self.panel.track_box.show_progress(self._latest.done, self._latest.total)
 
     def _tracking_ended(self, complete: bool) -> None:
+        # Called on the GUI thread when a run has ended, was stopped, or failed. Tables are written and listeners told
+        # last, so that they find everything as it will stay.
         self._restart_doubts()
         if complete:
             self.panel.track_box.show_complete()
@@ -282,6 +335,7 @@ class Sam2Widget(QWidget):
         self.tracking_finished.emit(complete)
 
     def _undo(self) -> None:
+        # A run that was stopped is given up by undo, and can no longer be continued.
         self.controller.undo()
         self.panel.track_box.show_idle(can_resume=self.controller.can_resume)
 
@@ -301,6 +355,7 @@ class Sam2Widget(QWidget):
 
     def _teach(self, minutes: float) -> None:
         self.teaching.start(minutes)
+        # A tracking run that was stopped gives way to teaching: the worker has one run.
         if self.teaching.is_running:
             self.panel.teach_box.show_running()
             self.panel.track_box.show_idle(can_resume=False)
@@ -361,6 +416,8 @@ class Sam2Widget(QWidget):
     def _shut_down(self) -> None:
         if self._closed:
             return
+        # First what may still start something: timers and the worker, whose answers need the layers. Then the files,
+        # which write down what the layers hold; and the layers and keys last.
         self._closed = True
         self._load_soon.stop()
         self._paint_hold.end()

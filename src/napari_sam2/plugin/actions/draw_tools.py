@@ -102,7 +102,6 @@ class DrawTools:
 
     def _activate(self, layer: Any, mode: str) -> None:
         self._viewer.layers.selection.active = layer
-        # Active first: napari sets back the mode of a layer that is not.
         layer.mode = mode
         # Adding the object's name made a row that the table has yet to show.
         self._controller.results_changed.emit()

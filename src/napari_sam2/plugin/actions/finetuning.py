@@ -158,6 +158,8 @@ class Teaching(QObject):
 
 
 def _teach(model: Any, material: list[dict[str, Any]], minutes: float) -> Generator[_Lesson, None, None]:
+    # On the worker's thread, step by step, with prompts and previews in between. What the inner generator returns
+    # becomes a last step, as a run has no result of its own.
     from napari_sam2.training.finetune.finetuner import LabelledStack, TeachSettings, teach
 
     stacks: list[LabelledStack] = [LabelledStack(**given) for given in material]

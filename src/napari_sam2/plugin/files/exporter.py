@@ -131,7 +131,7 @@ class Exporting(QObject):
 
     # With the name of the file, the frame and the number of frames; sent from the export's thread.
     progressed = Signal(str, int, int)
-    # Comes first at the end of any export, however it ended; then one of the three below.
+    # Comes at the end of any export, before the signal that says how it ended.
     ended = Signal()
     # With a line for the user.
     wrote = Signal(str)

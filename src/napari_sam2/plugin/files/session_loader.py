@@ -131,6 +131,7 @@ def _steps(edits: Sequence[Edit], said: PromptRows, space: LayerFrames) -> list[
 
 
 def _applied(edit: Edit, said: PromptRows, space: LayerFrames) -> tuple[PromptRows, PromptKey | None]:
+    # An edit in the history says how to take it back; done to the rows, that gives those before it.
     from napari_sam2.session.history import AttachObject, DetachObject, RestoreFrame
 
     if isinstance(edit, RestoreFrame):

@@ -1,4 +1,4 @@
-"""The Labels layer that tracking writes into, and what stands beside it: features per label, scores per frame."""
+"""The Labels layer that results are written into: made, widened, written frame by frame, coloured."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _PALETTE = (
     *("#ff9f40", "#35c9c9", "#b794f6", "#8fdc5b", "#ff6fae", "#f5d547", "#5aa9ff", "#ff6b5e", "#7fe0b8", "#d9b48a"),
     *("#c4e538", "#f78fb3"),
 )
+# Entry of the layer's metadata with the scores of all frames, a data frame.
 SCORES_KEY = "object_scores"
 
 
@@ -41,6 +42,7 @@ def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: 
         **transform_like(image),
     )
     layer.selected_label = object_id
+    # A brush in proportion to the image: napari's own is too small to see on a large one.
     layer.brush_size = max(1, round(min(space.stack_shape[1:]) / 25))
     return layer
 
@@ -59,7 +61,7 @@ def holds(layer: Labels, object_id: int) -> bool:
 
 
 def widen(layer: Labels, object_id: int) -> None:
-    """Give a layer that is in memory a type that an object's number fits."""
+    """Give a layer in memory a wider integer type, which has room for an object's number."""
     layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))
 
 
@@ -67,6 +69,7 @@ def write_frame(layer: Labels, space: LayerFrames, *, frame: int, image: NDArray
     """Write a frame's labels, in place; `refresh` shows them."""
     if not holds(layer, largest := int(image.max(initial=0))):
         raise ValueError(f"labels of type {layer.dtype} have no room for object {largest}: write into a wider layer")
+    # Past the layer into its array, which costs nothing: napari need not redraw for frames that are not on show.
     layer.data[space.index(frame)] = image
 
 
@@ -86,6 +89,7 @@ def colour_of(layer: Labels | None, object_id: int) -> tuple[int, int, int]:
 
 def hide_labels(layer: Labels, hidden: Collection[int], colours: Mapping[int, Any]) -> None:
     """Make some labels transparent."""
+    # None stands for all labels that are not listed.
     table: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
     for object_id, colour in colours.items():
         table[object_id] = "transparent" if object_id in hidden else colour

@@ -1,4 +1,4 @@
-"""Labels layers whose pixels are in a file: told apart, made, and left for one of a wider type."""
+"""Labels layers whose pixels are on disk: recognized, made, and replaced where their integer type is too narrow."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def is_in_memory(layer: Labels) -> bool:
     array = layer.data
     if not isinstance(array, np.ndarray):
         return False
+    # A view of a memory map is a plain array, so its bases are looked at as well.
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap):
             return False
@@ -41,6 +42,7 @@ def labels_on_disk(image: Image, space: LayerFrames, folder: str | os.PathLike[s
     place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise ValueError(f"Labels go to a new folder, but {place} is there already: take another name.")
+    # A frame is read and written at a time, so no chunk holds parts of two.
     leading = (1,) * (len(space.shape) - 2)
     chunks = (*leading, *(min(size, _CHUNK) for size in space.shape[-2:]))
     array = zarr.create_array(store=str(place), shape=space.shape, chunks=chunks, dtype="uint32", fill_value=0)
@@ -48,9 +50,10 @@ def labels_on_disk(image: Image, space: LayerFrames, folder: str | os.PathLike[s
 
 
 def wider_labels(narrow: Labels, image: Image, space: LayerFrames, *, object_id: int) -> tuple[Labels, str]:
-    """Make a layer to go on with where an object's number is too large for one that is on disk."""
+    """Make a layer in place of one on disk that has no room for an object's number; with a line for the user."""
     file = getattr(getattr(narrow.data, "store", None), "root", None) or getattr(narrow.data, "filename", None)
     layer, place = None, "a new layer in memory"
+    # Beside the old file, or in memory where that cannot be.
     if file is not None:
         free = (Path(file).with_name(f"{Path(file).stem}-{number}.zarr") for number in count(2))
         folder = next(path for path in free if not path.exists())

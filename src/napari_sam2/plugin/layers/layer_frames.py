@@ -1,4 +1,4 @@
-"""Where an image layer's frames lie: which axis is tracked, and what of the others is on show."""
+"""The frames of an image layer: along which axis, at which places on the others, in which region, where in space."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.geometry import Affine as Affine3D
     from napari_sam2.data.images.selection import Box
 
+# Entry of a layer's metadata: the unique id of the image that it was made for.
 _IMAGE_KEY = "napari_sam2_image"
 # Marks the layers in which a region is drawn.
 REGION_KEY = "napari_sam2_region"
-# What prompts and labels share with their image, so that they lie on it.
+# Attributes that prompts and labels share with their image, so that they lie on it.
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
 
 
 class FramesView:
-    """The frames of an array of any number of axes, as an array whose first axis is the tracked one.
+    """The frames along one axis of an array of any kind, lazily: only the frame that is asked for is read.
 
-    ``array``: with ``shape`` and ``dtype``, sliceable.
+    ``before`` and ``after`` are the places on the axes before and after the tracked one.
     """
 
     def __init__(self, array: Any, before: tuple[int, ...], after: tuple[int, ...]) -> None:
@@ -107,6 +108,7 @@ def go_to_frame(layer: Image, space: LayerFrames, viewer: ViewerModel, *, frame:
         return
     place = list(data_position(layer, viewer))
     place[space.tracked] = float(frame)
+    # The viewer may have more axes than this layer; a layer's are the last of them.
     axis = viewer.dims.ndim - len(space.shape) + space.tracked
     viewer.dims.set_point(axis, float(layer.data_to_world(place)[space.tracked]))
 
@@ -116,11 +118,12 @@ def go_to_space(layer: Image, space: LayerFrames, viewer: ViewerModel, *, frame:
     world = layer.data_to_world(space.position(frame, 0, 0))
     first = viewer.dims.ndim - len(space.shape)
     axes = range(len(space.shape) - 2)
+    # All at once: moved one by one, the sliders would pass through stacks that nobody asked for.
     viewer.dims.set_point([first + axis for axis in axes], [float(world[axis]) for axis in axes])
 
 
 def make_stack(layer: Image, space: LayerFrames, *, axis: str) -> Stack:
-    """Wrap a layer's frames, which stay where they are, with where they lie and the file that the layer knows of."""
+    """Make a stack of a layer's frames without copying them, with their geometry and the path of their file."""
     data = layer.data[0] if layer.multiscale else layer.data
     if space.tracked is not None:
         data = FramesView(data, space.places[: space.tracked], space.places[space.tracked + 1 :])
@@ -134,15 +137,17 @@ def make_stack(layer: Image, space: LayerFrames, *, axis: str) -> Stack:
 def layer_geometry(
     said: Mapping[str, Any], shape: tuple[int, ...], names: Sequence[str], selection: Selection
 ) -> Geometry:
-    """Say where frames of a layer lie in the world.
+    """Compute where frames of a layer lie in the world.
 
-    ``said`` is what the layer says, or some of it: scale, translate, rotate, shear, affine and units. The shape is
-    without the colour axis, and the names are those of its axes from here on, Y and X last.
+    ``said`` holds what the layer has of scale, translate, rotate, shear, affine and units; ``shape`` is without the
+    colour axis; ``names`` are to be the names of its axes, Y and X last.
     """
+    # The layer's transform is its own one followed by the affine.
     n_axes = len(shape)
     own = Affine(**{key: said[key] for key in ("scale", "translate", "rotate", "shear") if key in said}, ndim=n_axes)
     matrix = np.asarray(said.get("affine", np.eye(n_axes + 1))) @ own.affine_matrix
     linear, offset = matrix[:-1, :-1], matrix[:-1, -1]
+    # A transform along the axes is fully told by scale and translation; any other also needs its matrix.
     is_turned = not np.allclose(linear, np.diag(np.diag(linear)))
     scales = np.asarray(said.get("scale", np.ones(n_axes)), float) if is_turned else np.diag(linear)
     units = [unit_name(str(unit)) for unit in said.get("units") or ["pixel"] * n_axes]
@@ -157,7 +162,7 @@ def layer_geometry(
 
 
 def _turned(matrix: NDArray[np.float64], names: Sequence[str]) -> Affine3D | None:
-    """Take what is about space out of a layer's affine; None where that also leads into time."""
+    """Cut the rows and columns of x, y and z out of a layer's affine; None where it mixes space with time."""
     affine = np.eye(4)
     rows = [i for i, name in enumerate(names) if name in "xyz"]
     others = [i for i in range(len(names)) if i not in rows]
@@ -169,13 +174,14 @@ def _turned(matrix: NDArray[np.float64], names: Sequence[str]) -> Affine3D | Non
 
 
 def _named(layer: Image, space: LayerFrames, axis: str) -> tuple[list[str], Selection]:
-    """Name the axes of a layer, as files do where it says so; and say which frames of it are meant."""
+    """Name a layer's axes by its labels where those are t, z or c, and give the selection of the frames."""
     names: list[str] = []
     for i, label in enumerate(layer.axis_labels[:-2]):
         letter = str(label).lower()[:1]
         known = letter in ("t", "z", "c") and letter != axis and letter not in names
         names.append(axis if i == space.tracked else letter if known else f"axis {i}")
     fixed = {name: at for i, (name, at) in enumerate(zip(names, space.places, strict=True)) if i != space.tracked}
+    # Files call a place on the channel axis a channel, and any other one a place.
     channels = (fixed.pop("c"),) if "c" in fixed else ()
     places = tuple(fixed.values())
     at = places if len(places) > 1 else places[0] if places else None

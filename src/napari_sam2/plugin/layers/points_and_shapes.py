@@ -1,4 +1,4 @@
-"""Points and Shapes layers that hold prompts: made to fit, read, and put back."""
+"""Points and Shapes layers as prompts: made, read into prompt specs, copied for undo and restored."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .layer_frames import LayerFrames
 
+# Features of the layers, by which the user sees and may change what a prompt is about.
 OBJECT, PROMPT = "object", "prompt"
 POSITIVE, NEGATIVE = "positive", "negative"
 # Told apart with any kind of colour vision.
@@ -61,6 +62,7 @@ def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
 
 def adopt(layer: Points | Shapes, *, object_id: int) -> None:
     """Give a layer of the user's own the features that prompts need."""
+    # What the user has put there stays; only what is missing is added.
     features = layer.features.copy()
     if OBJECT not in features:
         features[OBJECT] = object_id
@@ -123,7 +125,7 @@ def content_of(layer: Points | Shapes) -> LayerContent:
 
 
 def on_this_stack(layer: Points | Shapes, held: LayerContent, space: LayerFrames) -> LayerContent:
-    """Take what a layer held on a stack's planes, and what it holds elsewhere now."""
+    """Combine what a layer held on a stack's planes with what it holds elsewhere now, where undo must not reach."""
     import pandas as pd
 
     now = content_of(layer)
@@ -151,6 +153,8 @@ def nothing_like(layer: Points | Shapes) -> LayerContent:
 
 def put_back(layer: Points | Shapes, content: LayerContent) -> None:
     """Make a layer hold again what it held."""
+    # The selected object and sign are no part of the content, and survive. Events are blocked, so that going back is
+    # not taken for a change by the user.
     defaults = {name: values.iloc[0] for name, values in layer.feature_defaults.items() if len(values)}
     with layer.events.data.blocker(), layer.events.features.blocker():
         if isinstance(layer, Points):
@@ -172,6 +176,7 @@ def drop(
     layer: Points | Shapes, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None
 ) -> None:
     """Delete the prompts at a place, or all of an object's."""
+    # A shape belongs to the frame of its first corner.
     rows = []
     for row, (data, owner) in enumerate(zip(layer.data, owners_of(layer.features), strict=True)):
         frame = space.frame_of(data if isinstance(layer, Points) else data[0])
@@ -185,11 +190,12 @@ def drop(
 
 
 def read_points(points: Points | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-    """Say what points ask for on a stack's frames; those outside the frames are passed over."""
+    """Read points on a stack's frames into prompt specs; those outside the frames are passed over."""
     found: dict[PromptKey, list[tuple[float, float, int]]] = {}
     signs = points.features[PROMPT].astype(str)
     for position, owner, sign in zip(points.data, owners_of(points.features), signs, strict=True):
         place = _place(owner, space.frame_of(position))
+        # A region has pixels of its own, which count from its corner.
         y, x = float(position[-2]) - space.crop[0], float(position[-1]) - space.crop[1]
         if place is not None and is_inside(y, x, space.stack_shape[1:]):
             found.setdefault(place, []).append((y, x, 0 if sign == NEGATIVE else 1))
@@ -197,7 +203,7 @@ def read_points(points: Points | LayerContent, space: LayerFrames) -> dict[Promp
 
 
 def read_shapes(shapes: Shapes | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-    """Say what shapes ask for on a stack's frames; those outside the frames are passed over."""
+    """Read shapes on a stack's frames into prompt specs; those outside the frames are passed over."""
     wishes = []
     kinds = shapes.kinds if isinstance(shapes, LayerContent) else kinds_of(shapes)
     for corners, kind, owner in zip(shapes.data, kinds, owners_of(shapes.features), strict=True):
@@ -211,6 +217,7 @@ def read_shapes(shapes: Shapes | LayerContent, space: LayerFrames) -> dict[Promp
 
 
 def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int]) -> PromptSpec | None:
+    # Boxes are cut to the frame; lines become clicks; any other outline becomes a mask.
     if kind == "rectangle":
         y0, x0, y1, x1 = box_around(corners)
         y0, x0, y1, x1 = max(y0, 0.0), max(x0, 0.0), min(y1, float(shape[0])), min(x1, float(shape[1]))

@@ -1,4 +1,4 @@
-"""Prompts as rows that no layer is needed for: to be written down, and to become layers again."""
+"""Prompts of one stack as plain rows, for the session folder and for rebuilding the layers and undo steps from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HALF = 0.5
 
 
 class PointRow(NamedTuple):
-    """A point, in pixels of the layer's planes."""
+    """A point; y and x are in pixels of the layer's planes, also where a region is tracked."""
 
     frame: int
     object_id: int
@@ -45,7 +45,7 @@ class PointRow(NamedTuple):
 
     @property
     def place(self) -> PromptKey:
-        """What it is about."""
+        """The frame and object that it is about."""
         return PromptKey(self.frame, self.object_id)
 
 
@@ -59,18 +59,18 @@ class ShapeRow(NamedTuple):
 
     @property
     def place(self) -> PromptKey:
-        """What it is about."""
+        """The frame and object that it is about."""
         return PromptKey(self.frame, self.object_id)
 
 
 @dataclass(frozen=True)
 class PromptRows:
-    """All that is said about one stack."""
+    """All prompts of one stack; never changed, every method returns new rows."""
 
     # Rows in the order of their layers.
     points: tuple[PointRow, ...] = ()
     shapes: tuple[ShapeRow, ...] = ()
-    # Masks that are in no layer of shapes, of the stack's frames.
+    # Masks that no shape stands for, in pixels of the stack's frames.
     painted: Mapping[PromptKey, PromptSpec] = field(default_factory=dict)
 
     @classmethod
@@ -93,7 +93,7 @@ class PromptRows:
         return cls(tuple(point_rows), tuple(shape_rows))
 
     def without(self, *, place: PromptKey | None = None, object_id: int | None = None) -> PromptRows:
-        """Leave out what is said at a place, or about an object."""
+        """Leave out the prompts at a place, or all of an object."""
 
         def stays(row_place: PromptKey) -> bool:
             return row_place != place and row_place.object_id != object_id
@@ -105,7 +105,7 @@ class PromptRows:
         )
 
     def replaced(self, prompt: Prompt, space: LayerFrames) -> PromptRows:
-        """Say in place of what is said there what a prompt of the session says."""
+        """Put a prompt of the session in place of the rows about the same object and frame."""
         place, wish = PromptKey(prompt.frame, prompt.object_id), PromptSpec.of(prompt)
         top, left = space.crop[:2]
         rest = self.without(place=place)
@@ -119,7 +119,7 @@ class PromptRows:
         return PromptRows(rest.points + points, rest.shapes + shapes, {**rest.painted, **painted})
 
     def agreeing(self, prompts: Iterable[Prompt], space: LayerFrames) -> PromptRows:
-        """Keep rows that say what the session's prompts say, and put those prompts in place of rows that do not."""
+        """Keep rows that agree with the session's prompts, and put the prompts in place of rows that do not."""
         said, wishes = self, self.wishes(space)
         for prompt in prompts:
             wish = wishes.get(PromptKey(prompt.frame, prompt.object_id))
@@ -128,7 +128,7 @@ class PromptRows:
         return said
 
     def completed(self, prompts: Iterable[Prompt], space: LayerFrames) -> PromptRows:
-        """Add the session's prompts about objects and frames that the rows say nothing of."""
+        """Add the session's prompts about objects and frames that have no rows."""
         said, wishes = self, self.wishes(space)
         for prompt in prompts:
             if PromptKey(prompt.frame, prompt.object_id) not in wishes:
@@ -136,14 +136,16 @@ class PromptRows:
         return said
 
     def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-        """Say what all of it asks for, exactly as the layers made of it do."""
+        """Read the rows into prompt specs, exactly as the layers made of them are read."""
+        # By way of the layers' content, since the same code must read both: specs that differ in a digit would be
+        # applied anew.
         content = self.content(space)
         assert content.points is not None
         assert content.shapes is not None
         return merge([self.painted, read_points(content.points, space), read_shapes(content.shapes, space)])
 
     def content(self, space: LayerFrames) -> LayersContent:
-        """Make what the layers of an image are to hold."""
+        """Make the content of the layers."""
         n_axes = len(space.shape)
         # The types that napari's layers keep, so that what is read from them is the same again.
         points = np.array([(*space.plane(row.frame), row.y, row.x) for row in self.points], float).reshape(-1, n_axes)
@@ -163,8 +165,9 @@ class PromptRows:
 
 
 def _tells(wish: PromptSpec, prompt: Prompt) -> bool:
-    """Whether a wish is what a prompt of the session came from."""
+    """Whether a prompt spec is what a prompt of the session was made from."""
     known = PromptSpec.of(prompt)
+    # The session keeps no mask that was refined by points or a box, so a layer may show one all the same.
     refines = bool(wish.points) or wish.box is not None
     if prompt.mask is None:
         same_mask = refines or not wish.has_mask

@@ -1,4 +1,4 @@
-"""What the prompt layers say, as plain values that can be compared and handed to another thread."""
+"""Prompt specs: all that the layers ask for about an object on a frame, as plain, comparable values."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DrawnOutline(NamedTuple):
 
 @dataclass(frozen=True)
 class PromptSpec:
-    """Everything the user says about one object on one frame."""
+    """All prompts about one object on one frame; points, box and mask as the session is to get them."""
 
     # (y, x, 1 on the object or 0 off it) in data pixels.
     points: tuple[tuple[float, float, int], ...] = ()
@@ -93,18 +93,19 @@ class PromptSpec:
         return replace(self, outlines=frozenset(), mask_key=np.packbits(mask).tobytes(), mask_shape=shape)
 
     def joined(self, other: PromptSpec) -> PromptSpec:
-        """Return what both say; of two boxes the other's counts."""
+        """Return the prompts of both; of two boxes the other's counts."""
         points, outlines = self.points + other.points, self.outlines | other.outlines
         shape = other.mask_shape if other.has_mask else self.mask_shape
         if self.mask_key is None or other.mask_key is None:
             painted = self.mask_key or other.mask_key
         else:
+            # Packed bits can be joined as they are.
             pixels = (np.frombuffer(key, np.uint8) for key in (self.mask_key, other.mask_key))
             painted = np.bitwise_or(*pixels).tobytes()
         return PromptSpec(points, other.box or self.box, outlines, painted, shape)
 
     def extends(self, earlier: PromptSpec) -> bool:
-        """Whether this only adds points to an earlier wish, so that the mask there is can be refined."""
+        """Whether this only adds points to an earlier spec, so that its mask can be refined and not made anew."""
         parts = [(wish.box, wish.outlines, wish.mask_key) for wish in (self, earlier)]
         return parts[0] == parts[1] and self.points[: len(earlier.points)] == earlier.points
 
@@ -119,7 +120,7 @@ class PromptSpec:
 
     @classmethod
     def of(cls, prompt: Prompt) -> PromptSpec:
-        """Say in a wish what a prompt says."""
+        """Make the spec of a prompt."""
         points: tuple[tuple[float, float, int], ...] = ()
         if prompt.points is not None and prompt.labels is not None:
             rows = zip(prompt.points.tolist(), prompt.labels.tolist(), strict=True)
@@ -132,7 +133,7 @@ PromptSpecs = Mapping[PromptKey, PromptSpec]
 
 
 def merge(parts: Iterable[PromptSpecs]) -> dict[PromptKey, PromptSpec]:
-    """Put together what several sources say; of two boxes the later one counts."""
+    """Join the specs of several sources; of two boxes the later one counts."""
     merged: dict[PromptKey, PromptSpec] = {}
     for part in parts:
         for place, wish in part.items():
@@ -147,7 +148,7 @@ def box_around(corners: NDArray[np.floating]) -> tuple[float, float, float, floa
 
 
 def outline_wish(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> PromptSpec | None:
-    """Ask for what lies inside an outline on a frame of (Y, X) pixels; None if no pixel can."""
+    """Make the spec of an outline on a frame of (Y, X) pixels; None if no pixel can lie inside."""
     low, high = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
     if (high < np.maximum(low, 0)).any() or (low > np.array(shape) - 1).any():
         return None

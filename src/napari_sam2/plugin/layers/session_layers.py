@@ -1,4 +1,4 @@
-"""The layers a session works with: what the user says in them is read, and what has changed is noticed."""
+"""The layers of the image in use: reads the prompts in them, reports changes, and makes layers where one is missing."""
 
 from __future__ import annotations
 
@@ -47,23 +47,24 @@ class LayersContent:
     # What the layers held; None where there was none.
     points: LayerContent | None
     shapes: LayerContent | None
-    # Masks by space and place.
+    # Masks by stack, and by object and frame.
     painted: dict[tuple[LayerFrames, PromptKey], PromptSpec]
 
 
 class SessionLayers(QObject):
-    """Points, Shapes and Labels layers of one image.
+    """Image, Points, Shapes and Labels layers in use, with the stack, frame and object on show."""
 
-    ``prompts_changed`` comes once for all that happened at a time, ``painted`` when the user painted on a frame, with
-    its index and (Y, X) labels.
-    """
-
+    # Once for all changes at a time.
     prompts_changed = Signal()
+    # With the index of the frame that the user painted on, and its (Y, X) labels.
     painted = Signal(int, object)
+    # With the object that the user chose in the Labels layer.
     label_selected = Signal(int)
     # Says what has become of a Labels layer that had no room for an object.
     labels_left = Signal(str)
+    # With a layer that was made here, which is to be chosen in its combo.
     layer_added = Signal(object)
+    # With a method that is to be called from the event loop.
     _noticed = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -76,16 +77,22 @@ class SessionLayers(QObject):
         self.labels: Labels | None = None
         self.selected = 1
         self.frame = 0
+        # Whether a point is being dragged.
         self._dragging = False
+        # Masks that no layer holds: painted ones, taken labels, and prompts of layers that were deleted.
         self._masks: dict[tuple[LayerFrames, PromptKey], PromptSpec] = {}
+        # Reports that are collected and not made yet.
         self._untold: set[Callable[[], None]] = set()
-        # Told once for all that happens at a time, and before Qt paints, which takes long where there is no GPU.
+        # napari sends several events for one click. They are collected until control is back in the event loop, then
+        # reported once, before Qt paints, which takes long where there is no GPU.
         self._noticed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
 
     # Which layers
 
     def set_points(self, layer: Points | None) -> None:
-        """Work with another Points layer; what one that was deleted said stays said."""
+        """Use another Points layer; the prompts of one that was deleted are kept."""
+        # Called by the combo when a layer is chosen, made, or deleted. One that is only not chosen any more takes its
+        # prompts with it.
         self._leave(self.points, self._points_events)
         if self.points is not None and self._is_deleted(self.points) and self.space is not None:
             self._keep_said(read_points(self.points, self.space))
@@ -96,7 +103,7 @@ class SessionLayers(QObject):
         self._notice(self._tell_prompts)
 
     def set_shapes(self, layer: Shapes | None) -> None:
-        """Work with another Shapes layer; what one that was deleted said stays said."""
+        """Use another Shapes layer; the prompts of one that was deleted are kept."""
         self._leave(self.shapes, self._points_events)
         if self.shapes is not None and self._is_deleted(self.shapes) and self.space is not None:
             self._keep_said(read_shapes(self.shapes, self.space))
@@ -107,7 +114,7 @@ class SessionLayers(QObject):
         self._notice(self._tell_prompts)
 
     def set_labels(self, layer: Labels | None) -> None:
-        """Work with another Labels layer."""
+        """Use another Labels layer."""
         self._leave(self.labels, self._labels_events)
         self.labels = layer
         if layer is None:
@@ -129,6 +136,7 @@ class SessionLayers(QObject):
 
     def need_labels(self, object_id: int = 0) -> Labels:
         """Return the Labels layer, a new one where there is none, or none on disk with room for an object."""
+        # Called with the largest object of every result, in the middle of tracking too: there must be room, at once.
         labels = self.labels
         if labels is not None and not holds(labels, object_id) and is_in_memory(labels):
             widen(labels, object_id)
@@ -169,7 +177,7 @@ class SessionLayers(QObject):
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that happened in the layers has been told."""
+        """Whether all changes in the layers have been reported."""
         return not self._untold
 
     def accepts(self, layer: Any) -> bool:
@@ -183,7 +191,7 @@ class SessionLayers(QObject):
     # What they say
 
     def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-        """Say what all prompts on a stack's frames ask for."""
+        """Read all prompts on a stack's frames."""
         parts: list[PromptSpecs] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
         if self.points is not None:
             parts.append(read_points(self.points, space))
@@ -192,7 +200,7 @@ class SessionLayers(QObject):
         return merge(parts)
 
     def keep(self, wishes: PromptSpecs, space: LayerFrames) -> None:
-        """Take masks, drawn or painted, in place of what was said about the same objects on the same frames."""
+        """Keep masks in place of all other prompts about the same objects on the same frames."""
         for place, wish in wishes.items():
             self._drop_shown(space, place=place)
             self._masks[space, place] = wish
@@ -217,7 +225,7 @@ class SessionLayers(QObject):
         return LayersContent(points, shapes, dict(self._masks))
 
     def put_back(self, content: LayersContent) -> None:
-        """Make the layers say again what they said of the frames on show."""
+        """Restore the prompts on the stack on show; those on other stacks stay as they are."""
         space = self.space
         assert space is not None
         for layer, held in ((self.points, content.points), (self.shapes, content.shapes)):
@@ -230,7 +238,7 @@ class SessionLayers(QObject):
         self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
 
     def fill(self, contents: Sequence[LayersContent]) -> None:
-        """Make the layers that it takes to say all of some contents, and say the first."""
+        """Make the layers that some contents need, and fill them with the first; the others are for undo."""
         for need, part in ((self.need_points, "points"), (self.need_shapes, "shapes")):
             if any(len(getattr(content, part).data) for content in contents):
                 need()
@@ -244,11 +252,13 @@ class SessionLayers(QObject):
         return self.image
 
     def _notice(self, news: Callable[[], None]) -> None:
+        # Called by handlers of napari's events, within whatever caused them.
         if news not in self._untold:
             self._untold.add(news)
             self._noticed.emit(news)
 
     def _tell(self, news: Callable[[], None]) -> None:
+        # From the event loop. `close` may have emptied the set since: then nothing is reported any more.
         if news in self._untold:
             self._untold.discard(news)
             news()
@@ -288,6 +298,7 @@ class SessionLayers(QObject):
 
     def _tell_painted(self) -> None:
         if self.labels is not None and self.space is not None:
+            # A copy, since the user goes on painting while the worker compares it.
             image: NDArray[Any] = np.array(self.labels.data[self.space.index(self.frame)])
             self.painted.emit(self.frame, image)
 
@@ -321,5 +332,6 @@ class SessionLayers(QObject):
             self._viewer.layers.move(len(self._viewer.layers) - 1, place)
         if active is not None:
             self._viewer.layers.selection.active = active
+        # Last, so that the layer is in its place when its combo chooses it and results are drawn into it.
         self.layer_added.emit(layer)
         return layer

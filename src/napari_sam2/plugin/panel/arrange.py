@@ -1,4 +1,4 @@
-"""Buttons with their explanations, and rows and columns of controls."""
+"""Helpers that make buttons with tooltips, and rows and columns of controls."""
 
 from __future__ import annotations
 

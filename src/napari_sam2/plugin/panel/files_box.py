@@ -1,4 +1,4 @@
-"""Buttons that save, open and export, and what they have to say."""
+"""The Files section: buttons that save, open and export, progress, and unsaved work to bring back."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ _BUTTONS = {
 
 
 class FilesBox(QWidget):
-    """Sessions and exports.
+    """Sessions and exports."""
 
-    ``export_asked`` comes with the format that was chosen, ``recovery_asked`` and ``discard_asked`` with the folder of
-    the work that is listed.
-    """
-
+    # With the `ExportChoice`.
     export_asked = Signal(object)
+    # With the folder of the unsaved work that is chosen.
     recovery_asked = Signal(str)
     discard_asked = Signal(str)
 
@@ -68,10 +66,7 @@ class FilesBox(QWidget):
             action.triggered.connect(lambda _=False, choice=choice: self.export_asked.emit(choice))
 
     def show_folder(self, name: str | None, *, unsaved: bool = False) -> None:
-        """Say where the session on show is saved.
-
-        ``name``: name of the folder; None where the user has chosen none.
-        """
+        """Show the name of the folder that the session is saved in; None where the user has chosen none."""
         if name is not None:
             text = f"Saved as you work, in {name}"
         else:

@@ -1,4 +1,4 @@
-"""A part of the panel that folds."""
+"""A section of the panel that folds: a title, and the controls below it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All scores of the stack on show in a table: sorted, filtered, clicked on, written to a file."""
+"""The Frames section: a table of all scores, to sort, filter, click on, and write to a file."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ _NO_COLUMNS = (np.empty(0),) * len(HEADINGS)
 def _rows_of(results: ResultStore, object_id: int, threshold: float) -> tuple[NDArray[Any], ...]:
     score = results.series(object_id, "object_score")
     frames = np.flatnonzero(~np.isnan(score))
+    # Later states win: a frame that is stale is shown as stale, prompted or not.
     state = np.where(score[frames] < threshold, HIDDEN, SEEN)
     state[np.isin(frames, results.state.prompted.get(object_id, ()))] = PROMPT
     state[results.stale(object_id)[frames]] = STALE
@@ -97,6 +98,7 @@ class _FrameModel(QAbstractTableModel):
         same = len(rows) == len(self.rows)
         self.rows = rows
         self._arrange()
+        # Where only values have changed the view keeps its selection and its place.
         if same:
             self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(HEADINGS) - 1))
         else:
@@ -139,12 +141,11 @@ class _FrameModel(QAbstractTableModel):
 
 
 class FrameTable(QWidget):
-    """The table, what it is narrowed down to, and a button that writes it.
+    """The table, the filters above it, and the button that writes it."""
 
-    ``row_chosen`` comes with frame and object, ``narrowed`` when other rows are wanted.
-    """
-
+    # With frame and object.
     row_chosen = Signal(int, int)
+    # A filter was changed: `refresh` is to be called.
     narrowed = Signal()
 
     def __init__(self) -> None:

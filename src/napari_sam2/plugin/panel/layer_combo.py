@@ -1,4 +1,4 @@
-"""A combo box of the viewer's layers of one kind."""
+"""A combo box that lists the viewer's layers of one kind, and follows changes of the layer list."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ class LayerCombo(QComboBox):
     def refresh(self, _event: object = None) -> None:
         """Read the layer list again."""
         self._layers = [x for x in self._viewer.layers if isinstance(x, self._kind) and self._accepts(x)]
+        # Called by napari for every change of the list, and when what is accepted has changed. A combo that must not be
+        # empty takes the topmost layer.
         gone = self._chosen is not None and all(x is not self._chosen for x in self._layers)
         chosen = None if gone else self._chosen
         if chosen is None and not self._optional and self._layers:
@@ -76,6 +78,7 @@ class LayerCombo(QComboBox):
             getattr(self._viewer.layers.events, event).disconnect(self.refresh)
 
     def _show(self, layer: Layer | None) -> None:
+        # Filling the combo is not choosing; `_set` says afterwards what is chosen.
         self.blockSignals(True)
         self.clear()
         if self._optional or not self._layers:

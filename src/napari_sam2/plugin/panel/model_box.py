@@ -1,4 +1,4 @@
-"""Choice of the model: bundled, downloaded or a file of the user's own, and the device it runs on."""
+"""The Model section: model, device, preset, backend and zoom, and the download of models."""
 
 from __future__ import annotations
 
@@ -52,23 +52,25 @@ _OWN_FILE = "own checkpoint file…"
 
 
 class ModelBox(QWidget):
-    """Combos for model and device; a download with progress where the model is not on this machine.
+    """Combos for the model and how it runs; a download with progress where it is not on this machine."""
 
-    ``chosen`` tells that another model is to be used, ``failed`` that a download went wrong.
-    """
-
+    # Another model is to be loaded, or the same in another way.
     chosen = Signal()
     zoom_changed = Signal()
+    # With the exception of a download.
     failed = Signal(object)
+    # Bytes so far and in all, from the download's thread.
     _downloaded = Signal(int, object)
 
     def __init__(self) -> None:
         super().__init__()
+        # Set on the GUI thread and looked at by the download's; the name is that of the model being fetched.
         self._cancel = threading.Event()
         self._fetching: str | None = None
         self._make_controls()
         self._lay_out()
         self._fill()
+        # Connected after filling, which is no choice. All but the zoom need the model to be loaded anew.
         self.model.currentIndexChanged.connect(self._model_changed)
         self.device.currentTextChanged.connect(self._device_changed)
         self.preset.currentIndexChanged.connect(self._preset_changed)
@@ -106,6 +108,7 @@ class ModelBox(QWidget):
 
     def show_model(self, name: str | None, path: Path, preset: str) -> None:
         """Show a model that is in use already, by its name in the catalogue or else its file."""
+        # Signals are blocked: the model is loaded already, and the user's settings stay what they were.
         parts = (self.model, self.checkpoint, self.preset)
         for part in parts:
             part.blockSignals(True)
@@ -282,6 +285,8 @@ class ModelBox(QWidget):
         self._show_download(0, None)
         self._show_state()
 
+        # A thread of its own, as the worker must stay free for the model in use. The next three methods get its news
+        # through the event loop.
         @thread_worker(  # type: ignore[untyped-decorator]
             connect={"returned": self._fetched, "errored": self._fetch_failed}, start_thread=False
         )
@@ -301,6 +306,7 @@ class ModelBox(QWidget):
     def _fetched(self, name: str | None) -> None:
         self._fetching = None
         self._show_state()
+        # The user may have chosen another model during the download.
         if name is not None and name == self.model.currentData():
             self.chosen.emit()
 

@@ -1,4 +1,4 @@
-"""The table of objects."""
+"""The table in the Objects section: name, prompts and scores of each object, and whether it is drawn."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _TIPS = (
 class ObjectTable(QTableWidget):
     """One row per object; the selected row is the object that clicks are about."""
 
+    # All with the object's id; renamed with its new name, shown with whether it is to be drawn.
     object_selected = Signal(int)
     object_renamed = Signal(int, str)
     object_shown = Signal(int, bool)

@@ -1,4 +1,4 @@
-"""The controls of the dock widget and where they stand; what they do is the widget's business."""
+"""The panel: all controls of the dock widget, with names and tooltips, arranged in sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The object score over the frames, for one object."""
+"""The plot in the Scores section: one object's score over the frames, with marks for prompts and states."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QEvent
 
+# Scores end at 1; above them is room for the marks of prompts.
 _TOP = 1.08
 # Height and colour of the band under accepted frames.
 _BAND = 0.05
@@ -22,7 +23,7 @@ _ACCEPTED = "#3ddc84"
 
 
 class ScorePlot(pg.PlotWidget):
-    """Curve of the score, hidden stretches shaded, stale frames hatched, prompted and accepted frames marked.
+    """The curve, hidden stretches shaded, stale frames hatched, prompted and accepted frames marked.
 
     A cursor stands at the viewer's frame; a click asks to go to the frame clicked.
     """
@@ -82,6 +83,7 @@ class ScorePlot(pg.PlotWidget):
         self.n_frames = len(scores)
         with np.errstate(invalid="ignore"):
             self.hidden = stretches(scores < threshold)
+        # Few points are drawn as dots, which a lone one needs; many would run together.
         known = np.count_nonzero(~np.isnan(scores))
         symbol = "o" if 0 < known <= 60 else None
         self._curve.setData(

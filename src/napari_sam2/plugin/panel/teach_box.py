@@ -1,4 +1,4 @@
-"""Frames accepted, teaching under way, and whether it helped."""
+"""The Teach section: accepting frames, progress of fine-tuning, and whether it helped."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ _BUTTONS = {
     "save_taught": ("Save the new one…", "Write the taught model into a file, to be chosen later as own checkpoint"),
 }
 _LEAST_FRAMES = 3
+# Changes of J&F below this are chance.
 _NO_DIFFERENCE = 0.002
 
 
 class TeachBox(QWidget):
-    """Controls of teaching; what they do is the widget's business."""
+    """Controls of teaching."""
 
+    # With the minutes that it may take.
     asked = Signal(float)
 
     def __init__(self) -> None:

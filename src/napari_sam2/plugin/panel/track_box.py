@@ -1,4 +1,4 @@
-"""Buttons that track, and how far tracking is."""
+"""The Track section: buttons that start and stop tracking, progress, and a note about memory."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _BUTTONS = {
 class TrackBox(QWidget):
     """Asks for tracking runs and shows one under way."""
 
+    # With a `TrackingRequest`.
     asked = Signal(object)
     cancelled = Signal()
     resumed = Signal()
@@ -33,6 +34,7 @@ class TrackBox(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._frame = 0
+        # When this run was started or continued, and how many frames it had then: the rate is measured from there.
         self._started = 0.0
         self._done_before = 0
         self._has_stale = False

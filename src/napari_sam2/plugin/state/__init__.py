@@ -1,1 +1,1 @@
-"""What the plugin remembers of each stack: results, undo steps, object names; without Qt and mostly without layers."""
+"""What the plugin remembers of each stack and image on the GUI thread: results, undo steps, object names."""

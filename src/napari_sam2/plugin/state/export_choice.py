@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class ExportChoice:
     """A format to choose."""
 
-    # As the command line calls it, ``"prompts"`` or ``"tracks-layer"``.
+    # A format of the command line, or ``"prompts"`` or ``"tracks-layer"``.
     name: str
-    # What it is.
+    # What the menu shows.
     title: str
     # Name to propose; empty where no file is written.
     filename: str

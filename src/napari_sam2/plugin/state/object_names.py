@@ -1,4 +1,4 @@
-"""Names of the objects, and which of them are hidden."""
+"""Names, visibility and colours of the objects of each image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Objects:
+    # By object id.
     names: dict[int, str] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
+    # The Labels layer's colours from before objects were hidden; None where none are.
     own_colormap: Any = None
+    # The object that was selected when the image was left.
     selected: int = 1
 
 
@@ -33,7 +36,9 @@ class ObjectNames:
     def __init__(self) -> None:
         self._images: dict[str, _Objects] = {}
         self._here = _Objects()
+        # What `apply` was last called with: setting a colormap draws the whole layer anew.
         self._applied: object = None
+        # All objects that `rows` has listed last.
         self._known: list[int] = []
 
     def open(self, image: str, selected: int) -> int:

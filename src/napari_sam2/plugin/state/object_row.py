@@ -1,4 +1,4 @@
-"""An object as the table of objects shows it."""
+"""A row of the table of objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ObjectRow:
     object_id: int
     # Given by the user.
     name: str
-    # Numbers of frames.
+    # Numbers of frames with a prompt, and of frames where it is seen.
     prompts: int = 0
     seen: int = 0
     # Lowest object score.

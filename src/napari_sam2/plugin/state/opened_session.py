@@ -1,4 +1,4 @@
-"""A session that was brought back from its folder."""
+"""A session read from its folder, as the worker hands it to the GUI thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OpenedSession:
     content: LayersContent
     # What the layers held before and after each of the user's steps, in their order.
     steps: list[tuple[LayersContent, LayersContent]]
-    # How many of those are not taken back.
+    # How many of those are done; the rest were undone.
     n_done: int
     # What could not be brought back.
     problems: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the user interface knows of a session's results, and which frames deserve a look."""
+"""Results of one stack for the user interface: scores, stale and accepted frames, doubtful frames."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ DOUBTS = {
     "iou": "lowest predicted IoU",
     "area": "sudden change of area",
 }
+# Scores that are kept as curves over the frames.
 COLUMNS = ("object_score", "predicted_iou", "area")
 
 
@@ -33,9 +34,9 @@ def stretches(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 class ResultStore:
-    """Scores by object and frame, and what is prompted, stale and accepted; a copy that only the GUI thread touches.
+    """Scores by object and frame, and which frames are prompted, stale and accepted.
 
-    ``shape``: (T, Y, X) of the stack.
+    A copy of what the session has, which only the GUI thread uses. ``shape`` is (T, Y, X) of the stack.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
@@ -66,6 +67,7 @@ class ResultStore:
         """Replace what is known of a frame."""
         frame = update.frame
         self._changed.add(frame)
+        # Objects that are no longer on the frame lose their scores there, before the others get theirs.
         for object_id, values in self._series.items():
             if object_id not in update.rows and not np.isnan(values[0, frame]):
                 self.table.remove_frames([frame], object_id)
@@ -76,6 +78,7 @@ class ResultStore:
             values[:, frame] = [getattr(row, column) for column in COLUMNS]
         for frames in self._outdated.values():
             frames.discard(frame)
+        # The user has accepted labels, not a frame: other ones have to be accepted again.
         if self.is_accepted(frame) and not np.array_equal(self.accepted[frame], update.image):
             self.accepted.remove_frames([frame])
 
@@ -93,7 +96,7 @@ class ResultStore:
         return fresh.copy()
 
     def outdate(self) -> None:
-        """Keep what there is, as the result of a session that is gone."""
+        """Keep all scores as results of a session that is gone, out of date until they are tracked again."""
         self.state = State()
         for object_id, values in self._series.items():
             self._outdated[object_id] = {int(t) for t in np.flatnonzero(~np.isnan(values[0]))}

@@ -1,4 +1,4 @@
-"""The user's steps, and which of them are taken back."""
+"""The undo stack: what the prompt layers held before and after each of the user's steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Step:
     """Something the user did."""
 
-    # By which the engine knows it.
+    # The engine files its record of the step under this number.
     number: int
     # What the prompt layers held.
     before: LayersContent
@@ -27,6 +27,7 @@ class UndoStack:
     """Steps done, and steps taken back that can be done again."""
 
     def __init__(self) -> None:
+        # Newest last in both.
         self._done: list[Step] = []
         self._undone: list[Step] = []
         self._numbers = 0

@@ -1,4 +1,4 @@
-"""What is kept of every stack that was looked at, so that one can come back to it."""
+"""Sessions, results and undo steps of every stack that was looked at, so that the user can come back to it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 
 class Workspace:
-    """Sessions, results and the user's steps, by space.
-
-    ``stacks``: frames, and the pixel values that the model sees as black and white: a pair, or None.
-    """
+    """Sessions, results and undo steps by stack; only the GUI thread uses it."""
 
     def __init__(self) -> None:
         self.engines: dict[LayerFrames, Engine] = {}
+        # Frames, and the pixel values that the model sees as black and white: a pair, or None.
         self.stacks: dict[LayerFrames, tuple[Stack, tuple[float, float] | None]] = {}
+        # Stacks with results that the Labels layer does not show yet.
         self.unshown: set[LayerFrames] = set()
         self._results: dict[LayerFrames, ResultStore] = {}
         self._steps: dict[LayerFrames, UndoStack] = {}
@@ -41,6 +40,7 @@ class Workspace:
         """Copy the scores on whole planes; where a region in them was tracked by itself, those count."""
         spaces = [space for space in self._results if space.whole == planes]
         table = ScoreTable()
+        # Whole planes sort first, as they have no region.
         for space in sorted(spaces, key=lambda space: space.selection.crop or ()):
             for row in self._results[space].table:
                 table.put(row)
@@ -67,6 +67,7 @@ class Workspace:
     def start_over(self) -> list[Engine]:
         """Give up all sessions, and return them; their results stay, out of date."""
         engines = list(self.engines.values())
+        # Stacks stay, as teaching still needs the frames that were accepted on them.
         self.engines.clear()
         self._steps.clear()
         for results in self._results.values():
