@@ -1,1 +1,1 @@
-"""The engine inside napari: what the manifest, ``napari.yaml``, refers to."""
+"""The napari plugin: the widget, readers, writers and samples that the manifest, ``napari.yaml``, names."""

@@ -198,8 +198,8 @@ class Controller(QObject):
             return engine, stack
 
         def done(opened: tuple[Engine, Stack]) -> None:
-            # The user may have moved to another stack of this image meanwhile: the session is kept for that one, and
-            # the calls below then find none, or theirs.
+            # The user may have moved to another stack meanwhile: the session is kept for when the user comes back, and
+            # the calls below are about the stack on show.
             self.shelf.engines[space], stack = opened
             self.shelf.stacks[space] = stack, window
             self.sync()
@@ -248,7 +248,7 @@ class Controller(QObject):
             self.worker.submit(job(engine.session.close, self.failed.emit))
 
     def adopt(self, opened: OpenedSession) -> None:
-        """Go on with a session that was brought back; the layers hold what it has been told."""
+        """Go on with a session that was brought back; its prompts are in the layers already."""
         # The layers were filled before; the session is put in before it is shown, so that `open_space` finds it and
         # makes no new one.
         self._turn()
@@ -258,7 +258,7 @@ class Controller(QObject):
     # Prompts
 
     def sync(self) -> None:
-        """Make the session's prompts what the layers say."""
+        """Make the session's prompts equal to those in the layers."""
         # Called after every change while prompts are answered at once, else before tracking and when a stack is shown.
         engine, space, wishes = self.engine, self.layers.space, self.wishes
         if engine is None or space is None:
@@ -284,7 +284,7 @@ class Controller(QObject):
 
     def take_labels(self, frame: int, image: Any) -> None:
         """Take the labels of a frame, (Y, X), as mask prompts for all objects in it."""
-        # Objects that another program knows nothing of are not said to be gone.
+        # Objects that another program's labels do not have are kept: it may never have looked for them.
         self._find_masks(frame, image, lambda found: self._masks_found((found[0], set())))
 
     def remove_object(self, object_id: int) -> None:
@@ -306,8 +306,8 @@ class Controller(QObject):
         if (self.live or always) and self.engine is not None:
             # What the session makes of them is shown all at once.
             self.sync()
-            # The window waits to be painted only now, when the job is queued: it would hold Python's lock while the
-            # worker starts.
+            # Painting holds Python's lock and would delay the worker's start on this job, so the window waits for the
+            # answer.
             if self.engine.answers_at_once:
                 self.preview_near.emit()
         else:
@@ -331,7 +331,7 @@ class Controller(QObject):
         for place in gone:
             self.layers.forget(space, place=place)
         self.layers.keep(masks, space)
-        # What is painted is on the screen already: live or not, the session is told.
+        # What is painted is on the screen already: it is sent whether prompts are answered at once or not.
         self._prompts_changed(always=True)
 
     # Undo
@@ -452,8 +452,8 @@ class Controller(QObject):
         *,
         key: str = "",
     ) -> None:
-        # All jobs but closing go through here. A result is shown only if model and image are still those of now; an
-        # error is always told, because it may be the reason why nothing comes.
+        # All of the controller's jobs but closing go through here. A result is shown only if model and image are still
+        # those of now; an error is always reported, because it may be the reason why nothing comes.
         generation = self._generation
 
         def if_current(value: Any) -> None:

@@ -28,7 +28,7 @@ _TABLES_MS = 300
 
 
 class Presenter:
-    """Reads the controller and the layers, and shows what they hold; it changes neither."""
+    """Reads the controller and the layers, and shows what they hold; also colours and tabulates the Labels layer."""
 
     def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectNames, teaching: Teaching) -> None:
         self._controller = controller

@@ -138,15 +138,16 @@ class Sam2Widget(QWidget):
         panel.model_box.chosen.connect(self._load_soon.start)
         panel.model_box.zoom_changed.connect(self._zoom_changed)
         panel.model_box.failed.connect(self._failed)
+        # Objects: what the table shows of them is changed in all other places, too.
         panel.object_table.object_selected.connect(self._select)
         panel.object_table.object_renamed.connect(self._rename)
         panel.object_table.object_shown.connect(self._show_object)
-        # Settings of how results are made and shown.
+        # Settings of how prompts are answered and results are drawn, and ways to go to a frame.
         panel.live_preview.toggled.connect(self._live_changed)
         panel.threshold.valueChanged.connect(self._threshold_changed)
         panel.doubt.currentIndexChanged.connect(self._restart_doubts)
         panel.score_plot.frame_clicked.connect(self.images.go_to)
-        # Tracking runs, and the frames to look at afterwards.
+        # Tracking runs.
         panel.track_box.asked.connect(self._track)
         panel.track_box.cancelled.connect(self.controller.stop)
         panel.track_box.resumed.connect(self._resume)
@@ -165,8 +166,8 @@ class Sam2Widget(QWidget):
         self._connect_teaching()
         self._keyboard = keymap.Keyboard(self._actions())
         self._keyboard.bind(self._viewer)
-        # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so the parts are
-        # told. The controller comes first, because the files wait for its worker to end.
+        # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
+        # are closed. The controller comes first, because the files wait for its worker to end.
         self.destroyed.connect(self._keyboard.release_all)
         self.destroyed.connect(self.controller.close)
         self.destroyed.connect(self.files.keeping.close)

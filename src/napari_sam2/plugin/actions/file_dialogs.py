@@ -172,7 +172,6 @@ class FileDialogs(QObject):
         except (ValueError, OSError, MissingExtraError) as error:
             self._failed(error)
             return
-        # The old layer is kept, hidden: nothing of what it holds is lost.
         if layers.labels is not None:
             layers.labels.visible = False
         layers.put_labels(new)

@@ -125,7 +125,7 @@ class Teaching(QObject):
             self.taught.emit(lesson.taught)
 
     def _finished(self, complete: bool) -> None:
-        # Called by the worker at the end, by `stop`, and by `_failed`; told once.
+        # Called by the worker at the end, by `stop`, and by `_failed`; announced once.
         if self.is_running:
             self._run = None
             self.ended.emit(complete)

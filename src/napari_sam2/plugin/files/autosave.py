@@ -12,12 +12,10 @@ from napari_sam2.weights.catalog import cache_dir
 
 from .widget_state import WidgetState
 
-# Of every session folder, wherever it is.
 SUFFIX = ".napari-sam2"
 # What stays when a window closes; the latest one stays however large it is.
 MOST_FOLDERS = 10
 MOST_BYTES = 4 * 2**30
-# What is replaced in names of images, which may hold anything.
 _NAME = re.compile(r"[^\w.-]+")
 
 
@@ -103,7 +101,7 @@ def _look_at(folder: Path) -> Found | None:
         # Taking the lock is the test whether somebody is at work in it; it is given back at once.
         FolderLock(folder).release()
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        # The header is written once, the journals as work goes on.
+        # Work shows in the journals, which grow as it goes on; a session without any has its header.
         changed = max(path.stat().st_mtime for path in (header, *folder.glob("journal-*.jsonl")))
     except OSError:
         # Another window is at work on it, or it is going away.

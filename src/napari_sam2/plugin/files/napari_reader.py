@@ -109,7 +109,7 @@ def _transform(axes: Sequence[Axis]) -> dict[str, Any]:
 
 
 def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDataTuple], dict[str, Any]]:
-    """Open the image of a session, and say how layers come to lie on it."""
+    """Open the image of a session, and give the keyword arguments that put layers on it."""
     from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.storage.folder.layout import image_places
 

@@ -27,7 +27,7 @@ LabelsWriter: TypeAlias = "Callable[[str, Any, Mapping[str, Any]], list[str]]"
 
 
 class SavingError(RuntimeError):
-    """A layer cannot be saved; napari takes a ``ValueError`` for a sign that there is no writer, and says so."""
+    """A layer cannot be saved; a ``ValueError`` would make napari report that there is no writer for it."""
 
 
 def _labels_writer(name: str) -> LabelsWriter:
@@ -99,7 +99,6 @@ def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
     stack = Stack.from_array(
         image, results.stack.axis, rgb=bool(seen.get("rgb")), calibration=results.stack.calibration
     )
-    # As the image is seen in napari.
     window = None
     if not stack.is_rgb and seen.get("contrast_limits") is not None:
         window = Window(*(float(limit) for limit in seen["contrast_limits"]))
@@ -107,7 +106,7 @@ def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
 
 
 def _axes(shape: Sequence[int], meta: Mapping[str, Any]) -> str:
-    """Name the axes: as the layer does where it says z, else time first."""
+    """Name the axes by the layer's labels where one is z, else with time first."""
     n_leading = len(shape) - 2
     if n_leading not in (0, 1, 2):
         raise ValueError(

@@ -81,7 +81,7 @@ def _opened(
     applied = {place: wish for place, wish in told.wishes(space).items() if place in prompted}
     engine.bring_back(applied, [(step.edits, step.before.wishes(space), step.after.wishes(space)) for step in steps])
     window = session.encoder.window
-    # What the session was not told yet is newer than what it knows.
+    # Prompts that were pending when the folder was written are newer than those of the session.
     shown = told if notes.is_told else notes.said.completed(session.prompts, space)
     return OpenedSession(
         image=image,
@@ -118,7 +118,6 @@ def _steps(edits: Sequence[Edit], said: PromptRows, space: LayerFrames) -> list[
     """Turn edits into steps, from the present prompts backwards; ``edits`` has the latest one first."""
     steps: list[_Step] = []
     for edit in edits:
-        # Undoing this edit would lead to these earlier prompts.
         earlier, place = _applied(edit, said, space)
         last = steps[-1] if steps else None
         if last is not None and place is not None and last.place == place and place not in said.wishes(space):

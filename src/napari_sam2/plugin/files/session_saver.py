@@ -45,7 +45,6 @@ class SessionSaver(QObject):
     opened = Signal(object, object, object)
     # With a folder whose image was not found, and the image's path or name.
     missing = Signal(object, str)
-    # With an exception.
     failed = Signal(object)
 
     def __init__(self, controller: Controller, objects: ObjectNames, *, keep_unsaved: Callable[[], bool]) -> None:
@@ -90,7 +89,6 @@ class SessionSaver(QObject):
         if engine is None or space is None:
             self.failed.emit(ValueError("There is nothing to save yet: open an image, and choose a model."))
             return
-        # The folder must be new: nobody's files are written over.
         target = Path(folder)
         if not target.name.endswith(recovery.SUFFIX):
             target = target.with_name(target.name + recovery.SUFFIX)

@@ -42,7 +42,6 @@ def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: 
         **transform_like(image),
     )
     layer.selected_label = object_id
-    # A brush in proportion to the image: napari's own is too small to see on a large one.
     layer.brush_size = max(1, round(min(space.stack_shape[1:]) / 25))
     return layer
 

@@ -206,7 +206,7 @@ def transform_like(layer: Image) -> dict[str, Any]:
 
 
 def made_for(image: Image) -> dict[str, str]:
-    """Metadata that tell which image a layer was made for."""
+    """Metadata that mark a layer as made for an image."""
     return {_IMAGE_KEY: str(image.unique_id)}
 
 

@@ -62,7 +62,6 @@ def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
 
 def adopt(layer: Points | Shapes, *, object_id: int) -> None:
     """Give a layer of the user's own the features that prompts need."""
-    # What the user has put there stays; only what is missing is added.
     features = layer.features.copy()
     if OBJECT not in features:
         features[OBJECT] = object_id

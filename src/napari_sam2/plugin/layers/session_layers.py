@@ -77,7 +77,6 @@ class SessionLayers(QObject):
         self.labels: Labels | None = None
         self.selected = 1
         self.frame = 0
-        # Whether a point is being dragged.
         self._dragging = False
         # Masks that no layer holds: painted ones, taken labels, and prompts of layers that were deleted.
         self._masks: dict[tuple[LayerFrames, PromptKey], PromptSpec] = {}
@@ -188,7 +187,7 @@ class SessionLayers(QObject):
             return bool(layer.ndim == self.image.ndim) and not is_region(layer)
         return fits(layer, self.space)
 
-    # What they say
+    # Prompts in them
 
     def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
         """Read all prompts on a stack's frames."""
@@ -281,7 +280,7 @@ class SessionLayers(QObject):
                 getattr(layer.events, name).disconnect(handler)
 
     def _data_changed(self, event: Any) -> None:
-        # A point that is being dragged tells of its features at every step; only where it is dropped counts.
+        # A point that is being dragged sends an event of its features at every step; only where it is dropped counts.
         self._dragging = str(event.action) == "changing"
         if str(event.action) in _SETTLED:
             self._notice(self._tell_prompts)

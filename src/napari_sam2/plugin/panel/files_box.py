@@ -46,6 +46,7 @@ class FilesBox(QWidget):
         self._lay_out()
         self.buttons["bring_back"].clicked.connect(lambda _=False: self.recovery_asked.emit(self.found.currentData()))
         self.buttons["discard"].clicked.connect(lambda _=False: self.discard_asked.emit(self.found.currentData()))
+        # As it is before anything is saved, written or found.
         self.show_folder(None)
         self.show_export("", 0, 0)
         self.show_recoveries([])

@@ -141,6 +141,7 @@ class ModelBox(QWidget):
         if notice is None:
             self._fetch()
             return
+        # Asked each time: agreeing is the user's, and is not remembered for the next.
         self._question = QMessageBox(
             QMessageBox.Icon.Information,
             f"Terms of {name}",

@@ -48,6 +48,7 @@ class ObjectTable(QTableWidget):
         self.verticalHeader().setDefaultSectionSize(24)
         self.setStyleSheet(_STYLE)
         self.setFixedHeight(128)
+        # The rows shown last, to leave the table alone where nothing is new; None after the user has changed it.
         self._shown: tuple[list[ObjectRow], int | None] | None = None
         self.itemSelectionChanged.connect(self._selection_changed)
         self.itemChanged.connect(self._item_changed)
@@ -65,9 +66,11 @@ class ObjectTable(QTableWidget):
 
     def show_rows(self, rows: list[ObjectRow], selected: int | None) -> None:
         """Show objects in place of those there were, one of them selected."""
+        # A name that is being typed must not be overwritten by results that come meanwhile.
         if self.state() == QAbstractItemView.State.EditingState or (rows, selected) == self._shown:
             return
         self._shown = (rows, selected)
+        # Filling is not choosing or renaming.
         self.blockSignals(True)
         self.setRowCount(len(rows))
         for index, row in enumerate(rows):
@@ -93,6 +96,7 @@ class ObjectTable(QTableWidget):
         texts = [QTableWidgetItem(text) for text in (str(row.prompts), str(row.seen), lowest)]
         show = QTableWidgetItem()
         show.setCheckState(Qt.CheckState.Checked if row.shown else Qt.CheckState.Unchecked)
+        # Only names can be edited, and only the last column ticked.
         locked = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         for item in (number, *texts):
             item.setFlags(locked)

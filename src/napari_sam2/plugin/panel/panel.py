@@ -82,6 +82,7 @@ class Panel(QScrollArea):
 
     def __init__(self, viewer: ViewerModel, accepts: Callable[[Any], bool]) -> None:
         super().__init__()
+        # An image is chosen as soon as there is one; prompts and labels may be none, and are made when needed.
         self.image_layer = LayerCombo(viewer, Image, optional=False)
         self.points_layer = LayerCombo(viewer, Points, accepts=accepts)
         self.shapes_layer = LayerCombo(viewer, Shapes, accepts=accepts)
@@ -142,6 +143,7 @@ class Panel(QScrollArea):
         column = QVBoxLayout(inside)
         column.setContentsMargins(6, 4, 6, 6)
         column.setSpacing(4)
+        # In the order of the work: image, model, prompts, tracking, checking, files.
         contents = {
             "Data": self._data(),
             "Model": self.model_box,
@@ -152,6 +154,7 @@ class Panel(QScrollArea):
             "Frames": self.frame_table,
             "Teach": self.teach_box,
         }
+        # Sections are found by their title, also by the widget, which fills one when it unfolds.
         self.sections = {
             title: FoldSection(title, part, is_open=title not in _FOLDED) for title, part in contents.items()
         }

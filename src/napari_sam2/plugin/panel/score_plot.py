@@ -37,6 +37,7 @@ class ScorePlot(pg.PlotWidget):
         self.stale: list[tuple[int, int]] = []
         self.prompted: list[int] = []
         self.accepted: list[tuple[int, int]] = []
+        # No panning, zooming or menu: the plot always shows all frames, and a click goes to one.
         plot = self.getPlotItem()
         plot.setMenuEnabled(False)
         plot.hideButtons()
@@ -50,8 +51,10 @@ class ScorePlot(pg.PlotWidget):
         self._marks = pg.ScatterPlotItem(symbol="t", size=9)
         self._cursor = pg.InfiniteLine(angle=90)
         bars = (self._hidden_bars, self._stale_bars, self._accepted_bars)
+        # What is added later covers what is there: shaded stretches lie at the bottom, the cursor on top.
         for part in (*bars, self._threshold, self._curve, self._marks, self._cursor):
             self.addItem(part)
+        # What was drawn last, see `show_scores`.
         self._drawn: tuple[bytes, float, tuple[int, int, int]] | None = None
         self.setYRange(0, _TOP)
         self.setMinimumHeight(120)
@@ -122,6 +125,7 @@ class ScorePlot(pg.PlotWidget):
             self._restyle()
 
     def _restyle(self) -> None:
+        # pyqtgraph has colours of its own: these follow napari's theme, and change with it.
         palette = self.palette()
         ground = palette.color(QPalette.ColorRole.Window)
         ink = palette.color(QPalette.ColorRole.WindowText)

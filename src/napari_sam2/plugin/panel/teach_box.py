@@ -85,6 +85,7 @@ class TeachBox(QWidget):
     def show_progress(self, progress: TeachProgress) -> None:
         """Show how far teaching is, and how long it will take."""
         self.progress.setValue(round(1000 * progress.share_done))
+        # Loss and time are not known in every stage.
         words = [progress.stage.capitalize()]
         if progress.loss is not None:
             words.append(f"step {progress.step}, loss {progress.loss:.2f}")
@@ -130,6 +131,7 @@ class TeachBox(QWidget):
 def _verdict(taught: Taught) -> str:
     if taught.before is None or taught.after is None:
         return "Taught, with too few frames to measure whether it helped."
+    # Measured on frames that were left out of teaching: on the others any model gets better.
     count = sum(len(frames) for frames in taught.held_out_frames)
     before, after = taught.before["J&F"], taught.after["J&F"]
     frames = f"{count} frame{'' if count == 1 else 's'} it did not learn from"

@@ -94,6 +94,7 @@ class TrackBox(QWidget):
 
     def show_progress(self, done: int, total: int) -> None:
         """Show how far a run is, how fast and how long it will take."""
+        # A new run counts from the start; one that is continued counts on, so its rate is that of the frames since.
         if done <= self._done_before:
             self._done_before = 0
         self.progress.setRange(0, total)
@@ -117,7 +118,7 @@ class TrackBox(QWidget):
         self._enable()
 
     def show_memory(self, text: str, *, offer_disk: bool) -> None:
-        """Say how much memory tracking takes, where that is worth saying."""
+        """Show how much memory tracking takes; no text where there is plenty."""
         self.memory_note.setText(text)
         self.memory_note.setVisible(bool(text))
         self.buttons["labels_on_disk"].setVisible(offer_disk)

@@ -55,7 +55,7 @@ class Engine:
     # Prompts
 
     def sync(self, wishes: PromptSpecs, step: int | None) -> Report:
-        """Make the session's prompts what the layers say."""
+        """Make the session's prompts equal to those in the layers."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
         # All edits below are counted in one record, so that undo takes back together what the user did at once.
@@ -80,7 +80,8 @@ class Engine:
                 touched.add(place.frame)
         record.after = dict(self._applied)
         if step is None and record.edits:
-            # The session's own history no longer matches the user's steps: undoing goes by what the layers say.
+            # The session's own history no longer matches the user's steps: from now on undo restores the layers, and
+            # the sync that follows corrects the session.
             for known in self._steps.values():
                 known.edits = 0
         return self._report(touched, problems)
@@ -155,8 +156,8 @@ class Engine:
         return self._report(before | self._all_frames(), problems)
 
     def _swap(self, record: EngineStep) -> list[str]:
-        """Go to the other side of a step that was a run; say so if there is no way."""
-        # A run is not undone edit by edit: the states before and after it change places.
+        """Exchange the states before and after a step that was a run; returns a problem where one is lost."""
+        # A run is not undone edit by edit, as it would have to be tracked again to be redone.
         record.is_undone = not record.is_undone
         if record.other is not None:
             there, record.other = record.other, self.session.state()
@@ -167,7 +168,7 @@ class Engine:
     @staticmethod
     def _repeat(record: EngineStep, edit: Callable[[], object], n_known: int) -> None:
         if record.edits > n_known:
-            # The session has forgotten some of them: the step goes by what the layers say.
+            # The session has forgotten some of them: the layers are restored, and the sync after it does the rest.
             record.edits = 0
         for _ in range(record.edits):
             edit()
@@ -288,7 +289,6 @@ class Engine:
         return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames())
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
-        # At most one batch is unpacked here; the rest is asked for by the GUI thread.
         now, later = (order := sorted(frames))[:FRAMES_AT_ONCE], order[FRAMES_AT_ONCE:]
         return Report(tuple(self.frame_update(t) for t in now), self.state(), tuple(problems), tuple(later))
 

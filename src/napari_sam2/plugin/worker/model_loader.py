@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 
 class ModelLoader(QObject):
-    """Loads models, one in place of the other.
+    """Loads models, one in place of the other."""
 
-    ``said`` comes with a line for the user, ``ready`` when there is a model, ``failed`` with an exception.
-    """
-
+    # With a line for the user about the model.
     said = Signal(str)
+    # There is a model; sessions can be opened.
     ready = Signal()
     failed = Signal(object)
 

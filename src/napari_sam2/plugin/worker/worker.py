@@ -59,7 +59,6 @@ class WorkerRun:
 class _Going:
     """A run under way, or stopped and able to go on."""
 
-    # What was asked for.
     run: WorkerRun
     # The generator; made by the first step, on the worker's thread.
     steps: Generator[Any, None, None] | None = None
@@ -155,7 +154,7 @@ class Worker(QObject):
                 return
             self._going.resting = True
             ended = self._going.run.ended
-        # Told at once, though the worker may still be inside a step: its result will come after this, and must be
+        # Announced at once, though the worker may still be inside a step: its result will come after this, and must be
         # expected then.
         self._emit(ended, False)
 
@@ -278,7 +277,7 @@ class Worker(QObject):
             # It was given up during its last step: nobody waits for its end any more.
             if self._going is not going:
                 return
-            # `stop` has told of the end already, if it came during the last step; an error is told in any case.
+            # `stop` has announced the end already if it came during the last step; an error is reported in any case.
             already_told = going.resting and callback is going.run.ended
             self._going = None
         if not already_told:
