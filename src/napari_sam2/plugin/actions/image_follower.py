@@ -90,7 +90,7 @@ class ImageFollower(QObject):
 
     def show(self, image: Any, space: LayerFrames, *, frame: int) -> None:
         """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
-        # Called for a session that was brought back: region, sliders, image and axis are set before layers are chosen.
+        # Called for a session that was brought back: first region, sliders, image and axis, then the layers.
         if space.selection.crop is None:
             self._regions.pop(space.image, None)
         else:

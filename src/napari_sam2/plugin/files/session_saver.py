@@ -146,7 +146,7 @@ class SessionSaver(QObject):
         self._controller.worker.submit(Job(work, done, self.failed.emit))
 
     def _went_wrong(self, error: Exception) -> None:
-        # Called for every error on the worker, whatever job it comes from: which file an ``OSError`` is about is not
+        # Called for every error that the controller reports, of a job or run: which file an ``OSError`` is about is not
         # known, so any counts while the session is in the cache.
         engine = self._controller.engine
         if isinstance(error, OSError) and engine is not None and recovery.is_recovery(engine.session.folder):

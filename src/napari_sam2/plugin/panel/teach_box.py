@@ -23,7 +23,7 @@ _BUTTONS = {
     "save_taught": ("Save the new one…", "Write the taught model into a file, to be chosen later as own checkpoint"),
 }
 _LEAST_FRAMES = 3
-# Changes of J&F below this are chance.
+# Smaller changes of J&F count as none.
 _NO_DIFFERENCE = 0.002
 
 
