@@ -1,1 +1,1 @@
-"""."""
+"""Sessions: prompts, tracking and results of one stack and one model."""

@@ -1,4 +1,4 @@
-"""Prompts in, labels and scores out: a session that lives in memory."""
+"""The session itself, in memory: prompts, tracking, undo, labels and scores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 
 class TrackingSession(Prompting):
-    """Everything of a session but its folder; the parameters are those of `Session`."""
+    """Everything of a session but its folder.
+
+    Parameters and errors are those of `Session`, which adds the folder.
+    """
 
     def __init__(
         self,
@@ -49,27 +52,34 @@ class TrackingSession(Prompting):
         cache_folder: str | os.PathLike[str] | None = None,
         labels_folder: str | os.PathLike[str] | None = None,
     ) -> None:
+        # Arguments are checked before anything is made, above all before a folder is written to.
         if fill_hole_area < 0:
             raise ValueError(f"fill_hole_area is a number of pixels, 0 or more, got {fill_hole_area}")
         if zoom is None:
             zoom = "off" if model.options.preset == "exact" else "auto"
+        # Zoom changes results, so the exact preset has it off unless it is asked for.
         windows = make_zoom(zoom, model.config.image_size)
         self.zoom = zoom
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
+        # From frames to masks: features of frames, tracking with memories, answers to prompts. Each uses the one
+        # before.
         self._encoder = FrameEncoder(
             model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
         )
         self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
         self._answerer = PromptPredictor(self._tracker)
         self._rule = memory_rule(model)
+        # What results from it: objects with their labels and scores, and the runs and edits that change them.
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
         self._objects = SessionObjects(outputs, model.config, self._rule)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._history = History()
+        # The run that `resume` goes on with.
         self._unfinished: TrackingRun | None = None
         # Visits of a session opened again that have results, but whose memories were not written down.
         self._untracked: TrackingRun | None = None
+        # Whether the model has answered a first prompt, which is slower than later ones.
         self._is_rehearsed = False
 
     # What there is
@@ -125,7 +135,18 @@ class TrackingSession(Prompting):
         return 0 if self._unfinished is None else self._unfinished.left
 
     def prepare(self, frame: int) -> None:
-        """Do beforehand what a click on a frame has to wait for: encode it, and whatever takes long the first time."""
+        """Do beforehand what the first click on a frame would wait for: encode the frame and warm the model up.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+
+        Raises
+        ------
+        ValueError
+            If there is no such frame.
+        """
         self.catch_up()
         self._encoder.encode(self._check_place(frame, 1)[0])
         if not self._is_rehearsed:
@@ -133,18 +154,36 @@ class TrackingSession(Prompting):
             self._is_rehearsed = True
 
     def stale_frames(self) -> dict[int, NDArray[np.intp]]:
-        """By object, the frames that `stale` names, rising; none for an object that is up to date."""
+        """The frames of `stale` as arrays, for long stacks.
+
+        Returns
+        -------
+        dict of int to ndarray
+            By object, rising frame numbers; objects that are up to date are left out.
+        """
         plans = {object_id: self._passes.update_plan(track) for object_id, track in self._objects.tracks.items()}
         return {object_id: plan.frames for object_id, plan in plans.items() if plan}
 
     def state(self, *, outputs: bool = True) -> SessionState:
-        """Record the state, with labels and scores or without, for `restore`; cheap, as what is large is shared."""
+        """Take a snapshot for `restore`; cheap, as tensors and labels are shared with it.
+
+        Parameters
+        ----------
+        outputs : bool
+            Whether it includes labels and scores.
+
+        Returns
+        -------
+        SessionState
+            Does not change with the session.
+        """
+        # A snapshot with gaps in its memories could not be told from one without.
         self.catch_up()
         objects = tuple(track.state() for track in self._objects.tracks.values())
         return SessionState(objects, self._unfinished, self.outputs.mark() if outputs else None)
 
     def restore(self, state: SessionState, history: tuple[Sequence[Edit], Sequence[Edit]] | None = None) -> None:
-        """Go back to a recorded state.
+        """Go back to a snapshot that `state` took.
 
         Parameters
         ----------
@@ -155,6 +194,7 @@ class TrackingSession(Prompting):
             undone before; those made earlier can be undone afterwards.
         """
         self._objects.restore(state.objects)
+        # Objects first: the labels that are brought back belong to them.
         if state.outputs is not None:
             self.outputs.go_back(state.outputs)
         if history is not None:
@@ -164,22 +204,47 @@ class TrackingSession(Prompting):
         self.record()
 
     def answer_again(self, object_id: int, frames: Iterable[int]) -> None:
-        """Answer an object's prompts on some frames anew, where their answer is lost; nothing is drawn or saved."""
+        """Answer an object's prompts on some frames anew, where their answer is lost; nothing is drawn or saved.
+
+        Parameters
+        ----------
+        object_id : int
+            Label of the object.
+        frames : iterable of int
+            Frames on which it has a prompt.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object.
+        """
         track = self._objects.known(object_id)
         for frame in frames:
+            # Staged as after a click: the next tracking run encodes its memory.
             track.bank.conditioning.pop(frame, None)
             track.staged[frame] = self._answerer.predict(track, track.prompts[frame])
 
     def draw_again(self, frames: Iterable[int]) -> None:
-        """Draw frames as far as their masks are still known as logits."""
+        """Draw the labels of frames again, as far as their masks are still known as logits.
+
+        Parameters
+        ----------
+        frames : iterable of int
+            Which frames.
+        """
         self._objects.draw_live(frames)
 
     # Prompts; those that add one are in `Prompting`
 
     def clear_prompts(self, frame: int, object_id: int) -> None:
-        """Take an object's prompts on a frame back.
+        """Remove an object's prompts on a frame.
 
-        What was tracked stays until it is tracked again; a mask that came from these prompts alone goes.
+        What was tracked stays until it is tracked again; a mask that came from these prompts alone is erased.
+
+        Parameters
+        ----------
+        frame, object_id : int
+            As for `add_points`.
 
         Raises
         ------
@@ -192,10 +257,13 @@ class TrackingSession(Prompting):
         if frame not in track.prompts:
             prompted = ", ".join(map(str, sorted(track.prompts))) or "none"
             raise ValueError(f"object {object_id} has no prompt on frame {frame}; its prompted frames: {prompted}")
+        # The state before is recorded first: it is what undo brings back.
         before = track.state([frame])
         del track.prompts[frame]
         track.staged.pop(frame, None)
+        # Results that used the memory of this prompt are out of date.
         track.mark_downstream_stale(frame)
+        # The frame itself is no longer a conditioning frame; if a pass went over it, it has to be tracked.
         demoted = track.bank.conditioning.pop(frame, None)
         if frame in track.visited:
             track.stale[frame] = track.visited[frame]
@@ -212,6 +280,16 @@ class TrackingSession(Prompting):
 
         Where it had won an overlap, the others get their pixels back on frames tracked lately; elsewhere when they
         are tracked again.
+
+        Parameters
+        ----------
+        object_id : int
+            Label of the object.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object.
         """
         object_id = self._objects.known(check_object_id(object_id)).object_id
         self.catch_up()
@@ -221,20 +299,33 @@ class TrackingSession(Prompting):
     def reset(self) -> None:
         """Remove all objects and results; the frames and their features stay."""
         self._objects.restore(())
+        # Edits and runs are about objects that are gone; new outputs tell a run under way that it is over.
         self._history.clear()
         self._objects.outputs = self._objects.outputs.emptied()
         self._unfinished = self._untracked = None
         self.record()
 
     def undo(self) -> Edit | None:
-        """Undo the last edit of the prompts; return what was done for it, ``None`` if there was no edit."""
+        """Undo the last edit of the prompts.
+
+        Returns
+        -------
+        Edit or None
+            What was done to undo it; ``None`` if there was nothing to undo.
+        """
         self.catch_up()
         edit = self._history.undo(self._objects)
         self.record()
         return edit
 
     def redo(self) -> Edit | None:
-        """Do the last undone edit again and return it; ``None`` if there was none."""
+        """Do the last undone edit again.
+
+        Returns
+        -------
+        Edit or None
+            What was done; ``None`` if nothing was undone before.
+        """
         self.catch_up()
         edit = self._history.redo(self._objects)
         self.record()
@@ -281,6 +372,7 @@ class TrackingSession(Prompting):
         """
         tracks = self._passes.promptable(object_ids)
         n_frames = self.stack.n_frames
+        # Planned here and not in the iterator, so that errors come at once.
         visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, within=within, num_frames=n_frames)
         return self._run(TrackingRun(tuple(visits)))
 
@@ -300,6 +392,7 @@ class TrackingSession(Prompting):
             At once, if there is an object without prompts.
         """
         tracks = self._passes.promptable() if self._objects.tracks else []
+        # Tracking changes what is stale while it goes: the plan is fixed beforehand.
         plans = {track.object_id: self._passes.update_plan(track).copy() for track in tracks}
         for track in tracks:
             # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
@@ -325,10 +418,12 @@ class TrackingSession(Prompting):
 
     def _run(self, run: TrackingRun) -> Iterator[FrameResult]:
         self.catch_up()
+        # Memories must be complete before frames attend to them.
         with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
             yield from self._steps(run)
 
     def _steps(self, run: TrackingRun) -> Iterator[FrameResult]:
+        # Kept to notice a reset while the run rests at a yield.
         outputs, turns = self._objects.outputs, run.turns
         # Written down before the first frame, so that it is known afterwards where to go on.
         self._unfinished = run
@@ -338,6 +433,8 @@ class TrackingSession(Prompting):
                 frame, tracks, run = run.visits[run.done].frame, self._passes.track_next(run, turns), run.further()
                 if not tracks:
                     continue
+                # Draw, then record, then hand out: what the caller has seen is on disk, and a run closed here loses
+                # nothing.
                 self._objects.draw(frame, [track.object_id for track in tracks])
                 result = self._objects.result(frame, tracks)
                 self._unfinished = run if run.left else None
@@ -348,11 +445,14 @@ class TrackingSession(Prompting):
                     return
             self._unfinished = None
             self.record(run)
+        # Also when the caller closes the iterator or an error ends it.
         finally:
             self.rest()
 
     def catch_up(self) -> None:
         """Fill in the memories of a session opened again, as it does by itself when it is first gone on with."""
+        # Tracked again as before, but unseen: `_untracked` moves on frame by frame, so that an interruption here loses
+        # nothing.
         turns = self._untracked.turns if self._untracked is not None else frozenset()
         while self._untracked is not None:
             # Their results are there: only what is remembered of them is not.
@@ -364,10 +464,16 @@ class TrackingSession(Prompting):
     # Inner workings
 
     def record(self, tracked: TrackingRun | None = None) -> None:
-        """Keep what has changed; called by every method that changes something, with a run where only that went on."""
+        """Save what has changed; does nothing here, as a session in memory has no folder.
+
+        Parameters
+        ----------
+        tracked : TrackingRun, optional
+            Given where nothing has changed but by the last visit of this run.
+        """
 
     def rest(self) -> None:
-        """Keep what would take long to do again; called when a run rests."""
+        """Save what would take long to do again; called when a run is paused. Does nothing here."""
 
     def _prompt_at(self, frame: int, object_id: int) -> Prompt | None:
         track = self._objects.tracks.get(object_id)
@@ -377,19 +483,23 @@ class TrackingSession(Prompting):
         self.catch_up()
         known = self._objects.tracks.get(prompt.object_id)
         track = known or self._objects.new_track(prompt.object_id)
-        # Whatever can fail comes first, so that a failure leaves everything as it was.
-        # The logits of frames tracked long ago are gone; their mask is still in the labels.
+        # Whatever can fail comes first, so that a failure leaves everything as it was. The logits of frames tracked
+        # long ago are gone; their mask is still in the labels.
         drawn = self._objects.outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None
         memory = self._answerer.predict(track, prompt, drawn)
+        # A new object is undone by taking it out, a prompt of a known one by restoring this frame.
         undo: Edit = DetachObject(track.object_id)
         if known is not None:
             undo = RestoreFrame(prompt.frame, track.state([prompt.frame]))
+        # From here on nothing fails: the object joins, its answer is staged, and what depends on the frame is out of
+        # date.
         self._objects.tracks[prompt.object_id] = track
         self._objects.share_memory()
         track.prompts[prompt.frame] = prompt
         track.staged[prompt.frame] = memory
         track.stale.pop(prompt.frame, None)
         track.mark_downstream_stale(prompt.frame)
+        # Only what this prompt changes is drawn; other frames wait for `update`.
         self._history.record(undo)
         self._objects.draw(prompt.frame, [prompt.object_id])
         self.record()

@@ -11,7 +11,7 @@ from typing import Protocol
 from napari_sam2.session.results.outputs import RECORD_BYTES, ErasedObject
 from napari_sam2.session.tracking.object_track import ObjectState
 
-# What edits that can be undone may take.
+# The most bytes that edits which can be undone may take.
 EDIT_BYTES = 64 * 2**20
 
 
@@ -29,7 +29,7 @@ class Editable(Protocol):
 
 
 class Edit(Protocol):
-    """Something that changes what the user said."""
+    """A change of the prompts or of the set of objects; each knows the edit that undoes it."""
 
     @property
     def nbytes(self) -> int:
@@ -41,9 +41,10 @@ class Edit(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class RestoreFrame:
-    """Go back to what was known of an object on a frame, before or after a prompt there."""
+    """Put an object's state on one frame back to what it was before, or after, a prompt there."""
 
     frame: int
+    # What is restored, limited to that frame.
     state: ObjectState
 
     @property
@@ -61,7 +62,9 @@ class AttachObject:
     """Take an object into the session again, at its place in the order of the objects, with its results."""
 
     state: ObjectState
+    # Position in the order of objects, which decides ties where masks overlap.
     place: int
+    # Labels and scores that the object had.
     erased: ErasedObject
 
     @property
@@ -97,6 +100,7 @@ class History:
     def __init__(self, *, limit: int = 100, max_bytes: int = EDIT_BYTES) -> None:
         self.limit = limit
         self.max_bytes = max_bytes
+        # Both are stacks: the edit to apply next is the last. States in them share tensors with the session.
         self._undos: list[Edit] = []
         self._redos: list[Edit] = []
 
@@ -126,6 +130,7 @@ class History:
 
     def record(self, undo: Edit) -> None:
         """Note what undoes an edit that was just done; what had been undone before is gone."""
+        # Limited by number, then by bytes, the oldest going first.
         self._undos.append(undo)
         del self._undos[: -self.limit]
         # The latest can be undone in any case.
@@ -151,6 +156,7 @@ class History:
 def _move(source: list[Edit], destination: list[Edit], target: Editable) -> Edit | None:
     if not source:
         return None
+    # Applying an edit gives the one that leads back: it goes on the other stack.
     edit = source.pop()
     # What leads back is recorded now, not when the edit was first done: it may have been tracked since.
     destination.append(edit.apply(target))

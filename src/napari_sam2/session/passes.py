@@ -1,4 +1,4 @@
-"""Which objects a tracking run goes over, and the tracking of one of its frames."""
+"""The steps of a tracking run: which objects take part, and the tracking of one frame after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_sam2.session.tracking.run_plan import TrackingRun, update_plan
 
 
 class PassTracker:
-    """Tracks the objects of a session, visit by visit; draws nothing."""
+    """Tracks the objects of a session, visit by visit; the caller draws the results."""
 
     def __init__(self, objects: SessionObjects, answerer: PromptPredictor, tracker: FrameTracker) -> None:
         self._objects = objects
@@ -22,8 +22,9 @@ class PassTracker:
         self._tracker = tracker
 
     def promptable(self, object_ids: Iterable[int] | None = None) -> list[ObjectTrack]:
-        """Look up objects, all where none are named; ``ValueError`` if there are none, or one has no prompts."""
+        """Look up the objects to track, by default all; ``ValueError`` if there are none, or one has no prompts."""
         known = self._objects.tracks
+        # Unknown ids are refused before anything is tracked.
         asked = known if object_ids is None else object_ids
         wanted = {self._objects.known(check_object_id(i)).object_id for i in asked}
         # In the session's order, whatever order they were asked for in: it decides ties between masks.
@@ -36,7 +37,7 @@ class PassTracker:
         return tracks
 
     def update_plan(self, track: ObjectTrack) -> FrameDirections:
-        """Say which frames of an object are to be tracked again."""
+        """The frames of an object that `Session.update` would track, with their directions."""
         return update_plan(track, self._objects.tracks.values(), num_frames=self._tracker.num_frames)
 
     def track_next(self, run: TrackingRun, turns: frozenset[int]) -> list[ObjectTrack]:
@@ -45,9 +46,13 @@ class PassTracker:
         # Edits made while the run rests take effect here: staged prompts join, removed objects drop out.
         tracks = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
         if tracks:
+            # Memories near both ends of the prompts and near the turns of the run are kept: the next run may begin
+            # there.
             prompted = [frame for track in known.values() for frame in track.prompts]
             for track in tracks:
                 track.bank.starts = {min(prompted), max(prompted), *turns}
+                # Commit may move an answer to another crop, so its frame has to be drawn again.
                 self._objects.outdate(self._answerer.commit(track))
+            # Objects with the same memories go through the model together; the tracker groups them.
             self._tracker.track(tracks, visit.frame, visit.step)
         return tracks

@@ -1,4 +1,4 @@
-"""A whole session at one moment, as a value."""
+"""Snapshots of a whole session, for undoing tracking runs and for saving, and the limit on their memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from napari_sam2.session.results.outputs import RECORD_BYTES, OutputsMark
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 
-# What states from before earlier runs may take, for undo.
+# The most bytes that snapshots from before earlier runs may take, for undo.
 UNDO_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class SessionState:
-    """What a session knows: what undoes a tracking run, and what is saved; what is large is shared, not copied."""
+    """A snapshot of a session; tensors and label images are shared with it, not copied."""
 
     # In their order.
     objects: tuple[ObjectState, ...]
@@ -35,6 +35,7 @@ class SessionState:
 
     def memory_bytes_beyond(self, other: SessionState) -> int:
         """Bytes of the memories that another moment does not share."""
+        # By identity: memories never change, so the same object is the same memory.
         shared = {id(memory) for known in other.objects for memory in known.memories}
         own = {id(memory): memory.nbytes for known in self.objects for memory in known.memories}
         return sum(nbytes for key, nbytes in own.items() if key not in shared)
@@ -45,16 +46,20 @@ class SessionState:
 
 
 def limit_states(states: Sequence[SessionState], max_bytes: int) -> list[SessionState | None]:
-    """Let go of what takes too many bytes, of what is longest ago first.
+    """Thin out or drop snapshots until they fit into a budget, the oldest first.
 
-    ``max_bytes``: what the others may take, beyond what they share with a later one.
-    Result: whole; without memories that can be made again; or ``None`` where labels and scores alone are too much.
+    ``states``: the latest first; that one is always kept whole.
+    ``max_bytes``: what the others may take together, beyond what each shares with the next later one.
+    Each is returned whole, without memories that tracking can make again, or as ``None`` where labels and scores alone
+    are too much.
     """
+    # Labels and scores cannot be made again exactly, so they are served first.
     kept: list[SessionState | None] = list(states)
     later: SessionState | None = None
     for index, state in enumerate(states):
         max_bytes -= RECORD_BYTES * (0 if later is None else state.records_beyond(later))
         if max_bytes < 0:
+            # From here on all are dropped: one cannot go back over a gap to an older state.
             kept[index:] = [None] * (len(states) - index)
             break
         later = state

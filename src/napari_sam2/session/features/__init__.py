@@ -1,1 +1,1 @@
-"""Features."""
+"""Image features of frames: encoding, caching in memory and on disk, and reading ahead."""

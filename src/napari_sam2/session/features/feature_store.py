@@ -1,4 +1,4 @@
-"""Image features on disk, next to those in memory: what was encoded once is there in the next session, too."""
+"""Image features kept on disk, so that a frame encoded once need not be encoded again in a later session."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from napari_sam2.data.files.disk_cache import DiskCache
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
 
+# Most bytes in a folder; files used longest ago are removed first.
 DISK_BYTES = 4 * 2**30
 _DIGEST_BYTES = 32
-# In the files, which are found by it: numbers lie there as the model makes them.
+# Order of axes in the files, channels last as the model makes them. Part of the key: another order is another file.
 _LAYOUT = "bhwc"
 
 
@@ -24,9 +25,11 @@ def model_fingerprint(model: Sam2) -> bytes:
     """Digest of everything but the picture that a frame's features depend on."""
     decoder = model.sam_mask_decoder
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    # Device and versions too: their kernels differ in the last bits.
     kinds = type(model).__name__, type(model.image_encoder).__name__, model.device.type
     versions = importlib.metadata.version("napari-sam2"), torch.__version__
     digest.update(repr((_LAYOUT, *kinds, *versions, model.config)).encode())
+    # Only the parts that make the features: fine-tuning the rest of the model leaves them valid.
     for part in (model.image_encoder, decoder.conv_s0, decoder.conv_s1):
         for name, tensor in part.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -52,7 +55,7 @@ class FeatureStore:
         self._files = DiskCache(folder, ".features", budget)
 
     def key(self, picture: NDArray[np.uint8]) -> str:
-        """Name the features of a picture.
+        """Compute the key of a picture's features.
 
         ``picture``: (size, size, 3) uint8 as it goes into the model.
         """
@@ -75,7 +78,7 @@ class FeatureStore:
         return ImageFeatures(**{name: x.permute(0, 3, 1, 2) for name, x in copies.items()})
 
     def save(self, key: str, features: ImageFeatures) -> None:
-        """Keep features; a disk that is full or read-only is told of once and then left alone."""
+        """Write features; a disk that is full or read-only is warned about once and not written to again."""
         maps = vars(features)
         # Before anything is copied, which for a large model takes longer than what is kept saves.
         if self._files.takes(sum(x.nbytes for x in maps.values())):

@@ -1,4 +1,4 @@
-"""Frames become image features, and the most recently used features are kept (spec 4.7, row 4)."""
+"""Encoding of frames into image features, with a cache of those used last (spec section 4.7, row 4)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from napari_sam2.session.zoom.crop import Crop
 from .feature_store import FeatureStore
 from .prefetch import ReadAhead
 
-# The larger of the two: many frames of a small model, or a few of a large one.
+# Default budget, the larger of the two: many frames of a small model, or a few of a large one.
 CACHE_BYTES = 48 * 2**20
 CACHE_FRAMES = 6
 
 
 def resize_rgb8(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Squeeze an image into the model's square input, as the reference reads video frames (spec 2.2).
+    """Squeeze an image into the model's square input, as the reference reads video frames (spec section 2.2).
 
     ``image``: (Y, X, 3) uint8.
     ``size``: side of the square in pixels.
-    Result: (size, size, 3) uint8.
+    Returns (size, size, 3) uint8.
     """
     if image.shape[:2] == (size, size):
         return image
@@ -97,8 +97,11 @@ class FrameEncoder:
         self._dtype = feature_dtype(model)
         self.cache_bytes = default_cache_bytes(model.config, self._dtype) if cache_bytes is None else cache_bytes
         self._store = None if cache_folder is None else FeatureStore(cache_folder, model, dtype=self._dtype)
+        # By (frame, crop, input size), the one used longest ago first.
         self._features: OrderedDict[tuple[int, Crop | None, int], ImageFeatures] = OrderedDict()
+        # Pixels of the two frames read last: one is encoded, the other compared with it to follow objects.
         self._last_read: dict[int, NDArray[Any]] = {}
+        # Reads ahead for the runs under way, the innermost last.
         self._ahead: list[ReadAhead] = []
 
     @property
@@ -110,7 +113,7 @@ class FrameEncoder:
         return self._window
 
     def encode(self, frame: int, view: Crop | None = None, *, size: int | None = None) -> ImageFeatures:
-        """Features of a frame, from the cache where they are there.
+        """Encode a frame, or take its features from the cache.
 
         ``view``: the part of it to look at; all of it where not given.
         ``size``: side of the input in pixels, a multiple of 32; the model's own where not given.
@@ -121,10 +124,12 @@ class FrameEncoder:
     def encode_views(self, frame: int, views: Sequence[Crop | None], *, size: int | None = None) -> ImageFeatures:
         """Features of several parts of a frame, along the batch; those not in the cache are encoded together."""
         side = size or self.model.config.image_size
+        # Encode what is missing, each crop once.
         places = [(frame, view, side) for view in views]
         missing = [place for place in dict.fromkeys(places) if place not in self._features]
         fetched = self._fetch([self.look(frame, view) for _, view, _ in missing], side)
         self._features.update(zip(missing, fetched, strict=True))
+        # Mark as used before the cache is shrunk; take the features out first, as shrinking may drop some of them.
         for place in places:
             self._features.move_to_end(place)
         found = [vars(self._features[place]).values() for place in places]
@@ -137,6 +142,7 @@ class FrameEncoder:
         squared = [resize_rgb8(image, size) for image in images]
         if self._store is None:
             return self._compute(squared)
+        # Equal pictures, such as empty frames, have one key and are encoded once.
         keys = [self._store.key(square) for square in squared]
         found = {key: features for key in keys if (features := self._store.load(key)) is not None}
         missing = {key: square for key, square in zip(keys, squared, strict=True) if key not in found}
@@ -148,6 +154,7 @@ class FrameEncoder:
     def _compute(self, squared: Sequence[NDArray[np.uint8]]) -> list[ImageFeatures]:
         if not squared:
             return []
+        # Rounded at once: see the class.
         pixels = torch.from_numpy(np.stack(squared)).permute(0, 3, 1, 2)
         features = convert(self.model.encode_image(pixels.to(self.model.device)), self._dtype)
         self.frames_encoded += len(squared)
@@ -164,7 +171,7 @@ class FrameEncoder:
 
     @contextmanager
     def reading_ahead(self, plan: Sequence[int]) -> Iterator[None]:
-        """Read the next frames of a run on a thread, which reads no other one when the context is left."""
+        """Read the next frames of a run on a thread until the context is left."""
         ahead = ReadAhead(self.stack, plan)
         self._ahead.append(ahead)
         try:

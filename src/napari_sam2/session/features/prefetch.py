@@ -1,4 +1,4 @@
-"""The next frames of a run are read on a thread while the model works on the present one."""
+"""Reading ahead: a thread reads the next frames of a run while the model works on the present one."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class ReadAhead:
     def __init__(self, stack: Stack, plan: Sequence[int]) -> None:
         self._stack = stack
         self._plan = plan
+        # How much of the plan is behind, and how many frames to have ready beyond it.
+        # How much of the plan is behind, and how many frames to have ready beyond it.
         self._place = 0
         self._depth = frames_ahead(frame_bytes(stack))
         self._waiting: dict[int, Future[NDArray[Any]]] = {}
@@ -43,12 +45,14 @@ class ReadAhead:
     def read(self, frame: int) -> NDArray[Any]:
         """Return a frame, and have the next ones read."""
         future = self._waiting.pop(frame, None) or self._thread.submit(self._stack.read, frame)
+        # Frames outside the plan, such as those a user looks at while tracking, are read but move nothing on.
         if frame in self._plan[self._place :]:
             self._place = self._plan.index(frame, self._place) + 1
             self._fill(self._plan[self._place : self._place + self._depth])
         return future.result()
 
     def _fill(self, coming: Sequence[int]) -> None:
+        # What was skipped is no longer wanted; frames that wait hold memory.
         for frame in [t for t in self._waiting if t not in coming]:
             self._waiting.pop(frame).cancel()
         for frame in coming:

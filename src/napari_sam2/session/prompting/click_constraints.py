@@ -1,4 +1,4 @@
-"""Parts of a mask that contradict the clicks: regions with a negative click, and specks without a positive one."""
+"""Parts of a mask that contradict the clicks: regions that negative clicks reject, and specks without a click."""
 
 from __future__ import annotations
 

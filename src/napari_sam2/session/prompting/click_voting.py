@@ -1,4 +1,4 @@
-"""Voting on clicks: a small model proposes masks in several crops, and these are weighed and averaged.
+"""Voting on masks for clicks: a small model proposes candidates in several crops, which are weighed and averaged.
 
 A small model is seldom sure of what a click means, and what it expects of its own masks says little where it has not
 seen the like. Several crops err in different ways.
@@ -26,6 +26,7 @@ from .threads import answers_at_once
 
 # The threshold is raised and lowered by this logit to see how much of a mask depends on it.
 _FIRM = 1.0
+# No weight is zero, so that there is always an average.
 _LEAST = 1e-6
 
 
@@ -90,6 +91,7 @@ def weigh(
 
 def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> int:
     """Count the clicks that a mask, a grid over a view, does not follow."""
+    # Clicks beyond the crop count as outside the mask.
     return sum(_inside(mask, cell) != wanted for cell, wanted in _clicks(mask, prompt, view))
 
 
@@ -147,6 +149,7 @@ def _inside(mask: NDArray[np.bool_], cell: tuple[int, int]) -> bool:
 
 def _middleness(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> float:
     """How deep in a mask the click lies, as a share of the greatest depth there is."""
+    # Padded, so that the edge of the crop counts as the mask's rim.
     depth = distance_transform_cdt(np.pad(mask, 1))
     ((y, x), _), *_ = _clicks(mask, prompt, view)
     # One cell off is fine: the pixel clicked on need not be the middle of its cell.

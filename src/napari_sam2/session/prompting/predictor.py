@@ -1,4 +1,4 @@
-"""Predict masks from prompts, and encode memories of them (spec sections 4.2 and 4.4)."""
+"""Prediction of masks from prompts, and encoding of their memories (spec sections 4.2 and 4.4)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
 
 from .click_voting import Candidates, VotingRule, vote, voting_rule, weigh
 
+# Logits of an earlier result are limited to this before they go in again, as in the reference.
 PREVIOUS_LOGIT_LIMIT = 32.0
 # A first click's answer in the whole frame may be smaller than the object by this: the window has room for it.
 UNSURE_OF_SIZE = 4 / 3
 
 
 def hold_in_box(logits_bkhw: Tensor, view: Crop, box: tuple[float, float, float, float]) -> Tensor:
-    """Take cells of a mask out whose middle lies outside a box.
+    """Remove the cells of a mask whose middle lies outside a box.
 
     ``logits_bkhw``: (objects, masks, h, w) over ``view``.
     ``box``: (y0, x0, y1, x1) in frame pixels.
@@ -40,6 +41,7 @@ def hold_in_box(logits_bkhw: Tensor, view: Crop, box: tuple[float, float, float,
     inside = []
     axes = cell_centres(view, logits_bkhw.shape[-2:], logits_bkhw.device)
     for centres, length, ends in zip(axes, view.size, (box[::2], box[1::2]), strict=True):
+        # At least one cell stays on each axis, also where the box is thinner than a cell.
         half = max(ends[1] - ends[0], length / len(centres)) / 2
         inside.append((centres - (ends[0] + ends[1]) / 2).abs() <= half)
     # Mirrored, so that the outline between two cells stays half-way.
@@ -61,13 +63,16 @@ class PromptPredictor:
     def predict(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None = None) -> FrameMemory:
         """Answer a prompt; the object is not changed.
 
-        ``drawn``: (Y, X) bool: the object's result on this frame, for when its logits are gone.
+        ``drawn``: (Y, X) bool: the object's mask in the labels of this frame, for when its logits are gone.
         """
+        # An empty mask: there is nothing to locate, so the crop stays where it was.
         if prompt.says_absent:
             return self._answer(track, prompt, drawn, crop=self.crops.last_crop(track, prompt.frame))
+        # Clicks alone, small model: several crops propose masks, which are weighed against each other.
         zoom = self.crops.zoom
         if self.rule is not None and zoom is not None and prompt.mask is None and prompt.box is None:
             return self._predict_by_voting(track, prompt, drawn, rule=self.rule, zoom=zoom)
+        # Otherwise the prompt or an earlier result gives the location, or the model sees whole frames anyway.
         place = self.crops.place_of_prompt(track, prompt, drawn)
         if zoom is None or place is not None:
             return self._answer(
@@ -88,13 +93,14 @@ class PromptPredictor:
     def _nearer(self, far: FrameMemory, prompt: Prompt, zoom: Zoom) -> Crop | None:
         if far.place is None:
             return None
+        # The crop must hold all clicks: a model that does not see a click cannot follow it.
         view = zoom.fresh(replace(far.place, extent=UNSURE_OF_SIZE * far.place.extent), self.frame_size)
         return view if view is not None and view.holds(*prompt_bounds(prompt)) else None
 
     def _predict_by_voting(
         self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, rule: VotingRule, zoom: Zoom
     ) -> FrameMemory:
-        """Answer clicks by votes from several crops."""
+        """Answer clicks by proposing masks in several crops and voting on them."""
         place = self.crops.place_of_prompt(track, prompt, drawn)
 
         def propose(view: Crop | None, size: int | None = None) -> Candidates:
@@ -147,13 +153,14 @@ class PromptPredictor:
         return self.tracker.records(prediction, [crop])[0]
 
     def _decode(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice) -> MaskPrediction:
+        # The number of points, two for a box, decides whether the model proposes several masks.
         points = (0 if prompt.points is None else len(prompt.points)) + (0 if prompt.box is None else 2)
         return self.model.choose(self._propose(track, prompt, drawn, crop=crop)[0], num_points=points)
 
     def _propose(
         self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice, size: int | None = None
     ) -> tuple[DecoderOutput, bool]:
-        """Masks for a prompt, and whether they refine an earlier one."""
+        """Run the mask decoder on a prompt; also return whether an earlier result was refined."""
         features = self.encoder.encode(prompt.frame, crop.view, size=size)
         config, device = self.model.config, self.model.device
         # An earlier result goes in beside the points: clicks refine it.
@@ -189,6 +196,7 @@ class PromptPredictor:
         part = drawn[whole_if_none(view, self.frame_size).crop]
         if not part.any():
             return None
+        # As confident as a painted mask, on both sides.
         mask = mask_at_input(part, self.model.config.low_res_size).to(self.model.device)
         return mask * (2 * MASK_LOGIT) - MASK_LOGIT
 

@@ -1,4 +1,4 @@
-"""A click for every object of an image, proposed by the model's centre head in one pass."""
+"""Automatic clicks: one for every object of an image, proposed by the model's centre head in one pass."""
 
 from __future__ import annotations
 

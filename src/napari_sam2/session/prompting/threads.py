@@ -1,4 +1,4 @@
-"""Clicks on a small model are answered on one thread."""
+"""The number of CPU threads for answering a click: one for small models."""
 
 from __future__ import annotations
 

@@ -26,5 +26,6 @@ def warm_up(predictor: PromptPredictor, rule: MemoryRule, frame: int) -> None:
     # A click may find nothing in the whole frame; a box is cropped to whatever is in it.
     box = Prompt(frame, 1, box=(y - height / 16, x - width / 16, y + height / 16, x + width / 16))
     with threads_for_a_click(predictor.model):
+        # Each on an object of its own that is then dropped: the session does not change.
         for prompt in (click, box):
             predictor.predict(ObjectTrack(1, MemoryBank(rule, spare_bytes=0)), prompt)

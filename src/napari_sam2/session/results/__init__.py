@@ -1,1 +1,1 @@
-"""Results."""
+"""Results of a session: masks, labels and scores of frames."""

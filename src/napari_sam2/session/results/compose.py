@@ -1,4 +1,4 @@
-"""What is remembered of objects on a frame: as a `FrameResult`, and as masks to be drawn there."""
+"""The results of all objects on a frame, collected from their memories for the user and for drawing."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def frame_result(
 
     ``size``: (Y, X) of the frame in pixels.
     """
+    # Rows of objects that are not known here keep these values: no mask, no scores.
     low_res = np.full((len(tracks), config.low_res_size, config.low_res_size), NO_OBJECT_LOGIT, np.float32)
     scores = np.full((2, len(tracks)), np.nan, np.float32)
     pointers = np.zeros((len(tracks), config.d_model), np.float32)
@@ -40,6 +41,7 @@ def frame_result(
         memory = track.result(frame)
         if memory is None or memory.low_res_bhw is None:
             continue
+        # To the CPU and to float32, whatever the model runs on.
         low_res[row] = memory.low_res_bhw[0].cpu().numpy()
         scores[:, row] = memory.object_score_logit, memory.iou
         views[row] = memory.view
@@ -112,7 +114,7 @@ class PixelBox(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ObjectMask:
-    """What is drawn of an object on a frame."""
+    """One object's mask on a frame, ready to be drawn."""
 
     # Its label.
     object_id: int
@@ -122,14 +124,16 @@ class ObjectMask:
     painted: NDArray[np.bool_] | None
 
     def score_row(self, frame: int) -> ScoreRow:
-        """Give its scores, without measures of its mask."""
+        """The object's row of the score table, without measures of its mask."""
         score = float(expit(np.float32(self.memory.object_score_logit)))
         return ScoreRow(frame, self.object_id, score, float(np.float32(self.memory.iou)))
 
     def reach(self, frame_size: tuple[int, int]) -> PixelBox | None:
-        """Find a box that holds all its pixels; ``None`` where it has none."""
+        """Find a box that holds all pixels of the mask; ``None`` where it has none."""
+        # A box is enough: it only limits the area that has to be drawn again.
         if self.painted is not None:
             return PixelBox.of(*bounding_box(self.painted))
+        # From positive cells of the grid to pixels of the crop, then of the frame.
         positive = (self.memory.logits_bhw[0] > 0).cpu().numpy()
         cells = PixelBox.of(*bounding_box(positive))
         if cells is None:
@@ -140,7 +144,7 @@ class ObjectMask:
         return PixelBox(y0, x0, y1, x1).moved(view.top, view.left).meet(PixelBox.of_view(view))
 
     def logits(self, area: PixelBox, frame_size: tuple[int, int]) -> tuple[PixelBox, NDArray[np.float32]] | None:
-        """Give its logits in the part of an area in which they may be positive, ``None`` where there is none."""
+        """Upsample the logits in the part of an area in which they may be positive; ``None`` if there is none."""
         if self.painted is not None:
             # Above anything the model says: what the user painted is not up for competition.
             return area, np.where(self.painted[area.crop], np.float32(np.inf), np.float32(-np.inf))
@@ -172,7 +176,7 @@ def object_masks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectMask]:
 
 
 def contested_frames(track: ObjectTrack, others: Sequence[ObjectTrack], frames: Sequence[int]) -> list[int]:
-    """Frames on which an object's mask may meet another's: drawing all others again would take long."""
+    """The frames on which an object's mask may meet another's, so that only those need be drawn again."""
     contested = []
     for frame in frames:
         memory, prompt = track.result(frame), track.prompts.get(frame)
@@ -187,6 +191,7 @@ def contested_frames(track: ObjectTrack, others: Sequence[ObjectTrack], frames: 
 
 
 def _may_meet(one: FrameMemory, other: FrameMemory) -> bool:
+    # Different grids cannot be compared cell by cell; it is safe to say yes when the crops share pixels.
     if one.view != other.view:
         return one.view is None or other.view is None or one.view.meets(other.view)
     # Resized to the frame, each of two masks grows by less than a cell of this grid.

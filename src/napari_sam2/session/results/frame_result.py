@@ -1,4 +1,4 @@
-"""What a session gives back for a frame."""
+"""The result of a frame that a session returns: masks, scores and labels of its objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def upsample_logits(
     ----------
     low_res_hw : Tensor
         (h, w) on the mask decoder's grid.
-    view : View or None
+    view : Crop or None
         The part of the frame that the grid covers; ``None`` for all of it.
     frame_size : tuple of int
         (Y, X) of the frame in pixels.
@@ -66,7 +66,7 @@ class FrameResult:
         (N, channels) float32.
     size : tuple of int
         (Y, X) of the frame in pixels.
-    views : tuple of (View or None)
+    views : tuple of (Crop or None)
         (N,) the part of the frame that each row of ``low_res_logits`` covers, ``None`` for all of it; empty where all
         rows cover all of it.
     """
@@ -83,6 +83,7 @@ class FrameResult:
     @cached_property
     def logits(self) -> NDArray[np.float32]:
         """(N, Y, X) float32 mask logits at the frame's size; made when first asked for."""
+        # Outside an object's crop it is as absent as where the model says so.
         full = np.full((len(self.object_ids), *self.size), NO_OBJECT_LOGIT, np.float32)
         for row in range(len(full)):
             crop, logits = self.row_logits(row)
@@ -119,7 +120,14 @@ class FrameResult:
         return scores
 
     def label_image(self) -> NDArray[Any]:
-        """Merge the masks: (Y, X) unsigned integers; the higher logit wins where objects overlap."""
+        """Merge the masks into one label image; the higher logit wins where objects overlap.
+
+        Returns
+        -------
+        ndarray
+            (Y, X) unsigned integers, 0 for background.
+        """
+        # One object at a time, so that many masks of a large frame do not have to be held together.
         painter = LabelPainter(self.size, label_dtype(self.object_ids))
         for row, object_id in enumerate(self.object_ids):
             crop, logits = self.row_logits(row)
@@ -127,7 +135,23 @@ class FrameResult:
         return painter.image
 
     def row(self, object_id: int) -> int:
-        """Index of an object's row; ``ValueError`` if it has none."""
+        """Look up an object's row.
+
+        Parameters
+        ----------
+        object_id : int
+            Label of the object.
+
+        Returns
+        -------
+        int
+            Index of its row.
+
+        Raises
+        ------
+        ValueError
+            If the object has none.
+        """
         if object_id not in self.object_ids:
             raise ValueError(f"frame {self.frame} has no object {object_id}, only {list(self.object_ids)}")
         return self.object_ids.index(object_id)

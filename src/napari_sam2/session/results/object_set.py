@@ -1,4 +1,4 @@
-"""The objects of a session with their labels and scores: drawn, taken out and brought back."""
+"""The set of objects of a session, kept in step with their labels and scores: drawing, removing and restoring."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ SPARE_BYTES = 16 * 2**20
 
 
 class SessionObjects:
-    """Objects and what is drawn of them; what `history.Editable` asks for."""
+    """The objects of a session and their results; edits of the history are applied to it (`history.Editable`)."""
 
     def __init__(self, outputs: SessionOutputs, config: Sam2Config, rule: MemoryRule) -> None:
+        # By label, in the order that decides ties where masks overlap.
         self.tracks: dict[int, ObjectTrack] = {}
         self.outputs = outputs
         self._config = config
@@ -42,6 +43,7 @@ class SessionObjects:
         """Have these objects and no others, in this order."""
         tracks = [self._restored(state) for state in states]
         self.tracks = {track.object_id: track for track in tracks}
+        # Labels may belong to another moment than these objects: frames are drawn in full when next touched.
         self._up_to_date.clear()
         self.share_memory()
 
@@ -55,11 +57,13 @@ class SessionObjects:
 
     def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
         """Take an object into the session, with the results it had when it was taken out."""
+        # Back at its old place in the order, so that overlaps are decided as before.
         others, track = list(self.tracks.items()), self._restored(state)
         self.tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
         self.outputs.bring_back(erased)
         self.outdate(erased.masks.frames_done)
         self.share_memory()
+        # Others may have been drawn into its pixels meanwhile; where masks may meet, the winner is decided again.
         self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
 
     def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
@@ -68,6 +72,7 @@ class SessionObjects:
         track = self.tracks.pop(object_id)
         erased = self.outputs.take_out(object_id)
         self.share_memory()
+        # Others get pixels back that they had lost to it.
         self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
         return track.state(), place, erased
 
@@ -85,6 +90,7 @@ class SessionObjects:
         """Draw objects on a frame on which they have changed; they compete with the others there."""
         masks = object_masks(frame, self.tracks.values())
         ids = set(changed)
+        # The labels here may be older than other objects' masks, too: draw them all.
         if frame not in self._up_to_date:
             ids |= {mask.object_id for mask in masks}
         self.outputs.write(frame, masks, changed=ids)
@@ -104,6 +110,7 @@ class SessionObjects:
         """Draw a frame on which an object has changed, or is no longer known."""
         result = track.result(frame)
         is_live = result is not None and result.low_res_bhw is not None
+        # Nothing tracked and nothing remembered: the object is erased from the frame.
         is_unknown = result is None and frame not in track.visited and frame not in track.stale
         # In between is what was tracked long ago: only its pixels are left, and they stay.
         self.draw(frame, [track.object_id] if is_live or is_unknown else [])

@@ -1,4 +1,4 @@
-"""Labels and scores of a session, written frame by frame."""
+"""The label stack and score table of a session, updated frame by frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measu
 
 from .compose import ObjectMask, PixelBox
 
-# Of the labels, the row of the score table and the note that it was tracked, for each object and frame.
+# Bytes for each object and frame: its part of the labels, its row of scores, and the note that it was tracked.
 RECORD_BYTES = 1500
 
 
@@ -50,18 +50,20 @@ class SessionOutputs:
     def __init__(self, labels: LabelStack) -> None:
         self.labels = labels
         self.scores = ScoreTable()
+        # Frames changed since the session was last saved; whoever saves clears it.
         self.touched: set[int] = set()
 
     def emptied(self) -> SessionOutputs:
-        """Start anew, without labels and scores, in the same place."""
+        """Empty outputs in the same place, a folder or memory."""
         return SessionOutputs(self.labels.emptied())
 
     def mark(self) -> OutputsMark:
-        """Note labels and scores as they are now, for `go_back`."""
+        """Take a snapshot of labels and scores, for `go_back`."""
         return OutputsMark(self.labels.mark(), self.scores.copy())
 
     def go_back(self, mark: OutputsMark) -> None:
-        """Bring labels and scores of a moment back; the mark stays usable."""
+        """Go back to a snapshot, which stays usable."""
+        # Before and after: frames that lose their results have changed, as have those that get some.
         self._touch_all()
         self.labels.go_back(mark.labels)
         self.scores = mark.scores.copy()
@@ -76,6 +78,7 @@ class SessionOutputs:
         ``masks``: all objects whose logits are known there, in their order; where masks overlap, the higher logit wins.
         Others keep the pixels they have, but for those that the user painted.
         """
+        # Work on runs of labels, which are small, and unpack only the area that may change.
         self.labels.widen(label_dtype(mask.object_id for mask in masks))
         runs = self.labels.runs(frame)
         before = measure(runs)
@@ -88,17 +91,20 @@ class SessionOutputs:
         if drawn is not None or (masks and not self.labels.is_set(frame)):
             self.touched.add(frame)
             self.labels.set_runs(frame, drawn or runs)
+        # Scores are measured on what was drawn: overlaps take pixels away from masks.
         after = before if drawn is None else measure(drawn)
         rows = {
             mask.object_id: mask.score_row(frame).measured(after.get(mask.object_id, Measures()))
             for mask in masks
             if mask.object_id in changed
         }
+        # An object that changed but has no mask any more loses its row.
         for object_id in set(changed) - rows.keys():
             if self.scores.get(frame, object_id) is not None:
                 self.touched.add(frame)
                 self.scores.remove_frames([frame], object_id)
         self._put_rows(rows.values())
+        # Objects that lost or gained pixels to the changed ones keep their scores but are measured again.
         others = (before.keys() | after.keys()) - set(changed)
         self._measure_again(frame, [i for i in others if before.get(i) != after.get(i)], after)
 
@@ -114,6 +120,7 @@ class SessionOutputs:
             if (found := mask.logits(area, runs.shape)) is not None:
                 part, logits = found
                 painter.paint(mask.object_id, logits, part.moved(-area.y0, -area.x0).crop)
+        # Objects whose logits are gone cannot compete: they keep their pixels, except where the user painted a mask.
         known = {*changed, *(mask.object_id for mask in masks)}
         if others := [object_id for object_id in runs.object_ids if object_id not in known]:
             kept = np.isin(earlier, others)
@@ -128,6 +135,7 @@ class SessionOutputs:
 
     def take_out(self, object_id: int) -> ErasedObject:
         """Remove an object everywhere and return what it takes to bring it back."""
+        # Kept as runs of the value 1, whatever label the object has: small, and independent of the stack's type.
         masks = LabelStack(self.labels.shape, np.uint8)
         for frame in self.labels.frames_done:
             if object_id in self.labels.object_ids(frame):
@@ -145,6 +153,7 @@ class SessionOutputs:
         for frame in erased.masks.frames_done:
             image = self.labels[frame]
             others = self.labels.object_ids(frame)
+            # Pixels go back to the object; whoever had taken them is measured again.
             image[erased.masks[frame] > 0] = erased.object_id
             runs = self.labels.set(frame, image)
             self._measure_again(frame, others, measure(runs))

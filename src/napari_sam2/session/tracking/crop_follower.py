@@ -1,4 +1,4 @@
-"""Choose the crop of a frame for an object: from where it was, how it moves, and its prompt."""
+"""Choice of the crop in which an object is looked at: from its last location, its motion and its prompts."""
 
 from __future__ import annotations
 
@@ -41,22 +41,26 @@ class CropFollower:
         """Choose the crop for an object on the next frame of a pass."""
         if self.zoom is None:
             return WHOLE_FRAME
+        # Begin with the result on the frame before.
         last, near = track.bank.get(frame - step), True
         if last is None and track.bank.conditioning:
             # The pass begins here: the nearest prompted frame is all there is to go by.
             last = track.bank.conditioning[min(track.bank.conditioning, key=lambda t: abs(t - frame))]
             near = False
+        # Nothing known, or its location was not recorded: look everywhere.
         if last is None or last.place is None:
             return WHOLE_FRAME
         place = last.place
+        # The crop moves along with a visible object; a hidden one, or one seen on a distant frame, cannot be matched.
         if near and last.view is not None and last.object_score_logit > 0:
             place = moved_place(self.encoder.look, place, (frame - step, frame), frame_size=self.frame_size)
         return CropChoice(self.zoom.follow(last.view, place, self.frame_size), place)
 
     def wider(self, crop: CropChoice, low_res_hw: Tensor) -> CropChoice | None:
-        """A crop that holds what was cut off of a mask, as far as that can be told; ``None`` if nothing was."""
+        """A crop with room for a mask that the present one cuts off; ``None`` if it does not."""
         if self.zoom is None or crop.view is None or crop.place is None:
             return None
+        # Only a mask that reaches an inner edge of the crop calls for another look.
         mask = (low_res_hw > 0).cpu().numpy()
         seen = place_of_mask(mask, crop.view)
         if seen is None or not cut_off(mask, crop.view, self.frame_size):
@@ -67,26 +71,30 @@ class CropFollower:
         return None if view == crop.view else CropChoice(view, crop.place)
 
     def last_crop(self, track: ObjectTrack, frame: int) -> CropChoice:
-        """Where the object was looked for on the nearest frame with a result."""
+        """The crop used on the nearest frame with a result."""
         known = track.bank.recent | track.bank.conditioning | track.staged
         if not known:
             return WHOLE_FRAME
+        # For a prompt that says the object is absent: there is no mask to locate it by.
         nearest = known[min(known, key=lambda t: abs(t - frame))]
         return CropChoice(nearest.view, nearest.place)
 
     def place_of_prompt(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None) -> ObjectLocation | None:
-        """Where a prompt and what is known on its frame say that the object is; ``None`` if they do not say."""
+        """The object's location from a prompt and its result on the frame; ``None`` if clicks are all there is."""
         if self.zoom is None:
             return None
+        # A box or a mask says by itself how large the object is.
         bounds = prompt_bounds(prompt)
         if prompt.mask is not None or prompt.box is not None:
             return place_of_box(*bounds)
+        # Clicks do not: the result that they refine does, first as logits, else as drawn in the labels.
         earlier = track.result(prompt.frame)
         known = earlier.place if earlier is not None else None
         if known is None and drawn is not None:
             known = place_of_mask(drawn, whole(self.frame_size))
         if known is None:
             return None
+        # Clicks beside the earlier mask extend the location, so that the crop shows them.
         y0, x0, y1, x1 = known.box
         return place_of_box(min(y0, bounds[0]), min(x0, bounds[1]), max(y1, bounds[2]), max(x1, bounds[3]))
 
@@ -110,6 +118,8 @@ class CropFollower:
             return [None]
         kept, fresh = self.view_of_prompt(track, prompt, place), self.zoom.fresh(place, self.frame_size)
         seen, fitting = (whole_if_none(view, self.frame_size) for view in (kept, fresh))
+        # With too little room around the object the model cannot tell it from its surroundings: the kept crop is not
+        # used.
         if max(seen.size) < LEAST_ROOM * place.extent:
             return [fresh]
         return [kept] if seen.size == fitting.size else [kept, fresh]
@@ -126,10 +136,12 @@ class CropFollower:
         return seen if sizes[0] == sizes[1] else fresh
 
     def place_now(self, low_res_hw: Tensor, crop: CropChoice) -> ObjectLocation | None:
-        """Where an object is that was looked for there, from the (h, w) logits of the answer; ``None`` without zoom."""
+        """The object's location in a crop, from the (h, w) logits found there; ``None`` without zoom."""
         if self.zoom is None:
             return None
         place = place_of_mask((low_res_hw > 0).cpu().numpy(), whole_if_none(crop.view, self.frame_size))
+        # Tracking is bounded by the last location, so that one bad mask does not carry the crop away. A first prompt is
+        # not.
         if crop.place is None:
             return place
         return hidden_place(crop.place, self.frame_size) if place is None else steady_place(place, crop.place)

@@ -1,4 +1,4 @@
-"""In which direction frames were tracked, or are to be."""
+"""A table of frames with the direction, forward or backward, in which each was tracked or is to be tracked."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class FrameDirections(MutableMapping[int, int]):
 
     @classmethod
     def from_spans(cls, spans: Iterable[Iterable[int]]) -> FrameDirections:
-        """Read what `spans` gave; pairs of a frame and its direction will do, too."""
+        """Make it from (first, last, direction), as from `spans`, or (frame, direction), as in older folders."""
         made = cls()
         for first, *middle, direction in spans:
+            # Frames in a row are (first, last, direction); older folders have (frame, direction).
             last = middle[0] if middle else first
             made._grow(last + 1)
             made._array[first : last + 1] = direction
@@ -69,7 +70,7 @@ class FrameDirections(MutableMapping[int, int]):
         return made
 
     def copy(self) -> FrameDirections:
-        """Make one that changes by itself."""
+        """Make an independent copy."""
         return FrameDirections.of(self._array)
 
     def merge(self, other: FrameDirections) -> None:
@@ -78,7 +79,8 @@ class FrameDirections(MutableMapping[int, int]):
         np.copyto(self._array[: len(other._array)], other._array, where=other._array != 0)
 
     def after(self, frame: int) -> FrameDirections:
-        """Those that were reached after a frame."""
+        """Keep the frames reached after this one: later ones that were tracked forward, earlier ones backward."""
+        # A frame comes later in its pass if it lies on the side to which its own direction points.
         ahead = (np.arange(len(self._array)) - frame) * self._array > 0
         return FrameDirections.of(self._array * ahead)
 
@@ -86,17 +88,20 @@ class FrameDirections(MutableMapping[int, int]):
         """(first, last, direction) of frames in a row."""
         frames = self.frames
         steps = self._array[frames]
+        # A span ends where a frame is skipped or the direction changes.
         breaks = np.flatnonzero((np.diff(frames) != 1) | (np.diff(steps) != 0)) + 1
         ends = [0, *breaks.tolist(), len(frames)]
         return [(int(frames[a]), int(frames[b - 1]), int(steps[a])) for a, b in pairwise(ends) if b]
 
     def changes_since(self, earlier: FrameDirections) -> tuple[FrameDirections, list[int]]:
-        """What has to be put into an earlier one, and which frames dropped, to make it this one."""
+        """Find what must be put into an earlier table, and which frames dropped from it, to turn it into this one."""
         length = max(len(self._array), len(earlier._array))
         now, before = self.array(length), earlier.array(length)
+        # What differs and still has a direction is to be put; what differs and has none is to be dropped.
         changed = now != before
         return FrameDirections.of(now * changed), np.flatnonzero(changed & (now == 0)).tolist()
 
     def _grow(self, length: int) -> None:
+        # Twice as long each time, so that a pass over a long stack copies the array only a few times.
         if length > len(self._array):
             self._array = self.array(max(length, 2 * len(self._array)))

@@ -1,4 +1,4 @@
-"""One frame at a time: memories in, masks and memories out (spec section 4.3)."""
+"""Tracking of objects on one frame: from memories to masks and new memories (spec section 4.3)."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from .crop_follower import CropChoice, CropFollower
 from .memory_bank import FrameMemory, MemoryChoice, MemoryRule
 from .object_track import ObjectTrack
 
+# Logit of filled holes: just above the threshold, as in the reference.
 HOLE_LOGIT = 0.1
 # Objects go through the model together as long as their inputs have no more pixels than this in all, which takes a
 # quarter of a gigabyte for a moment. More at once is no faster: the products are large enough.
@@ -46,8 +47,9 @@ def windows_at_once(config: Sam2Config) -> int:
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
-    """How far back the frames of a session with this model look."""
+    """How many earlier frames a frame attends to with this model and its options."""
     config, options = model.config, model.options
+    # The model has one slot more than it has recent frames: that of the conditioning frames.
     recent = config.num_memories - 1
     if options.recent_memories is not None:
         recent = min(recent, options.recent_memories)
@@ -55,7 +57,7 @@ def memory_rule(model: Sam2) -> MemoryRule:
 
 
 def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
-    """Lift small enclosed background components just above the threshold (spec 3.11).
+    """Lift small enclosed background components just above the threshold (spec section 3.11).
 
     ``low_res_bhw``: (objects, h, w) logits.
     ``largest``: largest area, in pixels of this grid, that counts as a hole; 0 fills nothing.
@@ -65,11 +67,14 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
     filled = low_res_bhw.clone()
     for mask in filled:
         background = (mask <= 0).cpu().numpy()
+        # An empty mask is one large background part; on a small grid it could pass for a hole.
         if background.all():
             continue
+        # Pixels that touch by corners only belong to one background part, as in the reference.
         parts = connected_components(background, connectivity=2)
         areas = np.bincount(parts.ravel())
         small = areas <= largest
+        # Part 0 is the object itself.
         small[0] = False
         if small.any():
             mask[torch.from_numpy(small[parts]).to(mask.device)] = HOLE_LOGIT
@@ -93,24 +98,31 @@ class FrameTracker:
     @torch.inference_mode()
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
+        # Choose a crop for each object and run the model.
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
         members = [(track, self.crops.next_crop(track, frame, step)) for track in tracked]
         records = self._look(members, frame, step=step)
-        # Once more, not until it fits: what leaks out of every window would be followed through the whole frame.
+        # Where a mask is cut off by its crop, look again in a wider one. Once, not until it fits: a mask that leaks out
+        # of every crop would be followed through the whole frame.
         again: dict[int, tuple[ObjectTrack, CropChoice]] = {}
         for index, ((track, crop), record) in enumerate(zip(members, records, strict=True)):
             wider = self.crops.wider(crop, record.logits_bhw[0])
             if wider is not None:
                 again[index] = track, wider
         for index, record in zip(again, self._look(list(again.values()), frame, step=step), strict=True):
+            # The wider crop counts only if the object is seen there, too: the narrow one shows more detail.
             if record.object_score_logit > 0:
                 records[index] = record
+        # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
+        # tracked.
         for (track, _), record in zip(members, records, strict=True):
             track.bank.put_recent(frame, record, step=step)
+        # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
             track.mark_tracked(frame, step)
 
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
+        # Attention needs memories of the same frames in the same slots, and one set of features or one for each object.
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
         for index, (track, crop) in enumerate(members):
             choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
@@ -131,6 +143,7 @@ class FrameTracker:
         # One view of all is encoded once, and its features are shared.
         views = [crop.view for _, crop in members]
         features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
+        # No prompts here: the object is found by its memories alone.
         batch, device = len(members), self.model.device
         prediction = self.model.decode(
             self.condition(members, features, choice),
@@ -143,6 +156,7 @@ class FrameTracker:
         visible = prediction.object_score_logits_b > 0
         memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
         records = self.records(prediction, [crop for _, crop in members])
+        # Cloned out of the batch, so that forgetting one object's memory frees it.
         return [
             replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
             for i, record in enumerate(records)
@@ -152,6 +166,7 @@ class FrameTracker:
         self, members: Sequence[tuple[ObjectTrack, CropChoice]], features: ImageFeatures, choice: MemoryChoice
     ) -> Tensor:
         """Let the features of a view, or of one for each object, attend to what is remembered of objects seen so."""
+        # Maps are stacked over the objects, frame by frame in the order of the choice.
         memories = [
             SpatialMemory(torch.cat([self._seen_from(crop, track.bank[t]) for track, crop in members]), slot)
             for t, slot in choice.spatial
@@ -168,6 +183,8 @@ class FrameTracker:
         # Windows of one size go with the object: what they show lies at the same spot in each.
         if source.size == target.size:
             return memory.map_bchw
+        # Otherwise the map is resampled, shifted by as much as the object has moved since: the model expects it near to
+        # where it was.
         moved = (0.0, 0.0)
         if memory.place is not None and crop.place is not None:
             moved = crop.place.y - memory.place.y, crop.place.x - memory.place.x
@@ -175,6 +192,7 @@ class FrameTracker:
 
     def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
         """Make of a prediction what is kept of each object, without a memory map."""
+        # Everything is cloned: a view would keep the whole batch in memory as long as one object's result is kept.
         low_res = fill_holes(prediction.low_res_bhw, self.fill_hole_area)
         scores, ious = prediction.object_score_logits_b.tolist(), prediction.ious_b.tolist()
         return [

@@ -1,4 +1,4 @@
-"""What is remembered of an object, and which of it a frame attends to (spec section 3.10)."""
+"""The memories kept of one object, and the choice of those that a frame attends to (spec section 3.10)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class MemoryRule:
     max_conditioning: int | None = None
 
     def __post_init__(self) -> None:
+        # One before and one after the frame are always attended to, so a smaller number cannot be kept.
         if self.max_conditioning is not None and self.max_conditioning < 2:
             raise ValueError(f"max_conditioning must be at least 2 or None, got {self.max_conditioning}")
 
@@ -56,11 +57,14 @@ def nearest_conditioning(frame: int, conditioning: Sequence[int], most: int | No
     """
     if most is None or len(conditioning) <= most:
         return list(conditioning)
+    # One on each side comes first, as in the reference: an object is then held from both ends of a gap between prompts.
     before = [max(t for t in conditioning if t < frame)] if min(conditioning) < frame else []
     after = [min(t for t in conditioning if t >= frame)] if max(conditioning) >= frame else []
     first = before + after
+    # The remaining places go to the nearest frames on either side; ties go to the one committed first.
     rest = sorted((t for t in conditioning if t not in first), key=lambda t: abs(t - frame))
     chosen = {*first, *rest[: most - len(first)]}
+    # Attention sums in this order; another order would change the last bits of the result.
     return [t for t in conditioning if t in chosen]
 
 
@@ -78,11 +82,15 @@ def choose_memories(
     ``num_frames``: frames in the stack: the pointers' time code depends on it in stacks shorter than
     ``rule.max_object_pointers``.
     """
+    # Memory maps: all chosen conditioning frames in slot 0, then the frames just passed in the direction of tracking,
+    # the farthest first, as in the reference.
     selected = nearest_conditioning(frame, conditioning, rule.max_conditioning)
+    # A conditioning frame that was not chosen may still be attended to as an ordinary recent frame.
     recent = (set(others) | set(conditioning)) - set(selected)
     spatial = [(t, 0) for t in selected]
     spatial += [(frame - step * back, back) for back in range(rule.num_recent, 0, -1) if frame - step * back in recent]
 
+    # Object pointers are small, so they reach farther back than the maps.
     reach = min(num_frames, rule.max_object_pointers)
     # Pointers of conditioning frames that lie ahead are not used, though their memory maps are.
     pointers = [(t, (frame - t) * step) for t in selected if (frame - t) * step >= 0]
@@ -98,8 +106,9 @@ class FrameMemory:
     low_res_bhw: Tensor | None
     # (1, channels) object pointer.
     pointer_bc: Tensor
-    # The model's scores.
+    # Logit of the probability that the object is visible; its mask is empty where this is not positive.
     object_score_logit: float
+    # IoU with the true mask that the model expects, 0..1.
     iou: float
     # (1, memory_dim, h, w); ``None`` before it is encoded, and once only the pointer is kept.
     memory_bchw: Tensor | None = None
@@ -143,8 +152,11 @@ class MemoryBank:
     def __init__(self, rule: MemoryRule, *, spare_bytes: int) -> None:
         self.rule = rule
         self.spare_bytes = spare_bytes
+        # By frame, in the order in which their prompts were committed, which the attention keeps.
         self.conditioning: dict[int, FrameMemory] = {}
+        # By frame, in the order of tracking; the oldest are thinned out and dropped first.
         self.recent: dict[int, FrameMemory] = {}
+        # Frames at which passes start or turn: tracking from there looks back at frames on its other side.
         self.starts: Collection[int] = ()
 
     def get(self, frame: int) -> FrameMemory | None:
@@ -165,12 +177,14 @@ class MemoryBank:
         self._trim(frame, step)
 
     def _trim(self, frame: int, step: int) -> None:
+        # Memory must not grow with the length of the stack. What fits into the budget stays, however far away it is.
         total = sum(memory.nbytes for memory in self.recent.values())
         for old, memory in list(self.recent.items()):
             if total <= self.spare_bytes:
                 return
             if old == frame:
                 continue  # It is going to be shown, even if no frame attends to it.
+            # Beyond the reach of the pointers nothing is used again; beyond the reach of the maps only the pointer is.
             distance = self._distance_to_use(old, frame, step)
             if distance >= self.rule.reach:
                 del self.recent[old]
@@ -181,10 +195,14 @@ class MemoryBank:
 
     def _distance_to_use(self, old: int, frame: int, step: int) -> float:
         """Frames between a memory and the nearest frame that will look back at it."""
+        # The present pass comes from behind. A later one may begin at a prompt of this object or at a start of a run,
+        # and goes from there in either direction.
         behind = (frame - old) * step
         own = (min(self.conditioning), max(self.conditioning)) if self.conditioning else ()
         # A start that is no conditioning frame of this object is itself tracked, and looks back.
         distances = [abs(old - anchor) for anchor in own] + [abs(old - start) - 1 for start in self.starts]
+        # Frames ahead in this pass (negative distance) do not count: they are tracked anew before anything looks back
+        # at them.
         return min([*distances, *([behind] if behind >= 0 else [])], default=math.inf)
 
     def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
@@ -192,6 +210,7 @@ class MemoryBank:
         choice = choose_memories(
             frame, list(self.conditioning), others=self.recent, step=step, num_frames=num_frames, rule=self.rule
         )
+        # A memory that was thinned out, or whose map is not encoded yet, has only its pointer to attend to.
         whole = tuple((t, slot) for t, slot in choice.spatial if self._has_map(t))
         return replace(choice, spatial=whole)
 

@@ -1,4 +1,4 @@
-"""The state of one object in a session."""
+"""One object of a session: its prompts, its memories and the frames it was tracked on."""
 
 from __future__ import annotations
 
@@ -24,15 +24,20 @@ def new_version() -> int:
 
 @dataclass(frozen=True, eq=False)
 class ObjectState:
-    """Everything about one object at one moment, on all frames or on some; see `ObjectTrack`."""
+    """Everything about one object at one moment, on all frames or on some; a snapshot of an `ObjectTrack`."""
 
     object_id: int
+    # By frame, in the order given.
     prompts: Mapping[int, Prompt] = field(default_factory=dict)
+    # By frame: answers to prompts whose memory map is not encoded yet; tracking encodes them (commit).
     staged: Mapping[int, FrameMemory] = field(default_factory=dict)
+    # By frame: memories of prompted frames, which all others may attend to, and those of tracked frames.
     conditioning: Mapping[int, FrameMemory] = field(default_factory=dict)
     recent: Mapping[int, FrameMemory] = field(default_factory=dict)
+    # Frames that were tracked, and those of them whose result is out of date.
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
+    # Changes whenever the object is tracked: of two states with the same number, nothing was tracked in between.
     version: int = 0
 
     @property
@@ -46,7 +51,7 @@ class ObjectState:
         return sum(memory.nbytes for memory in self.memories)
 
     def thinned(self) -> ObjectState:
-        """The same with no more of frames without a prompt than a frame looks back to longest."""
+        """The same, but of frames without a prompt only the pointers and scores."""
         return replace(self, recent={frame: memory.thin() for frame, memory in self.recent.items()})
 
 
@@ -56,6 +61,7 @@ class ObjectTrack:
     def __init__(self, object_id: int, bank: MemoryBank) -> None:
         self.object_id = object_id
         self.bank = bank
+        # As in `ObjectState`, but changed in place.
         self.prompts: dict[int, Prompt] = {}
         self.staged: dict[int, FrameMemory] = {}
         self.visited = FrameDirections()
@@ -75,6 +81,7 @@ class ObjectTrack:
     def mark_downstream_stale(self, frame: int) -> None:
         """Mark the tracked frames whose results came after that of ``frame``, and so depend on it, as out of date."""
         downstream = self.visited.after(frame)
+        # A prompted frame keeps the answer to its prompt: tracking does not change it.
         for prompted in self.prompts:
             downstream.pop(prompted, None)
         self.stale.merge(downstream)
@@ -105,17 +112,22 @@ class ObjectTrack:
         _put(self.staged, frame, state.staged)
         _put(self.bank.conditioning, frame, state.conditioning)
         _put(self.bank.recent, frame, state.recent)
+        # Nothing was tracked since the state was recorded: what was out of date then is so again, and nothing else.
         if state.version == self.version:
             _put(self.visited, frame, state.visited)
             self.stale = state.stale.copy()
             return
+        # Tracked since: results after this frame used what is undone here. They stay visible, and `update` tracks them
+        # again.
         self.stale.pop(frame, None)
+        # Without its prompt the frame itself has to be tracked, too.
         if frame not in state.prompts and frame in self.visited:
             self.stale[frame] = self.visited[frame]
         self.mark_downstream_stale(frame)
 
 
 def _part(table: Mapping[int, Value], frames: Collection[int] | None) -> dict[int, Value]:
+    # The table is copied, never the tensors in it: all states share those.
     return dict(table) if frames is None else {frame: table[frame] for frame in frames if frame in table}
 
 

@@ -1,4 +1,4 @@
-"""What a user says, as the model takes it: masks, points and boxes within a view."""
+"""Conversion of a user's prompts (masks, points, boxes) to the tensors that the model takes, within a crop."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ Mask = NDArray[np.bool_]
 def mask_at_input(mask: Mask, size: int) -> Tensor:
     """Squeeze a user's mask into the model's input.
 
-    ``mask``: (Y, X) bool.
-    Result: (1, 1, size, size) float32 zeros and ones. Empty only if the mask is: one thinner than an input pixel keeps
-    the pixels it covers most.
+    ``mask``: (Y, X) bool. Returns (1, 1, size, size) float32 zeros and ones, empty only if the mask is: one thinner
+    than an input pixel keeps the pixels that it covers most.
     """
     share = F.interpolate(
         torch.from_numpy(mask.astype(np.float32))[None, None], (size, size), mode="bilinear", antialias=True
     )
+    # Half covered is inside; where no pixel is covered fully, the threshold is half of the best coverage there is.
     return ((share >= min(0.5, float(share.max()) / 2)) & (share > 0)).float()
 
 
 def prompt_points(prompt: Prompt, view: Crop, input_size: int) -> tuple[Tensor, Tensor]:
-    """Points and box corners as the model takes them.
+    """Convert points and box corners to the model's input.
 
-    Result: (1, points, 2) float32, (x, y) in input pixels; the box's corners first.
-    Result: (1, points) integers.
+    Returns (1, points, 2) float32, (x, y) in input pixels, the box's corners first; and their (1, points) kinds.
     """
+    # A box is two points with kinds of their own, as the prompt encoder was trained.
     rows: list[tuple[float, float, int]] = []
     if prompt.box is not None:
         y0, x0, y1, x1 = prompt.box
         rows += [(y0, x0, BOX_TOP_LEFT), (y1, x1, BOX_BOTTOM_RIGHT)]
     if prompt.points is not None and prompt.labels is not None:
         rows += [(float(y), float(x), int(k)) for (y, x), k in zip(prompt.points, prompt.labels, strict=True)]
+    # From frame pixels, y first, to pixels of the crop's square input, x first.
     table = np.asarray(rows, np.float32)
     scale = np.asarray([input_size / view.width, input_size / view.height], np.float32)
     points = torch.from_numpy((table[:, 1::-1] - np.asarray([view.left, view.top], np.float32)) * scale)
@@ -48,6 +49,7 @@ def prompt_points(prompt: Prompt, view: Crop, input_size: int) -> tuple[Tensor, 
 
 def prompt_bounds(prompt: Prompt) -> tuple[float, float, float, float]:
     """(y0, x0, y1, x1) around everything a prompt says, in frame pixels."""
+    # A mask is bounded by the outer edges of its pixels; points and boxes are positions already.
     if prompt.mask is not None:
         rows, columns = np.flatnonzero(prompt.mask.any(axis=1)), np.flatnonzero(prompt.mask.any(axis=0))
         return float(rows[0]), float(columns[0]), float(rows[-1] + 1), float(columns[-1] + 1)

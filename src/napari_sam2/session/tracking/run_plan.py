@@ -1,4 +1,4 @@
-"""Which frames of which objects a tracking run goes over, and how far it came."""
+"""A tracking run: the frames and objects it goes over, how far it has come, and how such runs are planned."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .schedule import DIRECTIONS, Visit, outward, schedule, straight
 
 @dataclass(frozen=True, eq=False)
 class TrackingRun:
-    """A tracking run."""
+    """A tracking run; read-only, so that recorded states can share it."""
 
     # All of them, in order.
     visits: tuple[Visit, ...]
@@ -33,6 +33,7 @@ class TrackingRun:
     @property
     def turns(self) -> frozenset[int]:
         """The first frame of each direction."""
+        # Reversed, so that of each direction the first visit is the one that stays in the dictionary.
         return frozenset({visit.step: visit.frame for visit in reversed(self.visits)}.values())
 
     def further(self) -> TrackingRun:
@@ -50,6 +51,7 @@ def pass_visits(
     num_frames: int,
 ) -> list[Visit]:
     """Plan a pass; see `Session.propagate`."""
+    # Everything is checked before the first frame is tracked: the caller gets the error at once, not from the iterator.
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
     if max_frames is not None and max_frames < 1:
@@ -57,12 +59,14 @@ def pass_visits(
     first, last = (0, num_frames - 1) if within is None else (check_frame(frame, num_frames) for frame in within)
     if within is not None and start is not None and not first <= start <= last:
         raise ValueError(f"tracking within frames {first} to {last} cannot start at frame {start}")
+    # Outward: every object has a plan of its own, from its own first prompt.
     reach = num_frames if max_frames is None else max_frames
     if direction == "outward":
         if start is not None:
             raise ValueError(f"outward tracking starts at each object's first prompt: leave out start={start}")
         plans = {t.object_id: outward(min(t.prompts), reach=reach, num_frames=num_frames) for t in tracks}
         return [visit for visit in schedule(plans) if first <= visit.frame <= last]
+    # Otherwise all objects share one plan, as in the reference, from the prompt at the end where the pass begins.
     prompted = [frame for track in tracks for frame in track.prompts]
     if start is None:
         start = max(prompted) if direction == "backward" else min(prompted)
@@ -73,10 +77,13 @@ def pass_visits(
 
 def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:
     """Say which frames of an object `Session.update` would track, and in which direction."""
+    # An object that was tracked before only needs what edits have made out of date.
     if track.visited or not track.prompts:
         return track.stale
+    # A new object is tracked over the frames on which the others have results, both ways from its first prompt.
     covered = np.any([other.visited.array(num_frames) for other in tracks], axis=0)
     outwards = np.where(np.arange(num_frames) >= min(track.prompts), 1, -1)
     plan = FrameDirections.of(outwards * covered)
+    # Where an earlier, interrupted update has left a direction, that one counts.
     plan.merge(track.stale)
     return plan

@@ -1,1 +1,1 @@
-"""Volumes."""
+"""Tracking through time-lapses of volumes."""

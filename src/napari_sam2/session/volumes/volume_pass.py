@@ -1,4 +1,4 @@
-"""One volume of a time-lapse: what is known of its neighbour in time is carried over, then tracked through z."""
+"""Tracking of one volume of a time-lapse: objects are carried over from a neighbour in time, then tracked in z."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.session import Session
 
-# Planes on which an object is carried to the next time point.
+# On how many planes an object is carried to the next time point: more than one, as it may leave a plane.
 CARRIED_PLANES = 3
+# Probability of being visible above which a mask carried over becomes a prompt.
 _THERE = 0.5
 
 
@@ -65,18 +66,21 @@ class VolumePass:
 
     def track(self, given: Sequence[Prompt]) -> Iterator[int]:
         """Track the objects through the volume."""
+        # Objects prompted in this volume start from their prompts, all others from the nearest volume that shows them.
         here = [prompt for prompt in given if prompt.object_id in self._visit.object_ids]
         prompted = {prompt.object_id for prompt in here}
         carried: list[Prompt] = []
         for (source, plane), members in self._carried([i for i in self._visit.object_ids if i not in prompted]).items():
             carried += self._carry_plane(source, plane, members)
             yield plane
+        # Then each is tracked through z, from its prompted or carried planes outward.
         session = self._make_session(self._volumes.volume(self._visit.time))
         for prompt in (*here, *carried):
             session.add_prompt(prompt)
         if session.object_ids:
             for result in session.propagate(direction="outward"):
                 yield result.frame
+        # Results are merged only at the end: a volume closed half-way leaves nothing behind.
         for row in session.outputs.scores:
             self.scores.put(row)
         self._merge(session.labels)
@@ -92,6 +96,8 @@ class VolumePass:
         return by_place
 
     def _carry_plane(self, source: int, plane: int, object_ids: Iterable[int]) -> Iterator[Prompt]:
+        # A two-frame movie of one plane: the object's mask at the earlier time prompts it, tracking finds it at this
+        # time.
         session = self._make_session(self._volumes.through_time(plane, (source, self._visit.time)))
         before = self._known.volume(source)[plane]
         for object_id in object_ids:
@@ -103,17 +109,19 @@ class VolumePass:
             if row is not None and mask is not None and row.object_score > _THERE:
                 yield Prompt(plane, object_id, mask=mask)
             elif row is not None:
-                # Told, so that one can see why an object is missing; replaced where it is found from another plane.
+                # Recorded, so that one can see why an object is missing; replaced where it is found from another plane.
                 self.scores.put(ScoreRow(plane, object_id, row.object_score, row.predicted_iou))
 
     def _last_seen(self, object_id: int) -> int | None:
         time, step = self._visit.time, self._visit.step
+        # Only volumes that lie behind in this direction: those ahead are about to be tracked anew.
         earlier = (t for t in self._known.times_done if (t - time) * step < 0 and self._known.shows(t, object_id))
         return min(earlier, key=lambda t: abs(t - time), default=None)
 
     def _large_planes(self, time: int, object_id: int) -> list[int]:
         """Planes that part an object into equal shares, its middle first."""
         labels = self._known.volume(time)
+        # Quantiles of the object's pixels over the planes.
         areas = np.array([np.count_nonzero(labels[plane] == object_id) for plane in range(len(labels))])
         shares = (np.arange(CARRIED_PLANES) + 1) / (CARRIED_PLANES + 1)
         planes: NDArray[np.intp] = np.searchsorted(areas.cumsum(), shares * areas.sum())
@@ -126,6 +134,7 @@ class VolumePass:
         self.labels.widen(np.promote_types(tracked.dtype, earlier.dtype))
         for plane in range(len(tracked)):
             image, kept = tracked[plane].astype(self.labels.dtype), earlier[plane]
+            # Earlier results win over what was tracked now.
             image[kept > 0] = kept[kept > 0]
             if image.any():
                 self.labels.set(plane, image)

@@ -1,4 +1,4 @@
-"""Volumes over time: objects are tracked through depth, and from each volume to the next."""
+"""Sessions for time-lapses of volumes: objects are tracked through z, and from each volume to the next in time."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from .volume_pass import VolumePass, VolumeVisit, plan_visits
 if TYPE_CHECKING:
     import pandas as pd
 
+# File in the folder that describes the work whose volumes lie there.
 HEADER = "volumes.json"
 
 
 @dataclass(frozen=True)
 class VolumeStep:
-    """A plane was tracked.
+    """Progress of tracking: one plane of a volume.
 
     Attributes
     ----------
@@ -93,13 +94,16 @@ class VolumeSession:
         zoom: str | float | None = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
+        # Checked now: the sessions that take it are made only when tracking begins.
         if zoom is not None:
             make_zoom(zoom, model.config.image_size)
         self.model = model
         self.volumes = volumes if isinstance(volumes, VolumeSeries) else VolumeSeries.from_array(volumes)
         self.folder = None if folder is None else Path(folder)
+        # One window for all volumes: each session choosing its own would make objects change brightness over time.
         self.window = choose_window(self.volumes.planes, contrast_limits)
         self._holes, self._zoom = fill_hole_area, zoom
+        # By time point, then by plane and object.
         self._prompts: dict[int, dict[tuple[int, int], Prompt]] = {}
         self._labels: VolumeLabels | None = None
         self.is_complete = False
@@ -160,6 +164,7 @@ class VolumeSession:
         """
         if not self._prompts:
             raise ValueError("there is nothing to track: no object has a prompt yet")
+        # Prompts are fixed from here on: the folder is only used for exactly this work.
         self._labels = self._open_labels()
         self.is_complete = False
         return self._steps(self._labels)
@@ -168,12 +173,14 @@ class VolumeSession:
         if self.folder is None:
             return VolumeLabels(self.volumes.shape)
         header, work = self.folder / HEADER, self._fingerprint()
+        # Finished volumes are only reused if everything they depend on is the same.
         if self.folder.exists() and any(self.folder.iterdir()):
             if not header.is_file() or read_json(header) != work:
                 raise ValueError(
                     f"{self.folder} holds something else than this work, half done: name another folder, or remove it"
                 )
         else:
+            # The description comes first: volumes in a folder always belong to the work that it names.
             write_json(header, work)
         return VolumeLabels(self.volumes.shape, folder=self.folder)
 
@@ -182,6 +189,7 @@ class VolumeSession:
         from napari_sam2.storage.fingerprint import describe_model, model_identity, sample_hash
 
         digest = hashlib.sha256()
+        # Everything about the prompts in a fixed order; masks by their pixels.
         for time, prompts in sorted(self._prompts.items()):
             for prompt in prompts.values():
                 mask = None if prompt.mask is None else prompt.mask.tobytes()
@@ -203,15 +211,18 @@ class VolumeSession:
     def _steps(self, labels: VolumeLabels) -> Iterator[VolumeStep]:
         plan = self._plan()
         for done, visit in enumerate(plan):
+            # Finished in an earlier call or session.
             if labels.has_rows(visit.time, visit.object_ids):
                 continue
             volume = VolumePass(visit, self.volumes, labels, self._session)
             for plane in volume.track(list(self._prompts.get(visit.time, {}).values())):
                 yield VolumeStep(visit.time, plane, done, len(plan))
+            # Only a finished volume is kept: an interruption costs one volume at most.
             labels.set(visit.time, volume.labels, volume.scores, self.volumes.volume(visit.time))
         self.is_complete = True
 
     def _plan(self) -> list[VolumeVisit]:
+        # Each object starts at the earliest time point at which it is prompted.
         first: dict[int, int] = {}
         for time, prompts in sorted(self._prompts.items()):
             for _, object_id in prompts:

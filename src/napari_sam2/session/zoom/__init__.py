@@ -1,1 +1,1 @@
-"""Zoom."""
+"""Crops around small objects: their size, their motion, and resampling between them."""

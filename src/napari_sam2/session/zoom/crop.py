@@ -1,4 +1,4 @@
-"""The part of a frame that the model sees, and how masks, prompts and memories move between two such parts."""
+"""Crops of a frame, locations of objects, and resampling of masks and memory maps from one crop to another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 # Share of a mask's pixels left out at each end when its extent is measured: specks do not count.
 SPECKS = 0.01
-# Logit of a mask where it was not looked.
+# Logit of a mask outside the crop in which it was predicted: clearly background.
 BEYOND_LOGIT = -10.0
 
 
@@ -77,7 +77,7 @@ class ObjectLocation:
 
 
 def place_of_box(y0: float, x0: float, y1: float, x1: float) -> ObjectLocation:
-    """Place of a bounding box."""
+    """The location of a bounding box in frame pixels; at least one pixel in extent."""
     return ObjectLocation((y0 + y1) / 2, (x0 + x1) / 2, max(y1 - y0, x1 - x0, 1.0))
 
 
@@ -85,13 +85,15 @@ def place_of_mask(mask: NDArray[np.bool_], view: Crop) -> ObjectLocation | None:
     """Find where a mask lies.
 
     ``mask``: (h, w) bool, a grid of any size over the view.
-    Result: in frame pixels, a few specks left out; ``None`` for an empty mask.
+    Returns it in frame pixels, a few specks left out; ``None`` for an empty mask.
     """
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
+    # Quantiles instead of extremes: a few stray pixels must not make the crop larger.
     ends = (SPECKS, 1 - SPECKS)
     cell_y, cell_x = view.height / mask.shape[0], view.width / mask.shape[1]
+    # From cells to pixels; the last cell is included in full.
     y0, y1 = np.quantile(rows, ends) * cell_y + view.top
     x0, x1 = np.quantile(columns, ends) * cell_x + view.left
     return place_of_box(float(y0), float(x0), float(y1 + cell_y), float(x1 + cell_x))
@@ -99,6 +101,7 @@ def place_of_mask(mask: NDArray[np.bool_], view: Crop) -> ObjectLocation | None:
 
 def cut_off(mask: NDArray[np.bool_], view: Crop, frame_size: tuple[int, int]) -> bool:
     """Whether a mask, a grid over a view, reaches an edge of the view beyond which the frame goes on; specks do not."""
+    # An edge of the frame itself cuts nothing off that could be seen in a larger crop.
     edges = (
         (view.top > 0, mask[0]),
         (view.left > 0, mask[:, 0]),
@@ -114,8 +117,8 @@ def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, f
 
     ``map_bchw``: (objects, channels, h, w) over ``source``.
     ``moved``: how far, in pixels down and to the right, what the map shows has gone since.
-    Result: of the same shape over ``target``. Where the views differ by whole cells, values are moved as they are;
-    otherwise they are interpolated. Beyond the source, its border goes on.
+    Returns the same shape over ``target``. Where the crops differ by whole cells, values are moved as they are;
+    otherwise they are interpolated. Beyond the source, its border values are repeated.
     """
     if source == target and moved == (0.0, 0.0):
         return map_bchw
@@ -124,6 +127,8 @@ def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, f
         (map_bchw.shape[-2], target.top - moved[0], target.height, source.top, source.height),
         (map_bchw.shape[-1], target.left - moved[1], target.width, source.left, source.width),
     ):
+        # Middles of the target's cells in the source's coordinates, -1 to 1 from edge to edge; float64, so that cells
+        # that coincide stay exact.
         centres = (torch.arange(length, dtype=torch.float64) + 0.5) / length
         axes.append(((start + centres * span - begin) / reach * 2 - 1).float())
     grid_yx = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), dim=-1).to(map_bchw.device)
@@ -144,11 +149,10 @@ def cell_centres(view: Crop, shape: Sequence[int], device: torch.device) -> list
 
 
 def align_logits(logits_bkhw: Tensor, source: Crop, target: Crop) -> Tensor:
-    """Resample mask logits likewise, but beyond the source there is no object.
+    """Resample mask logits like `align`, but with background beyond the source.
 
     ``logits_bkhw``: (objects, masks, h, w) over ``source``.
-    ``source``, ``target``: of the logits, and wanted.
-    Result: of the same shape over ``target``.
+    ``source``, ``target``: the crop of the logits and the one wanted. Returns the same shape over ``target``.
     """
     if source == target:
         return logits_bkhw

@@ -1,4 +1,4 @@
-"""Which part of a frame the model sees of an object: small objects are tracked in a window that goes with them."""
+"""Choice of the size and position of crops: small objects are tracked in a crop that moves along with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .crop import Crop, ObjectLocation, whole
 
-# Side of a window in extents of the object: what a fresh one has at least, and between what it is kept.
+# Side of a crop in extents of the object: the least of a new one, and the limits within which a size is kept.
 ROOM = 3.0
 LEAST_ROOM, MOST_ROOM = 2.0, 6.0
 # No window is magnified more than this: there is nothing more to see.
@@ -16,9 +16,9 @@ MOST_MAGNIFIED = 8.0
 WORTHWHILE = 0.75
 # Sides are multiples of this many pixels.
 _GRAIN = 4
-# Growth of the place where a hidden object is looked for, a frame.
+# Factor per frame by which the area grows in which a hidden object is looked for.
 SEARCH_GROWTH = 1.2
-# A leaking mask must not blow the window up at once: most growth or shrinkage of an extent that is believed, a frame.
+# Greatest change of an object's extent per frame, as a factor: a leaking mask must not enlarge the crop at once.
 BELIEVED_CHANGE = 1.25
 
 
@@ -34,10 +34,12 @@ class Zoom:
 
     def side(self, extent: float, frame_size: tuple[int, int]) -> int | None:
         """Side of a fresh window for an object of that extent in pixels; ``None`` for the whole frame."""
+        # A factor given by the user is a wish: large objects get a larger crop.
         longer = max(frame_size)
         if self.factor is not None:
             side = _GRAIN * math.ceil(max(longer / self.factor, LEAST_ROOM * extent) / _GRAIN)
             return side if side < longer else None
+        # Rounded up to the next rung; the tiny difference keeps exact powers on their own rung.
         wanted = max(ROOM * extent, self.input_size / MOST_MAGNIFIED)
         side = self._rung(math.ceil(2 * math.log2(wanted / self.input_size) - 1e-9))
         return side if side <= WORTHWHILE * longer else None
@@ -78,6 +80,7 @@ class Zoom:
         most = max(MOST_ROOM * place.extent, self.input_size / MOST_MAGNIFIED)
         if view is None and side <= most:
             return None
+        # Keep the size as long as the object fits; only the position changes.
         if view is not None and LEAST_ROOM * place.extent <= side and (self.factor is not None or side <= most):
             return _window(place, side, frame_size)
         return self.fresh(place, frame_size)
@@ -97,16 +100,16 @@ def steady_place(place: ObjectLocation, last: ObjectLocation) -> ObjectLocation:
 
 
 def whole_if_none(view: Crop | None, frame_size: tuple[int, int]) -> Crop:
-    """Spell out the view of a whole frame."""
+    """Replace ``None`` by the crop that is the whole frame."""
     return whole(frame_size) if view is None else view
 
 
 def make_zoom(zoom: str | float, input_size: int) -> Zoom | None:
-    """Read what a user says about zoom.
+    """Make the zoom rule from a user's argument; ``ValueError`` if it is none.
 
     ``zoom``: ``"off"``, ``"auto"``, or a factor of at least 1.
     ``input_size``: side of the model's input in pixels.
-    Result: ``None`` where the model always sees whole frames.
+    Returns ``None`` where the model always sees whole frames.
     """
     if zoom == "off":
         return None
@@ -118,6 +121,7 @@ def make_zoom(zoom: str | float, input_size: int) -> Zoom | None:
 
 
 def _window(place: ObjectLocation, side: int, frame_size: tuple[int, int]) -> Crop:
+    # Inside the frame: moved in at the edges, and as long as the frame on an axis that is shorter than the side.
     (top, height), (left, width) = (
         (0, length) if side >= length else (min(max(round(centre - side / 2), 0), length - side), side)
         for centre, length in ((place.y, frame_size[0]), (place.x, frame_size[1]))

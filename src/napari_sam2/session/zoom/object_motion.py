@@ -1,4 +1,4 @@
-"""How far an object has gone between two frames, as far as its picture tells: the window goes along."""
+"""An object's motion between two frames, estimated by matching its surroundings, so that the crop moves along."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ Look = Callable[[int, Crop], NDArray[np.uint8]]
 def moved_place(
     look: Look, place: ObjectLocation, frames: tuple[int, int], *, frame_size: tuple[int, int]
 ) -> ObjectLocation:
-    """Say where an object seen on one frame is on another, by normalised cross-correlation of its surroundings.
+    """Locate an object of one frame on another, by normalised cross-correlation of its surroundings.
 
     ``look``: returns the (Y, X, 3) uint8 pixels of a frame within a view.
     ``frames``: the first and the second frame.
     ``frame_size``: (Y, X) in pixels.
     """
     step = max(int(place.extent // DETAIL), 1)
+    # The patch is cut from the first frame and looked for in a larger area of the second; large ones are thinned out
+    # for speed.
     patch = _around(place, PATCH * place.extent, frame_size)
     reach = step * max(round(REACH * place.extent / step), 1)
     # Margins are whole steps, so that both pictures are thinned out on the same grid.
@@ -41,8 +43,10 @@ def moved_place(
         look(frame, view).mean(axis=2, dtype=np.float32)[::step, ::step]
         for frame, view in zip(frames, (patch, area), strict=True)
     )
+    # Too small or too uniform to be recognised: assume that it stayed.
     if min(wanted.shape) < 3 or wanted.std() < 1:
         return place
+    # Shifts in pixels for each position of the patch, and the cost of long ones.
     rows, columns = (step * np.arange(n - m + 1) for n, m in zip(seen.shape, wanted.shape, strict=True))
     dy, dx = (rows - above)[:, None], (columns - before)[None, :]
     match = match_template(seen, wanted) - FAR_COST * (dy**2 + dx**2) / reach**2
