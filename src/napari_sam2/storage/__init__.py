@@ -1,1 +1,1 @@
-"""Session folders: everything about a session, on disk."""
+"""Session folders: writing all of a session to disk as the work goes, and reading it back."""

@@ -1,1 +1,1 @@
-"""The session folder as files: its layout, schema and journal, and the lock that one writer holds."""
+"""The files of a session folder: their layout, schema and encoding, the journal, and the lock of its writer."""

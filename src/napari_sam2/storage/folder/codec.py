@@ -1,4 +1,4 @@
-"""Values of a session as records of its folder, and back, where they must fit the image."""
+"""Conversion of prompts, labels, scores, runs and crops to records of the schema and back, with checks on reading."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.storage.folder.schema import Box, ImageRecord, PromptRecord, Row, VisitSpan
 
-# What reading a value that does not fit ends in.
+# Errors by which reading reports a value that does not fit; they are caught and the entry is left out.
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
 
 _Size = tuple[int, int]
 
 
 def prompt_record(prompt: Prompt) -> PromptRecord:
-    """Write a prompt down."""
+    """Make the record of a prompt; a mask has a bit per pixel, zlib-compressed."""
     points = labels = mask = None
     if prompt.points is not None and prompt.labels is not None:
         # float32 numbers are float64 numbers, whose decimals JSON keeps to the last bit.
@@ -38,7 +38,7 @@ def prompt_record(prompt: Prompt) -> PromptRecord:
 
 
 def read_prompt(record: PromptRecord, shape: tuple[int, int, int]) -> Prompt:
-    """Read a prompt about a stack of that (T, Y, X)."""
+    """Make a prompt of its record; it must fit a stack of ``shape`` (T, Y, X)."""
     n_frames, *size = shape
     frame_size = (size[0], size[1])
     points = labels = box = mask = None
@@ -47,6 +47,7 @@ def read_prompt(record: PromptRecord, shape: tuple[int, int, int]) -> Prompt:
     if record.box is not None:
         box = check_box(record.box, frame_size)
     if record.mask is not None:
+        # The mask's size is that of the frame, so it is known before anything is unpacked.
         count = size[0] * size[1]
         bits = np.frombuffer(inflate(record.mask, (count + 7) // 8), np.uint8)
         mask = check_mask(np.unpackbits(bits, count=count).reshape(frame_size).astype(bool))
@@ -54,19 +55,22 @@ def read_prompt(record: PromptRecord, shape: tuple[int, int, int]) -> Prompt:
 
 
 def image_record(packed: PackedFrame) -> ImageRecord:
-    """Write a compressed label image down."""
+    """Make the record of a compressed label image."""
     return ImageRecord(runs=packed.count, dtype=str(packed.dtype), data=packed.data)  # type: ignore[arg-type]
 
 
 def read_image(record: ImageRecord, size: _Size) -> NDArray[np.unsignedinteger]:
-    """Read a label image of that (Y, X)."""
+    """Unpack a label image; it must fit frames of ``size`` (Y, X)."""
     if record.box is not None:
         return _image_of_pixels(record, record.box, size)
+    # The record says how large it is unpacked; what no frame could need is refused first.
     if record.runs > math.prod(size):
         raise ValueError(f"{record.runs} runs of labels are too many for a frame of {size[0]} x {size[1]} pixels")
     packed = PackedFrame(record.data, record.runs, size, np.dtype(record.dtype))
     inflate(record.data, packed.nbytes_unpacked)
     runs = packed.unpack()
+    # Runs are drawn by position: ones out of order, overlapping or across rows would draw something that was never
+    # saved.
     ends = runs.starts + runs.lengths
     in_order = (runs.lengths > 0).all() and (runs.starts[1:] >= ends[:-1]).all()
     if not in_order or (runs.starts % size[1] + runs.lengths > size[1]).any() or (ends > math.prod(size)).any():
@@ -75,7 +79,7 @@ def read_image(record: ImageRecord, size: _Size) -> NDArray[np.unsignedinteger]:
 
 
 def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.unsignedinteger]:
-    """Read a label image as folders had it at first: the pixels of a box."""
+    """Unpack a label image of the first format, the pixels of a box of rows and columns."""
     y0, y1, x0, x1 = box
     if not (y0 <= y1 <= size[0] and x0 <= x1 <= size[1]):
         raise ValueError(f"the box {box} is not inside the frame of {size[0]} x {size[1]} pixels")
@@ -87,17 +91,19 @@ def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.u
 
 
 def read_row(frame: int, row: Row) -> ScoreRow:
-    """Read a row of scores on a frame."""
+    """Make a row of the score table of its record."""
     object_id, score, iou, area, y, x, y0, x0, y1, x1 = row
+    # An object without pixels has neither.
     centroid = None if y is None or x is None else (y, x)
     bbox = None if y0 is None or x0 is None or y1 is None or x1 is None else (y0, x0, y1, x1)
     return ScoreRow(frame, object_id, score, iou, area, centroid, bbox)
 
 
 def visit_spans(visits: Iterable[Visit]) -> tuple[VisitSpan, ...]:
-    """Write the visits of a run down."""
+    """Shorten the visits of a run: frames in a row with the same objects and direction become one span."""
     spans: list[VisitSpan] = []
     for visit in visits:
+        # The first visit never continues the span that stands in for none.
         first, last, step, ids = spans[-1] if spans else (0, -2, 1, ())
         if (last + visit.step, step, ids) == (visit.frame, visit.step, visit.object_ids):
             spans[-1] = (first, visit.frame, step, ids)
@@ -107,11 +113,12 @@ def visit_spans(visits: Iterable[Visit]) -> tuple[VisitSpan, ...]:
 
 
 def read_visits(spans: Sequence[VisitSpan], n_frames: int) -> tuple[Visit, ...]:
-    """Read the visits of a run over a stack of so many frames."""
+    """Make the visits of a run of spans; they must fit a stack of ``n_frames``."""
     visits: list[Visit] = []
     for first, last, step, ids in spans:
         check_frame(first, n_frames)
         check_frame(last, n_frames)
+        # A few short spans can stand for billions of frames; a run goes over each at most once a direction.
         if len(visits) > 2 * n_frames:
             raise ValueError(f"the run goes over {len(visits)} frames")
         visits += [Visit(frame, step, ids) for frame in range(first, last + step, step)]
@@ -122,7 +129,7 @@ def read_visits(spans: Sequence[VisitSpan], n_frames: int) -> tuple[Visit, ...]:
 
 
 def read_view(box: Box | None, size: _Size) -> Crop | None:
-    """Read a part of a frame of that (Y, X), or nothing."""
+    """Make a crop of (top, left, height, width); it must lie inside frames of ``size`` (Y, X)."""
     if box is None:
         return None
     view = Crop(*box)
@@ -132,12 +139,13 @@ def read_view(box: Box | None, size: _Size) -> Crop | None:
 
 
 def inflate(data: bytes, nbytes: int) -> bytes:
-    """Uncompress what must be so many bytes; not one byte more is ever made."""
+    """Uncompress exactly ``nbytes``; a small file that would unpack to gigabytes is refused without unpacking it."""
     stream = zlib.decompressobj()
     try:
         made = stream.decompress(data, nbytes + 1)
     except zlib.error as error:
         raise ValueError(f"compressed data cannot be read: {error}") from error
+    # One byte more was allowed above, so that too many are noticed; ``eof`` tells that none is missing at the end.
     if len(made) != nbytes or not stream.eof:
         raise ValueError(f"compressed data must hold {nbytes} bytes, and holds {'more' if len(made) else 'fewer'}")
     return made

@@ -1,4 +1,4 @@
-"""A file that events are added to, a line each; what is torn or damaged is noticed."""
+"""The journal of a session folder: a file with one checksummed line per event, to which lines are only added."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from napari_sam2.storage.folder.layout import LARGEST_EVENT, check_inside
 from napari_sam2.storage.folder.schema import Event
 
+# Checksum of the text in hexadecimal, a blank, the text. JSON has no line breaks of its own.
 _LINE = re.compile(rb"([0-9a-f]{8}) (.*)\n", re.DOTALL)
 
 
@@ -28,10 +29,12 @@ class Journal:
         self.nbytes = 0
 
     def append(self, event: Event) -> None:
-        """Add an event, whole or not at all as far as the reader can tell."""
+        """Add an event; the reader finds it whole or not at all."""
         text = event.model_dump_json(exclude_unset=True).encode()
+        # If the program dies while writing, the line has no end or a wrong checksum, and the lines before it are whole.
         line = b"%08x %b\n" % (zlib.crc32(text), text)
         rest = memoryview(line)
+        # The system may write less than asked for.
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         self.nbytes += len(line)
@@ -46,19 +49,21 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[bytes | str]:
-    """Read the events of a journal as JSON, or say in a line which one is damaged.
+    """Read the events of a journal as JSON bytes; in place of a damaged one comes a message as text.
 
     A last line without an end was being written when the program was stopped, and is left out. ``ValueError`` if there
     is no such file.
     """
     with check_inside(path).open("rb") as file:
         number = 0
+        # Not longer than an event can be: a damaged file without line ends must not fill the memory.
         while line := file.readline(LARGEST_EVENT):
             number += 1
             if not line.endswith(b"\n"):
                 if len(line) == LARGEST_EVENT:
                     yield f"{path.name} has no end to its line {number}: the rest is left out"
                 return
+            # A damaged line in the middle is skipped: those after it were written whole.
             match = _LINE.fullmatch(line)
             is_whole = match is not None and zlib.crc32(match[2]) == int(match[1], 16)
             yield match[2] if match and is_whole else f"line {number} of {path.name} is damaged and left out"

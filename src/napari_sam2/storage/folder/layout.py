@@ -1,4 +1,4 @@
-"""What lies where in a session folder, and what is refused there: somebody else may have made it."""
+"""File names in a session folder, and checks before they are opened: a stranger may have made the folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path, PureWindowsPath
 
 from napari_sam2.storage.folder.schema import FORMAT, DataRecord, Header, read_record
 
+# The file that describes the session and names the journal in use; the folder of memories; the file that is locked.
 HEADER = "session.json"
 MEMORIES = "memories"
 LOCK = "lock"
@@ -34,6 +35,7 @@ def check_inside(path: Path) -> Path:
         kind = path.lstat().st_mode
     except OSError as error:
         raise ValueError(f"{path.name} is missing") from error
+    # A link could lead to any file of whoever opens the folder; reading a pipe or device may never end.
     if not stat.S_ISREG(kind) or path.parent.is_symlink():
         raise ValueError(f"{path.name} is not a file of its own: links are not followed in a session folder")
     return path
@@ -41,6 +43,7 @@ def check_inside(path: Path) -> Path:
 
 def image_places(data: DataRecord, folder: Path) -> list[Path]:
     """Find where a session's image may be: where it was, the same way from the folder, and beside the folder."""
+    # The absolute path first, then relative to the folder (both moved together), then the bare name beside the folder.
     names = [name for name in (data.path, data.relative) if name is not None]
     places = [Path(folder, name) for name in names]
     if names:
@@ -57,7 +60,7 @@ def _is_local(path: Path, folder: Path) -> bool:
 
 
 def read_header(folder: Path) -> Header:
-    """Read what a session folder says of itself.
+    """Read the header of a session folder.
 
     ``FileNotFoundError`` if there is none, ``ValueError`` if it is no session folder, or its first file is damaged.
     """
@@ -65,7 +68,9 @@ def read_header(folder: Path) -> Header:
         raise FileNotFoundError(f"there is no session folder {folder}")
     if not (folder / HEADER).exists():
         raise ValueError(f"{folder} is no session folder: it has no {HEADER}")
+    # Checked step by step, each error with its own message: this is what users see who name a wrong folder.
     path = check_inside(folder / HEADER)
+    # Before it is read: a file of many gigabytes must not be.
     if path.stat().st_size > LARGEST_HEADER:
         raise ValueError(f"{path} is no session: {path.stat().st_size} bytes are too many for its first file")
     try:
@@ -78,7 +83,7 @@ def read_header(folder: Path) -> Header:
 
 
 def write_through(path: Path) -> None:
-    """Make sure that a file, or the names in a folder, are on the disk and not only on their way there."""
+    """Wait until a file, or the list of names in a folder, is on the disk, so that a power cut cannot take it back."""
     if os.name == "nt" and path.is_dir():
         return  # Windows writes names through by itself, and opens no folders.
     descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)

@@ -1,4 +1,4 @@
-"""A session folder is written by one program at a time."""
+"""The lock of a session folder, so that only one program at a time writes to it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class FolderLock:
         # Not followed if it is a link: it may have been put there to have another file opened for writing.
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(folder / LOCK, flags, 0o666)
+        # The system gives the lock up when the program ends, however it ends: none is ever left behind.
         try:
             _take(descriptor)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What a session folder holds, as types: the header in ``session.json``, and the events that are lines of a journal."""
+"""The schema of a session folder: types of the header in ``session.json`` and of the events in its journal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from pydantic import (
 from napari_sam2.data.images.geometry import Geometry
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
-# 2: memories may be older than results, which `Event.remembered` tells; frames in a row are written as one; labels are
-# runs.
+# Format 2: memories may be older than results, which `Event.remembered` gives; frames in a row are written as one
+# span; labels are written as runs. Format 1 is still read.
 VERSION = 2
 
+# Limits on what a file may claim, far above real data: sizes are used before there is anything to compare them with.
 MOST_FRAMES, LONGEST_SIDE = 10**7, 2**24
 
-# By which values that other entries refer to are known.
+# Type of the numbers by which entries refer to one another. It, and all below, are limited to what can be used.
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Frame = Annotated[int, Field(ge=0, lt=MOST_FRAMES)]
 Pixel = Annotated[int, Field(ge=0, le=LONGEST_SIDE)]
@@ -51,7 +52,7 @@ Shape = tuple[
 
 
 class Record(BaseModel):
-    """Read-only; what this version does not know is left out."""
+    """Base of all types here: read-only; fields that this version does not know are ignored."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants", protected_namespaces=())
 
@@ -60,15 +61,16 @@ T = TypeVar("T", bound=Record)
 
 
 def read_record(kind: type[T], values: object, what: str) -> T:
-    """Check values from a file; ``ValueError`` that says what is damaged, and how."""
+    """Make a record of values from a file; ``ValueError`` names what is damaged, and how."""
     try:
         return kind.model_validate(values)
+    # One kind of error for all that is wrong in a folder, with a message for users.
     except ValidationError as error:
         raise ValueError(f"{what} is damaged: {first_error(error)}") from error
 
 
 def first_error(error: ValidationError) -> str:
-    """Say in a line where the first mistake is, and what is wrong with it."""
+    """Describe the first mistake in one line: where it is, what is wrong, and the value found."""
     mistake = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in mistake["loc"]) or "it"
     said = repr(mistake["input"])
@@ -81,7 +83,7 @@ def first_error(error: ValidationError) -> str:
 
 
 class SelectionRecord(Record):
-    """Which stack of an image it is; see `Selection`."""
+    """Which stack of a multi-dimensional image is used; see `Selection`."""
 
     at: Index | tuple[Index, ...] | None
     channels: tuple[Index, ...]
@@ -100,13 +102,15 @@ class AxisRecord(Record):
 
 
 class DataRecord(Record):
-    """Which image a session is about, and which part of it."""
+    """The image of a session, and which part of it was tracked."""
 
+    # Absolute; ``None`` for an image that was only in memory.
     path: PathText | None = None
     # The same way from the session folder.
     relative: PathText | None = None
     axis: Literal["t", "z"]
     selection: SelectionRecord
+    # (y0, x0, y1, x1) of the part, and every which frame, as a whole number or a fraction.
     crop: Box
     every: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}(/[1-9][0-9]{0,8})?$")]
     # (T, Y, X) of the whole image, and of the part.
@@ -129,7 +133,7 @@ class DataRecord(Record):
 
 
 class ModelRecord(Record):
-    """Which model it is, and how it runs."""
+    """The model of a session, and how it ran."""
 
     variant: Text | None = None
     image_size: Annotated[int, Field(ge=1, le=8192)]
@@ -146,14 +150,14 @@ class ModelRecord(Record):
 
 
 class SettingsRecord(Record):
-    """Options that a session was made with."""
+    """Options of `Session` with which it was made."""
 
     zoom: Finite | Text
     fill_hole_area: Annotated[int, Field(ge=0, le=2**31)]
 
 
 class Header(Record):
-    """The first file that is read."""
+    """Contents of ``session.json``, the first file that is read; it names the journal that holds everything else."""
 
     format: Literal["napari-sam2 session"] = FORMAT
     version: Annotated[int, Field(ge=1)] = VERSION
@@ -168,7 +172,7 @@ class Header(Record):
 
 
 class ImageRecord(Record):
-    """A label image, zlib: its runs of labels and their number; at first, the pixels of a box of rows and columns."""
+    """A label image, zlib-compressed: runs of labels and their number; in format 1, the pixels of a box."""
 
     runs: Index = 0
     box: Box | None = None
@@ -176,14 +180,14 @@ class ImageRecord(Record):
     data: Packed
 
 
-# Object, object score, predicted IoU, area, centroid (y, x), bounding box.
+# A row of scores: object, object score, predicted IoU, area, centroid (y, x), bounding box (y0, x0, y1, x1).
 Centre = Finite | None
 End = Pixel | None
 Row = tuple[ObjectId, float, float, Index, Centre, Centre, End, End, End, End]
 
 
 class FrameRecord(Record):
-    """Labels, ``None`` where none were ever set, and scores of a frame."""
+    """Labels and scores of a frame; no labels where none were ever set."""
 
     labels: ImageRecord | None
     rows: tuple[Row, ...]
@@ -218,14 +222,14 @@ Numbered = tuple[tuple[Frame, Number], ...]
 
 
 class DirectionChanges(Record):
-    """What has changed of the directions of frames."""
+    """Changes in a table of frames and directions; see `FrameDirections`."""
 
     put: tuple[Span, ...]
     drop: tuple[Frame, ...]
 
 
 class TrackRecord(Record):
-    """What has changed of an object; see `ObjectTrack`."""
+    """Changes of an object; see `ObjectState`. Fields that are not set have not changed."""
 
     object: ObjectId | None = None
     prompts: Numbered = ()
@@ -238,7 +242,7 @@ class TrackRecord(Record):
 
 
 class FrameStateRecord(Record):
-    """Everything about an object on one frame."""
+    """The state of an object on one frame, for undo."""
 
     prompt: Number | None
     staged: Number | None
@@ -250,14 +254,14 @@ class FrameStateRecord(Record):
 
 
 class ErasedRecord(Record):
-    """Masks and scores of an object that was taken out; rows begin with their frame."""
+    """Masks and scores of an object that was removed, for undo; rows begin with their frame."""
 
     masks: dict[Frame, ImageRecord]
     rows: tuple[tuple[Frame, ObjectId, float, float, Index, Centre, Centre, End, End, End, End], ...]
 
 
 class RestoreFrameRecord(Record):
-    """Goes back to what was known on a frame."""
+    """An edit that restores the state of an object on a frame."""
 
     kind: Literal["frame"] = "frame"
     object: ObjectId
@@ -266,7 +270,7 @@ class RestoreFrameRecord(Record):
 
 
 class AttachRecord(Record):
-    """Takes an object in again."""
+    """An edit that brings a removed object back."""
 
     kind: Literal["attach"] = "attach"
     track: Number
@@ -275,7 +279,7 @@ class AttachRecord(Record):
 
 
 class DetachRecord(Record):
-    """Takes an object out."""
+    """An edit that removes an object."""
 
     kind: Literal["detach"] = "detach"
     object: ObjectId | None = None
@@ -285,7 +289,7 @@ class DetachRecord(Record):
 
 EditRecord = Annotated[RestoreFrameRecord | AttachRecord | DetachRecord, Field(discriminator="kind")]
 
-# Visits of a run, one frame after the other: first, last, direction, objects.
+# Visits of a run to consecutive frames: (first, last, direction, objects).
 VisitSpan = tuple[Frame, Frame, Direction, tuple[ObjectId, ...]]
 
 
@@ -295,6 +299,7 @@ def _left_out(value: Any, handler: ValidatorFunctionWrapHandler, info: Validatio
     except ValidationError as error:
         if info.context is None:
             raise
+        # Reported to the reader through the context that it passes in.
         info.context.append(f"one of the {info.field_name} is damaged and left out: {first_error(error)}")
         return None
 
@@ -304,11 +309,15 @@ Tolerant = WrapValidator(_left_out)
 
 
 class Event(Record):
-    """A line of a journal: what has changed. Entries are known by their number, those of frames by the frame's."""
+    """A line of the journal: what has changed since the line before. Fields that are not set have not changed.
 
+    Entries are found by their number, labels and scores by their frame's index; later entries replace earlier ones.
+    """
+
+    # Unknown fields are kept, so that the reader can report that a newer version wrote something it leaves out.
     model_config = ConfigDict(extra="allow")
 
-    # Labels and scores of before are gone.
+    # Whether all labels and scores of earlier lines are void.
     cleared: bool = False
     prompts: dict[Number, Annotated[PromptRecord | None, Tolerant]] = {}
     memories: dict[Number, Annotated[MemoryRecord | None, Tolerant]] = {}
@@ -324,7 +333,7 @@ class Event(Record):
     # Pixel values shown black and white.
     window: tuple[Finite, Finite] | None = None
     dtype: Literal["uint8", "uint16", "uint32"] = "uint16"
-    # The last run, how many of its visits are done, and how many of those the memories know of: all where not said.
+    # The last run, how many of its visits are done, and how many of those the memories include: all where not given.
     run: tuple[VisitSpan, ...] | None = None
     done: Index = 0
     remembered: Index | None = None
