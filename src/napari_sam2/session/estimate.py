@@ -1,4 +1,4 @@
-"""How much memory tracking is going to take, from the sizes of the model and of the stack (docs/memory.md)."""
+"""Estimate of the memory that tracking needs, from the sizes of the model and of the stack (docs/memory.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_sam2.session.results.outputs import RECORD_BYTES
 from napari_sam2.session.state import UNDO_BYTES
 from napari_sam2.session.tracking.frame_tracker import memory_rule, objects_at_once, windows_at_once
 
-# What PyTorch and the allocator take besides tensors, once a model has run.
+# Bytes that PyTorch and the allocator take besides tensors, once a model has run.
 LIBRARIES = 140 * 2**20
 # On a CPU, products are compiled anew for every number of memories, which grows over the first frames; each is kept.
 COMPILED_BYTES, COMPILED_FRAMES = 2 * 2**20, 20
@@ -58,11 +58,22 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of all parts in bytes."""
         return sum(getattr(self, field.name) for field in fields(self))
 
     def with_undo(self, runs: int) -> MemoryEstimate:
-        """The same where so many runs can be taken back."""
+        """Add what undo of tracking runs takes.
+
+        Parameters
+        ----------
+        runs : int
+            How many runs can be undone.
+
+        Returns
+        -------
+        MemoryEstimate
+            The same, with ``undo`` set.
+        """
         one = self.memories + self.results
         # The state before the latest run is kept whole.
         return replace(self, undo=min(runs * one, one + UNDO_BYTES + EDIT_BYTES))
@@ -82,7 +93,7 @@ def estimate_memory(
     prompted_frames: int = 1,
     cache_bytes: int | None = None,
 ) -> MemoryEstimate:
-    """Say how much memory tracking is going to take at its peak.
+    """Estimate how much memory tracking takes at its peak.
 
     Parameters
     ----------
@@ -116,11 +127,13 @@ def estimate_memory(
         )
     n_frames, height, width = stack_shape
     pixels = height * width
+    # 16-bit data where nothing else is given.
     read = 2 * pixels if frame_bytes is None else frame_bytes
     one = feature_bytes(model.config, feature_dtype(model))
     kept = default_cache_bytes(model.config, feature_dtype(model)) if cache_bytes is None else cache_bytes
     return MemoryEstimate(
         weights=sum(p.numel() * p.element_size() for p in model.parameters()),
+        # The cache never holds more than the whole frame and one crop per object for each frame of the stack.
         features=min(max(kept, one), n_frames * (1 + objects) * one),
         memories=_memories(model, objects, prompted_frames),
         work=LIBRARIES + _compiled(model, n_frames) + _work(model, objects, prompted_frames),
@@ -145,15 +158,18 @@ def _compiled(model: Sam2, n_frames: int) -> int:
 
 def _work(model: Sam2, objects: int, prompted_frames: int) -> int:
     config, rule, size = model.config, memory_rule(model), model.dtype.itemsize
+    # Only objects that go through the model together count: the others come after them, in the same memory.
     passes, objects = min(objects, windows_at_once(config)), min(objects, objects_at_once(config))
     encoder = passes * ENCODER_COPIES * (config.image_size // 4) ** 2 * config.trunk.embed_dim * size
     # Unless it is to be exact, a frame attends to the nearest prompted frames only.
     tokens = (min(prompted_frames, rule.max_conditioning or prompted_frames) + rule.num_recent) * config.grid_size**2
+    # On a CPU, attention takes fewer objects at once, and long memories in blocks.
     together, copies = objects, ATTENTION_COPIES
     if model.device.type == "cpu":
         together = min(objects, max(TOGETHER_BYTES // (config.grid_size**2 * config.d_model * size), 1))
         copies = LONG_MEMORY_COPIES if tokens >= LONG_MEMORY else copies
     attention = together * copies * tokens * config.d_model * size
+    # Encoder and attention run one after the other, so only the larger one counts; masks come on top.
     return max(encoder, attention) + objects * 4 * NUMBERS_PER_PIXEL * config.image_size**2
 
 

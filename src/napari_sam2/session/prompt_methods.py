@@ -1,4 +1,4 @@
-"""The methods of a session that take prompts: what is given is checked, and made a `Prompt`."""
+"""The methods of a session that take prompts: points, boxes and masks are checked and made a `Prompt`."""
 
 from __future__ import annotations
 
@@ -53,10 +53,12 @@ class Prompting(ABC):
         ValueError
             If something is out of range; nothing is changed then.
         """
+        # All checks come before anything is changed, here and in the other methods.
         frame, object_id = self._check_place(frame, object_id)
         positions, marks = check_points(points, labels, self._frame_size)
         box = None
         earlier = self._prompt_at(frame, object_id)
+        # Joining keeps the box, too: the model takes both together. An earlier mask cannot be joined and is replaced.
         if earlier is not None and not replace:
             box = earlier.box
             if earlier.points is not None and earlier.labels is not None:
@@ -95,6 +97,7 @@ class Prompting(ABC):
         """
         frame, object_id = self._check_place(frame, object_id)
         corners = check_box(box, self._frame_size)
+        # One without the other is most likely a mistake in the caller's code.
         if (points is None) != (labels is None):
             raise ValueError("points and labels go together: one was given without the other")
         positions, marks = None, None
@@ -103,15 +106,15 @@ class Prompting(ABC):
         return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=corners))
 
     def add_mask(self, frame: int, object_id: int, mask: ArrayLike) -> FrameResult:
-        """Say exactly which pixels are the object, in place of earlier prompts on the frame.
+        """Give an object's exact pixels on a frame, in place of earlier prompts there.
 
         Parameters
         ----------
         frame, object_id : int
             As for `add_points`.
         mask : array-like
-            (Y, X) bool. The labels on this frame keep it to the pixel. One without any pixel says that the object is
-            not there on this frame: nothing is drawn, and its memory says hidden.
+            (Y, X) bool. The labels on this frame keep it to the pixel. One without any pixel means that the object is
+            not there on this frame: nothing is drawn, and it is remembered as hidden.
 
         Returns
         -------
@@ -127,7 +130,23 @@ class Prompting(ABC):
         return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size)))
 
     def add_prompt(self, prompt: Prompt) -> FrameResult:
-        """Add a prompt as read from a prompts file, in place of earlier prompts of the object on the frame."""
+        """Add a prompt as read from a prompts file, in place of earlier prompts of the object on the frame.
+
+        Parameters
+        ----------
+        prompt : Prompt
+            Points, a box with or without points, or a mask.
+
+        Returns
+        -------
+        FrameResult
+            The frame's masks now, for all objects.
+
+        Raises
+        ------
+        ValueError
+            If something is out of range or the prompt is empty; nothing is changed then.
+        """
         if prompt.mask is not None:
             return self.add_mask(prompt.frame, prompt.object_id, prompt.mask)
         if prompt.box is not None:
@@ -138,7 +157,7 @@ class Prompting(ABC):
 
     @abstractmethod
     def _prompt(self, prompt: Prompt) -> FrameResult:
-        """Answer a prompt that was checked."""
+        """Predict the mask for a checked prompt, and take both into the session."""
 
     @abstractmethod
     def _prompt_at(self, frame: int, object_id: int) -> Prompt | None:

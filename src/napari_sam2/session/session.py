@@ -1,4 +1,4 @@
-"""The scripting interface: a session that can be kept in a folder."""
+"""`Session`, the main class for scripts: prompts, tracking and results of one stack, saved to a folder if wanted."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Session(TrackingSession):
 
     @property
     def folder(self) -> Path | None:
-        """The session folder that changes are saved to as the work goes."""
+        """The session folder to which changes are saved; ``None`` without one."""
         return None if self._writer is None else self._writer.folder
 
     def save(self, folder: str | os.PathLike[str] | None = None) -> Path:
@@ -123,11 +123,14 @@ class Session(TrackingSession):
         from napari_sam2.storage.writer import SessionWriter
 
         if folder is not None and (self._writer is None or Path(folder).resolve() != self._writer.folder):
+            # The new folder is complete before the old one is let go of: if writing fails, the session goes on as
+            # before.
             writer = SessionWriter.create(folder, self)
             self.close()
             self._writer = writer
         if self._writer is None:
             raise ValueError("say where the session is to be saved: save(folder)")
+        # Also waits until all that was written is on the disk.
         self._writer.save(self)
         return self._writer.folder
 
@@ -166,36 +169,39 @@ class Session(TrackingSession):
         from napari_sam2.storage.reader import OpenFolder
 
         opening = OpenFolder.read(Path(folder), frames=frames, model=model)
+        # The session is made without a folder, so that restoring it saves nothing; the writer comes last.
         session = cls(opening.model, opening.stack, **opening.settings)
         session._writer, session.problems = opening.restore(session)
         return session
 
     def record(self, tracked: TrackingRun | None = None) -> None:
-        """Save what has changed, where the session has a folder; done by every method that changes something.
+        """Save what has changed, if the session has a folder; called by every method that changes something.
 
         Parameters
         ----------
-        tracked : Run, optional
+        tracked : TrackingRun, optional
             Given where nothing has changed but by the last visit of this run.
 
         Raises
         ------
         OSError
-            If that fails. The session is as it should be, and the next change tries again.
+            If that fails. The session in memory is not affected, and the next change tries again.
         """
+        # Without a folder there is nothing to do; before `__init__` is done there is none yet.
         if self._writer is not None:
             self._writer.record(self, tracked)
 
     def rest(self) -> None:
-        """Save what would take long to do again; what fails is tried again with the next change."""
-        # A run that still rests when Python ends is closed too late for anything.
+        """Save what would take long to compute again; what fails is tried again with the next change."""
+        # A paused run is closed when Python ends, when modules needed for writing may be gone.
         if self._writer is not None and not sys.is_finalizing():
             with suppress(OSError):
                 self._writer.rest(self)
 
     def close(self) -> None:
-        """Let go of the folder, so that another program can go on with it; changes are no longer saved."""
+        """Unlock the folder, so that another program can open it; later changes are no longer saved."""
         self.rest()
+        # The lock is given up last: until then nobody else may write.
         if self._writer is not None:
             self._writer.close()
             self._writer = None

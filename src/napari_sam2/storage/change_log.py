@@ -1,4 +1,4 @@
-"""What has changed in a session since it was last written down."""
+"""Detection of what has changed in a session since it was last saved, as events for the journal."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ T = TypeVar("T")
 
 
 class Numbers(Generic[T]):
-    """Numbers for values that never change and are told apart by identity."""
+    """Numbers under which immutable values are saved; two values are the same if they are the same object."""
 
     def __init__(self) -> None:
         # The value is kept with its number: as long as it is, nothing else has its identity.
         self._known: dict[int, tuple[int, T]] = {}
+        # Numbered, but not yet in an event.
         self._fresh: dict[int, T] = {}
         self._last = 0
 
@@ -48,7 +49,7 @@ class Numbers(Generic[T]):
         return id(value) in self._known
 
     def number(self, value: T) -> int:
-        """Number a value, a new one if it is new."""
+        """Return the number of a value, a new number for a new value."""
         if id(value) not in self._known:
             self._last += 1
             self._known[id(value)] = self._last, value
@@ -56,20 +57,20 @@ class Numbers(Generic[T]):
         return self._known[id(value)][0]
 
     def numbers(self, values: Mapping[int, T]) -> tuple[tuple[int, int], ...]:
-        """Number values by frame; in their order, which decides what is attended to first."""
+        """Return the numbers of values by frame, in their order: memories are attended to in it."""
         return tuple((frame, self.number(value)) for frame, value in values.items())
 
     def optional(self, value: T | None) -> int | None:
-        """Number a value, if there is one."""
+        """Return the number of a value, if there is one."""
         return None if value is None else self.number(value)
 
     def take_fresh(self) -> dict[int, T]:
-        """Return values numbered since this was last asked."""
+        """Return the values numbered since the last call."""
         fresh, self._fresh = self._fresh, {}
         return fresh
 
     def forget_all_but(self, alive: set[int]) -> list[int]:
-        """Forget values that are of no use any more; return their numbers."""
+        """Forget all values but those with these numbers; return the numbers of those forgotten."""
         gone = {key: number for key, (number, _) in self._known.items() if number not in alive}
         for key in gone:
             del self._known[key]
@@ -78,18 +79,20 @@ class Numbers(Generic[T]):
 
 @dataclass
 class _Written:
-    """What was written down of an object."""
+    """What the journal holds of an object, to find what differs now."""
 
+    # Fields of its record as last written, but for the directions, which are compared by frame.
     said: dict[str, object] = field(default_factory=dict)
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
+    # Numbers of the prompts and memories that it refers to.
     prompts: set[int] = field(default_factory=set)
     memories: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What to write down: an event, new memories by number, and numbers of those nothing refers to any more."""
+    """What to save: an event, new memories by number, and the numbers of memories that nothing refers to any more."""
 
     event: Event
     memories: dict[int, FrameMemory]
@@ -97,57 +100,68 @@ class Changes:
 
 
 class ChangeLog:
-    """What was written down of a session, to tell what has changed since."""
+    """A record of what was saved of a session; from the session as it is now it makes the event with the difference.
+
+    It changes as soon as an event is made: if the event cannot be written, a new log has to start from the beginning.
+    """
 
     def __init__(self) -> None:
         self._memories: Numbers[FrameMemory] = Numbers()
         self._prompts: Numbers[Prompt] = Numbers()
         self._edits: Numbers[Edit] = Numbers()
-        # Of objects that are there, and that edits bring back.
+        # Objects of the session, and removed ones that edits would bring back.
         self._tracks: Numbers[_Written | ObjectState] = Numbers()
         self._objects: dict[int, _Written] = {}
-        # What each edit refers to.
+        # By number of an edit, the prompts and memories that it refers to.
         self._uses: dict[int, _Written] = {}
+        # Fields of events as last written that are plain values.
         self._plain: dict[str, object] = {}
+        # Compared by identity: a reset makes new outputs, a new run has new visits.
         self._outputs: SessionOutputs | None = None
         self._visits: tuple[Visit, ...] | None = None
 
     def continues(self, run: TrackingRun) -> bool:
-        """Whether a run is the one that was written down last."""
+        """Whether this run is the one saved last, possibly a few visits further."""
         return run.visits is self._visits
 
     def unwritten_bytes(self, state: SessionState) -> int:
-        """Bytes of memories that are not written down."""
+        """Bytes of memories that are not saved yet."""
         memories = (m for track in state.objects for m in (*track.conditioning.values(), *track.recent.values()))
         return sum(memory.nbytes for memory in memories if memory not in self._memories)
 
     def visit(self, outputs: SessionOutputs, run: TrackingRun) -> Event:
-        """Note what the last visit of a run has changed: where it was tells all but labels and scores."""
+        """Make the event of a run's last visit: labels, scores and the number of visits done.
+
+        Objects and directions follow from the visits, and memories are saved less often; see `SessionWriter`.
+        """
         event: dict[str, object] = {}
         self._note_frames(event, outputs, outputs.touched, self._objects)
         self._note(event, "done", run.done)
         return Event.model_validate(event)
 
     def changes(self, session: TrackingSession, state: SessionState, frames: Iterable[int]) -> Changes:
-        """Note everything that has changed; labels and scores of the frames given are written down anew."""
+        """Make the event of everything that has changed; labels and scores are written for the given frames only."""
         event: dict[str, object] = {}
         outputs, ids = session.outputs, [track.object_id for track in state.objects]
+        # Objects that were removed are forgotten here; if an edit brings one back, it is written anew.
         self._objects = {i: self._objects.get(i, _Written()) for i in ids}
         self._note_tracks(event, state)
         self._note(event, "objects", [self._tracks.number(written) for written in self._objects.values()])
         self._note_edits(event, *session.history)
         if self._outputs is not outputs:
-            # After a reset nothing of before is left.
+            # After a reset nothing of the labels and scores before is left.
             event["cleared"] = True
             self._outputs = outputs
         self._note_frames(event, outputs, frames, ids)
         self._note_run(event, state.unfinished)
+        # Asking for the window of an untouched session would read frames only to choose it.
         if ids:
             window = session.encoder.window
             self._note(event, "window", None if window is None else (window.low, window.high))
         return self._finish(event)
 
     def _finish(self, event: dict[str, object]) -> Changes:
+        # Prompts and memories are collected while tracks and edits are noted; what none of these uses can be removed.
         uses = [*self._objects.values(), *self._uses.values()]
         if prompts := self._prompts.take_fresh():
             event["prompts"] = {number: prompt_record(prompt) for number, prompt in prompts.items()}
@@ -172,6 +186,7 @@ class ChangeLog:
             event["tracks"] = tracks
 
     def _track(self, written: _Written, state: ObjectState) -> TrackRecord | None:
+        # Compare by number: memories and prompts never change, so equal numbers mean that nothing has.
         tables = {name: getattr(state, name) for name in ("staged", "conditioning", "recent")}
         memories = {name: self._memories.numbers(table) for name, table in tables.items()}
         prompts = self._prompts.numbers(state.prompts)
@@ -180,6 +195,7 @@ class ChangeLog:
         said: dict[str, object] = {"object": state.object_id, "version": state.version, "prompts": prompts, **memories}
         changed = {key: value for key, value in said.items() if written.said.get(key, ()) != value}
         written.said |= changed
+        # Directions are compared frame by frame: a pass over a long stack adds one frame at a time.
         for name in ("visited", "stale"):
             now = getattr(state, name)
             put, drop = now.changes_since(getattr(written, name))
@@ -191,6 +207,7 @@ class ChangeLog:
     def _note_edits(self, event: dict[str, object], undos: tuple[Edit, ...], redos: tuple[Edit, ...]) -> None:
         self._note(event, "undos", [self._edits.number(edit) for edit in undos])
         self._note(event, "redos", [self._edits.number(edit) for edit in redos])
+        # New edits are written once, with the removed objects that they would bring back.
         tracks: dict[int, TrackRecord | None] = {}
         edits: dict[int, EditRecord] = {}
         for number, edit in self._edits.take_fresh().items():
@@ -199,6 +216,8 @@ class ChangeLog:
                 record = self._track(self._uses[number], edit.state)
                 tracks[self._tracks.number(edit.state)] = record
             edits[number] = self._edit(edit, self._uses[number])
+        # Edits beyond the limit of the history, and undone ones that a new edit discards, are forgotten with what
+        # they use.
         alive = {self._edits.number(edit) for edit in (*undos, *redos)}
         self._edits.forget_all_but(alive)
         self._uses = {number: uses for number, uses in self._uses.items() if number in alive}
@@ -216,6 +235,7 @@ class ChangeLog:
             prompt = self._prompts.optional(state.prompts.get(frame))
             tables = (state.staged, state.conditioning, state.recent)
             staged, conditioning, recent = (self._memories.optional(table.get(frame)) for table in tables)
+            # 0 stands for none: numbers begin at 1.
             uses.prompts, uses.memories = {prompt or 0}, {staged or 0, conditioning or 0, recent or 0}
             record = FrameStateRecord.model_validate(
                 {
@@ -248,6 +268,7 @@ class ChangeLog:
             self._visits = None
             self._note(event, "run", None)
             return
+        # The visits of a run are written once, then only how many of them are done.
         if not self.continues(run):
             self._visits = run.visits
             event["run"] = self._plain["run"] = visit_spans(run.visits)
@@ -256,7 +277,7 @@ class ChangeLog:
 
 
 def frame_records(outputs: SessionOutputs, frames: Iterable[int], ids: Iterable[int]) -> dict[int, FrameRecord]:
-    """Write labels and scores of frames down, ``None`` for labels that were never set."""
+    """Make records of the labels and scores of frames; ``None`` for labels that were never set."""
     object_ids, records = list(ids), {}
     for frame in sorted(frames):
         packed = outputs.labels.packed(frame)

@@ -1,4 +1,4 @@
-"""Labels, scores and prompts of a saved session, as far as they are whole."""
+"""Reading of labels, scores and prompts of a saved session; what is damaged is left out and reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class EntryReader:
-    """Reads entries about a stack of some (T, Y, X); what is damaged is left out, and named in `problems`."""
+    """Reads entries about a stack of ``shape`` (T, Y, X); what is damaged is left out and named in `problems`."""
 
     def __init__(self, saved: SavedState, shape: tuple[int, int, int]) -> None:
         self.saved = saved
@@ -27,16 +27,17 @@ class EntryReader:
         self._prompts: dict[int, Prompt] = {}
 
     def attempt(self, what: str, read: Callable[..., T], *arguments: object) -> T | None:
-        """Read something, or note that it is damaged."""
+        """Read something; if it is damaged, report it and return ``None``."""
         try:
             return read(*arguments)
         except MALFORMED as error:
+            # One damaged entry must not cost the user the others.
             said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             self.problems.append(f"{what} is damaged and left out: {said}")
             return None
 
     def read_results(self, labels: LabelStack, scores: ScoreTable) -> None:
-        """Fill labels and scores in."""
+        """Fill in the saved labels and scores."""
         labels.widen(self.saved.dtype)
         for frame in sorted(self.saved.frames):
             self.attempt(f"frame {frame}", self._read_frame, frame, labels, scores)
@@ -49,18 +50,20 @@ class EntryReader:
             scores.put(read_row(frame, row))
 
     def table(self, what: str, pairs: Numbered, read: Callable[[int], T]) -> dict[int, T]:
-        """Read values by frame."""
+        """Read the values of a table by frame; damaged ones are left out."""
+        # An index beyond the stack damages the whole table; a damaged value only its frame.
         found = {check_frame(frame, self.shape[0]): self.attempt(what, read, number) for frame, number in pairs}
         return {frame: value for frame, value in found.items() if value is not None}
 
     def prompt(self, number: int) -> Prompt:
-        """Read a prompt."""
+        """Read a prompt, once: edits and objects that refer to the same one share it."""
         if number not in self._prompts:
             self._prompts[number] = read_prompt(self.saved.prompts[number], self.shape)
         return self._prompts[number]
 
     def prompts_of(self, number: int) -> dict[int, Prompt]:
-        """Read the prompts of an object, by frame."""
+        """Read the prompts of an object by frame."""
         saved = self.saved.tracks[number]
         prompts = self.table(f"a prompt of object {saved.object}", saved.prompts, self.prompt)
+        # A prompt about another frame or object than the table says must not be used under its name.
         return {frame: p for frame, p in prompts.items() if (p.frame, p.object_id) == (frame, saved.object)}

@@ -1,4 +1,4 @@
-"""What a session says of its image and its model, so that both are known again."""
+"""Description of a session's image, model and settings, by which the same image and model are recognised later."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from napari_sam2.weights.load import source_of
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
 
+# Reading all of a large image would take minutes; a few frames, thinned out, tell images apart.
 _SAMPLED_FRAMES = 3
 _SAMPLED_PIXELS = 2**20
 
 
 def describe_session(session: TrackingSession, folder: Path, *, journal: str) -> Header:
-    """Say what a session is about, and which journal of its folder is in use."""
+    """Make the header of a session; ``journal`` is the name of the journal in use."""
     return Header(
         format=FORMAT,
         version=VERSION,
@@ -51,12 +52,12 @@ def describe_session(session: TrackingSession, folder: Path, *, journal: str) ->
 
 
 def describe_data(stack: Stack, folder: Path) -> DataRecord:
-    """Say which image a stack is, and which part of it."""
+    """Describe the image of a stack, and which part of it the stack is."""
     path = relative = None
     if stack.path is not None:
         place = stack.path.resolve()
         path = str(place)
-        # The image's path is also given from the session folder.
+        # Also relative to the session folder, so that both can be moved together; impossible between Windows drives.
         relative = Path(os.path.relpath(place, folder)).as_posix() if place.drive == folder.drive else None
     return DataRecord(
         path=path,
@@ -71,6 +72,7 @@ def describe_data(stack: Stack, folder: Path) -> DataRecord:
 def sample_hash(stack: Stack) -> str:
     """Hash some frames of a stack, the first and the last among them; one that cannot be read counts as such."""
     digest = hashlib.sha256(f"{stack.shape} {stack.is_rgb} {stack.dtype}".encode())
+    # Every n-th pixel, so that large frames are compared as quickly as small ones.
     stride = max(int((stack.height * stack.width / _SAMPLED_PIXELS) ** 0.5), 1)
     for frame in np.unique(np.linspace(0, stack.n_frames - 1, _SAMPLED_FRAMES).round().astype(int)):
         try:
@@ -78,13 +80,15 @@ def sample_hash(stack: Stack) -> str:
         except ValueError:
             digest.update(b"unreadable")
         else:
+            # Little-endian on every machine, so that hashes can be compared across them.
             digest.update(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 
 def describe_model(model: Sam2) -> ModelRecord:
-    """Say which model it is and how it runs."""
+    """Describe a model and how it runs."""
     source = source_of(model)
+    # The hash of the file stands for the weights; without a file they are hashed themselves.
     return ModelRecord(
         variant=model.config.name,
         image_size=model.config.image_size,
@@ -100,7 +104,7 @@ def describe_model(model: Sam2) -> ModelRecord:
 
 
 def model_identity(record: ModelRecord) -> dict[str, object]:
-    """What makes two models the same one; device and backend may differ."""
+    """The parts of a description that must agree for results to be the same; device and backend may differ."""
     return record.model_dump(include={"image_size", "preset", "dtype", "sha256", "weights"})
 
 
@@ -112,6 +116,7 @@ def same_model(record: ModelRecord, model: Sam2) -> bool:
 def hash_weights(model: Sam2) -> str:
     """SHA-256 of a model's weights in hexadecimal, for a model that came from no file."""
     digest = hashlib.sha256()
+    # In order of names, with shapes and types: the same bytes under other names are another model.
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -1,4 +1,4 @@
-"""The image and the model of a saved session, found again and compared."""
+"""Finding the image and the model of a saved session, and checking that they are the same as then."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def find_data(data: DataRecord, folder: Path, frames: Stack | ArrayLike | None) 
     """
     if frames is not None:
         return _checked(frames if isinstance(frames, Stack) else Stack.from_array(frames, data.axis), data)
+    # The first place with the right image counts; a wrong one there must not hide the right one elsewhere.
     refused: ValueError | None = None
     for path in image_places(data, folder):
         try:
@@ -45,6 +46,7 @@ def _opened(path: Path, data: DataRecord) -> Stack:
     try:
         return _checked(stack, data)
     except ValueError:
+        # Or the file would stay open while the next place is tried.
         stack.close()
         raise
 
@@ -60,6 +62,7 @@ def _take_part(stack: Stack, data: DataRecord) -> Stack:
 
 
 def _checked(stack: Stack, data: DataRecord) -> Stack:
+    # The whole image was given where the session is about a part of it: take that part.
     if stack.shape != data.shape and stack.shape == data.whole:
         stack = _take_part(stack, data)
     found = {"shape": stack.shape, "rgb": stack.is_rgb, "dtype": str(stack.dtype)}
@@ -76,16 +79,16 @@ def _checked(stack: Stack, data: DataRecord) -> Stack:
 
 
 def find_model(record: ModelRecord, model: Sam2 | None) -> tuple[Sam2, bool]:
-    """Take the model given, or load the session's; and say whether it is the session's."""
+    """Take the model given, or load the session's; also return whether it is the same model."""
     found = _load(record) if model is None else model
     return found, same_model(record, found)
 
 
 @dataclass(frozen=True)
 class ModelArguments:
-    """What to load a session's model with; see `load_model`."""
+    """Arguments of `load_model` for a session's model."""
 
-    # In the catalogue.
+    # Name in the catalogue of models.
     name: str | None
     file: Path | None
     dtype: str
@@ -95,7 +98,7 @@ class ModelArguments:
 
 
 def model_arguments(record: ModelRecord) -> ModelArguments:
-    """Read what a session says of its model; ``ValueError`` if it came from no file, or is not known."""
+    """Make the arguments from a description; ``ValueError`` if the model came from no file, or is not known."""
     name, file, preset = record.name, record.file, record.preset
     if name is None and file is None:
         raise ValueError("the session's model came from no file: give it with model=")
@@ -114,6 +117,7 @@ def model_arguments(record: ModelRecord) -> ModelArguments:
 def _load(record: ModelRecord) -> Sam2:
     known = model_arguments(record)
     catalogued = known.name in CATALOG
+    # By name rather than by path where possible: the file may lie elsewhere on this machine.
     return load_model(
         known.name if catalogued else None,
         checkpoint=None if catalogued else known.file,

@@ -1,4 +1,4 @@
-"""What a session folder holds, read without its image and its model."""
+"""Reading the prompts and results of a session folder without its image and its model."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def read_contents(folder: Path) -> SavedContents:
     header = read_header(folder)
     data, geometry = header.data, header.data.geometry
     saved = SavedState.read(check_inside(folder / header.journal))
+    # Read for the part of the image that was tracked, then moved to where that lies in the whole.
     reader = EntryReader(saved, data.shape)
     labels, scores = LabelStack(data.shape), ScoreTable()
     reader.read_results(labels, scores)

@@ -1,4 +1,4 @@
-"""What it takes to do the work of a saved session again, on its own image or another one."""
+"""Reading what is needed to repeat the work of a saved session, on its own image or another one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .saved_state import SavedState
 
 @dataclass(frozen=True, eq=False)
 class SavedJob:
-    """Prompts, in frames and pixels of the whole image, and settings of a saved session."""
+    """The prompts (in frames and pixels of the whole image), settings and model of a saved session."""
 
     image: Path
     selection: Selection
@@ -32,7 +32,7 @@ class SavedJob:
 
 
 def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
-    """Read a session folder to do its work again, on another image where one is given.
+    """Read a session folder to repeat its work, on another image where one is given.
 
     ``FileNotFoundError`` if folder or image are not there, ``ValueError`` if what matters here is damaged, or prompts
     do not fit the image.
@@ -40,11 +40,13 @@ def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
     folder = folder.resolve()
     header = read_header(folder)
     saved = SavedState.read(folder / header.journal)
+    # Repeating only a part of the work would look like all of it: refuse instead.
     if saved.problems:
         raise ValueError(f"{folder}: {saved.problems[0]}")
     data = header.data
     own = _own_image(data, folder) if image is None else image
     geometry = data.geometry
+    # Opened only for the size, which masks among the prompts have to match.
     with open_stack(own, selection=geometry.selection.whole) as stack:
         size = (stack.height, stack.width)
     prompts = [prompt_outside(prompt, geometry) for prompt in _prompts(saved, geometry, size)]
@@ -63,7 +65,7 @@ def _own_image(data: DataRecord, folder: Path) -> Path:
 
 
 def _prompts(saved: SavedState, geometry: Geometry, size: tuple[int, int]) -> list[Prompt]:
-    """Read the prompts, in frames and pixels of the part."""
+    """Read the prompts, in frames and pixels of the part that was tracked."""
     shape = geometry.stack_shape
     found = []
     try:

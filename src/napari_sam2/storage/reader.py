@@ -1,4 +1,4 @@
-"""Opens a session folder."""
+"""Opening of a session folder: reading it, restoring a session from it, and going on saving to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ELSEWHERE = "changes are not saved before save() names another folder"
 
 
 class Settings(TypedDict, total=False):
-    """Options of `Session` that it was made with."""
+    """Options of `Session` with which it was made."""
 
     zoom: str | float
     fill_hole_area: int
@@ -33,7 +33,7 @@ class Settings(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False)
 class OpenFolder:
-    """A session folder that was read, and what a session is to be made of."""
+    """A session folder that was read, with the image and model from which its session is made."""
 
     folder: Path
     header: Header
@@ -48,6 +48,7 @@ class OpenFolder:
     def read(cls, folder: Path, *, frames: Stack | ArrayLike | None, model: Sam2 | None) -> OpenFolder:
         """Read a folder and find its image and model; raises as `Session.open`."""
         folder = folder.resolve()
+        # Image and model first: if one is missing, the error comes before the journal, which may be large, is read.
         header = read_header(folder)
         stack = find_data(header.data, folder, frames)
         found, is_same = find_model(header.model, model)
@@ -55,7 +56,7 @@ class OpenFolder:
         return cls(folder, header, saved, stack, found, settings_of(header, saved), is_same)
 
     def restore(self, session: TrackingSession) -> tuple[SessionWriter | None, tuple[str, ...]]:
-        """Bring a new session back to where it was; return what goes on saving it, and what is wrong, a line each."""
+        """Restore a new session; return the writer that goes on saving it, if any, and what is wrong, a line each."""
         restorer = Restorer(session, self.saved, self.folder)
         if self.is_same_model:
             restorer.restore()
@@ -65,17 +66,19 @@ class OpenFolder:
         if not self.is_same_model:
             made_with = self.header.model.name or self.header.model.variant
             problems.append(f"the results are those of another model ({made_with}) until they are tracked again")
+        # Filling results in is no change that would have to be saved.
         session.outputs.touched.clear()
         writer: SessionWriter | None = None
+        # Going on would replace the journal by what could be read.
         if not problems:
             writer, problems = _go_on_saving(self.folder, self.header, session)
-        # What could not be read stays on the disk for whoever can repair it.
+        # Otherwise what could not be read stays on the disk for whoever can repair it.
         problems += [_ELSEWHERE] if problems else []
         return writer, tuple(dict.fromkeys(problems))
 
 
 def settings_of(header: Header, saved: SavedState) -> Settings:
-    """Give the options that a session was made with."""
+    """The options with which a session was made."""
     settings = Settings(zoom=header.settings.zoom, fill_hole_area=header.settings.fill_hole_area)
     if saved.window is not None:
         settings["contrast_limits"] = saved.window
@@ -91,6 +94,7 @@ def _about_version(header: Header) -> list[str]:
 
 
 def _go_on_saving(folder: Path, header: Header, session: TrackingSession) -> tuple[SessionWriter | None, list[str]]:
+    # Someone else's folder could have a link here to have files elsewhere overwritten.
     memories = folder / MEMORIES
     if memories.is_symlink() or (memories.exists() and not memories.is_dir()):
         return None, [f"{memories} is a link: links are not followed in a session folder"]

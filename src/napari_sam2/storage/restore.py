@@ -1,4 +1,4 @@
-"""From what was written down to the state, results and history of a session."""
+"""Restoring the objects, memories, results and undo history of a session from its folder."""
 
 from __future__ import annotations
 
@@ -41,33 +41,38 @@ Value = TypeVar("Value")
 
 
 class Restorer(EntryReader):
-    """Brings a new session to its saved state."""
+    """Brings a new session to its saved state; damaged parts are left out and named in `problems`."""
 
     def __init__(self, session: TrackingSession, saved: SavedState, folder: Path) -> None:
         super().__init__(saved, session.stack.shape)
         self.session = session
         self.folder = folder
+        # Values by their number, made once, so that edits and objects share them as they did when they were saved.
         self._memories: dict[int, FrameMemory] = {}
         self._objects: dict[int, ObjectState] = {}
         self._versions: dict[int, int] = {0: 0}
         self._types: dict[str, dtype] = {}
 
     def restore(self) -> None:
-        """Bring everything back; prompts whose memory is lost are answered anew."""
+        """Restore everything; prompts whose memory is lost are answered anew."""
         self.read_results(self.session.outputs.labels, self.session.outputs.scores)
+        # The run comes before the objects: it adds the frames tracked since they were last written.
         run = self.attempt("the tracking run that was under way", self._run)
         objects = self._read_objects(self._object)
         history = self._edits(self.saved.undos, objects), self._edits(self.saved.redos, objects)
         unfinished, untracked = run if run is not None else (None, None)
+        # At this point the session has no writer yet, so nothing is saved half restored.
         self.session.restore(SessionState(objects, unfinished, untracked=untracked), history)
+        # Tracking needs a memory for every prompted frame.
         for state in objects:
             whole = [frame for frame, memory in state.conditioning.items() if memory.memory_bchw is not None]
             self.session.answer_again(state.object_id, [t for t in state.prompts if t not in (*whole, *state.staged)])
 
     def restore_for_another_model(self) -> None:
-        """Bring prompts and results back; memories are of no use, so that all results are to be tracked again."""
+        """Restore prompts and results for a model that cannot use the memories; all results are then out of date."""
         self.read_results(self.session.outputs.labels, self.session.outputs.scores)
         self.attempt("the tracking run that was under way", self._run)
+        # Prompts are answered by the new model; tracked frames keep their labels until `update` tracks them again.
         objects = self._read_objects(self._prompted_object)
         self.session.restore(SessionState(objects))
         for state in objects:
@@ -79,12 +84,14 @@ class Restorer(EntryReader):
         return tuple({state.object_id: state for state in states if state is not None}.values())
 
     def _object(self, number: int) -> ObjectState:
+        # Edits may refer to an object of the session or to one that was removed.
         if number in self._objects:
             return self._objects[number]
         saved = self.saved.tracks[number]
         if saved.object is None:
             raise ValueError("it has no id")
         what = f"a memory of object {saved.object}"
+        # Answers without a mask, and conditioning frames without a map, are left out: their prompts are answered anew.
         staged, conditioning = (self.table(what, pairs, self._memory) for pairs in (saved.staged, saved.conditioning))
         self._objects[number] = ObjectState(
             saved.object,
@@ -102,11 +109,13 @@ class Restorer(EntryReader):
         saved = self.saved.tracks[number]
         if saved.object is None:
             raise ValueError("it has no id")
+        # All tracked frames are out of date, but for those with a prompt.
         prompts, visited = self.prompts_of(number), self._directions(saved.visited)
         stale = FrameDirections({frame: step for frame, step in visited.items() if frame not in prompts})
         return ObjectState(saved.object, prompts=prompts, visited=visited, stale=stale)
 
     def _directions(self, saved: FrameDirections) -> FrameDirections:
+        # Frames rise: if the last one is in the stack, all are.
         if len(saved):
             check_frame(int(saved.frames[-1]), self.shape[0])
         return saved.copy()
@@ -119,6 +128,7 @@ class Restorer(EntryReader):
 
     def _memory(self, number: int) -> FrameMemory:
         if number not in self._memories:
+            # The path comes from a number, never from text in the journal: it cannot lead out of the folder.
             saved = self.saved.memories[number]
             parts = self._tensors(check_inside(memory_path(self.folder, saved.file)), number, saved.parts)
             if "pointer_bc" not in parts:
@@ -136,6 +146,7 @@ class Restorer(EntryReader):
 
     def _tensors(self, path: Path, number: int, parts: Iterable[str]) -> dict[str, Tensor]:
         config = self.session.model.config
+        # The shapes that this model's memories have; a file with others would fail later, in the middle of tracking.
         side, cells = config.low_res_size, config.image_size // 16
         sizes = [1, side, side], [1, config.d_model], [1, config.memory_dim, cells, cells]
         shapes, tensors = dict(zip(PARTS, sizes, strict=True)), {}
@@ -162,6 +173,7 @@ class Restorer(EntryReader):
             edit = self.attempt("an entry of the undo history", self._edit, number)
             # What came before a damaged one cannot be undone any more, as they are undone in turn.
             edits = [] if edit is None else [*edits, edit]
+        # Edits are applied without checks: those that do not fit the objects would fail when the user undoes them.
         possible = _possible(edits, (state.object_id for state in objects))
         if len(possible) < len(edits):
             self.problems.append("the undo history does not fit the objects: a part of it is left out")
@@ -172,9 +184,11 @@ class Restorer(EntryReader):
         if isinstance(record, RestoreFrameRecord):
             frame = check_frame(record.frame, self.shape[0])
             return RestoreFrame(frame, self._frame_state(record.object, frame, record.state))
+        # A removed object comes back with its results.
         if isinstance(record, AttachRecord):
             state = self._object(record.track)
             return AttachObject(state, record.place, self._erased(state.object_id, record.erased))
+        # As format 1 has it.
         if record.object is None and record.track is not None:
             return DetachObject(self._object(record.track).object_id)
         if record.object is None:
@@ -204,27 +218,32 @@ class Restorer(EntryReader):
         return ErasedObject(object_id, masks, rows)
 
     def _run(self) -> tuple[TrackingRun | None, TrackingRun | None]:
-        """What is left of the last run, and what of it memories do not know of."""
+        """The rest of the last run, and the part of it with results but no memories; ``None`` where there is none."""
         saved = self.saved
         if saved.run is None:
             return None, None
         visits = read_visits(saved.run, self.shape[0])
+        # Memories are saved less often than results: of the visits between the two counts only results are there.
         remembered = saved.done if saved.remembered is None else saved.remembered
         if not remembered <= saved.done <= len(visits):
             raise ValueError(f"{saved.done} of {len(visits)} frames are done")
         tracks = [track for number in saved.objects if (track := saved.tracks.get(number)) and track.prompts]
+        # Objects are as old as their memories: their directions are brought up to the results here.
         for visit in visits[remembered : saved.done]:
             for track in tracks:
                 if track.object in visit.object_ids:
                     track.visited[visit.frame] = visit.step
                     track.stale.pop(visit.frame, None)
+        # The session tracks the second part again, unseen, before it uses memories: `TrackingSession.catch_up`.
         unfinished = TrackingRun(visits, saved.done) if saved.done < len(visits) else None
         return unfinished, TrackingRun(visits, remembered, saved.done) if remembered < saved.done else None
 
 
 def _possible(edits: Sequence[Edit], object_ids: Iterable[int]) -> list[Edit]:
-    """Leave out edits that are about objects which are not there when their turn comes, the last one first."""
+    """Keep the last edits of a stack that can be applied in turn, starting with the last, to a set of objects."""
     there = set(object_ids)
+    # Follow which objects there are as the edits are applied; from the first that does not fit, all others are left
+    # out.
     for place in range(len(edits) - 1, -1, -1):
         edit = edits[place]
         if isinstance(edit, AttachObject):

@@ -1,4 +1,4 @@
-"""What the events of a journal add up to."""
+"""The state of a session that results from all events of its journal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from napari_sam2.storage.folder.schema import (
 
 @dataclass
 class SavedTrack:
-    """What was written down of an object."""
+    """What the journal holds of an object; see `TrackRecord`."""
 
     object: int | None = None
     prompts: Numbered = ()
@@ -37,7 +37,8 @@ class SavedTrack:
     version: int = 0
 
     def add(self, record: TrackRecord) -> None:
-        """Take over what has changed."""
+        """Apply the changes of a later event."""
+        # Tables are replaced as a whole; directions, which grow frame by frame, are changed in place.
         for key in record.model_fields_set - {"visited", "stale"}:
             setattr(self, key, getattr(record, key))
         for directions, changes in ((self.visited, record.visited), (self.stale, record.stale)):
@@ -49,7 +50,7 @@ class SavedTrack:
 
 @dataclass
 class SavedState:
-    """What was written down of a session; entries by their number, and in `problems` what could not be read."""
+    """What the journal holds of a session; fields as in `Event`, and in `problems` what could not be read."""
 
     tracks: dict[int, SavedTrack] = field(default_factory=dict)
     edits: dict[int, EditRecord] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class SavedState:
 
     @classmethod
     def read(cls, journal: Path) -> SavedState:
-        """Read a journal to its end, whatever is damaged in it."""
+        """Read a journal to its end; damaged lines are left out and reported."""
         state = cls()
         try:
             for line in read_journal(journal):
@@ -91,6 +92,7 @@ class SavedState:
         self._add(event)
 
     def _add(self, event: Event) -> None:
+        # Before this event's own frames are added.
         if event.cleared:
             self.frames.clear()
         self.prompts |= {number: prompt for number, prompt in event.prompts.items() if prompt}
@@ -102,14 +104,17 @@ class SavedState:
         for number, track in event.tracks.items():
             if track is not None:
                 self.tracks.setdefault(number, SavedTrack()).add(track)
+        # Only what the event sets: all else is as it was.
         said = event.model_fields_set
         for key in said & {"objects", "undos", "redos", "window", "dtype", "run", "done", "remembered"}:
             setattr(self, key, getattr(event, key))
+        # Numbers that may still be referred to are kept, all others go, so that a long history takes no more than a
+        # short one.
         if said & {"undos", "redos", "objects"}:
             self._forget()
 
     def _forget(self) -> None:
-        """Let go of what nothing refers to any more."""
+        """Drop edits and objects that nothing refers to any more."""
         self.edits = {number: edit for number, edit in self.edits.items() if number in {*self.undos, *self.redos}}
         used = {*self.objects}
         used |= {edit.track for edit in self.edits.values() if not isinstance(edit, RestoreFrameRecord) and edit.track}

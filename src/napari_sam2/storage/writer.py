@@ -1,4 +1,4 @@
-"""Writes a session to its folder, change by change."""
+"""Saving of a session to its folder, change by change, so that a program that dies leaves it whole."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ if TYPE_CHECKING:
 
 History = tuple[tuple[Edit, ...], tuple[Edit, ...]]
 
-# Tensors of a memory, as they are called in its file.
+# Tensors of a memory, by the names that they have as attributes and in files.
 PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
-# A journal is written anew when it has grown by this much, and by this many times what is needed.
+# A journal is written anew, without what is out of date, once it has grown by this many bytes plus this many times the
+# size of a new one.
 _SPARE_BYTES, _SPARE_TIMES = 64 * 2**20, 4
-# After a power cut, as against a program that ends, this many seconds of tracking may be lost; prompts never wait.
+# A power cut, unlike the end of the program, may lose this many seconds of tracking; prompts are synced at once.
 _SECONDS_AT_RISK = 5.0
-# Memories can be made again by tracking the frames again, unseen. They are written down once there are no more of them
-# than this many bytes for each frame tracked since, of so many frames at least, or where tracking again would take too
-# long: a run that rests can be gone on with in a minute, and one that was cut off in five.
+# Memories can be made again by tracking the frames again, so they are saved less often than results: once there are at
+# most this many bytes for each frame tracked since the last time, after at least so many frames; or when tracking
+# again would take too long, in seconds: over a minute at the end of a run, over five during one.
 _BYTES_A_FRAME, _LEAST_FRAMES = 80_000, 30
 _LONG_AT_REST, _LONG = 60.0, 300.0
 
 
 class SessionWriter:
-    """Keeps a session folder up to date.
+    """Saves the changes of a session to its folder.
 
     The state is in a journal: a line for each change, so that a program which ends at any moment leaves all lines but
     the one it was writing. Memories lie in files of their own, which are there before a line names them, and are
@@ -54,26 +55,31 @@ class SessionWriter:
 
     def __init__(self, folder: Path, lock: FolderLock, generation: int, history: History) -> None:
         self.folder = folder
+        # Held until `close`: while there is a writer, no other program changes the folder.
         self._lock = lock
         self._generation = generation
         self._history = history
+        # Files are numbered upwards from those there are, so that a new one never replaces one that a journal names.
         self._file_number = _last_memory_file(folder)
         # None until everything is written, and again from the beginning of a change to its good end.
         self._journal: Journal | None = None
-        # Whether a change was begun that did not come to a good end.
+        # Whether saving was begun and has not succeeded since.
         self._is_cut_off = False
         self._begin()
 
     def _begin(self) -> None:
+        # What the new journal holds so far: nothing.
         self._log = ChangeLog()
+        # Bytes of the journal when everything was in it once.
         self._needed = 0
         # How many memories in a file are still of use, and which file holds a memory.
         self._in_use: dict[int, int] = {}
         self._file_of: dict[int, int] = {}
+        # Memory files not yet synced, and those to be removed after the next sync.
         self._unsynced: list[Path] = []
         self._useless: list[Path] = []
         self._last_sync = self._last_memories = time.monotonic()
-        # Frames tracked since memories were last written down, and when to look again whether they are to be.
+        # Frames tracked since memories were last saved, and at how many of them to check again whether to save them.
         self._behind = self._look_at = 0
 
     @classmethod
@@ -82,6 +88,7 @@ class SessionWriter:
         place = Path(folder).resolve()
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise ValueError(f"{place} is there already: open it with Session.open, or name a new folder")
+        # Written in full under another name, then renamed: if this fails or the program dies, there is no half folder.
         with replacing(place) as draft:
             (draft / MEMORIES).mkdir(parents=True)
             lock = FolderLock(draft)
@@ -91,10 +98,11 @@ class SessionWriter:
                 first.close()
             finally:
                 lock.release()
+        # The draft was unlocked for the rename, which an open file would prevent on Windows; the folder is locked anew.
         return cls(place, FolderLock(place), 1, session.history)
 
     def record(self, session: TrackingSession, tracked: TrackingRun | None = None) -> None:
-        """Write down what has changed; a run is given where nothing has but by its last visit.
+        """Save what has changed; ``tracked`` is given where nothing has but by the last visit of that run.
 
         After an ``OSError`` the folder holds what it held before, and the next time everything is written.
         """
@@ -102,29 +110,32 @@ class SessionWriter:
         self._is_cut_off = True
         journal, self._journal = self._journal, None
         try:
+            # Three ways to save: everything anew, everything that has changed, or only what the last visit has changed.
             if journal is None or journal.nbytes > _SPARE_BYTES + _SPARE_TIMES * self._needed:
                 journal = self._write_all(session)
             elif tracked is None or not self._log.continues(tracked):
                 self._write_changes(session, journal)
             else:
                 self._write_visit(session, tracked, journal)
+            # Only when the event is written does its content count as saved.
             self._history = session.history
             session.outputs.touched.clear()
             self._journal, self._is_cut_off = journal, False
         except OSError as error:
             raise OSError(error.errno, f"the session cannot be saved: {error.strerror}", str(self.folder)) from error
         finally:
+            # Failed or interrupted: the next time a new journal is begun, and this one may end in half a line.
             if self._journal is None and journal is not None:
                 journal.close()
 
     def rest(self, session: TrackingSession) -> None:
-        """Write down what could not be before, and memories that would take long to make again."""
+        """Save what failed to be saved before, and memories that would take long to make again."""
         is_missed = self._is_cut_off or session.outputs.touched or session.history != self._history
         if is_missed or (self._behind and time.monotonic() - self._last_memories > _LONG_AT_REST):
             self.record(session)
 
     def save(self, session: TrackingSession) -> None:
-        """Wait until everything is on the disk."""
+        """Save everything and wait until it is on the disk."""
         self.rest(session)
         if self._journal is not None:
             self._sync(self._journal)
@@ -138,6 +149,7 @@ class SessionWriter:
 
     def _sync(self, journal: Journal) -> None:
         """Wait until everything is on the disk, where a power cut leaves it."""
+        # Memories first: a journal on the disk must not name a file that is not.
         for path in self._unsynced:
             if path.exists():
                 write_through(path)
@@ -150,9 +162,10 @@ class SessionWriter:
         self._last_sync = time.monotonic()
 
     def _write_visit(self, session: TrackingSession, run: TrackingRun, journal: Journal) -> None:
+        # Most visits write results only; memories now and then.
         self._behind += 1
         if self._behind >= self._look_at:
-            # Looked at again when there is room for what there is now: it does not shrink.
+            # Check again once enough frames are tracked for the present bytes: unsaved memories do not shrink.
             nbytes = self._log.unwritten_bytes(session.state(outputs=False))
             self._look_at = max(-(-nbytes // _BYTES_A_FRAME), _LEAST_FRAMES)
         if self._behind >= self._look_at or time.monotonic() - self._last_memories > _LONG:
@@ -163,19 +176,25 @@ class SessionWriter:
             self._sync(journal)
 
     def _write_changes(self, session: TrackingSession, journal: Journal) -> None:
+        # From here on the log counts the changes as saved; if writing fails, `record` starts over with a new log.
         changes = self._log.changes(session, session.state(outputs=False), session.outputs.touched)
         self._write_event(changes, journal)
+        # A user's edit is synced at once.
         if changes.event.edits or time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
             self._sync(journal)
 
     def _write_event(self, changes: Changes, journal: Journal) -> None:
         event = changes.event
+        # The file of memories is written before the line that names it: if the program dies in between, a file is left
+        # over, which is removed when the folder is next written anew.
         if changes.memories:
             self._file_number += 1
             memories = self._write_memories(self._file_number, changes.memories)
             event = event.model_copy(update={"memories": memories})
         if event.model_fields_set:
             journal.append(event)
+        # Files go only after the line that forgets their memories is on the disk; one holds the memories of one event,
+        # so it goes with the last of them.
         for number in changes.forgotten:
             file = self._file_of.pop(number)
             self._in_use[file] -= 1
@@ -204,11 +223,15 @@ class SessionWriter:
         self._generation += 1
         name = journal_name(self._generation)
         journal = Journal(self.folder / name)
+        # Everything but results in one event.
         self._write_event(self._log.changes(session, session.state(outputs=False), ()), journal)
         outputs, ids = session.outputs, session.object_ids
         for frame in sorted({*outputs.labels.frames_done, *(row.frame for row in outputs.scores)}):
             # Frame by frame: together they may be too many for one line.
             journal.append(Event(frames={**frame_records(outputs, [frame], ids)}))
+        # The old header names the old journal, which stays whole until here. The new one must be on the disk in full
+        # before the header names it, and replacing the header is a single step: at any moment it names a complete
+        # journal.
         self._sync(journal)
         write_through(self.folder)
         header = describe_session(session, self.folder, journal=name)
@@ -216,12 +239,13 @@ class SessionWriter:
             draft.write_text(header.model_dump_json(indent=2) + "\n", encoding="utf-8")
             write_through(draft)
         write_through(self.folder)
+        # Only now is the old journal of no use.
         self._needed = journal.nbytes
         self._clean_up()
         return journal
 
     def _clean_up(self) -> None:
-        """Remove what earlier journals and programs that were stopped have left."""
+        """Remove earlier journals, and files left over by programs that died."""
         used = {memory_path(self.folder, file) for file in self._in_use}
         for path in self.folder.glob("journal-*.jsonl"):
             if path != self.folder / journal_name(self._generation):
@@ -236,7 +260,7 @@ def _parts(memory: FrameMemory) -> dict[str, Tensor]:
 
 
 def memory_record(memory: FrameMemory, file: int) -> MemoryRecord:
-    """Write down what is no tensor of a memory."""
+    """Make the record of a memory: all of it but its tensors, which are in the file with that number."""
     view, place = memory.view, memory.place
     return MemoryRecord.model_validate(
         {

@@ -105,6 +105,7 @@ class FrameResult:
         logits : ndarray
             (h, w) float32 of the crop.
         """
+        # Results of a session without zoom have no crops.
         view = self.views[row] if self.views else None
         return upsample_logits(torch.from_numpy(self.low_res_logits[row]), view, self.size)
 

@@ -110,7 +110,7 @@ class DataRecord(Record):
     relative: PathText | None = None
     axis: Literal["t", "z"]
     selection: SelectionRecord
-    # (y0, x0, y1, x1) of the part, and every which frame, as a whole number or a fraction.
+    # (y0, x0, y1, x1) of the part; and its frames: "3" for every third one, "1/2" for each one twice.
     crop: Box
     every: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}(/[1-9][0-9]{0,8})?$")]
     # (T, Y, X) of the whole image, and of the part.
