@@ -77,7 +77,7 @@ class TrackingSession(Prompting):
         self._history = History()
         # The run that `resume` goes on with.
         self._unfinished: TrackingRun | None = None
-        # Visits of a session opened again that have results, but whose memories were not written down.
+        # After opening a saved session: visits that have results, but whose memories were not saved.
         self._untracked: TrackingRun | None = None
         # Whether the model has answered a first prompt, which is slower than later ones.
         self._is_rehearsed = False
@@ -116,7 +116,7 @@ class TrackingSession(Prompting):
 
     @property
     def encoder(self) -> FrameEncoder:
-        """Source of image features; knows the window and counts the frames it encoded."""
+        """Source of image features; has the contrast window and counts the frames it encoded."""
         return self._encoder
 
     @property
@@ -199,7 +199,7 @@ class TrackingSession(Prompting):
             self.outputs.go_back(state.outputs)
         if history is not None:
             self._history.bring_back(*history)
-        # A run begun since then has nothing to go on with; one that was left before can go on.
+        # A run begun since then cannot be resumed; one that was left unfinished before can.
         self._unfinished, self._untracked = state.unfinished, state.untracked
         self.record()
 
@@ -350,7 +350,7 @@ class TrackingSession(Prompting):
             First frame; the earliest prompted one where not given (the latest for ``"backward"``).
         direction : str
             ``"forward"``, ``"backward"``, ``"both"``: forward to the end, then backward from before the start; or
-            ``"outward"``: both ways for each object from its own first prompt, so that no object is looked for before
+            ``"outward"``: both ways for each object from its own first prompt, so that no object is searched before
             anything is known of it. The others track every object over every frame, as the reference does.
         max_frames : int, optional
             Most frames in each direction, the start included.
@@ -423,9 +423,9 @@ class TrackingSession(Prompting):
             yield from self._steps(run)
 
     def _steps(self, run: TrackingRun) -> Iterator[FrameResult]:
-        # Kept to notice a reset while the run rests at a yield.
+        # Kept to notice a reset while the run is paused at a yield.
         outputs, turns = self._objects.outputs, run.turns
-        # Written down before the first frame, so that it is known afterwards where to go on.
+        # Saved before the first frame, so that it can be resumed if the program dies.
         self._unfinished = run
         self.record()
         try:
@@ -450,12 +450,12 @@ class TrackingSession(Prompting):
             self.rest()
 
     def catch_up(self) -> None:
-        """Fill in the memories of a session opened again, as it does by itself when it is first gone on with."""
+        """Make the memories that a saved session lacks; done by itself when an opened session is first changed."""
         # Tracked again as before, but unseen: `_untracked` moves on frame by frame, so that an interruption here loses
         # nothing.
         turns = self._untracked.turns if self._untracked is not None else frozenset()
         while self._untracked is not None:
-            # Their results are there: only what is remembered of them is not.
+            # Their results are there, only their memories are not.
             self._objects.outdate([self._untracked.visits[self._untracked.done].frame])
             self._passes.track_next(self._untracked, turns)
             later = self._untracked.further()

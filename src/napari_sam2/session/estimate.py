@@ -16,11 +16,11 @@ from napari_sam2.session.tracking.frame_tracker import memory_rule, objects_at_o
 
 # Bytes that PyTorch and the allocator take besides tensors, once a model has run.
 LIBRARIES = 140 * 2**20
-# On a CPU, products are compiled anew for every number of memories, which grows over the first frames; each is kept.
+# On a CPU, matrix products are compiled for every number of memories, which grows over the first frames; all are kept.
 COMPILED_BYTES, COMPILED_FRAMES = 2 * 2**20, 20
 # Copies of a map that are there at the same moment: of the encoder's first stage, and of the memories in attention.
 ENCODER_COPIES, ATTENTION_COPIES = 12, 8
-# From so many memory tokens on, attention on a CPU holds hardly more than keys and values: the rest comes in blocks.
+# From so many memory tokens on, attention on a CPU works in blocks and holds hardly more than keys and values.
 LONG_MEMORY, LONG_MEMORY_COPIES = 4096, 2
 # Numbers for each input pixel while a mask is decoded and encoded as a memory.
 NUMBERS_PER_PIXEL = 10
@@ -39,7 +39,7 @@ class MemoryEstimate:
     memories : int
         What is remembered of the objects.
     work : int
-        What the model needs for a moment while it looks at a frame.
+        What the model needs for a moment while it works on a frame.
     frames : int
         Pixels of the frames that are held, and the masks drawn on one.
     results : int
@@ -113,7 +113,7 @@ def estimate_memory(
     Returns
     -------
     MemoryEstimate
-        Within about a quarter of what is measured. Objects tracked in windows of their own take less work.
+        Within about a quarter of measured values. Objects tracked in crops of their own take less.
 
     Raises
     ------

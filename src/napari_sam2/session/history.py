@@ -19,13 +19,13 @@ class Editable(Protocol):
     """What an edit needs of the session it edits."""
 
     def restore_frame(self, frame: int, state: ObjectState) -> ObjectState:
-        """Set what is known of an object on a frame; return what was known before."""
+        """Set the state of an object on a frame; return its state before."""
 
     def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
-        """Take an object into the session at its place in the order, with its results."""
+        """Add an object to the session at its position in the order, with its results."""
 
     def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
-        """Take an object out of the session; return what it takes to bring it back."""
+        """Remove an object from the session; return its state, its position in the order, and its results."""
 
 
 class Edit(Protocol):
@@ -59,7 +59,7 @@ class RestoreFrame:
 
 @dataclass(frozen=True, eq=False)
 class AttachObject:
-    """Take an object into the session again, at its place in the order of the objects, with its results."""
+    """Add a removed object again, at its position in the order of objects, with its results."""
 
     state: ObjectState
     # Position in the order of objects, which decides ties where masks overlap.
@@ -80,7 +80,7 @@ class AttachObject:
 
 @dataclass(frozen=True, eq=False)
 class DetachObject:
-    """Take an object out of the session."""
+    """Remove an object from the session."""
 
     object_id: int
 
@@ -95,7 +95,7 @@ class DetachObject:
 
 
 class History:
-    """What undoes the edits done, and what does the undone ones again; as many as are allowed, in number and bytes."""
+    """The stacks of edits that can be undone and redone, limited in number and in bytes."""
 
     def __init__(self, *, limit: int = 100, max_bytes: int = EDIT_BYTES) -> None:
         self.limit = limit
@@ -116,20 +116,20 @@ class History:
 
     @property
     def undos(self) -> tuple[Edit, ...]:
-        """What undoes the edits done, the last one at the end."""
+        """The edits that `undo` would apply, the next one last."""
         return tuple(self._undos)
 
     @property
     def redos(self) -> tuple[Edit, ...]:
-        """What does the undone edits again, the last one at the end."""
+        """The edits that `redo` would apply, the next one last."""
         return tuple(self._redos)
 
     def bring_back(self, undos: Sequence[Edit], redos: Sequence[Edit]) -> None:
-        """Take the edits of an earlier history, in place of those there are."""
+        """Replace the edits by those of an earlier history."""
         self._undos, self._redos = list(undos), list(redos)
 
     def record(self, undo: Edit) -> None:
-        """Note what undoes an edit that was just done; what had been undone before is gone."""
+        """Add what undoes an edit that was just made; edits undone before can no longer be redone."""
         # Limited by number, then by bytes, the oldest going first.
         self._undos.append(undo)
         del self._undos[: -self.limit]
@@ -158,6 +158,6 @@ def _move(source: list[Edit], destination: list[Edit], target: Editable) -> Edit
         return None
     # Applying an edit gives the one that leads back: it goes on the other stack.
     edit = source.pop()
-    # What leads back is recorded now, not when the edit was first done: it may have been tracked since.
+    # Made now, not when the edit was first done: frames may have been tracked since.
     destination.append(edit.apply(target))
     return edit

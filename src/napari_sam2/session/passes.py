@@ -43,7 +43,7 @@ class PassTracker:
     def track_next(self, run: TrackingRun, turns: frozenset[int]) -> list[ObjectTrack]:
         """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
         visit, known = run.visits[run.done], self._objects.tracks
-        # Edits made while the run rests take effect here: staged prompts join, removed objects drop out.
+        # Edits made while the run is paused take effect here: staged prompts join, removed objects drop out.
         tracks = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
         if tracks:
             # Memories near both ends of the prompts and near the turns of the run are kept: the next run may begin

@@ -40,8 +40,8 @@ class Session(TrackingSession):
     axis : str
         ``"t"`` or ``"z"``: what the frames are. A given `Stack` knows that itself.
     zoom : str or float, optional
-        ``"auto"``: a small object is tracked in a window that goes with it; ``"off"``: the model sees whole frames; a
-        number: windows that many times smaller than the frame, for every object that fits. Where not given,
+        ``"auto"``: a small object is tracked in a crop that moves with it; ``"off"``: the model sees whole frames; a
+        number: crops that many times smaller than the frame, for every object that fits. Where not given,
         ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
     cache_bytes : int, optional
         How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
@@ -56,7 +56,7 @@ class Session(TrackingSession):
     Attributes
     ----------
     problems : tuple of str
-        What could not be brought back by `open`, a line each.
+        What `open` could not restore, a line each.
 
     Raises
     ------
@@ -123,8 +123,7 @@ class Session(TrackingSession):
         from napari_sam2.storage.writer import SessionWriter
 
         if folder is not None and (self._writer is None or Path(folder).resolve() != self._writer.folder):
-            # The new folder is complete before the old one is let go of: if writing fails, the session goes on as
-            # before.
+            # The new folder is complete before the old one is closed: if writing fails, the session stays as it was.
             writer = SessionWriter.create(folder, self)
             self.close()
             self._writer = writer
@@ -141,7 +140,7 @@ class Session(TrackingSession):
         frames: Stack | ArrayLike | None = None,
         model: Sam2 | None = None,
     ) -> Self:
-        """Bring a saved session back; it goes on being saved to its folder.
+        """Open a saved session; later changes are saved to its folder, too.
 
         Parameters
         ----------
@@ -150,8 +149,8 @@ class Session(TrackingSession):
         frames : Stack or array-like, optional
             The image; found by the path it had, or beside the folder, where not given.
         model : Sam2, optional
-            Loaded as it was where not given. With another model than the session's the prompts are answered anew,
-            results are left behind, and nothing is saved before `save` names another folder.
+            Loaded as it was where not given. With another model than the session's, prompts are answered again, results
+            are out of date, and nothing is saved before `save` names another folder.
 
         Returns
         -------

@@ -19,12 +19,12 @@ class SessionState:
 
     # In their order.
     objects: tuple[ObjectState, ...]
-    # The run that can be gone on with.
+    # The run that can be resumed.
     unfinished: TrackingRun | None = None
     # Labels and scores; ``None`` leaves those there are.
     outputs: OutputsMark | None = None
-    # A run whose results are all there, and memories as far as it is done: what is left of it has to be tracked again,
-    # unseen, before memories are next looked at.
+    # A run with all its results, but with memories only as far as it is done: the rest has to be tracked again, without
+    # drawing, before memories are next used.
     untracked: TrackingRun | None = None
 
     def records_beyond(self, other: SessionState) -> int:

@@ -46,7 +46,7 @@ def _opened(path: Path, data: DataRecord) -> Stack:
     try:
         return _checked(stack, data)
     except ValueError:
-        # Or the file would stay open while the next place is tried.
+        # Or the file would stay open while the next path is tried.
         stack.close()
         raise
 

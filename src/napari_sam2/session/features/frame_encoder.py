@@ -53,7 +53,7 @@ def feature_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
 
 
 def default_cache_bytes(config: Sam2Config, dtype: torch.dtype) -> int:
-    """How much memory features take unless the user says otherwise."""
+    """The cache's budget in bytes where the user gives none."""
     return max(CACHE_BYTES, CACHE_FRAMES * feature_bytes(config, dtype))
 
 
@@ -75,7 +75,7 @@ class FrameEncoder:
     Features are kept rounded to half precision unless the model's preset is ``"exact"``, and are given out rounded from
     the beginning: whether they come from the model, from memory or from disk makes no difference.
 
-    ``contrast_limits``: the window; chosen from the stack where not given, when the first frame is encoded.
+    ``contrast_limits``: the contrast window; chosen from the stack where not given, when the first frame is encoded.
     ``cache_bytes``: budget in memory; at least the last frame is kept. By default `default_cache_bytes`.
     """
 
@@ -106,7 +106,7 @@ class FrameEncoder:
 
     @property
     def window(self) -> Window | None:
-        """The window that maps the whole stack to 8 bits; ``None`` for 8-bit colour, which is left alone."""
+        """The contrast window that maps the stack to 8 bits; ``None`` for 8-bit colour, which is used as it is."""
         if not self._window_chosen:
             self._window = choose_window(self.stack)
             self._window_chosen = True
@@ -115,7 +115,7 @@ class FrameEncoder:
     def encode(self, frame: int, view: Crop | None = None, *, size: int | None = None) -> ImageFeatures:
         """Encode a frame, or take its features from the cache.
 
-        ``view``: the part of it to look at; all of it where not given.
+        ``view``: the crop to encode; the whole frame where not given.
         ``size``: side of the input in pixels, a multiple of 32; the model's own where not given.
         """
         return self.encode_views(frame, [view], size=size)
@@ -165,7 +165,7 @@ class FrameEncoder:
         return [ImageFeatures(*(x.clone() for x in group)) for group in maps]
 
     def look(self, frame: int, view: Crop | None = None) -> NDArray[np.uint8]:
-        """Pixels of a frame as the model takes them, (Y, X, 3) uint8 of the view."""
+        """Read a frame, or a crop of it, as 8-bit colour: (Y, X, 3) uint8, before it is resized for the model."""
         pixels = self._read(frame)
         return to_rgb8(pixels if view is None else pixels[view.crop], self.window)
 
@@ -181,7 +181,7 @@ class FrameEncoder:
             ahead.close()
 
     def _read(self, frame: int) -> NDArray[Any]:
-        # Windows of a frame follow one another, and the next frame is compared with it.
+        # Crops of a frame follow one another, and the next frame is compared with it.
         if frame not in self._last_read:
             pixels = self._ahead[-1].read(frame) if self._ahead else self.stack.read(frame)
             self._last_read = dict(list(self._last_read.items())[-1:]) | {frame: pixels}

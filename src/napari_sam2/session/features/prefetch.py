@@ -45,7 +45,7 @@ class ReadAhead:
     def read(self, frame: int) -> NDArray[Any]:
         """Return a frame, and have the next ones read."""
         future = self._waiting.pop(frame, None) or self._thread.submit(self._stack.read, frame)
-        # Frames outside the plan, such as those a user looks at while tracking, are read but move nothing on.
+        # Frames outside the plan, such as those a user prompts while tracking, are read, but the plan does not move on.
         if frame in self._plan[self._place :]:
             self._place = self._plan.index(frame, self._place) + 1
             self._fill(self._plan[self._place : self._place + self._depth])
@@ -60,6 +60,6 @@ class ReadAhead:
                 self._waiting[frame] = self._thread.submit(self._stack.read, frame)
 
     def close(self) -> None:
-        """Let the thread end once it is done with the frame at hand, which nobody waits for: reading may take long."""
+        """End the thread after the frame that it is reading; does not wait for that, as reading may take long."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._waiting.clear()

@@ -47,10 +47,10 @@ def stray_regions(mask: NDArray[np.bool_], positive: Sequence[Cell]) -> NDArray[
 
 
 def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:
-    # The rim of the grid is no outline: an object may well go on there.
+    # The edge of the grid is no outline of the object, which may go on beyond it: it adds no depth limit.
     depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
     if max(depth[cell] for cell in no) < _MEANT_FOR_ALL * depth.max():
-        # A positive click far off, on a head, say, does not make a negative one beside the body reject the body.
+        # A positive click far off, on a head for example, does not make a negative one beside the body reject the body.
         yes = [*yes, _deepest(depth)]
     if not yes:
         return region

@@ -1,7 +1,7 @@
 """Voting on masks for clicks: a small model proposes candidates in several crops, which are weighed and averaged.
 
-A small model is seldom sure of what a click means, and what it expects of its own masks says little where it has not
-seen the like. Several crops err in different ways.
+A small model is seldom sure of what a click means, and the IoU that it expects of its own masks means little on
+images unlike those that it was trained on. Several crops err in different ways.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class VotingRule:
     """How the masks proposed for clicks are weighed."""
 
     # IoU that the model must expect of a mask in a close-up of a first click, for the close-up to count beside the
-    # whole frame: small windows show parts, and parts look like specks.
+    # whole frame: small crops show parts, and parts look like specks.
     close_up_iou: float = 0.5
     # Powers of the IoU that the model expects; of the share of the mask that stays when the threshold is raised; and,
     # for a first click, of how near to the mask's middle it lies.
     trust: float = 2.0
     firmness: float = 2.0
     middle: float = 1.0
-    # Factors for each click that a mask does not follow, and for a mask cut off by its window.
+    # Factors for each click that a mask does not follow, and for a mask cut off by its crop.
     contradicted: float = 0.05
     cut: float = 0.02
     # Most pixels a side of the close-up's input: it has to be encoded while the user waits.
@@ -90,14 +90,14 @@ def weigh(
 
 
 def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> int:
-    """Count the clicks that a mask, a grid over a view, does not follow."""
+    """Count the clicks that a mask, a grid over a crop, does not follow."""
     # Clicks beyond the crop count as outside the mask.
     return sum(_inside(mask, cell) != wanted for cell, wanted in _clicks(mask, prompt, view))
 
 
 def vote(candidates: Sequence[Candidates], prompt: Prompt, view: Crop) -> DecoderOutput:
     """Average masks by their weights, as far as the clicks are followed."""
-    # Average the probabilities on the grid of the view that is asked for.
+    # Average the probabilities on the grid of the crop in which the answer is wanted.
     weights = torch.cat([each.weights_k for each in candidates])
     logits = torch.cat([align_logits(each.output.masks_bkhw, each.view, view)[0] for each in candidates])
     share = (weights[:, None, None] * logits.clamp(BEYOND_LOGIT, -BEYOND_LOGIT).sigmoid()).sum(dim=0) / weights.sum()

@@ -28,7 +28,7 @@ from .click_voting import Candidates, VotingRule, vote, voting_rule, weigh
 
 # Logits of an earlier result are limited to this before they go in again, as in the reference.
 PREVIOUS_LOGIT_LIMIT = 32.0
-# A first click's answer in the whole frame may be smaller than the object by this: the window has room for it.
+# A first click's answer in the whole frame may be smaller than the object by this: the crop has room for it.
 UNSURE_OF_SIZE = 4 / 3
 
 
@@ -86,7 +86,7 @@ class PromptPredictor:
         view = self._nearer(far, prompt, zoom)
         if view is None:
             return far
-        # The place is measured anew: what the whole frame shows of the size must not bound this one.
+        # Without a location, so that this mask is measured freely: the size seen in the whole frame must not bound it.
         near = self._answer(track, prompt, drawn, crop=CropChoice(view))
         return far if near.place is None else near
 
@@ -119,19 +119,19 @@ class PromptPredictor:
             output = vote(candidates, prompt, whole_if_none(view, self.frame_size))
             return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
 
-        # A known object is seen in the crop it was found in and in one that fits it now.
+        # Candidates for a known object come from the crop in which it was found and from one that fits it now.
         if place is not None:
             views = self.crops.views_of_clicks(track, prompt, place)
             found = answer([propose(view) for view in views], views[0])
             return replace(found, place=found.place or place)
-        # A new one is sought in the whole frame and in a close-up of the clicks.
+        # Those for a new object come from the whole frame and from a close-up of the clicks.
         bounds = prompt_bounds(prompt)
         around = zoom.around(*place_of_box(*bounds).middle, self.frame_size)
         candidates = [propose(None)]
         if around is not None and around.holds(*bounds):
             close_up = propose(around, min(rule.close_up_size, self.model.config.image_size))
             candidates += [close_up] if close_up.best_iou >= rule.close_up_iou else []
-        # What was found is looked at once more in a crop of its size.
+        # The object found is predicted once more in a crop of its size.
         far = answer(candidates, None)
         view = self._nearer(far, prompt, zoom)
         near = far if view is None else answer([propose(view)], view)
@@ -180,8 +180,8 @@ class PromptPredictor:
         return output, earlier is not None
 
     def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: Crop | None) -> Tensor | None:
-        """(1, 1, h, w) logits of the object's result on a frame, over a view; ``None`` if it has none there."""
-        # Nothing is left to refine of an object that the user called absent.
+        """(1, 1, h, w) logits of the object's result on a frame, over a crop; ``None`` if it has none there."""
+        # If the user marked the object as absent, there is no mask to refine.
         recorded = track.prompts.get(frame)
         if recorded is not None and recorded.says_absent:
             return None
@@ -224,7 +224,7 @@ class PromptPredictor:
         Returns
         -------
         list of int
-            Frames on which the mask is shown in another window than before.
+            Frames on which the mask is shown in another crop than before.
         """
         moved = []
         for frame in list(track.staged):

@@ -60,7 +60,7 @@ def frame_result(
 
 
 def live_tracks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectTrack]:
-    """Objects whose mask on a frame is still known as logits."""
+    """Select the objects whose mask on a frame is still kept as logits."""
     results = [(track, track.result(frame)) for track in tracks]
     return [track for track, memory in results if memory is not None and memory.low_res_bhw is not None]
 
@@ -80,7 +80,7 @@ class PixelBox(NamedTuple):
 
     @classmethod
     def of_view(cls, view: Crop) -> PixelBox:
-        """Make it of what a view covers."""
+        """Make it of a crop."""
         return cls(view.top, view.left, view.top + view.height, view.left + view.width)
 
     @property
@@ -94,18 +94,18 @@ class PixelBox(NamedTuple):
         return self.y1 - self.y0, self.x1 - self.x0
 
     def moved(self, down: int, right: int) -> PixelBox:
-        """Give it elsewhere."""
+        """Move it by a number of pixels."""
         return PixelBox(self.y0 + down, self.x0 + right, self.y1 + down, self.x1 + right)
 
     def meet(self, *others: PixelBox) -> PixelBox | None:
-        """Give what it has in common with others, ``None`` if that is nothing."""
+        """Intersect it with others; ``None`` if nothing is left."""
         y0, x0, y1, x1 = zip(self, *others, strict=True)
         common = PixelBox(max(y0), max(x0), min(y1), min(x1))
         return common if common.y0 < common.y1 and common.x0 < common.x1 else None
 
     @classmethod
     def around(cls, boxes: Sequence[tuple[int, int, int, int]]) -> PixelBox | None:
-        """Give the smallest one around others, ``None`` around none."""
+        """Find the smallest rectangle around others; ``None`` if there are none."""
         if not boxes:
             return None
         y0, x0, y1, x1 = zip(*boxes, strict=True)
@@ -146,10 +146,10 @@ class ObjectMask:
     def logits(self, area: PixelBox, frame_size: tuple[int, int]) -> tuple[PixelBox, NDArray[np.float32]] | None:
         """Upsample the logits in the part of an area in which they may be positive; ``None`` if there is none."""
         if self.painted is not None:
-            # Above anything the model says: what the user painted is not up for competition.
+            # Above any logit of the model: a painted mask keeps all its pixels.
             return area, np.where(self.painted[area.crop], np.float32(np.inf), np.float32(-np.inf))
         view = whole_if_none(self.memory.view, frame_size)
-        # The window first: most others' lie elsewhere, and theirs need not be looked into.
+        # Compare crops first: most objects lie elsewhere, and their masks need not be read at all.
         if area.meet(PixelBox.of_view(view)) is None or (reach := self.reach(frame_size)) is None:
             return None
         part = area.meet(reach)
@@ -160,13 +160,13 @@ class ObjectMask:
 
 
 def _pixels_of_cells(first: int, end: int, pixels: float) -> tuple[int, int]:
-    """Pixels that positive cells of a grid can make positive, each of so many pixels."""
+    """The pixels that positive cells ``first`` to ``end`` of a grid can make positive; a cell has ``pixels`` pixels."""
     # A pixel is interpolated between two cells: one reaches less than a cell, and a pixel, beyond its own.
     return math.floor((first - 1) * pixels) - 1, math.ceil((end + 1) * pixels) + 1
 
 
 def object_masks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectMask]:
-    """Collect what is to be drawn on a frame, of the objects whose mask is still known as logits."""
+    """Collect the masks to be drawn on a frame, of the objects whose mask is still kept as logits."""
     masks = []
     for track in live_tracks(frame, tracks):
         memory, prompt = track.result(frame), track.prompts.get(frame)

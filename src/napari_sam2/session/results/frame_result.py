@@ -83,7 +83,7 @@ class FrameResult:
     @cached_property
     def logits(self) -> NDArray[np.float32]:
         """(N, Y, X) float32 mask logits at the frame's size; made when first asked for."""
-        # Outside an object's crop it is as absent as where the model says so.
+        # Outside its crop an object has the logit of a hidden one.
         full = np.full((len(self.object_ids), *self.size), NO_OBJECT_LOGIT, np.float32)
         for row in range(len(full)):
             crop, logits = self.row_logits(row)

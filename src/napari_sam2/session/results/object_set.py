@@ -25,7 +25,7 @@ class SessionObjects:
         self.outputs = outputs
         self._config = config
         self._rule = rule
-        # Frames whose labels show all masks known as logits as they are now.
+        # Frames whose labels agree with all masks that are still kept as logits.
         self._up_to_date: set[int] = set()
 
     def known(self, object_id: int) -> ObjectTrack:
@@ -40,7 +40,7 @@ class SessionObjects:
         return ObjectTrack(object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
 
     def restore(self, states: Iterable[ObjectState]) -> None:
-        """Have these objects and no others, in this order."""
+        """Replace all objects by these, in this order."""
         tracks = [self._restored(state) for state in states]
         self.tracks = {track.object_id: track for track in tracks}
         # Labels may belong to another moment than these objects: frames are drawn in full when next touched.
@@ -56,7 +56,7 @@ class SessionObjects:
         return before
 
     def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
-        """Take an object into the session, with the results it had when it was taken out."""
+        """Add a removed object again, with the results that it had."""
         # Back at its old place in the order, so that overlaps are decided as before.
         others, track = list(self.tracks.items()), self._restored(state)
         self.tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
@@ -67,7 +67,7 @@ class SessionObjects:
         self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
 
     def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
-        """Take an object and its results out of the session; return also its place in the order."""
+        """Remove an object and its results; return its state, its position in the order, and the results."""
         place = list(self.tracks).index(object_id)
         track = self.tracks.pop(object_id)
         erased = self.outputs.take_out(object_id)
@@ -97,17 +97,17 @@ class SessionObjects:
         self._up_to_date.add(frame)
 
     def draw_live(self, frames: Iterable[int]) -> None:
-        """Draw all objects again whose masks on some frames are still known as logits."""
+        """Draw frames again with all objects whose masks there are still kept as logits."""
         for frame in frames:
             self._up_to_date.discard(frame)
             self.draw(frame, ())
 
     def outdate(self, frames: Iterable[int]) -> None:
-        """Note frames on which an object may have changed that is not drawn yet: all are, the next time one is."""
+        """Mark frames as not fully drawn: the next time one object is drawn there, all are."""
         self._up_to_date.difference_update(frames)
 
     def redraw(self, frame: int, track: ObjectTrack) -> None:
-        """Draw a frame on which an object has changed, or is no longer known."""
+        """Draw a frame again on which an object has changed or lost its result."""
         result = track.result(frame)
         is_live = result is not None and result.low_res_bhw is not None
         # Nothing tracked and nothing remembered: the object is erased from the frame.
@@ -116,7 +116,7 @@ class SessionObjects:
         self.draw(frame, [track.object_id] if is_live or is_unknown else [])
 
     def share_memory(self) -> None:
-        """Share the budget of spare memories out."""
+        """Divide the budget for spare memories among the objects."""
         # The budget is the session's: a hundred objects must not take a hundred times as much.
         for track in self.tracks.values():
             track.bank.spare_bytes = SPARE_BYTES // len(self.tracks)

@@ -20,7 +20,7 @@ RECORD_BYTES = 1500
 
 @dataclass(frozen=True, eq=False)
 class ErasedObject:
-    """Masks and rows of an object that was taken out."""
+    """Masks and scores of an object that was removed, to bring them back."""
 
     # Its label.
     object_id: int
@@ -32,7 +32,7 @@ class ErasedObject:
 
 @dataclass(frozen=True, eq=False)
 class OutputsMark:
-    """Labels and scores of one moment; packed labels and rows are shared, not copied."""
+    """A snapshot of labels and scores; packed labels and rows are shared with it, not copied."""
 
     labels: LabelMark
     scores: ScoreTable
@@ -82,7 +82,7 @@ class SessionOutputs:
         self.labels.widen(label_dtype(mask.object_id for mask in masks))
         runs = self.labels.runs(frame)
         before = measure(runs)
-        # Nothing changes but where such an object was or is, and nobody else need be looked at than who is there.
+        # Pixels can only change where a changed object was or is, and only masks that reach there compete for them.
         size = self.labels.shape[1:]
         reaches = [mask.reach(size) for mask in masks if mask.object_id in changed]
         bounds = [measures.bbox for object_id, measures in before.items() if object_id in changed]

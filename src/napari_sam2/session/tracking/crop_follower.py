@@ -1,4 +1,4 @@
-"""Choice of the crop in which an object is looked at: from its last location, its motion and its prompts."""
+"""Choice of the crop in which the model sees an object: from its last location, its motion and its prompts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CropFollower:
             # The pass begins here: the nearest prompted frame is all there is to go by.
             last = track.bank.conditioning[min(track.bank.conditioning, key=lambda t: abs(t - frame))]
             near = False
-        # Nothing known, or its location was not recorded: look everywhere.
+        # Nothing known, or its location was not recorded: use the whole frame.
         if last is None or last.place is None:
             return WHOLE_FRAME
         place = last.place
@@ -60,12 +60,12 @@ class CropFollower:
         """A crop with room for a mask that the present one cuts off; ``None`` if it does not."""
         if self.zoom is None or crop.view is None or crop.place is None:
             return None
-        # Only a mask that reaches an inner edge of the crop calls for another look.
+        # Only a mask that reaches an inner edge of the crop calls for a wider one.
         mask = (low_res_hw > 0).cpu().numpy()
         seen = place_of_mask(mask, crop.view)
         if seen is None or not cut_off(mask, crop.view, self.frame_size):
             return None
-        # The window goes no farther than the object can, but is as wide at once as the mask wants it.
+        # The crop moves no farther than an object can in one frame, but gets as wide at once as the mask needs.
         near = replace(steady_place(seen, crop.place), extent=seen.extent)
         view = self.zoom.follow(crop.view, near, self.frame_size)
         return None if view == crop.view else CropChoice(view, crop.place)
@@ -75,7 +75,7 @@ class CropFollower:
         known = track.bank.recent | track.bank.conditioning | track.staged
         if not known:
             return WHOLE_FRAME
-        # For a prompt that says the object is absent: there is no mask to locate it by.
+        # For a prompt that marks the object as absent: there is no mask to locate it by.
         nearest = known[min(known, key=lambda t: abs(t - frame))]
         return CropChoice(nearest.view, nearest.place)
 
@@ -83,7 +83,7 @@ class CropFollower:
         """The object's location from a prompt and its result on the frame; ``None`` if clicks are all there is."""
         if self.zoom is None:
             return None
-        # A box or a mask says by itself how large the object is.
+        # A box or a mask gives the size of the object by itself.
         bounds = prompt_bounds(prompt)
         if prompt.mask is not None or prompt.box is not None:
             return place_of_box(*bounds)
@@ -99,18 +99,18 @@ class CropFollower:
         return place_of_box(min(y0, bounds[0]), min(x0, bounds[1]), max(y1, bounds[2]), max(x1, bounds[3]))
 
     def view_of_prompt(self, track: ObjectTrack, prompt: Prompt, place: ObjectLocation | None) -> Crop | None:
-        """Choose the window in which a prompt is answered, the object being at ``place``."""
+        """Choose the crop in which a prompt is answered, the object being at ``place``."""
         if self.zoom is None or place is None:
             return None
         earlier, view = track.result(prompt.frame), self.zoom.fresh(place, self.frame_size)
         if earlier is None or prompt.mask is not None or prompt.box is not None:
             return view
-        # Clicks refine what is there, where it was seen, if they can.
+        # Clicks refine the earlier mask in the crop where it was predicted, if that holds them all.
         held = earlier.view is None or earlier.view.holds(*prompt_bounds(prompt))
         return earlier.view if held else view
 
     def views_of_clicks(self, track: ObjectTrack, prompt: Prompt, place: ObjectLocation) -> list[Crop | None]:
-        """Choose the windows through which a small model answers clicks on an object at ``place``, the best first.
+        """Choose the crops through which a small model answers clicks on an object at ``place``, the best first.
 
         The one in which the object was seen, as long as it has room, and one that fits what is known of it now.
         """
@@ -125,9 +125,9 @@ class CropFollower:
         return [kept] if seen.size == fitting.size else [kept, fresh]
 
     def view_of_mask(self, seen: Crop | None, place: ObjectLocation | None) -> Crop | None:
-        """Choose the window to remember a mask in that was made through ``seen``: the same, if that is of its size.
+        """Choose the crop in which a mask predicted in ``seen`` is remembered: the same, if its size suits the mask.
 
-        Tracking goes on in windows of this size, and what has to be rescaled for them is blurred.
+        Tracking continues in crops of this size, and memories that have to be rescaled are blurred.
         """
         if self.zoom is None or place is None:
             return seen

@@ -42,7 +42,7 @@ def objects_at_once(config: Sam2Config) -> int:
 
 
 def windows_at_once(config: Sam2Config) -> int:
-    """How many objects with windows of their own go together: each brings an encoder pass, which takes the most."""
+    """How many objects with crops of their own go together: each brings an encoder pass, which takes the most."""
     return max(objects_at_once(config) // 4, 1)
 
 
@@ -84,7 +84,7 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
 class FrameTracker:
     """Runs the model for the objects of one session.
 
-    ``zoom``: how windows around small objects are chosen; the model sees whole frames where not given.
+    ``zoom``: how crops around small objects are chosen; the model sees whole frames where not given.
     """
 
     def __init__(self, encoder: FrameEncoder, *, fill_hole_area: int, zoom: Zoom | None = None) -> None:
@@ -129,7 +129,7 @@ class FrameTracker:
             groups.setdefault((choice, crop.view is None), []).append(index)
         found: dict[int, FrameMemory] = {}
         # Objects that attend to the same frames go through the model together, as many as fit comfortably: those that
-        # are looked at in the whole frame, which is encoded once, and those with windows.
+        # tracked in the whole frame, which is encoded once, and those with crops.
         for (choice, is_whole), indices in groups.items():
             at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
             for first in range(0, len(indices), at_once):
@@ -140,7 +140,7 @@ class FrameTracker:
     def _look_at_group(
         self, members: Sequence[tuple[ObjectTrack, CropChoice]], choice: MemoryChoice, frame: int
     ) -> list[FrameMemory]:
-        # One view of all is encoded once, and its features are shared.
+        # A crop that all share is encoded once, and so are its features.
         views = [crop.view for _, crop in members]
         features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
         # No prompts here: the object is found by its memories alone.
@@ -165,7 +165,7 @@ class FrameTracker:
     def condition(
         self, members: Sequence[tuple[ObjectTrack, CropChoice]], features: ImageFeatures, choice: MemoryChoice
     ) -> Tensor:
-        """Let the features of a view, or of one for each object, attend to what is remembered of objects seen so."""
+        """Condition features, of one crop or of one per object, on the objects' memories by memory attention."""
         # Maps are stacked over the objects, frame by frame in the order of the choice.
         memories = [
             SpatialMemory(torch.cat([self._seen_from(crop, track.bank[t]) for track, crop in members]), slot)
@@ -178,9 +178,9 @@ class FrameTracker:
         return self.model.condition(features, memories, pointers=pointers, pointer_span=choice.pointer_span)
 
     def _seen_from(self, crop: CropChoice, memory: FrameMemory) -> Tensor:
-        """The memory map as it would look had it been made through the present view."""
+        """Resample a memory map to the present crop."""
         source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(crop.view, self.frame_size)
-        # Windows of one size go with the object: what they show lies at the same spot in each.
+        # Crops of one size go with the object: what they show lies at the same spot in each.
         if source.size == target.size:
             return memory.map_bchw
         # Otherwise the map is resampled, shifted by as much as the object has moved since: the model expects it near to
@@ -191,7 +191,7 @@ class FrameTracker:
         return align(memory.map_bchw, source, target, moved=moved)
 
     def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
-        """Make of a prediction what is kept of each object, without a memory map."""
+        """Make the records of a prediction, one per object, still without memory maps."""
         # Everything is cloned: a view would keep the whole batch in memory as long as one object's result is kept.
         low_res = fill_holes(prediction.low_res_bhw, self.fill_hole_area)
         scores, ious = prediction.object_score_logits_b.tolist(), prediction.ious_b.tolist()

@@ -13,7 +13,7 @@ from napari_sam2.session.zoom.crop import Crop, ObjectLocation
 
 @dataclass(frozen=True)
 class MemoryRule:
-    """How far a frame looks back."""
+    """How many earlier frames a frame attends to."""
 
     # Spatial memories: one slot for all conditioning frames, the rest for the most recent other frames.
     num_memories: int = 7
@@ -114,7 +114,7 @@ class FrameMemory:
     memory_bchw: Tensor | None = None
     # The part of the frame that the maps cover; ``None`` for all of it.
     view: Crop | None = None
-    # Where the object was, or is looked for while hidden; ``None`` without zoom.
+    # Location of the object, or of the search for it while it is hidden; ``None`` without zoom.
     place: ObjectLocation | None = None
 
     @property
@@ -156,7 +156,7 @@ class MemoryBank:
         self.conditioning: dict[int, FrameMemory] = {}
         # By frame, in the order of tracking; the oldest are thinned out and dropped first.
         self.recent: dict[int, FrameMemory] = {}
-        # Frames at which passes start or turn: tracking from there looks back at frames on its other side.
+        # Frames at which passes start or turn: tracking from there may attend to frames on its other side.
         self.starts: Collection[int] = ()
 
     def get(self, frame: int) -> FrameMemory | None:
@@ -194,7 +194,7 @@ class MemoryBank:
                 total -= memory.nbytes - self.recent[old].nbytes
 
     def _distance_to_use(self, old: int, frame: int, step: int) -> float:
-        """Frames between a memory and the nearest frame that will look back at it."""
+        """Number of frames between a memory and the nearest frame that will attend to it."""
         # The present pass comes from behind. A later one may begin at a prompt of this object or at a start of a run,
         # and goes from there in either direction.
         behind = (frame - old) * step

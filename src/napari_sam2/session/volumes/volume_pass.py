@@ -47,7 +47,7 @@ def plan_visits(first: Mapping[int, int], n_times: int) -> list[VolumeVisit]:
 class VolumePass:
     """Tracks objects in one volume.
 
-    ``labels``: (Z, Y, X): what `track` found, with what was known of other objects.
+    ``labels``: (Z, Y, X): results of `track`, merged with earlier ones of other objects.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class VolumePass:
         self._merge(session.labels)
 
     def _carried(self, object_ids: Iterable[int]) -> dict[tuple[int, int], list[int]]:
-        """Say who is carried over from which volume on which plane: the nearest that shows it, where it is large."""
+        """Group objects by the volume and plane they are carried over from: the nearest volume that shows them."""
         by_place: dict[tuple[int, int], list[int]] = {}
         for object_id in object_ids:
             source = self._last_seen(object_id)
@@ -114,7 +114,7 @@ class VolumePass:
 
     def _last_seen(self, object_id: int) -> int | None:
         time, step = self._visit.time, self._visit.step
-        # Only volumes that lie behind in this direction: those ahead are about to be tracked anew.
+        # Only volumes that lie behind in this direction: those ahead are about to be tracked again.
         earlier = (t for t in self._known.times_done if (t - time) * step < 0 and self._known.shows(t, object_id))
         return min(earlier, key=lambda t: abs(t - time), default=None)
 
@@ -128,7 +128,7 @@ class VolumePass:
         return sorted({int(plane) for plane in planes})
 
     def _merge(self, tracked: LabelStack) -> None:
-        """Add what was known of objects that were not tracked here: they keep their pixels."""
+        """Add earlier results of objects that were not tracked here: they keep their pixels."""
         time = self._visit.time
         earlier = self._known.volume(time)
         self.labels.widen(np.promote_types(tracked.dtype, earlier.dtype))

@@ -43,7 +43,7 @@ class Crop:
         return self.top <= y0 and self.left <= x0 and y1 <= bottom and x1 <= right
 
     def meets(self, other: Crop) -> bool:
-        """Whether two views share a pixel."""
+        """Whether two crops share a pixel."""
         rows = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
         columns = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
         return rows > 0 and columns > 0
@@ -84,7 +84,7 @@ def place_of_box(y0: float, x0: float, y1: float, x1: float) -> ObjectLocation:
 def place_of_mask(mask: NDArray[np.bool_], view: Crop) -> ObjectLocation | None:
     """Find where a mask lies.
 
-    ``mask``: (h, w) bool, a grid of any size over the view.
+    ``mask``: (h, w) bool, a grid of any size over the crop.
     Returns it in frame pixels, a few specks left out; ``None`` for an empty mask.
     """
     rows, columns = np.nonzero(mask)
@@ -100,7 +100,7 @@ def place_of_mask(mask: NDArray[np.bool_], view: Crop) -> ObjectLocation | None:
 
 
 def cut_off(mask: NDArray[np.bool_], view: Crop, frame_size: tuple[int, int]) -> bool:
-    """Whether a mask, a grid over a view, reaches an edge of the view beyond which the frame goes on; specks do not."""
+    """Whether a mask, a grid over a crop, reaches an edge of the crop beyond which the frame goes on; specks do not."""
     # An edge of the frame itself cuts nothing off that could be seen in a larger crop.
     edges = (
         (view.top > 0, mask[0]),
@@ -113,7 +113,7 @@ def cut_off(mask: NDArray[np.bool_], view: Crop, frame_size: tuple[int, int]) ->
 
 
 def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """Resample a map made in one view to the grid of another.
+    """Resample a map made in one crop to the grid of another.
 
     ``map_bchw``: (objects, channels, h, w) over ``source``.
     ``moved``: how far, in pixels down and to the right, what the map shows has gone since.
@@ -143,7 +143,7 @@ def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, f
 
 
 def cell_centres(view: Crop, shape: Sequence[int], device: torch.device) -> list[Tensor]:
-    """Rows (h,) and columns (w,) of the middles of the cells of an (h, w) grid over a view, in frame pixels."""
+    """Rows (h,) and columns (w,) of the middles of the cells of an (h, w) grid over a crop, in frame pixels."""
     axes = zip(shape, (view.top, view.left), view.size, strict=True)
     return [start + (torch.arange(cells, device=device) + 0.5) / cells * length for cells, start, length in axes]
 

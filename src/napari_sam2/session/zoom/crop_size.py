@@ -10,9 +10,9 @@ from .crop import Crop, ObjectLocation, whole
 # Side of a crop in extents of the object: the least of a new one, and the limits within which a size is kept.
 ROOM = 3.0
 LEAST_ROOM, MOST_ROOM = 2.0, 6.0
-# No window is magnified more than this: there is nothing more to see.
+# No crop is magnified more than this: there is nothing more to see.
 MOST_MAGNIFIED = 8.0
-# Automatic zoom leaves objects alone whose window would not be smaller than the frame by at least this.
+# Automatic zoom leaves objects alone whose crop would not be smaller than the frame by at least this.
 WORTHWHILE = 0.75
 # Sides are multiples of this many pixels.
 _GRAIN = 4
@@ -24,16 +24,16 @@ BELIEVED_CHANGE = 1.25
 
 @dataclass(frozen=True)
 class Zoom:
-    """How windows are chosen; a value, without memory of any object."""
+    """How crops are chosen; a value, without memory of any object."""
 
-    # The windows' side is the frame's longer side divided by this, and more where the object needs it; ``None`` chooses
+    # The crops' side is the frame's longer side divided by this, and more where the object needs it; ``None`` chooses
     # by the object's size.
     factor: float | None
     # Side of the model's input in pixels.
     input_size: int
 
     def side(self, extent: float, frame_size: tuple[int, int]) -> int | None:
-        """Side of a fresh window for an object of that extent in pixels; ``None`` for the whole frame."""
+        """Side of a fresh crop for an object of that extent in pixels; ``None`` for the whole frame."""
         # A factor given by the user is a wish: large objects get a larger crop.
         longer = max(frame_size)
         if self.factor is not None:
@@ -49,7 +49,7 @@ class Zoom:
         return _GRAIN * round(self.input_size * 2 ** (power / 2) / _GRAIN)
 
     def fresh(self, place: ObjectLocation, frame_size: tuple[int, int]) -> Crop | None:
-        """Choose a window around a place; ``None`` for the whole frame.
+        """Choose a new crop around a location; ``None`` for the whole frame.
 
         ``frame_size``: (Y, X) in pixels.
         """
@@ -57,7 +57,7 @@ class Zoom:
         return None if side is None else _window(place, side, frame_size)
 
     def around(self, y: float, x: float, frame_size: tuple[int, int]) -> Crop | None:
-        """Choose a window around a click on an object whose size is not known; ``None`` for the whole frame.
+        """Choose a crop around a click on an object whose size is not known; ``None`` for the whole frame.
 
         ``y``, ``x``: the click in pixels.
         ``frame_size``: (Y, X) in pixels.
@@ -65,18 +65,18 @@ class Zoom:
         if self.factor is not None:
             side = self.side(0, frame_size)
             return None if side is None else _window(ObjectLocation(y, x, 1), side, frame_size)
-        # One rung below the largest window: two windows of nearly one size would see the same.
+        # One rung below the largest crop: two crops of nearly one size would see the same.
         largest = math.floor(2 * math.log2(WORTHWHILE * max(frame_size) / self.input_size))
         side = self._rung(largest - 1)
         return _window(ObjectLocation(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
 
     def follow(self, view: Crop | None, place: ObjectLocation, frame_size: tuple[int, int]) -> Crop | None:
-        """Choose the window for the next frame.
+        """Choose the crop for the next frame.
 
         ``frame_size``: (Y, X) in pixels.
         """
         side = max(frame_size if view is None else view.size)
-        # The whole frame is a window like any other: a change of size blurs what is remembered, and has to pay.
+        # The size changes only where it must, from and to the whole frame, too: resampling blurs the memories.
         most = max(MOST_ROOM * place.extent, self.input_size / MOST_MAGNIFIED)
         if view is None and side <= most:
             return None
@@ -87,12 +87,12 @@ class Zoom:
 
 
 def hidden_place(place: ObjectLocation, frame_size: tuple[int, int]) -> ObjectLocation:
-    """Where to look on the next frame for an object that was not seen: around the same spot, a little wider."""
+    """Location to search on the next frame for an object that was not seen: the same spot, a little wider."""
     return ObjectLocation(place.y, place.x, min(place.extent * SEARCH_GROWTH, float(max(frame_size))))
 
 
 def steady_place(place: ObjectLocation, last: ObjectLocation) -> ObjectLocation:
-    """Where an object was seen, as far as that can be after where it last was: no jumps, no sudden growth."""
+    """Limit a new location by the last one: no jumps, no sudden growth."""
     extent = min(max(place.extent, last.extent / BELIEVED_CHANGE), last.extent * BELIEVED_CHANGE)
     y = min(max(place.y, last.y - last.extent), last.y + last.extent)
     x = min(max(place.x, last.x - last.extent), last.x + last.extent)

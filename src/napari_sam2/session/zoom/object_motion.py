@@ -10,7 +10,7 @@ from skimage.feature import match_template
 
 from .crop import Crop, ObjectLocation
 
-# Half a side of the patch that is looked for, and how far it may have gone, in extents of the object.
+# Half a side of the patch that is matched, and the farthest it can have moved, in extents of the object.
 PATCH, REACH = 0.75, 0.75
 # Patches are thinned out to about this many pixels an extent.
 DETAIL = 24
@@ -25,7 +25,7 @@ def moved_place(
 ) -> ObjectLocation:
     """Locate an object of one frame on another, by normalised cross-correlation of its surroundings.
 
-    ``look``: returns the (Y, X, 3) uint8 pixels of a frame within a view.
+    ``look``: returns the (Y, X, 3) uint8 pixels of a frame within a crop.
     ``frames``: the first and the second frame.
     ``frame_size``: (Y, X) in pixels.
     """

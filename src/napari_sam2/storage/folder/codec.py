@@ -63,7 +63,7 @@ def read_image(record: ImageRecord, size: _Size) -> NDArray[np.unsignedinteger]:
     """Unpack a label image; it must fit frames of ``size`` (Y, X)."""
     if record.box is not None:
         return _image_of_pixels(record, record.box, size)
-    # The record says how large it is unpacked; what no frame could need is refused first.
+    # The number of runs gives the size unpacked; more than any frame could need is refused first.
     if record.runs > math.prod(size):
         raise ValueError(f"{record.runs} runs of labels are too many for a frame of {size[0]} x {size[1]} pixels")
     packed = PackedFrame(record.data, record.runs, size, np.dtype(record.dtype))

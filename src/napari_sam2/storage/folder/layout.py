@@ -48,7 +48,7 @@ def image_places(data: DataRecord, folder: Path) -> list[Path]:
     places = [Path(folder, name) for name in names]
     if names:
         places.append(folder.parent / PureWindowsPath(names[0]).name)
-    # Asking another computer for a file tells it who asks.
+    # No file of another computer is opened: the attempt alone would reveal the user's name to it.
     near = [place for place in places if _is_local(place, folder)]
     # Not a pipe or a device, which may never end.
     return [place for place in dict.fromkeys(near) if place.is_file() or place.is_dir()]
