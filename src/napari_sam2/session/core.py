@@ -177,7 +177,7 @@ class TrackingSession(Prompting):
         SessionState
             Does not change with the session.
         """
-        # A snapshot with gaps in its memories could not be told from one without.
+        # Memories missing since the session was opened are made first: a snapshot is always complete.
         self.catch_up()
         objects = tuple(track.state() for track in self._objects.tracks.values())
         return SessionState(objects, self._unfinished, self.outputs.mark() if outputs else None)
@@ -299,7 +299,7 @@ class TrackingSession(Prompting):
     def reset(self) -> None:
         """Remove all objects and results; the frames and their features stay."""
         self._objects.restore(())
-        # Edits and runs are about objects that are gone; new outputs tell a run under way that it is over.
+        # Edits and runs are about objects that are gone; a run under way ends when it finds new outputs.
         self._history.clear()
         self._objects.outputs = self._objects.outputs.emptied()
         self._unfinished = self._untracked = None
@@ -491,8 +491,8 @@ class TrackingSession(Prompting):
         undo: Edit = DetachObject(track.object_id)
         if known is not None:
             undo = RestoreFrame(prompt.frame, track.state([prompt.frame]))
-        # From here on nothing fails: the object joins, its answer is staged, and what depends on the frame is out of
-        # date.
+        # Only now does the session change: the object joins, its answer is staged, and what depends on the frame is out
+        # of date.
         self._objects.tracks[prompt.object_id] = track
         self._objects.share_memory()
         track.prompts[prompt.frame] = prompt

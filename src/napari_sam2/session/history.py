@@ -73,7 +73,7 @@ class AttachObject:
         return self.state.nbytes + RECORD_BYTES * len(self.erased.rows)
 
     def apply(self, target: Editable) -> DetachObject:
-        """Take it in."""
+        """Add the object."""
         target.attach(self.state, self.place, self.erased)
         return DetachObject(self.state.object_id)
 
@@ -86,11 +86,11 @@ class DetachObject:
 
     @property
     def nbytes(self) -> int:
-        """Nothing: the object is in the session."""
+        """0: the object is in the session."""
         return 0
 
     def apply(self, target: Editable) -> AttachObject:
-        """Take it out."""
+        """Remove the object."""
         return AttachObject(*target.detach(self.object_id))
 
 

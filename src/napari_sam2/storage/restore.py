@@ -154,7 +154,7 @@ class Restorer(EntryReader):
             with safetensors.safe_open(path, framework="pt") as file:
                 for part in parts:
                     found = file.get_slice(f"{number}.{part}")
-                    # Looked at before anything is read: the sizes are what the file says.
+                    # Checked before anything is read: a damaged file may claim any size.
                     if found.get_shape() != shapes[part]:
                         raise ValueError(f"{path.name} holds {part} of shape {found.get_shape()}, not {shapes[part]}")
                     tensor = found[:].clone()

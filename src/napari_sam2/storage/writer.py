@@ -26,6 +26,7 @@ from .fingerprint import describe_session
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
 
+# Edits that can be undone, and those that can be redone.
 History = tuple[tuple[Edit, ...], tuple[Edit, ...]]
 
 # Tensors of a memory, by the names that they have as attributes and in files.
@@ -47,10 +48,10 @@ class SessionWriter:
 
     The state is in a journal: a line for each change, so that a program which ends at any moment leaves all lines but
     the one it was writing. Memories lie in files of their own, which are there before a line names them, and are
-    removed after a line has said that they are of no use.
+    removed after a line that forgets them is on the disk.
 
-    The first change writes the folder anew. ``generation`` is the number of the journal that is in use there, 0 where
-    there is none; ``history`` that of the session, as it is written there.
+    The first change after opening writes a new journal. ``generation`` is the number of the journal in use, 0 where
+    there is none; ``history`` is the undo history that it holds.
     """
 
     def __init__(self, folder: Path, lock: FolderLock, generation: int, history: History) -> None:
@@ -61,7 +62,7 @@ class SessionWriter:
         self._history = history
         # Files are numbered upwards from those there are, so that a new one never replaces one that a journal names.
         self._file_number = _last_memory_file(folder)
-        # None until everything is written, and again from the beginning of a change to its good end.
+        # ``None`` until everything is written, and again while a change is being saved.
         self._journal: Journal | None = None
         # Whether saving was begun and has not succeeded since.
         self._is_cut_off = False
@@ -106,7 +107,8 @@ class SessionWriter:
 
         After an ``OSError`` the folder holds what it held before, and the next time everything is written.
         """
-        # Whatever interrupts this leaves no journal: what was noted as written may not have been.
+        # If this is interrupted, no journal is set, and the next time all is written: the log may count as saved what
+        # is not.
         self._is_cut_off = True
         journal, self._journal = self._journal, None
         try:
@@ -141,14 +143,14 @@ class SessionWriter:
             self._sync(self._journal)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the journal and unlock the folder."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
         self._lock.release()
 
     def _sync(self, journal: Journal) -> None:
-        """Wait until everything is on the disk, where a power cut leaves it."""
+        """Wait until everything written is on the disk, so that a power cut cannot undo it."""
         # Memories first: a journal on the disk must not name a file that is not.
         for path in self._unsynced:
             if path.exists():
@@ -217,7 +219,7 @@ class SessionWriter:
         return {number: memory_record(memory, file) for number, memory in memories.items()}
 
     def _write_all(self, session: TrackingSession) -> Journal:
-        """Write everything to a new journal, and only then go over to it."""
+        """Write everything to a new journal, and only then name it in the header."""
         self._begin()
         # A name that no header has had, even where this was interrupted before.
         self._generation += 1

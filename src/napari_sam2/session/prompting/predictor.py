@@ -81,7 +81,7 @@ class PromptPredictor:
         return self._answer_first_click(track, prompt, drawn, zoom=zoom)
 
     def _answer_first_click(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, zoom: Zoom) -> FrameMemory:
-        # Clicks do not tell how large the object is: the whole frame does roughly, a crop around that does better.
+        # Clicks do not give the object's size: the answer in the whole frame does roughly, one in a crop does better.
         far = self._answer(track, prompt, drawn, crop=WHOLE_FRAME)
         view = self._nearer(far, prompt, zoom)
         if view is None:
@@ -146,7 +146,7 @@ class PromptPredictor:
             prediction = self.model.adopt_mask(features, mask.to(self.model.device))
         else:
             prediction = self._decode(track, prompt, drawn, crop=crop)
-            # Beyond a box there is nothing of the object, unless a click says so.
+            # Nothing of the object is outside its box, unless a positive click is.
             if self.crops.zoom is not None and prompt.box is not None and prompt_within_box(prompt):
                 held = hold_in_box(prediction.candidates_bkhw, seen, prompt.box)
                 prediction = replace(prediction, candidates_bkhw=held)
@@ -233,6 +233,8 @@ class PromptPredictor:
             if staged.view != track.staged[frame].view:
                 moved.append(frame)
             logits = upsample_to_input(staged.logits_bhw, self.model.config)
+            # Encode first, change the object afterwards: if encoding fails, the prompt stays staged and the next run
+            # tries again.
             memory = self.model.remember(
                 self.encoder.encode(frame, staged.view),
                 hard_mask(logits),

@@ -75,7 +75,7 @@ class PixelBox(NamedTuple):
 
     @classmethod
     def of(cls, rows: slice, columns: slice) -> PixelBox | None:
-        """Make it of slices, ``None`` of empty ones."""
+        """Make it of slices; ``None`` if one is empty."""
         return cls(rows.start, columns.start, rows.stop, columns.stop).meet()
 
     @classmethod

@@ -22,7 +22,7 @@ from napari_sam2.session.zoom.crop_size import whole_if_none
 def upsample_logits(
     low_res_hw: Tensor, view: Crop | None, frame_size: tuple[int, int]
 ) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
-    """Bring the mask logits of one object to the frame's size.
+    """Upsample the mask logits of one object to the frame's size.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ class SessionOutputs:
         ``masks``: all objects whose logits are known there, in their order; where masks overlap, the higher logit wins.
         Others keep the pixels they have, but for those that the user painted.
         """
-        # Work on runs of labels, which are small, and unpack only the area that may change.
+        # Labels are kept as runs, which are small; only the area that may change is drawn again.
         self.labels.widen(label_dtype(mask.object_id for mask in masks))
         runs = self.labels.runs(frame)
         before = measure(runs)
@@ -169,7 +169,7 @@ class SessionOutputs:
         return drawn
 
     def _measure_again(self, frame: int, object_ids: Iterable[int], measured: dict[int, Measures]) -> None:
-        """Bring the rows of objects up to date that may have lost pixels to another one, or got them back."""
+        """Measure objects again that lost pixels to another one, or got them back; their scores stay."""
         rows = [self.scores.get(frame, object_id) for object_id in object_ids]
         self._put_rows([row.measured(measured.get(row.object_id, Measures())) for row in rows if row is not None])
 

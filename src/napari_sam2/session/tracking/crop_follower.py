@@ -80,7 +80,10 @@ class CropFollower:
         return CropChoice(nearest.view, nearest.place)
 
     def place_of_prompt(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None) -> ObjectLocation | None:
-        """The object's location from a prompt and its result on the frame; ``None`` if clicks are all there is."""
+        """The object's location from a prompt and its result on the frame; ``None`` for clicks alone, and without zoom.
+
+        ``drawn``: (Y, X) bool: its mask in the labels, for when the logits are gone.
+        """
         if self.zoom is None:
             return None
         # A box or a mask gives the size of the object by itself.

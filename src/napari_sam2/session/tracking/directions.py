@@ -19,7 +19,7 @@ class FrameDirections(MutableMapping[int, int]):
 
     @classmethod
     def of(cls, array: NDArray[np.integer]) -> FrameDirections:
-        """Take a direction for each frame, 0 for none."""
+        """Make it from an array with the direction of each frame, 0 for none."""
         made = cls()
         made._array = array.astype(np.int8)
         return made
@@ -74,7 +74,7 @@ class FrameDirections(MutableMapping[int, int]):
         return FrameDirections.of(self._array)
 
     def merge(self, other: FrameDirections) -> None:
-        """Take all directions of another one, in place of those there are."""
+        """Add the frames of another table; where both have a direction, the other's counts."""
         self._grow(len(other._array))
         np.copyto(self._array[: len(other._array)], other._array, where=other._array != 0)
 

@@ -122,14 +122,14 @@ class FrameTracker:
             track.mark_tracked(frame, step)
 
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
-        # Attention needs memories of the same frames in the same slots, and one set of features or one for each object.
+        # A batch needs memories of the same frames in the same slots, and one set of features for all or one for each.
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
         for index, (track, crop) in enumerate(members):
             choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
             groups.setdefault((choice, crop.view is None), []).append(index)
         found: dict[int, FrameMemory] = {}
-        # Objects that attend to the same frames go through the model together, as many as fit comfortably: those that
-        # tracked in the whole frame, which is encoded once, and those with crops.
+        # Objects that attend to the same frames go through the model together, as many as fit comfortably. Those seen
+        # in the whole frame, which is encoded once, come apart from those with crops.
         for (choice, is_whole), indices in groups.items():
             at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
             for first in range(0, len(indices), at_once):
@@ -183,8 +183,8 @@ class FrameTracker:
         # Crops of one size go with the object: what they show lies at the same spot in each.
         if source.size == target.size:
             return memory.map_bchw
-        # Otherwise the map is resampled, shifted by as much as the object has moved since: the model expects it near to
-        # where it was.
+        # Otherwise the map is resampled, shifted by as much as the object has moved since, so that it shows the object
+        # where it is expected now.
         moved = (0.0, 0.0)
         if memory.place is not None and crop.place is not None:
             moved = crop.place.y - memory.place.y, crop.place.x - memory.place.x
@@ -192,9 +192,9 @@ class FrameTracker:
 
     def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
         """Make the records of a prediction, one per object, still without memory maps."""
-        # Everything is cloned: a view would keep the whole batch in memory as long as one object's result is kept.
         low_res = fill_holes(prediction.low_res_bhw, self.fill_hole_area)
         scores, ious = prediction.object_score_logits_b.tolist(), prediction.ious_b.tolist()
+        # Everything is cloned: a view would keep the whole batch in memory as long as one object's result is kept.
         return [
             FrameMemory(
                 low_res_bhw=low_res[i : i + 1].clone(),

@@ -77,7 +77,7 @@ def choose_memories(
     num_frames: int,
     rule: MemoryRule,
 ) -> MemoryChoice:
-    """Say which memories a frame attends to.
+    """Choose the memories that a frame attends to.
 
     ``num_frames``: frames in the stack: the pointers' time code depends on it in stacks shorter than
     ``rule.max_object_pointers``.
@@ -206,7 +206,7 @@ class MemoryBank:
         return min([*distances, *([behind] if behind >= 0 else [])], default=math.inf)
 
     def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
-        """Say which of the memories a frame attends to; see `choose_memories`."""
+        """Choose those of the memories that a frame attends to; see `choose_memories`."""
         choice = choose_memories(
             frame, list(self.conditioning), others=self.recent, step=step, num_frames=num_frames, rule=self.rule
         )

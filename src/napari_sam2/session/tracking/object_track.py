@@ -18,7 +18,7 @@ _VERSIONS = count(1)
 
 
 def new_version() -> int:
-    """Give a number that no track has had as its version."""
+    """Return a version number that no track of this program has had."""
     return next(_VERSIONS)
 
 
@@ -73,7 +73,7 @@ class ObjectTrack:
         return self.staged.get(frame) or self.bank.get(frame)
 
     def mark_tracked(self, frame: int, step: int) -> None:
-        """Note that a pass went over a frame."""
+        """Record that a pass tracked a frame, in the direction ``step``."""
         self.visited[frame] = step
         self.stale.pop(frame, None)
         self.version = new_version()

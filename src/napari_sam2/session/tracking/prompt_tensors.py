@@ -48,7 +48,7 @@ def prompt_points(prompt: Prompt, view: Crop, input_size: int) -> tuple[Tensor, 
 
 
 def prompt_bounds(prompt: Prompt) -> tuple[float, float, float, float]:
-    """(y0, x0, y1, x1) around everything a prompt says, in frame pixels."""
+    """Bounding box (y0, x0, y1, x1) of a prompt's mask, or of its box and points, in frame pixels."""
     # A mask is bounded by the outer edges of its pixels; points and boxes are positions already.
     if prompt.mask is not None:
         rows, columns = np.flatnonzero(prompt.mask.any(axis=1)), np.flatnonzero(prompt.mask.any(axis=0))
@@ -61,7 +61,7 @@ def prompt_bounds(prompt: Prompt) -> tuple[float, float, float, float]:
 
 
 def prompt_within_box(prompt: Prompt) -> bool:
-    """Whether no click says that the object reaches out of the prompt's box."""
+    """Whether all positive clicks lie in the prompt's box; also true without a box or clicks."""
     if prompt.box is None or prompt.points is None or prompt.labels is None:
         return True
     y0, x0, y1, x1 = prompt.box

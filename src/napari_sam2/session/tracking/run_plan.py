@@ -76,7 +76,7 @@ def pass_visits(
 
 
 def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:
-    """Say which frames of an object `Session.update` would track, and in which direction."""
+    """Plan the frames of an object that `Session.update` would track, with their directions."""
     # An object that was tracked before only needs what edits have made out of date.
     if track.visited or not track.prompts:
         return track.stale

@@ -119,7 +119,7 @@ class VolumePass:
         return min(earlier, key=lambda t: abs(t - time), default=None)
 
     def _large_planes(self, time: int, object_id: int) -> list[int]:
-        """Planes that part an object into equal shares, its middle first."""
+        """Planes that divide an object's pixels in a volume into equal shares, in rising order."""
         labels = self._known.volume(time)
         # Quantiles of the object's pixels over the planes.
         areas = np.array([np.count_nonzero(labels[plane] == object_id) for plane in range(len(labels))])

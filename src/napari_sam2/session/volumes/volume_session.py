@@ -53,8 +53,8 @@ class VolumeStep:
 class VolumeSession:
     """Prompts and results of a time-lapse of volumes.
 
-    At a prompted time point each object is tracked through z. From there on, forward and backward in time, its mask on
-    its largest plane is tracked to the next time point, and from that plane through z again: an object may move up and
+    At a prompted time point each object is tracked through z. From there on, forward and backward in time, its masks on
+    a few planes are tracked to the next time point, and from those planes through z again: an object may move up and
     down, and out of planes and into others, and keeps its id.
 
     Parameters
@@ -185,7 +185,7 @@ class VolumeSession:
         return VolumeLabels(self.volumes.shape, folder=self.folder)
 
     def _fingerprint(self) -> dict[str, object]:
-        """Say what the results depend on."""
+        """Describe everything that the results depend on, to compare it with that of volumes in the folder."""
         from napari_sam2.storage.fingerprint import describe_model, model_identity, sample_hash
 
         digest = hashlib.sha256()

@@ -85,6 +85,8 @@ def first_error(error: ValidationError) -> str:
 class SelectionRecord(Record):
     """Which stack of a multi-dimensional image is used; see `Selection`."""
 
+    # Index of one time point or plane along the axes that are not tracked; channels shown together, with their contrast
+    # windows (low, high); and the level of an image pyramid.
     at: Index | tuple[Index, ...] | None
     channels: tuple[Index, ...]
     windows: tuple[tuple[Finite, Finite], ...]
@@ -96,6 +98,7 @@ class AxisRecord(Record):
 
     name: Text
     size: Index
+    # Distance of two samples, and position of the first, in the unit.
     scale: Finite | None
     translation: Finite
     unit: Text | None
@@ -119,7 +122,7 @@ class DataRecord(Record):
     rgb: bool
     dtype: Text
     sample: Text
-    # Sessions of the first versions do not say.
+    # Missing in sessions of the first versions.
     axes: tuple[AxisRecord, ...] = ()
     affine: tuple[tuple[Finite, ...], ...] | None = None
 
@@ -136,11 +139,12 @@ class ModelRecord(Record):
     """The model of a session, and how it ran."""
 
     variant: Text | None = None
+    # Side of the input in pixels.
     image_size: Annotated[int, Field(ge=1, le=8192)]
     preset: Text
     dtype: Text
     device: Text = "auto"
-    # Sessions of the first versions do not say.
+    # Missing in sessions of the first versions.
     backend: Text | None = None
     name: Text | None = None
     file: PathText | None = None
@@ -152,6 +156,7 @@ class ModelRecord(Record):
 class SettingsRecord(Record):
     """Options of `Session` with which it was made."""
 
+    # As `Session` takes it.
     zoom: Finite | Text
     fill_hole_area: Annotated[int, Field(ge=0, le=2**31)]
 
@@ -164,7 +169,9 @@ class Header(Record):
     data: DataRecord
     model: ModelRecord
     settings: SettingsRecord
+    # Programs that wrote it, for messages and for finding errors.
     versions: dict[str, Text] = {}
+    # Name of the journal in use; any other in the folder is left over.
     journal: Annotated[str, Field(pattern=r"^journal-[0-9]{1,9}\.jsonl$")]
 
 
@@ -209,8 +216,10 @@ class MemoryRecord(Record):
 
     file: Annotated[int, Field(ge=0, le=99_999_999)]
     parts: tuple[Literal["low_res_bhw", "pointer_bc", "memory_bchw"], ...]
+    # Logit that the object is visible, and the IoU that the model expects of its mask.
     score: float
     iou: float
+    # Crop as (top, left, height, width), ``None`` for the whole frame; location as (y, x, extent) in pixels.
     view: Box | None
     place: tuple[Finite, Finite, Finite] | None
 
@@ -244,10 +253,12 @@ class TrackRecord(Record):
 class FrameStateRecord(Record):
     """The state of an object on one frame, for undo."""
 
+    # Numbers of the prompt and memories; ``None`` where there is none.
     prompt: Number | None
     staged: Number | None
     conditioning: Number | None
     recent: Number | None
+    # Direction in which the frame was tracked; and of the whole object, the frames that were out of date.
     visited: Literal[1, -1, 0] | None
     stale: tuple[Span, ...]
     version: Number
@@ -273,6 +284,7 @@ class AttachRecord(Record):
     """An edit that brings a removed object back."""
 
     kind: Literal["attach"] = "attach"
+    # Number of the object's track, and its position in the order of objects.
     track: Number
     place: Index
     erased: ErasedRecord
