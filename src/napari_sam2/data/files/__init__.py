@@ -1,1 +1,1 @@
-"""Files written whole or not at all, and packages that may be missing."""
+"""Atomic writing of files, a cache on disk, optional packages and errors of memory."""

@@ -1,4 +1,4 @@
-"""Files that are either written whole or left as they were."""
+"""Atomic writing of files and folders, and JSON files on top of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# How often to try to remove a draft, and how long to wait before the next try.
 _REMOVALS, _BETWEEN_REMOVALS_S = 20, 0.05
 
 
@@ -26,8 +27,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The temporary file lies in the same folder, so that the last step is one rename: a reader sees the old
     file or the new one, and a failure leaves the old one in place. Missing folders are made.
     """
+    # Resolved, so that a link stays a link and its target is replaced.
     target = Path(path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden and random: two programs that write the same file do not meet, and folder readers skip it.
     draft = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         yield draft
@@ -47,6 +50,7 @@ def put_in_place(draft: Path, target: Path) -> None:
 
     A folder takes two renames: should the second fail, the first is taken back.
     """
+    # One rename is atomic for files; no system can replace a folder that is not empty.
     if not target.is_dir():
         os.replace(draft, target)
         return
@@ -81,6 +85,8 @@ def _remove_draft(draft: Path) -> None:
 def write_json(path: str | os.PathLike[str], value: object) -> None:
     """Write a value as indented JSON, whole or not at all."""
     try:
+        # Made in memory first, so that an unsuitable value leaves no draft; NaN is not JSON and other programs refuse
+        # it.
         text = json.dumps(value, indent=2, allow_nan=False, default=_plain, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{Path(path).name} cannot be written as JSON: {error}") from error
@@ -91,6 +97,7 @@ def write_json(path: str | os.PathLike[str], value: object) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file."""
     try:
+        # utf-8-sig: Notepad puts a byte order mark in front.
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
@@ -100,6 +107,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def _plain(value: object) -> object:
+    # What options and results hold besides plain Python values.
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""Bytes on disk that can be made again, within a budget."""
+"""A cache of files within a size limit, checked for damage and shared between programs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+# Names of files that are being written, and the age from which their writer is taken for dead.
 _DRAFT = ".draft-"
 _DRAFT_SECONDS = 3600
 _DIGEST_BYTES = 32
@@ -28,20 +29,23 @@ class DiskCache:
         self.folder = Path(folder).expanduser()
         self.budget = budget
         self._suffix = suffix
+        # False after the first failed write.
         self._writable = True
         self.folder.mkdir(parents=True, exist_ok=True)
+        # Bytes by key, those used longest ago first: the order in which files are removed.
         self._sizes = self._scan()
         self._total = sum(self._sizes.values())
         self._shrink()
 
     def load(self, key: str) -> bytes | None:
-        """Return what was kept; ``None`` where it is missing or damaged."""
+        """Return the stored bytes; ``None`` where they are missing or damaged."""
         path = self._path(key)
         try:
             content = path.read_bytes()
         except OSError:
             self._forget(key)
             return None
+        # The checksum comes first; a mismatch means a damaged disk or a file cut off by a crash.
         payload = content[_DIGEST_BYTES:]
         if content[:_DIGEST_BYTES] != _checksum(key, payload):
             logger.warning("%s is damaged and is made again", path)
@@ -50,16 +54,17 @@ class DiskCache:
                 path.unlink()
             return None
         with suppress(OSError):
+            # The time of last use survives in the file's own time stamp, for the next start and for other programs.
             os.utime(path)
         self._note(key, len(content))
         return payload
 
     def takes(self, size: int) -> bool:
-        """Whether so many bytes would be kept."""
+        """Whether so many bytes would be stored."""
         return self._writable and size <= self.budget
 
     def save(self, key: str, payload: bytes) -> None:
-        """Keep bytes; a disk that is full or read-only is told of once and then left alone."""
+        """Store bytes; a full or read-only disk is reported once, and nothing more is written then."""
         size = _DIGEST_BYTES + len(payload)
         if not self.takes(size):
             return
@@ -73,6 +78,7 @@ class DiskCache:
         self._shrink()
 
     def _write(self, key: str, payload: bytes) -> None:
+        # Written beside its place and renamed: a reader never sees half a file.
         handle, draft = tempfile.mkstemp(prefix=_DRAFT, dir=self.folder)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -93,6 +99,7 @@ class DiskCache:
             # Another program may remove a file meanwhile.
             with suppress(OSError):
                 status = path.stat()
+                # A recent draft may be another program's, still being written.
                 if path.name.startswith(_DRAFT) and status.st_mtime < time.time() - _DRAFT_SECONDS:
                     path.unlink()
                 elif path.name.endswith(self._suffix) and path.is_file():
@@ -108,6 +115,7 @@ class DiskCache:
         self._total -= self._sizes.pop(key, 0)
 
     def _shrink(self) -> None:
+        # A file that another program has removed already counts as removed.
         while self._total > self.budget:
             key = next(iter(self._sizes))
             self._forget(key)

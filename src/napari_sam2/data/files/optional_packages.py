@@ -1,10 +1,11 @@
-"""Packages that only some formats and backends need: loaded when they are, and named when they are missing."""
+"""Import of optional packages, with a message that says how to install a missing one."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
+# The extra of this package that brings each module, as in pyproject.toml.
 _EXTRAS = {
     "av": "video",
     "distributed": "distributed",

@@ -1,4 +1,4 @@
-"""Whether an error means that memory ran out."""
+"""Recognition of out-of-memory errors from all libraries and devices."""
 
 from __future__ import annotations
 
@@ -24,4 +24,5 @@ def is_out_of_memory(error: BaseException) -> bool:
     # The system's own words are in the user's language.
     if isinstance(error, OSError) and (error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _WINDOWS):
         return True
+    # Readers wrap errors in a ValueError that names the file; the cause is one level down.
     return error.__cause__ is not None and is_out_of_memory(error.__cause__)

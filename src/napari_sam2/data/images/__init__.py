@@ -1,1 +1,1 @@
-"""Images."""
+"""Stacks of images: reading single frames, choosing a part, geometry in the world and contrast."""

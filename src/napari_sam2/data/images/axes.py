@@ -1,4 +1,4 @@
-"""Axes of images: names, sizes, and where their places lie."""
+"""The axes of an image: name, number of entries, scale, translation and unit."""
 
 from __future__ import annotations
 
@@ -30,21 +30,25 @@ class Axis:
     unit: str | None = None
 
     def __post_init__(self) -> None:
+        # A size of 0 is left to `Stack`, which has the better message for it.
         if self.size < 0:
             raise ValueError(f"the axis {self.name} cannot have {self.size} places")
         if not (math.isfinite(self.scale or 1) and self.scale != 0 and math.isfinite(self.translation)):
             raise ValueError(f"the axis {self.name} cannot have the scale {self.scale} at {self.translation}")
+        # The class is frozen; the unit is brought into its one spelling all the same.
         object.__setattr__(self, "unit", unit_name(self.unit))
 
     def taken(self, start: int, size: int, stride: Fraction | int = 1) -> Axis:
-        """Give the axis of some of the places."""
+        """Return the axis of `size` places from `start` on, `stride` apart."""
+        # An uncalibrated axis counts its places, so that a part of it still lies where it was cut out.
         step = self.scale or 1.0
+        # Unknown stays unknown, unless a stride makes the distance between places a different one.
         scale = self.scale if stride == 1 else step * float(stride)
         return replace(self, size=size, scale=scale, translation=self.translation + start * step)
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Axis:
-        """Read its fields by name; ``ValueError`` if one is damaged."""
+        """Read an axis from the fields of a JSON object; ``ValueError`` if one is damaged."""
         scale, unit = said.get("scale"), said.get("unit")
         size = whole_number(said["size"], "the size of an axis")
         translation = float(said.get("translation", 0.0))
@@ -53,11 +57,14 @@ class Axis:
 
 def measured_axes(names: Sequence[str], shape: Sequence[int], sizes: Mapping[str, Size]) -> tuple[Axis, ...]:
     """Name and measure axes: height and depth in the unit of the width where they convert, times in seconds."""
+    # A scale of zero, NaN or infinity is how programs write "not calibrated".
     known = {name: size for name, size in sizes.items() if math.isfinite(size.scale) and size.scale}
+    # Lengths are shown in one unit: that of the width.
     unit = unit_name(known["x"].unit) if {"x", "y"} <= {*known} else None
     axes = []
     for name, length in zip(names, shape, strict=False):
         size = known.get(name)
+        # Only one side of a pixel measured would make a wrong aspect ratio: then neither counts.
         if size is None or (name in "yx" and not {"x", "y"} <= {*known}):
             axes.append(Axis(name, length))
         else:

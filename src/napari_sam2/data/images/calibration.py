@@ -1,4 +1,4 @@
-"""What a pixel and a step along the stack measure, and the names of units."""
+"""Pixel sizes, distances between frames and their units, with conversion between units."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ _UNIT_NAMES = {
 }
 # Files whose unit is one of these were never calibrated.
 _NO_UNIT = {"", "pixel", "pixels", "px", "reference frame"}
+# Length of each unit in micrometres, and duration of each in seconds: the factors of all conversions.
 _MICROMETRES = {"angstrom": 1e-4, "nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "inch": 25400.0, "m": 1e6}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -57,6 +58,7 @@ class Calibration:
     step_unit: str | None = None
 
     def __post_init__(self) -> None:
+        # Every number that is given is checked; those that are None are unknown and allowed.
         sizes = (*(self.pixel_size or ()), *(() if self.step is None else (self.step,)))
         for size in sizes:
             if not (math.isfinite(size) and size > 0):
@@ -66,26 +68,24 @@ class Calibration:
 
 
 class Size(NamedTuple):
-    """What a file says of an axis: the step from one place to the next, its unit, and where the first place lies."""
+    """What a file records of one axis: distance between neighbours, its unit, and the position of the first entry."""
 
     scale: float
     unit: str | None = None
     translation: float = 0.0
 
     def converted(self, wanted: str | None) -> Size:
-        """Give the same in another unit, or as it is where that is of another kind; times are always in seconds."""
+        """Convert to another unit of the same kind, else leave as it is; times always become seconds."""
         unit = unit_name(self.unit)
         if is_time(unit):
             wanted = "s"
+        # A unit of another kind (a time where a length is wanted) is no error: it is passed on unchanged.
         name = wanted if _same_kind(unit, wanted) else unit
         return Size(_converted(self.scale, unit, wanted), name, _converted(self.translation, unit, wanted))
 
 
 def unit_name(text: str | None) -> str | None:
-    """Give a unit its one name here.
-
-    Result: ``"um"`` for every spelling of micrometres and so on; None for no unit or pixels.
-    """
+    """Return the one spelling of a unit used here, such as ``"um"`` for micrometres; None for no unit or pixels."""
     if text is None:
         return None
     # ImageJ stores the letter mu as the six characters \u00B5.
@@ -117,6 +117,7 @@ def _same_kind(one: str | None, other: str | None) -> bool:
 def _converted(value: float, unit: str | None, wanted: str | None) -> float:
     if unit == wanted:
         return value
+    # Through the common unit of the kind; values in unknown units cannot be converted and stay as they are.
     for table in (_MICROMETRES, _SECONDS):
         if unit in table and wanted in table:
             return value * table[unit] / table[wanted]

@@ -1,4 +1,4 @@
-"""Up to three channels shown together as red, green and blue."""
+"""Two or three channels combined into one RGB image."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ if TYPE_CHECKING:
 
 
 class CompositeFrames:
-    """Frames of uint8 RGB made of two or three channels, each with one window for the whole stack.
-
-    ``windows``: (low, high) for each, or one for all. Where empty, what the file says, else percentiles of each
-    channel, which are taken when the first frame is read.
-    """
+    """Frames of uint8 RGB made of two or three channels, each with one contrast window for the whole stack."""
 
     def __init__(
         self, channels: Sequence[Frames], windows: Sequence[tuple[float, float]], said: Sequence[Window | None]
     ) -> None:
         self._channels = channels
+        # A user's windows (one for each channel, or one for all) come before those that the file records.
         given = [Window(*pair) for pair in windows]
         self._windows: list[Window | None] = [*(given * len(channels) if len(given) == 1 else given or said)]
+        # What is missing is measured when the first frame is read, not on opening: that takes many frames.
         self._windows += [None] * (len(channels) - len(self._windows))
+        # Threads that read the first frames together must all use the same measured windows.
         self._lock = threading.Lock()
         self.shape: tuple[int, ...] = (*channels[0].shape, 3)
         self.dtype: np.dtype[Any] = np.dtype(np.uint8)
@@ -40,6 +39,7 @@ class CompositeFrames:
             stretch(channel.read(frame)[area], window)
             for channel, window in zip(self._channels, self._all_windows(), strict=True)
         ]
+        # Two channels are red and green; blue stays black.
         images += [np.zeros_like(images[0])] * (3 - len(images))
         return np.stack(images, axis=-1)
 

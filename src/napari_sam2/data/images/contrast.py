@@ -1,4 +1,4 @@
-"""From pixels of any type to the 8-bit RGB the model sees, with one window for the whole stack."""
+"""Conversion of pixels of any type to the 8-bit RGB that the model takes, with one contrast window per stack."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 # A hot pixel or a metal implant must not set the window, but nuclei that cover half a percent of the frame
 # must: so a thousandth at either end.
 _PERCENTILES = (0.1, 99.9)
+# Enough for steady percentiles, and few enough to open a stack of terabytes at once.
 _SAMPLED_FRAMES = 16
 _SAMPLED_PIXELS = 2**18
 
 
 class Frames(Protocol):
-    """What a stack of frames tells of itself."""
+    """What a stack must offer for its contrast to be measured."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -61,12 +62,10 @@ class Window:
 def choose_window(stack: Frames, contrast_limits: Sequence[float] | None = None) -> Window | None:
     """Choose the one window a whole stack is mapped with.
 
-    Without contrast limits it runs from the 0.1th to the 99.9th percentile of up to 16 frames spread over the
-    stack, or from the lowest to the highest of their values where those percentiles are the same (a few
-    bright spots on an even ground).
-
-    ``contrast_limits``: lowest and highest value to show, in the pixels' units.
-    Result: none for uint8 RGB, which goes to the model unchanged whatever the limits.
+    `contrast_limits` are the lowest and highest value to show. Without them the window runs from the
+    0.1th to the 99.9th percentile of up to 16 frames spread over the stack, or from the lowest to the highest of their
+    values where those percentiles are the same (a few bright spots on an even ground). None for uint8 RGB, which goes
+    to the model unchanged whatever the limits.
     """
     if contrast_limits is not None and len(contrast_limits) != 2:
         raise ValueError(f"contrast limits are two numbers, low and high, not {contrast_limits}")
@@ -74,10 +73,12 @@ def choose_window(stack: Frames, contrast_limits: Sequence[float] | None = None)
         return None
     if contrast_limits is not None:
         return Window(float(contrast_limits[0]), float(contrast_limits[1]))
+    # One window for all frames: measured frame by frame, brightness would flicker and mislead the memory of the model.
     values = _sample(stack)
     low, high = (float(value) for value in np.percentile(values, _PERCENTILES))
     if high <= low:
         low, high = float(values.min()), float(values.max())
+    # The percentiles coincide where fewer than a thousandth of the pixels differ: then the extremes decide.
     if high <= low:
         # A constant stack has no contrast to show; any width gives a valid window.
         high = low + max(1.0, abs(low))
@@ -85,11 +86,9 @@ def choose_window(stack: Frames, contrast_limits: Sequence[float] | None = None)
 
 
 def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
-    """Turn a frame into the 8-bit RGB image the model takes.
+    """Turn a (Y, X) or (Y, X, 3) frame into the (Y, X, 3) uint8 image that the model takes.
 
-    ``frame``: (Y, X) or (Y, X, 3).
-    ``window``: what to stretch over 0..255; None leaves the values alone and is for uint8 only.
-    Result: (Y, X, 3) uint8; grey frames get three equal channels.
+    Without a window the values are left alone, which is for uint8 only. Grey frames get three equal channels.
     """
     if window is None:
         if frame.dtype != np.uint8:
@@ -97,13 +96,14 @@ def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
         image = frame
     else:
         image = stretch(frame, window)
+    # The encoder has three input channels whatever the image.
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=-1)
     return np.ascontiguousarray(image)
 
 
 def stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """Map pixel values to brightness."""
+    """Map pixel values to brightness 0..255; values outside of the window are clipped."""
     # float32 holds 16-bit values exactly; wider integers need float64.
     values = frame.astype(np.result_type(frame.dtype, np.float32))
     values -= window.low
@@ -115,6 +115,7 @@ def stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
 
 def _sample(stack: Frames) -> NDArray[np.float64]:
     """Collect pixels from frames spread evenly over the stack, the first and the last among them."""
+    # Spread over the stack, because brightness fades over time and with depth.
     count = min(stack.shape[0], _SAMPLED_FRAMES)
     indices = np.linspace(0, stack.shape[0] - 1, count).round().astype(int)
     # An odd stride does not fall in step with patterns that repeat every two or four pixels.

@@ -1,4 +1,4 @@
-"""Where a stack's frames come from: what every source offers, and the sources over arrays and over planes."""
+"""Sources of frames and planes: the interfaces that readers implement, and sources over arrays and opened images."""
 
 from __future__ import annotations
 
@@ -88,16 +88,15 @@ class Opened:
 
 
 class ArrayPlanes:
-    """Planes of anything that has a shape and a dtype and can be indexed: NumPy, dask, zarr, NIfTI.
-
-    ``axes``: a letter for each of them, ``y`` and ``x`` among them, and ``s`` for colour samples.
-    """
+    """Planes of anything that has a shape and a dtype and can be indexed: NumPy, dask, zarr, NIfTI."""
 
     def __init__(self, array: Any, axes: str) -> None:
         self._array = array
         self._axes = axes
+        # `axes` has one letter for each axis, in the order of the array: t, z, n, c, y, x, and s for colour samples.
         sizes = dict(zip(axes, (int(size) for size in array.shape), strict=True))
         self.leading = "".join(letter for letter in axes if letter not in "yxs")
+        # Planes come out as (Y, X) or (Y, X, S), wherever the array has these axes.
         self._plane = "yxs" if "s" in axes else "yx"
         self.shape: tuple[int, ...] = tuple(sizes[letter] for letter in self.leading + self._plane)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype)
@@ -107,8 +106,10 @@ class ArrayPlanes:
         if not hasattr(self._array, "ndim"):
             # Something that only knows how to give a frame, as the axes say: frames first.
             return np.asarray(self._array[index[0] if len(index) == 1 else index])[area]
+        # Indexed before conversion to NumPy, so that a lazy array loads this area and nothing else.
         wanted: dict[str, Any] = dict(zip(self.leading, index, strict=True)) | {"y": area[0], "x": area[1]}
         image = np.asarray(self._array[tuple(wanted.get(letter, slice(None)) for letter in self._axes)])
+        # Whole numbers removed the leading axes; what is left may still be in the wrong order (X before Y in NIfTI).
         kept = [letter for letter in self._axes if letter in self._plane]
         return image.transpose([kept.index(letter) for letter in self._plane])
 
@@ -123,6 +124,7 @@ class ClosablePlanes:
         self._planes: PlaneSource | None = planes
         self._name = name
         self._lock = threading.Lock()
+        # A file closed under a reading thread can crash the process: the last reader out closes it.
         self._reads_under_way = 0
         self._closed = False
         self.shape: tuple[int, ...] = planes.shape
@@ -147,19 +149,18 @@ class ClosablePlanes:
 
     def _leave(self, *, reads: int) -> None:
         unused: PlaneSource | None = None
+        # Whoever leaves last takes the planes out, so that they are closed once.
         with self._lock:
             self._reads_under_way -= reads
             if self._closed and not self._reads_under_way:
                 unused, self._planes = self._planes, None
+        # Outside of the lock: closing may wait for the disk.
         if unused is not None:
             unused.close()
 
 
 class PlaneFrames:
-    """Frames along one axis of an image, the other axes held at one index.
-
-    ``axis``: which of them is tracked; None for a single frame.
-    """
+    """Frames along one axis of an image, the other axes held at one index; without an axis, a single frame."""
 
     def __init__(self, planes: PlaneSource, fixed: Sequence[int], axis: int | None) -> None:
         self._planes = planes
@@ -172,6 +173,7 @@ class PlaneFrames:
         """Fetch one frame or an area of it."""
         index = list(self._fixed)
         if self._axis is not None:
+            # The rest of the index stays at the places that the user chose.
             index[self._axis] = frame
         return self._planes.read(tuple(index), area)
 
@@ -181,10 +183,7 @@ class PlaneFrames:
 
 
 class PartFrames:
-    """Some frames of another source, cropped.
-
-    ``crop``: (y0, x0, y1, x1) inside the frame.
-    """
+    """Some frames of another source, cropped to (y0, x0, y1, x1)."""
 
     def __init__(self, source: FrameSource, frames: Sequence[int], crop: tuple[int, int, int, int]) -> None:
         self._source = source
@@ -196,6 +195,7 @@ class PartFrames:
 
     def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
         """Fetch one frame or an area of it."""
+        # The source reads only the crop; the caller's area is relative to it.
         return self._source.read(self._frames[frame], self._area)[area]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which part of an image, and where it lies: one value, from the reader of a file to the writer of results."""
+"""Which part of an image is taken and where it lies in the world, passed from the reader of a file to the writers."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class Geometry:
     affine: Affine | None = None
 
     def __post_init__(self) -> None:
+        # Names are keys everywhere below, and the crop is always on the last two axes.
         if self.names[-2:] != ("y", "x") or len(set(self.names)) < len(self.names):
             raise ValueError(f"the axes of an image have different names, y and x last, not {', '.join(self.names)}")
         if self.affine is not None:
@@ -61,17 +62,34 @@ class Geometry:
             # One way to say that frames are whole.
             said = None if crop == (0, 0, *self.whole_shape[1:]) else crop
             object.__setattr__(self, "selection", replace(self.selection, crop=said))
+        # An axis of size 0 is left to `Stack`, which reports it better.
         if any(place >= max(size, 1) for place, size in zip(self.places, self.shape, strict=False)):
             raise ValueError(f"an image of shape {self.shape} has no place {self.places}")
 
     @classmethod
     def of(cls, shape: tuple[int, int, int], axis: str = "t", calibration: Calibration | None = None) -> Self:
-        """Give the geometry of (T, Y, X) frames, all of them."""
+        """Make the geometry of all frames of a (T, Y, X) array.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (T, Y, X).
+        axis : {"t", "z"}, default: "t"
+            What the frames are.
+        calibration : Calibration, optional
+            Sizes of a pixel and a step.
+
+        Returns
+        -------
+        Geometry
+            Uncropped, with every frame.
+        """
         bare = cls(tuple(map(Axis, (axis, "y", "x"), shape)), Selection(axis=axis))
         return bare if calibration is None else bare.calibrated(calibration)
 
     def calibrated(self, said: Calibration) -> Self:
-        """Give the same frames with other sizes of a pixel and a step."""
+        """Return the same frames with other sizes of a pixel and a step."""
+        # Only scales and units change: where the image begins in the world stays.
         height, width = said.pixel_size or (None, None)
         axes = list(self.axes)
         axes[-2] = replace(axes[-2], scale=height, unit=said.unit)
@@ -102,6 +120,7 @@ class Geometry:
     def places(self) -> tuple[int, ...]:
         """An index for each axis before Y and X; that of the tracked one is 0."""
         places = [0] * (len(self.axes) - 2)
+        # Time or depth, whichever is not tracked, and frame axes without a name; channels are chosen separately.
         others = [i for i, name in enumerate(self.names[:-2]) if name != "c" and i != self.tracked]
         at = self.selection.at
         if isinstance(at, tuple):
@@ -111,6 +130,7 @@ class Geometry:
             chosen = dict.fromkeys([i for i in others if self.axes[i].size > 1][:1], at or 0)
         for i, place in chosen.items():
             places[i] = place
+        # Of several channels the first stands for all: they lie in the same place.
         if "c" in self.names and self.selection.channels:
             places[self.names.index("c")] = self.selection.channels[0]
         return tuple(places)
@@ -130,12 +150,13 @@ class Geometry:
     @property
     def n_frames(self) -> int:
         """How many frames there are."""
+        # Rounded up, because frame 0 is always taken.
         every = self.selection.every
         return -(-self.whole_shape[0] // every.numerator) * every.denominator
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """For every frame that of the whole it is; repeated ones come several times."""
+        """Index among all frames of the image, for each of these; repeated frames come several times."""
         return tuple(map(self.frame_outside, range(self.n_frames)))
 
     @property
@@ -151,6 +172,7 @@ class Geometry:
     @property
     def calibration(self) -> Calibration:
         """Sizes of a pixel and of a step from one frame to the next."""
+        # Scales can be negative (flipped axes); sizes cannot.
         y, x = self.axes[-2:]
         tracked = None if self.tracked is None else self.axes[self.tracked]
         pixel_size = (abs(y.scale), abs(x.scale)) if y.scale and x.scale else None
@@ -162,7 +184,7 @@ class Geometry:
         return dict(zip(self.names, self.places, strict=False)).get(name, 0)
 
     def along(self, axis: str, at: int) -> Self:
-        """Give all frames along another axis, at a place on the one that is left."""
+        """Return all frames along another axis, at index `at` of the axis that was tracked until now."""
         return replace(self, selection=replace(self.selection.whole, axis=axis, at=at))
 
     # Other parts
@@ -173,7 +195,26 @@ class Geometry:
         return replace(self, selection=self.selection.whole)
 
     def part(self, crop: Box | None = None, every: Fraction | int = 1) -> Self:
-        """Take a part of these frames; ``ValueError`` if there is no such part."""
+        """Take a part of these frames.
+
+        Parameters
+        ----------
+        crop : tuple of int, optional
+            (y0, x0, y1, x1) in pixels of these frames, the ends excluded.
+        every : Fraction or int, default: 1
+            3 takes every third of these frames, ``Fraction(1, 2)`` takes each twice.
+
+        Returns
+        -------
+        Geometry
+            Relative to the same image.
+
+        Raises
+        ------
+        ValueError
+            If the crop leaves the frames, or strides and repetitions are mixed.
+        """
+        # A part of a part is expressed relative to the image, so that results go back in one step.
         mine = self.selection.every
         # Repeated frames that are then left out again, or the other way round, are no stride.
         if 1 not in (mine, every) and (mine > 1) != (every > 1):
@@ -184,12 +225,14 @@ class Geometry:
         return replace(self, selection=replace(self.selection, crop=box, every=mine * every))
 
     def taken(self) -> Geometry:
-        """Give the geometry of these frames as an image of their own: the tracked axis, Y and X."""
+        """Return the geometry of these frames as an image of their own: the tracked axis, Y and X."""
         y0, x0, y1, x1 = self.crop
         every = self.selection.every
+        # A frame that no axis runs along becomes the only place on one.
         axis = Axis(self.selection.axis or "t", 1) if self.tracked is None else self.axes[self.tracked]
         affine = None
         if self.affine is not None:
+            # The new affine first moves to the cropped corner and strides along depth, then does what the old one did.
             inner = np.diag([1.0, 1.0, float(every) if axis.name == "z" else 1.0, 1.0])
             inner[:3, 3] = (x0, y0, self.place_on("z"))
             affine = affine_of(np.array(self.affine) @ inner)
@@ -200,18 +243,19 @@ class Geometry:
     # Frames and the image
 
     def frame_outside(self, frame: int) -> int:
-        """Find a frame of these in the whole."""
+        """Convert an index among these frames to one among all frames of the image."""
         every = self.selection.every
         return frame // every.denominator * every.numerator
 
     def frame_inside(self, frame: int) -> int:
-        """Find a frame of the whole among these, the first where it is repeated.
+        """Convert an index among all frames of the image to one among these, the first where it is repeated.
 
         Raises
         ------
         ValueError
             If it is left out; the message names its neighbours.
         """
+        # Frames that the stride passes over have no place in the part; the message names those that have.
         stride, last = self.selection.every.numerator, self.whole_shape[0] - 1
         before = min(max(frame, 0), last) // stride * stride
         if before != frame:
@@ -245,6 +289,7 @@ class Geometry:
 
     def frame_of(self, position: ArrayLike) -> int | None:
         """Frame that indices on the axes of the image lie on; None if they lie on none of these frames."""
+        # A viewer's position is between pixels: the nearest plane is the one that is shown.
         leading = [int(place) for place in np.round(np.asarray(position, float)[: len(self.places)])]
         if self.tracked is None:
             return 0
@@ -262,12 +307,14 @@ class Geometry:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """From indices on the axes of the image, and 1, to the world."""
+        """Matrix from indices on the axes of the image (and 1) to world coordinates (and 1)."""
         columns = {name: column for column, name in enumerate(self.names)}
+        # Row by row of the world: space from the affine where there is one, all else from scale and translation.
         matrix = np.zeros((len(self.world) + 1, len(columns) + 1))
         matrix[-1, -1] = 1
         for row, name in enumerate(self.world):
             if self.affine is not None and name in _SPACE:
+                # The affine counts x, y, z, while the axes of the image run z, y, x.
                 *factors, matrix[row, -1] = self.affine[_SPACE.index(name)]
                 for letter, factor in zip(_SPACE, factors, strict=True):
                     if letter in columns:
@@ -278,13 +325,35 @@ class Geometry:
         return matrix
 
     def to_world(self, indices: ArrayLike) -> NDArray[np.float64]:
-        """Find where (..., axes of the image) indices lie in the world, as `world` names its axes."""
+        """Convert indices to world coordinates.
+
+        Parameters
+        ----------
+        indices : array-like
+            (..., D), one for each axis of the image.
+
+        Returns
+        -------
+        ndarray
+            (..., W) float64, in the order of `world`.
+        """
         matrix = self.matrix
         world: NDArray[np.float64] = np.asarray(indices, np.float64) @ matrix[:-1, :-1].T + matrix[:-1, -1]
         return world
 
     def to_indices(self, world: ArrayLike) -> NDArray[np.float64]:
-        """Find the (..., axes of the image) indices of places in the world, those nearest to a single plane."""
+        """Convert world coordinates to indices.
+
+        Parameters
+        ----------
+        world : array-like
+            (..., W), in the order of `world`.
+
+        Returns
+        -------
+        ndarray
+            (..., D) float64, for each axis of the image; for a single plane, those of its nearest place.
+        """
         matrix = self.matrix
         moved = np.asarray(world, np.float64) - matrix[:-1, -1]
         indices: NDArray[np.float64] = moved @ np.linalg.pinv(matrix[:-1, :-1]).T
@@ -293,7 +362,7 @@ class Geometry:
     # JSON
 
     def to_json(self) -> dict[str, Any]:
-        """Say it as JSON."""
+        """Return the geometry as an object that JSON can hold."""
         said = self.selection.to_json() | {"crop": list(self.crop)}
         return {
             **{key: said.pop(key) for key in ("axis", "crop", "every")},
@@ -306,8 +375,25 @@ class Geometry:
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote, or a file from before axes were in it; ``ValueError`` if it is damaged."""
+        """Read what `to_json` returned, also by versions that did not write axes yet.
+
+        Parameters
+        ----------
+        said : mapping
+            The JSON object.
+
+        Returns
+        -------
+        Geometry
+            With unmeasured axes where the file has none.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged.
+        """
         try:
+            # Sizes are checked before anything is allocated by them: session files come from other people.
             n_frames, height, width = said["whole"]
             sizes = (
                 ("a number of frames", n_frames, _MOST_FRAMES),
@@ -318,20 +404,23 @@ class Geometry:
                     raise ValueError(f"{size} is no {what.removeprefix('a ')}")
             part = {**(said.get("selection") or {}), **{key: said.get(key) for key in ("axis", "crop")}}
             selection = Selection.from_json(part | {"every": said["every"]})
+            # Repeated frames make a large stack of a small file.
             if selection.every.denominator > _MOST_FRAMES // n_frames:
                 raise ValueError(f"{selection.every} of {n_frames} frames are too many")
+            # Older session files have no axes: they are those of the frames, unmeasured.
             bare = cls.of((n_frames, height, width), selection.axis or "t")
             axes = tuple(Axis.from_json(one) for one in said["axes"]) if said.get("axes") else bare.axes
             geometry = cls(axes, selection, said.get("affine"))
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"the part of an image is damaged: {type(error).__name__}: {error}") from error
+        # The shape is in the file twice; a mismatch means that somebody edited one of them.
         if geometry.whole_shape != bare.whole_shape:
             raise ValueError(f"frames of {bare.whole_shape} are not those of axes of {geometry.shape}")
         return geometry
 
 
 def affine_of(matrix: ArrayLike) -> Affine:
-    """Make an affine of a matrix; ``ValueError`` if it is not 4 x 4 finite numbers."""
+    """Convert a matrix to tuples, which can be compared and hashed; ``ValueError`` if it is not 4 x 4 and finite."""
     array = np.asarray(matrix, np.float64)
     if array.shape != (4, 4) or not np.isfinite(array).all():
         raise ValueError(f"an affine is 4 x 4 finite numbers, not {matrix!r}")

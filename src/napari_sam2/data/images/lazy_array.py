@@ -1,4 +1,4 @@
-"""An opened image as an array that reads its planes when they are looked at."""
+"""An image file as a read-only array that loads planes when they are indexed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class LazyPlanes:
         self._planes = planes
         self._leading = leading
         self.shape = planes.shape
+        # napari and Qt take native byte order only, while TIFF files are often big-endian.
         self.dtype: np.dtype[Any] = planes.dtype.newbyteorder("=")
         self.ndim = len(self.shape)
         self.size = int(np.prod(self.shape))
@@ -38,16 +39,20 @@ class LazyPlanes:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         wanted = _whole_index(index, self.ndim)
         leading, rest = wanted[: self._leading], wanted[self._leading :]
+        # Indexing a range resolves negative numbers and slices the way NumPy does.
         places = [range(size)[one] for one, size in zip(leading, self.shape, strict=False)]
         kept = [len(place) for place in places if isinstance(place, range)]
+        # Every combination of leading indices is one plane to read.
         numbers = product(*(place if isinstance(place, range) else [place] for place in places))
         images = [self._read(number)[tuple(rest)] for number in numbers]
+        # An empty slice reads nothing but must still have the right shape.
         if not images:
             blank = np.empty(self.shape[self._leading :], self.dtype)[tuple(rest)]
             return np.empty((*kept, *blank.shape), self.dtype)
         return np.stack(images).reshape(*kept, *images[0].shape)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        # NumPy 2 asks for a view this way and expects an error where there is none.
         if copy is False:
             raise ValueError("the image is read from its file: an array of it is always a copy")
         return self[()].astype(dtype or self.dtype, copy=False)
@@ -76,6 +81,7 @@ class StackPlanes:
 def _whole_index(index: Any, ndim: int) -> list[Any]:
     """Spell an index out for every axis."""
     parts = list(index) if isinstance(index, tuple) else [index]
+    # An ellipsis stands for as many full slices as are missing.
     if Ellipsis in parts:
         place = parts.index(Ellipsis)
         parts[place : place + 1] = [slice(None)] * (ndim - len(parts) + 1)

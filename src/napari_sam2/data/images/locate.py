@@ -1,4 +1,4 @@
-"""The frames that a selection names, found in an opened image."""
+"""Choice of the tracked axis, place and channels in an image, with messages that say what can be chosen."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
     frame_axes = [i for i, letter in enumerate(axes) if letter in FRAME_AXES and sizes[i] > 1]
     # An axis of one entry is no choice, but where nothing else is there it is still the stack.
     frame_axes = frame_axes or [i for i, letter in enumerate(axes) if letter in FRAME_AXES][:1]
+    # Never guess between time and depth, nor among channels: a wrong guess tracks the wrong thing without notice.
     tracked = _tracked(opened, frame_axes, axis, name)
     if len(frame_axes) > 1:
         (other,) = (i for i in frame_axes if i != tracked)
@@ -37,13 +38,14 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
     elif selection.at not in (None, 0):
         raise ValueError(f"{name} has no second axis to take index {selection.at} of: {_described(opened)}")
     _check_channels(opened, selection, name)
+    # Frames without a name count as time, as most unlabelled stacks are time-lapses.
     said = "" if tracked is None else axes[tracked]
     axis = axis or (said if said in AXES else "t")
     return Geometry(_axes(opened, axis, tracked), replace(selection.whole, axis=axis), opened.affine)
 
 
 def locate_volumes(opened: Opened, selection: Selection, name: str) -> Geometry:
-    """Find a time-lapse of volumes, of which `Geometry.along` gives each, or a plane through time."""
+    """Find a time-lapse of volumes; `Geometry.along` then returns each volume, or one plane over time."""
     if not {"t", "z"} <= {*opened.axes} or "n" in opened.axes:
         raise ValueError(f"{name} has {_described(opened)}: volumes over time take both time (T) and depth (Z)")
     _check_channels(opened, selection, name)
@@ -53,6 +55,8 @@ def locate_volumes(opened: Opened, selection: Selection, name: str) -> Geometry:
 
 def _axes(opened: Opened, axis: str, tracked: int | None) -> tuple[Axis, ...]:
     """Measure the axes, the tracked one under the name that it has from now on."""
+    # A user can declare that ImageJ's "time" is depth: the axis is renamed, and another one of that name takes its old
+    # one.
     names, shape = list(opened.axes), opened.planes.shape
     if tracked is None:
         names, shape = [axis, *names], (1, *shape)
@@ -63,6 +67,7 @@ def _axes(opened: Opened, axis: str, tracked: int | None) -> tuple[Axis, ...]:
 
 
 def _tracked(opened: Opened, frame_axes: Sequence[int], axis: str | None, name: str) -> int | None:
+    # With one axis there is nothing to choose, even if the user names it differently.
     if len(frame_axes) < 2:
         return frame_axes[0] if frame_axes else None
     letters = [opened.axes[i] for i in frame_axes]
@@ -78,6 +83,7 @@ def _tracked(opened: Opened, frame_axes: Sequence[int], axis: str | None, name: 
 
 
 def _check_at(at: int | tuple[int, ...] | None, letter: str, *, size: int, name: str) -> None:
+    # The message lists the valid indices whether none or a wrong one was given.
     places = f"{name} has {size} entries in {_NAMES[letter]} ({letter}), 0 to {size - 1}"
     if at is None:
         raise ValueError(f"{places}: choose one with at (--at N)")
@@ -96,6 +102,7 @@ def _check_channels(opened: Opened, selection: Selection, name: str) -> None:
             else "choose one, or up to three to show together (--channel 0, --channels 0,1)"
         )
         raise ValueError(f"{name} has {_channel_list(opened.channels, count)}: {asked}")
+    # Three channels become red, green and blue; channels with colours of their own have no place for that.
     if count > 1 and len(selection.channels) > 1 and len(opened.planes.shape) - len(opened.axes) > 2:
         raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
 

@@ -1,4 +1,4 @@
-"""Which part of an image is taken: the tracked axis, the place on the others, channels, resolution, crop and stride."""
+"""Which part of an image to take: tracked axis, place on the others, channels, resolution, crop and stride."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ class Selection:
     axis: str | None = None
 
     def __post_init__(self) -> None:
+        # What can be checked without the image; the rest waits for `locate`, which knows its axes.
         places = self.at if isinstance(self.at, tuple) else (self.at or 0,)
         named = [
             *(("at", place) for place in places),
@@ -70,6 +71,7 @@ class Selection:
             raise ValueError(f"channels are up to {_MOST_CHANNELS} different ones, not {list(self.channels)}")
         if len(self.windows) > 1 and len(self.windows) != len(self.channels):
             raise ValueError(f"{len(self.windows)} contrast windows do not match {len(self.channels)} channels")
+        # Stored as a fraction whatever was given, so that selections compare equal.
         every = Fraction(self.every)
         if every <= 0 or 1 not in (every.numerator, every.denominator):
             raise ValueError(f"every is a whole number (3: each third frame) or one over one (1/2: twice), not {every}")
@@ -81,7 +83,7 @@ class Selection:
         return replace(self, crop=None, every=Fraction(1))
 
     def to_json(self) -> dict[str, Any]:
-        """Say it as JSON."""
+        """Return the selection as an object that JSON can hold."""
         return {
             "axis": self.axis,
             "at": list(self.at) if isinstance(self.at, tuple) else self.at,
@@ -89,12 +91,29 @@ class Selection:
             "windows": [list(window) for window in self.windows],
             "level": self.level,
             "crop": None if self.crop is None else list(self.crop),
+            # JSON has no fractions: "1/2".
             "every": str(self.every),
         }
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Selection:
-        """Read what `to_json` wrote, or a file that says less; ``ValueError`` if it is damaged."""
+        """Read what `to_json` returned; missing keys take their defaults.
+
+        Parameters
+        ----------
+        said : mapping
+            The JSON object.
+
+        Returns
+        -------
+        Selection
+            The part it describes.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged.
+        """
         at, crop, axis = said.get("at"), said.get("crop"), said.get("axis")
         try:
             return cls(
@@ -103,6 +122,7 @@ class Selection:
                 tuple((_number(low), _number(high)) for low, high in said.get("windows", ())),
                 _index(said.get("level", 0)),
                 None if crop is None else _box(crop),
+                # Not Fraction(text), which takes "1e9999999" and then computes for minutes.
                 Fraction(*map(int, str(said.get("every", 1)).split("/"))),
                 None if axis is None else str(axis),
             )

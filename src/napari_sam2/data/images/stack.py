@@ -1,4 +1,4 @@
-"""A stack of frames, read one at a time."""
+"""A stack of frames along time or depth, read one frame at a time."""
 
 from __future__ import annotations
 
@@ -119,6 +119,7 @@ class Stack:
         """
         selection = selection or Selection()
         axis = axis or selection.axis
+        # Colour is guessed by the finest level: a coarse level may itself be three pixels wide.
         array, finest = _one_level(array, selection.level)
         letters = _letters(finest, rgb) if axes is None else _checked_letters(axes, finest)
         planes = ArrayPlanes(array, letters)
@@ -216,9 +217,12 @@ class Stack:
         """
         frame = check_frame(frame, self.n_frames)
         image = self._source.read(frame)
+        # Alpha carries no intensity that the model could use.
         if self.is_rgb:
             image = image[..., :3]
+        # Always a copy: sources may return views of a memory map or of their cache.
         image = np.array(image, dtype=self.dtype, order="C")
+        # One NaN spreads through the encoder over the whole frame, so it is refused here, where the frame is known.
         if self.dtype.kind == "f" and not np.isfinite(image).all():
             count = image.size - np.count_nonzero(np.isfinite(image))
             raise ValueError(
@@ -247,6 +251,7 @@ class Stack:
         ValueError
             If the crop leaves the frame or `every` is neither a whole number nor one over one.
         """
+        # Parts of parts read from the whole stack directly, whatever their depth of nesting.
         geometry = self.geometry.part(crop, every)
         source = PartFrames(self.whole._source, geometry.frames, geometry.crop)
         part = Stack(source, geometry=geometry, path=self.path)
@@ -271,13 +276,16 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
     geometry = locate(opened, axis, selection, name)
     planes = ClosablePlanes(opened.planes, name)
     places, tracked = geometry.places, geometry.tracked
+    # `locate` put an axis of one place in front; the source has none, so there is nothing to run along.
     if len(places) > len(opened.axes):
         places, tracked = places[1:], None
     several = len(selection.channels) > 1 and "c" in opened.axes
+    # One source for each channel, over the same file, which closes with the last of them.
     each = []
     for channel in selection.channels if several else (0,):
         fixed = [channel if several and letter == "c" else at for letter, at in zip(opened.axes, places, strict=True)]
         each.append(PlaneFrames(planes, fixed, tracked))
+    # A single channel keeps its type and range; several become 8-bit RGB.
     frames: FrameSource = each[0]
     if several:
         said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
@@ -288,6 +296,7 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
 
 def _one_level(array: Any, level: int) -> tuple[Any, tuple[int, ...]]:
     """Take one resolution of a multiscale image, and the shape of the finest; make anything else an array."""
+    # napari hands multiscale images over as lists; a list of equal arrays is a stack instead.
     if isinstance(array, Sequence) and len(array) and all(hasattr(one, "shape") for one in array):
         shapes = [tuple(one.shape) for one in array]
         shrinks = (a != b and all(map(int.__ge__, a, b)) for a, b in pairwise(shapes))
@@ -301,6 +310,7 @@ def _one_level(array: Any, level: int) -> tuple[Any, tuple[int, ...]]:
 
 
 def _letters(shape: tuple[int, ...], rgb: bool | None) -> str:
+    # A last axis of 3 or 4 is colour, as for napari and Pillow.
     has_samples = len(shape) > 2 and shape[-1] in (3, 4)
     rgb = has_samples if rgb is None else rgb
     n_axes = len(shape) - (1 if rgb else 0)
@@ -310,6 +320,7 @@ def _letters(shape: tuple[int, ...], rgb: bool | None) -> str:
 
 
 def _checked_letters(axes: str, shape: tuple[int, ...]) -> str:
+    # Both "TCZYX" and "tczyx" are common.
     letters = axes.lower()
     if len(letters) != len(shape) or len(set(letters)) != len(letters) or not {*"yx"} <= {*letters} <= {*"tzcyxs"}:
         raise ValueError(

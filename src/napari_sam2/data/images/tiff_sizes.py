@@ -1,4 +1,4 @@
-"""Sizes of axes as ImageJ and OME-TIFF files say them."""
+"""Pixel sizes, intervals and units in the metadata of ImageJ and OME-TIFF files, read and written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_sizes(tif: TiffFile) -> dict[str, Size]:
-    """Read the sizes an ImageJ or OME-TIFF file states for ``t``, ``z``, ``y`` and ``x``, also of axes it has not.
+    """Read the sizes that an ImageJ or OME-TIFF file states for ``t``, ``z``, ``y`` and ``x``, by axis.
 
     The resolution of any other TIFF is left alone: it is as a rule a printer's 72 dots per inch.
     """
@@ -29,14 +29,16 @@ def read_sizes(tif: TiffFile) -> dict[str, Size]:
 
 
 def imagej_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
-    """Say axes the way ImageJ's image description does, for tifffile's `metadata` argument."""
+    """Describe axes as ImageJ does, for tifffile's `metadata` argument."""
     metadata: dict[str, Any] = {"axes": "".join(axis.name for axis in axes).upper()}
+    # ImageJ has one unit for all lengths, that of the width; pixel sizes go into the TIFF resolution tags.
     unit = axes[-1].unit
     if unit:
         metadata["unit"] = _ascii(unit)
     for axis in axes[:-2]:
         step = None if axis.scale is None else abs(axis.scale)
         if step is not None and axis.name == "t":
+            # ImageJ reads the frame interval as seconds; `tunit` is for units that cannot be converted.
             known = axis.unit is None or is_time(axis.unit)
             metadata["finterval"] = in_seconds(step, axis.unit) if known else step
             metadata |= {} if known else {"tunit": _ascii(str(axis.unit))}
@@ -47,7 +49,8 @@ def imagej_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
 
 
 def ome_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
-    """Say axes the way OME-XML does, for tifffile's `metadata` argument."""
+    """Describe axes as OME-XML does, for tifffile's `metadata` argument."""
+    # The schema requires a unit with every size, and "pixel" is its word for an unknown length.
     metadata: dict[str, Any] = {"axes": "".join(axis.name for axis in axes).upper()}
     for axis in axes:
         if axis.scale is not None:
@@ -60,6 +63,7 @@ def ome_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
 def _from_imagej(tif: TiffFile) -> dict[str, tuple[float | None, str | None]]:
     said = tif.imagej_metadata or {}
     unit = unit_name(_text(said.get("unit")))
+    # ImageJ stores pixels per unit as a rational; its reciprocal is the size.
     tags = tif.pages.first.tags
     height, width = (_size_from_resolution(tags.valueof(name)) for name in ("YResolution", "XResolution"))
     # Without a unit, one pixel per pixel is what every uncalibrated file says.
@@ -72,10 +76,12 @@ def _from_imagej(tif: TiffFile) -> dict[str, tuple[float | None, str | None]]:
 
 
 def _from_ome(xml: str) -> dict[str, tuple[float | None, str | None]]:
+    # The namespace carries the version of the schema, so it is matched by wildcard.
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
         return {}
     said = pixels.attrib
+    # Seconds and micrometres are the defaults of the OME schema.
     names = {"t": ("TimeIncrement", "s"), **{name: (f"PhysicalSize{name.upper()}", "um") for name in "zyx"}}
     return {name: (_number(said.get(key)), said.get(f"{key}Unit", unit)) for name, (key, unit) in names.items()}
 
@@ -98,8 +104,10 @@ def _text(value: object) -> str | None:
 
 
 def _ascii(unit: str) -> str:
+    # ImageJ's description is ASCII, with other letters as Java escapes.
     return "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in unit)
 
 
 def _ome_unit(unit: str) -> str:
+    # The OME schema only takes its own spellings.
     return {"um": "µm", "inch": "in", "angstrom": "Å"}.get(unit, unit)

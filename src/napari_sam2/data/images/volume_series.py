@@ -1,4 +1,4 @@
-"""A time-lapse of volumes: every volume, and every plane through time, is a stack of its own."""
+"""Time-lapses of volumes (T, Z, Y, X), read plane by plane; each volume or plane over time is a `Stack`."""
 
 from __future__ import annotations
 
@@ -85,6 +85,7 @@ class VolumeSeries:
         ValueError
             If the axes do not fit, or there is no time or no depth among them.
         """
+        # Checked here and not on reading, where the error would name a plane instead of the mistake.
         letters = axes.lower()
         if len(letters) != len(array.shape) or len({*letters}) != len(letters) or not {*letters} <= {*"tzcyxs"}:
             raise ValueError(f"axes {axes!r} do not fit an array of shape {tuple(array.shape)}")
@@ -173,6 +174,7 @@ class VolumeSeries:
         check_frame(plane, self.n_planes)
         wanted = range(self.n_times) if times is None else [self.check_time(time) for time in times]
         geometry = self.geometry.along("t", plane)
+        # A subset of times keeps its start on the time axis; its steps are taken as the usual ones.
         if len(wanted) != self.n_times:
             axes = [axis.taken(wanted[0], len(wanted)) if axis.name == "t" else axis for axis in geometry.axes]
             geometry = replace(geometry, axes=tuple(axes))
@@ -197,6 +199,7 @@ class VolumeSeries:
         self.close()
 
     def _stack(self, places: Iterable[tuple[int, int]], geometry: Geometry) -> Stack:
+        # Planes are numbered time point by time point, as `_GridFrames` reads them.
         frames = [time * self.n_planes + plane for time, plane in places]
         whole = (0, 0, self.planes.height, self.planes.width)
         source = PartFrames(_SharedPlanes(self), frames, whole)
@@ -218,6 +221,7 @@ class _GridFrames:
     def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
         """Fetch one plane or an area of it."""
         time, plane = divmod(frame, self.n_planes)
+        # Axes come in any order in a file; `at` brings the index into that order.
         at = {"t": time, "z": plane, "c": self._channel or 0}
         return self._planes.read(tuple(at.get(letter, 0) for letter in self._axes), area)
 
@@ -240,6 +244,7 @@ class _SharedPlanes:
         """Fetch one plane or an area of it."""
         try:
             return self._series.planes.read(frame)[area]
+        # The frame number in the message counts all planes, which tells a user nothing.
         except ValueError as error:
             time, plane = divmod(frame, self._series.n_planes)
             raise ValueError(f"plane {plane} of time point {time}: {error}") from error
@@ -258,6 +263,7 @@ def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | N
     if several:
         windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
         frames = CompositeFrames([Stack(source) for source in sources], selection.windows, windows)
+    # The flat stack of all planes has no depth of its own; the real axes are in `geometry`.
     n_planes, height, width = frames.shape[:3]
     flat = Geometry.of((n_planes, height, width), calibration=geometry.along("t", 0).calibration)
     return VolumeSeries(Stack(frames, geometry=flat, path=path), sources[0].n_times, geometry=geometry)

@@ -1,4 +1,4 @@
-"""DICOM series and multi-frame files as stacks."""
+"""Reader of DICOM series and multi-frame files, sorted by slice position and time."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ class _Plane:
     """One image of a series: its file, its place in a multi-frame file, and what its header says."""
 
     path: Path
+    # Index in a multi-frame file, else 0.
     frame: int
+    # Millimetres along the normal of the slices; None where the header does not place the image.
     position: float | None
+    # Time, acquisition and instance number: the order of images at one position.
     order: tuple[int, ...]
+    # Value = stored number * slope + intercept, such as Hounsfield units.
     slope: float
     intercept: float
+    # Centre of the first pixel in millimetres to the patient's left, back and head.
     corner: tuple[float, ...] | None = None
 
 
@@ -53,6 +58,7 @@ class DicomPlanes:
         self._pixels = load_extra("pydicom.pixels", _PURPOSE)
         self._planes = planes
         self._lock = threading.Lock()
+        # Palette images have one sample and stay indices.
         samples = (3,) if int(header.get("SamplesPerPixel", 1)) == 3 else ()
         self.shape: tuple[int, ...] = (*leading, int(header.Rows), int(header.Columns), *samples)
         self.dtype = _pixel_type(planes, header)
@@ -62,10 +68,12 @@ class DicomPlanes:
         number = int(np.ravel_multi_index(index, self.shape[: len(index)]))
         plane = self._planes[number]
         try:
+            # pydicom's decoders are not all safe to use from several threads.
             with self._lock:
                 image = self._pixels.pixel_array(plane.path, index=plane.frame)
         except (OSError, ValueError, AttributeError, RuntimeError, NotImplementedError, KeyError) as error:
             raise ValueError(f"{plane.path} cannot be read: {error}") from error
+        # The scaling may differ from slice to slice (PET), so it belongs to the plane.
         if (plane.slope, plane.intercept) != (1, 0):
             image = image * plane.slope + plane.intercept
         result: NDArray[Any] = image[area].astype(self.dtype, copy=False)
@@ -79,6 +87,7 @@ def has_dicom(place: Path) -> bool:
     """Tell whether a file is DICOM, or a folder holds DICOM files and no plain images."""
     if place.is_dir():
         files = _files(place)
+        # Folders often hold exported PNGs beside the series: then the images are meant.
         return not any(is_image_file(file) for file in files) and any(_is_dicom(file) for file in files)
     return place.is_file() and _is_dicom(place)
 
@@ -97,6 +106,7 @@ def open_dicom(place: Path) -> Opened:
     planes, header = _read_headers(place)
     planes, n_times = _sorted(planes)
     n_planes = len(planes) // n_times
+    # Without positions there is no depth: cine loops state a frame time, anything else is frames of no given kind.
     has_depth = planes[0].position is not None
     axes = "z" if has_depth else "t" if "FrameTime" in header else "n"
     leading: tuple[int, ...] = (n_planes,)
@@ -109,6 +119,7 @@ def open_dicom(place: Path) -> Opened:
 
 
 def _files(folder: Path) -> list[Path]:
+    # DICOM files often have no suffix, so every visible file counts; DICOMDIR is an index without pixels.
     visible = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return sorted(
         (path for path in visible if path.name.upper() != "DICOMDIR"), key=lambda path: natural_key(path.name)
@@ -134,9 +145,11 @@ def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
             headers.append(pydicom.dcmread(file, stop_before_pixels=True))
         except (OSError, ValueError, EOFError, AttributeError, pydicom.errors.InvalidDicomError) as error:
             raise ValueError(f"{file} cannot be read as a DICOM file: {error}") from error
+    # Reports and presentation states are DICOM files without an image.
     found = [(file, header) for file, header in zip(files, headers, strict=True) if "Rows" in header]
     if not found:
         raise ValueError(f"{place} holds no DICOM image")
+    # Mixed series interleave silently when sorted by position, so they are refused.
     series = Counter(str(header.get("SeriesInstanceUID", "")) for _, header in found)
     if len(series) > 1:
         each = ", ".join(f"{uid} ({count} images)" for uid, count in series.items())
@@ -151,6 +164,7 @@ def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
 
 def _planes_of(path: Path, header: Any) -> list[_Plane]:
     count = int(header.get("NumberOfFrames", 1) or 1)
+    # Enhanced multi-frame files describe every frame in groups; older ones have one header for all.
     groups = header.get("PerFrameFunctionalGroupsSequence") or [None] * count
     return [_plane(path, header, frame=frame, groups=groups[frame]) for frame in range(count)]
 
@@ -163,8 +177,10 @@ def _plane(path: Path, header: Any, *, frame: int, groups: Any) -> _Plane:
     intercept = _said("RescaleIntercept", "PixelValueTransformationSequence", groups, shared, header)
     position = None
     if corner is not None and orientation is not None:
+        # The normal of the slice: distances along it do not depend on where in the plane an image begins.
         direction = np.cross(np.array(orientation[:3], float), np.array(orientation[3:], float))
         position = float(direction @ np.array(corner, float))
+    # Scanners fill in different ones of these; missing ones count as 0 and decide nothing.
     counted = (header.get(name) or 0 for name in ("TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber"))
     return _Plane(
         path,
@@ -192,8 +208,10 @@ def _said(name: str, sequence: str, *places: Any) -> Any:
 
 def _sorted(planes: list[_Plane]) -> tuple[list[_Plane], int]:
     """Sort planes by time, then position; give the number of time points too."""
+    # One image without a position makes all positions useless for sorting.
     if any(plane.position is None for plane in planes):
         return sorted((_without_position(plane) for plane in planes), key=lambda plane: plane.order), 1
+    # Rounded to micrometres: headers of one slice differ in the last decimals.
     places: dict[float, list[_Plane]] = {}
     for plane in sorted(planes, key=lambda plane: plane.order):
         places.setdefault(round(plane.position or 0, 3), []).append(plane)
@@ -201,6 +219,7 @@ def _sorted(planes: list[_Plane]) -> tuple[list[_Plane], int]:
     if len(places) == 1 and len(planes) > 1:
         # One slice seen many times.
         return [_without_position(plane) for plane in places.popitem()[1]], 1
+    # An incomplete time point would shift all later ones by some slices.
     if len(counts) > 1:
         raise ValueError(
             f"{planes[0].path.parent} holds {min(counts)} to {max(counts)} images for one slice position: keep the "
@@ -222,8 +241,10 @@ def _pixel_type(planes: Sequence[_Plane], header: Any) -> np.dtype[Any]:
         return np.dtype(f"{'i' if signed else 'u'}{max(1, int(header.BitsAllocated) // 8)}")
     if any(not number.is_integer() for pair in scalings for number in pair):
         return np.dtype(np.float32)
+    # From the range of the stored bits, not from the pixels, which are not read yet.
     ends = (-(2 ** (stored - 1)), 2 ** (stored - 1) - 1) if signed else (0, 2**stored - 1)
     values = [end * slope + intercept for slope, intercept in scalings for end in ends]
+    # The smallest first; CT in Hounsfield units ends up as int16.
     types = [np.dtype(name) for name in ("uint8", "uint16", "int16", "int32")]
     fitting = (kind for kind in types if np.iinfo(kind).min <= min(values) and max(values) <= np.iinfo(kind).max)
     return next(fitting, np.dtype(np.float32))
@@ -237,6 +258,7 @@ def _sizes(header: Any, planes: Sequence[_Plane]) -> dict[str, Size]:
     if spacing:
         sizes |= {"y": Size(float(spacing[0]), "mm"), "x": Size(float(spacing[1]), "mm")}
     step = _step(planes)
+    # Measured positions are trusted most, then the stated spacing; the thickness ignores gaps between slices.
     thickness = _said("SpacingBetweenSlices", "PixelMeasuresSequence", first, shared, header)
     thickness = thickness or _said("SliceThickness", "PixelMeasuresSequence", first, shared, header)
     if step or thickness:
@@ -271,6 +293,7 @@ def _affine(header: Any, planes: Sequence[_Plane]) -> Affine | None:
     corner = planes[0].corner
     if orientation is None or spacing is None or corner is None:
         return None
+    # The first direction is that of rising columns, while spacing has the rows first.
     along_x, along_y = np.array(orientation[:3], float), np.array(orientation[3:], float)
     affine = np.eye(4)
     affine[:3, 0] = along_x * float(spacing[1])

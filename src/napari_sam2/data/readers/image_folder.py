@@ -1,4 +1,4 @@
-"""Folders of images as stacks, and single image files."""
+"""Reader of PNG, JPEG and TIFF images, single or as frames in a folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class FolderSource:
 
     def __init__(self, folder: Path) -> None:
         self.files = _image_files(folder)
+        # All headers are read on opening: an odd frame found hours into a run would be worse.
         headers = [_read_header(path) for path in self.files]
+        # The message names the odd file, which is the one that most others disagree with.
         usual = Counter(headers).most_common(1)[0][0]
         for path, header in zip(self.files, headers, strict=True):
             if header != usual:
@@ -73,10 +75,7 @@ def is_tiff_file(path: Path) -> bool:
 
 
 def read_image(path: Path) -> NDArray[Any]:
-    """Read one PNG, JPEG or TIFF image.
-
-    Result: (Y, X), (Y, X, 3) or (Y, X, 4) in the file's type; palettes become RGB.
-    """
+    """Read one image as (Y, X), (Y, X, 3) or (Y, X, 4) in the file's type; palettes become RGB."""
     if is_tiff_file(path):
         opened = open_tiff(path)
         with closing(opened.planes):
@@ -91,7 +90,8 @@ def read_image(path: Path) -> NDArray[Any]:
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Give the sort key that puts ``frame2`` before ``frame10``."""
+    """Return the sort key that puts ``frame2`` before ``frame10``."""
+    # Numbers sort before letters, and by value; equal values ("1" and "01") by their text.
     parts = re.split(r"([0-9]+)", name.lower())
     return tuple((0, int(part), part) if part[0] in "0123456789" else (1, 0, part) for part in parts if part)
 
@@ -106,6 +106,7 @@ def _image_files(folder: Path) -> list[Path]:
     files = visible_images(folder.iterdir())
     if not files:
         raise ValueError(f"{folder} holds no PNG, JPEG or TIFF images")
+    # PNG previews beside TIFF frames are common, and would double the stack.
     formats = [_FORMATS[path.suffix.lower()] for path in files]
     usual = Counter(formats).most_common(1)[0][0]
     for path, name in zip(files, formats, strict=True):
@@ -144,7 +145,7 @@ def _pixel_size(path: Path) -> dict[str, Size]:
 
 
 def _only_plane(path: Path, opened: Opened) -> tuple[int, ...]:
-    """Give the index of an image's only plane."""
+    """Return the index of an image's only plane; ``ValueError`` if it has several."""
     leading = opened.planes.shape[: len(opened.axes)]
     if any(size != 1 for size in leading):
         raise ValueError(f"{path} holds {math.prod(leading)} frames where a single image is wanted")
@@ -152,4 +153,5 @@ def _only_plane(path: Path, opened: Opened) -> tuple[int, ...]:
 
 
 def _plain_mode(mode: str) -> str:
+    # Black-and-white and grey with alpha are grey to the model.
     return "L" if mode in ("1", "LA", "La") else "RGB"

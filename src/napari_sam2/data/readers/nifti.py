@@ -1,4 +1,4 @@
-"""NIfTI files as stacks."""
+"""Reader of NIfTI files, plain and compressed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class NiftiVoxels:
         self._held: NDArray[Any] | None = None
         self.shape: tuple[int, ...] = tuple(image.shape)
         self.ndim = len(self.shape)
+        # A scaling factor makes floats of integers; float32 holds them, and nibabel's float64 takes twice the memory.
         slope, offset = image.dataobj.slope, image.dataobj.inter
         self._is_scaled = (slope, offset) != (1, 0)
         stored = np.dtype(image.get_data_dtype())
@@ -39,6 +40,7 @@ class NiftiVoxels:
     def __getitem__(self, index: tuple[int | slice, ...]) -> NDArray[Any]:
         try:
             with self._lock:
+                # Random access into gzip decompresses from the start each time: once and for all is cheaper.
                 if self._path.suffix.lower() != ".gz":
                     return self._converted(self._voxels[index])
                 if self._held is None:
@@ -57,10 +59,7 @@ def is_nifti(path: Path) -> bool:
 
 
 def open_nifti(path: Path) -> Opened:
-    """Open a NIfTI file: X, Y, then depth and time where there are more axes. Voxels stay in the order of the file.
-
-    Result: planes (Y, X) along depth and time, with sizes and affine.
-    """
+    """Open a NIfTI file as planes (Y, X) along depth and time, in the order of the file."""
     nibabel = load_extra("nibabel", "reading NIfTI files")
     try:
         image = nibabel.load(path)
@@ -72,6 +71,7 @@ def open_nifti(path: Path) -> Opened:
             f"{path} holds {voxels.dtype} voxels of shape {voxels.shape}: it must be numbers with two to four axes"
         )
     planes = ArrayPlanes(voxels, "xyzt"[: voxels.ndim])
+    # Names of units are those of `calibration`: nibabel says "micron", "mm", "sec".
     space, time = image.header.get_xyzt_units()
     # As FSL and others take it where the header does not say.
     space = "mm" if space == "unknown" else space

@@ -1,4 +1,4 @@
-"""OME-Zarr images and plain zarr arrays as stacks."""
+"""Reader of OME-Zarr images (0.1 to 0.5) and plain zarr arrays."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 # Axes of an image whose metadata name none: version 0.1 and 0.2 were always these.
 _OLD_AXES = "tczyx"
+# Likely axes of a plain array, by their number.
 _BY_COUNT = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}
 
 
@@ -37,12 +38,15 @@ class ZarrPlanes(ArrayPlanes):
         """Fetch one plane or an area of it."""
         try:
             return super().read(index, area)
+        # Missing codecs and damaged chunks surface here, as whatever the codec raises.
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise ValueError(f"{self._path} cannot be read at {index}: {error}") from error
 
 
 class _Levels(NamedTuple):
+    # From the finest resolution to the coarsest.
     arrays: list[Any]
+    # A letter for each axis.
     axes: str
     units: Mapping[str, str | None]
     # Scale and translation of each axis, for each level.
@@ -66,10 +70,12 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
         levels = _read_levels(group, said)
     except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
+    # The check of the axes needs a valid level, and the message about levels needs Y and X: found leniently first.
     places = [levels.axes.index("y"), levels.axes.index("x")] if {*"yx"} <= {*levels.axes} else [-2, -1]
     check_level(level, [(array.shape[places[0]], array.shape[places[1]]) for array in levels.arrays], str(path))
     _check_axes(levels.axes, levels.arrays[level].shape, path)
     planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
+    # A scale of 1 without a unit is what writers put in for "not calibrated".
     sizes = {
         letter: Size(scale, levels.units[letter], translation)
         for letter, (scale, translation) in zip(levels.axes, levels.places[level], strict=True)
@@ -80,6 +86,7 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
 
 def _open_array(array: Any, path: Path, level: int) -> Opened:
     check_level(level, [tuple(array.shape)[-2:]], str(path))
+    # Dimension names (zarr 3, xarray) are believed where they name Y and X; else the number of axes decides.
     named = "".join(str(name or "?")[0].lower() for name in getattr(array.metadata, "dimension_names", None) or ())
     colour = array.ndim > 2 and array.shape[-1] in (3, 4)
     axes = named if {*"yx"} <= {*named} else _BY_COUNT.get(array.ndim - colour, "") + "s" * colour
@@ -92,6 +99,7 @@ def _image_group(group: Any, path: Path) -> Any:
     """Find the image: the group itself, or the only one that bioformats2raw put into it."""
     if "multiscales" in _metadata(group):
         return group
+    # bioformats2raw puts each image of a file into a numbered group of its own, beside the group OME.
     images = [name for name, one in group.groups() if name != "OME" and "multiscales" in _metadata(one)]
     if len(images) != 1:
         found = (
@@ -104,7 +112,7 @@ def _image_group(group: Any, path: Path) -> Any:
 
 
 def _metadata(group: Any) -> Mapping[str, Any]:
-    """Give the OME metadata of a group; version 0.5 keeps them in a place of their own."""
+    """Return the OME metadata of a group, which version 0.5 nests under the key ``ome``."""
     attributes = dict(group.attrs)
     said: Mapping[str, Any] = attributes.get("ome", attributes)
     return said
@@ -113,6 +121,7 @@ def _metadata(group: Any) -> Mapping[str, Any]:
 def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
     multiscale = said["multiscales"][0]
     arrays = [group[dataset["path"]] for dataset in multiscale["datasets"]]
+    # Version 0.3 has plain names, 0.4 objects with units, and earlier ones nothing.
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in multiscale.get("axes", _OLD_AXES)]
     places = []
     for dataset in multiscale["datasets"]:
@@ -124,11 +133,13 @@ def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
             elif one["type"] == "translation":
                 place[1] += one["translation"]
         places.append(list(zip(*place.tolist(), strict=True)))
+    # Only first letters: "time", "channel" and "t", "c" are the same axes.
     letters = "".join(str(axis["name"]).lower()[:1] for axis in axes)
     return _Levels(arrays, letters, {axis["name"].lower()[:1]: axis.get("unit") for axis in axes}, places)
 
 
 def _channels(said: Mapping[str, Any]) -> tuple[Channel, ...]:
+    # The omero block is optional rendering metadata: channel names and the contrast they are shown with.
     channels = said.get("omero", {}).get("channels", ())
     windows = [channel.get("window", {}) for channel in channels]
     return tuple(

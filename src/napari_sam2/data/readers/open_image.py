@@ -1,4 +1,4 @@
-"""Which reader opens which file."""
+"""Choice of the reader for a file or folder."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Open
     place = Path(path)
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist")
+    # Only zarr and TIFF have several resolutions, and choose one on opening.
     if is_zarr(place):
         return place, open_zarr(place, level)
     if is_tiff_file(place) and not place.is_dir():
@@ -48,6 +49,7 @@ def _open_folder(place: Path) -> Opened:
 
 
 def _open_file(place: Path) -> Opened:
+    # By suffix where there is one to trust; DICOM files often have none and are known by their content.
     if is_video(place):
         return open_video(place)
     if is_nifti(place):
@@ -57,6 +59,7 @@ def _open_file(place: Path) -> Opened:
     if place.suffix.lower() == ".npy":
         return _open_npy(place)
     if is_image_file(place):
+        # A single image is small enough to hold; there is no axis before Y and X.
         image = read_image(place)
         planes = ArrayPlanes(image, "yxs" if image.ndim == 3 else "yx")
         return Opened(planes, "")
@@ -65,6 +68,7 @@ def _open_file(place: Path) -> Opened:
 
 def _open_npy(place: Path) -> Opened:
     try:
+        # Mapped, so that frames are read one by one; pickles could run code.
         array = np.load(place, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(f"{place} cannot be read as a NumPy file: {error}") from error

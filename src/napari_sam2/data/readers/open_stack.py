@@ -1,4 +1,4 @@
-"""Files and folders opened as stacks of frames or as volumes over time."""
+"""`open_stack` and `open_volumes`: image files as stacks of frames or time-lapses of volumes."""
 
 from __future__ import annotations
 
@@ -48,10 +48,12 @@ def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selecti
     """
     selection = selection or Selection()
     axis = axis or selection.axis
+    # Before the file is opened, which can take seconds.
     if axis is not None:
         check_axis(axis)
     place, opened = open_image(path, selection.level)
     try:
+        # A wrong choice must not leave the file open: on Windows it could not be moved or removed.
         return stack_of(opened, axis, selection, name=str(place), path=place)
     except ValueError:
         opened.planes.close()

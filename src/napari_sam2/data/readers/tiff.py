@@ -1,4 +1,4 @@
-"""TIFF files as stacks: which axis is which, and frames read page by page."""
+"""Reader of TIFF files (ImageJ, OME and plain): meaning of the axes, and planes read page by page."""
 
 from __future__ import annotations
 
@@ -48,12 +48,14 @@ class PageSource:
         number = int(np.ravel_multi_index(index, leading)) if index else 0
         try:
             with self._lock:
+                # OME files can list planes that were never written.
                 page = self._layout.series[number]
                 if page is None:
                     raise ValueError("the file holds no page for it")
                 image = page.asarray()
         except _UNREADABLE as error:
             raise ValueError(f"frame {number} of {self._path} cannot be read: {error}") from error
+        # Pages carry axes of length one, which the layout leaves out.
         image = image.reshape(self._layout.page_shape)
         return (np.moveaxis(image, 0, -1) if self._layout.samples_first else image)[area]
 
@@ -98,6 +100,7 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
             cut_short = _names_missing_page(tif) or _names_missing_values(tif)
         except _UNREADABLE as error:
             raise ValueError(f"{path} cannot be read as a TIFF file: {error}") from error
+        # Several series are different images (tiles, previews), and which one is meant cannot be known.
         if len(shapes) != 1:
             raise ValueError(
                 f"{path} holds {len(shapes)} images of shapes {shapes}: save the one to track in a file of its own"
@@ -112,6 +115,7 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
         said = {name: size._replace(scale=size.scale * factors.get(name, 1)) for name, size in read_sizes(tif).items()}
         channels = read_channels(tif)
         planes = _source(tif, path, layout)
+        # Only this source reads from the open file later on; memory maps have a handle of their own.
         if isinstance(planes, PageSource):
             opened.pop_all()
     return Opened(planes, layout.leading, said, channels)
@@ -120,6 +124,8 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
 def _names_missing_page(tif: tifffile.TiffFile) -> bool:
     """Tell whether the last page names another one: tifffile then takes the file for a shorter one."""
     file, form = tif.filehandle, tif.tiff
+    # A page ends with the offset of the next one, 0 in the last. An interrupted copy keeps the offset and loses the
+    # page.
     file.seek(tif.pages[len(tif.pages) - 1].offset)
     (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
     file.seek(n_tags * form.tagsize, 1)
@@ -133,6 +139,7 @@ def _names_missing_values(tif: tifffile.TiffFile) -> bool:
     file.seek(tif.pages[0].offset)
     (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
     entries = file.read(n_tags * form.tagsize)
+    # An entry: number of the tag, type, count, and the value or where it lies. Offsets are wider in BigTIFF.
     head = f"{form.byteorder}HH{form.offsetformat[-1]}"
     for start in range(0, len(entries) - form.tagsize + 1, form.tagsize):
         _, kind, count = struct.unpack_from(head, entries, start)
@@ -146,6 +153,7 @@ def _names_missing_values(tif: tifffile.TiffFile) -> bool:
 def _layout(series: tifffile.TiffPageSeries, path: Path) -> Layout:
     letters = "".join("n" if letter in _UNNAMED else letter.lower() for letter in series.axes)
     sizes = dict(zip(letters, series.shape, strict=True))
+    # Colour samples are stored after the pixels (yxs) or as separate planes before them (syx).
     leading = letters.rstrip("yxs")
     colour = sizes.get("s", 3) in (3, 4)
     if letters[len(leading) :] not in ("yx", "yxs", "syx") or not {*leading} <= {*"tznc"} or not colour:

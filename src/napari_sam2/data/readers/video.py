@@ -1,4 +1,4 @@
-"""Videos as stacks: any frame at once, and the same one however it was come by."""
+"""Reader of videos, with exact random access to frames."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class VideoFrames:
         self._av = load_extra("av", "reading videos")
         self._path = path
         self._lock = threading.Lock()
+        # Where decoding stands: how many pictures came since the last restart, and when the next one is shown.
         self._counted = 0
         self._next_time = 0
         try:
@@ -54,6 +55,7 @@ class VideoFrames:
             self._stream = _video_stream(self._container, path)
             self._index = self._build_index()
             self._restart(0)
+            # Shape and type are those of a decoded picture: the header leaves out its rotation.
             first = self._picture(next(self._decoding))
         except (self._av.FFmpegError, StopIteration) as error:
             raise ValueError(f"{path} cannot be read as a video: {error or 'no frame in it can be decoded'}") from error
@@ -66,6 +68,7 @@ class VideoFrames:
     @property
     def sizes(self) -> dict[str, Size]:
         """The usual time between two frames."""
+        # The median ignores a pause or dropped frames; the rate in the header is often only nominal.
         rate = self._stream.average_rate or self._stream.guessed_rate
         if not self._index.is_counted and len(self._index.times) > 1:
             return {"t": Size(float(np.median(np.diff(self._index.times)) * self._stream.time_base), "s")}
@@ -86,7 +89,10 @@ class VideoFrames:
             self._container.close()
 
     def _build_index(self) -> _Index:
+        # Listing packets reads the file without decoding it: seconds for an hour of video.
         packets = [packet for packet in self._container.demux(self._stream) if packet.size and not packet.is_discard]
+        # Presentation times identify frames exactly, whichever place decoding starts from; counting from a seek does
+        # not.
         times = [packet.pts for packet in packets]
         # AVI stores no times: what is made up for them is wrong where frames are shown in another order than stored.
         made_up = "avi" in self._container.format.name and not all(packet.is_keyframe for packet in packets)
@@ -99,6 +105,7 @@ class VideoFrames:
     def _decode_to(self, frame: int) -> None:
         """Decode until a frame is among those kept."""
         try:
+            # Each try starts further back, until the frame turns up.
             for start in self._starts(self._index.times[frame]):
                 if start is not None:
                     self._restart(start)
@@ -120,12 +127,14 @@ class VideoFrames:
 
     def _decode_on(self, time: int) -> bool:
         """Decode on to the frame shown at a time; False if it does not come."""
+        # All pictures on the way are stored: neighbours are usually asked for next.
         for picture in self._decoding:
             shown = self._counted if self._index.is_counted else picture.pts
             self._counted += 1
             self._next_time = time + 1 if shown is None else shown + 1
             if shown is None or shown > time:
                 return False
+            # Pictures outside of the index (edit lists) are passed over.
             place = bisect_right(self._index.times, shown) - 1
             if place >= 0 and self._index.times[place] == shown:
                 self._keep(place, self._picture(picture))
@@ -157,6 +166,7 @@ class VideoFrames:
     @staticmethod
     def _picture(frame: Any) -> NDArray[Any]:
         """Make an array of a decoded frame, turned the way it is to be shown."""
+        # Grey videos keep their one channel, and 16 bits where they have them.
         name = frame.format.name
         wanted = "gray16le" if name.startswith("gray16") else "gray" if name.startswith("gray") else "rgb24"
         picture: NDArray[Any] = frame.to_ndarray(format=wanted)
@@ -169,10 +179,7 @@ def is_video(path: Path) -> bool:
 
 
 def open_video(path: Path) -> Opened:
-    """Open a video; its packets are looked through once, without decoding them.
-
-    Result: (T, Y, X, 3) uint8, or (T, Y, X) for grey formats, and the usual time between frames.
-    """
+    """Open a video as (T, Y, X, 3) uint8, or (T, Y, X) for grey formats; packets are listed once, without decoding."""
     frames = VideoFrames(path)
     return Opened(frames, "t", frames.sizes)
 
@@ -181,5 +188,6 @@ def _video_stream(container: Any, path: Path) -> Any:
     if not container.streams.video:
         raise ValueError(f"{path} holds no video")
     stream = container.streams.video[0]
+    # Several frames are decoded at a time.
     stream.thread_type = "AUTO"
     return stream
