@@ -1,4 +1,4 @@
-"""Stacks, prompts, labels and scores, in memory and on disk; no torch, Qt or napari."""
+"""Stacks, prompts, labels and scores, in memory and on disk; imports no torch, Qt or napari."""
 
 from napari_sam2.data.files.optional_packages import MissingExtraError
 from napari_sam2.data.formats.tiff_and_tables import (

@@ -1,4 +1,4 @@
-"""Label images: made from mask logits, and kept small for a whole stack."""
+"""Label images: composed from mask logits, and stored compressed for a whole stack."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def compose_labels(
         raise ValueError(
             f"logits of shape {logits.shape} do not match {len(object_ids)} objects and {len(shown)} visibilities"
         )
+    # One object at a time, so that memory does not grow with their number.
     painter = LabelPainter((logits.shape[1], logits.shape[2]), label_dtype(object_ids), logits=logits.dtype)
     for logit, object_id, show in zip(logits, object_ids, shown, strict=True):
         if show:
@@ -110,7 +111,9 @@ class LabelPainter:
         crop : tuple of slice, optional
             Rows and columns that the logits cover; all by default.
         """
+        # Views into the whole image: writing to them paints only the crop.
         best = self._best[crop]
+        # `best` starts at 0, the outline of a mask, so background never loses to a negative logit.
         wins = logits > best
         self.image[crop][wins] = object_id
         np.copyto(best, logits, where=wins)
@@ -171,6 +174,7 @@ class LabelStack:
             raise ValueError(f"labels need an unsigned integer type, not {np.dtype(dtype)}")
         self.shape = shape
         self.dtype: np.dtype[Any] = np.dtype(dtype)
+        # Storage knows pixels only; which frames were set, and their objects, is known here without unpacking any.
         self._frames: LabelFrames = MemoryFrames() if folder is None else ZarrFrames(folder, shape)
         # Of each frame that was set, the objects on it, rising.
         self._object_ids: dict[int, tuple[int, ...]] = {}
@@ -214,7 +218,7 @@ class LabelStack:
         return (self[frame] for frame in range(self.shape[0]))
 
     def object_ids(self, frame: int) -> list[int]:
-        """Name the objects that have pixels on a frame.
+        """List the objects that have pixels on a frame.
 
         Parameters
         ----------
@@ -229,11 +233,22 @@ class LabelStack:
         return list(self._object_ids.get(check_frame(frame, self.shape[0]), ()))
 
     def packed(self, frame: int) -> PackedFrame | None:
-        """Return a frame's label image compressed, ``None`` for one that was never set."""
+        """Return a frame's label image compressed.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+
+        Returns
+        -------
+        PackedFrame or None
+            None for a frame that was never set.
+        """
         return self._frames.packed(frame) if frame in self._object_ids else None
 
     def runs(self, frame: int) -> LabelRuns:
-        """Give a frame as its runs of labels, which is quicker than its pixels.
+        """Return a frame as its runs of labels, which is quicker than its pixels.
 
         Parameters
         ----------
@@ -272,12 +287,21 @@ class LabelStack:
             If there is no such frame, the shape differs, or an id does not fit the stack's type.
         """
         frame = check_frame(frame, self.shape[0])
+        # Runs are made once, for storage here and for measurements by the caller.
         runs = LabelRuns.of(check_label_image(image, self.shape[1:], self.dtype))
         self.set_runs(frame, runs)
         return runs
 
     def set_runs(self, frame: int, runs: LabelRuns) -> None:
-        """Store a frame as runs, which are taken to have this stack's shape and type."""
+        """Store a frame as runs.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        runs : LabelRuns
+            Of this stack's shape and type, which is not checked.
+        """
         self._frames.write(frame, runs)
         self._object_ids[frame] = runs.object_ids
 
@@ -311,19 +335,32 @@ class LabelStack:
         object_id : int
             Its label.
         """
+        # Only frames that show the object are unpacked; a copy of the list, as entries change on the way.
         for frame, ids in list(self._object_ids.items()):
             if object_id in ids:
                 runs = self.runs(frame)
                 self.set_runs(frame, runs.only(runs.values != object_id))
 
     def emptied(self) -> LabelStack:
-        """Start anew: a stack without labels, which takes the place of this one where this one is on disk."""
+        """Return an empty stack of the same shape; one on disk is emptied itself, as its folder can hold only one.
+
+        Returns
+        -------
+        LabelStack
+            Without labels, uint16.
+        """
         empty = LabelStack(self.shape)
         empty._frames = self._frames.emptied()
         return empty
 
     def mark(self) -> LabelMark:
-        """Note the labels as they are now, for `go_back`; cheap, as nothing is copied."""
+        """Remember the labels as they are now; cheap, as nothing is copied.
+
+        Returns
+        -------
+        LabelMark
+            For `go_back`.
+        """
         return LabelMark(dict(self._object_ids), self.dtype, self._frames.keep())
 
     def go_back(self, mark: LabelMark) -> None:
@@ -348,6 +385,7 @@ class LabelStack:
         return self._gather(range(self.shape[0]))
 
     def _gather(self, frames: range) -> NDArray[Any]:
+        # Unset frames stay zero without being read.
         labels = np.zeros((len(frames), *self.shape[1:]), self.dtype)
         for index, frame in enumerate(frames):
             if frame in self._object_ids:
@@ -379,6 +417,7 @@ def check_label_image(image: NDArray[Any], shape: tuple[int, ...], dtype: np.dty
     """
     if image.shape != shape or image.dtype.kind not in "bui":
         raise ValueError(f"a label image must be integers of shape {shape}, not {image.dtype} {image.shape}")
+    # A cast to the type would wrap such ids around, onto other objects, without notice.
     low, high = int(image.min(initial=0)), int(image.max(initial=0))
     if low < 0 or high > np.iinfo(dtype).max:
         odd = low if low < 0 else high

@@ -1,4 +1,4 @@
-"""Where the label images of a stack are held: compressed in memory, or in a zarr array on disk."""
+"""Storage of label images as runs of labels: compressed in memory, or in a zarr array on disk."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _CHUNK = 2048
 
 def bounding_box(image: NDArray[Any]) -> tuple[slice, slice]:
     """Rows and columns around all pixels that are not 0; empty slices where there are none."""
+    # Columns are searched within the band of rows only, which is most often a small part of the image.
     rows = np.flatnonzero(image.any(axis=1))
     if not rows.size:
         return slice(0, 0), slice(0, 0)
@@ -36,34 +37,28 @@ def bounding_box(image: NDArray[Any]) -> tuple[slice, slice]:
 
 @dataclass(frozen=True, eq=False)
 class LabelRuns:
-    """A label image as its runs of equal labels along the rows, in reading order; background has none.
+    """A label image as its runs of equal labels along the rows, in reading order; background has none."""
 
-    Attributes
-    ----------
-    starts : ndarray
-        (N,) int64 index of each run's first pixel in the flattened image.
-    lengths : ndarray
-        (N,) int64 pixels of each; a run ends with its row at the latest.
-    values : ndarray
-        (N,) labels.
-    shape : tuple of int
-        (Y, X) of the image.
-    """
-
+    # (N,) index of each run's first pixel in the flattened image.
     starts: NDArray[np.int64]
+    # (N,) pixels of each; a run ends with its row at the latest.
     lengths: NDArray[np.int64]
+    # (N,) labels.
     values: NDArray[Any]
+    # (Y, X) of the image.
     shape: tuple[int, int]
 
     @classmethod
     def of(cls, image: NDArray[Any]) -> LabelRuns:
         """Find the runs of a (Y, X) label image."""
         flat = image.ravel()
+        # A run begins at the first pixel, wherever the label changes, and with every row.
         begins = np.ones(flat.size, bool)
         np.not_equal(flat[1:], flat[:-1], out=begins[1:])
         begins[:: image.shape[1]] = True
         starts = np.flatnonzero(begins)
         values, lengths = flat[starts], np.diff(starts, append=flat.size)
+        # Background is most of an image and follows from the runs.
         labelled = values != 0
         return cls(starts[labelled], lengths[labelled], values[labelled], (image.shape[0], image.shape[1]))
 
@@ -73,11 +68,11 @@ class LabelRuns:
         return tuple(np.unique(self.values).tolist())
 
     def only(self, kept: NDArray[np.bool_]) -> LabelRuns:
-        """Turn all but some of the runs, (N,) bool, into background."""
+        """Turn the runs where (N,) `kept` is False into background."""
         return LabelRuns(self.starts[kept], self.lengths[kept], self.values[kept], self.shape)
 
     def astype(self, dtype: DTypeLike) -> LabelRuns:
-        """Give the same with labels of another type."""
+        """Return the same runs with labels of another type."""
         return replace(self, values=self.values.astype(dtype, copy=False))
 
     def image(self) -> NDArray[Any]:
@@ -91,29 +86,22 @@ class LabelRuns:
 
 @dataclass(frozen=True)
 class PackedFrame:
-    """A compressed label image.
+    """A compressed label image."""
 
-    Attributes
-    ----------
-    data : bytes
-        zlib of its runs: from each start to the next, the lengths, both uint32, and the labels.
-    count : int
-        Number of runs.
-    shape : tuple of int
-        (Y, X) of the image.
-    dtype : numpy.dtype
-        Type of the labels.
-    """
-
+    # zlib of its runs: distances from each start to the next, the lengths (both uint32) and the labels.
     data: bytes
+    # Number of runs.
     count: int
+    # (Y, X) of the image.
     shape: tuple[int, int]
+    # Type of the labels.
     dtype: np.dtype[Any]
 
     @classmethod
     def pack(cls, runs: LabelRuns) -> PackedFrame:
         """Compress the runs of a label image."""
         # The runs of a row are much like those of the row before: the fastest level already shrinks them tenfold.
+        # Distances between starts are small numbers that repeat from row to row; starts themselves never repeat.
         numbers = np.concatenate((np.diff(runs.starts, prepend=0), runs.lengths)).astype(np.uint32)
         data = zlib.compress(numbers.tobytes() + runs.values.tobytes(), 1)
         return cls(data, runs.starts.size, runs.shape, runs.values.dtype)
@@ -133,14 +121,9 @@ class PackedFrame:
 
 @dataclass(frozen=True, eq=False)
 class KeptFrames:
-    """What it takes to come back to the label images of one moment.
+    """What it takes to restore the label images of one moment."""
 
-    Attributes
-    ----------
-    packed : dict
-        Images by frame: all of that moment, or those that have changed since.
-    """
-
+    # Images by frame: all of that moment, or those that have changed since.
     packed: dict[int, PackedFrame]
 
 
@@ -170,10 +153,10 @@ class LabelFrames(Protocol):
         """Return a place of the same kind without any image; where there can be only one, it is this one."""
 
     def keep(self) -> KeptFrames:
-        """Return what it takes to come back to the images as they are now."""
+        """Return what it takes to restore the images as they are now."""
 
     def go_back(self, kept: KeptFrames) -> None:
-        """Come back to the moment of a `keep`, which can be used again."""
+        """Restore the images of the moment of a `keep`, which can be used again."""
 
 
 class MemoryFrames:
@@ -213,34 +196,21 @@ class MemoryFrames:
 
     def keep(self) -> KeptFrames:
         """Share the compressed images."""
+        # Packed frames are never changed, so a copy of the dictionary holds the moment.
         return KeptFrames(dict(self._packed))
 
     def go_back(self, kept: KeptFrames) -> None:
-        """Share the compressed images that were kept."""
+        """Restore the compressed images of that moment, shared with it."""
         self._packed = dict(kept.packed)
 
 
 class ZarrFrames:
-    """Label images in a new zarr array on disk, (T, Y, X) uint32, a chunk or more for each frame.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Where the array goes; made where it is missing.
-    shape : tuple of int
-        (T, Y, X).
-
-    Raises
-    ------
-    ValueError
-        If the folder holds something already.
-    MissingExtraError
-        If zarr is not installed.
-    """
+    """Label images in a new zarr array on disk, (T, Y, X) uint32, a chunk or more for each frame."""
 
     def __init__(self, folder: str | os.PathLike[str], shape: tuple[int, int, int]) -> None:
         zarr = load_extra("zarr", "keeping labels on disk")
         self.folder = Path(folder)
+        # zarr would write into somebody's folder without a word.
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ValueError(f"labels go to a new folder, but {self.folder} is there already: name another one")
         chunks = (1, *(min(size, _CHUNK) for size in shape[1:]))
@@ -248,12 +218,13 @@ class ZarrFrames:
         self._array: Any = zarr.create_array(
             store=str(self.folder), shape=shape, chunks=chunks, dtype="uint32", fill_value=0
         )
+        # Frames that are not all background, and the moments that somebody may still go back to.
         self._written: set[int] = set()
         self._kept: weakref.WeakSet[KeptFrames] = weakref.WeakSet()
 
     @property
     def nbytes(self) -> int:
-        """None: they are on disk."""
+        """0, because the images are on disk."""
         return 0
 
     def read(self, frame: int) -> NDArray[Any]:
@@ -270,6 +241,7 @@ class ZarrFrames:
 
     def write(self, frame: int, runs: LabelRuns) -> None:
         """Write a frame."""
+        # Copy on write: the old image is saved for each moment that has not yet saved this frame.
         for kept in self._kept:
             if frame not in kept.packed:
                 kept.packed[frame] = self.packed(frame)
@@ -278,6 +250,7 @@ class ZarrFrames:
 
     def remove(self, frame: int) -> None:
         """Turn a frame into background, which takes no place on disk."""
+        # zarr leaves out chunks that hold only the fill value.
         if frame in self._written:
             self.write(frame, LabelRuns.of(np.zeros(self._array.shape[1:], np.uint32)))
             self._written.discard(frame)
@@ -289,7 +262,7 @@ class ZarrFrames:
         return self
 
     def keep(self) -> KeptFrames:
-        """Begin to keep what is written over from now on, for as long as the answer is alive."""
+        """Store what is written over from now on, for as long as the returned object is alive."""
         kept = KeptFrames({})
         self._kept.add(kept)
         return kept

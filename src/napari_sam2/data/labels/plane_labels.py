@@ -1,4 +1,4 @@
-"""Labels of volumes over time, seen as one stack of planes."""
+"""Labels of volumes over time presented as one stack of planes, for code that works on stacks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Volumes(Protocol):
     """Label images of volumes over time."""
 
+    # (T, Z, Y, X).
     shape: tuple[int, int, int, int]
 
     @property
@@ -49,6 +50,7 @@ class PlaneLabels:
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         time, plane = divmod(index, self._labels.shape[1])
+        # Volumes have types of their own; a stack has one.
         return self._labels.volume(time)[plane].astype(self._labels.dtype, copy=False)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:

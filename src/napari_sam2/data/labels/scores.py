@@ -1,4 +1,4 @@
-"""Scores and measurements: one row per object and frame."""
+"""Scores and measurements of objects, one row per object and frame."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+# Columns of scores.csv; a public format, so names and order stay.
 SCORE_COLUMNS = (
     "frame",
     "object",
@@ -57,6 +58,7 @@ def measure(runs: LabelRuns) -> dict[int, Measures]:
     dict
         `Measures` by object id, of those that have pixels.
     """
+    # `index` maps each run to its object, so that sums over runs are one bincount for all objects.
     object_ids, firsts, index = np.unique(runs.values, return_index=True, return_inverse=True)
     rows, columns = np.divmod(runs.starts, runs.shape[1])
 
@@ -65,11 +67,13 @@ def measure(runs: LabelRuns) -> dict[int, Measures]:
         return np.bincount(index, weights=weights, minlength=object_ids.size).astype(np.float64, copy=False)
 
     areas = total(runs.lengths)
+    # All pixels of a run have one row; their columns average to the middle of the run.
     y = total(runs.lengths * rows) / areas
     x = total(runs.lengths * (2 * columns + runs.lengths - 1)) / 2 / areas
     # Runs come in reading order: the first and the last of an object are in its first and last row.
     lasts = np.zeros_like(firsts)
     lasts[index] = np.arange(index.size)
+    # Columns have no such order, so they take a minimum and a maximum over the runs.
     lefts, rights = np.full_like(firsts, runs.shape[1]), np.zeros_like(firsts)
     np.minimum.at(lefts, index, columns)
     np.maximum.at(rights, index, columns + runs.lengths)
@@ -110,20 +114,35 @@ class ScoreRow:
 
     @classmethod
     def from_mask(cls, frame: int, object_id: int, *, scores: tuple[float, float], mask: NDArray[np.bool_]) -> ScoreRow:
-        """Measure the (Y, X) mask of one object; `measure` does all of a label image at once."""
+        """Measure one object by its mask; `measure` does all objects of a label image at once.
+
+        Parameters
+        ----------
+        frame, object_id : int
+            Which object, where.
+        scores : tuple of float
+            Object score and predicted IoU.
+        mask : ndarray
+            (Y, X) bool.
+
+        Returns
+        -------
+        ScoreRow
+            Scores and measurements.
+        """
         measured = measure(LabelRuns.of(mask))
         return cls(frame, object_id, *scores).measured(measured.get(True, Measures()))
 
     def measured(self, measures: Measures) -> ScoreRow:
-        """Give the same scores with what was measured anew."""
+        """Return the same scores with new measurements."""
         return replace(self, **measures._asdict())
 
     def moved(self, frame: int) -> ScoreRow:
-        """Give the same row for another frame."""
+        """Return the same row for another frame."""
         return replace(self, frame=frame)
 
     def values(self) -> tuple[float | int | None, ...]:
-        """Give the row's values in the order of `SCORE_COLUMNS`."""
+        """Return the row's values in the order of `SCORE_COLUMNS`, None for those of an empty mask."""
         centroid = self.centroid or (None, None)
         bbox = self.bbox or (None, None, None, None)
         scores = (self.object_score, self.predicted_iou)
@@ -145,7 +164,7 @@ class ScoreTable:
         return (self._rows[key] for key in sorted(self._rows))
 
     def copy(self) -> ScoreTable:
-        """Give a table of the same rows, which are shared."""
+        """Return a new table with the same rows."""
         table = ScoreTable()
         table._rows = self._rows.copy()
         return table
@@ -200,6 +219,7 @@ class ScoreTable:
         object_id : int, optional
             Only this object's rows.
         """
+        # One object's rows are few: found by key, without going through the table.
         if object_id is not None:
             for frame in frames:
                 self._rows.pop((frame, object_id), None)

@@ -1,1 +1,1 @@
-"""Pictures."""
+"""Overlay pictures, score charts and video files."""

@@ -1,4 +1,4 @@
-"""Objects drawn over a frame: a colour per object, smooth outlines, captions."""
+"""Drawing of objects over a frame: colours, smooth outlines, captions and tags."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ if TYPE_CHECKING:
 
 Color = tuple[int, int, int]
 
+# Opacity of the fill, widths of outline and dark rim in picture pixels, and opacity of the rim.
 _FILL = 0.22
 _LINE_WIDTH = 1.8
 _HALO_WIDTH = 1.0
 _HALO = 0.45
 # Outlines are drawn this much larger and averaged down, which smooths their edges.
 _OVERSAMPLING = 2
+# Degrees.
 _GOLDEN_ANGLE = 137.508
 _TAG_SIZE = 12
 # How much of an object's width and height a text may take.
 _TAG_SHARE = (0.7, 0.3)
+# Lightness varies as well, so that colours differ for people who see few hues.
 _LIGHTNESS = (0.76, 0.68, 0.84)
 
 
 @lru_cache(maxsize=4096)
 def object_color(object_id: int) -> Color:
-    """Give an object its colour, always the same for the same id.
+    """Return an object's colour, always the same for the same id.
 
     Hues turn by the golden angle, so that the colours of any run of ids lie far apart.
     """
@@ -45,12 +48,10 @@ def object_color(object_id: int) -> Color:
 
 
 def draw_objects(image: NDArray[np.uint8], labels: NDArray[Any], size: tuple[int, int]) -> Image.Image:
-    """Draw every object's outline and a faint fill over a frame.
-
-    ``image``: (Y, X, 3) uint8.
-    ``labels``: (Y, X) ids, 0 for background.
-    """
+    """Draw every object's outline and a faint fill over a (Y, X, 3) frame, resized to (width, height)."""
+    # In float, since many objects may blend into one pixel.
     picture = np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS), np.float32)
+    # Frames are enlarged first and outlines drawn at that size: enlarged outlines would be blurred or stepped.
     for object_id, measures in measure(LabelRuns.of(labels)).items():
         _blend(picture, labels == object_id, measures.crop, object_color(object_id))
     return Image.fromarray(np.clip(picture.round(), 0, 255).astype(np.uint8))
@@ -60,6 +61,7 @@ def draw_caption(picture: Image.Image, text: str) -> None:
     """Write a caption on a dark ground into the upper left corner, if the picture is wide enough for it."""
     draw = ImageDraw.Draw(picture, "RGBA")
     left, top, right, bottom = draw.textbbox((12, 9), text, font=font(14))
+    # A caption that is cut off helps nobody.
     if right + 6 > picture.width:
         return
     draw.rounded_rectangle((left - 6, top - 4, right + 6, bottom + 4), 5, fill=(0, 0, 0, 150))
@@ -67,10 +69,7 @@ def draw_caption(picture: Image.Image, text: str) -> None:
 
 
 def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Sequence[str]]) -> None:
-    """Write a short text onto every object, in its colour on a dark ground.
-
-    ``labels``: (Y, X) ids, 0 for background.
-    """
+    """Write onto every object the first of its texts that fits, in its colour on a dark ground."""
     draw = ImageDraw.Draw(picture, "RGBA")
     scale = picture.width / labels.shape[1], picture.height / labels.shape[0]
     letters = font(max(_TAG_SIZE, picture.height // 50))
@@ -79,11 +78,13 @@ def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Seq
         _, centroid, bbox = measured.get(object_id, Measures())
         if centroid is None or bbox is None:
             continue
+        # A tag must not hide the object that it names.
         room = (bbox[3] - bbox[1]) * scale[0] * _TAG_SHARE[0], (bbox[2] - bbox[0]) * scale[1] * _TAG_SHARE[1]
         boxes = [draw.textbbox((0, 0), text, font=letters) for text in texts]
         fitting = [place for place, box in enumerate(boxes) if box[2] - box[0] < room[0] and box[3] - box[1] < room[1]]
         if fitting:
             left, top, right, bottom = boxes[fitting[0]]
+            # Pixel (0, 0) has its centre at half a pixel of the picture.
             x = round((centroid[1] + 0.5) * scale[0] - (right - left) / 2)
             y = round((centroid[0] + 0.5) * scale[1] - (bottom - top) / 2)
             ground = x - 3, y - 2, x + right - left + 3, y + bottom - top + 2
@@ -93,10 +94,7 @@ def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Seq
 
 @lru_cache(maxsize=16)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Give Pillow's own font.
-
-    ``size``: height in pixels.
-    """
+    """Return Pillow's own font, which is there on every computer, at a height in pixels."""
     return ImageFont.load_default(size)
 
 
@@ -104,6 +102,7 @@ def _blend(picture: NDArray[np.float32], mask: NDArray[np.bool_], extent: tuple[
     """Blend one object into the picture, looking no further than its own surroundings."""
     scale = np.array(picture.shape[:2]) / mask.shape
     margin = 4
+    # With room for the rim, which lies outside of the object.
     starts = [max(0, math.floor(side.start * s) - margin) for side, s in zip(extent, scale, strict=True)]
     stops = [
         min(length, math.ceil(side.stop * s) + margin)
@@ -111,6 +110,7 @@ def _blend(picture: NDArray[np.float32], mask: NDArray[np.bool_], extent: tuple[
     ]
     fill, line, halo = _coverage(mask, starts, stops, scale)
     area = picture[starts[0] : stops[0], starts[1] : stops[1]]
+    # A dark rim sets bright outlines off from bright images.
     area *= 1 - _HALO * halo[..., None]
     opacity = np.maximum(_FILL * fill, line)[..., None]
     area += opacity * (np.asarray(color, np.float32) - area)
@@ -119,16 +119,20 @@ def _blend(picture: NDArray[np.float32], mask: NDArray[np.bool_], extent: tuple[
 def _coverage(
     mask: NDArray[np.bool_], starts: list[int], stops: list[int], scale: NDArray[np.float64]
 ) -> list[NDArray[np.float32]]:
-    """Say how much of each picture pixel the object's inside, its outline and the dark rim around it cover."""
+    """Compute the share (0 to 1) of each picture pixel that inside, outline and dark rim of an object cover."""
     height, width = (_OVERSAMPLING * (stop - start) for start, stop in zip(starts, stops, strict=True))
+    # The same area in pixels of the mask; Pillow refuses boxes that reach over the edge by a rounding error.
     box = (starts[1] / scale[1], starts[0] / scale[0], stops[1] / scale[1], stops[0] / scale[0])
     box = (*box[:2], min(box[2], mask.shape[1]), min(box[3], mask.shape[0]))
     smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize((width, height), Image.Resampling.BICUBIC, box=box)
+    # A mask enlarged bicubically and cut at one half has a smooth outline instead of steps.
     inside = np.asarray(smooth) > 127
+    # Padded with itself: an object cut by the picture's edge has no outline there.
     depth = ndimage.distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]
     distance = ndimage.distance_transform_edt(~inside)
     line = inside & (depth <= _OVERSAMPLING * _LINE_WIDTH)
     halo = ~inside & (distance <= _OVERSAMPLING * _HALO_WIDTH)
+    # Averages over blocks, as four axes.
     shape = (height // _OVERSAMPLING, _OVERSAMPLING, width // _OVERSAMPLING, _OVERSAMPLING)
     return [part.reshape(shape).mean(axis=(1, 3), dtype=np.float32) for part in (inside, line, halo)]
 

@@ -1,4 +1,4 @@
-"""Overlay pictures: what was tracked, to be seen at a glance."""
+"""Overlay pictures: tracked objects drawn over their frames, with a chart of scores, as GIF, PNG or MP4."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.labels.plane_labels import PlaneLabels
     from napari_sam2.data.labels.scores import ScoreTable
 
+# Frames of a strip, and all sizes in pixels.
 _STRIP_PANELS = 6
 _STRIP_WIDTH = 1560
 _STRIP_GAP = 6
@@ -36,6 +37,7 @@ _CHART_WIDTH = 320
 _GIF_SIDE = 480
 _GIF_FRAMES = 60
 _MP4_SIDE = 1280
+# How long a GIF lasts, where its frames stay between 50 and 200 ms each.
 _GIF_MILLISECONDS = 6000
 
 
@@ -82,11 +84,13 @@ def write_overlay(
     frames = labels.frames_done if isinstance(labels, LabelStack) else range(stack.n_frames)
     if not frames:
         raise ValueError("there are no labels to draw: no frame has been tracked")
+    # One window and one chart for all pictures: they must not change from frame to frame.
     scene = _Scene(stack, labels, scores, window or choose_window(stack), frames)
     with replacing(path) as draft:
         if suffix == ".gif":
             _write_gif(draft, scene)
         elif suffix == ".mp4":
+            # Videos keep the resolution of the frames where that is between the two limits.
             side = min(_MP4_SIDE, max(_GIF_SIDE, stack.height, stack.width))
             pictures = scene.animation(frames, side)
             write_video(draft, (np.asarray(picture) for picture in pictures), rate=frame_rate(stack))
@@ -122,6 +126,7 @@ class _Scene:
     def strip(self) -> Image.Image:
         """Draw a row of frames over the chart."""
         frames = _spread(self.frames, _STRIP_PANELS)
+        # Fewer frames than panels are drawn larger, but never as tall columns.
         width = (_STRIP_WIDTH - (len(frames) - 1) * _STRIP_GAP) // len(frames)
         width, height = self._fit(width, 2 * width if len(frames) > 2 else _GIF_SIDE)
         row = Image.new("RGB", (len(frames) * (width + _STRIP_GAP) - _STRIP_GAP, height), "white")
@@ -134,6 +139,7 @@ class _Scene:
         """Draw frame after frame over the chart, with the cursor on it."""
         size = self._fit(side, side)
         chart = self.chart(max(size[0], _CHART_WIDTH))
+        # Drawn once; only the cursor moves.
         paper = chart.draw()
         for frame in frames:
             panel = self.panel(frame, size)
@@ -142,12 +148,12 @@ class _Scene:
             yield _over(panel, chart, paper, [frame])
 
     def _tags(self, frame: int, object_ids: Iterable[int]) -> dict[int, list[str]]:
-        """Give each object its number with its score, where that is known, and its number alone."""
+        """List the texts for each object, longest first: number with score where known, then the number alone."""
         rows = {i: self.scores.get(frame, i) for i in object_ids}
         return {i: ([] if row is None else [f"{i}  {row.object_score:.2f}"]) + [str(i)] for i, row in rows.items()}
 
     def _fit(self, width: int, height: int) -> tuple[int, int]:
-        """Give the largest size of a frame, in its proportions, within these limits."""
+        """Compute the largest size of a frame, in its proportions, within these limits."""
         scale = min(width / self.stack.width, height / self.stack.height)
         return max(1, round(self.stack.width * scale)), max(1, round(self.stack.height * scale))
 
@@ -162,6 +168,7 @@ def _over(top: Image.Image, chart: ScoreChart, paper: Image.Image, frames: Seque
 
 
 def _write_gif(path: Path, scene: _Scene) -> None:
+    # All at once, since the common palette needs them all.
     pictures = list(scene.animation(_spread(scene.frames, _GIF_FRAMES), _GIF_SIDE))
     palette = _common_palette(pictures)
     indexed = [picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for picture in pictures]

@@ -20,6 +20,7 @@ _INK = (60, 64, 70)
 _GRID = (226, 229, 233)
 _CURSOR = (120, 124, 130)
 _PAPER = (255, 255, 255)
+# Margins around the plot in pixels, for the labels of its axes and the legend.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 16, 34, 34
 # Lines and dots are drawn this much larger and scaled down, which smooths them.
 _OVERSAMPLING = 3
@@ -42,6 +43,7 @@ class ScoreChart:
         """Draw axes, legend and lines."""
         large = Image.new("RGB", (self.width * _OVERSAMPLING, CHART_HEIGHT * _OVERSAMPLING), _PAPER)
         self._draw_grid(ImageDraw.Draw(large))
+        # The first objects are drawn last, on top: they are those in the legend.
         for object_id in reversed(self.scores.object_ids):
             self._draw_line(ImageDraw.Draw(large), object_id)
         picture = large.reduce(_OVERSAMPLING)
@@ -58,6 +60,7 @@ class ScoreChart:
 
     def _x(self, frame: int) -> float:
         span = len(self.frames) - 1
+        # A single frame goes to the middle.
         share = (frame - self.frames.start) / span if span else 0.5
         return _LEFT + share * (self.width - _LEFT - _RIGHT)
 
@@ -65,6 +68,7 @@ class ScoreChart:
         return _TOP + (1 - score) * (CHART_HEIGHT - _TOP - _BOTTOM)
 
     def _ticks(self) -> list[int]:
+        # Round steps (1, 2, 5, 10, ...), the smallest that leaves room for the numbers.
         wanted = max(2, self.width // 90)
         steps = (base * 10**power for power in range(9) for base in (1, 2, 5))
         step = next(step for step in steps if len(self.frames) / step <= wanted)
@@ -84,6 +88,7 @@ class ScoreChart:
         previous: tuple[float, float] | None = None
         for frame in self.frames:
             row = self.scores.get(frame, object_id)
+            # A line across a gap would show scores that nobody computed.
             if row is None:
                 previous = None
                 continue
@@ -110,6 +115,7 @@ class ScoreChart:
         x, limit = _LEFT + 100, self.width - _RIGHT - 30
         ids = self.scores.object_ids
         for place, object_id in enumerate(ids):
+            # What has no room is at least counted.
             if x > limit:
                 draw.text((x, 6), f"+{len(ids) - place}", _INK, font(13))
                 return

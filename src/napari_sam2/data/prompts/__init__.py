@@ -1,1 +1,1 @@
-"""Prompts."""
+"""Prompts: points, boxes and masks, their checks, files and conversion between whole and part."""

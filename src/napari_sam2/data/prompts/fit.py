@@ -1,4 +1,4 @@
-"""Whether a prompt lies within the stack it is about."""
+"""Check that a prompt lies within its stack."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
 
 def check_prompt(prompt: Prompt, shape: tuple[int, int, int]) -> None:
-    """Check that a prompt lies within a stack.
-
-    ``shape``: (T, Y, X) of the stack.
-    """
+    """Check that a prompt lies within a stack of shape (T, Y, X); ``ValueError`` names object and frame."""
     size = shape[1:]
+    # A prompt has checked itself on creation, but knew no image then.
     try:
         check_frame(prompt.frame, shape[0])
         if prompt.points is not None and prompt.labels is not None:

@@ -1,4 +1,4 @@
-"""Prompts painted as labels: an image whose pixels hold the numbers of objects."""
+"""Reading of mask prompts from a label image, whose pixels hold the numbers of objects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def read_label_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
-    """Read an image of labels as mask prompts."""
+    """Read each label on each frame of an image as a mask prompt for the object of that number."""
     with open_stack(path) as stack:
+        # A photograph given by mistake would make an object of every grey value.
         if stack.is_rgb or stack.dtype.kind not in "bui":
             kind = "colours" if stack.is_rgb else str(stack.dtype)
             raise ValueError(f"{path} holds {kind}: prompts are a JSON file, or an image of whole numbers as labels")

@@ -1,4 +1,4 @@
-"""Prompts: what makes one valid, and the file they are kept in."""
+"""Prompts for one object on one frame: checks, and the JSON file they are read from and written to."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _ENTRY_KEYS = {"frame", "object", "points", "labels", "box", "mask"}
+# Fits into signed 32-bit integers, which other programs use for labels.
 _LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What a user says about one object on one frame: points, a box, both, or a mask.
+    """A prompt for one object on one frame: points, a box, both, or a mask.
 
     Attributes
     ----------
@@ -58,6 +59,7 @@ class Prompt:
     mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
+        # Checked and converted once, here: everything later relies on types and shapes.
         object.__setattr__(self, "frame", check_frame(self.frame))
         object.__setattr__(self, "object_id", check_object_id(self.object_id))
         if (self.points is None) != (self.labels is None):
@@ -72,12 +74,13 @@ class Prompt:
             object.__setattr__(self, "mask", check_mask(self.mask))
         if self.mask is None and self.points is None and self.box is None:
             raise ValueError("a prompt needs points, a box or a mask")
+        # SAM 2 takes a mask as the answer itself, and has no way to combine it with clicks.
         if self.mask is not None and not (self.points is None and self.box is None):
             raise ValueError("a mask prompt cannot be joined with points or a box on the same frame")
 
     @property
     def says_absent(self) -> bool:
-        """Whether it says that the object is not there: a mask without any pixel."""
+        """Whether it states that the object is absent from the frame: a mask without any pixel."""
         return self.mask is not None and not self.mask.any()
 
 
@@ -140,6 +143,7 @@ def check_points(
     if (odd := marks[~np.isin(marks, (0, 1))]).size:
         raise ValueError(f"a point's label is 1 (on the object) or 0 (off it), not {odd[0]:g}")
     if shape is not None:
+        # Pixel (0, 0) reaches from -0.5 to 0.5, and the edge of the image belongs to it.
         inside = ((positions >= -0.5) & (positions <= np.asarray(shape) - 0.5)).all(axis=1)
         if not inside.all():
             y, x = positions[~inside][0]
@@ -208,6 +212,7 @@ def check_mask(mask: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray
     if pixels.ndim != 2 or (shape is not None and pixels.shape != tuple(shape)):
         wanted = "two axes (Y, X)" if shape is None else f"the image's shape {tuple(shape)}"
         raise ValueError(f"a mask must have {wanted}, not the shape {pixels.shape}")
+    # Masks from image files often hold 255 instead of 1; a label image holds several objects: both are refused alike.
     marked = pixels.astype(bool)
     if pixels.dtype != bool:
         odd = pixels[pixels != marked]
@@ -236,6 +241,7 @@ def read_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
         If the file is not what it should be; the message names the entry and the field.
     """
     source = Path(path)
+    # Strict about keys: a misspelt "label" must not be dropped without notice.
     document = read_json(source)
     if not isinstance(document, dict) or set(document) != {"version", "prompts"}:
         raise ValueError(f'{source} must hold an object with the keys "version" and "prompts" and no other')
@@ -243,6 +249,7 @@ def read_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
         raise ValueError(f"{source} has version {document['version']!r}; this program reads {_VERSION}")
     if not isinstance(document["prompts"], list):
         raise ValueError(f"{source}: prompts must be a list, not {document['prompts']!r}")
+    # By frame and object, since each pair can have one prompt.
     prompts: dict[tuple[int, int], Prompt] = {}
     for index, entry in enumerate(document["prompts"]):
         where = f"{source}: prompts[{index}]"
@@ -280,6 +287,7 @@ def write_prompts(path: str | os.PathLike[str], prompts: Iterable[Prompt]) -> No
         key = (prompt.frame, prompt.object_id)
         if key in entries:
             raise ValueError(f"there are two prompts for object {key[1]} on frame {key[0]}")
+        # Keys without a value are left out.
         entry: dict[str, Any] = {"frame": prompt.frame, "object": prompt.object_id}
         if prompt.points is not None and prompt.labels is not None:
             entry |= {"points": [_shortest(point) for point in prompt.points], "labels": prompt.labels.tolist()}
@@ -318,6 +326,7 @@ def _read_mask(name: object, folder: Path) -> NDArray[np.bool_]:
         raise ValueError(f"mask {name!r} must lie beside the prompts file or in a folder below it")
     if not path.is_file():
         raise ValueError(f"mask {name!r} does not exist")
+    # Any one value marks the object: programs write 1, 255 or the object's number.
     image = read_image(path)
     values = np.unique(image)
     ids = values[values != 0]
@@ -327,6 +336,7 @@ def _read_mask(name: object, folder: Path) -> NDArray[np.bool_]:
 
 
 def _write_mask(target: Path, key: tuple[int, int], mask: NDArray[np.bool_]) -> str:
+    # The shape is hashed too: packed bits alone do not tell 2 x 8 from 4 x 4.
     digest = hashlib.sha256(np.packbits(mask).tobytes() + repr(mask.shape).encode()).hexdigest()[:12]
     name = f"{target.stem}_masks/frame{key[0]:05d}_object{key[1]}_{digest}.tif"
     with replacing(target.parent / name) as draft:
@@ -336,6 +346,7 @@ def _write_mask(target: Path, key: tuple[int, int], mask: NDArray[np.bool_]) -> 
 
 def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
     try:
+        # float64 until checked, so that large coordinates do not become infinite on the way.
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} must be numbers, not {values!r}") from error
@@ -346,6 +357,7 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
 
 def _shortest(point: NDArray[np.float32]) -> list[float]:
     """Give a float32 point the decimals a person would write: 10.1, not 10.100000381469727."""
+    # NumPy prints the shortest decimals that give the same float32 again.
     return [float(str(value)) for value in point]
 
 
