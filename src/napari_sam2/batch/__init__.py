@@ -1,1 +1,1 @@
-"""Many jobs: here, in several processes, or on a cluster."""
+"""Batches of jobs, run one after the other, in several processes or on a Dask cluster."""

@@ -1,6 +1,6 @@
-"""A batch on a Dask cluster, or in several processes of this computer, which are a small one.
+"""Jobs of a batch on a Dask cluster, or on a local one of several processes of this computer.
 
-Plain data goes out and comes back. The workers read and write the files themselves: the folders must be theirs, too.
+Tasks and results are plain data. Workers read and write the files themselves, so they must see the same folders.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _PACKAGE = "napari-sam2"
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where jobs are done."""
+    """The Dask cluster to use: a running one, or one made for the batch."""
 
     # Address (``tcp://host:8786``) or scheduler file of a Dask cluster.
     scheduler: str | None = None
     # Without a scheduler: how many processes of this computer.
     workers: int = 1
-    # What a job takes of its worker: ``{"GPU": 1}``.
+    # What a job needs of its worker, such as ``{"GPU": 1}``: a worker with one GPU then runs one job at a time.
     resources: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -43,7 +43,7 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
     """Do jobs on the workers of a cluster.
 
     A job whose worker dies goes on at another one, up to three times. When the generator is closed early, jobs that no
-    worker has begun are taken back.
+    worker has begun are cancelled.
     """
     from napari_sam2.data.files.optional_packages import load_extra
 
@@ -51,6 +51,7 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
     with _client(distributed, cluster) as client:
         _check_workers(client, cluster)
         shared = {"keep_sessions": keep_sessions, "version": version(_PACKAGE)}
+        # Keys are unique: Dask would hand out the stored result of an earlier task of the same name.
         futures = {
             client.submit(
                 do_plain,
@@ -61,6 +62,7 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
             for job in jobs
         }
         try:
+            # In the order in which they finish, so that progress shows at once.
             for future in distributed.as_completed(futures):
                 yield _result(future, futures[future].name)
         finally:
@@ -68,8 +70,9 @@ def run_on_cluster(jobs: Sequence[BatchJob], cluster: Cluster, *, keep_sessions:
 
 
 def do_plain(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Do a job on a worker."""
+    """Run a job on a worker."""
     job = BatchJob.from_plain(task["job"])
+    # Other versions may have other options and results; a mixed batch could not be repeated.
     if (own := version(_PACKAGE)) != task["version"]:
         message = f"the worker has {_PACKAGE} {own}, the batch was started by {task['version']}: install the same"
         return asdict(JobResult(job.name, FAILED, message=message))
@@ -95,6 +98,8 @@ def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
         # Dask would give each process one thread, whatever the number of cores.
         threads = os.environ.get("OMP_NUM_THREADS") or str(max((os.cpu_count() or 1) // cluster.workers, 1))
         # A worker's memory is mostly the model's: Dask's own limits would only stop jobs for no good reason.
+        # One thread per process, since PyTorch spreads over cores itself; no dashboard, which needs packages and a
+        # port.
         with (
             distributed.LocalCluster(
                 n_workers=cluster.workers,
@@ -108,6 +113,7 @@ def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
         ):
             yield client
         return
+    # Clusters on batch systems such as Slurm announce themselves by a scheduler file.
     is_address = "://" in cluster.scheduler
     if not is_address and not Path(cluster.scheduler).is_file():
         raise ValueError(
@@ -119,7 +125,9 @@ def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
 
 
 def _check_workers(client: Any, cluster: Cluster) -> None:
+    # A warning and no error: workers of a batch system often start later than the batch.
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    # Dask leaves a task waiting for ever, in silence, where no worker has the resource.
     able = [one for one in workers if all(one["resources"].get(k, 0) >= n for k, n in cluster.resources.items())]
     if not able:
         asked = ", ".join(f"{name}={number:g}" for name, number in cluster.resources.items())

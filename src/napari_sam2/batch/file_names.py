@@ -1,9 +1,10 @@
-"""Which files of a folder belong together, by their names."""
+"""Names of files: which prompts, labels and sessions in a folder belong to which stack."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+# All endings are compared in lower case.
 PROMPTS_ENDING = ".prompts.json"
 LABELS_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.png")
 SESSION_ENDING = ".napari-sam2"
@@ -11,7 +12,7 @@ _DOUBLE_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.zarr", ".nii.gz")
 
 
 def plain_name(path: Path) -> str:
-    """Give a file's name without what says its format: ``cells`` for ``cells.ome.tif``; a folder's as it is."""
+    """Return a file's name without its ending: ``cells`` for ``cells.ome.tif``; a folder's as it is."""
     lower = path.name.lower()
     for ending in (*_DOUBLE_ENDINGS, SESSION_ENDING, ".zarr"):
         if lower.endswith(ending):
@@ -20,7 +21,7 @@ def plain_name(path: Path) -> str:
 
 
 def prompts_name(path: Path) -> str | None:
-    """Give the name of the stack that a file or session holds prompts for; ``None`` for any other file."""
+    """Return the name of the stack that a file or session holds prompts for; ``None`` for any other file."""
     lower = path.name.lower()
     for ending in (PROMPTS_ENDING, *LABELS_ENDINGS, SESSION_ENDING):
         if lower.endswith(ending):

@@ -1,4 +1,4 @@
-"""Jobs in a folder: each stack with its prompts beside it."""
+"""Jobs found in a folder that holds stacks with their prompts beside them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobLi
     the session folder ``NAME.napari-sam2``.
     """
     folder, output = folder.resolve(), output.resolve()
+    # By name of the stack: files of images, and files of prompts.
     images: dict[str, list[Path]] = defaultdict(list)
     prompts: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
@@ -34,6 +35,7 @@ def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobLi
     found = JobList(
         skipped=[f"{path.name}: no prompts for it" for name in images for path in images[name] if name not in prompts]
     )
+    # All mistakes are collected, so that a user can mend them in one go.
     for name, sources in prompts.items():
         try:
             found.jobs.append(_job(name, sources, images.get(name, []), output=output, read_options=read_options))
@@ -46,9 +48,11 @@ def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobLi
 
 
 def _job(name: str, sources: list[Path], images: list[Path], *, output: Path, read_options: OptionReader) -> BatchJob:
+    # Never guess between two candidates.
     if len(sources) > 1:
         raise ValueError(f"{name} has prompts in {' and in '.join(path.name for path in sources)}: leave one of them")
     (source,) = sources
+    # A session knows its own image, which need not lie in the folder.
     is_session = source.name.lower().endswith(SESSION_ENDING)
     if len(images) > 1 and not is_session:
         raise ValueError(f"{name} can be {' or '.join(path.name for path in images)}: call one of them something else")

@@ -1,4 +1,4 @@
-"""What is known of a job in its folder: whether it was done, and out of what."""
+"""``job.json`` in a job's folder: its state, and hashes of everything its results depend on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_DIFFERENCE = ("input", "prompts", "output", "overwrite", "save")
 
 @dataclass(frozen=True)
 class Marker:
-    """What ``job.json`` says."""
+    """The content of ``job.json``."""
 
     # ``"started"``, ``"done"`` or ``"failed"``.
     state: str
@@ -47,7 +47,7 @@ class Marker:
         write_json(folder / MARKER, {"version": _VERSION} | asdict(self))
 
     def differences(self, made_of: dict[str, str]) -> list[str]:
-        """Name what has changed since."""
+        """List which of the inputs have changed since."""
         return [name for name, digest in made_of.items() if self.made_of.get(name) != digest]
 
 
@@ -60,12 +60,14 @@ def read_marker(folder: Path) -> Marker | None:
         if said.pop("version") != _VERSION:
             return None
         return Marker(**said)
+    # A damaged marker only means that the job is done again.
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
 
 
 def check_own(folder: Path) -> None:
     """Refuse a folder with results that no batch has written; ``ValueError`` names one."""
+    # The batch overwrites its own results; those without a marker are somebody's own.
     if (folder / MARKER).exists():
         return
     for name in (LABELS, SCORES, RECORD, SESSION):
@@ -81,6 +83,7 @@ def made_of(options: JobOptions, prompts: Iterable[Prompt]) -> dict[str, str]:
     for name in _NO_DIFFERENCE:
         del plain[name]
     return {
+        # Hashing the pixels of terabytes would take longer than tracking; size and time of change must do.
         "image": _digest(_stamp(options.input)),
         "prompts": _hash_prompts(prompts),
         "options": _digest(plain),
@@ -93,7 +96,7 @@ def _digest(plain: object) -> str:
 
 
 def _stamp(path: Path) -> list[object]:
-    """Give name, size and time of change of a file, or of all files in a folder."""
+    """Return name, size and time of change of a file, or of all files in a folder."""
     status = path.stat()
     if not path.is_dir():
         return [path.name, status.st_size, status.st_mtime_ns]
@@ -105,6 +108,7 @@ def _hash_prompts(prompts: Iterable[Prompt]) -> str:
     import numpy as np
 
     digest = hashlib.sha256()
+    # In their order, which decides between objects that claim the same pixel.
     for prompt in prompts:
         points = (
             None if prompt.points is None or prompt.labels is None else (prompt.points.tolist(), prompt.labels.tolist())

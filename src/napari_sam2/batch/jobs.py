@@ -1,4 +1,4 @@
-"""What a batch consists of."""
+"""The jobs of a batch: what each is, and checks of their names."""
 
 from __future__ import annotations
 
@@ -35,31 +35,32 @@ class BatchJob:
         return self.options.output
 
     def resolved(self) -> JobOptions:
-        """Give the options with what a session says filled in."""
+        """Return the options, completed from the session where there is one."""
         if self.session is None:
             return self.options
         from napari_sam2.job.from_session import replayed
         from napari_sam2.storage.read_job import read_saved_job
 
+        # Frames to start and stop at belonged to the session's run, not to this one.
         asked = replace(self.options, start=None, max_frames=None)
         return replayed(asked, read_saved_job(self.session, self.image))
 
     def to_plain(self) -> dict[str, Any]:
-        """Write the job as plain data, to send it to another computer."""
+        """Return the job as plain data, to send it to another computer."""
         session, image = (path and str(path) for path in (self.session, self.image))
         options = self.options.to_plain()
         return {"name": self.name, "where": self.where, "options": options, "session": session, "image": image}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> BatchJob:
-        """Read what `to_plain` wrote."""
+        """Rebuild the job that `to_plain` returned."""
         session, image = (plain[key] and Path(plain[key]) for key in ("session", "image"))
         return cls(plain["name"], plain["where"], JobOptions.from_plain(plain["options"]), session, image)
 
 
 @dataclass(frozen=True)
 class JobList:
-    """What was asked for."""
+    """Jobs read from a table or folder, with mistakes and skipped files."""
 
     # In the order asked for.
     jobs: list[BatchJob] = field(default_factory=list)
@@ -90,14 +91,15 @@ def check_name(name: str) -> str:
         raise ValueError(
             f"the name {name!r} cannot be that of a folder: {odd[0] if odd else 'it'} is not allowed in one"
         )
+    # Windows drops spaces and dots at the end of a name; a leading dot hides the folder.
     if not name or name != name.strip() or name.startswith(".") or name.endswith("."):
         raise ValueError(f"the name {name!r} cannot be that of a folder: give another in the column 'name'")
     return name
 
 
 def same_names(jobs: Iterable[BatchJob]) -> list[str]:
-    """Say which jobs would write to the same folder."""
-    # As on disks that take A for a.
+    """List the jobs that would write to the same folder, a line for each name."""
+    # Names that differ in case only are one folder on Windows and macOS.
     places: dict[str, list[BatchJob]] = defaultdict(list)
     for job in jobs:
         places[job.name.casefold()].append(job)

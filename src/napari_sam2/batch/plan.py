@@ -1,4 +1,4 @@
-"""Everything that can be found wrong before a model is loaded."""
+"""Checks of all jobs before any is run, and which of them were done before."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class Plan:
 
 
 def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Callable[[], None] = lambda: None) -> Plan:
-    """Open and check all that is asked for, and find out what was done before."""
+    """Open and check the inputs of all jobs, and find those that were done before; `seen` is called after each."""
     plan = Plan([], [], [])
     for job in jobs:
         try:
             done = _check(job, needs_weights=needs_weights)
+        # What users can cause is listed; a bug of the program ends the check.
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             message = describe_error(error)
             if message is None:
@@ -49,9 +50,11 @@ def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Cal
 def _check(job: BatchJob, *, needs_weights: bool) -> JobResult | None:
     check_own(job.folder)
     options = job.resolved()
+    # Before `done_before`, which hashes the file of the weights.
     _check_weights(options.model, needs_weights=needs_weights)
     if done := done_before(job):
         return done
+    # Opened and closed again: only the checks are wanted.
     with checked_job(options):
         return None
 
@@ -61,6 +64,7 @@ def _check_weights(model: ModelOptions, *, needs_weights: bool) -> None:
         return
     if model.checkpoint is not None:
         raise FileNotFoundError(f"{model.checkpoint} does not exist")
+    # On a cluster the weights are the workers' affair.
     if needs_weights:
         how = f"'napari-sam2 weights download {model.model}' gets them"
         raise FileNotFoundError(f"the weights of {model.model} are not on this computer: {how}")

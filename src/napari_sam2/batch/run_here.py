@@ -1,4 +1,4 @@
-"""A batch in this process, one job after the other."""
+"""Run of a batch in this process, one job after the other."""
 
 from __future__ import annotations
 
@@ -18,5 +18,6 @@ def run_here(
     for job in jobs:
         result = do_job(job, Tools(shared_model, watch(job), keep_sessions))
         yield result
+        # Ctrl-C is meant for the batch, not for one job of it.
         if result.state == STOPPED:
             return

@@ -1,4 +1,4 @@
-"""One job of a batch, from whatever state it was left in."""
+"""Run of one job of a batch, which starts, continues or skips it by the state of its folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class Tools:
-    """What jobs are done with."""
+    """What running a job needs from its surroundings."""
 
     # Gives the model for some options, loaded once.
     load: Loader
@@ -62,13 +62,14 @@ class Tools:
 
 
 def do_job(job: BatchJob, tools: Tools) -> JobResult:
-    """Do a job, unless it was done already; go on with it where it was left half-done.
+    """Run a job unless it was done already; continue it where it was interrupted.
 
-    Errors are told in the result and not raised: they are not to end the other jobs.
+    Errors are reported in the result and not raised, so that they do not end the other jobs.
     """
     begun = time.perf_counter()
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
+        # Two batches, or two workers after a lost connection, must not write to one folder.
         with _only_here(job.folder):
             result = _do(job, tools)
     except BlockingIOError:
@@ -122,14 +123,17 @@ def _do(job: BatchJob, tools: Tools) -> JobResult:
     if skipped := _skipped(job, before, present):
         return skipped
     check_own(job.folder)
+    # A job that has changed starts anew; an unchanged one may go on where it was.
     changed = [] if before is None else before.differences(present)
     same = before is not None and not changed
     attempts = before.attempts + 1 if before is not None and same else 1
     marker = Marker(STARTED, present, attempts)
     message = ""
+    # Say why something that was done is done again.
     if before is not None and before.state == DONE:
         reason = f"its {' and '.join(changed)} changed" if changed else "its results were gone"
         message = f"done again: {reason}"
+    # A session that cannot be continued falls through to a fresh start.
     if before is not None and same and before.state != DONE:
         with suppress(NothingToResumeError):
             marker.write(job.folder)
@@ -146,12 +150,15 @@ def _track(job: BatchJob, options: JobOptions, tools: Tools, marker: Marker, *, 
         earlier = len(work.progress.earlier)
         message = marker.message or (f"went on where it had stopped, after {earlier} frames" if earlier else "")
         track(work, tools.watch)
+        # Without results: the session in the folder is what the next run goes on from.
         if not work.progress.complete:
             return JobResult(job.name, STOPPED, earlier + len(work.progress.frames), message="goes on next time")
         report = write(work, work.folder.path)
+    # Sessions take much more room than results.
     if not tools.keep_sessions:
         _remove(job.folder / SESSION)
     seconds = round(time.perf_counter() - begun, 3)
+    # Last of all, once every file is in place: a crash before this means done again, never a wrong "done".
     done = Marker(DONE, marker.made_of, marker.attempts, report.n_frames, report.n_objects, seconds)
     done.write(job.folder)
     return JobResult(job.name, DONE, report.n_frames, report.n_objects, seconds, message)

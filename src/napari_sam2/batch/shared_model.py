@@ -1,4 +1,4 @@
-"""Models that are loaded once in a process, however many jobs use them."""
+"""A cache of loaded models, shared by the jobs of a process."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def shared_model(options: ModelOptions) -> Sam2:
         return _load(options, changed)
 
 
+# Two, for tables that alternate between models; more would fill the memory of a GPU.
 @lru_cache(maxsize=2)
 def _load(options: ModelOptions, _changed: int) -> Sam2:
     return options.load()

@@ -1,4 +1,4 @@
-"""What came of a batch: a row for each job."""
+"""The summary of a batch, a row for each job, as CSV and as text."""
 
 from __future__ import annotations
 

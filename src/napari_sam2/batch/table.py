@@ -1,4 +1,4 @@
-"""Jobs in a table: a CSV file with a row for each."""
+"""Jobs read from a CSV table, one in each row."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def read_table(path: Path, output: Path, read_options: OptionReader) -> JobList:
     columns, rows = _read(path)
     for line, cells in rows:
         where = f"line {line}"
+        # Most often a comma within a path that was not quoted.
         if len(cells) > len(columns):
             found.mistakes.append(f"{where}: it has {len(cells)} cells, but there are {len(columns)} columns")
             continue
+        # An empty cell leaves the choice to the command line.
         given = {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
         try:
             found.jobs.append(_job(given, where, path.parent.resolve(), output=output, read_options=read_options))
@@ -56,6 +58,7 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _job(cells: Mapping[str, str], where: str, base: Path, *, output: Path, read_options: OptionReader) -> BatchJob:
+    # Relative paths start from the table, so that it can be moved with its data.
     places = {name: base / cells[name] for name in ("input", "prompts", "session") if name in cells}
     session, image = places.get("session"), places.get("input")
     others = {name: cell for name, cell in cells.items() if name not in _PLACES}

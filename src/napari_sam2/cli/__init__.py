@@ -1,4 +1,4 @@
-"""The command line: everything the engine does, without Python and without a window."""
+"""The command line ``napari-sam2``: tracking, batches, export, training and more, without Python or a window."""
 
 from .entry import main
 

@@ -1,4 +1,4 @@
-"""The options of a batch, and of a row of its table: each is an option of ``segment``."""
+"""Options of a batch for all jobs and for single rows of its table, which are those of ``segment``."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from napari_sam2.batch.jobs import JobPaths
     from napari_sam2.job.options import JobOptions
 
-# A row that says one of them takes back what the command line says of the other.
+# Options of which a row that gives one resets the other, as only one of them may be given.
 _INSTEAD = MappingProxyType({"model": "checkpoint", "checkpoint": "model"})
 
 
+# argparse ends the program on errors; a row's mistake is collected with those of other rows instead.
 class _RowParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(re.sub(r"argument --(?P<name>[\w-]+):", r"\g<name>:", message))
 
 
 class RowReader:
-    """Makes options of the cells of a row, on top of those that the command line gives for all rows."""
+    """Reader of job options from the cells of a row, which override those of the command line."""
 
     def __init__(self, for_all: argparse.Namespace) -> None:
         self._parser = _RowParser(allow_abbrev=False, add_help=False)
@@ -51,7 +52,7 @@ class RowReader:
                 raise ValueError(
                     f"there is no column {name!r}: besides input, prompts, session and name there are {known}"
                 )
-            # What is said for one row stands in the place of what is said for all, and does not come on top.
+            # A row's value replaces that of the command line; appended options would otherwise have both.
             for dest in (self._columns[name], _INSTEAD.get(name)):
                 if dest is not None:
                     setattr(args, dest, self._usual[dest])
@@ -67,8 +68,10 @@ class RowReader:
 
 
 def _words(option: str, cell: str) -> list[str]:
+    # As one word, so that a value with a leading minus is not taken for an option.
     if option != "--contrast-limits":
         return [f"{option}={cell}"]
+    # Pairs of numbers in one cell: one pair for each channel.
     numbers = cell.split()
     return [word for place in range(0, len(numbers), 2) for word in (option, *numbers[place : place + 2])]
 

@@ -1,4 +1,4 @@
-"""The command ``napari-sam2``: its sub-commands, and how a run ends that went wrong."""
+"""Entry point of the command ``napari-sam2``: sub-commands, error messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like every other error of this program."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with status 2."""
+        """Print what is wrong and exit with status 2."""
         self.exit(EXIT_ERROR, f"{_PROGRAM}: error: {message} (see '{self.prog} --help')\n")
 
 
@@ -75,11 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Taken anywhere on the line: who has just seen an error adds it at the end.
         args = _parse([word for word in words if word != "--debug"])
-        # What it notes about a damaged file is an error of this program's, or does no harm.
+        # Its complaints about damaged files either end in an error of this program or do no harm.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)
         with _warnings_in_a_line():
             status: int = args.run(args)
+        # Here, where a closed pipe can still be caught.
         sys.stdout.flush()
+    # Ctrl-C before or after tracking; during it, the commands stop by themselves.
     except KeyboardInterrupt:
         print(f"{_PROGRAM}: stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -106,6 +108,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {version(_PROGRAM)}")
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    # The command is the first word that is no option; the options before it take no values.
     asked = next((word for word in words if not word.startswith("-")), None)
     for name, command in _COMMANDS.items():
         one = commands.add_parser(name, help=command.SUMMARY, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,6 +124,7 @@ def _warnings_in_a_line() -> Iterator[None]:
     def formatted(message: Warning | str, *_where: object, **_line: object) -> str:
         return f"{_PROGRAM}: note: {message}\n"
 
+    # Users need the text of a warning, not the line of code that gave it.
     usual = warnings.formatwarning
     warnings.formatwarning = formatted
     try:

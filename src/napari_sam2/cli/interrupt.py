@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the frame at hand."""
+"""Handling of Ctrl-C that lets the current frame finish."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ def stop_on_interrupt() -> Iterator[Event]:
     stop = Event()
 
     def note(_signal: int, _frame: FrameType | None) -> None:
+        # The second time, somebody does not want to wait.
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
 
+    # Restored at the end, so that writing results can be interrupted as usual.
     previous = signal.signal(signal.SIGINT, note)
     try:
         yield stop

@@ -1,4 +1,4 @@
-"""One job on the terminal: a bar to watch, and Ctrl-C that waits for the frame at hand."""
+"""Run of one job on the terminal, with a progress bar and a clean stop on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run_job(options: JobOptions) -> JobReport:
     """Track the objects of a prompts file through a stack and write the results.
 
-    Ctrl-C ends the job after the frame at hand. Whatever ends it early, what was done until then is written, marked as
+    Ctrl-C ends the job after the current frame. Whatever ends it early, what was done until then is written, marked as
     incomplete.
     """
     with started_job(options) as work:
@@ -29,11 +29,12 @@ def run_job(options: JobOptions) -> JobReport:
 
 
 def on_terminal(steps: Iterator[FrameResult], planned: int, name: str) -> Iterator[FrameResult]:
-    """Pass tracking on with a bar to watch; Ctrl-C ends it after the frame at hand."""
+    """Pass results on with a progress bar; Ctrl-C ends tracking after the current frame."""
     from tqdm import tqdm
 
     with stop_on_interrupt() as stop, tqdm(total=planned, desc=name, unit="frame") as bar:
         for result in steps:
+            # Handed on before the stop is looked at: the frame is done and counts.
             yield result
             bar.update()
             if stop.is_set():
@@ -45,6 +46,7 @@ def _memory_line(session: Session) -> str:
     from napari_sam2.session.features.prefetch import frame_bytes
 
     objects = [prompt.object_id for prompt in session.prompts]
+    # Memory grows with the prompted frames of one object, which tracking never drops.
     most = max(objects.count(object_id) for object_id in set(objects))
     estimate = estimate_memory(
         session.model,

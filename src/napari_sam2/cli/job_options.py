@@ -1,4 +1,4 @@
-"""The options of a job, shared by the commands; fields of its options say what they are."""
+"""Command-line options of a job, shared by the commands and made from the fields of its option classes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     add_options(part, InputOptions)
     add_options(part, JobOptions, "contrast_limits")
     tracking = parser.add_argument_group("tracking")
+    # None, to tell a choice from the default, which depends on --start.
     add_options(tracking, JobOptions, "direction", default=None)
     add_options(tracking, JobOptions, "start", "max_frames", "fill_holes", "zoom")
     add_model_options(parser)
@@ -38,10 +39,12 @@ def result_formats(args: argparse.Namespace) -> tuple[str, ...]:
 
 def job_options(args: argparse.Namespace, *, stack: Path, prompts: Path, output: Path) -> JobOptions:
     """Gather the options of a job whose files are these."""
+    # One option for two settings: limits of a single channel, or windows of several shown together.
     limits = tuple((float(low), float(high)) for low, high in args.contrast_limits or ())
     together = len(args.channels) > 1
     if len(limits) > 1 and not together:
         raise ValueError(f"--contrast-limits was given {len(limits)} times, but there is one channel to show")
+    # Some commands lack options that others have.
     direction = getattr(args, "direction", None)
     return read_options(
         JobOptions,

@@ -1,4 +1,4 @@
-"""Results in napari, where there is a screen."""
+"""Results shown in napari, where there is a screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _SCREEN_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 def why_no_viewer(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str | None:
-    """Tell why napari cannot open a window here; None where nothing speaks against it."""
+    """Return why napari cannot open a window here; None where it probably can."""
+    # Qt ends the whole process where it finds no screen, so that is found out without Qt.
     if environment.get("CI"):
         return "nobody looks at the screen of a CI run"
     if platform.startswith("linux") and not any(environment.get(name) for name in _SCREEN_VARIABLES):
@@ -44,6 +45,7 @@ def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
 
     from napari_sam2.data.readers.open_stack import open_stack
 
+    # napari puts later layers on top.
     for path in reversed(stacks):
         first = path == stacks[0]
         with open_stack(path) as stack:

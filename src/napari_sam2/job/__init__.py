@@ -1,1 +1,1 @@
-"""One job: a stack and prompts in; labels, scores and pictures in a folder out."""
+"""Jobs: tracking of one stack from its prompts to a folder of labels, scores and pictures."""

@@ -1,4 +1,4 @@
-"""Going on with a job that was cut short."""
+"""Continuation of a job that was interrupted."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def resumed_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterat
         folder = check_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite)
         session = _open(options, frames=job.whole, load=load)
         try:
+            # A damaged session, or one stopped before its first frame, gains nothing over a fresh start.
             if session.problems or not has_tracked(session):
                 raise NothingToResumeError(session.problems[0] if session.problems else "nothing was tracked yet")
             yield make_work(job, session, what_is_left(session), folder)
@@ -36,6 +37,7 @@ def resumed_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterat
 
 def has_tracked(session: Session) -> bool:
     """Tell whether a session holds results, or a run under way, and not only prompts."""
+    # Prompted frames get labels as soon as a prompt is added, before any tracking.
     prompted = {prompt.frame for prompt in session.prompts}
     return bool(session.unfinished) or not set(session.labels.frames_done) <= prompted
 
@@ -51,10 +53,12 @@ def _open(options: JobOptions, *, frames: Stack, load: Loader) -> Session:
 
 
 def what_is_left(session: Session) -> Run:
-    """Say what is left to track: all, the rest, or nothing where only the results had not been written."""
+    """Plan what is left to track: all, the rest, or nothing where only the results had not been written."""
     done = session.labels.frames_done
+    # Interrupted within a run: its remaining steps are stored in the session.
     if session.unfinished:
         return session.resume(), Progress(session.unfinished, done)
+    # Only prompts so far: the whole run.
     if not has_tracked(session):
         return session.propagate(direction="outward"), Progress(count_steps(session, "outward"))
     return iter(()), Progress(0, done)

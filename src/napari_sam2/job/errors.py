@@ -1,4 +1,4 @@
-"""What a user is told about an error."""
+"""Messages for users about errors, told apart from bugs of the program."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ _MEMORY_ADVICE = "try --preset fast, a smaller --image-size, a smaller model or 
 
 def describe_error(error: BaseException) -> str | None:
     """Put an error, with its notes, into one line; None for one that a user cannot have caused: a bug."""
+    # Notes carry where partial results are and similar help; line breaks would tear up a terminal's output.
     message = _message(error)
     if message is None:
         return None
@@ -19,6 +20,7 @@ def _message(error: BaseException) -> str | None:
     text = str(error)
     if is_out_of_memory(error):
         return f"out of memory ({text or 'this computer has no more'}): {_MEMORY_ADVICE}"
+    # Without the number of the error, which str() puts in front.
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     # Among runtime errors only the package's own, such as a failed download, are written for users.

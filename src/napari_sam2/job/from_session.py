@@ -1,4 +1,4 @@
-"""Jobs that a saved session stands for."""
+"""Job options from a saved session."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
-    """Fill in what a session says: its image, prompts and settings, and its model where no other was asked for."""
+    """Fill in a session's image, prompts and settings, and its model where no other was asked for."""
     return replace(
         asked,
         input=saved.image,
         given=saved.prompts,
         model=saved_model(asked.model, saved.model),
         part=InputOptions.of(saved.selection),
+        # With several channels, the windows of the selection take the place of limits.
         contrast_limits=None if saved.selection.windows else saved.settings.get("contrast_limits"),
         fill_holes=saved.settings["fill_hole_area"],
         zoom=saved.settings["zoom"],
@@ -34,6 +35,7 @@ def saved_model(asked: ModelOptions, said: ModelRecord) -> ModelOptions:
         return asked
     from napari_sam2.storage.locate_inputs import model_arguments
 
+    # Options at their defaults count as not chosen, and take the session's value.
     known = model_arguments(said)
     return replace(
         asked,

@@ -1,4 +1,4 @@
-"""How options are read that are more than a word or a number."""
+"""Parsers for option values that are more than a word or a number: zoom, channels, crop, stride, formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job is asked for: which model, which part of the input, what to track and what to write."""
+"""Options of a job: model, part of the input, tracking and results; also the source of the command line's options."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
 
+# Formats that each choice of --overlay writes.
 OVERLAYS = MappingProxyType({"gif": ("gif",), "png": ("png",), "both": ("gif", "png"), "none": ()})
 
 
@@ -63,6 +64,7 @@ class ModelOptions:
     def sha256(self) -> str:
         """Hash of the weights' file, or what the catalogue has it to be where that is published."""
         entry = None if self.checkpoint else get_entry(self.model or BUNDLED_NAME)
+        # The published hash saves reading a gigabyte, and works before the file is downloaded.
         return (entry and entry.sha256) or hash_file(self.file)
 
     def describe(self, model: Sam2) -> dict[str, Any]:
@@ -132,7 +134,7 @@ class InputOptions:
         return open_stack(path, selection=self.selection.whole)
 
     def record(self) -> dict[str, Any]:
-        """Give the options as JSON."""
+        """Return the options as an object that JSON can hold."""
         return self.selection.to_json()
 
 
@@ -213,23 +215,25 @@ class JobOptions:
     given: tuple[Prompt, ...] | None = None
 
     def words(self, *names: str) -> list[str]:
-        """Give the named options, and those of model and part, as words of a command."""
+        """Return the named options, and those of model and part, as words of a command."""
         words = [word for one in (self.model, self.part, self) for word in option_words(one, *names)]
         windows = self.part.windows or ((self.contrast_limits,) if self.contrast_limits else ())
         return words + [str(word) for window in windows for word in ("--contrast-limits", *window)]
 
     def to_plain(self) -> dict[str, Any]:
-        """Write the options, without prompts that are given, as plain data that JSON can hold."""
+        """Return the options, without `given` prompts, as plain data that JSON can hold."""
+        # Through JSON and back: paths and fractions become text at any depth.
         plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(self, given=None)), default=str))
         del plain["given"]
         return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> JobOptions:
-        """Read what `to_plain` wrote."""
+        """Rebuild the options that `to_plain` returned."""
         from napari_sam2.data.images.selection import Selection
 
         model, part, limits = plain["model"], plain["part"], plain["contrast_limits"]
+        # JSON has neither paths nor tuples: these fields are converted back by hand.
         changed = {
             "input": Path(plain["input"]),
             "prompts": Path(plain["prompts"]),

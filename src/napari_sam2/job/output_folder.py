@@ -1,4 +1,4 @@
-"""The folder of results: what may be written where, and writing it all or not at all."""
+"""The folder of results: checks before a job, and writing of all files or none."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], over
 
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--output must name a folder, but {folder} is a file")
+    # A prompts.json that is the job's own input does not count as earlier results.
     own = prompts.resolve()
     found = [name for name in _NAMES if (folder / name).exists() and (folder / name).resolve() != own]
     if found and not overwrite:
@@ -59,6 +60,7 @@ def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], over
     for one in formats:
         check_replaceable(one, folder / one.filename, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
+    # Writing a file is the only sure test of permissions, on network drives above all.
     with tempfile.TemporaryFile(dir=folder):
         return OutputFolder(folder, bool(found))
 
@@ -96,6 +98,7 @@ def write_results(
     core = [LABELS, SCORES, *(one.filename for one in pictures), RECORD]
     others = [one for one in wanted if one not in pictures]
     names = (*core, *(one.filename for one in others))
+    # In the same folder, so that files move into place by renaming.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as draft_folder:
         draft = Path(draft_folder)
         FORMATS["tiff"].write(draft / LABELS, results)
@@ -104,8 +107,10 @@ def write_results(
             one.write(draft / one.filename, results)
         described = {"input": describe_stack(results.stack, results.window), "prompts": PROMPTS, **record}
         write_session_json(draft / RECORD, described | {"files": names})
+        # The user's own prompts file is never written over, not even with the same content.
         if (folder / PROMPTS).resolve() != prompts.path.resolve():
             write_prompts(folder / PROMPTS, prompts.prompts)
+        # Only now, with everything written, does anything of an earlier run go.
         for name in core:
             os.replace(draft / name, folder / name)
     _write_others(folder, results, others)

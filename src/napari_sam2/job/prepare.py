@@ -1,4 +1,4 @@
-"""From what was asked for to a session that is about to track."""
+"""Preparation of a job: inputs opened and checked, model loaded, prompts added to a session."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ Loader: TypeAlias = "Callable[[ModelOptions], Sam2]"
 # The steps to take, and their progress.
 Run: TypeAlias = "tuple[Iterator[FrameResult], Progress]"
 
+# Options that change what is tracked, and so belong into the recorded command.
 _SAID = (
     *option_names(ModelOptions),
     *option_names(InputOptions),
@@ -58,6 +59,7 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
 
     part = options.part
     with part.open(options.input) as whole:
+        # Cheap checks come first, and prompts are checked against the whole: messages speak of the user's own frames.
         prompts = read_job_prompts(options)
         check_prompts(prompts, whole, options.prompts)
         formats = check_formats(options.exports, whole)
@@ -82,7 +84,7 @@ def started_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterat
 
 
 def make_work(job: CheckedJob, session: Session, run: Run, folder: OutputFolder) -> Work:
-    """Put together what tracking and writing take."""
+    """Collect everything that tracking and writing need."""
     options, (steps, progress) = job.options, run
     return Work(
         session=session,
@@ -137,6 +139,7 @@ def count_steps(session: Session, direction: str, *, start: int | None = None, m
 
     n_frames = session.stack.n_frames
     reach = n_frames if max_frames is None else max_frames
+    # Outward runs start each object at its own first prompt.
     first: dict[int, int] = {}
     for prompt in session.prompts:
         first[prompt.object_id] = min(prompt.frame, first.get(prompt.object_id, prompt.frame))
@@ -149,7 +152,8 @@ def count_steps(session: Session, direction: str, *, start: int | None = None, m
 
 
 def command_words(options: JobOptions, prompts: Path, axis: str) -> list[str]:
-    """Give the words that run the same job from anywhere; its prompts are kept in `prompts`."""
+    """Return the words of a command that repeats the job from any folder, with the prompts stored in `prompts`."""
+    # The axis is recorded even where it was taken from the file: a copy may have lost that metadata.
     words = replace(options, part=replace(options.part, axis=axis)).words(*_SAID)
     return ["napari-sam2", "segment", str(options.input.resolve()), "--prompts", str(prompts.resolve()), *words]
 
@@ -159,6 +163,7 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
 
     options = job.options
     saved = options.output / SESSION if options.save else None
+    # Before the session, which creates the folder.
     if saved is not None:
         make_way(saved, overwrite=options.overwrite)
     session = Session(

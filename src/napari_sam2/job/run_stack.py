@@ -1,4 +1,4 @@
-"""Tracking, and writing what it came to."""
+"""The run of a job: tracking of all frames, and writing of the results or of what was done until an interruption."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
     try:
         track(work, watch)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        # Hours of tracking must not be lost to an error on one frame.
         if progress.frames:
             report = write(work, folder.for_partial)
             error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
@@ -119,6 +120,7 @@ def write(work: Work, folder: Path) -> JobReport:
 
     session, progress, whole = work.session, work.progress, work.whole
 
+    # Results are those of the whole input, although only a part may have been tracked.
     geometry, outputs = session.stack.geometry, session.outputs
     frames = {geometry.frame_outside(frame) for frame in (*progress.earlier, *progress.frames)}
     record = {

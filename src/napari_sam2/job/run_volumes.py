@@ -1,4 +1,4 @@
-"""A job on volumes over time: prompts on one volume in; labels and scores of all volumes in a folder out."""
+"""The run of a job on volumes over time, from prompts on one volume to labels and scores of all."""
 
 from __future__ import annotations
 
@@ -57,14 +57,17 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
         formats = check_formats(options.exports, volumes.planes, volumes=True)
         folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
         session = _session(options, volumes, prompts)
+        # The session stores each finished volume itself; the steps are for the progress bar.
         for _ in watch(session.propagate(), options.input.name):
             pass
         seconds = clock.perf_counter() - begun
         done = len(session.labels.times_done)
         counts = {"n_objects": len(session.object_ids), "n_times": volumes.n_times, "done": done, "seconds": seconds}
+        # No files yet: labels of some volumes would look like a result.
         if not session.is_complete:
             return VolumeReport(folder.path, (), **counts)  # type: ignore[arg-type]
         files = _write(options, session, PromptFile(options.prompts, prompts), formats)
+        # Only after the results are written.
         shutil.rmtree(folder.path / UNFINISHED)
         return VolumeReport(folder.path, files, **counts)  # type: ignore[arg-type]
 
@@ -111,7 +114,7 @@ def _write(options: JobOptions, session: VolumeSession, prompts: PromptFile, for
 
 
 def _command(options: JobOptions) -> list[str]:
-    """Give the words that run the same job from anywhere."""
+    """Return the words of a command that repeats the job from any folder."""
     prompts = (options.output / PROMPTS).resolve()
     words = options.words(*option_names(ModelOptions), "channels", "level", "fill_holes", "zoom")
     time = [] if options.part.at is None else ["--time", str(options.part.at)]

@@ -1,4 +1,4 @@
-"""Choose float32 or mixed precision on this CPU: what was measured to be quickest."""
+"""Choice of float32 or mixed precision on a CPU, by measurement."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WORTH_IT = 0.95
 
 @dataclass(frozen=True)
 class ArithmeticChoice:
-    """What ``dtype="auto"`` came to on a CPU."""
+    """The arithmetic that ``dtype="auto"`` chose on a CPU."""
 
     # ``"float32"`` or ``"mixed"``.
     dtype: str
@@ -50,7 +50,7 @@ def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
     """Choose the arithmetic of a model's large products.
 
     The environment variable ``NAPARI_SAM2_CPU_DTYPE`` decides where it is set; otherwise what is quickest. That is
-    measured once for each processor, version and size of model, and kept in the cache folder.
+    measured once for each processor, version and size of model, and stored in the cache folder.
     """
     given = os.environ.get(CPU_DTYPE_VARIABLE)
     if given:
@@ -74,6 +74,7 @@ def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
 
 def available_arithmetics() -> tuple[str, ...]:
     """Return those that may be quick on this processor, float32 first."""
+    # Without instructions for it, bfloat16 is emulated and many times slower: not worth measuring.
     quick = {"float32": True, "mixed": has_onednn() and takes_bfloat16()}
     return tuple(name for name in ARITHMETICS if quick[name])
 
@@ -81,6 +82,7 @@ def available_arithmetics() -> tuple[str, ...]:
 def quickest(seconds: Mapping[str, float]) -> ArithmeticChoice:
     """Choose by seconds; float32 unless another is clearly quicker."""
     name = min(seconds, key=seconds.__getitem__)
+    # Rounding is only accepted for a real gain.
     if seconds[name] > WORTH_IT * seconds["float32"]:
         name = "float32"
     # As ratios: other programs that were at work then changed the seconds more.
@@ -106,6 +108,7 @@ def _describe(model: Sam2) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def processor_name() -> str:
     """Name of this machine's processor, as its maker gave it where the system says."""
+    # Python's own function gives only the architecture on Linux and macOS.
     table = Path("/proc/cpuinfo")
     if table.is_file():
         lines = (line.partition(":") for line in table.read_text(encoding="utf-8").splitlines())
@@ -119,8 +122,9 @@ def processor_name() -> str:
 
 
 def _read(path: Path, about: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float] | None:
-    """Return the seconds that were kept; ``None`` where there are none, or not those."""
+    """Return the stored seconds; ``None`` where there are none for these conditions."""
     try:
+        # The conditions are stored as well as hashed: a file from elsewhere is noticed.
         kept = json.loads(path.read_text(encoding="utf-8"))
         seconds = {name: float(kept["seconds"][name]) for name in names}
         fits = kept["about"] == about and all(math.isfinite(taken) and taken > 0 for taken in seconds.values())
@@ -131,6 +135,7 @@ def _read(path: Path, about: Mapping[str, Any], names: tuple[str, ...]) -> dict[
 
 def _keep(path: Path, content: Mapping[str, Any]) -> None:
     try:
+        # Several programs may start and measure together.
         with replacing(path) as draft:
             draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:

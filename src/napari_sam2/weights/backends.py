@@ -1,4 +1,4 @@
-"""Names of backends and their devices; no torch, so that they can be listed before a model is loaded."""
+"""Names of backends and their devices; imports no torch, so that menus can list them at once."""
 
 from __future__ import annotations
 

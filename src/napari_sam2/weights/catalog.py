@@ -1,4 +1,4 @@
-"""The catalogue of weights: names, addresses, hashes, licences, and where the files lie."""
+"""The catalogue of weights: names, addresses, hashes, licences and places of the files."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ class EntryStatus:
 
 def _official(prefix: str, size: str, size_bytes: int, sha256: str) -> CatalogEntry:
     name = f"{prefix}_hiera_{size}"
+    # Meta's folders are dates (month, day, year) of the two releases.
     release = {"sam2": "072824", "sam2.1": "092824"}[prefix]
     repository = f"facebook/{prefix}-hiera-{size.replace('_', '-')}"
     generation = {"sam2": "SAM 2", "sam2.1": "SAM 2.1"}[prefix]
@@ -161,6 +162,7 @@ def get_entry(name: str) -> CatalogEntry:
     """Look up an entry by name."""
     if name in CATALOG:
         return CATALOG[name]
+    # Names mix cases (MedSAM2_latest), and people do not.
     by_lower_case = {known.lower(): known for known in CATALOG}
     nearest = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     suggestion = f"did you mean {by_lower_case[nearest[0]]!r}? " if nearest else ""

@@ -1,4 +1,4 @@
-"""Download catalogue files and check them, and files that are already there, against their hashes."""
+"""Download of weights, and verification of files against the hashes of the catalogue."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ class VerifyResult:
     """What a file is, judged by its hash, beside the catalogue's entry that it was compared with."""
 
     path: Path
+    # Of the file.
     sha256: str
+    # Entry that has this hash.
     matching_name: str | None
+    # Entry that the file should be, by its name or as asked for.
     expected_name: str | None
     expected_sha256: str | None
 
@@ -66,13 +69,12 @@ def download(
     """Return the path of a catalogue file, fetching it if it is not on this machine.
 
     A file that is there already is checked against its hash and never replaced. A transfer that was cut off is
-    taken up where it stopped, in this call or the next.
-
-    ``progress``: ``True`` draws a bar on stderr; a callable gets ``(bytes_done, bytes_total or None)``.
-    ``base_url``: address of a folder that holds the file, used instead of the catalogue's addresses. Defaults to the
-    environment variable ``NAPARI_SAM2_WEIGHTS_URL``.
+    resumed where it stopped, in this call or the next. With `progress`, a bar is drawn on stderr, or a callable gets
+    ``(bytes_done, bytes_total or None)``. `base_url`, by default the environment variable ``NAPARI_SAM2_WEIGHTS_URL``,
+    is the address of a folder that holds the file, used instead of the catalogue's addresses.
     """
     entry = get_entry(name) if isinstance(name, str) else name
+    # A wrong file is left alone: it may be the user's own, fine-tuned and given the official name.
     if entry.path.is_file():
         if entry.sha256 not in (None, actual := hash_file(entry.path)):
             raise HashMismatchError(
@@ -83,11 +85,14 @@ def download(
     if entry.bundled:
         raise DownloadError(f"{entry.name} is part of the package, but {entry.path} is missing; reinstall napari-sam2")
     addresses = _addresses(entry, base_url)
+    # Before the bytes: whoever may not use them need not fetch them.
     if entry.notice:
         warnings.warn(f"{entry.name}: {entry.notice}", stacklevel=2)
     try:
+        # Without a hash, remains of an earlier transfer could not be checked, so they are not resumed from.
         with _reporter(progress, entry) as report, partial_file(entry.path, keep=entry.sha256 is not None) as part:
             _fetch_from_first(addresses, entry, part, Transfer(report, cancelled, settings))
+            # Under its final name only when whole and checked.
             os.replace(part, entry.path)
     except OSError as error:
         raise DownloadError(
@@ -103,10 +108,7 @@ def download(
 
 
 def verify(path: str | os.PathLike[str], name: str | None = None) -> VerifyResult:
-    """Compare a file's hash with the catalogue.
-
-    ``name``: the entry it should be; by default the one that the file name suggests, else any.
-    """
+    """Compare a file's hash with that of the named entry, by default the one of the same file name, else of any."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file at {path}")
@@ -123,6 +125,7 @@ def verify(path: str | os.PathLike[str], name: str | None = None) -> VerifyResul
 
 
 def _addresses(entry: CatalogEntry, base_url: str | None) -> tuple[str, ...]:
+    # Institutes without access to the internet mirror the files on a server of their own.
     base = base_url or os.environ.get(URL_VARIABLE)
     if base:
         if urlsplit(base).scheme not in ("http", "https"):
@@ -138,6 +141,7 @@ def _fetch_from_first(addresses: tuple[str, ...], entry: CatalogEntry, part: Pat
     for address in addresses:
         try:
             return _fetch(address, entry, part, transfer)
+        # A mirror that serves other bytes is reported, not passed over.
         except HashMismatchError:
             raise
         except DownloadError as error:
@@ -156,7 +160,9 @@ def _fetch(address: str, entry: CatalogEntry, part: Path, transfer: Transfer) ->
     actual = hash_file(part)
     if entry.sha256 in (None, actual):
         return
+    # The whole file was spoiled, and there is no telling where.
     os.truncate(part, 0)
+    # A complete transfer with a wrong hash would be wrong again.
     if not resumed:
         expected = f"expected sha256 {entry.sha256}, but got {actual}"
         raise HashMismatchError(f"{entry.name} from {address} was refused: {expected}")
@@ -171,6 +177,7 @@ def _reporter(progress: bool | ProgressCallback, entry: CatalogEntry) -> Iterato
     with tqdm(total=entry.size_bytes, desc=entry.name, unit="B", unit_scale=True, disable=not progress) as bar:
 
         def show(done: int, total: int | None) -> None:
+            # The server's word counts where the catalogue has no size.
             bar.total = total
             bar.update(done - bar.n)
 

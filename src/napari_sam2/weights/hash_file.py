@@ -1,4 +1,4 @@
-"""The SHA-256 of a file."""
+"""SHA-256 of files, cached in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def hash_file(path: Path) -> str:
     return _hash_file(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
+# Size and time of change are part of the key, so that a changed file is read again.
 @lru_cache(maxsize=16)
 def _hash_file(path: Path, _size: int, _changed: int) -> str:
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Checkpoints in and out: official ``.pt`` files and safetensors, strict, never unpickling (spec section 1)."""
+"""Loading and saving of checkpoints: official ``.pt`` files and safetensors, strictly and without unpickling code."""
 
 from __future__ import annotations
 
@@ -70,11 +70,23 @@ class ModelSource:
     arithmetic: ArithmeticChoice | None = None
 
 
+# Beside the models and not on them: a module's attributes would be copied and saved with it.
 _SOURCES: WeakKeyDictionary[Sam2, ModelSource] = WeakKeyDictionary()
 
 
 def source_of(model: Sam2) -> ModelSource | None:
-    """Say where a model was loaded from; ``None`` for one that was built, or copied to be taught."""
+    """Look up where a model was loaded from.
+
+    Parameters
+    ----------
+    model : Sam2
+        Any model.
+
+    Returns
+    -------
+    ModelSource or None
+        None for a model that was built, or copied for fine-tuning.
+    """
     return _SOURCES.get(model)
 
 
@@ -128,6 +140,7 @@ def load_model(
         raise ValueError(f"give a name or a checkpoint, not both: got {name!r} and {str(checkpoint)!r}")
     if preset not in PRESETS:
         raise ValueError(f"preset is one of {', '.join(PRESETS)}, got {preset!r}")
+    # The device and type are resolved before the file is read, which takes longer.
     chosen = PRESETS[preset]
     backend, where = choose_backend(backend, str(device))
     place = choose_device(where)
@@ -136,16 +149,21 @@ def load_model(
 
     path, own_size = _locate(name, checkpoint)
     weights, config = read_checkpoint(path)
+    # The size asked for by name wins over the preset, which wins over the model's own.
     usual = chosen.input_size(own_size or config.image_size)
     config = config.with_image_size(usual if image_size is None else image_size)
+    # Built without memory: the tensors of the file become the parameters themselves, without a second copy.
     with torch.device("meta"):
         model = build_sam2(config, chosen.options_at(config.image_size))
+        # Only models of this package have a centre head, and not all of them.
         if any(key.startswith(PREFIX) for key in weights):
             model.centre_head = CentreHead(config.d_model)
+    # PyTorch's own message lists hundreds of keys without shapes.
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
     model = _cast(model, place, torch.float32 if backend == "openvino" else number)
+    # Measured on the model as it will run.
     arithmetic = choose_arithmetic(model) if asked == "auto" and place.type == "cpu" else None
     mixed = (asked if arithmetic is None else arithmetic.dtype) == "mixed"
     if backend == "openvino":
@@ -180,10 +198,27 @@ def _locate(name: str | None, checkpoint: str | Path | None) -> tuple[Path, int 
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """Resolve ``"auto"`` and check that the device is there; ``ValueError`` says what is there instead."""
+    """Resolve ``"auto"`` and check that the device is there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        Such as ``"cuda:1"``; ``"auto"`` takes CUDA, else MPS, else the CPU.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    ValueError
+        If it is unknown or not available; the message lists those that are.
+    """
     available = ["cpu"]
     if torch.backends.mps.is_available():
         available.insert(0, "mps")
+    # Best first, as "auto" takes the first; without an index, the current GPU is meant.
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     available[:0] = ["cuda", *(f"cuda:{index}" for index in range(gpus))] if gpus else []
     if device == "auto":
@@ -198,11 +233,30 @@ def choose_device(device: str | torch.device) -> torch.device:
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """Resolve ``"auto"`` to the type the device computes fast without losing masks."""
+    """Resolve ``"auto"`` to the type that the device computes fast without losing masks.
+
+    Parameters
+    ----------
+    dtype : str or torch.dtype
+        One of `DTYPES`, or ``"auto"``.
+    device : torch.device
+        Where the model runs.
+
+    Returns
+    -------
+    torch.dtype
+        Type of the weights.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
     if isinstance(dtype, torch.dtype):
         dtype = str(dtype).removeprefix("torch.")
     if dtype == "auto":
         if device.type == "cuda":
+            # float16 can overflow in memory attention, but older GPUs only emulate bfloat16.
             return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         return torch.float32
     if dtype not in DTYPES:
@@ -256,11 +310,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Sam2Config | None]
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path.name} is not a readable safetensors file: {error}") from error
+    # Files of other programs describe themselves by their tensors only.
     if "config" not in metadata:
         return weights, None
     try:
         fields = json.loads(metadata["config"])
         trunk: dict[str, Any] = fields.pop("trunk")
+        # JSON has no tuples, which the configuration compares by.
         trunk = {k: tuple(v) if isinstance(v, list) else v for k, v in trunk.items()}
         return weights, Sam2Config(trunk=HieraConfig(**trunk), **fields)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -269,6 +325,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Sam2Config | None]
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
+        # weights_only builds tensors and containers and refuses anything else that a pickle can do.
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -276,6 +333,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             f"{path.name} cannot be read as a checkpoint of plain tensors ({first_line}); "
             "the file is damaged, or holds code, which is never run"
         ) from error
+    # Training programs save the bare table.
     weights = content.get("model", content) if isinstance(content, Mapping) else None
     if isinstance(weights, Mapping) and isinstance(content.get(_BESIDE), Mapping):
         # Beside the official table, where other programs do not look.
@@ -296,7 +354,19 @@ def _official_key(key: str) -> str:
 
 
 def detect_config(weights: Mapping[str, Tensor], source: str = "the checkpoint") -> Sam2Config:
-    """Tell generation and size from the keys and shapes (spec 1.1).
+    """Find out generation and size of a model from the keys and shapes of its tensors.
+
+    Parameters
+    ----------
+    weights : mapping of Tensor
+        By official key name.
+    source : str, optional
+        What to call them in messages.
+
+    Returns
+    -------
+    Sam2Config
+        The variant.
 
     Raises
     ------
@@ -308,11 +378,13 @@ def detect_config(weights: Mapping[str, Tensor], source: str = "the checkpoint")
     if lacking:
         shown = ", ".join(sorted(weights)[:3]) or "nothing"
         raise ValueError(f"{source} is not a SAM 2 checkpoint: it lacks {', '.join(lacking)}; it has {shown}, ...")
+    # A parameter that 2.1 added.
     generation = "2.1" if "no_obj_embed_spatial" in weights else "2.0"
     # Sliced, as the tensors of a strange file may have no axes at all.
     embed_dim, d_model = sum(weights[patch_key].shape[:1]), sum(weights[pointer_key].shape[-1:])
     prefix = "image_encoder.trunk.blocks."
     blocks = {key.removeprefix(prefix).split(".")[0] for key in weights if key.startswith(prefix)}
+    # Width and depth of the encoder tell all known sizes apart.
     for config in CONFIGS.values():
         signature = (config.generation, config.trunk.embed_dim, config.trunk.num_blocks, config.d_model)
         if signature == (generation, embed_dim, len(blocks), d_model):
@@ -324,6 +396,7 @@ def detect_config(weights: Mapping[str, Tensor], source: str = "the checkpoint")
 
 
 def _check_weights(path: Path, weights: Mapping[str, Tensor], model: Sam2) -> None:
+    # All differences at once, the first ten of them with shapes.
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in weights.items()}
     problems = [f"missing {key} {expected[key]}" for key in sorted(expected.keys() - found.keys())]
@@ -374,12 +447,14 @@ def save_checkpoint(model: Sam2, path: str | Path, *, dtype: str | torch.dtype =
         key: value.detach().to("cpu", torch.float32 if "gaussian_matrix" in key else number).contiguous().clone()
         for key, value in model.state_dict().items()
     }
+    # Written beside the place and renamed: an interrupted save leaves the old checkpoint whole.
     partial = path.with_name(f".{path.name}.part")
     try:
         if path.suffix == ".safetensors":
             config = json.dumps(asdict(model.config))
             save_file(weights, partial, metadata={"format": "pt", "config": config})
         else:
+            # The official loader refuses unknown keys in its table, so the centre head goes beside it.
             beside = {key: weights.pop(key) for key in list(weights) if key.startswith(PREFIX)}
             torch.save({"model": weights} | ({_BESIDE: beside} if beside else {}), partial)
         partial.replace(path)

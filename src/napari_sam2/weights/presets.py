@@ -1,4 +1,4 @@
-"""Presets: settings of a model that go together. No torch, so that they can be listed before a model is loaded."""
+"""Presets (exact, balanced, fast): settings of a model that go together; imports no torch."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Preset:
     def input_size(self, own: int) -> int:
         """Side of the input, in pixels, for a model whose own is given."""
         share = round(own * self.input_share / _STEP) * _STEP
+        # Never larger than the model's own input, which may be small already.
         return min(own, max(share, SMALLEST_INPUT))
 
     def options_at(self, image_size: int) -> InferenceOptions:

@@ -1,1 +1,1 @@
-"""Commands."""
+"""The commands of ``napari-sam2``, a module for each."""

@@ -1,4 +1,4 @@
-"""``napari-sam2 batch``: many stacks with their prompts."""
+"""``napari-sam2 batch``: tracking of many stacks, from a table or a folder."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     found = _read(args)
     for line in found.skipped:
         print(f"skipped {line}", file=sys.stderr)
+    # All mistakes of all jobs are reported before the first one runs.
     with _bar("checking", len(found.jobs), "job") as bar:
         plan = plan_jobs(found.jobs, needs_weights=args.scheduler is None, seen=bar.update)
     if mistakes := sorted([*found.mistakes, *plan.mistakes], key=_line_number):
@@ -85,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     results = {result.name: result for result in plan.done}
     interrupted = False
     try:
+        # Closing the generator cancels jobs on the cluster that have not begun.
         with closing(_results(args, plan.to_do)) as coming:
             for result in coming:
                 results[result.name] = result
@@ -106,6 +108,7 @@ def _read(args: argparse.Namespace) -> JobList:
 
 
 def _line_number(mistake: str) -> int:
+    # "line 10" after "line 9", as in the file.
     found = re.match(r"line (\d+)", mistake)
     return int(found[1]) if found else 0
 
@@ -150,6 +153,7 @@ def _sum_up(args: argparse.Namespace, jobs: list[BatchJob], results: dict[str, J
     from napari_sam2.batch.run_one import SKIPPED, STOPPED, WAITING, JobResult
     from napari_sam2.batch.summary import count_line, table_lines, write_summary
 
+    # Jobs without a result were not reached.
     rows = [results.get(job.name) or JobResult(job.name, WAITING) for job in jobs]
     path = write_summary(args.output, rows)
     print(*table_lines(rows), sep="\n")

@@ -1,4 +1,4 @@
-"""``napari-sam2 benchmark``: how fast a model is on this machine."""
+"""``napari-sam2 benchmark``: speed and memory of a model on this machine."""
 
 from __future__ import annotations
 
@@ -49,12 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the tables and write the files; returns the exit status."""
+    # Before torch is imported, which takes seconds.
     _check(args)
     from napari_sam2.benchmark.report import as_json, as_markdown, as_text
     from napari_sam2.benchmark.suite import run_suite
     from napari_sam2.benchmark.timing import Patience
 
     options = model_options(args)
+    # Random weights take as long as real ones, so speed can be known before a download.
     own = options.file.is_file() or options.checkpoint is not None
     about = {
         "name": str(options.checkpoint or options.model or BUNDLED_NAME),

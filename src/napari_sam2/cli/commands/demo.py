@@ -1,4 +1,4 @@
-"""``napari-sam2 demo``: the main job on a generated sample of each kind, measured against the truth."""
+"""``napari-sam2 demo``: tracking of generated samples of each kind, measured against the truth."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     for name in SAMPLES:
         sample = make_sample(name)
         report = run_sample(sample, args.output / name, model_options(args))
+        # Ctrl-C ends the whole demo, not one sample of it.
         if not report.complete:
             print(stopped_line(report), file=sys.stderr)
             return EXIT_INTERRUPTED
@@ -91,6 +92,7 @@ def measure(sample: Sample, folder: Path) -> list[Overlap]:
     overlaps = []
     for object_id in sorted({prompt["object"] for prompt in sample.prompts}):
         mask, truth = found == object_id, sample.labels == object_id
+        # Frames without the object on either side say nothing about overlap and are left out.
         both, either = (mask & truth).sum(axis=(1, 2)), (mask | truth).sum(axis=(1, 2))
         overlaps.append(Overlap(object_id, float(np.mean(both[either > 0] / either[either > 0]))))
     return overlaps
@@ -107,6 +109,7 @@ def _write_stack(sample: Sample, path: Path) -> None:
     sizes = Calibration(sample.pixel_size, sample.step, sample.unit, sample.unit)
     stack = Stack.from_array(sample.frames, sample.axis, calibration=sizes)
     metadata = imagej_metadata(stack.axes)
+    # tifffile wants the colour samples named as an axis, too.
     metadata["axes"] += "S" if stack.is_rgb else ""
     height, width = sample.pixel_size or (1, 1)
     with replacing(path) as draft:

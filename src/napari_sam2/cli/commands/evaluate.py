@@ -1,4 +1,4 @@
-"""``napari-sam2 evaluate``: measure a model on labelled sequences."""
+"""``napari-sam2 evaluate``: accuracy of a model on labelled sequences."""
 
 from __future__ import annotations
 

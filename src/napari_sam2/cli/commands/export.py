@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
     record = _Record.read(args.labels)
     with record.open_images(args.image) as images, record.open_labels() as labels:
+        # Without images the labels stand in for them: shape, axis and sizes are the same.
         stack = labels if images is None else images
         if images is None:
             record.check_needs_no_images(args.to)
@@ -81,10 +82,11 @@ def hex_colour(text: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class _Record:
-    """A folder of results, or a label file by itself, and what is known about how it was made."""
+    """A folder of results, or a label file by itself, with the record of how it was made."""
 
     labels: Path
     scores: Path | None = None
+    # The content of session.json; empty for a label file by itself.
     said: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -117,6 +119,7 @@ class _Record:
         place = path or (Path(known["path"]) if known.get("path") else None)
         if place is None or (path is None and not place.exists()):
             return nullcontext()
+        # The recorded part names axis, place and channels; labels are always those of the whole frames.
         selection = Selection.from_json({**self.said.get("part", {}), "axis": known.get("axis")})
         return open_stack(place, selection=selection.whole)
 
@@ -147,9 +150,10 @@ class _Record:
         return Window(*limits) if limits else None
 
     def _label_stack(self, labels: Stack) -> LabelStack:
-        """Hold the frames that were tracked, or that have labels."""
+        """Read the frames that were tracked, or that have labels."""
         from napari_sam2.data.labels.label_stack import LabelStack
 
+        # Tracked frames without objects are results as well: "nothing is here".
         spans = self.said.get("tracked_frames", [[0, labels.n_frames - 1]])
         tracked = {frame for first, last in spans for frame in range(first, last + 1)}
         kept = LabelStack(labels.shape, labels.dtype)

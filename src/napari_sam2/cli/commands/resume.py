@@ -1,4 +1,4 @@
-"""``napari-sam2 resume``: tracking that was cut short goes on where it stopped."""
+"""``napari-sam2 resume``: continuation of tracking that was interrupted."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.session.session import Session
     from napari_sam2.storage.folder.layout import read_header
 
+    # The header is small: which image and model it takes is known before either is opened.
     header = read_header(args.session)
     moved = None if args.input is None else _open(args.input, header.data)
     session = Session.open(args.session, frames=moved)
@@ -65,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
         whole = session.stack.whole
         formats = check_formats(result_formats(args), whole)
         output = args.session.resolve().parent if args.output is None else args.output
+        # The session's own folder holds results of the same run, which the complete ones replace.
         overwrite = args.overwrite or args.output is None
         folder = check_output(output, args.session, formats=formats, overwrite=overwrite)
         steps, progress = what_is_left(session)
+        # Files of results are in pixels of the whole image.
         prompts = [prompt_outside(prompt, session.stack.geometry) for prompt in session.prompts]
         work = Work(
             session=session,

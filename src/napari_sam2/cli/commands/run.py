@@ -1,4 +1,4 @@
-"""``napari-sam2 run``: the work of a saved session again, on other data or with another model."""
+"""``napari-sam2 run``: tracking of a saved session's prompts again, on other data or with another model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``napari-sam2 segment``: the main job on a stack of the user's."""
+"""``napari-sam2 segment``: tracking of objects through a stack from a prompts file."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def done_line(report: JobReport) -> str:
-    """Say what was done and where it is."""
+    """Return the line that says what was done and where it is."""
     rate = report.steps / report.seconds
     tracked = f"{_count(report.n_objects, 'object')} on {_count(report.n_frames, 'frame')}"
     return f"{tracked}, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
 
 
 def stopped_line(report: JobReport) -> str:
-    """Say how far a stopped job came and where its results are."""
+    """Return the line that says how far a stopped job came and where its results are."""
     return f"napari-sam2: stopped after {report.steps} of {report.planned} frames; what was done is in {report.folder}"
 
 

@@ -1,4 +1,4 @@
-"""``napari-sam2 teach``: fine-tune a model on a stack's corrected labels."""
+"""``napari-sam2 teach``: fine-tuning of a model on a stack's corrected labels."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def read_labelled(args: argparse.Namespace) -> LabelledStack:
     from napari_sam2.training.finetune.finetuner import LabelledStack
 
     stack = open_stack(args.input, axis=args.axis)
+    # Labels are few enough to hold; frames of the stack are read as training needs them.
     with open_stack(args.labels, axis=args.axis) as labels:
         images = np.stack([labels.read(frame) for frame in range(labels.n_frames)])
     accepted = None if args.accepted is None else parse_frames(args.accepted)
@@ -115,6 +116,7 @@ def _watch(teaching: Generator[TeachProgress, None, Taught]) -> Taught | None:
         stop_on_interrupt() as stop,
         tqdm(total=1.0, bar_format="{desc:<16} {percentage:3.0f}%|{bar:30}|{postfix}") as bar,
     ):
+        # The generator returns its result when it ends, so it is driven by hand.
         while not stop.is_set():
             try:
                 progress = next(teaching)

@@ -1,4 +1,4 @@
-"""``napari-sam2 train``: train a small model, or go on from another one."""
+"""``napari-sam2 train``: training of a small model, from scratch or from another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``napari-sam2 volumes``: the main job on a time-lapse of volumes."""
+"""``napari-sam2 volumes``: tracking of objects through a time-lapse of volumes."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(part, JobOptions, "contrast_limits")
     add_options(parser.add_argument_group("tracking"), JobOptions, "fill_holes", "zoom")
     add_model_options(parser)
+    # Pictures are of stacks; the shared reader of options expects a choice all the same.
     parser.set_defaults(overlay="none")
 
 
@@ -79,6 +80,7 @@ def _on_terminal(steps: Iterator[VolumeStep], name: str) -> Iterator[VolumeStep]
     with stop_on_interrupt() as stop, tqdm(desc=name, unit="volume") as bar:
         for step in steps:
             yield step
+            # The plan grows while objects are found in further volumes.
             bar.total = step.planned
             bar.update(step.done - bar.n)
             bar.set_postfix(time=step.time, plane=step.plane)

@@ -1,4 +1,4 @@
-"""``napari-sam2 weights``: what there is, fetching it, checking it."""
+"""``napari-sam2 weights``: list, download and verification of weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks as JSON: COCO's, and that of the SA-V data set."""
+"""Export of masks as JSON, in the layouts of COCO and of the SA-V data set."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ def write_coco(path: Path, results: Results) -> None:
     score. File names are those of the folder the images came from, else ``NAME_FRAME.png``.
     """
     height, width = results.stack.shape[1:]
+    # COCO numbers images from 1; `frame_id` holds the index from 0.
     names = _file_names(results.stack)
     images = [
         {"id": frame + 1, "file_name": name, "height": height, "width": width, "frame_id": frame}
         for frame, name in enumerate(names)
     ]
     annotations = [_annotation(number, region, results) for number, region in enumerate(results.regions(), start=1)]
+    # Not part of COCO itself: the table of tracks, as in TAO and BURST.
     tracks = [
         {"id": object_id, "category_id": 1, "name": results.name_of(object_id)} for object_id in results.object_ids
     ]
@@ -55,6 +57,7 @@ def write_sav(path: Path, results: Results) -> None:
     """Write the JSON of SA-V's manual masklets, with masks for every frame."""
     ids = results.object_ids
     n_frames, height, width = results.stack.shape
+    # SA-V lists frames first, objects second, with an empty mask where an object is not seen.
     areas = np.zeros((n_frames, len(ids)), np.int64)
     masklets = []
     for frame in range(n_frames):
@@ -62,6 +65,8 @@ def write_sav(path: Path, results: Results) -> None:
         for place, object_id in enumerate(ids):
             areas[frame, place] = regions[object_id].mask.sum() if object_id in regions else 0
         masklets.append([_encoded(regions.get(object_id), (height, width)) for object_id in ids])
+    # Durations are seconds; where the interval is unknown or the stack runs along depth, frames count as one second
+    # each.
     step = results.stack.step if results.stack.axis == "t" and results.stack.step_unit == "s" else None
     document = {
         "video_id": "video" if results.stack.path is None else results.stack.path.stem,
@@ -84,6 +89,7 @@ def write_sav(path: Path, results: Results) -> None:
 
 
 def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]:
+    # COCO boxes are x, y, width, height.
     rows, columns = region.area
     row = results.scores.get(region.frame, region.object_id)
     said = {} if row is None else {"score": round(row.object_score, 6)}
@@ -107,6 +113,7 @@ def _encoded(region: Region | None, shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _file_names(stack: Stack) -> list[str]:
+    # Other tools match annotations to images by these names.
     if stack.path is not None and stack.path.is_dir():
         names = [path.name for path in visible_images(stack.path.iterdir())]
         if len(names) == stack.n_frames:
@@ -119,6 +126,7 @@ def _masklet_statistics(areas: NDArray[np.int64], resolution: int) -> dict[str, 
     """Describe each object by its area on every frame, (T, N)."""
     seen = areas > 0
     means = [float(column[column > 0].mean()) for column in areas.T]
+    # Appearing for the first time is no change; every later coming and going is.
     changes = [int(np.count_nonzero(np.diff(column[np.argmax(column) :].astype(int)))) for column in seen.T]
     return {
         "masklet_size_rel": [mean / resolution for mean in means],

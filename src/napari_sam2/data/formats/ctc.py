@@ -1,4 +1,4 @@
-"""Results in the layout of the Cell Tracking Challenge."""
+"""Export of results in the layout of the Cell Tracking Challenge."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .export_data import Results
 
 _LARGEST = np.iinfo(np.uint16).max
+# File names that an export writes; a folder with any other is not replaced.
 _OWN = re.compile(r"mask\d{3,}\.tif|res_track\.txt|objects\.csv")
 
 
@@ -27,8 +28,10 @@ _OWN = re.compile(r"mask\d{3,}\.tif|res_track\.txt|objects\.csv")
 class _Track:
     label: int
     object_id: int
+    # First and last frame.
     begin: int
     end: int
+    # Label of the track that this one goes on from after a gap; 0 for none.
     parent: int
 
 
@@ -40,13 +43,16 @@ def write_ctc(path: Path, results: Results) -> None:
     """
     path.mkdir()
     ids = results.object_ids
+    # Labels for tracks after a gap: those above all ids first, where they cannot be taken for objects.
     spare = iter(sorted(set(range(1, _LARGEST + 1)) - set(ids), key=lambda label: (label < max(ids, default=0), label)))
+    # Three digits, as the challenge has them; more for long stacks.
     digits = max(3, len(str(results.stack.n_frames - 1)))
     tracks: list[_Track] = []
     latest: dict[int, _Track] = {}
     for frame in range(results.stack.n_frames):
         image = np.zeros(results.stack.shape[1:], np.uint16)
         for region in regions_of(results.labels[frame], frame):
+            # A track ends where the object misses a frame.
             track = latest.get(region.object_id)
             if track is None or track.end < frame - 1:
                 label = region.object_id if track is None and region.object_id <= _LARGEST else next(spare, None)

@@ -1,4 +1,4 @@
-"""What every format is written from."""
+"""`Results`: labels, scores and images, from which every format is written."""
 
 from __future__ import annotations
 
@@ -71,6 +71,20 @@ class Results:
     def of_volumes(cls, labels: VolumeLabels, volumes: VolumeSeries, window: Window | None = None) -> Results:
         """Take labels of volumes over time, with their scores.
 
+        Parameters
+        ----------
+        labels : VolumeLabels
+            (T, Z, Y, X).
+        volumes : VolumeSeries
+            The images, of the same shape.
+        window : Window, optional
+            Pixel values shown black and white.
+
+        Returns
+        -------
+        Results
+            With all planes as one stack.
+
         Raises
         ------
         ValueError
@@ -86,6 +100,7 @@ class Results:
     @cached_property
     def object_ids(self) -> list[int]:
         """The objects that have pixels somewhere, in rising order."""
+        # Both storages know their objects without unpacking frames; an array is searched.
         if isinstance(self.labels, LabelStack):
             return sorted({i for frame in self.labels.frames_done for i in self.labels.object_ids(frame)})
         if isinstance(self.labels, PlaneLabels):
@@ -93,11 +108,11 @@ class Results:
         return sorted({i for image in self.labels for i in LabelRuns.of(image).object_ids})
 
     def name_of(self, object_id: int) -> str:
-        """Give an object's name, or its number."""
+        """Return an object's name, or ``"object N"``."""
         return self.names.get(object_id) or f"object {object_id}"
 
     def regions(self) -> Iterator[Region]:
-        """Give every object of every frame, frame by frame, in the order of their ids."""
+        """Iterate over every object of every frame, frame by frame, in the order of their ids."""
         for frame in range(self.stack.n_frames):
             yield from regions_of(self.labels[frame], frame)
 
@@ -122,14 +137,14 @@ class Region(NamedTuple):
 
 
 def regions_of(image: NDArray[Any], frame: int) -> Iterator[Region]:
-    """Give every object of a label image.
+    """Iterate over the objects of a label image.
 
     Parameters
     ----------
     image : ndarray
         (Y, X) ids, 0 for background.
     frame : int
-        Index to give the regions.
+        Index stored in the regions.
 
     Yields
     ------

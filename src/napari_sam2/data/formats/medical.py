@@ -1,4 +1,4 @@
-"""Labels as NIfTI and DICOM-SEG."""
+"""Export of labels as NIfTI and DICOM-SEG."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .export_data import Results
 
+# The names that nibabel has for units other than millimetres.
 _NIFTI_UNITS = {"um": "micron", "m": "meter"}
 
 
@@ -37,6 +38,7 @@ def write_nifti(path: Path, results: Results) -> None:
     voxels = np.zeros(stack.shape, label_dtype(results.object_ids))
     for frame in range(stack.n_frames):
         voxels[frame] = results.labels[frame]
+    # NIfTI runs x, y, z, and has time as its fourth axis.
     order = voxels.transpose(2, 1, 0)
     frames = stack.geometry.taken()
     affine = _affine(frames)
@@ -44,6 +46,7 @@ def write_nifti(path: Path, results: Results) -> None:
     # An affine in micrometres stays in them: so the labels lie on the image in programs that look at no units.
     space = _NIFTI_UNITS.get(frames.axes[-1].unit or "mm", "mm") if frames.affine else "mm"
     image.header.set_xyzt_units(space, "sec")
+    # Code 1: scanner coordinates. The qform cannot hold shears; readers prefer the sform.
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1, strip_shears=True)
     if stack.axis == "t":
@@ -59,6 +62,7 @@ def check_dicom(stack: Stack) -> None:
         raise ValueError(
             f"DICOM-SEG holds one volume of slices with positions, and {stack.path} was not opened as such"
         )
+    # Each segment refers to slices by file; an enhanced file with all frames has only one.
     count = len(series_files(stack.path))
     if count % stack.n_frames or count < stack.n_frames:
         raise ValueError(
@@ -77,6 +81,7 @@ def write_dicom_seg(path: Path, results: Results) -> None:
     ids = results.object_ids
     if not ids:
         raise ValueError("DICOM-SEG needs at least one object, and the labels are empty")
+    # Segments are numbered 1, 2, 3, ...: each id becomes its place among the ids.
     frames = [np.searchsorted(ids, results.labels[t], side="right") for t in range(results.stack.n_frames)]
     masks = np.stack([np.where(results.labels[t] > 0, frame, 0) for t, frame in enumerate(frames)])
     segmentation = highdicom.seg.Segmentation(
@@ -98,7 +103,7 @@ def write_dicom_seg(path: Path, results: Results) -> None:
 
 
 def _affine(frames: Geometry) -> NDArray[np.float64]:
-    """From (x, y, z, 1) to the image's own world, or to millimetres where it has none."""
+    """Matrix from (x, y, z, 1) to the image's own world, or to millimetres where it has none."""
     if frames.affine is not None:
         return np.array(frames.affine)
     affine = np.eye(4)
@@ -129,6 +134,7 @@ def _segment(number: int, object_id: int, results: Results) -> Any:
     color = highdicom.color.CIELabColor.from_rgb(*object_color(object_id))
     return highdicom.seg.SegmentDescription(
         segment_number=number,
+        # The standard allows 64 characters.
         segment_label=results.name_of(object_id)[:64],
         segmented_property_category=codes.SCT.Tissue,
         segmented_property_type=codes.SCT.Tissue,

@@ -1,4 +1,4 @@
-"""Videos: objects without their background."""
+"""Export of videos and images that show the objects without their background."""
 
 from __future__ import annotations
 
@@ -20,18 +20,12 @@ if TYPE_CHECKING:
 
 
 def write_cutout_video(path: Path, results: Results) -> None:
-    """Write a QuickTime video (Animation codec, lossless) in which everything but the objects is transparent.
-
-    ``path``: the file, ending in ``.mov``.
-    """
+    """Write a QuickTime ``.mov`` (Animation codec, lossless) in which everything but the objects is transparent."""
     write_video(path, _cut_out(results), rate=frame_rate(results.stack), codec="qtrle")
 
 
 def write_flat_video(path: Path, results: Results) -> None:
-    """Write an mp4 video in which everything but the objects has one colour.
-
-    ``path``: the file, ending in ``.mp4``.
-    """
+    """Write an mp4 video in which everything but the objects has one colour."""
     colour = np.array(results.background, np.uint8)
     frames = (np.where(frame[..., 3:] > 0, frame[..., :3], colour) for frame in _cut_out(results))
     write_video(path, frames, rate=frame_rate(results.stack))
@@ -50,9 +44,10 @@ def is_cutout_images(path: Path) -> bool:
 
 
 def _cut_out(results: Results) -> Iterator[NDArray[np.uint8]]:
-    """Give every frame as (Y, X, 4), its last channel 255 on objects."""
+    """Iterate over the frames as (Y, X, 4), the last channel 255 on objects and 0 elsewhere."""
     window = results.window or choose_window(results.stack)
     for frame in range(results.stack.n_frames):
         image = to_rgb8(results.stack.read(frame), window)
         alpha = np.where(results.labels[frame] > 0, np.uint8(255), np.uint8(0))
+        # Hidden pixels are black as well: some players ignore transparency.
         yield np.dstack([image * (alpha[..., None] > 0), alpha])

@@ -1,4 +1,4 @@
-"""Labels as OME-Zarr, with colours and properties."""
+"""Export of labels as OME-Zarr 0.4 and 0.5, with colours and properties."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from .export_data import Results
 
+# Sides of chunks, and of the largest level that is not halved again, in pixels.
 _SIDE = 512
 _COARSEST = 256
 _UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "s": "second"}
 _UNITS |= {"ms": "millisecond", "us": "microsecond", "min": "minute", "h": "hour"}
+# Marks a folder as an earlier export, which may be replaced.
 _CREATOR = "napari-sam2"
 
 
@@ -53,22 +55,27 @@ def _write(path: Path, results: Results, *, version: str) -> None:
     old = version == "0.4"
     group = zarr.create_group(store=str(path), zarr_format=2 if old else 3)
     stack, ids = results.stack, results.object_ids
+    # (T,), (Z,) or (T, Z).
     leading = stack.shape[:1] if results.volumes is None else results.volumes.shape[:2]
     shapes = [(*leading, *size) for size in _level_sizes(stack)]
     multiscale = _multiscale(results, len(shapes), version)
     dtype = label_dtype(ids)
     arrays = []
     for level, shape in enumerate(shapes):
+        # OME-Zarr 0.4 requires chunks in nested folders; 0.5 names the axes in the array's own metadata, too.
         layout: dict[str, Any] = {"chunk_key_encoding": {"name": "v2", "separator": "/"}} if old else {}
         layout |= {} if old else {"dimension_names": [axis["name"] for axis in multiscale["axes"]]}
         chunks = (*(1 for _ in leading), *(min(_SIDE, side) for side in shape[-2:]))
         arrays.append(group.create_array(str(level), shape=shape, dtype=dtype, chunks=chunks, fill_value=0, **layout))
     for frame in range(stack.n_frames):
         image = check_label_image(results.labels[frame], stack.shape[1:], dtype)
+        # Chunks of background are left out and read as 0.
         if image.any():
             place = np.unravel_index(frame, leading)
             for level, array in enumerate(arrays):
+                # Every second pixel, not averages: labels are numbers of objects, which have no mean.
                 array[place] = image[:: 2**level, :: 2**level]
+    # Version 0.5 nests all metadata under the key "ome".
     said: dict[str, Any] = {"multiscales": [multiscale]}
     said["image-label"] = _image_label(path, results, version)
     creator = {"_creator": {"name": _CREATOR}}
@@ -110,6 +117,7 @@ def _image_label(path: Path, results: Results, version: str) -> dict[str, Any]:
         "properties": _properties(results),
     }
     if results.stack.path is not None and is_zarr(results.stack.path):
+        # A relative path survives moving image and labels together.
         described["source"] = {"image": os.path.relpath(results.stack.path.resolve(), path.resolve())}
     return described | ({"version": version} if version == "0.4" else {})
 
@@ -118,6 +126,7 @@ def _properties(results: Results) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     planes = 1 if results.volumes is None else results.volumes.n_planes
     for region in results.regions():
+        # Volumes count by time point, not by plane.
         frame = region.frame // planes
         said = found.setdefault(
             region.object_id,
@@ -129,6 +138,7 @@ def _properties(results: Results) -> list[dict[str, Any]]:
                 "n_frames": 0,
             },
         )
+        # A time point counts once, however many of its planes show the object.
         said["n_frames"] += said["n_frames"] == 0 or frame != said["last_frame"]
         said["last_frame"] = frame
     for object_id, said in found.items():

@@ -1,4 +1,4 @@
-"""Which formats there are: name, file, writer, what each needs and what it cannot hold."""
+"""The export formats: name, file, writer, needs and losses of each; and `export_results`."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def _overlay(path: Path, results: Results) -> None:
     write_overlay(path, results.stack, results.labels, results.scores, window=results.window)
 
 
+# What formats lose that hold pixels and nothing else.
 _MASKS_ONLY = "names, scores"
+# In the order in which help texts and menus list them.
 _FORMATS = (
     Format("tiff", "ImageJ TIFF of the labels", "labels.tif", _tiff, _MASKS_ONLY, volumes=True),
     Format("ome-tiff", "OME-TIFF of the labels", "labels.ome.tif", _ome_tiff, _MASKS_ONLY, volumes=True),
@@ -226,6 +228,7 @@ def check_formats(
     formats = [find_format(name) for name in dict.fromkeys(names)]
     for one in formats:
         for module in one.modules:
+            # Importing now finds missing packages before hours of tracking, not after.
             load_extra(module, f"the format {one.name}")
         if one.needs_pixels and not has_pixels:
             raise ValueError(f"the format {one.name} shows the images, and they are not at hand")
@@ -269,6 +272,7 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
     (chosen,) = check_formats([name], results.stack, has_pixels=results.has_pixels, volumes=volumes)
     target = Path(path)
     check_replaceable(chosen, target, overwrite=overwrite)
+    # Writers only ever see a path where nothing exists.
     with replacing(target) as draft:
         chosen.write(draft, results)
     return target
@@ -293,11 +297,13 @@ def check_replaceable(chosen: Format, target: Path, *, overwrite: bool) -> None:
     """
     if not target.exists():
         return
+    # Formats with `is_own` write folders, all others files.
     if target.is_dir() != (chosen.is_own is not None):
         kind, other = ("a folder", "a file") if target.is_dir() else ("a file", "a folder")
         raise ValueError(f"{target} is {kind}, but the format {chosen.name} is {other}: name another place")
     is_empty_folder = target.is_dir() and not any(target.iterdir())
     if not overwrite and not is_empty_folder:
         raise ValueError(f"{target} is there already: name another place, or add --overwrite to replace it")
+    # Replacing a folder removes everything in it, so it must hold nothing else.
     if chosen.is_own is not None and not chosen.is_own(target) and not is_empty_folder:
         raise ValueError(f"{target} holds more than an earlier export in the format {chosen.name}: name another folder")

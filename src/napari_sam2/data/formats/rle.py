@@ -11,19 +11,17 @@ if TYPE_CHECKING:
 
 
 def encode_rle(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> dict[str, Any]:
-    """Encode a mask that is given by the part of the frame it lies in.
+    """Encode a (h, w) mask whose first pixel lies at `corner` (y, x) of a frame of `shape` (Y, X).
 
-    ``mask``: (h, w) bool.
-    ``corner``: (y, x) of the part's first pixel in the frame.
-    ``shape``: (Y, X) of the frame.
-    Result: ``size`` [Y, X], and ``counts``: the lengths of runs down the columns, background first, packed into a
-    string.
+    Returns ``size`` [Y, X], and ``counts``: the lengths of runs down the columns, background first, as a string.
     """
     return {"size": list(shape), "counts": pack_counts(run_lengths(mask, corner, shape))}
 
 
 def run_lengths(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> list[int]:
     """Measure the runs of a mask down the columns of the frame, background first."""
+    # +1 where a run begins and -1 behind its end, column by column; padded, so that runs at the edge begin and end,
+    # too.
     steps = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     columns, rows = np.nonzero(steps == 1)
     starts = (columns + corner[1]) * shape[0] + rows + corner[0]
@@ -31,7 +29,7 @@ def run_lengths(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[i
     ends = (columns + corner[1]) * shape[0] + rows + corner[0]
     if not starts.size:
         return [shape[0] * shape[1]]
-    # A run that reaches the foot of a column goes on at the head of the next.
+    # A run that reaches the foot of a column and goes on at the head of the next is one run in this order.
     parted = ends[:-1] != starts[1:]
     runs = np.stack([starts[np.r_[True, parted]], ends[np.r_[parted, True]]], axis=1)
     lengths: list[int] = np.diff(runs.ravel(), prepend=0).tolist()

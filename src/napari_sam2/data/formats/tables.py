@@ -1,4 +1,4 @@
-"""Tables: scores, and tracks of the objects' centres as napari's Tracks layer takes them."""
+"""Export of tables: scores, and tracks of the objects' centres as napari's Tracks layer takes them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def tracks_array(results: Results) -> NDArray[np.float64]:
-    """Make the data of a napari Tracks layer.
+    """Return the data of a napari Tracks layer: (N, 4) float64, rows (object id, frame, y, x) in pixels.
 
-    Result: (N, 4) float64, rows (object id, frame, y, x) in pixels, by object, then frame; for volumes over time (N,
-    5), rows (object id, t, z, y, x). Where an object is not there is no row; the layer draws a straight line across.
+    Rows are sorted by object, then frame; for volumes over time they are (object id, t, z, y, x). A frame without the
+    object has no row; the layer draws a straight line across.
     """
     if results.volumes is not None:
         return _volume_tracks(results, results.volumes.n_planes)
@@ -73,6 +73,7 @@ def _volume_tracks(results: Results, planes: int) -> NDArray[np.float64]:
     sums: dict[tuple[int, int], NDArray[np.float64]] = {}
     for region in results.regions():
         time, plane = divmod(region.frame, planes)
+        # The centre of a volume is the mean of its planes' centres, weighted with their areas.
         weight = np.count_nonzero(region.mask)
         here = weight * np.array([1.0, plane, *_centre(region)])
         sums[region.object_id, time] = sums.get((region.object_id, time), np.zeros(4)) + here
@@ -81,5 +82,6 @@ def _volume_tracks(results: Results, planes: int) -> NDArray[np.float64]:
 
 
 def _centre(region: Region) -> tuple[float, float]:
+    # From the pixels and not from the scores: labels may have been corrected since.
     rows, columns = np.nonzero(region.mask)
     return float(rows.mean()) + region.area[0].start, float(columns.mean()) + region.area[1].start

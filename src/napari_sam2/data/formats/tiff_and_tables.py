@@ -1,4 +1,4 @@
-"""Results on disk: the label stack, the scores, and the record of how they were made.
+"""Files of results: label TIFF, scores as CSV, and the record of a run as JSON, written and read.
 
 Every file is written under a temporary name and renamed when it is whole.
 """
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # ImageJ counts bytes with 32 bits; a little is left for the header.
 _IMAGEJ_BYTES = 2**32 - 2**20
+# Packages whose versions can change the results.
 _PACKAGES = ("napari-sam2", "torch", "numpy", "scikit-image", "tifffile", "napari")
 
 
@@ -70,20 +71,24 @@ def write_labels_tiff(
     """
     if largest_id is None:
         largest_id = labels.largest_id if isinstance(labels, LabelStack) else np.iinfo(np.uint16).max
+    # The type must be known before the first frame is written, so it follows from the largest id.
     dtype = np.dtype(np.uint16 if largest_id <= np.iinfo(np.uint16).max else np.uint32)
     stack = images if isinstance(images, Stack) else images.planes
     nbytes = stack.n_frames * stack.height * stack.width * dtype.itemsize
     imagej = not ome and dtype == np.uint16 and nbytes < _IMAGEJ_BYTES
     options: dict[str, Any] = {"metadata": (imagej_metadata if imagej else ome_metadata)(images.axes)}
     if stack.pixel_size is not None:
+        # TIFF stores pixels per unit; the unit itself is in the metadata, as the tag only knows inch and centimetre.
         height, width = stack.pixel_size
         options |= {"resolution": (1 / width, 1 / height), "resolutionunit": "NONE"}
     if not imagej:
+        # ImageJ opens its own format without plugins only when it is not compressed.
         options["compression"] = "zlib"
     with (
         replacing(path) as draft,
         tifffile.TiffWriter(draft, imagej=imagej, ome=not imagej, bigtiff=not imagej) as writer,
     ):
+        # A generator, so that one frame is in memory at a time.
         frames = _checked_frames(labels, stack, dtype)
         writer.write(frames, shape=images.shape, dtype=dtype, photometric="minisblack", **options)
         next(frames, None)  # notices label images left over
@@ -109,7 +114,18 @@ def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:
 
 
 def score_cells(row: ScoreRow) -> list[str]:
-    """Put a row into the cells of a CSV file, in the order of `SCORE_COLUMNS`."""
+    """Format a row as the cells of a CSV file.
+
+    Parameters
+    ----------
+    row : ScoreRow
+        The row.
+
+    Returns
+    -------
+    list of str
+        In the order of `SCORE_COLUMNS`; empty where there is no value.
+    """
     return [_cell(name, value) for name, value in zip(SCORE_COLUMNS, row.values(), strict=True)]
 
 
@@ -217,6 +233,7 @@ def describe_stack(stack: Stack, window: Window | None) -> dict[str, Any]:
 def _checked_frames(
     labels: LabelStack | Iterable[NDArray[Any]], stack: Stack, dtype: np.dtype[Any]
 ) -> Iterator[NDArray[Any]]:
+    # tifffile stops at the shape and does not notice label images left over.
     count = 0
     for image in labels:
         if count == stack.n_frames:
@@ -239,6 +256,7 @@ def _cell(column: str, value: float | int | None) -> str:
 
 
 def _row(cells: dict[str, str]) -> ScoreRow:
+    # Empty cells are those of an empty mask.
     centroid = bbox = None
     if cells["centroid_y"]:
         centroid = float(cells["centroid_y"]), float(cells["centroid_x"])

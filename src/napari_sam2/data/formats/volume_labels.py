@@ -1,4 +1,4 @@
-"""Labels of a time-lapse of volumes, kept volume by volume: compressed in memory, or as files in a folder."""
+"""Labels and scores of a time-lapse of volumes, stored volume by volume in memory or as files in a folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
 
 class VolumeLabels:
-    """Label images of volumes over time, with the scores of each volume.
+    """Label images of volumes over time (T, Z, Y, X), with the scores of each volume.
 
-    ``shape``: (T, Z, Y, X).
-    ``folder``: where volumes go as files, ``time00012.tif`` and ``time00012.csv``, and where those of an earlier run
-    are found; in memory, compressed, where not given.
-    ``labels[t]`` is a volume and ``numpy.asarray(labels)`` everything, (T, Z, Y, X). A volume that was never set reads
-    as background.
+    In a folder, volumes are the files ``time00012.tif`` and ``time00012.csv``, and those of an earlier run are found;
+    without one, they are compressed in memory. ``labels[t]`` is a volume and ``numpy.asarray(labels)`` everything,
+    (T, Z, Y, X). A volume that was never set reads as background.
     """
 
     def __init__(self, shape: tuple[int, int, int, int], *, folder: str | os.PathLike[str] | None = None) -> None:
@@ -77,7 +75,7 @@ class VolumeLabels:
         return object_id in self._object_ids.get(time, ())
 
     def scores_of(self, time: int) -> ScoreTable:
-        """Give the scores of a volume, with planes as frames."""
+        """Return the scores of a volume, with planes as frames."""
         return self._scores.get(time, ScoreTable())
 
     def has_rows(self, time: int, object_ids: Iterable[int]) -> bool:
@@ -100,10 +98,7 @@ class VolumeLabels:
         return labels
 
     def set(self, time: int, labels: LabelStack, scores: ScoreTable, stack: Stack) -> None:
-        """Store a volume in place of what was there; in a folder it is there whole or not at all.
-
-        ``labels``: (Z, Y, X).
-        """
+        """Store the (Z, Y, X) labels of a volume in place of earlier ones; files are written whole or not at all."""
         check_frame(time, self.shape[0])
         if self.folder is None:
             self._held[time] = labels
@@ -131,6 +126,7 @@ class VolumeLabels:
         self._object_ids[time] = sorted(object_ids)
 
     def _find_volumes(self) -> None:
+        # A volume counts once both of its files are there.
         for time in range(self.shape[0]):
             if self._path(time, ".tif").exists() and self._path(time, ".csv").exists():
                 scores = read_scores_csv(self._path(time, ".csv"))

@@ -113,7 +113,7 @@ class LabelPainter:
         """
         # Views into the whole image: writing to them paints only the crop.
         best = self._best[crop]
-        # `best` starts at 0, the outline of a mask, so background never loses to a negative logit.
+        # `best` starts at 0, the outline of a mask, so a negative logit never wins over background.
         wins = logits > best
         self.image[crop][wins] = object_id
         np.copyto(best, logits, where=wins)

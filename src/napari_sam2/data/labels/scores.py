@@ -235,6 +235,7 @@ class ScoreTable:
         pandas.DataFrame
             With the columns of `SCORE_COLUMNS`; centroid and box are missing where a mask is empty.
         """
+        # pandas takes a second to import, and few need it.
         import pandas as pd
 
         table = pd.DataFrame([row.values() for row in self], columns=list(SCORE_COLUMNS))
