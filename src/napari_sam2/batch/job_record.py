@@ -108,7 +108,7 @@ def _hash_prompts(prompts: Iterable[Prompt]) -> str:
     import numpy as np
 
     digest = hashlib.sha256()
-    # In their order, which decides between objects that claim the same pixel.
+    # In their order, as another order could give other results.
     for prompt in prompts:
         points = (
             None if prompt.points is None or prompt.labels is None else (prompt.points.tolist(), prompt.labels.tolist())

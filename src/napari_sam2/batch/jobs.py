@@ -41,7 +41,7 @@ class BatchJob:
         from napari_sam2.job.from_session import replayed
         from napari_sam2.storage.read_job import read_saved_job
 
-        # Frames to start and stop at belonged to the session's run, not to this one.
+        # A start and a number of frames given for all jobs are about stacks without a session.
         asked = replace(self.options, start=None, max_frames=None)
         return replayed(asked, read_saved_job(self.session, self.image))
 

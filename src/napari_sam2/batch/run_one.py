@@ -123,7 +123,7 @@ def _do(job: BatchJob, tools: Tools) -> JobResult:
     if skipped := _skipped(job, before, present):
         return skipped
     check_own(job.folder)
-    # A job that has changed starts anew; an unchanged one may go on where it was.
+    # A job whose inputs have changed starts from the beginning; an unchanged one may go on where it was.
     changed = [] if before is None else before.differences(present)
     same = before is not None and not changed
     attempts = before.attempts + 1 if before is not None and same else 1

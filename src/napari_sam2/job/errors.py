@@ -1,4 +1,4 @@
-"""Messages for users about errors, told apart from bugs of the program."""
+"""Error messages for users, and which errors are bugs of the program instead."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 
 def zoom_option(text: str) -> str | float:
-    """Read ``auto``, ``off`` or a factor; the session says what is wrong with others."""
+    """Read ``auto``, ``off`` or a factor; other words are refused by the session."""
     try:
         return float(text)
     except ValueError:

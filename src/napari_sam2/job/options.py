@@ -46,7 +46,7 @@ class ModelOptions:
 
     @property
     def how(self) -> dict[str, Any]:
-        """Everything that says how a model runs, by the names of `napari_sam2.load_model`."""
+        """Settings of how a model runs, by the names of the arguments of `napari_sam2.load_model`."""
         return {name: getattr(self, name) for name in ("device", "dtype", "image_size", "preset", "backend")}
 
     @property

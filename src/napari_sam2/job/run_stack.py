@@ -24,7 +24,7 @@ Watch: TypeAlias = "Callable[[Iterator[FrameResult], int, str], Iterator[FrameRe
 
 @dataclass(frozen=True)
 class JobReport:
-    """What a job did."""
+    """The outcome of a job: where the results are, and how much was tracked."""
 
     # Where the results are.
     folder: Path
@@ -93,14 +93,14 @@ class Work:
 
 
 def track(work: Work, watch: Watch) -> None:
-    """Track until the end, or until `watch` ends it; the progress is kept in the work."""
+    """Track until the end, or until `watch` ends it, and count the frames in the work's progress."""
     name = work.whole.path.name if work.whole.path else "frames"
     for result in watch(work.steps, work.progress.planned, name):
         work.progress.frames.append(result.frame)
 
 
 def track_and_write(work: Work, watch: Watch) -> JobReport:
-    """Track, and write the results, however it ends; an error says where what was done before is."""
+    """Track, and write the results even after an error, which then names the folder of the partial results."""
     progress, folder = work.progress, work.folder
     try:
         track(work, watch)

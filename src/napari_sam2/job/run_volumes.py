@@ -28,7 +28,7 @@ VolumeWatch: TypeAlias = "Callable[[Iterator[VolumeStep], str], Iterator[VolumeS
 
 @dataclass(frozen=True)
 class VolumeReport:
-    """What a job on volumes came to."""
+    """The outcome of a job on volumes."""
 
     # Where the results are.
     folder: Path

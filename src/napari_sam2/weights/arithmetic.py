@@ -82,7 +82,6 @@ def available_arithmetics() -> tuple[str, ...]:
 def quickest(seconds: Mapping[str, float]) -> ArithmeticChoice:
     """Choose by seconds; float32 unless another is clearly quicker."""
     name = min(seconds, key=seconds.__getitem__)
-    # Rounding is only accepted for a real gain.
     if seconds[name] > WORTH_IT * seconds["float32"]:
         name = "float32"
     # As ratios: other programs that were at work then changed the seconds more.
@@ -107,7 +106,7 @@ def _describe(model: Sam2) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def processor_name() -> str:
-    """Name of this machine's processor, as its maker gave it where the system says."""
+    """Name of this machine's processor, by its maker where the system knows it."""
     # Python's own function gives only the architecture on Linux and macOS.
     table = Path("/proc/cpuinfo")
     if table.is_file():

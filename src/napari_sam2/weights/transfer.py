@@ -1,4 +1,4 @@
-"""HTTP transfer of one large file, resumed where it was cut off."""
+"""HTTP transfer of one large file, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _CHUNK_BYTES = 1 << 14
 _FRUITFUL_BYTES = 1 << 20
 # A running transfer writes far more often than this; an older partial file has lost its process.
 _ABANDONED_SECONDS = 3600.0
+# No compression: ranges and sizes must be those of the file itself.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "napari-sam2"}
 
 
@@ -51,10 +52,11 @@ class TransferSettings:
 
 @contextmanager
 def partial_file(target: Path, *, keep: bool) -> Iterator[Path]:
-    """Own a file beside `target` that no other process writes to.
+    """Yield a temporary file beside `target` that no other process writes to.
 
-    With `keep` it begins with what an earlier call left, and is left for the next one if it is still there at the end.
+    With `keep` it starts with the bytes of an earlier, interrupted call, and stays for the next call unless it is moved.
     """
+    # While in use the file has a random name; at rest it has a fixed one, under which the next call finds it.
     own, left = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part"), target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     for earlier in target.parent.glob(f"{glob.escape(target.name)}*.part") if keep else ():
@@ -66,6 +68,7 @@ def partial_file(target: Path, *, keep: bool) -> Iterator[Path]:
         own.touch()
         yield own
     finally:
+        # Moved back to its fixed name, unless it was completed or is empty.
         if keep and own.exists() and _size(own):
             os.replace(own, left)
         own.unlink(missing_ok=True)
@@ -73,7 +76,7 @@ def partial_file(target: Path, *, keep: bool) -> Iterator[Path]:
 
 @dataclass
 class Transfer:
-    """Appends to a file what is missing of it, asking again for the rest where the line breaks."""
+    """Download into a partial file: requests the missing bytes, and again after each interruption."""
 
     report: ProgressCallback
     cancelled: Callable[[], bool]
@@ -83,6 +86,7 @@ class Transfer:
 
     def fetch(self, url: str, part: Path) -> None:
         """Complete `part`; raises DownloadError, DownloadCancelled, or OSError where it cannot be written."""
+        # Counts attempts in a row that brought next to nothing; only these use up the retries.
         self._etag, fruitless = "", 0
         while True:
             before = _size(part)
@@ -92,11 +96,13 @@ class Transfer:
                 fruitless = 1 if _size(part) - before >= _FRUITFUL_BYTES else fruitless + 1
                 if fruitless > self.settings.retries:
                     raise DownloadError(f"{interruption}, {fruitless} times in a row") from interruption
+            # Doubled each time, so that a server in trouble is left in peace.
             self._wait(self.settings.pause * 2 ** (fruitless - 1))
 
     def _attempt(self, url: str, part: Path) -> None:
         self._stop_if_cancelled()
         headers = dict(_HEADERS)
+        # If-Range: the server sends the rest if the file is still the same, else all of the new one.
         if offset := _size(part):
             headers |= {"Range": f"bytes={offset}-"} | ({"If-Range": self._etag} if self._etag else {})
         timeout = self.settings.connect_timeout, self.settings.read_timeout
@@ -119,8 +125,10 @@ class Transfer:
 
     def _receive(self, response: requests.Response, part: Path) -> None:
         done = reported = _size(part)
+        # Content-Length counts the bytes of this answer, which may be the rest of the file only.
         length = response.headers.get("Content-Length", "")
         total = done + int(length) if length.isdecimal() else None
+        # Better known now than after an hour of downloading.
         free = shutil.disk_usage(part.parent).free
         if total is not None and total - done > free:
             message = f"{total - done:,} bytes are missing, {free:,} bytes are free"
@@ -131,6 +139,7 @@ class Transfer:
                 for chunk in response.iter_content(_CHUNK_BYTES):
                     file.write(chunk)
                     done += len(chunk)
+                    # About five hundred reports for a whole file: more would slow down a graphical progress bar.
                     if done - reported > (total or 500 * _FRUITFUL_BYTES) // 500:
                         self.report(reported := done, total)
                     self._stop_if_cancelled()
@@ -142,6 +151,7 @@ class Transfer:
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
+        # In short naps, so that a cancel during the pause is noticed.
         while (left := end - time.monotonic()) > 0:
             self._stop_if_cancelled()
             time.sleep(min(left, 0.1))
@@ -153,10 +163,12 @@ class Transfer:
 
 def _check_status(response: requests.Response) -> None:
     answer = f"{response.status_code} {response.reason}"
+    # Server errors and "too many requests" pass; other refusals do not.
     if response.status_code >= 500 or response.status_code == 429:
         raise _Interrupted(f"the server is in trouble ({answer})")
     if response.status_code == 404:
         raise DownloadError(f"the server has no such file ({answer})")
+    # 416: nothing is left to send from this byte on; the transfer then starts over.
     if response.status_code not in (200, 206, 416):
         raise DownloadError(f"the server refuses to give the file ({answer})")
 

@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     lowest = {"--objects": min(args.objects), "--frames": args.frames, "--seconds": args.seconds, "--side": args.side}
     for name, value in lowest.items():
+        # Frames of fewer pixels are no realistic input; no time at all still allows one run of each measurement.
         least = 32 if name == "--side" else 0 if name == "--seconds" else 1
         if value < least:
             raise ValueError(f"{name} takes numbers of at least {least}, got {value}")

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the formats and say where; returns the exit status."""
+    """Write the formats and print their places; returns the exit status."""
     from napari_sam2.data.formats import check_formats, export_results
     from napari_sam2.data.formats.registry import check_replaceable
 
@@ -124,7 +124,7 @@ class _Record:
         return open_stack(place, selection=selection.whole)
 
     def check_needs_no_images(self, names: tuple[str, ...]) -> None:
-        """Refuse formats that show the images, where these are not known; ``ValueError`` says where they were."""
+        """Refuse formats that show the images; ``ValueError`` names the last known place of the images."""
         from napari_sam2.data.formats import FORMATS
 
         path = self.said.get("input", {}).get("path")

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track what is left, write and say where; returns the exit status."""
+    """Track what is left, write the results and print where they are; returns the exit status."""
     from napari_sam2.data.formats import check_formats
     from napari_sam2.data.prompts.placed_prompts import prompt_outside
     from napari_sam2.session.session import Session

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     image = "another image, or where the session's own has gone; same axes and channels"
     parser.add_argument("--input", type=Path, metavar="FILE", help=image)
+    # Help of its own where that of segment mentions options that this command lacks.
     add_options(parser, JobOptions, "direction", help="as for segment (default %(default)s)")
     add_options(parser, JobOptions, "save", help="keep DIR/session.napari-sam2 up to date")
     add_options(parser, JobOptions, "overwrite")
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track, write and say where; returns the exit status."""
+    """Track, write the results and print where they are; returns the exit status."""
     from napari_sam2.storage.read_job import read_saved_job
 
     report = run_job(_options(args, read_saved_job(args.session, args.input)))

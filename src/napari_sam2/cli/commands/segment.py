@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track, write and say where; returns the exit status."""
+    """Track, write the results and print where they are; returns the exit status."""
     report = run_job(job_options(args, stack=args.input, prompts=args.prompts, output=args.output))
     if not report.complete:
         print(stopped_line(report), file=sys.stderr)
@@ -59,14 +59,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def done_line(report: JobReport) -> str:
-    """Return the line that says what was done and where it is."""
+    """Format the line about what was tracked and where the results are."""
+    # By steps, not frames: a frame that is passed in both directions is computed twice.
     rate = report.steps / report.seconds
     tracked = f"{_count(report.n_objects, 'object')} on {_count(report.n_frames, 'frame')}"
     return f"{tracked}, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
 
 
 def stopped_line(report: JobReport) -> str:
-    """Return the line that says how far a stopped job came and where its results are."""
+    """Format the line about how far a stopped job came and where its results are."""
     return f"napari-sam2: stopped after {report.steps} of {report.planned} frames; what was done is in {report.folder}"
 
 

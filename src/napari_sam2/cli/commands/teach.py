@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Teach, say whether it helped and write the model; returns the exit status."""
+    """Fine-tune the model, write it and print whether that helped; returns the exit status."""
     from napari_sam2.training.finetune.finetuner import teach
     from napari_sam2.training.train_settings import TeachSettings
     from napari_sam2.weights.load import save_checkpoint
@@ -90,6 +90,7 @@ def parse_frames(text: str) -> tuple[int, ...]:
     """Read ``"0-5,8"`` as the frames 0 to 5 and 8."""
     frames: list[int] = []
     for part in text.split(","):
+        # A single frame is a range of one; anything that does not match becomes an empty range, which is refused below.
         found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if last < first:

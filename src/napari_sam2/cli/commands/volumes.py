@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Track, write and say where; returns the exit status."""
+    """Track, write the results and print where they are; returns the exit status."""
     options = job_options(args, stack=args.input, prompts=args.prompts, output=args.output)
     report = run_volumes_job(options, _on_terminal)
     if not report.files:
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _on_terminal(steps: Iterator[VolumeStep], name: str) -> Iterator[VolumeStep]:
-    """Pass tracking on with a bar to watch; Ctrl-C ends it after the plane at hand."""
+    """Pass steps on with a progress bar; Ctrl-C ends tracking after the current plane."""
     from tqdm import tqdm
 
     with stop_on_interrupt() as stop, tqdm(desc=name, unit="volume") as bar:

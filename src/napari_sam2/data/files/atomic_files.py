@@ -22,7 +22,7 @@ _REMOVALS, _BETWEEN_REMOVALS_S = 20, 0.05
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path to write a file or folder to, which becomes `path` once the block ends well.
+    """Yield a temporary path for a file or folder, which is renamed to `path` if the block ends without an error.
 
     The temporary file lies in the same folder, so that the last step is one rename: a reader sees the old
     file or the new one, and a failure leaves the old one in place. Missing folders are made.

@@ -1,4 +1,4 @@
-"""Import of optional packages, with a message that says how to install a missing one."""
+"""Import of optional packages, with a message on how to install a missing one."""
 
 from __future__ import annotations
 

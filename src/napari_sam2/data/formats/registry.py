@@ -225,6 +225,7 @@ def check_formats(
     MissingExtraError
         If a package is not installed; the message names the extra.
     """
+    # Names are unique and in the order given.
     formats = [find_format(name) for name in dict.fromkeys(names)]
     for one in formats:
         for module in one.modules:
@@ -269,6 +270,7 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
         If a package is not installed; the message names the extra.
     """
     volumes = results.volumes is not None
+    # What can be known is checked before the first byte is written.
     (chosen,) = check_formats([name], results.stack, has_pixels=results.has_pixels, volumes=volumes)
     target = Path(path)
     check_replaceable(chosen, target, overwrite=overwrite)

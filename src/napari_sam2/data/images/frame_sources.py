@@ -63,7 +63,7 @@ class PlaneSource(Protocol):
 
 @dataclass(frozen=True)
 class Channel:
-    """What a file says about one channel."""
+    """What a file records about one channel."""
 
     # Its name.
     name: str | None = None
@@ -79,9 +79,9 @@ class Opened:
     planes: PlaneSource
     # A letter of ``tznc`` for each axis before Y and X: time, depth, frames of no given kind, channels.
     axes: str = "n"
-    # What it says of its axes, by letter, and of ``"t"`` or ``"z"`` where the frames are of no given kind.
+    # Sizes that the file records, by letter of the axis; also of ``"t"`` or ``"z"`` where frames have no given kind.
     sizes: Mapping[str, Size] = field(default_factory=dict)
-    # One for each channel, or none where the file says nothing.
+    # One for each channel, or none where the file does not describe them.
     channels: tuple[Channel, ...] = field(default=())
     # 4 x 4: from voxel indices (x, y, z, 1) to millimetres right, anterior and superior.
     affine: Affine | None = None

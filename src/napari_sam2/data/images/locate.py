@@ -1,4 +1,4 @@
-"""Choice of the tracked axis, place and channels in an image, with messages that say what can be chosen."""
+"""Choice of the tracked axis, place and channels in an image, and messages that list what can be chosen."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ class Selection:
                 raise ValueError(f"{name} is an index from 0, not {number}")
         if len(self.channels) > _MOST_CHANNELS or len(set(self.channels)) != len(self.channels):
             raise ValueError(f"channels are up to {_MOST_CHANNELS} different ones, not {list(self.channels)}")
+        # One window stands for all channels.
         if len(self.windows) > 1 and len(self.windows) != len(self.channels):
             raise ValueError(f"{len(self.windows)} contrast windows do not match {len(self.channels)} channels")
         # Stored as a fraction whatever was given, so that selections compare equal.
@@ -138,6 +139,7 @@ def _index(value: object) -> int:
 
 
 def _number(value: Any) -> float:
+    # bool is a number to Python, and text would fail with a less helpful error.
     if isinstance(value, bool | str) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")
     return float(value)

@@ -65,6 +65,7 @@ class Stack:
         self._finalizer = weakref.finalize(self, source.close)
         if source.dtype.kind not in "buif":
             raise ValueError(f"frames of type {source.dtype} are not images: they must be real numbers")
+        # Percentiles and geometry need at least one pixel.
         if 0 in source.shape:
             raise ValueError(f"a stack of shape {source.shape} has no pixels")
         self._source = source

@@ -181,7 +181,23 @@ class VolumeSeries:
         return self._stack(((time, plane) for time in wanted), geometry)
 
     def check_time(self, time: int) -> int:
-        """Check the index of a time point; ``ValueError`` says which there are."""
+        """Check the index of a time point.
+
+        Parameters
+        ----------
+        time : int
+            The index.
+
+        Returns
+        -------
+        int
+            The same index.
+
+        Raises
+        ------
+        ValueError
+            If there is no such time point; the message gives the range.
+        """
         if not 0 <= time < self.n_times:
             raise ValueError(f"there is no time point {time}: the volumes are 0 to {self.n_times - 1}")
         return time

@@ -139,7 +139,7 @@ class LabelMark:
 
 
 class LabelStack:
-    """Label images of a stack, written frame by frame; kept compressed in memory, or in a zarr array on disk.
+    """Label images of a stack, written frame by frame; stored compressed in memory, or in a zarr array on disk.
 
     Parameters
     ----------

@@ -274,7 +274,7 @@ def write_prompts(path: str | os.PathLike[str], prompts: Iterable[Prompt]) -> No
     path : str or path-like
         The JSON file to write.
     prompts : iterable of Prompt
-        In the order to keep.
+        Written in this order.
 
     Raises
     ------
@@ -356,7 +356,7 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
 
 
 def _shortest(point: NDArray[np.float32]) -> list[float]:
-    """Give a float32 point the decimals a person would write: 10.1, not 10.100000381469727."""
+    """Convert a float32 point to the decimals that a person would write: 10.1, not 10.100000381469727."""
     # NumPy prints the shortest decimals that give the same float32 again.
     return [float(str(value)) for value in point]
 

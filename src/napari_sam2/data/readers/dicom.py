@@ -32,7 +32,7 @@ _UNEVEN = 0.02
 
 @dataclass(frozen=True)
 class _Plane:
-    """One image of a series: its file, its place in a multi-frame file, and what its header says."""
+    """One image of a series: its file, its place in a multi-frame file, and values of its header."""
 
     path: Path
     # Index in a multi-frame file, else 0.

@@ -65,7 +65,7 @@ class PageSource:
 
 
 class Layout(NamedTuple):
-    """Where a TIFF series keeps planes, rows, columns and colour."""
+    """Order of planes, rows, columns and colour in a TIFF series."""
 
     # Of the resolution level that was asked for.
     series: tifffile.TiffPageSeries

@@ -103,7 +103,7 @@ class VideoFrames:
         return _Index(sorted(times), sorted(keys))
 
     def _decode_to(self, frame: int) -> None:
-        """Decode until a frame is among those kept."""
+        """Decode until a frame is among those in memory."""
         try:
             # Each try starts further back, until the frame turns up.
             for start in self._starts(self._index.times[frame]):
