@@ -54,7 +54,7 @@ class TransferSettings:
 def partial_file(target: Path, *, keep: bool) -> Iterator[Path]:
     """Yield a temporary file beside `target` that no other process writes to.
 
-    With `keep` it starts with the bytes of an earlier, interrupted call, and stays for the next call unless it is moved.
+    With `keep` it starts with the bytes of an earlier, interrupted call, and unless moved it stays for the next one.
     """
     # While in use the file has a random name; at rest it has a fixed one, under which the next call finds it.
     own, left = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part"), target.with_name(f"{target.name}.part")

@@ -281,7 +281,7 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
     if len(places) > len(opened.axes):
         places, tracked = places[1:], None
     several = len(selection.channels) > 1 and "c" in opened.axes
-    # One source for each channel, over the same file, which closes with the last of them.
+    # One source for each channel, over the same file: closing one of them closes it for all.
     each = []
     for channel in selection.channels if several else (0,):
         fixed = [channel if several and letter == "c" else at for letter, at in zip(opened.axes, places, strict=True)]

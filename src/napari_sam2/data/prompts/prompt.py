@@ -212,7 +212,7 @@ def check_mask(mask: ArrayLike, shape: tuple[int, int] | None = None) -> NDArray
     if pixels.ndim != 2 or (shape is not None and pixels.shape != tuple(shape)):
         wanted = "two axes (Y, X)" if shape is None else f"the image's shape {tuple(shape)}"
         raise ValueError(f"a mask must have {wanted}, not the shape {pixels.shape}")
-    # Masks from image files often hold 255 instead of 1; a label image holds several objects: both are refused alike.
+    # 255 may stand for 1, but may as well be an object's number in a label image: anything but 0 and 1 is refused.
     marked = pixels.astype(bool)
     if pixels.dtype != bool:
         odd = pixels[pixels != marked]

@@ -71,7 +71,7 @@ def open_nifti(path: Path) -> Opened:
             f"{path} holds {voxels.dtype} voxels of shape {voxels.shape}: it must be numbers with two to four axes"
         )
     planes = ArrayPlanes(voxels, "xyzt"[: voxels.ndim])
-    # Names of units are those of `calibration`: nibabel says "micron", "mm", "sec".
+    # nibabel names units "micron", "mm" and "sec", all of which `unit_name` knows.
     space, time = image.header.get_xyzt_units()
     # As FSL and others take it where the header does not say.
     space = "mm" if space == "unknown" else space
