@@ -98,8 +98,7 @@ def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
         # Dask would give each process one thread, whatever the number of cores.
         threads = os.environ.get("OMP_NUM_THREADS") or str(max((os.cpu_count() or 1) // cluster.workers, 1))
         # A worker's memory is mostly the model's: Dask's own limits would only stop jobs for no good reason.
-        # One thread per process, since PyTorch spreads over cores itself; no dashboard, which needs packages and a
-        # port.
+        # One thread per process, since PyTorch spreads over cores itself; no dashboard, which needs a port.
         with (
             distributed.LocalCluster(
                 n_workers=cluster.workers,

@@ -80,7 +80,7 @@ def _on_terminal(steps: Iterator[VolumeStep], name: str) -> Iterator[VolumeStep]
     with stop_on_interrupt() as stop, tqdm(desc=name, unit="volume") as bar:
         for step in steps:
             yield step
-            # The plan can change from step to step.
+            # How many volumes there are to track is known with the first step.
             bar.total = step.planned
             bar.update(step.done - bar.n)
             bar.set_postfix(time=step.time, plane=step.plane)

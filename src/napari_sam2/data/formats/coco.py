@@ -65,8 +65,7 @@ def write_sav(path: Path, results: Results) -> None:
         for place, object_id in enumerate(ids):
             areas[frame, place] = regions[object_id].mask.sum() if object_id in regions else 0
         masklets.append([_encoded(regions.get(object_id), (height, width)) for object_id in ids])
-    # Durations are seconds; where the interval is unknown or the stack runs along depth, frames count as one second
-    # each.
+    # Durations are seconds; without a known interval, or along depth, each frame counts as one second.
     step = results.stack.step if results.stack.axis == "t" and results.stack.step_unit == "s" else None
     document = {
         "video_id": "video" if results.stack.path is None else results.stack.path.stem,

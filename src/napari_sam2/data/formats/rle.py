@@ -20,8 +20,7 @@ def encode_rle(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[in
 
 def run_lengths(mask: NDArray[np.bool_], corner: tuple[int, int], shape: tuple[int, int]) -> list[int]:
     """Measure the runs of a mask down the columns of the frame, background first."""
-    # +1 where a run begins and -1 behind its end, column by column; padded, so that runs at the edge begin and end,
-    # too.
+    # +1 where a run begins and -1 behind its end, column by column; padded for runs that touch the edge.
     steps = np.diff(np.pad(mask, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
     columns, rows = np.nonzero(steps == 1)
     starts = (columns + corner[1]) * shape[0] + rows + corner[0]

@@ -55,8 +55,7 @@ def locate_volumes(opened: Opened, selection: Selection, name: str) -> Geometry:
 
 def _axes(opened: Opened, axis: str, tracked: int | None) -> tuple[Axis, ...]:
     """Measure the axes, the tracked one under the name that it has from now on."""
-    # A user can declare that ImageJ's "time" is depth: the axis is renamed, and another one of that name takes its old
-    # one.
+    # A user can declare that ImageJ's "time" is depth: the two axes then swap their names.
     names, shape = list(opened.axes), opened.planes.shape
     if tracked is None:
         names, shape = [axis, *names], (1, *shape)
