@@ -118,6 +118,7 @@ def _results(args: argparse.Namespace, jobs: list[BatchJob]) -> Generator[JobRes
 
     if not jobs:
         return
+    # In this process by default: one model in memory, and a progress bar for each job.
     if args.scheduler is None and args.workers is None:
         numbers = {job.name: f"{number}/{len(jobs)} {job.name}" for number, job in enumerate(jobs, 1)}
         yield from run_here(jobs, lambda job: _watch(numbers[job.name]), keep_sessions=args.save)
@@ -131,6 +132,7 @@ def _results(args: argparse.Namespace, jobs: list[BatchJob]) -> Generator[JobRes
     ):
         for result in coming:
             bar.update()
+            # Through the bar, which would otherwise be torn apart by the line.
             bar.write(f"{result.name}: {result.state}{result.message and ', '}{result.message}", file=sys.stderr)
             yield result
 

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, saved: SavedJob) -> JobOptions:
+    # What the command line asks for; `replayed` fills in the rest from the session.
     asked = JobOptions(
         input=saved.image,
         prompts=args.session,

@@ -68,4 +68,5 @@ def _verify(args: argparse.Namespace) -> int:
 
     result = verify(args.file, args.name)
     print(result.summary)
+    # A hash that was never published cannot be a match, and scripts must not take it for one.
     return 0 if result.verdict == "match" else 1

@@ -85,7 +85,7 @@ def _remove_draft(draft: Path) -> None:
 def write_json(path: str | os.PathLike[str], value: object) -> None:
     """Write a value as indented JSON, whole or not at all."""
     try:
-        # Made in memory first, so that an unsuitable value leaves no draft; NaN is not JSON, and many readers refuse it.
+        # Made in memory first, so that an unsuitable value leaves no draft; NaN is refused, as it is no JSON.
         text = json.dumps(value, indent=2, allow_nan=False, default=_plain, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{Path(path).name} cannot be written as JSON: {error}") from error

@@ -64,6 +64,7 @@ class Results:
     volumes: VolumeSeries | None = None
 
     def __post_init__(self) -> None:
+        # A mismatch would otherwise surface in the middle of writing, and differently in each format.
         if tuple(self.labels.shape) != self.stack.shape:
             raise ValueError(f"labels of shape {tuple(self.labels.shape)} do not fit a stack of {self.stack.shape}")
 
@@ -151,5 +152,6 @@ def regions_of(image: NDArray[Any], frame: int) -> Iterator[Region]:
     Region
         In the order of their ids.
     """
+    # Boxes for all objects come from one pass; each mask is then compared within its box only.
     for object_id, measures in measure(LabelRuns.of(image)).items():
         yield Region(frame, object_id, measures.crop, image[measures.crop] == object_id)

@@ -56,6 +56,7 @@ class VolumeSeries:
     """
 
     def __init__(self, planes: Stack, n_times: int, *, geometry: Geometry | None = None) -> None:
+        # Volumes with different numbers of planes cannot be told apart in a flat stack.
         if n_times < 1 or planes.n_frames % n_times:
             raise ValueError(f"{planes.n_frames} planes do not make {n_times} volumes of one size")
         self.planes = planes
@@ -111,6 +112,7 @@ class VolumeSeries:
     @property
     def interval(self) -> tuple[float | None, str | None]:
         """Time between volumes and its unit, None where not known."""
+        # Along time, the step of the tracked axis is the interval.
         time = self.geometry.along("t", 0).calibration
         return time.step, time.step_unit
 
@@ -218,6 +220,7 @@ class VolumeSeries:
         # Planes are numbered time point by time point, as `_GridFrames` reads them.
         frames = [time * self.n_planes + plane for time, plane in places]
         whole = (0, 0, self.planes.height, self.planes.width)
+        # Closing the returned stack must leave the series open for its other volumes.
         source = PartFrames(_SharedPlanes(self), frames, whole)
         return Stack(source, geometry=geometry, path=self.path)
 
@@ -277,6 +280,7 @@ def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | N
     sources = [_GridFrames(planes, opened.axes, channel) for channel in selection.channels or (None,)]
     frames: FrameSource = sources[0]
     if several:
+        # Display ranges of the file, where it has them, come before measured ones.
         windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
         frames = CompositeFrames([Stack(source) for source in sources], selection.windows, windows)
     # The flat stack of all planes has no depth of its own; the real axes are in `geometry`.

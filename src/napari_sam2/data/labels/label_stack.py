@@ -211,6 +211,7 @@ class LabelStack:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
+            # NumPy 2 asks for a view this way and expects an error where there is none.
             raise ValueError("labels are kept compressed: an array of them is always a copy")
         return self.to_array().astype(dtype or self.dtype, copy=False)
 
@@ -230,6 +231,7 @@ class LabelStack:
         list of int
             Rising; empty for a frame that was never set.
         """
+        # From the index of objects, without unpacking the frame.
         return list(self._object_ids.get(check_frame(frame, self.shape[0]), ()))
 
     def packed(self, frame: int) -> PackedFrame | None:
@@ -313,6 +315,7 @@ class LabelStack:
         dtype : dtype-like
             An unsigned integer type.
         """
+        # Only grows: frames that are stored may hold ids of the old type, and convert on reading.
         self.dtype = np.promote_types(self.dtype, dtype)
 
     def remove_frames(self, frames: Iterable[int]) -> None:
@@ -371,6 +374,7 @@ class LabelStack:
         mark : LabelMark
             From `mark` of this stack; it can be used again.
         """
+        # Pixels first: should that fail, the list of objects still belongs to what was there before.
         self._frames.go_back(mark.frames)
         self._object_ids, self.dtype = dict(mark.object_ids), mark.dtype
 

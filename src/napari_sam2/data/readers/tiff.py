@@ -124,8 +124,7 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
 def _names_missing_page(tif: tifffile.TiffFile) -> bool:
     """Tell whether the last page names another one: tifffile then takes the file for a shorter one."""
     file, form = tif.filehandle, tif.tiff
-    # A page ends with the offset of the next one, 0 in the last. An interrupted copy keeps the offset and loses the
-    # page.
+    # A page ends with the offset of the next one, 0 in the last. A copy that was cut short still has this offset.
     file.seek(tif.pages[len(tif.pages) - 1].offset)
     (n_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
     file.seek(n_tags * form.tagsize, 1)

@@ -91,8 +91,7 @@ class VideoFrames:
     def _build_index(self) -> _Index:
         # Listing packets reads the file without decoding it: seconds for an hour of video.
         packets = [packet for packet in self._container.demux(self._stream) if packet.size and not packet.is_discard]
-        # Presentation times identify frames exactly, whichever place decoding starts from; counting from a seek does
-        # not.
+        # Presentation times identify frames exactly, wherever decoding starts; counting from a seek does not.
         times = [packet.pts for packet in packets]
         # AVI stores no times: what is made up for them is wrong where frames are shown in another order than stored.
         made_up = "avi" in self._container.format.name and not all(packet.is_keyframe for packet in packets)
