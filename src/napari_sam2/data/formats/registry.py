@@ -233,7 +233,6 @@ def check_formats(
             load_extra(module, f"the format {one.name}")
         if one.needs_pixels and not has_pixels:
             raise ValueError(f"the format {one.name} shows the images, and they are not at hand")
-        # The message lists formats that can, as users rarely know which they are.
         if volumes and not one.volumes:
             able = ", ".join(name for name, known in FORMATS.items() if known.volumes)
             raise ValueError(f"the format {one.name} cannot hold volumes over time: choose among {able}")
