@@ -225,7 +225,7 @@ class TrackingSession(Prompting):
             track.staged[frame] = self._answerer.predict(track, track.prompts[frame])
 
     def draw_again(self, frames: Iterable[int]) -> None:
-        """Draw the labels of frames again, as far as their masks are still known as logits.
+        """Draw the labels of frames again, as far as their masks are still kept as logits.
 
         Parameters
         ----------
@@ -400,7 +400,7 @@ class TrackingSession(Prompting):
         return self._run(TrackingRun(tuple(schedule(plans))))
 
     def resume(self) -> Iterator[FrameResult]:
-        """Go on with the last tracking run where it was closed, or cut short with the program.
+        """Continue the last tracking run where it was closed, or where the program died.
 
         Returns
         -------
@@ -417,8 +417,8 @@ class TrackingSession(Prompting):
         return self._run(self._unfinished)
 
     def _run(self, run: TrackingRun) -> Iterator[FrameResult]:
-        self.catch_up()
         # Memories must be complete before frames attend to them.
+        self.catch_up()
         with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
             yield from self._steps(run)
 
@@ -433,8 +433,7 @@ class TrackingSession(Prompting):
                 frame, tracks, run = run.visits[run.done].frame, self._passes.track_next(run, turns), run.further()
                 if not tracks:
                     continue
-                # Draw, then record, then hand out: what the caller has seen is on disk, and a run closed here loses
-                # nothing.
+                # Draw, save, then hand out: what the caller has seen is saved, and a run closed here loses nothing.
                 self._objects.draw(frame, [track.object_id for track in tracks])
                 result = self._objects.result(frame, tracks)
                 self._unfinished = run if run.left else None
@@ -445,14 +444,14 @@ class TrackingSession(Prompting):
                     return
             self._unfinished = None
             self.record(run)
-        # Also when the caller closes the iterator or an error ends it.
         finally:
+            # Also when the caller closes the iterator or an error ends it.
             self.rest()
 
     def catch_up(self) -> None:
         """Make the memories that a saved session lacks; done by itself when an opened session is first changed."""
-        # Tracked again as before, but unseen: `_untracked` moves on frame by frame, so that an interruption here loses
-        # nothing.
+        # Tracked again as before, but not drawn: `_untracked` moves on frame by frame, so that an interruption here
+        # loses nothing.
         turns = self._untracked.turns if self._untracked is not None else frozenset()
         while self._untracked is not None:
             # Their results are there, only their memories are not.

@@ -28,13 +28,13 @@ class SessionState:
     untracked: TrackingRun | None = None
 
     def records_beyond(self, other: SessionState) -> int:
-        """How many results, of an object on a frame, another moment does not share."""
+        """Number of results, each of one object on one frame, that another snapshot does not share."""
         if self.outputs is None or other.outputs is None:
             return 0
         return self.outputs.records_beyond(other.outputs)
 
     def memory_bytes_beyond(self, other: SessionState) -> int:
-        """Bytes of the memories that another moment does not share."""
+        """Bytes of the memories that another snapshot does not share."""
         # By identity: memories never change, so the same object is the same memory.
         shared = {id(memory) for known in other.objects for memory in known.memories}
         own = {id(memory): memory.nbytes for known in self.objects for memory in known.memories}
@@ -63,7 +63,7 @@ def limit_states(states: Sequence[SessionState], max_bytes: int) -> list[Session
             kept[index:] = [None] * (len(states) - index)
             break
         later = state
-    # Results come first: memories have what is left.
+    # Memories get the rest of the budget, those of later snapshots first.
     later = next(iter(states), None)
     for index, one in enumerate(kept[1:], 1):
         if one is None or later is None:

@@ -122,7 +122,7 @@ class FrameEncoder:
 
     @torch.inference_mode()
     def encode_views(self, frame: int, views: Sequence[Crop | None], *, size: int | None = None) -> ImageFeatures:
-        """Features of several parts of a frame, along the batch; those not in the cache are encoded together."""
+        """Encode several crops of a frame, one per row of the batch; those not in the cache are encoded together."""
         side = size or self.model.config.image_size
         # Encode what is missing, each crop once.
         places = [(frame, view, side) for view in views]

@@ -221,10 +221,7 @@ class PromptPredictor:
     def commit(self, track: ObjectTrack) -> list[int]:
         """Encode the memories of staged prompts and make their frames conditioning frames.
 
-        Returns
-        -------
-        list of int
-            Frames on which the mask is shown in another crop than before.
+        Returns the frames on which the mask is shown in another crop than before.
         """
         moved = []
         for frame in list(track.staged):

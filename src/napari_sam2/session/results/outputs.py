@@ -38,7 +38,7 @@ class OutputsMark:
     scores: ScoreTable
 
     def records_beyond(self, other: OutputsMark) -> int:
-        """How many results, of an object on a frame, are held here that another moment does not share."""
+        """Number of results, each of one object on one frame, that another snapshot does not share."""
         packed, others = self.labels.frames.packed, other.labels.frames.packed
         object_ids = self.labels.object_ids
         return sum(len(object_ids.get(frame, ())) for frame, image in packed.items() if others.get(frame) is not image)
