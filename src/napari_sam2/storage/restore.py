@@ -184,7 +184,6 @@ class Restorer(EntryReader):
         if isinstance(record, RestoreFrameRecord):
             frame = check_frame(record.frame, self.shape[0])
             return RestoreFrame(frame, self._frame_state(record.object, frame, record.state))
-        # A removed object comes back with its results.
         if isinstance(record, AttachRecord):
             state = self._object(record.track)
             return AttachObject(state, record.place, self._erased(state.object_id, record.erased))
@@ -234,7 +233,7 @@ class Restorer(EntryReader):
                 if track.object in visit.object_ids:
                     track.visited[visit.frame] = visit.step
                     track.stale.pop(visit.frame, None)
-        # The session tracks the second part again, unseen, before it uses memories: `TrackingSession.catch_up`.
+        # The session tracks the second part again, without drawing, before it uses memories: `TrackingSession.catch_up`.
         unfinished = TrackingRun(visits, saved.done) if saved.done < len(visits) else None
         return unfinished, TrackingRun(visits, remembered, saved.done) if remembered < saved.done else None
 

@@ -181,7 +181,7 @@ class SessionWriter:
         # From here on the log counts the changes as saved; if writing fails, `record` starts over with a new log.
         changes = self._log.changes(session, session.state(outputs=False), session.outputs.touched)
         self._write_event(changes, journal)
-        # A user's edit is synced at once.
+        # A user's edit must survive a power cut; tracking can be repeated.
         if changes.event.edits or time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
             self._sync(journal)
 

@@ -36,7 +36,6 @@ class ReadAhead:
         self._stack = stack
         self._plan = plan
         # How much of the plan is behind, and how many frames to have ready beyond it.
-        # How much of the plan is behind, and how many frames to have ready beyond it.
         self._place = 0
         self._depth = frames_ahead(frame_bytes(stack))
         self._waiting: dict[int, Future[NDArray[Any]]] = {}

@@ -199,10 +199,10 @@ class MemoryBank:
         # and goes from there in either direction.
         behind = (frame - old) * step
         own = (min(self.conditioning), max(self.conditioning)) if self.conditioning else ()
-        # A start that is no conditioning frame of this object is itself tracked, and looks back.
+        # A start that is no conditioning frame of this object is itself tracked, and attends to earlier frames.
         distances = [abs(old - anchor) for anchor in own] + [abs(old - start) - 1 for start in self.starts]
-        # Frames ahead in this pass (negative distance) do not count: they are tracked anew before anything looks back
-        # at them.
+        # Frames ahead in this pass (negative distance) do not count: they are tracked again before any frame attends
+        # to them.
         return min([*distances, *([behind] if behind >= 0 else [])], default=math.inf)
 
     def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
