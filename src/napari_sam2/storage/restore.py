@@ -233,7 +233,7 @@ class Restorer(EntryReader):
                 if track.object in visit.object_ids:
                     track.visited[visit.frame] = visit.step
                     track.stale.pop(visit.frame, None)
-        # The session tracks the second part again, without drawing, before it uses memories: `TrackingSession.catch_up`.
+        # The session tracks the second part again, not drawn, before it uses memories: `TrackingSession.catch_up`.
         unfinished = TrackingRun(visits, saved.done) if saved.done < len(visits) else None
         return unfinished, TrackingRun(visits, remembered, saved.done) if remembered < saved.done else None
 
