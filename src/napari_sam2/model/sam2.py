@@ -30,18 +30,12 @@ MEMORY_MASK_SCALE, MEMORY_MASK_BIAS = 20.0, -10.0
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What is kept of a frame: ready for decoding, independent of prompts.
+    """What is kept of a frame: ready for decoding, independent of prompts."""
 
-    Attributes
-    ----------
-    s4_bchw, s8_bchw : Tensor
-        Strides 4 and 8, already projected for the mask decoder: (batch, d_model / 8 and / 4, ...).
-    s16_bchw : Tensor
-        Stride 16: (batch, d_model, h, w).
-    """
-
+    # Strides 4 and 8, already projected for the mask decoder: (batch, d_model / 8 and / 4, ...).
     s4_bchw: Tensor
     s8_bchw: Tensor
+    # Stride 16: (batch, d_model, h, w).
     s16_bchw: Tensor
 
     @property
@@ -52,59 +46,38 @@ class ImageFeatures:
 
 @dataclass(frozen=True)
 class SpatialMemory:
-    """A memory map and the slot that says how old it is.
+    """A memory map and the slot that says how old it is."""
 
-    Attributes
-    ----------
-    features_bchw : Tensor
-        (objects, memory_dim, h, w).
-    slot : int
-        0 for a conditioning frame, else how many frames ago (1 is the previous frame).
-    """
-
+    # (objects, memory_dim, h, w).
     features_bchw: Tensor
+    # 0 for a conditioning frame, else how many frames ago (1 is the previous frame).
     slot: int
 
 
 @dataclass(frozen=True)
 class PointerMemory:
-    """An object pointer and its distance in time.
+    """An object pointer and its distance in time."""
 
-    Attributes
-    ----------
-    pointer_bc : Tensor
-        (objects, d_model).
-    distance : int
-        Frames between then and now, counted along the direction of tracking.
-    """
-
+    # (objects, d_model).
     pointer_bc: Tensor
+    # Frames between then and now, counted along the direction of tracking.
     distance: int
 
 
 @dataclass(frozen=True)
 class MaskPrediction:
-    """Masks of one frame, a batch item per object.
+    """Masks of one frame, a batch item per object."""
 
-    Attributes
-    ----------
-    candidates_bkhw : Tensor
-        (objects, k, h, w) float32 logits at a quarter of the input size; k is 3 or 1. All -1024 where the object is
-        hidden.
-    candidate_ious_bk : Tensor
-        (objects, k) float32 predicted IoU.
-    best_b : Tensor
-        (objects,) index of the chosen candidate.
-    object_score_logits_b : Tensor
-        (objects,) float32; positive means that the object is there.
-    pointers_bc : Tensor
-        (objects, d_model) object pointers.
-    """
-
+    # (objects, k, h, w) float32 logits at a quarter of the input size; k is 3 or 1. All -1024 where the object is
+    # hidden.
     candidates_bkhw: Tensor
+    # (objects, k) float32 predicted IoU.
     candidate_ious_bk: Tensor
+    # (objects,) index of the chosen candidate.
     best_b: Tensor
+    # (objects,) float32; positive means that the object is there.
     object_score_logits_b: Tensor
+    # (objects, d_model) object pointers.
     pointers_bc: Tensor
 
     @property
@@ -164,10 +137,7 @@ class Sam2(nn.Module):
     def encode_image(self, rgb_bchw: Tensor) -> ImageFeatures:
         """Encode frames.
 
-        Parameters
-        ----------
-        rgb_bchw : Tensor
-            (batch, 3, H, W) uint8 RGB; H and W are multiples of 32.
+        ``rgb_bchw``: (batch, 3, H, W) uint8 RGB; H and W are multiples of 32.
         """
         # Normalised in float32, then rounded once to the weights' type.
         mean = torch.tensor(IMAGE_MEAN, device=rgb_bchw.device)[:, None, None]
@@ -195,25 +165,7 @@ class Sam2(nn.Module):
         pointers: Sequence[PointerMemory] = (),
         pointer_span: int = 1,
     ) -> Tensor:
-        """Condition the stride-16 features on what is remembered of each object.
-
-        Parameters
-        ----------
-        features : ImageFeatures
-            Of the current frame.
-        memories : sequence of SpatialMemory
-            At least one, conditioning frames first, then from old to new.
-        pointers : sequence of PointerMemory
-            Conditioning frames first, then from new to old.
-        pointer_span : int
-            Distance that counts as 1 in the pointers' time code: one less than the number of frames pointers are
-            taken from.
-
-        Returns
-        -------
-        Tensor
-            (objects, d_model, h, w).
-        """
+        """Condition the stride-16 features on what is remembered of each object."""
         # Memory maps first, pointers behind them: attention turns the former by their place and leaves the latter.
         place = sine_position_map(self.config.d_model, *features.s16_bchw.shape[-2:], str(self.device))
         tokens = self._memory_tokens(memories)
@@ -259,19 +211,7 @@ class Sam2(nn.Module):
         labels_bp: Tensor,
         mask_logits_b1hw: Tensor | None = None,
     ) -> MaskPrediction:
-        """Predict masks from conditioned features and the prompts on this frame.
-
-        Parameters
-        ----------
-        conditioned_bchw : Tensor
-            From `without_memory` or `condition`.
-        features : ImageFeatures
-            Of the same frame.
-        points_bpxy, labels_bp : Tensor
-            See `PromptEncoder.encode_points`; no points while tracking.
-        mask_logits_b1hw : Tensor, optional
-            Logits at a quarter of the input size to refine.
-        """
+        """Predict masks from conditioned features and the prompts on this frame."""
         output = self.run_decoder(
             conditioned_bchw,
             features,
@@ -330,12 +270,7 @@ class Sam2(nn.Module):
     def adopt_mask(self, features: ImageFeatures, mask_b1hw: Tensor) -> MaskPrediction:
         """Take the user's mask as the result; the decoder only supplies the object pointer.
 
-        Parameters
-        ----------
-        features : ImageFeatures
-            Of the frame the mask lies on.
-        mask_b1hw : Tensor
-            (objects, 1, H, W) binary masks at input size.
+        ``mask_b1hw``: (objects, 1, H, W) binary masks at input size.
         """
         batch, (height, width) = mask_b1hw.shape[0], mask_b1hw.shape[-2:]
         mask = mask_b1hw.float()
@@ -365,19 +300,8 @@ class Sam2(nn.Module):
     def remember(self, features: ImageFeatures, mask_b1hw: Tensor, *, visible_b: Tensor) -> Tensor:
         """Encode masks as memory maps.
 
-        Parameters
-        ----------
-        features : ImageFeatures
-            Of the frame the masks lie on; they enter unconditioned.
-        mask_b1hw : Tensor
-            (objects, 1, H, W) at input size, in [0, 1]: see `soft_mask` and `hard_mask`.
-        visible_b : Tensor
-            (objects,) bool: is the object there at all.
-
-        Returns
-        -------
-        Tensor
-            (objects, memory_dim, h, w).
+        ``mask_b1hw``: (objects, 1, H, W) at input size, in [0, 1]: see `soft_mask` and `hard_mask`.
+        ``visible_b``: (objects,) bool: is the object there at all.
         """
         # Spread over what the encoder was trained on: -10 outside, 10 inside.
         scaled = (mask_b1hw * MEMORY_MASK_SCALE + MEMORY_MASK_BIAS).to(self.dtype)

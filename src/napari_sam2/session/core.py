@@ -135,18 +135,7 @@ class TrackingSession(Prompting):
         return 0 if self._unfinished is None else self._unfinished.left
 
     def prepare(self, frame: int) -> None:
-        """Do beforehand what the first click on a frame would wait for: encode the frame and warm the model up.
-
-        Parameters
-        ----------
-        frame : int
-            Index of the frame.
-
-        Raises
-        ------
-        ValueError
-            If there is no such frame.
-        """
+        """Do beforehand what the first click on a frame would wait for: encode the frame and warm the model up."""
         self.catch_up()
         self._encoder.encode(self._check_place(frame, 1)[0])
         if not self._is_rehearsed:
@@ -154,45 +143,19 @@ class TrackingSession(Prompting):
             self._is_rehearsed = True
 
     def stale_frames(self) -> dict[int, NDArray[np.intp]]:
-        """The frames of `stale` as arrays, for long stacks.
-
-        Returns
-        -------
-        dict of int to ndarray
-            By object, rising frame numbers; objects that are up to date are left out.
-        """
+        """The frames of `stale` as arrays, for long stacks."""
         plans = {object_id: self._passes.update_plan(track) for object_id, track in self._objects.tracks.items()}
         return {object_id: plan.frames for object_id, plan in plans.items() if plan}
 
     def state(self, *, outputs: bool = True) -> SessionState:
-        """Take a snapshot for `restore`; cheap, as tensors and labels are shared with it.
-
-        Parameters
-        ----------
-        outputs : bool
-            Whether it includes labels and scores.
-
-        Returns
-        -------
-        SessionState
-            Does not change with the session.
-        """
+        """Take a snapshot for `restore`; cheap, as tensors and labels are shared with it."""
         # Memories missing since the session was opened are made first: a snapshot is always complete.
         self.catch_up()
         objects = tuple(track.state() for track in self._objects.tracks.values())
         return SessionState(objects, self._unfinished, self.outputs.mark() if outputs else None)
 
     def restore(self, state: SessionState, history: tuple[Sequence[Edit], Sequence[Edit]] | None = None) -> None:
-        """Go back to a snapshot that `state` took.
-
-        Parameters
-        ----------
-        state : SessionState
-            Stays usable.
-        history : tuple of sequence, optional
-            As the property gives it. Where not given it stays: edits made since the state was recorded must have been
-            undone before; those made earlier can be undone afterwards.
-        """
+        """Go back to a snapshot that `state` took."""
         self._objects.restore(state.objects)
         # Objects first: the labels that are brought back belong to them.
         if state.outputs is not None:
@@ -204,20 +167,7 @@ class TrackingSession(Prompting):
         self.record()
 
     def answer_again(self, object_id: int, frames: Iterable[int]) -> None:
-        """Answer an object's prompts on some frames anew, where their answer is lost; nothing is drawn or saved.
-
-        Parameters
-        ----------
-        object_id : int
-            Label of the object.
-        frames : iterable of int
-            Frames on which it has a prompt.
-
-        Raises
-        ------
-        ValueError
-            If there is no such object.
-        """
+        """Answer an object's prompts on some frames anew, where their answer is lost; nothing is drawn or saved."""
         track = self._objects.known(object_id)
         for frame in frames:
             # Staged as after a click: the next tracking run encodes its memory.
@@ -225,13 +175,7 @@ class TrackingSession(Prompting):
             track.staged[frame] = self._answerer.predict(track, track.prompts[frame])
 
     def draw_again(self, frames: Iterable[int]) -> None:
-        """Draw the labels of frames again, as far as their masks are still kept as logits.
-
-        Parameters
-        ----------
-        frames : iterable of int
-            Which frames.
-        """
+        """Draw the labels of frames again, as far as their masks are still kept as logits."""
         self._objects.draw_live(frames)
 
     # Prompts; those that add one are in `Prompting`
@@ -308,10 +252,7 @@ class TrackingSession(Prompting):
     def undo(self) -> Edit | None:
         """Undo the last edit of the prompts.
 
-        Returns
-        -------
-        Edit or None
-            What was done to undo it; ``None`` if there was nothing to undo.
+        Result: what was done to undo it; ``None`` if there was nothing to undo.
         """
         self.catch_up()
         edit = self._history.undo(self._objects)
@@ -321,10 +262,7 @@ class TrackingSession(Prompting):
     def redo(self) -> Edit | None:
         """Do the last undone edit again.
 
-        Returns
-        -------
-        Edit or None
-            What was done; ``None`` if nothing was undone before.
+        Result: what was done; ``None`` if nothing was undone before.
         """
         self.catch_up()
         edit = self._history.redo(self._objects)
@@ -463,13 +401,7 @@ class TrackingSession(Prompting):
     # Inner workings
 
     def record(self, tracked: TrackingRun | None = None) -> None:
-        """Save what has changed; does nothing here, as a session in memory has no folder.
-
-        Parameters
-        ----------
-        tracked : TrackingRun, optional
-            Given where nothing has changed but by the last visit of this run.
-        """
+        """Save what has changed; does nothing here, as a session in memory has no folder."""
 
     def rest(self) -> None:
         """Save what would take long to do again; called when a run is paused. Does nothing here."""

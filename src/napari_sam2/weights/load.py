@@ -50,23 +50,15 @@ _UNREADABLE = (
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model was loaded from.
+    """Where a model was loaded from."""
 
-    Attributes
-    ----------
-    name : str or None
-        Its name in the catalogue, where it was asked for by that.
-    path : Path
-        The file.
-    backend : str
-        ``"torch"`` or ``"openvino"``.
-    arithmetic : ArithmeticChoice or None
-        What ``dtype="auto"`` came to, where it was left to the CPU.
-    """
-
+    # Its name in the catalogue, where it was asked for by that.
     name: str | None
+    # The file.
     path: Path
+    # ``"torch"`` or ``"openvino"``.
     backend: str = "torch"
+    # What ``dtype="auto"`` came to, where it was left to the CPU.
     arithmetic: ArithmeticChoice | None = None
 
 
@@ -77,15 +69,7 @@ _SOURCES: WeakKeyDictionary[Sam2, ModelSource] = WeakKeyDictionary()
 def source_of(model: Sam2) -> ModelSource | None:
     """Look up where a model was loaded from.
 
-    Parameters
-    ----------
-    model : Sam2
-        Any model.
-
-    Returns
-    -------
-    ModelSource or None
-        None for a model that was built, or copied for fine-tuning.
+    Result: none for a model that was built, or copied for fine-tuning.
     """
     return _SOURCES.get(model)
 
@@ -200,20 +184,7 @@ def _locate(name: str | None, checkpoint: str | Path | None) -> tuple[Path, int 
 def choose_device(device: str | torch.device) -> torch.device:
     """Resolve ``"auto"`` and check that the device is there.
 
-    Parameters
-    ----------
-    device : str or torch.device
-        Such as ``"cuda:1"``; ``"auto"`` takes CUDA, else MPS, else the CPU.
-
-    Returns
-    -------
-    torch.device
-        The device.
-
-    Raises
-    ------
-    ValueError
-        If it is unknown or not available; the message lists those that are.
+    ``device``: such as ``"cuda:1"``; ``"auto"`` takes CUDA, else MPS, else the CPU.
     """
     available = ["cpu"]
     if torch.backends.mps.is_available():
@@ -235,22 +206,7 @@ def choose_device(device: str | torch.device) -> torch.device:
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """Resolve ``"auto"`` to the type that the device computes fast without losing masks.
 
-    Parameters
-    ----------
-    dtype : str or torch.dtype
-        One of `DTYPES`, or ``"auto"``.
-    device : torch.device
-        Where the model runs.
-
-    Returns
-    -------
-    torch.dtype
-        Type of the weights.
-
-    Raises
-    ------
-    ValueError
-        For another name.
+    ``dtype``: one of `DTYPES`, or ``"auto"``.
     """
     if isinstance(dtype, torch.dtype):
         dtype = str(dtype).removeprefix("torch.")
@@ -276,23 +232,8 @@ def _cast(model: Sam2, device: torch.device, dtype: torch.dtype) -> Sam2:
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], Sam2Config]:
     """Read a checkpoint's tensors and find out which member of the family it is.
 
-    Parameters
-    ----------
-    path : path
-        A ``.pt`` or ``.pth`` file in the official layout (tensors under ``"model"``) or a bare state dict, or a
-        safetensors file.
-
-    Returns
-    -------
-    dict of Tensor
-        By official key name, on the CPU.
-    Sam2Config
-        The variant, with its own input size.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read safely or belongs to no known variant.
+    ``path``: a ``.pt`` or ``.pth`` file in the official layout (tensors under ``"model"``) or a bare state dict, or a
+    safetensors file.
     """
     path = Path(path)
     if path.suffix == ".safetensors":
@@ -354,25 +295,7 @@ def _official_key(key: str) -> str:
 
 
 def detect_config(weights: Mapping[str, Tensor], source: str = "the checkpoint") -> Sam2Config:
-    """Find out generation and size of a model from the keys and shapes of its tensors.
-
-    Parameters
-    ----------
-    weights : mapping of Tensor
-        By official key name.
-    source : str, optional
-        What to call them in messages.
-
-    Returns
-    -------
-    Sam2Config
-        The variant.
-
-    Raises
-    ------
-    ValueError
-        If they fit no known variant.
-    """
+    """Find out generation and size of a model from the keys and shapes of its tensors."""
     patch_key, pointer_key = "image_encoder.trunk.patch_embed.proj.weight", "no_obj_ptr"
     lacking = [key for key in (patch_key, pointer_key) if key not in weights]
     if lacking:

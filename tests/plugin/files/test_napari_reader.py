@@ -143,5 +143,5 @@ def test_a_folder_that_only_calls_itself_a_session(viewer: ViewerModel, tmp_path
     (folder / "session.json").write_text(
         '{"format": "napari-sam2 session", "version": 1, "data": {"path": "/etc"}}', encoding="utf-8"
     )
-    with pytest.raises(ValueError, match=r"odd.*damaged: model is None"):
+    with pytest.raises(ValueError, match=r"odd.*damaged: data.axis: field required"):
         viewer.open(folder, plugin=PLUGIN)

@@ -74,7 +74,7 @@ def test_plot_and_note_say_what_is_prompted_hidden_and_stale(desk: Desk) -> None
 
 def test_progress_says_how_fast_and_how_long(desk: Desk) -> None:
     said: list[str] = []
-    desk.widget.controller._display._redraw.setInterval(1)
+    desk.widget.controller._display._panel_soon.setInterval(1)
     desk.widget.controller.results_changed.connect(lambda: said.append(desk.find("track_status").text()))
     desk.press("new_object")
     desk.click_shown(20, 30)
