@@ -41,7 +41,6 @@ def reopened(session: Session) -> Session:
     again = Session.open(folder, frames=session.stack, model=session.model)
     assert again.problems == ()
     assert again.folder == folder
-    again.catch_up()
     return again
 
 

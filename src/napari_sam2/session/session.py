@@ -199,8 +199,10 @@ class Session(TrackingSession):
 
     def close(self) -> None:
         """Unlock the folder, so that another program can open it; later changes are no longer saved."""
-        self.rest()
         # The lock is given up last: until then nobody else may write.
         if self._writer is not None:
+            # So that nothing has to be made again when it is opened.
+            with suppress(OSError):
+                self._writer.rest(self, 0.0)
             self._writer.close()
             self._writer = None

@@ -40,7 +40,7 @@ _SECONDS_AT_RISK = 5.0
 # most this many bytes for each frame tracked since the last time, after at least so many frames; or when tracking
 # again would take too long, in seconds: over a minute at the end of a run, over five during one.
 _BYTES_A_FRAME, _LEAST_FRAMES = 80_000, 30
-_LONG_AT_REST, _LONG = 60.0, 300.0
+LONG_AT_REST, _LONG = 60.0, 300.0
 
 
 class SessionWriter:
@@ -130,10 +130,11 @@ class SessionWriter:
             if self._journal is None and journal is not None:
                 journal.close()
 
-    def rest(self, session: TrackingSession) -> None:
-        """Save what failed to be saved before, and memories that would take long to make again."""
+    def rest(self, session: TrackingSession, seconds: float = LONG_AT_REST) -> None:
+        """Write down what could not be before, and memories that are few, or would take longer to make again."""
         is_missed = self._is_cut_off or session.outputs.touched or session.history != self._history
-        if is_missed or (self._behind and time.monotonic() - self._last_memories > _LONG_AT_REST):
+        waited = time.monotonic() - self._last_memories
+        if is_missed or (self._behind and (waited > seconds or self._frames_to_wait(session) <= self._behind)):
             self.record(session)
 
     def save(self, session: TrackingSession) -> None:
@@ -167,15 +168,18 @@ class SessionWriter:
         # Most visits write results only; memories now and then.
         self._behind += 1
         if self._behind >= self._look_at:
-            # Check again once enough frames are tracked for the present bytes: unsaved memories do not shrink.
-            nbytes = self._log.unwritten_bytes(session.state(outputs=False))
-            self._look_at = max(-(-nbytes // _BYTES_A_FRAME), _LEAST_FRAMES)
+            # Looked at again when there is room for what there is now: it does not shrink.
+            self._look_at = max(self._frames_to_wait(session), _LEAST_FRAMES)
         if self._behind >= self._look_at or time.monotonic() - self._last_memories > _LONG:
             self._write_changes(session, journal)
             return
         journal.append(self._log.visit(session.outputs, run))
         if time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
             self._sync(journal)
+
+    def _frames_to_wait(self, session: TrackingSession) -> int:
+        """How many frames there must have been for memories to be written."""
+        return -(-self._log.unwritten_bytes(session.state(outputs=False)) // _BYTES_A_FRAME)
 
     def _write_changes(self, session: TrackingSession, journal: Journal) -> None:
         # From here on the log counts the changes as saved; if writing fails, `record` starts over with a new log.
