@@ -59,7 +59,10 @@ def prompt(session: Session) -> None:
 
 
 def track(session: Session) -> None:
-    next(session.resume() if session.unfinished else session.propagate())
+    run = session.resume() if session.unfinished else session.propagate()
+    next(run)
+    # Not left to the garbage collector: what is raised while it closes would be lost.
+    run.close()
 
 
 def opened(folder: Path, like: Session) -> Session:
