@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from napari_sam2 import Session, load_model
-from napari_sam2.session.prompting.predictor import PromptAnswerer
+from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--model", default="sam2_nano")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    watch = Stopwatch((PromptAnswerer, "predict"), (PromptAnswerer, "commit"), (FrameTracker, "track"))
+    watch = Stopwatch((PromptPredictor, "predict"), (PromptPredictor, "commit"), (FrameTracker, "track"))
     frame, centres = grid_of_squares(args.side, args.objects)
     session = Session(load_model(args.model), np.stack([frame] * max(args.frames, 1)), zoom=args.zoom)
     session.prepare(0)
