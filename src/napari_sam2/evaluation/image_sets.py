@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.data.files.atomic_files import read_json
 from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.image_folder import visible_images
@@ -115,7 +115,7 @@ def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[Ima
     for place in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
         if any(fnmatch(place.name, pattern) for pattern in without):
             continue
-        meta = json.loads((place / "meta.json").read_text(encoding="utf-8")) if (place / "meta.json").exists() else {}
+        meta = read_json(place / "meta.json") if (place / "meta.json").exists() else {}
         origin = str(meta.get("original", place.name))
         if (place / "labels").is_dir():
             images, labels = (tuple(visible_images((place / part).iterdir())) for part in ("frames", "labels"))
