@@ -20,6 +20,7 @@ from napari_sam2.job.options import ModelOptions
 from napari_sam2.model.image_encoder import ImageEncoder
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.feature_store import model_fingerprint
+from napari_sam2.storage.fingerprint import describe_model
 from napari_sam2.synthetic.samples import Sample, make_sample
 from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.catalog import cache_dir
@@ -157,7 +158,7 @@ def test_a_session_is_opened_with_its_backend(
     assert source_of(again.model).backend == "openvino"
     assert again.problems == ()
     again.close()
-    said = {"name": "sam2_nano", "dtype": "float32", "preset": "exact", "image_size": 256, "backend": "openvino"}
+    said = describe_model(fast)
     assert saved_model(ModelOptions(), said).backend == "openvino"
     assert saved_model(ModelOptions(device="cuda"), said).backend == "auto"
 
