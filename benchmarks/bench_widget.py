@@ -33,7 +33,7 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 
 from napari_sam2.data.readers.open_stack import open_stack
-from napari_sam2.plugin.layers.layer_frames import LayerFrames
+from napari_sam2.plugin.layers.layer_frames import frames_along
 from napari_sam2.plugin.layers.points_and_shapes import features_of, read_shapes
 from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
 from napari_sam2.plugin.widget import Sam2Widget
@@ -273,7 +273,7 @@ def test_outlines_at_each_click(say: Callable[[str], None]) -> None:
     ]
     layer = Shapes(outlines, shape_type="polygon", ndim=3, features=features_of(list(range(1, 41))))
     begun = time.thread_time()
-    read = read_shapes(layer, LayerFrames((3, 2048, 2048), 0))
+    read = read_shapes(layer, frames_along(0, shape=(3, 2048, 2048)))
     say(f"{len(read)} outlines read at each click: {1000 * (time.thread_time() - begun):.0f} ms of the window's time")
 
 
