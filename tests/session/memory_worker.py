@@ -1,4 +1,4 @@
-"""Track in a process of its own and print what it took, and what it was said to take."""
+"""Track in a process of its own and print what it took, and what it was estimated to take."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def main() -> None:
             session.add_mask(0, object_id, mask)
         for _ in session.propagate():
             pass
-    said = estimate_memory(model, discs.shape, options.objects, frame_bytes=options.side**2)
-    sys.stdout.write(json.dumps({"measured": memory.peak - before, "said": said.total, "parts": str(said)}))
+    estimate = estimate_memory(model, discs.shape, options.objects, frame_bytes=options.side**2)
+    sys.stdout.write(json.dumps({"measured": memory.peak - before, "estimated": estimate.total, "parts": str(estimate)}))
 
 
 if __name__ == "__main__":

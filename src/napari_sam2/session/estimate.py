@@ -113,7 +113,8 @@ def estimate_memory(
     Returns
     -------
     MemoryEstimate
-        Within about a quarter of measured values. Objects tracked in crops of their own take less.
+        Measured values lie from a third below, on processors for which libraries compile little, to a quarter above.
+        Objects tracked in crops of their own take less.
 
     Raises
     ------
