@@ -32,7 +32,8 @@ def main() -> None:
         for _ in session.propagate():
             pass
     estimate = estimate_memory(model, discs.shape, options.objects, frame_bytes=options.side**2)
-    sys.stdout.write(json.dumps({"measured": memory.peak - before, "estimated": estimate.total, "parts": str(estimate)}))
+    measured = memory.peak - before
+    sys.stdout.write(json.dumps({"measured": measured, "estimated": estimate.total, "parts": str(estimate)}))
 
 
 if __name__ == "__main__":
