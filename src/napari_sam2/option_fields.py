@@ -39,11 +39,11 @@ def add_options(parser: argparse._ActionsContainer, kind: type[Any], *names: str
     """Add the options of a dataclass, or those of the fields that are named; `how` goes before what the fields say."""
     exclusive: argparse._ActionsContainer | None = None
     for field in _fields(kind, names):
-        said = _how(field) | how
-        group, flags = parser, said.pop("flags", ()) or (_flag(field.name),)
-        if said.pop("instead", False):
+        settings = _how(field) | how
+        group, flags = parser, settings.pop("flags", ()) or (_flag(field.name),)
+        if settings.pop("instead", False):
             exclusive = group = exclusive or parser.add_mutually_exclusive_group()
-        group.add_argument(*flags, dest=field.name, **said)
+        group.add_argument(*flags, dest=field.name, **settings)
 
 
 def read_options(kind: type[Options], args: argparse.Namespace, **others: Any) -> Options:
@@ -56,9 +56,9 @@ def option_words(value: Any, *names: str) -> list[str]:
     """Give the words of a command that say a value's options again, or those that are named."""
     words = []
     for name in option_names(type(value)):
-        said = getattr(value, name)
-        if (name in names or not names) and said is not None and said != ():
-            words += [_flag(name), _word(said)]
+        setting = getattr(value, name)
+        if (name in names or not names) and setting is not None and setting != ():
+            words += [_flag(name), _word(setting)]
     return words
 
 

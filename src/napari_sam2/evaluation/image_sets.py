@@ -112,20 +112,20 @@ def find_image_sets(folder: str | Path, without: Sequence[str] = ()) -> list[Ima
     ``without``: names to leave out, ``*`` standing for anything.
     """
     sets = []
-    for place in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
-        if any(fnmatch(place.name, pattern) for pattern in without):
+    for path in sorted(entry for entry in Path(folder).iterdir() if entry.is_dir()):
+        if any(fnmatch(path.name, pattern) for pattern in without):
             continue
-        meta = read_json(place / "meta.json") if (place / "meta.json").exists() else {}
-        origin = str(meta.get("original", place.name))
-        if (place / "labels").is_dir():
-            images, labels = (tuple(visible_images((place / part).iterdir())) for part in ("frames", "labels"))
-            if [path.stem for path in images] != [path.stem for path in labels]:
-                raise ValueError(f"{place}: the images in frames/ and labels/ do not have the same names.")
-            sets.append(ImageSet(place.name, "still", origin, images, labels))
-        elif (place / "labels.tif").exists():
-            frames = place / "frames.tif" if (place / "frames.tif").exists() else place / "frames"
+        meta = read_json(path / "meta.json") if (path / "meta.json").exists() else {}
+        origin = str(meta.get("original", path.name))
+        if (path / "labels").is_dir():
+            images, labels = (tuple(visible_images((path / part).iterdir())) for part in ("frames", "labels"))
+            if [image.stem for image in images] != [label.stem for label in labels]:
+                raise ValueError(f"{path}: the images in frames/ and labels/ do not have the same names.")
+            sets.append(ImageSet(path.name, "still", origin, images, labels))
+        elif (path / "labels.tif").exists():
+            frames = path / "frames.tif" if (path / "frames.tif").exists() else path / "frames"
             axis = str(meta.get("axis", "t"))
-            sets.append(ImageSet(place.name, axis, origin, (frames,), (place / "labels.tif",)))
+            sets.append(ImageSet(path.name, axis, origin, (frames,), (path / "labels.tif",)))
     return sets
 
 

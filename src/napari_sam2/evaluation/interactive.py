@@ -99,9 +99,9 @@ class SimulatedUser:
         return region_similarity(answer, self.sequence.truth(frame, object_id))
 
     def _click(self, frame: int, object_id: int) -> None:
-        place = frame, object_id
-        answer, truth = self.masks.get(place, self._nothing), self.sequence.truth(frame, object_id)
-        self.masks[place] = correct(self.session, place, answer=answer, truth=truth, clicks=self.interaction.clicks)
+        key = frame, object_id
+        answer, truth = self.masks.get(key, self._nothing), self.sequence.truth(frame, object_id)
+        self.masks[key] = correct(self.session, key, answer=answer, truth=truth, clicks=self.interaction.clicks)
         self.clicked[object_id].append(frame)
 
     def _track_again(self) -> None:

@@ -126,9 +126,9 @@ def find_videos(folder: str | Path) -> list[AnnotatedVideo]:
     roots = [frames, *sorted(path for path in frames.iterdir() if path.is_dir())]
     videos = []
     for root in roots:
-        for place in sorted(path for path in root.iterdir() if path.is_dir()):
-            images = sorted((masks / place.relative_to(frames)).glob("*.png"))
-            videos += _video(place, images)
+        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+            images = sorted((masks / folder.relative_to(frames)).glob("*.png"))
+            videos += _video(folder, images)
     return videos
 
 
@@ -157,16 +157,16 @@ def decode_rle(size: tuple[int, int], counts: str) -> NDArray[np.bool_]:
 def _sav_videos(folder: Path) -> list[AnnotatedVideo]:
     videos = []
     by_name = {path.name: path for ending in SAV_JSON for path in folder.rglob(f"*{ending}")}
-    for place in sorted(path for path in (folder / SAV_FRAMES).iterdir() if path.is_dir()):
-        images = sorted((folder / SAV_MASKS / place.name).glob("*/*.png"))
-        files = [by_name[place.name + ending] for ending in SAV_JSON if place.name + ending in by_name]
-        videos += _video(place, images or files)
+    for video in sorted(path for path in (folder / SAV_FRAMES).iterdir() if path.is_dir()):
+        images = sorted((folder / SAV_MASKS / video.name).glob("*/*.png"))
+        files = [by_name[video.name + ending] for ending in SAV_JSON if video.name + ending in by_name]
+        videos += _video(video, images or files)
     return videos
 
 
-def _video(place: Path, masks: list[Path]) -> list[AnnotatedVideo]:
-    frames = visible_images(place.iterdir())
-    return [AnnotatedVideo(place.name, tuple(frames), tuple(masks))] if frames and masks else []
+def _video(folder: Path, masks: list[Path]) -> list[AnnotatedVideo]:
+    frames = visible_images(folder.iterdir())
+    return [AnnotatedVideo(folder.name, tuple(frames), tuple(masks))] if frames and masks else []
 
 
 def _is_sav(path: Path) -> bool:
@@ -178,7 +178,7 @@ def _json_masks(contents: list[dict[str, Any]], index: int) -> Iterator[tuple[in
     first = 1
     for content in contents:
         masklets: list[list[Mapping[str, Any]]] = content["masklet"]
-        for place, mask in enumerate(masklets[index] if index < len(masklets) else ()):
+        for object_index, mask in enumerate(masklets[index] if index < len(masklets) else ()):
             height, width = mask["size"]
-            yield first + place, decode_rle((height, width), mask["counts"])
+            yield first + object_index, decode_rle((height, width), mask["counts"])
         first += max((len(masks) for masks in masklets), default=0)

@@ -34,8 +34,8 @@ class ScoreCheck:
 
     def bins(self) -> list[tuple[float, float, int]]:
         """Mean score, share seen and number of answers for each tenth of the scores that holds any."""
-        place = np.minimum((self.scores * BINS).astype(int), BINS - 1)
-        groups = [(self.scores[place == i], self.seen[place == i]) for i in range(BINS)]
+        bins = np.minimum((self.scores * BINS).astype(int), BINS - 1)
+        groups = [(self.scores[bins == i], self.seen[bins == i]) for i in range(BINS)]
         return [(float(s.mean()), float(t.mean()), len(s)) for s, t in groups if len(s)]
 
     @property

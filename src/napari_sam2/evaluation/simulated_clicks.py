@@ -36,14 +36,14 @@ def worst_click(answer: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[in
 
 
 def correct(
-    session: Clickable, place: tuple[int, int], *, answer: NDArray[np.bool_], truth: NDArray[np.bool_], clicks: int
+    session: Clickable, key: tuple[int, int], *, answer: NDArray[np.bool_], truth: NDArray[np.bool_], clicks: int
 ) -> NDArray[np.bool_]:
     """Click on one frame of an object until nothing is wrong or the clicks are used up.
 
     ``answer``: the mask to correct; an empty one gets its first click on the deepest pixel of the truth. Returned is
     the mask after the last click.
     """
-    frame, object_id = place
+    frame, object_id = key
     for _ in range(clicks):
         unseen = truth.any() and not answer.any()
         click = first_click(truth) if unseen else worst_click(answer, truth)

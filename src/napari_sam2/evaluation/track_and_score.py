@@ -62,11 +62,11 @@ class Measured:
 
     def check(self) -> ScoreCheck:
         """Object scores of the tracked frames beside the truth."""
-        places = [
+        keys = [
             (t, i) for i in self.sequence.objects() for t in self.sequence.tracked_frames(i) if (t, i) in self.scores
         ]
-        seen = [bool(self.sequence.truth(t, i).any()) for t, i in places]
-        return ScoreCheck(np.array([self.scores[place] for place in places], float), np.array(seen, bool))
+        seen = [bool(self.sequence.truth(t, i).any()) for t, i in keys]
+        return ScoreCheck(np.array([self.scores[key] for key in keys], float), np.array(seen, bool))
 
 
 def evaluate(

@@ -97,6 +97,6 @@ def _apart(points_nxy: Tensor, radii_n: Tensor) -> Tensor:
     """Which of the places, the surest first, are not inside the object of a surer one."""
     near_nn = torch.cdist(points_nxy, points_nxy) < _CLEARANCE * torch.maximum(radii_n[:, None], radii_n[None])
     kept = torch.ones(len(points_nxy), dtype=torch.bool, device=points_nxy.device)
-    for place in range(len(points_nxy)):
-        kept[place] = not bool((near_nn[place, :place] & kept[:place]).any())
+    for index in range(len(points_nxy)):
+        kept[index] = not bool((near_nn[index, :index] & kept[:index]).any())
     return kept

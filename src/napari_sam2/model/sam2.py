@@ -167,7 +167,7 @@ class Sam2(nn.Module):
     ) -> Tensor:
         """Condition the stride-16 features on what is remembered of each object."""
         # Memory maps first, pointers behind them: attention turns the former by their place and leaves the latter.
-        place = sine_position_map(self.config.d_model, *features.s16_bchw.shape[-2:], str(self.device))
+        position_map = sine_position_map(self.config.d_model, *features.s16_bchw.shape[-2:], str(self.device))
         tokens = self._memory_tokens(memories)
         if pointers:
             pointer_tokens, time_code = self._pointer_tokens(pointers, pointer_span)
@@ -177,16 +177,16 @@ class Sam2(nn.Module):
                 pointers=pointer_tokens.shape[1],
                 cell=tokens.cell,
             )
-        out: Tensor = self.memory_attention(features.s16_bchw, place, tokens)
+        out: Tensor = self.memory_attention(features.s16_bchw, position_map, tokens)
         return out
 
     def _memory_tokens(self, memories: Sequence[SpatialMemory]) -> MemoryTokens:
         height, width = memories[0].features_bchw.shape[-2:]
         cell = self.options.memory_cell
-        place = _pooled_tokens(sine_position_map(self.config.memory_dim, height, width, str(self.device)), cell)
+        position = _pooled_tokens(sine_position_map(self.config.memory_dim, height, width, str(self.device)), cell)
         maps = [_pooled_tokens(m.features_bchw.to(self.dtype), cell) for m in memories]
         # Slot 0, the conditioning frames, uses the last row of the table, the previous frame the first.
-        codes = [place.to(self.dtype) + self.maskmem_tpos_enc[m.slot - 1, 0] for m in memories]
+        codes = [position.to(self.dtype) + self.maskmem_tpos_enc[m.slot - 1, 0] for m in memories]
         return MemoryTokens(torch.cat(maps, dim=1), torch.cat(codes, dim=1), cell=cell)
 
     def _pointer_tokens(self, pointers: Sequence[PointerMemory], span: int) -> tuple[Tensor, Tensor]:

@@ -233,6 +233,6 @@ def _occluder(rng: Rng, settings: SceneSettings, *, style: Style) -> Sprite:
     n_pixels = int(np.clip(2.2 * radius, 24, 256))
     levels = level_maps(rng, outline, n_pixels=n_pixels, extent=1.1, change=0.0)
     colours = palette(rng, 3, channels=style.channels, near=style.colours if rng.random() < 0.6 else None)
-    place = (rng.random(2) * settings.size).astype(np.float32)
-    path = still_path(settings.n_frames, place, radius=radius, angle=rng.uniform(0, np.pi))
+    start = (rng.random(2) * settings.size).astype(np.float32)
+    path = still_path(settings.n_frames, start, radius=radius, angle=rng.uniform(0, np.pi))
     return Sprite(levels, texture(rng, (n_pixels, n_pixels), colours=colours), 1.1, path, 0)

@@ -62,9 +62,9 @@ def draw_curves(steps_csv: Path, validation_csv: Path, picture: Path) -> None:
         return
     last = max(curve.steps[-1] for curves in shown.values() for curve in curves)
     whole = Image.new("RGB", (WIDTH, HEIGHT * len(shown)), _PAPER)
-    for place, (title, curves) in enumerate(shown.items()):
+    for index, (title, curves) in enumerate(shown.items()):
         panel = _Panel(title, [curve.thinned() for curve in curves], last=float(last))
-        whole.paste(panel.draw(), (0, place * HEIGHT))
+        whole.paste(panel.draw(), (0, index * HEIGHT))
     partial = picture.with_suffix(".part.png")
     whole.save(partial)
     partial.replace(picture)

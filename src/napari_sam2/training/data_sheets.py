@@ -71,8 +71,8 @@ def _rows(source: _Family, settings: TrainSettings, *, stills: bool) -> list[Ima
         tiles = [_tile(batch, item, 0, generator) for item in range(_FRAMES)] if single else []
         tiles = tiles or [_tile(batch, 0, frame, generator) for frame in range(_FRAMES)]
         whole = Image.new("RGB", (_SIDE * _FRAMES, _SIDE))
-        for place, tile in enumerate(tiles):
-            whole.paste(tile, (place * _SIDE, 0))
+        for column, tile in enumerate(tiles):
+            whole.paste(tile, (column * _SIDE, 0))
         rows.append(whole)
     return rows
 
@@ -99,6 +99,6 @@ def _mark(pen: ImageDraw.ImageDraw, masks: torch.Tensor, scale: float, *, genera
 
 def _stack_rows(rows: list[Image.Image]) -> Image.Image:
     sheet = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
-    for place, row in enumerate(rows):
-        sheet.paste(row, (0, place * row.height))
+    for index, row in enumerate(rows):
+        sheet.paste(row, (0, index * row.height))
     return sheet

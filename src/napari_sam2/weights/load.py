@@ -127,9 +127,9 @@ def load_model(
     # The device and type are resolved before the file is read, which takes longer.
     chosen = PRESETS[preset]
     backend, where = choose_backend(backend, str(device))
-    place = choose_device(where)
+    device = choose_device(where)
     asked = chosen.dtype if dtype == "auto" else dtype
-    number = choose_dtype(asked, place)
+    number = choose_dtype(asked, device)
 
     path, own_size = _locate(name, checkpoint)
     weights, config = read_checkpoint(path)
@@ -146,16 +146,16 @@ def load_model(
     _check_weights(path, weights, model)
     model.load_state_dict(weights, strict=True, assign=True)
     model.requires_grad_(False)
-    model = _cast(model, place, torch.float32 if backend == "openvino" else number)
+    model = _cast(model, device, torch.float32 if backend == "openvino" else number)
     # Measured on the model as it will run.
-    arithmetic = choose_arithmetic(model) if asked == "auto" and place.type == "cpu" else None
+    arithmetic = choose_arithmetic(model) if asked == "auto" and device.type == "cpu" else None
     mixed = (asked if arithmetic is None else arithmetic.dtype) == "mixed"
     if backend == "openvino":
         from napari_sam2.backends.openvino_encoder import use_openvino
 
         # Converted before the weights are rounded: OpenVINO chooses what it rounds.
         use_openvino(model, torch.bfloat16 if mixed else number)
-        model = _cast(model, place, number)
+        model = _cast(model, device, number)
     if mixed:
         halve_products(model)
     _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend, arithmetic)
@@ -195,12 +195,12 @@ def choose_device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device(available[0])
     try:
-        place = torch.device(device)
+        found = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"unknown device {str(device)!r}; here there is: {', '.join(available)}") from error
-    if place.type not in available or (place.type == "cuda" and str(place) not in available):
+    if found.type not in available or (found.type == "cuda" and str(found) not in available):
         raise ValueError(f"device {str(device)!r} is not available; here there is: {', '.join(available)}")
-    return place
+    return found
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:

@@ -81,7 +81,7 @@ def draw_tags(picture: Image.Image, labels: NDArray[Any], tags: Mapping[int, Seq
         # A tag must not hide the object that it names.
         room = (bbox[3] - bbox[1]) * scale[0] * _TAG_SHARE[0], (bbox[2] - bbox[0]) * scale[1] * _TAG_SHARE[1]
         boxes = [draw.textbbox((0, 0), text, font=letters) for text in texts]
-        fitting = [place for place, box in enumerate(boxes) if box[2] - box[0] < room[0] and box[3] - box[1] < room[1]]
+        fitting = [index for index, box in enumerate(boxes) if box[2] - box[0] < room[0] and box[3] - box[1] < room[1]]
         if fitting:
             left, top, right, bottom = boxes[fitting[0]]
             # Pixel (0, 0) has its centre at half a pixel of the picture.

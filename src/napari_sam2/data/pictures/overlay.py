@@ -130,8 +130,8 @@ class _Scene:
         width = (_STRIP_WIDTH - (len(frames) - 1) * _STRIP_GAP) // len(frames)
         width, height = self._fit(width, 2 * width if len(frames) > 2 else _GIF_SIDE)
         row = Image.new("RGB", (len(frames) * (width + _STRIP_GAP) - _STRIP_GAP, height), "white")
-        for place, frame in enumerate(frames):
-            row.paste(self.panel(frame, (width, height)), (place * (width + _STRIP_GAP), 0))
+        for column, frame in enumerate(frames):
+            row.paste(self.panel(frame, (width, height)), (column * (width + _STRIP_GAP), 0))
         chart = self.chart(max(row.width, _CHART_WIDTH))
         return _over(row, chart, chart.draw(), frames)
 
@@ -182,12 +182,12 @@ def _common_palette(pictures: Sequence[Image.Image]) -> Image.Image:
     side = math.ceil(math.sqrt(len(sampled)))
     width, height = pictures[0].size
     mosaic = Image.new("RGB", (width * side, height * side))
-    for place, index in enumerate(sampled):
-        mosaic.paste(pictures[index], (place % side * width, place // side * height))
+    for tile, index in enumerate(sampled):
+        mosaic.paste(pictures[index], (tile % side * width, tile // side * height))
     return mosaic.quantize(256, method=Image.Quantize.MEDIANCUT)
 
 
 def _spread(frames: Sequence[int], count: int) -> list[int]:
     """Pick up to `count` frames spread evenly, the first and the last among them."""
-    places = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
-    return [frames[int(place)] for place in places]
+    indices = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[int(index)] for index in indices]

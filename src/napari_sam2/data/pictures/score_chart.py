@@ -114,10 +114,10 @@ class ScoreChart:
     def _draw_legend(self, draw: ImageDraw.ImageDraw) -> None:
         x, limit = _LEFT + 100, self.width - _RIGHT - 30
         ids = self.scores.object_ids
-        for place, object_id in enumerate(ids):
+        for index, object_id in enumerate(ids):
             # What has no room is at least counted.
             if x > limit:
-                draw.text((x, 6), f"+{len(ids) - place}", _INK, font(13))
+                draw.text((x, 6), f"+{len(ids) - index}", _INK, font(13))
                 return
             draw.ellipse((x, 9, x + 9, 18), object_color(object_id))
             draw.text((x + 14, 6), str(object_id), _INK, font(13))

@@ -40,7 +40,7 @@ def spread_frames(sequence: LabelledSequence) -> list[int]:
     """Up to eight evenly spread frames; the one nearest to the prompt of the largest object gives way to that."""
     prompted = sequence.prompt_frame(sequence.objects()[0])
     frames = [int(t) for t in np.unique(np.linspace(0, len(sequence.labels) - 1, COLUMNS).round())]
-    frames[min(range(len(frames)), key=lambda place: abs(frames[place] - prompted))] = prompted
+    frames[min(range(len(frames)), key=lambda index: abs(frames[index] - prompted))] = prompted
     return frames
 
 

@@ -79,12 +79,12 @@ def _scattered(rng: Rng, count: int, *, size: tuple[int, int], distance: float) 
         middles = tries[rng.integers(0, 3, len(tries))]
         tries = middles + (tries - middles) * rng.uniform(0.3, 0.8)
     chosen = [tries[0]]
-    for place in tries[1:]:
+    for point in tries[1:]:
         if len(chosen) == count:
             break
-        gaps = np.hypot(*(np.array(chosen) - place).T)
+        gaps = np.hypot(*(np.array(chosen) - point).T)
         if gaps.min() > distance * rng.uniform(0.5, 1.2):
-            chosen.append(place)
+            chosen.append(point)
     return np.array(chosen, dtype=np.float32)
 
 
@@ -137,8 +137,8 @@ def _divided(rng: Rng, mother: Sprite, *, culture: Culture, label: int) -> list[
 def _debris(rng: Rng, settings: SceneSettings, *, culture: Culture) -> Sprite:
     """Draw dirt: small or out of focus, unlabelled, lying still."""
     radius = culture.radius * log_uniform(rng, 0.2, 1.3)
-    place = (rng.random(2) * settings.size).astype(np.float32)
-    path = still_path(settings.n_frames, place, radius=radius, angle=rng.uniform(0, 6))
+    start = (rng.random(2) * settings.size).astype(np.float32)
+    path = still_path(settings.n_frames, start, radius=radius, angle=rng.uniform(0, 6))
     faint = replace(culture, contrast=culture.contrast * rng.uniform(0.1, 0.6), radius=radius)
     return replace(
         draw_body(rng, faint, path=path, label=0), label=None, softness=max(2.0, rng.uniform(0.3, 1) * radius)

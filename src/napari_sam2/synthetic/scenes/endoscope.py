@@ -41,10 +41,10 @@ def film(rng: Rng, scene: Scene, *, size: tuple[int, int], smoky: bool) -> tuple
     frames, labels = compose(scene, size)
     if smoky:
         _smoke(rng, frames)
-    view = _lens(rng, size)
-    frames *= view[..., None]
+    light = _lens(rng, size)
+    frames *= light[..., None]
     # Nobody can find what the lens lets no light from.
-    labels[:, view <= 0.02] = 0
+    labels[:, light <= 0.02] = 0
     return frames, labels
 
 
@@ -92,8 +92,8 @@ def _lens(rng: Rng, size: tuple[int, int]) -> Field:
     """Draw the vignette and, in some clips, the dark round a circular view: (Y, X)."""
     rows, columns = np.ogrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
     distance = np.hypot(rows - rng.normal(0, 0.15), columns - rng.normal(0, 0.15))
-    view = 1.15 - rng.uniform(0.1, 0.45) * distance**2
+    light = 1.15 - rng.uniform(0.1, 0.45) * distance**2
     if rng.random() < 0.4:
         rim = np.hypot(rows, columns)
-        view = view * np.clip((rng.uniform(0.95, 1.3) - rim) * 40, 0, 1)
-    return np.asarray(np.clip(view, 0, 1.2), dtype=np.float32)
+        light = light * np.clip((rng.uniform(0.95, 1.3) - rim) * 40, 0, 1)
+    return np.asarray(np.clip(light, 0, 1.2), dtype=np.float32)

@@ -60,8 +60,8 @@ def _lay(rng: Rng, picture: Image.Image, *, cloth: Image.Image, radius: float) -
         cut = cut.transpose(Image.Transpose.ROTATE_90)
     shade = rng.uniform(0.7, 1.15)
     cut = cut.point(lambda value: value * shade)
-    place = rng.uniform(-0.05, 1.05, 2) * np.array(picture.size) - side / 2
-    picture.paste(cut, (int(place[0]), int(place[1])), mask)
+    corner = rng.uniform(-0.05, 1.05, 2) * np.array(picture.size) - side / 2
+    picture.paste(cut, (int(corner[0]), int(corner[1])), mask)
 
 
 def _corners(rng: Rng) -> Field:

@@ -91,7 +91,7 @@ def _draw_lump(rng: Rng, settings: SceneSettings, *, trunk: Trunk, label: int) -
     n_frames = settings.n_frames
     angle, out = rng.uniform(0, 2 * np.pi), 0.62 * np.sqrt(rng.random())
     in_view = min(trunk.radius, 0.7 * min(settings.size))
-    place = out * in_view * np.array([trunk.aspect * np.sin(angle), np.cos(angle)])
+    offset = out * in_view * np.array([trunk.aspect * np.sin(angle), np.cos(angle)])
     room = 0.65 * trunk.aspect * (1 - out) * in_view
     value = trunk.value + trunk.contrast * rng.choice((-1, 1)) * rng.uniform(0.5, 1.5)
     if rng.random() < (0.1 if label else 0.25):
@@ -99,7 +99,7 @@ def _draw_lump(rng: Rng, settings: SceneSettings, *, trunk: Trunk, label: int) -
     return Lump(
         middle=rng.uniform(0.1, 0.9) * n_frames if label else rng.uniform(-0.3, 1.3) * n_frames,
         half=_thickness(rng) * n_frames / max(settings.motion, 0.1),
-        centre=(trunk.centre + place).astype(np.float32),
+        centre=(trunk.centre + offset).astype(np.float32),
         radius=min(log_uniform(rng, 0.03, 0.36) * min(settings.size), room),
         value=float(value),
         label=label,

@@ -19,7 +19,7 @@ _SPREAD, _LEAST_SPREAD = 0.35, 0.6
 
 
 def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tensor:
-    """Draw a bump on the innermost place of every object.
+    """Draw a bump on the innermost pixel of every object.
 
     ``labels``: (Y, X) ids; the sides are multiples of four.
     The three maps, (3, Y / 4, X / 4) float32: bumps of height 1; the base-2 logarithm of the distance to the rim, at
@@ -48,14 +48,14 @@ def centre_targets(labels: NDArray[np.uint8], *, complete: bool = True) -> Tenso
 
 
 def _centres(labels: NDArray[np.uint8]) -> Iterator[tuple[float, int, tuple[int, int]]]:
-    """Distance to the rim, id and cell of the innermost place of every object."""
+    """Distance to the rim, id and cell of the innermost pixel of every object."""
     depth = _distance_to_rim(labels)
-    for object_id, place in enumerate(ndimage.find_objects(labels), 1):
-        if place is None:
+    for object_id, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
             continue
-        own = np.where(labels[place] == object_id, depth[place], 0)
+        own = np.where(labels[box] == object_id, depth[box], 0)
         y, x = np.unravel_index(np.argmax(own), own.shape)
-        yield float(own.max()), object_id, ((place[0].start + int(y)) // STRIDE, (place[1].start + int(x)) // STRIDE)
+        yield float(own.max()), object_id, ((box[0].start + int(y)) // STRIDE, (box[1].start + int(x)) // STRIDE)
 
 
 def _distance_to_rim(labels: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -60,13 +60,13 @@ class ImageSets:
         return Clip(images, numbered, complete=complete)
 
     def _read(self, images: ImageSet, frame: int) -> Labelled:
-        place = images.name, frame
-        if place in self._kept:
-            return self._kept[place]
+        key = images.name, frame
+        if key in self._kept:
+            return self._kept[key]
         read = images.read(frame)
         self._room -= sum(x.nbytes for x in read)
         if self._room >= 0:
-            self._kept[place] = read
+            self._kept[key] = read
         return read
 
 

@@ -34,9 +34,9 @@ def click_in(region_bhw: Tensor, generator: torch.Generator, *, middle_share: fl
     # A pixel with a chance in proportion to its weight, by the inverse of the cumulative sum.
     total = weight.cumsum(1)
     drawn = torch.rand(len(total), 1, generator=generator).to(total.device) * total[:, -1:]
-    place = torch.searchsorted(total, drawn, right=True)[:, 0].clamp(max=total.shape[1] - 1)
+    index = torch.searchsorted(total, drawn, right=True)[:, 0].clamp(max=total.shape[1] - 1)
     width = region_bhw.shape[-1]
-    return torch.stack((place % width, place // width), dim=1).float()
+    return torch.stack((index % width, index // width), dim=1).float()
 
 
 def _pooled(x_b1hw: Tensor, side: int) -> Tensor:

@@ -164,7 +164,7 @@ class ExampleClips:
         height, width = numbers.shape
         if np.bincount(numbers.ravel())[1:].max() < 2 * SMALLEST_SHARE * height * width:
             return 1.0
-        found = [place for place in ndimage.find_objects(numbers) if place is not None]
+        found = [box for box in ndimage.find_objects(numbers) if box is not None]
         extents = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in found]
         zoomed = ROOM * np.median(extents) <= WORTHWHILE * max(height, width)
         return FOLLOW_SHARE if zoomed else FOLLOW_SHARE_LARGE
