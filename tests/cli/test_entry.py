@@ -53,6 +53,30 @@ def test_words_that_make_no_command(run: Run, words: list[str], named: str) -> N
     assert "--help" in done.complaint
 
 
+@pytest.mark.parametrize(
+    ("words", "guess"),
+    [
+        (["segmnt"], "there is no command 'segmnt' (did you mean segment?)"),
+        (["segment", "a.tif", "--prompts", "p.json", "--outptu=b"], "--outptu (did you mean --output?)"),
+        (["batch", "jobs.csv", "--output", "b", "--workrs", "2"], "--workrs (did you mean --workers?)"),
+        (["weights", "list", "--zzzz"], "unknown: --zzzz (see"),
+    ],
+)
+def test_misspelt_words_bring_a_guess(run: Run, words: list[str], guess: str) -> None:
+    done = run(*words)
+    assert done.status == 2
+    assert guess in done.complaint
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_every_option(run: Run, shell: str) -> None:
+    done = run("--print-completion", shell)
+    assert done.status == 0
+    assert all(word in done.out for word in ("segment", "--fill-holes", "download", "--interactive"))
+    if shell == "bash":
+        assert subprocess.run(["bash", "-n"], input=done.out, text=True, check=False).returncode == 0
+
+
 def test_reader_that_has_seen_enough_is_no_error() -> None:
     process = subprocess.Popen([SCRIPT, "weights", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import MappingProxyType, ModuleType
-from typing import NoReturn
 
 from napari_sam2.cli.commands import (
     batch,
@@ -31,8 +30,8 @@ from napari_sam2.cli.commands import run as run_command
 from napari_sam2.job.errors import describe_error
 
 from .input_error import EXIT_ERROR, EXIT_INTERRUPTED
+from .parser import PROGRAM, Parser, PrintCompletion, meant
 
-_PROGRAM = "napari-sam2"
 # Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.
 _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
@@ -58,14 +57,6 @@ examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like every other error of this program."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print what is wrong and exit with status 2."""
-        self.exit(EXIT_ERROR, f"{_PROGRAM}: error: {message} (see '{self.prog} --help')\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status: 0, 1 where a check failed, 2 after an error, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -83,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     # Ctrl-C before or after tracking; during it, the commands stop by themselves.
     except KeyboardInterrupt:
-        print(f"{_PROGRAM}: stopped", file=sys.stderr)
+        print(f"{PROGRAM}: stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has seen enough, as `head` does; Python must not try to flush again at its end.
@@ -93,36 +84,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = describe_error(error)
         if message is None or "--debug" in words:
             raise
-        print(f"{_PROGRAM}: error: {message}", file=sys.stderr)
+        print(f"{PROGRAM}: error: {message}", file=sys.stderr)
         return EXIT_ERROR
     return status
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
-        prog=_PROGRAM,
+        prog=PROGRAM,
         description="Follow objects through video and z-stacks with SAM 2: prompts in, labels and object scores out.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {version(_PROGRAM)}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=("bash", "zsh", "fish", "tcsh", "powershell"),
+        help="print what a shell needs to complete commands and options",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    # The command is the first word that is no option; the options before it take no values.
+    # The command is the first word that is no option; the options before it take no values, but for that one.
+    completing = any(word.startswith("--print-c") for word in words)
     asked = next((word for word in words if not word.startswith("-")), None)
     for name, command in _COMMANDS.items():
         one = commands.add_parser(name, help=command.SUMMARY, formatter_class=argparse.RawDescriptionHelpFormatter)
         one.set_defaults(run=command.run)
         # The arguments of some commands come with torch, which the others need not wait for.
-        if name == asked:
+        if name == asked or completing:
             command.add_arguments(one)
+    if asked is not None and not completing:
+        if asked not in commands.choices:
+            parser.error(f"there is no command {asked!r}{meant(asked, commands.choices)}")
+        commands.choices[asked].check_options(words[words.index(asked) + 1 :])
     return parser.parse_args(words)
 
 
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
     def formatted(message: Warning | str, *_where: object, **_line: object) -> str:
-        return f"{_PROGRAM}: note: {message}\n"
+        return f"{PROGRAM}: note: {message}\n"
 
     # Users need the text of a warning, not the line of code that gave it.
     usual = warnings.formatwarning

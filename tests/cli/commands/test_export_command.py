@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,24 @@ def test_one_format_to_a_place_of_its_own(run: Run, finished: Path, tmp_path: Pa
     assert len(json.loads((tmp_path / "masks.json").read_text(encoding="utf-8"))["annotations"]) == 6
     done = run("export", finished, "--to", "coco,ctc", "--output", tmp_path / "more")
     assert sorted(path.name for path in (tmp_path / "more").iterdir()) == ["coco.json", "ctc"]
+
+
+def test_several_results_at_once(run: Run, finished: Path, tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    shutil.copytree(finished, batch / "first")
+    scan = shutil.copytree(finished, batch / "scan")
+    record = json.loads((scan / "session.json").read_text(encoding="utf-8"))
+    record["input"]["axis"] = "z"
+    (scan / "session.json").write_text(json.dumps(record), encoding="utf-8")
+    done = run("export", batch, finished, "--to", "coco,ctc", "--output", tmp_path / "out")
+    assert done.status == 0, done.err
+    made = ["first/coco.json", "first/ctc", "scan/coco.json", "result/coco.json", "result/ctc"]
+    assert done.out.splitlines() == [str(tmp_path / "out" / name) for name in made]
+    assert "batch/scan is not written as ctc" in done.complaint
+    assert json.loads((tmp_path / "out" / "scan" / "coco.json").read_text(encoding="utf-8"))["annotations"]
+    done = run("export", batch, "--to", "gif", "--image", tmp_path / "disk.tif")
+    assert done.status == 2
+    assert "--image is for a single result, but there are 2" in done.complaint
 
 
 def test_a_label_file_by_itself(run: Run, finished: Path, tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ def test_segment_keeps_a_session(saved: Path) -> None:
     assert [prompt.object_id for prompt in session.prompts] == [1, 2, 3]
 
 
+def test_a_folder_stands_for_the_session_in_it(run: Run, saved: Path, tmp_path: Path) -> None:
+    again = run("resume", saved, "--output", tmp_path / "again", "--overlay", "none")
+    assert again.status == 0, again.err
+    assert_same_results(saved, tmp_path / "again")
+    shutil.copytree(saved / "session.napari-sam2", saved / "other.napari-sam2")
+    for command in ("resume", "run"):
+        done = run(command, saved, "--output", tmp_path / "third", "--overlay", "none")
+        assert done.status == 2
+        assert "holds 2 sessions, name one: other.napari-sam2, session.napari-sam2" in done.complaint
+
+
 def test_run_does_the_same_again(run: Run, saved: Path, tmp_path: Path) -> None:
     before = {p: p.read_bytes() for p in (saved / "session.napari-sam2").rglob("*") if p.is_file()}
     again = run("run", saved / "session.napari-sam2", "--output", tmp_path / "again", "--overlay", "none")

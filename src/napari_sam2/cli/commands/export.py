@@ -1,27 +1,29 @@
-"""``napari-sam2 export``: results of an earlier run in other formats."""
+"""``napari-sam2 export``: results of earlier runs in other formats."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
 import textwrap
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from napari_sam2.batch.file_names import plain_name
+from napari_sam2.job.finished_results import FinishedResults, find_results
 from napari_sam2.job.option_types import format_names
-from napari_sam2.job.output_folder import LABELS, RECORD, SCORES
 
 if TYPE_CHECKING:
-    from napari_sam2.data.formats import Results
-    from napari_sam2.data.images.contrast import Window
+    from napari_sam2.data.formats import Format
     from napari_sam2.data.images.stack import Stack
-    from napari_sam2.data.labels.label_stack import LabelStack
 
-SUMMARY = "write results of an earlier run in other formats"
+SUMMARY = "write results of earlier runs in other formats"
 
 _DESCRIPTION = """\
-Write labels and scores of a finished run in other formats, into the same folder unless --output is given.
+Write labels and scores of finished runs in other formats, into the same folders unless --output is given. A folder of a
+batch stands for the results of all its jobs. Formats that do not fit one of several results are left out there, with a
+note.
 
 The images are looked for where session.json says they were; --image says where they are now.
 
@@ -39,37 +41,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         examples:
           napari-sam2 export result --to ome-zarr,ctc,coco
           napari-sam2 export result --to cutout-mp4 --background 00b140 --output flat.mp4
+          napari-sam2 export batch-results --to ctc --output tracks
     """)
-    parser.add_argument("labels", metavar="LABELS_DIR", type=Path, help="folder of results, or a label TIFF")
+    what = "folders of results, folders of batches, or label TIFFs"
+    parser.add_argument("labels", metavar="RESULTS", type=Path, nargs="+", help=what)
     parser.add_argument("--to", required=True, type=format_names, metavar="FORMAT,...", help="formats, see above")
-    output = "folder for the files, or the file itself for a single format"
+    output = "folder for the files, with a folder for each of several results, or the file itself for a single format"
     parser.add_argument("--output", type=Path, metavar="PATH", help=output)
-    parser.add_argument("--image", type=Path, metavar="PATH", help="the images that were tracked")
+    parser.add_argument("--image", type=Path, metavar="PATH", help="the images that were tracked, of a single result")
     colour = "red, green and blue in place of a removed background (default 000000)"
     parser.add_argument("--background", type=hex_colour, default=(0, 0, 0), metavar="RRGGBB", help=colour)
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier export wrote")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the formats and print their places; returns the exit status."""
-    from napari_sam2.data.formats import check_formats, export_results
+    """Write the formats and print where they are; returns the exit status."""
+    sources = find_results(args.labels)
+    if len(sources) > 1 and args.image is not None:
+        raise ValueError(f"--image is for a single result, but there are {len(sources)}: leave it out")
+    for source in sources:
+        for path in _export(args, source, single=len(sources) == 1):
+            print(path)
+    return 0
+
+
+def _export(args: argparse.Namespace, source: Path, *, single: bool) -> Iterator[Path]:
+    from napari_sam2.data.formats import export_results
     from napari_sam2.data.formats.registry import check_replaceable
 
-    record = _Record.read(args.labels)
-    with record.open_images(args.image) as images, record.open_labels() as labels:
+    finished = FinishedResults.read(source)
+    with finished.open_images(args.image) as images, finished.open_labels() as labels:
         # Without images the labels stand in for them: shape, axis and sizes are the same.
-        stack = labels if images is None else images
-        if images is None:
-            record.check_needs_no_images(args.to)
-        formats = check_formats(args.to, stack, has_pixels=images is not None)
-        places = [_place(args, one.filename, single=len(formats) == 1) for one in formats]
-        for one, place in zip(formats, places, strict=True):
-            check_replaceable(one, place, overwrite=args.overwrite)
-        results = record.results(stack, labels, has_pixels=images is not None, background=args.background)
-        for one, place in zip(formats, places, strict=True):
-            export_results(results, one.name, place, overwrite=args.overwrite)
-            print(place)
-    return 0
+        stack, has_pixels = (labels, False) if images is None else (images, True)
+        formats = list(_fitting(args.to, finished, stack, has_pixels=has_pixels, strict=single))
+        paths = [_path(args, source, one.filename, single=single) for one in formats]
+        for one, path in zip(formats, paths, strict=True):
+            check_replaceable(one, path, overwrite=args.overwrite)
+        results = finished.results(stack, labels, has_pixels=has_pixels, background=args.background)
+        for one, path in zip(formats, paths, strict=True):
+            export_results(results, one.name, path, overwrite=args.overwrite)
+            yield path
+
+
+def _fitting(
+    names: tuple[str, ...], finished: FinishedResults, stack: Stack, *, has_pixels: bool, strict: bool
+) -> Iterator[Format]:
+    """The formats that can hold a result; of a single one all must, of several the others are named and left out."""
+    from napari_sam2.data.formats import check_formats
+
+    for name in names:
+        try:
+            if not has_pixels:
+                finished.check_needs_no_images(name)
+            yield from check_formats([name], stack, has_pixels=has_pixels)
+        except ValueError as error:
+            if strict:
+                raise
+            print(f"napari-sam2: note: {finished.labels.parent} is not written as {name}: {error}", file=sys.stderr)
 
 
 def hex_colour(text: str) -> tuple[int, int, int]:
@@ -80,95 +108,12 @@ def hex_colour(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-@dataclass(frozen=True)
-class _Record:
-    """A folder of results, or a label file by itself, with the record of how it was made."""
-
-    labels: Path
-    scores: Path | None = None
-    # The content of session.json; empty for a label file by itself.
-    said: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, place: Path) -> _Record:
-        from napari_sam2.data.formats.tiff_and_tables import read_session_json
-
-        if not place.is_dir():
-            return cls(place)
-        if not (place / LABELS).exists():
-            raise ValueError(f"{place} holds no {LABELS}: name a folder that 'napari-sam2 segment' wrote")
-        scores = place / SCORES
-        said = read_session_json(place / RECORD) if (place / RECORD).exists() else {}
-        if "volumes" in said:
-            raise ValueError(f"{place} holds volumes over time: 'napari-sam2 volumes --export' writes their formats")
-        return cls(place / LABELS, scores if scores.exists() else None, said)
-
-    def open_labels(self) -> Stack:
-        from napari_sam2.data.readers.open_stack import open_stack
-
-        return open_stack(self.labels, axis=self.said.get("input", {}).get("axis"))
-
-    def open_images(self, path: Path | None) -> Any:
-        """Open the images; a context with None where nobody knows where they are."""
-        from contextlib import nullcontext
-
-        from napari_sam2.data.images.selection import Selection
-        from napari_sam2.data.readers.open_stack import open_stack
-
-        known = self.said.get("input", {})
-        place = path or (Path(known["path"]) if known.get("path") else None)
-        if place is None or (path is None and not place.exists()):
-            return nullcontext()
-        # The recorded part names axis, place and channels; labels are always those of the whole frames.
-        selection = Selection.from_json({**self.said.get("part", {}), "axis": known.get("axis")})
-        return open_stack(place, selection=selection.whole)
-
-    def check_needs_no_images(self, names: tuple[str, ...]) -> None:
-        """Refuse formats that show the images; ``ValueError`` names the last known place of the images."""
-        from napari_sam2.data.formats import FORMATS
-
-        path = self.said.get("input", {}).get("path")
-        where = f"{path} is not there any more" if path else f"nothing says which images {self.labels} belongs to"
-        for name in names:
-            if FORMATS[name].needs_pixels:
-                raise ValueError(f"the format {name} shows the images, but {where}: say where they are with --image")
-
-    def results(self, stack: Stack, labels: Stack, *, has_pixels: bool, background: tuple[int, int, int]) -> Results:
-        from napari_sam2.data.formats import Results
-        from napari_sam2.data.formats.tiff_and_tables import read_scores_csv
-        from napari_sam2.data.labels.scores import ScoreTable
-
-        scores = ScoreTable() if self.scores is None else read_scores_csv(self.scores)
-        window = self._window() if has_pixels else None
-        kept = self._label_stack(labels)
-        return Results(kept, stack, scores, window=window, has_pixels=has_pixels, background=background)
-
-    def _window(self) -> Window | None:
-        from napari_sam2.data.images.contrast import Window
-
-        limits = self.said.get("input", {}).get("contrast_limits")
-        return Window(*limits) if limits else None
-
-    def _label_stack(self, labels: Stack) -> LabelStack:
-        """Read the frames that were tracked, or that have labels."""
-        from napari_sam2.data.labels.label_stack import LabelStack
-
-        # Tracked frames without objects are results as well: "nothing is here".
-        spans = self.said.get("tracked_frames", [[0, labels.n_frames - 1]])
-        tracked = {frame for first, last in spans for frame in range(first, last + 1)}
-        kept = LabelStack(labels.shape, labels.dtype)
-        for frame in range(labels.n_frames):
-            image = labels.read(frame)
-            if frame in tracked or image.any():
-                kept.set(frame, image)
-        return kept
-
-
-def _place(args: argparse.Namespace, filename: str, *, single: bool) -> Path:
-    folder: Path = args.labels if args.labels.is_dir() else args.labels.parent
+def _path(args: argparse.Namespace, source: Path, filename: str, *, single: bool) -> Path:
     if args.output is None:
-        return folder / filename
+        return (source if source.is_dir() else source.parent) / filename
     output: Path = args.output
     # A path with the format's own ending is the file itself; any other is a folder that takes it.
     suffix = Path(filename).suffix
-    return output if single and suffix and output.suffix == suffix else output / filename
+    if single and len(args.to) == 1 and suffix and output.suffix == suffix:
+        return output
+    return output / filename if single else output / plain_name(source) / filename

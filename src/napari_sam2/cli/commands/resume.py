@@ -33,7 +33,7 @@ session folder that this takes. The results are those of a run that nothing had 
 _EXAMPLES = """\
 examples:
   napari-sam2 segment cells.tif --prompts prompts.json --output result --save
-  napari-sam2 resume result/session.napari-sam2
+  napari-sam2 resume result
 """
 
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
-    parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, NAME.napari-sam2")
+    parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, or one that holds it")
     output = "folder for the results (default: the one that SESSION lies in)"
     parser.add_argument("--output", type=Path, metavar="DIR", help=output)
     parser.add_argument("--input", type=Path, metavar="FILE", help="where the session's image has gone")
@@ -54,21 +54,22 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.data.formats import check_formats
     from napari_sam2.data.prompts.placed_prompts import prompt_outside
     from napari_sam2.session.session import Session
-    from napari_sam2.storage.folder.layout import read_header
+    from napari_sam2.storage.folder.layout import find_session, read_header
 
     # The header is small: which image and model it takes is known before either is opened.
-    header = read_header(args.session)
+    folder = find_session(args.session)
+    header = read_header(folder)
     moved = None if args.input is None else _open(args.input, header.data)
-    session = Session.open(args.session, frames=moved)
+    session = Session.open(folder, frames=moved)
     try:
         for problem in session.problems:
             warnings.warn(problem, stacklevel=2)
         whole = session.stack.whole
         formats = check_formats(result_formats(args), whole)
-        output = args.session.resolve().parent if args.output is None else args.output
+        output = folder.resolve().parent if args.output is None else args.output
         # The session's own folder holds results of the same run, which the complete ones replace.
         overwrite = args.overwrite or args.output is None
-        folder = check_output(output, args.session, formats=formats, overwrite=overwrite)
+        place = check_output(output, folder, formats=formats, overwrite=overwrite)
         steps, progress = what_is_left(session)
         # Files of results are in pixels of the whole image.
         prompts = [prompt_outside(prompt, session.stack.geometry) for prompt in session.prompts]
@@ -77,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
             steps=steps,
             progress=progress,
             whole=whole,
-            prompts=PromptFile(args.session, prompts),
+            prompts=PromptFile(folder, prompts),
             model=saved_model(ModelOptions(), header.model),
-            command=["napari-sam2", "run", str(args.session.resolve())],
+            command=["napari-sam2", "run", str(folder.resolve())],
             part=InputOptions.of(session.stack.geometry.selection).record(),
             formats=tuple(formats),
-            folder=folder,
+            folder=place,
         )
         report = track_and_write(work, on_terminal)
     finally:

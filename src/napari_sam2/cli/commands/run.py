@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
-    parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, NAME.napari-sam2")
+    parser.add_argument("session", metavar="SESSION", type=Path, help="a session folder, or one that holds it")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     image = "another image, or where the session's own has gone; same axes and channels"
     parser.add_argument("--input", type=Path, metavar="FILE", help=image)
@@ -50,9 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track, write the results and print where they are; returns the exit status."""
+    from napari_sam2.storage.folder.layout import find_session
     from napari_sam2.storage.read_job import read_saved_job
 
-    report = run_job(_options(args, read_saved_job(args.session, args.input)))
+    session = find_session(args.session)
+    report = run_job(_options(args, session, read_saved_job(session, args.input)))
     if not report.complete:
         print(stopped_line(report), file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -60,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _options(args: argparse.Namespace, saved: SavedJob) -> JobOptions:
+def _options(args: argparse.Namespace, session: Path, saved: SavedJob) -> JobOptions:
     # What the command line asks for; `replayed` fills in the rest from the session.
     asked = JobOptions(
         input=saved.image,
-        prompts=args.session,
+        prompts=session,
         output=args.output,
         model=model_options(args),
         direction=args.direction,

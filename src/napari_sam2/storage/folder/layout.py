@@ -13,6 +13,8 @@ from napari_sam2.storage.folder.schema import FORMAT, DataRecord, Header, read_r
 HEADER = "session.json"
 MEMORIES = "memories"
 LOCK = "lock"
+# By which names of session folders end, by custom.
+SUFFIX = ".napari-sam2"
 
 # A header has a few hundred bytes; an event holds a frame's labels, or those of a whole object that was taken out.
 LARGEST_HEADER = 2**20
@@ -57,6 +59,14 @@ def image_places(data: DataRecord, folder: Path) -> list[Path]:
 def _is_local(path: Path, folder: Path) -> bool:
     drive = PureWindowsPath(path).drive
     return not drive.startswith(("\\\\", "//")) or drive == PureWindowsPath(folder).drive
+
+
+def find_session(path: Path) -> Path:
+    """Take a folder for a session, or the only session in it; ``ValueError`` where it holds several."""
+    found = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() and path.suffix != SUFFIX else []
+    if len(found) > 1:
+        raise ValueError(f"{path} holds {len(found)} sessions, name one: {', '.join(one.name for one in found)}")
+    return found[0] if found else path
 
 
 def read_header(folder: Path) -> Header:
