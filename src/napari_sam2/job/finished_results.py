@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .output_folder import LABELS, RECORD, SCORES
+from .output_folder import LABELS, PROMPTS, RECORD, SCORES
 
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Results
@@ -47,6 +47,16 @@ class FinishedResults:
         from napari_sam2.data.readers.open_stack import open_stack
 
         return open_stack(self.labels, axis=self.record.get("input", {}).get("axis"))
+
+    def prompted(self) -> dict[int, set[int]]:
+        """The prompted frames of each object, where they are known."""
+        from napari_sam2.data.prompts.prompt import read_prompts
+
+        path = self.labels.parent / self.record.get("prompts", PROMPTS)
+        prompted: dict[int, set[int]] = {}
+        for prompt in read_prompts(path) if self.record and path.exists() else ():
+            prompted.setdefault(prompt.object_id, set()).add(prompt.frame)
+        return prompted
 
     def open_images(self, path: Path | None) -> AbstractContextManager[Stack | None]:
         """Open the images; a context with None where nobody knows where they are."""

@@ -101,6 +101,28 @@ def test_images_that_have_moved(run: Run, finished: Path, disk: DiskStack, tmp_p
     assert "labels of shape (8, 40, 56) do not fit" in done.complaint
 
 
+def test_results_are_graded_without_tracking(run: Run, finished: Path, disk: DiskStack, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "truth.tif", disk.masks.astype(np.uint8) * 7)
+    report, table = tmp_path / "report.json", tmp_path / "table.md"
+    files = ["--output", report, "--markdown", table]
+    done = run("evaluate", "--results", finished, "--truth", tmp_path / "truth.tif", *files)
+    assert done.status == 0, done.err
+    assert done.out == table.read_text(encoding="utf-8")
+    one = json.loads(report.read_text(encoding="utf-8"))["results"]["result"]["objects"]["7"]
+    assert one["label"] == 1
+    assert one["J"] == 0.75, "six of eight frames were tracked, without a mistake"
+    batch = tmp_path / "batch"
+    shutil.copytree(finished, batch / "cells")
+    shutil.copytree(finished, batch / "other")
+    done = run("evaluate", "--results", batch, "--truth", tmp_path, *files)
+    assert done.status == 2
+    assert "holds no true labels of cells: no cells.tif" in done.complaint
+    for name in ("cells", "other"):
+        shutil.copy(tmp_path / "truth.tif", tmp_path / f"{name}.tif")
+    assert run("evaluate", "--results", batch, "--truth", tmp_path, *files).status == 0
+    assert "--truth go together" in run("evaluate", "--results", batch).complaint
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

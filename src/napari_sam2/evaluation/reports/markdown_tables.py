@@ -56,6 +56,21 @@ def interactive_table(report: Mapping[str, Any]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def graded_table(report: Mapping[str, Any]) -> str:
+    """Lay out graded results as a table of J, F and J&F by result and object."""
+    rows = [["result", "object", "label", "J", "F", "J&F"], ["---"] * 6]
+    for name, one in report["results"].items():
+        for object_id, figures in one["objects"].items():
+            label = "none" if figures["label"] is None else str(figures["label"])
+            rows.append([name, str(object_id), label, *_three(figures)])
+    rows.append(["**mean**", "", "", *_three(report["mean"])])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _three(figures: Mapping[str, float]) -> list[str]:
+    return [f"{figures[key]:.3f}" for key in ("J", "F", "J&F")]
+
+
 def finding_table(report: Mapping[str, Any]) -> str:
     """Lay out the report of `evaluate_finding` as a table by sequence."""
     rows = [["sequence", "objects", "recall", "precision", "clicked"], ["---"] * 5]
