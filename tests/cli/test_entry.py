@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commandline import SCRIPT, Run, start_script
+from commandline import SCRIPT, DiskStack, Run, start_script
 
 import napari_sam2
 from napari_sam2.job.errors import describe_error
@@ -75,6 +76,20 @@ def test_completion_knows_every_option(run: Run, shell: str) -> None:
     assert all(word in done.out for word in ("segment", "--fill-holes", "download", "--interactive"))
     if shell == "bash":
         assert subprocess.run(["bash", "-n"], input=done.out, text=True, check=False).returncode == 0
+
+
+def test_json_is_one_object_on_stdout(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    command = ["segment", disk.path, "--prompts", disk.prompts, "--output", out, "--max-frames", 2, *fast]
+    done = run(*command, "--json")
+    assert done.status == 0, done.err
+    report = json.loads(done.out)
+    assert (report["folder"], report["n_objects"], report["complete"]) == (str(out), 3, True)
+    assert "labels.tif" in report["files"]
+    written = json.loads(run("export", "--json", out, "--to", "ctc").out)
+    assert written == {"written": [str(out / "ctc")]}
+    listed = json.loads(run("weights", "list", "--json").out)["weights"]
+    assert "sam2_nano" in [entry["name"] for entry in listed if entry["present"]]
 
 
 def test_reader_that_has_seen_enough_is_no_error() -> None:

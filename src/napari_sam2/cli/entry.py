@@ -98,6 +98,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+    parser.add_argument("--json", action="store_true", help="print what was done as one JSON object, for programs")
     parser.add_argument(
         "--print-completion",
         action=PrintCompletion,
@@ -105,6 +106,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         help="print what a shell needs to complete commands and options",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.set_defaults(json="--json" in words)
+    words = [word for word in words if word != "--json"]
     # The command is the first word that is no option; the options before it take no values, but for that one.
     completing = any(word.startswith("--print-c") for word in words)
     asked = next((word for word in words if not word.startswith("-")), None)

@@ -43,7 +43,7 @@ def score_labels(
         sizes = [f"{len(images)} frames of {images[0].shape}" for images in (labels, truth)]
         raise ValueError(f"results of {sizes[0]} cannot be compared with a truth of {sizes[1]}")
     partners = match_objects(labels, truth)
-    objects = {}
+    objects: dict[int, dict[str, Any]] = {}
     for object_id, label in partners.items():
         skipped = (prompted or {}).get(label or 0, ())
         frames = [t for t in range(len(truth)) if t not in skipped] or list(range(len(truth)))

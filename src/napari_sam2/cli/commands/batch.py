@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from napari_sam2.cli.batch_options import RowReader, resource_list, worker_count
 from napari_sam2.cli.input_error import EXIT_FAILED, EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
 from napari_sam2.cli.job_options import add_job_options
+from napari_sam2.cli.outcome import tell
 
 if TYPE_CHECKING:
     from napari_sam2.batch.jobs import BatchJob, JobList
@@ -81,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     if not found.jobs:
         raise ValueError(f"{args.jobs} has no stack with prompts: there is nothing to do")
     if args.check:
-        print(f"{len(plan.to_do)} to do, {len(plan.done)} done before")
+        counts = {"to_do": len(plan.to_do), "done_before": len(plan.done)}
+        tell(args, f"{counts['to_do']} to do, {counts['done_before']} done before", counts)
         return 0
     results = {result.name: result for result in plan.done}
     interrupted = False
@@ -158,8 +161,8 @@ def _sum_up(args: argparse.Namespace, jobs: list[BatchJob], results: dict[str, J
     # Jobs without a result were not reached.
     rows = [results.get(job.name) or JobResult(job.name, WAITING) for job in jobs]
     path = write_summary(args.output, rows)
-    print(*table_lines(rows), sep="\n")
-    print(f"{count_line(rows)}: {path}")
+    text = "\n".join([*table_lines(rows), f"{count_line(rows)}: {path}"])
+    tell(args, text, {"jobs": [asdict(row) for row in rows], "summary": path})
     states = {row.state for row in rows}
     if interrupted or STOPPED in states:
         print("napari-sam2: stopped; the same command goes on from here", file=sys.stderr)

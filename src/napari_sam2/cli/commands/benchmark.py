@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.cli.job_options import add_model_options, model_options
+from napari_sam2.cli.outcome import tell
 from napari_sam2.weights.catalog import BUNDLED_NAME, get_entry
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ def run(args: argparse.Namespace) -> int:
         about=about,
         tell=lambda line: print(f"{line} ...", file=sys.stderr),
     )
-    print(as_text(measured))
+    tell(args, as_text(measured), as_json(measured))
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
         (args.output / "benchmark.json").write_text(json.dumps(as_json(measured), indent=2) + "\n", encoding="utf-8")
         (args.output / "benchmark.md").write_text(as_markdown(measured), encoding="utf-8")
-        print(f"\nwritten: {args.output / 'benchmark.json'} and {args.output / 'benchmark.md'}")
+        print(f"\nwritten: {args.output / 'benchmark.json'} and {args.output / 'benchmark.md'}", file=sys.stderr)
     return 0
 
 

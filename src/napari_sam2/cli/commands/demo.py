@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import run_job
 from napari_sam2.cli.job_options import add_model_options, model_options
+from napari_sam2.cli.outcome import done_line, stopped_line
 from napari_sam2.cli.viewer import show_results, why_no_viewer
 from napari_sam2.job.options import JobOptions, ModelOptions
 from napari_sam2.job.output_folder import LABELS, PROMPTS
 from napari_sam2.job.run_stack import JobReport
-
-from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.synthetic.samples import Sample

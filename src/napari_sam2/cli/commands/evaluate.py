@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from napari_sam2.batch.file_names import plain_name
+from napari_sam2.cli.outcome import tell
 from napari_sam2.job.finished_results import FinishedResults, find_results
 from napari_sam2.job.options import JobOptions, ModelOptions
 from napari_sam2.option_fields import add_options
@@ -51,14 +53,16 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.evaluation.evaluate_folder import evaluate_from_args
 
     report = evaluate_from_args(args)
-    if args.interactive:
-        print(f"{_interactive_summary(report)}; see {args.output}")
-    else:
-        for prompt, one in report.get("prompts", {report.get("prompt"): report}).items():
-            mean, score = one["mean"], one["object_score"]
-            print(f"object score after {prompt} prompts: {_ranking(score)}")
-            print(f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}; see {args.output}")
+    summary = _interactive_summary(report) if args.interactive else "\n".join(_summary(report))
+    tell(args, f"{summary}; see {args.output}", report)
     return 0
+
+
+def _summary(report: dict[str, Any]) -> Iterator[str]:
+    for prompt, one in report.get("prompts", {report.get("prompt"): report}).items():
+        mean, score = one["mean"], one["object_score"]
+        yield f"object score after {prompt} prompts: {_ranking(score)}"
+        yield f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}"
 
 
 def _ranking(score: dict[str, Any]) -> str:
@@ -90,7 +94,7 @@ def _grade_results(args: argparse.Namespace) -> int:
     table = graded_table(report)
     if args.markdown:
         args.markdown.write_text(table, encoding="utf-8")
-    print(table, end="")
+    tell(args, table.rstrip(), report)
     return 0
 
 

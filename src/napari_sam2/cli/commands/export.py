@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.batch.file_names import plain_name
+from napari_sam2.cli.outcome import tell
 from napari_sam2.job.finished_results import FinishedResults, find_results
 from napari_sam2.job.option_types import format_names
 
@@ -59,9 +60,14 @@ def run(args: argparse.Namespace) -> int:
     sources = find_results(args.labels)
     if len(sources) > 1 and args.image is not None:
         raise ValueError(f"--image is for a single result, but there are {len(sources)}: leave it out")
+    written = []
     for source in sources:
         for path in _export(args, source, single=len(sources) == 1):
-            print(path)
+            written.append(path)
+            if not args.json:
+                print(path)
+    if args.json:
+        tell(args, "", {"written": written})
     return 0
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
 from napari_sam2.cli.job_options import result_formats
+from napari_sam2.cli.outcome import tell_job
 from napari_sam2.job.continue_job import what_is_left
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import InputOptions, JobOptions, ModelOptions, ResultOptions
 from napari_sam2.job.output_folder import PromptFile, check_output
 from napari_sam2.job.run_stack import Work, track_and_write
 from napari_sam2.option_fields import add_options
-
-from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
@@ -88,11 +85,7 @@ def run(args: argparse.Namespace) -> int:
         report = track_and_write(work, on_terminal)
     finally:
         session.close()
-    if not report.complete:
-        print(stopped_line(report), file=sys.stderr)
-        return EXIT_INTERRUPTED
-    print(done_line(report))
-    return 0
+    return tell_job(args, report)
 
 
 def _open(path: Path, data: DataRecord) -> Stack:

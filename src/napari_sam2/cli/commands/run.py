@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import run_job
 from napari_sam2.cli.job_options import add_model_options, model_options, result_formats
+from napari_sam2.cli.outcome import tell_job
 from napari_sam2.job.from_session import replayed
 from napari_sam2.job.options import JobOptions, ResultOptions
 from napari_sam2.option_fields import add_options
-
-from .segment import done_line, stopped_line
 
 if TYPE_CHECKING:
     from napari_sam2.storage.read_job import SavedJob
@@ -54,12 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.storage.read_job import read_saved_job
 
     session = find_session(args.session)
-    report = run_job(_options(args, session, read_saved_job(session, args.input)))
-    if not report.complete:
-        print(stopped_line(report), file=sys.stderr)
-        return EXIT_INTERRUPTED
-    print(done_line(report))
-    return 0
+    return tell_job(args, run_job(_options(args, session, read_saved_job(session, args.input))))
 
 
 def _options(args: argparse.Namespace, session: Path, saved: SavedJob) -> JobOptions:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.job import run_job
 from napari_sam2.cli.job_options import add_job_options, job_options
+from napari_sam2.cli.outcome import tell_job
 from napari_sam2.job.options import JobOptions
-from napari_sam2.job.run_stack import JobReport
 from napari_sam2.option_fields import add_options
 
 SUMMARY = "track the objects of a prompts file through a stack"
@@ -50,26 +48,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track, write the results and print where they are; returns the exit status."""
-    report = run_job(job_options(args, stack=args.input, prompts=args.prompts, output=args.output))
-    if not report.complete:
-        print(stopped_line(report), file=sys.stderr)
-        return EXIT_INTERRUPTED
-    print(done_line(report))
-    return 0
-
-
-def done_line(report: JobReport) -> str:
-    """Format the line about what was tracked and where the results are."""
-    # By steps, not frames: a frame that is passed in both directions is computed twice.
-    rate = report.steps / report.seconds
-    tracked = f"{_count(report.n_objects, 'object')} on {_count(report.n_frames, 'frame')}"
-    return f"{tracked}, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
-
-
-def stopped_line(report: JobReport) -> str:
-    """Format the line about how far a stopped job came and where its results are."""
-    return f"napari-sam2: stopped after {report.steps} of {report.planned} frames; what was done is in {report.folder}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return tell_job(args, run_job(job_options(args, stack=args.input, prompts=args.prompts, output=args.output)))

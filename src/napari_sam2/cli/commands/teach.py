@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.interrupt import stop_on_interrupt
 from napari_sam2.cli.job_options import add_model_options, model_options
+from napari_sam2.cli.outcome import tell
 from napari_sam2.option_fields import add_options, read_options
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         print("napari-sam2: stopped; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
     save_checkpoint(taught.in_full(), args.output)
-    print(f"{_verdict(taught)}: {args.output}")
+    figures = {"before": taught.before, "after": taught.after, "output": args.output}
+    tell(args, f"{_verdict(taught)}: {args.output}", figures)
     return 0
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
+from napari_sam2.cli.outcome import tell
 from napari_sam2.weights.catalog import HOME_VARIABLE, cache_dir, format_size, list_entries
 
 SUMMARY = "list, download and verify weights"
@@ -39,16 +41,17 @@ def run(args: argparse.Namespace) -> int:
     return status
 
 
-def _list(_args: argparse.Namespace) -> int:
+def _list(args: argparse.Namespace) -> int:
     rows = [("name", "size", "on this computer", "licence", "what it is")]
     for entry in list_entries():
         place = "bundled" if entry.bundled else "downloaded"
         size = format_size(entry.size_bytes)
         rows.append((entry.name, size, place if entry.present else "no", entry.licence, entry.description))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    print(f"\nDownloads go to {cache_dir()}; the environment variable {HOME_VARIABLE} names another folder.")
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += ["", f"Downloads go to {cache_dir()}; the environment variable {HOME_VARIABLE} names another folder."]
+    listed = [asdict(entry) for entry in list_entries()]
+    tell(args, "\n".join(lines), {"weights": listed, "folder": cache_dir()})
     return 0
 
 
@@ -59,7 +62,7 @@ def _download(args: argparse.Namespace) -> int:
         # Licence notices are warnings, which a setting of the user's must not hide.
         warnings.simplefilter("always")
         path = download(args.name)
-    print(path)
+    tell(args, str(path), {"path": path})
     return 0
 
 
@@ -67,6 +70,6 @@ def _verify(args: argparse.Namespace) -> int:
     from napari_sam2.weights.download import verify
 
     result = verify(args.file, args.name)
-    print(result.summary)
+    tell(args, result.summary, {"verdict": result.verdict, "summary": result.summary})
     # A hash that was never published cannot be a match, and scripts must not take it for one.
     return 0 if result.verdict == "match" else 1
