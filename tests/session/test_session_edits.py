@@ -236,3 +236,19 @@ def test_reset_while_a_run_rests(prompted: Session) -> None:
     prompted.add_points(0, 1, [[10, 12]], [1])
     assert list(pending) == []
     assert prompted.labels.frames_done == [0]
+
+
+def test_a_prompted_object_outranks_those_without_a_prompt_there(tracked: Session) -> None:
+    labels = tracked.labels
+    where = np.argwhere(labels[3] == 1).mean(axis=0)
+    result = tracked.add_points(3, 9, [where], [1])
+    # All of it, whatever the logits of the two that were tracked onto this frame.
+    np.testing.assert_array_equal(labels[3] == 9, result.masks[result.row(9)])
+    assert (labels[3] == 9).any()
+    np.testing.assert_array_equal(result.label_image()[labels[3] == 9], 9)
+    # Taken back, all is as before.
+    before = [labels[t].copy() for t in range(12)]
+    tracked.undo()
+    assert 9 not in labels[3]
+    tracked.redo()
+    np.testing.assert_array_equal([labels[t] for t in range(12)], before)

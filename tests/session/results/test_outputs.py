@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,38 @@ def test_drawn_one_at_a_time_as_all_together(count: int, size: tuple[int, int], 
     np.testing.assert_array_equal(again == 1, painted)
     others = compose_labels(result.logits[1:], result.object_ids[1:])
     np.testing.assert_array_equal(again[~painted], others[~painted])
+
+
+@pytest.mark.parametrize("prompted", [{2}, {1, 3}, {1, 2, 3}, set()])
+def test_prompted_objects_win_over_those_without_a_prompt(prompted: set[int]) -> None:
+    result = replace(result_of(3, (48, 56)), prompted=frozenset(prompted))
+    masks = [replace(mask, is_prompted=mask.object_id in prompted) for mask in masks_of(result)]
+    outputs = SessionOutputs(LabelStack((1, *result.size)))
+    outputs.write(0, masks, changed=result.object_ids)
+    drawn = outputs.labels[0]
+    np.testing.assert_array_equal(drawn, result.label_image())
+    # Among those with a prompt, and among those without, the logits decide, as in the reference.
+    rows = [row for row, object_id in enumerate(result.object_ids) if object_id in prompted]
+    ours = compose_labels(result.logits[rows], [result.object_ids[row] for row in rows])
+    np.testing.assert_array_equal(np.where(np.isin(drawn, list(prompted)), drawn, 0), ours)
+    rest = [row for row in range(3) if row not in rows]
+    others = compose_labels(result.logits[rest], [result.object_ids[row] for row in rest])
+    np.testing.assert_array_equal(drawn[ours == 0], others[ours == 0])
+    # One after the other is the same as all together.
+    stepwise = SessionOutputs(LabelStack((1, *result.size)))
+    for n in range(1, 4):
+        stepwise.write(0, masks[:n], changed=[n])
+    np.testing.assert_array_equal(stepwise.labels[0], drawn)
+
+
+def test_a_prompted_object_takes_pixels_from_one_whose_logits_are_gone() -> None:
+    result = result_of(2, (48, 56))
+    old, new = masks_of(result)
+    outputs = SessionOutputs(LabelStack((1, *result.size)))
+    outputs.write(0, [old], changed=[1])
+    outputs.write(0, [replace(new, is_prompted=True)], changed=[2])
+    np.testing.assert_array_equal(outputs.labels[0] == 2, result.logits[1] > 0)
+    np.testing.assert_array_equal(outputs.labels[0] == 1, (result.logits[0] > 0) & ~(result.logits[1] > 0))
 
 
 def test_many_objects_on_a_large_frame_take_little_memory() -> None:

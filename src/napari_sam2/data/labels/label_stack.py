@@ -118,6 +118,10 @@ class LabelPainter:
         self.image[crop][wins] = object_id
         np.copyto(best, logits, where=wins)
 
+    def outrank(self) -> None:
+        """Let every object that is painted from now on win over all before this call, whatever their logits."""
+        self._best[...] = 0
+
 
 @dataclass(frozen=True, eq=False)
 class LabelMark:

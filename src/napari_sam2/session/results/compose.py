@@ -56,6 +56,7 @@ def frame_result(
         object_pointers=pointers,
         size=size,
         views=tuple(views),
+        prompted=frozenset(track.object_id for track in tracks if track.is_prompted(frame)),
     )
 
 
@@ -122,6 +123,8 @@ class ObjectMask:
     memory: FrameMemory
     # (Y, X) bool mask that the user gave, which is drawn to the pixel in place of the logits.
     painted: NDArray[np.bool_] | None
+    # Whether the memory answers a prompt on the frame: then it wins over objects that have none.
+    is_prompted: bool = False
 
     def score_row(self, frame: int) -> ScoreRow:
         """The object's row of the score table, without measures of its mask."""
@@ -171,7 +174,8 @@ def object_masks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectMask]:
     for track in live_tracks(frame, tracks):
         memory, prompt = track.result(frame), track.prompts.get(frame)
         if memory is not None:
-            masks.append(ObjectMask(track.object_id, memory, None if prompt is None else prompt.mask))
+            painted = None if prompt is None else prompt.mask
+            masks.append(ObjectMask(track.object_id, memory, painted, track.is_prompted(frame)))
     return masks
 
 

@@ -69,6 +69,8 @@ class FrameResult:
     views : tuple of (Crop or None)
         (N,) the part of the frame that each row of ``low_res_logits`` covers, ``None`` for all of it; empty where all
         rows cover all of it.
+    prompted : frozenset of int
+        Objects with a prompt on this frame; they win over those without one where masks overlap.
     """
 
     frame: int
@@ -79,6 +81,7 @@ class FrameResult:
     object_pointers: NDArray[np.float32]
     size: tuple[int, int]
     views: tuple[Crop | None, ...] = ()
+    prompted: frozenset[int] = frozenset()
 
     @cached_property
     def logits(self) -> NDArray[np.float32]:
@@ -121,7 +124,9 @@ class FrameResult:
         return scores
 
     def label_image(self) -> NDArray[Any]:
-        """Merge the masks into one label image; the higher logit wins where objects overlap.
+        """Merge the masks into one label image.
+
+        Where objects overlap, those with a prompt on this frame win over those without; among equals the higher logit.
 
         Returns
         -------
@@ -130,9 +135,12 @@ class FrameResult:
         """
         # One object at a time, so that many masks of a large frame do not have to be held together.
         painter = LabelPainter(self.size, label_dtype(self.object_ids))
-        for row, object_id in enumerate(self.object_ids):
-            crop, logits = self.row_logits(row)
-            painter.paint(object_id, logits, crop)
+        for prompted in (False, True):
+            painter.outrank()
+            for row, object_id in enumerate(self.object_ids):
+                if (object_id in self.prompted) == prompted:
+                    crop, logits = self.row_logits(row)
+                    painter.paint(object_id, logits, crop)
         return painter.image
 
     def row(self, object_id: int) -> int:

@@ -75,8 +75,9 @@ class SessionOutputs:
     def write(self, frame: int, masks: Sequence[ObjectMask], *, changed: Collection[int]) -> None:
         """Write the labels and scores of a frame.
 
-        ``masks``: all objects whose logits are known there, in their order; where masks overlap, the higher logit wins.
-        Others keep the pixels they have, but for those that the user painted.
+        ``masks``: all objects whose logits are known there, in their order; where masks overlap, objects with a prompt
+        on the frame win over those without, and among equals the higher logit. Others keep the pixels they have, but
+        for those of objects with a prompt.
         """
         # Labels are kept as runs, which are small; only the area that may change is drawn again.
         self.labels.widen(label_dtype(mask.object_id for mask in masks))
@@ -116,17 +117,18 @@ class SessionOutputs:
         earlier = image[area.crop]
         # One object at a time: a hundred masks of a large frame, upsampled together, would take gigabytes.
         painter = LabelPainter(area.size, self.labels.dtype)
-        for mask in masks:
-            if (found := mask.logits(area, runs.shape)) is not None:
-                part, logits = found
-                painter.paint(mask.object_id, logits, part.moved(-area.y0, -area.x0).crop)
-        # Objects whose logits are gone cannot compete: they keep their pixels, except where the user painted a mask.
+        for is_prompted in (False, True):
+            # The user has just said where these are; of the others the model only believes it.
+            painter.outrank()
+            for mask in masks:
+                if mask.is_prompted == is_prompted and (found := mask.logits(area, runs.shape)) is not None:
+                    part, logits = found
+                    painter.paint(mask.object_id, logits, part.moved(-area.y0, -area.x0).crop)
+        # Objects whose logits are gone cannot compete: they keep their pixels, except where an object is prompted.
         known = {*changed, *(mask.object_id for mask in masks)}
         if others := [object_id for object_id in runs.object_ids if object_id not in known]:
-            kept = np.isin(earlier, others)
-            for mask in masks:
-                if mask.painted is not None:
-                    kept &= ~mask.painted[area.crop]
+            prompted = [mask.object_id for mask in masks if mask.is_prompted]
+            kept = np.isin(earlier, others) & ~np.isin(painter.image, prompted)
             painter.image[kept] = earlier[kept]
         if np.array_equal(painter.image, earlier):
             return None

@@ -72,6 +72,10 @@ class ObjectTrack:
         """Latest result on a frame, if it is kept."""
         return self.staged.get(frame) or self.bank.get(frame)
 
+    def is_prompted(self, frame: int) -> bool:
+        """Whether the result on a frame answers a prompt, also one that was removed and not replaced by tracking."""
+        return frame in self.prompts or (frame in self.stale and frame not in self.visited)
+
     def mark_tracked(self, frame: int, step: int) -> None:
         """Record that a pass tracked a frame, in the direction ``step``."""
         self.visited[frame] = step
