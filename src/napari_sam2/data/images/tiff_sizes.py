@@ -1,4 +1,4 @@
-"""Pixel sizes, intervals and units in the metadata of ImageJ and OME-TIFF files, read and written."""
+"""Pixel sizes, intervals, positions and units in the metadata of TIFF files, read and (ImageJ, OME) written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from .calibration import Size, in_seconds, is_time, unit_name
+from .instrument_sizes import placed, read_instrument_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tifffile import TiffFile
 
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
 
 
 def read_sizes(tif: TiffFile) -> dict[str, Size]:
-    """Read the sizes that an ImageJ or OME-TIFF file states for ``t``, ``z``, ``y`` and ``x``, by axis.
+    """Read what an ImageJ, OME-TIFF or microscope's file states of ``t``, ``z``, ``y`` and ``x``, by axis.
 
     The resolution of any other TIFF is left alone: it is as a rule a printer's 72 dots per inch.
     """
+    found = read_instrument_sizes(tif)
+    # What ImageJ or OME says goes before: it may have been corrected since the microscope wrote the file.
     if tif.is_ome and tif.ome_metadata:
-        found = _from_ome(tif.ome_metadata)
-    else:
-        found = _from_imagej(tif) if tif.is_imagej else {}
-    # ImageJ writes negative spacings, and 0 for unknown.
-    return {name: Size(abs(size), unit) for name, (size, unit) in found.items() if size}
+        found |= _from_ome(tif.ome_metadata)
+    elif tif.is_imagej:
+        found |= _known(_from_imagej(tif))
+    return found
 
 
 def imagej_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def _from_imagej(tif: TiffFile) -> dict[str, tuple[float | None, str | None]]:
     }
 
 
-def _from_ome(xml: str) -> dict[str, tuple[float | None, str | None]]:
+def _from_ome(xml: str) -> dict[str, Size]:
     # The namespace carries the version of the schema, so it is matched by wildcard.
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
@@ -83,7 +85,21 @@ def _from_ome(xml: str) -> dict[str, tuple[float | None, str | None]]:
     said = pixels.attrib
     # Seconds and micrometres are the defaults of the OME schema.
     names = {"t": ("TimeIncrement", "s"), **{name: (f"PhysicalSize{name.upper()}", "um") for name in "zyx"}}
-    return {name: (_number(said.get(key)), said.get(f"{key}Unit", unit)) for name, (key, unit) in names.items()}
+    found = {name: (_number(said.get(key)), said.get(f"{key}Unit", unit)) for name, (key, unit) in names.items()}
+    known = _known(found)
+    plane = pixels.find("{*}Plane")
+    if plane is None:
+        return known
+    # Where the stage stood for the first plane. Without a unit it is a "reference frame", which is no place.
+    for name in {*known} & {*"zyx"}:
+        key = f"Position{name.upper()}"
+        known[name] = placed(known[name], _number(plane.get(key)), plane.get(f"{key}Unit"))
+    return known
+
+
+def _known(found: Mapping[str, tuple[float | None, str | None]]) -> dict[str, Size]:
+    # ImageJ writes negative spacings, and 0 for unknown.
+    return {name: Size(abs(size), unit) for name, (size, unit) in found.items() if size}
 
 
 def _size_from_resolution(resolution: object) -> float | None:

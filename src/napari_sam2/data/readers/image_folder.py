@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_sam2.data.images.frame_sources import WHOLE, Area
 
+from .image_kinds import image_kind
 from .tiff import open_tiff
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.calibration import Size
     from napari_sam2.data.images.frame_sources import Opened
 
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 # Pillow modes whose pixels are taken as they are; every other mode is turned into grey or RGB.
 _GREY_MODES = {"L": np.uint8, "I;16": np.uint16, "I;16B": np.uint16, "I": np.int32, "F": np.float32}
 # What Pillow raises over a file that is no image or a damaged one.
@@ -65,13 +65,13 @@ class _Header(NamedTuple):
 
 
 def is_image_file(path: Path) -> bool:
-    """Tell by its suffix whether a file is a PNG, JPEG or TIFF image."""
-    return path.suffix.lower() in _FORMATS
+    """Tell whether a file is an image of a kind that is read here."""
+    return image_kind(path) is not None
 
 
 def is_tiff_file(path: Path) -> bool:
-    """Tell by its suffix whether a file is a TIFF file."""
-    return _FORMATS.get(path.suffix.lower()) == "TIFF"
+    """Tell whether a file is a TIFF file."""
+    return image_kind(path) == "TIFF"
 
 
 def read_image(path: Path) -> NDArray[Any]:
@@ -98,16 +98,16 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 def visible_images(paths: Iterable[Path]) -> list[Path]:
     """Pick the image files, in natural order of their names; hidden ones are passed over."""
-    images = (path for path in paths if is_image_file(path) and not path.name.startswith("."))
-    return sorted((path for path in images if path.is_file()), key=lambda path: natural_key(path.name))
+    visible = (path for path in paths if path.is_file() and not path.name.startswith("."))
+    return sorted(filter(is_image_file, visible), key=lambda path: natural_key(path.name))
 
 
 def _image_files(folder: Path) -> list[Path]:
     files = visible_images(folder.iterdir())
     if not files:
-        raise ValueError(f"{folder} holds no PNG, JPEG or TIFF images")
+        raise ValueError(f"{folder} holds no images")
     # PNG previews beside TIFF frames are common, and would double the stack.
-    formats = [_FORMATS[path.suffix.lower()] for path in files]
+    formats = [image_kind(path) for path in files]
     usual = Counter(formats).most_common(1)[0][0]
     for path, name in zip(files, formats, strict=True):
         if name != usual:

@@ -20,7 +20,7 @@ from .video import is_video, open_video
 if TYPE_CHECKING:
     import os
 
-_KINDS = "a TIFF, PNG, JPEG, video, zarr, NIfTI, DICOM or NumPy file, nor a folder of images"
+_KINDS = "a TIFF, PNG, JPEG, GIF, video, zarr, NIfTI, DICOM or NumPy file, nor a folder of images"
 
 
 def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Opened]:
@@ -31,7 +31,7 @@ def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Open
     # Only zarr and TIFF have several resolutions, and choose one on opening.
     if is_zarr(place):
         return place, open_zarr(place, level)
-    if is_tiff_file(place) and not place.is_dir():
+    if not place.is_dir() and is_tiff_file(place):
         return place, open_tiff(place, level)
     opened = _open_folder(place) if place.is_dir() else _open_file(place)
     if level:
@@ -49,7 +49,7 @@ def _open_folder(place: Path) -> Opened:
 
 
 def _open_file(place: Path) -> Opened:
-    # By suffix where there is one to trust; DICOM files often have none and are known by their content.
+    # By suffix where the content tells nothing; images and DICOM are known by their first bytes.
     if is_video(place):
         return open_video(place)
     if is_nifti(place):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import threading
+import warnings
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,8 +23,10 @@ from .tiff_channels import read_channels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What tifffile raises over a damaged file or a compression it has no codec for.
-_UNREADABLE = (ValueError, RuntimeError, OSError, IndexError, struct.error, zlib.error)
+# What tifffile and its codecs raise over a damaged file, or over a compression that there is no codec for.
+_UNREADABLE = (ValueError, RuntimeError, OSError, IndexError, ImportError, struct.error, zlib.error)
+# Kinds of files, by tifffile's names, that say nothing about how their images belong together.
+_PLAIN = {"shaped", "generic", "uniform"}
 # Axes of pages that the file gives no meaning to.
 _UNNAMED = "IQ"
 # Bytes of a value, by the number of its type; one for those that are not here.
@@ -31,10 +34,11 @@ _TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 1
 
 
 class PageSource:
-    """Planes that are one TIFF page each."""
+    """Planes that are one TIFF page each, or a few to a page."""
 
-    def __init__(self, tif: tifffile.TiffFile, path: Path, layout: Layout) -> None:
+    def __init__(self, tif: tifffile.TiffFile, path: Path, layout: Layout, per_page: int = 1) -> None:
         self._tif = tif
+        self._per_page = per_page
         self._path = path
         self._layout = layout
         # Pages share one file position.
@@ -49,15 +53,16 @@ class PageSource:
         try:
             with self._lock:
                 # OME files can list planes that were never written.
-                page = self._layout.series[number]
+                page = self._layout.series[number // self._per_page]
                 if page is None:
                     raise ValueError("the file holds no page for it")
                 image = page.asarray()
         except _UNREADABLE as error:
             raise ValueError(f"frame {number} of {self._path} cannot be read: {error}") from error
         # Pages carry axes of length one, which the layout leaves out.
-        image = image.reshape(self._layout.page_shape)
-        return (np.moveaxis(image, 0, -1) if self._layout.samples_first else image)[area]
+        image = image.reshape(self._per_page, *self._layout.page_shape)[number % self._per_page]
+        plane: NDArray[Any] = (np.moveaxis(image, 0, -1) if self._layout.samples_first else image)[area]
+        return plane
 
     def close(self) -> None:
         """Close the file."""
@@ -96,18 +101,19 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
     with ExitStack() as opened:
         try:
             tif = opened.enter_context(tifffile.TiffFile(path))
-            shapes = [series.shape for series in tif.series]
+            images = _images(tif)
             cut_short = _names_missing_page(tif) or _names_missing_values(tif)
         except _UNREADABLE as error:
             raise ValueError(f"{path} cannot be read as a TIFF file: {error}") from error
         # Several series are different images (tiles, previews), and which one is meant cannot be known.
-        if len(shapes) != 1:
+        if len(images) != 1:
+            shapes = [series.shape for series in images]
             raise ValueError(
                 f"{path} holds {len(shapes)} images of shapes {shapes}: save the one to track in a file of its own"
             )
         if cut_short:
             raise ValueError(f"{path} is cut short: something is missing at its end; copy or export it again")
-        levels = [_layout(series, path) for series in tif.series[0].levels]
+        levels = [_layout(series, path) for series in images[0].levels]
         sizes = [(layout.shape[len(layout.leading)], layout.shape[len(layout.leading) + 1]) for layout in levels]
         layout = levels[check_level(level, sizes, str(path))]
         # The file says the sizes of the finest level.
@@ -119,6 +125,27 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
         if isinstance(planes, PageSource):
             opened.pop_all()
     return Opened(planes, layout.leading, said, channels)
+
+
+def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """List the images of a file: thumbnails are none, and frames that were written one by one are a single one."""
+    full = [series for series in tif.series if not series.keyframe.is_reduced] or list(tif.series)
+    # Programs that write frame by frame leave a series for each, or for each run of frames that are stored alike.
+    one_by_one = all(len(series) == 1 for series in full if series.kind != "generic")
+    if len(full) < 2 or not (one_by_one and _are_frames(tif, full)):
+        return full
+    pages = [page for page in tif.pages if not page.keyframe.is_reduced]
+    keyframe = full[0].keyframe
+    if len({(page.shape, page.dtype, page.axes) for page in pages}) > 1:
+        return full
+    shape = (len(pages), *keyframe.shape)
+    return [tifffile.TiffPageSeries(pages, shape, keyframe.dtype, f"I{keyframe.axes}", kind="generic")]
+
+
+def _are_frames(tif: tifffile.TiffFile, images: list[tifffile.TiffPageSeries]) -> bool:
+    # The images of an OME file are as a rule different places; but where tifffile wrote them, a loop wrote them.
+    is_loop = tif.is_ome and 'Creator="tifffile.py' in (tif.ome_metadata or "")
+    return is_loop or {series.kind for series in images} <= _PLAIN
 
 
 def _names_missing_page(tif: tifffile.TiffFile) -> bool:
@@ -151,6 +178,14 @@ def _names_missing_values(tif: tifffile.TiffFile) -> bool:
 
 def _layout(series: tifffile.TiffPageSeries, path: Path) -> Layout:
     letters = "".join("n" if letter in _UNNAMED else letter.lower() for letter in series.axes)
+    if letters == "syx" and series.kind == "shaped":
+        # tifffile marks three or four grey frames as colour, unless it is told otherwise.
+        letters = "nyx"
+        warnings.warn(
+            f"{path} holds {series.shape[0]} planes that are marked as red, green and blue, as tifffile does with so "
+            "few grey frames: taken for frames",
+            stacklevel=2,
+        )
     sizes = dict(zip(letters, series.shape, strict=True))
     # Colour samples are stored after the pixels (yxs) or as separate planes before them (syx).
     leading = letters.rstrip("yxs")
@@ -173,8 +208,10 @@ def _source(tif: tifffile.TiffFile, path: Path, layout: Layout) -> PlaneSource:
             dtype = series.dtype.newbyteorder(tif.byteorder)
             pixels = np.memmap(path, dtype, "r", offset=series.dataoffset, shape=series.shape)
             return ArrayPlanes(pixels, layout.axes)
-        if len(series) == math.prod(layout.shape[: len(layout.leading)]):
-            return PageSource(tif, path, layout)
+        n_planes = math.prod(layout.shape[: len(layout.leading)])
+        # The channels of an LSM page are few; all planes of a volume are not.
+        if n_planes == len(series) or series.kind == "lsm":
+            return PageSource(tif, path, layout, n_planes // len(series))
         # Several planes in one page, compressed together: none can be had without the others.
         return ArrayPlanes(series.asarray(), layout.axes)
     except _UNREADABLE as error:
