@@ -88,7 +88,7 @@ class Sam2Widget(QWidget):
         self.layers = SessionLayers(self._viewer)
         self.controller = Controller(self.layers)
         self.teaching = Teaching(self.controller)
-        self.panel = Panel(self._viewer, self.layers.accepts)
+        self.panel = Panel(self._viewer, self.layers.refusal, self.layers.source_refusal)
         self.view = Presenter(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
         self.tools = DrawTools(
             self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
@@ -134,6 +134,8 @@ class Sam2Widget(QWidget):
         panel.points_layer.layer_changed.connect(layers.set_points)
         panel.shapes_layer.layer_changed.connect(layers.set_shapes)
         panel.labels_layer.layer_changed.connect(self._labels_changed)
+        for combo in panel.combos:
+            combo.refused.connect(show_warning)
         # The model. Through the timer, so that two changes at once load one model.
         panel.model_box.chosen.connect(self._load_soon.start)
         panel.model_box.zoom_changed.connect(self._zoom_changed)

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_sam2.plugin.layers.layer_frames import REGION_KEY, is_made_for, is_region, layer_shape, made_for
+from napari_sam2.plugin.layers.placement import layer_matrix
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -91,9 +92,7 @@ class CropTool(QObject):
             edge_width=max(1.0, min(layer_shape(image)[-2:]) / 200),
             face_color="transparent",
             metadata={**made_for(image), REGION_KEY: True},
-            affine=plane_affine(image),
-            units=tuple(image.units)[-2:],
-            axis_labels=tuple(image.axis_labels)[-2:],
+            **_on_planes(image),
         )
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
@@ -108,7 +107,9 @@ class CropTool(QObject):
             return
         if not is_made_for(layer, image):
             return
-        region = region_of(layer.data[-1], layer_shape(image)[-2:])
+        # Through the world, as the user may have moved the rectangle's layer.
+        matrix = np.linalg.inv(plane_affine(image)) @ layer_matrix(layer)
+        region = region_of(layer.data[-1] @ matrix[:2, :2].T + matrix[:2, 2], layer_shape(image)[-2:])
         if region is None:
             show_warning(f"A region has at least {_LEAST} pixels on each side, inside the image: draw a larger one.")
         else:
@@ -141,10 +142,18 @@ class CropTool(QObject):
             wanted = [] if region is None else [corners_of(region)]
             # Blocked, or putting the rectangle in place would count as drawing it.
             with layer.events.data.blocker():
+                for name, value in _on_planes(image).items():
+                    setattr(layer, name, value)
                 layer.selected_data = set()
                 layer.data = []
                 for corners in wanted:
                     layer.add_rectangles(corners, edge_color=_COLOUR)
+
+
+def _on_planes(image: Image) -> dict[str, Any]:
+    """Attributes of a layer of two axes that lies on the planes of an image."""
+    own = {"scale": (1.0, 1.0), "translate": (0.0, 0.0), "rotate": 0.0, "shear": (0.0,), "affine": plane_affine(image)}
+    return own | {"units": tuple(image.units)[-2:], "axis_labels": tuple(image.axis_labels)[-2:]}
 
 
 def plane_affine(image: Image) -> NDArray[np.float64]:

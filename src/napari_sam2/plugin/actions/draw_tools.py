@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_warning
 
 from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, POSITIVE, next_sign, set_next, turn_selected
@@ -90,10 +89,13 @@ class DrawTools:
         """Take the labels of the chosen layer on this frame as prompts."""
         source, space = self._panel.source_labels.layer, self._layers.space
         if source is None or space is None:
-            show_warning("Choose a Labels layer to take prompts from; it must have the image's shape.")
+            show_warning("Choose a Labels layer to take prompts from.")
             return
-        frame = self._layers.frame
-        self._controller.take_labels(frame, np.array(source.data[space.index(frame)]))
+        image = self._layers.source_plane(source)
+        if not image.any():
+            show_warning(f"No label of {source.name} lies on this frame of the image.")
+            return
+        self._controller.take_labels(self._layers.frame, image)
 
     def _has_image(self) -> bool:
         if self._layers.image is None:

@@ -15,8 +15,10 @@ from napari_sam2.plugin.layers.layer_frames import (
     go_to_frame,
     go_to_space,
     is_made_for,
+    lay_on,
     layer_shape,
 )
+from napari_sam2.plugin.layers.session_layers import MOVES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,7 @@ class ImageFollower(QObject):
         panel.image_layer.layer_changed.connect(self.open)
         panel.axis.currentIndexChanged.connect(self._space_changed)
         self._layers.layer_added.connect(self._layer_added)
+        self._layers.moved.connect(self._choose_again)
         viewer.dims.events.current_step.connect(self._slider_moved)
 
     def open(self, image: Any) -> None:
@@ -78,7 +81,7 @@ class ImageFollower(QObject):
         self._companions = {key: kept for key, kept in self._companions.items() if key in known}
         self._show_axes()
         if image is not None:
-            image.events.contrast_limits.connect(self._contrast_changed)
+            self._join(image)
             layers.space = self._current_space(image, self._panel.axis.currentData())
             layers.frame = current_frame(image, layers.space, self._viewer)
             layers.select(self._objects.open(str(image.unique_id), layers.selected))
@@ -149,7 +152,7 @@ class ImageFollower(QObject):
         self._window_rest.stop()
         self._viewer.dims.events.current_step.disconnect(self._slider_moved)
         if self._layers.image is not None:
-            self._layers.image.events.contrast_limits.disconnect(self._contrast_changed)
+            self._part(self._layers.image)
         for combo in self._panel.combos:
             combo.disconnect_viewer()
 
@@ -165,19 +168,46 @@ class ImageFollower(QObject):
 
     # Layers
 
+    @property
+    def _events(self) -> dict[str, Callable[..., None]]:
+        return {"contrast_limits": self._contrast_changed, **dict.fromkeys(MOVES, self._image_moved)}
+
+    def _join(self, image: Any) -> None:
+        for name, handler in self._events.items():
+            getattr(image.events, name).connect(handler)
+
+    def _part(self, image: Any) -> None:
+        for name, handler in self._events.items():
+            getattr(image.events, name).disconnect(handler)
+
+    def _image_moved(self, _event: Any = None) -> None:
+        # Called by napari when the user moves, scales or calibrates the image: layers that were made for it go along,
+        # and others now lie elsewhere on it.
+        image = self._layers.image
+        for layer in self._viewer.layers:
+            if image is not None and is_made_for(layer, image) and layer.ndim == image.ndim:
+                lay_on(layer, image)
+        self._choose_again()
+        self._layers.notice_move()
+        self.image_changed.emit()
+
+    def _choose_again(self) -> None:
+        # A layer that does not fit the image any more is given up.
+        for combo in self._panel.combos[1:]:
+            combo.refresh()
+
     def _leave(self) -> None:
         layers, combos = self._layers, self._panel.combos[1:4]
         # The layers in use are remembered before the combos are emptied, which makes the layers let go of them.
         if layers.image is not None:
-            layers.image.events.contrast_limits.disconnect(self._contrast_changed)
+            self._part(layers.image)
             self._companions[str(layers.image.unique_id)] = tuple(combo.layer for combo in combos)
         for combo in combos:
             combo.choose(None)
 
     def _choose_companions(self, image: Any) -> None:
         # What fits has changed with the image, so the combos read the layer list again.
-        for combo in self._panel.combos[1:]:
-            combo.refresh()
+        self._choose_again()
         if image is None:
             return
         kept = self._companions.get(str(image.unique_id), (None, None, None))

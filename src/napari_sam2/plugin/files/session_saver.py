@@ -177,7 +177,7 @@ class SessionSaver(QObject):
         assert space is not None
         return WidgetState(
             ImageNotes.of(image, space),
-            PromptRows.read(layers.points, layers.shapes, space),
+            PromptRows.read(*layers.on_image, space),
             is_told=controller.live,
             names=dict(objects.names),
             hidden=tuple(sorted(objects.hidden)),

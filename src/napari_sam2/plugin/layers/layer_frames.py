@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.transforms import Affine
 
 from napari_sam2.data.images.axes import Axis, measured_axes
 from napari_sam2.data.images.calibration import Size, unit_name
 from napari_sam2.data.images.geometry import Geometry, affine_of
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
+
+from .placement import matrix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,10 +143,8 @@ def layer_geometry(
     ``said`` holds what the layer has of scale, translate, rotate, shear, affine and units; ``shape`` is without the
     colour axis; ``names`` are to be the names of its axes, Y and X last.
     """
-    # The layer's transform is its own one followed by the affine.
     n_axes = len(shape)
-    own = Affine(**{key: said[key] for key in ("scale", "translate", "rotate", "shear") if key in said}, ndim=n_axes)
-    matrix = np.asarray(said.get("affine", np.eye(n_axes + 1))) @ own.affine_matrix
+    matrix = matrix_of(said, n_axes)
     linear, offset = matrix[:-1, :-1], matrix[:-1, -1]
     # A transform along the axes is fully told by scale and translation; any other also needs its matrix.
     is_turned = not np.allclose(linear, np.diag(np.diag(linear)))
@@ -203,6 +202,12 @@ def model_window(layer: Image) -> tuple[float, float] | None:
 def transform_like(layer: Image) -> dict[str, Any]:
     """Keyword arguments that put a new layer of the same dimensions onto an image layer."""
     return {name: getattr(layer, name) for name in _TRANSFORM} | {"affine": layer.affine.affine_matrix}
+
+
+def lay_on(layer: Layer, image: Image) -> None:
+    """Put a layer of the same dimensions onto an image layer."""
+    for name, value in transform_like(image).items():
+        setattr(layer, name, value)
 
 
 def made_for(image: Image) -> dict[str, str]:

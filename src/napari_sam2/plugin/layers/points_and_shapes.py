@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .layer_frames import LayerFrames
+    from .placement import Placement
 
 # Features of the layers, by which the user sees and may change what a prompt is about.
 OBJECT, PROMPT = "object", "prompt"
@@ -123,15 +124,24 @@ def content_of(layer: Points | Shapes) -> LayerContent:
     return LayerContent([d.copy() for d in layer.data], layer.features.copy(), kinds_of(layer))
 
 
-def on_this_stack(layer: Points | Shapes, held: LayerContent, space: LayerFrames) -> LayerContent:
+def on_image(layer: Points | Shapes, placement: Placement) -> Points | Shapes | LayerContent:
+    """Give what a layer holds in the data coordinates of the image that it lies on."""
+    if placement.matrix is None:
+        return layer
+    held = content_of(layer)
+    moved = placement(held.data) if isinstance(layer, Points) else [placement(corners) for corners in held.data]
+    return replace(held, data=moved)
+
+
+def on_this_stack(layer: Points | Shapes, held: LayerContent, space: LayerFrames, placement: Placement) -> LayerContent:
     """Combine what a layer held on a stack's planes with what it holds elsewhere now, where undo must not reach."""
     import pandas as pd
 
     now = content_of(layer)
-    elsewhere = [row for row, place in enumerate(_positions(now)) if space.frame_of(place) is None]
+    elsewhere = [row for row, frame in enumerate(_frames(now, space, placement)) if frame is None]
     if not elsewhere:
         return held
-    here = [row for row, place in enumerate(_positions(held)) if space.frame_of(place) is not None]
+    here = [row for row, frame in enumerate(_frames(held, space, placement)) if frame is not None]
     features = [now.features.iloc[elsewhere], *([held.features.iloc[here]] if here else [])]
     data = [now.data[row] for row in elsewhere] + [held.data[row] for row in here]
     kinds = (*(now.kinds[row] for row in elsewhere), *(held.kinds[row] for row in here)) if now.kinds else ()
@@ -140,9 +150,9 @@ def on_this_stack(layer: Points | Shapes, held: LayerContent, space: LayerFrames
     )
 
 
-def _positions(content: LayerContent) -> list[Any]:
-    """A place on the plane of every point or shape."""
-    return [np.atleast_2d(data)[0] for data in content.data]
+def _frames(content: Points | Shapes | LayerContent, space: LayerFrames, placement: Placement) -> list[int | None]:
+    """Frame of every point or shape: a shape belongs to that of its first corner."""
+    return [space.frame_of(placement(np.atleast_2d(data)[0])) for data in content.data]
 
 
 def nothing_like(layer: Points | Shapes) -> LayerContent:
@@ -172,13 +182,17 @@ def put_back(layer: Points | Shapes, content: LayerContent) -> None:
 
 
 def drop(
-    layer: Points | Shapes, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None
+    layer: Points | Shapes,
+    space: LayerFrames,
+    placement: Placement,
+    *,
+    place: PromptKey | None = None,
+    object_id: int | None = None,
 ) -> None:
     """Delete the prompts at a place, or all of an object's."""
-    # A shape belongs to the frame of its first corner.
     rows = []
-    for row, (data, owner) in enumerate(zip(layer.data, owners_of(layer.features), strict=True)):
-        frame = space.frame_of(data if isinstance(layer, Points) else data[0])
+    frames = _frames(layer, space, placement)
+    for row, (frame, owner) in enumerate(zip(frames, owners_of(layer.features), strict=True)):
         if owner is not None and (owner == object_id or (frame, owner) == place):
             rows.append(row)
     if not rows:
@@ -204,7 +218,7 @@ def read_points(points: Points | LayerContent, space: LayerFrames) -> dict[Promp
 def read_shapes(shapes: Shapes | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
     """Read shapes on a stack's frames into prompt specs; those outside the frames are passed over."""
     wishes = []
-    kinds = shapes.kinds if isinstance(shapes, LayerContent) else kinds_of(shapes)
+    kinds = kinds_of(shapes)
     for corners, kind, owner in zip(shapes.data, kinds, owners_of(shapes.features), strict=True):
         place = _place(owner, space.frame_of(corners[0]))
         if place is not None:
@@ -227,9 +241,9 @@ def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int])
     return outline_wish(kind, corners, shape)
 
 
-def kinds_of(layer: Shapes) -> tuple[str, ...]:
+def kinds_of(shapes: Shapes | LayerContent) -> tuple[str, ...]:
     """Kind of each shape, as napari calls it."""
-    return tuple(map(str, layer.shape_type))
+    return shapes.kinds if isinstance(shapes, LayerContent) else tuple(map(str, shapes.shape_type))
 
 
 def _place(owner: int | None, frame: int | None) -> PromptKey | None:

@@ -74,8 +74,10 @@ class PromptRows:
     painted: Mapping[PromptKey, PromptSpec] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, points: Points | None, shapes: Shapes | None, space: LayerFrames) -> PromptRows:
-        """Read the rows of prompt layers that lie on a stack's planes."""
+    def read(
+        cls, points: Points | LayerContent | None, shapes: Shapes | LayerContent | None, space: LayerFrames
+    ) -> PromptRows:
+        """Read the rows of prompt layers, in coordinates of the image, that lie on a stack's planes."""
         point_rows, shape_rows = [], []
         if points is not None:
             signs = points.features[PROMPT].astype(str)

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from .labels_layer import fits, holds, new_labels_layer, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
+from .placement import Placement, UnrelatedError, labels_on_plane
 from .points_and_shapes import (
     LayerContent,
     adopt,
@@ -20,6 +21,7 @@ from .points_and_shapes import (
     new_points_layer,
     new_shapes_layer,
     nothing_like,
+    on_image,
     on_this_stack,
     put_back,
     read_points,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from .layer_frames import LayerFrames
 
 _SETTLED = ("added", "changed", "removed")
+# What moves a layer in the world.
+MOVES = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,8 @@ class SessionLayers(QObject):
     label_selected = Signal(int)
     # Says what has become of a Labels layer that had no room for an object.
     labels_left = Signal(str)
+    # A layer of prompts or results was moved, turned or scaled.
+    moved = Signal()
     # With a layer that was made here, which is to be chosen in its combo.
     layer_added = Signal(object)
     # With a method that is to be called from the event loop.
@@ -94,7 +100,7 @@ class SessionLayers(QObject):
         # prompts with it.
         self._leave(self.points, self._points_events)
         if self.points is not None and self._is_deleted(self.points) and self.space is not None:
-            self._keep_said(read_points(self.points, self.space))
+            self._keep_said(read_points(self._on_image(self.points), self.space))
         self.points = layer
         if layer is not None:
             adopt(layer, object_id=self.selected)
@@ -105,7 +111,7 @@ class SessionLayers(QObject):
         """Use another Shapes layer; the prompts of one that was deleted are kept."""
         self._leave(self.shapes, self._points_events)
         if self.shapes is not None and self._is_deleted(self.shapes) and self.space is not None:
-            self._keep_said(read_shapes(self.shapes, self.space))
+            self._keep_said(read_shapes(self._on_image(self.shapes), self.space))
         self.shapes = layer
         if layer is not None:
             adopt(layer, object_id=self.selected)
@@ -162,6 +168,10 @@ class SessionLayers(QObject):
                 set_next(layer, object_id)
         self._select_label()
 
+    def notice_move(self) -> None:
+        """Read the prompts again, because the image lies elsewhere."""
+        self._notice(self._tell_prompts)
+
     def close(self) -> None:
         """Let go of the layers."""
         self.set_points(None)
@@ -179,23 +189,53 @@ class SessionLayers(QObject):
         """Whether all changes in the layers have been reported."""
         return not self._untold
 
-    def accepts(self, layer: Any) -> bool:
-        """Whether a layer can go with the image."""
+    def refusal(self, layer: Any) -> str:
+        """Say in a line why a layer cannot go with the image; empty where it can."""
         if self.image is None or self.space is None:
-            return False
-        if isinstance(layer, Points | Shapes):
-            return bool(layer.ndim == self.image.ndim) and not is_region(layer)
-        return fits(layer, self.space)
+            return "there is no image for it"
+        if is_region(layer):
+            return f"{layer.name} shows the region"
+        try:
+            placement = Placement.of(layer, self.image)
+        except UnrelatedError as error:
+            return str(error)
+        if isinstance(layer, Points):
+            return ""
+        if isinstance(layer, Shapes):
+            turned = f"{layer.name} is turned out of the planes of {self.image.name}: its shapes lie on no one frame"
+            return "" if placement.keeps_planes else turned
+        if not fits(layer, self.space):
+            return f"results cannot go into {layer.name}: it takes an array of {self.space.shape} whole numbers"
+        elsewhere = f"{layer.name} does not lie on {self.image.name}: its scale, translation or turn is another"
+        return "" if placement.is_same_grid(self.space.shape) else elsewhere
+
+    def source_refusal(self, _layer: Any) -> str:
+        """Say in a line why labels cannot be taken from a Labels layer; empty where they can."""
+        # Labels on any grid are taken as they are seen on the frame on show.
+        return "there is no image for it" if self.image is None or self.space is None else ""
+
+    def source_plane(self, source: Labels) -> NDArray[Any]:
+        """(Y, X) labels of any Labels layer as they are seen on the frame on show."""
+        assert self.space is not None
+        point = tuple(self._viewer.dims.point)
+        return labels_on_plane(source, self._image, self.space, frame=self.frame, point=point)
 
     # Prompts in them
+
+    @property
+    def on_image(self) -> tuple[Any, Any]:
+        """What the Points and the Shapes layer hold, in data coordinates of the image; None where there is none."""
+        points, shapes = (None if one is None else self._on_image(one) for one in (self.points, self.shapes))
+        return points, shapes
 
     def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
         """Read all prompts on a stack's frames."""
         parts: list[PromptSpecs] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
-        if self.points is not None:
-            parts.append(read_points(self.points, space))
-        if self.shapes is not None:
-            parts.append(read_shapes(self.shapes, space))
+        points, shapes = self.on_image
+        if points is not None:
+            parts.append(read_points(points, space))
+        if shapes is not None:
+            parts.append(read_shapes(shapes, space))
         return merge(parts)
 
     def keep(self, wishes: PromptSpecs, space: LayerFrames) -> None:
@@ -228,11 +268,9 @@ class SessionLayers(QObject):
         space = self.space
         assert space is not None
         for layer, held in ((self.points, content.points), (self.shapes, content.shapes)):
-            if layer is not None and held is not None:
-                put_back(layer, on_this_stack(layer, held, space))
-            elif layer is not None and is_made_for(layer, self._image):
-                # It was not there yet; a layer of the user's own is not emptied.
-                put_back(layer, on_this_stack(layer, nothing_like(layer), space))
+            # Where it was not there yet, a layer of the user's own is not emptied.
+            if layer is not None and (held is not None or is_made_for(layer, self._image)):
+                put_back(layer, on_this_stack(layer, held or nothing_like(layer), space, self._placement(layer)))
         elsewhere = {key: wish for key, wish in self._masks.items() if key[0] != space}
         self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
 
@@ -264,11 +302,15 @@ class SessionLayers(QObject):
 
     @property
     def _points_events(self) -> dict[str, Any]:
-        return {"data": self._data_changed, "features": self._features_changed}
+        return {"data": self._data_changed, "features": self._features_changed, **self._moves}
 
     @property
     def _labels_events(self) -> dict[str, Any]:
-        return {"paint": self._paint_happened, "selected_label": self._label_selected}
+        return {"paint": self._paint_happened, "selected_label": self._label_selected, **self._moves}
+
+    @property
+    def _moves(self) -> dict[str, Any]:
+        return dict.fromkeys(MOVES, self._layer_moved)
 
     def _join(self, layer: Any, events: dict[str, Any]) -> None:
         for name, handler in events.items():
@@ -289,10 +331,17 @@ class SessionLayers(QObject):
         if not self._dragging:
             self._notice(self._tell_prompts)
 
+    def _layer_moved(self, _event: Any = None) -> None:
+        self._notice(self._tell_moved)
+
     def _paint_happened(self, _event: Any) -> None:
         self._notice(self._tell_painted)
 
     def _tell_prompts(self) -> None:
+        self.prompts_changed.emit()
+
+    def _tell_moved(self) -> None:
+        self.moved.emit()
         self.prompts_changed.emit()
 
     def _tell_painted(self) -> None:
@@ -312,7 +361,17 @@ class SessionLayers(QObject):
     def _drop_shown(self, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None) -> None:
         for layer in (self.points, self.shapes):
             if layer is not None:
-                drop(layer, space, place=place, object_id=object_id)
+                drop(layer, space, self._placement(layer), place=place, object_id=object_id)
+
+    def _placement(self, layer: Any) -> Placement:
+        return Placement.of(layer, self._image)
+
+    def _on_image(self, layer: Any) -> Any:
+        try:
+            return on_image(layer, self._placement(layer))
+        except UnrelatedError:
+            # It was moved a moment ago, and its combo is about to give it up.
+            return nothing_like(layer)
 
     def _is_deleted(self, layer: Any) -> bool:
         return all(layer is not known for known in self._viewer.layers)

@@ -19,19 +19,22 @@ class LayerCombo(QComboBox):
     """Follows the layer list: layers that come, go, move or get another name."""
 
     layer_changed = Signal(object)
+    # With a line that says why a layer that was to be chosen cannot be.
+    refused = Signal(str)
 
     def __init__(
         self,
         viewer: ViewerModel,
         kind: type[Layer],
         *,
-        accepts: Callable[[Any], bool] = lambda _layer: True,
+        refusal: Callable[[Any], str] = lambda _layer: "",
         optional: bool = True,
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._kind = kind
-        self._accepts = accepts
+        # Says in a line why a layer cannot be chosen; empty where it can.
+        self._refusal = refusal
         self._optional = optional
         self._layers: list[Any] = []
         self._chosen: Any = None
@@ -57,12 +60,15 @@ class LayerCombo(QComboBox):
         """Choose a layer of the viewer."""
         if layer is not None and not self.offers(layer):
             self.refresh()
+        if layer is not None and not self.offers(layer):
+            self.refused.emit(self._refusal(layer) or f"{layer.name} is not in the list of layers")
+            return
         self._show(layer)
         self._set(layer)
 
     def refresh(self, _event: object = None) -> None:
         """Read the layer list again."""
-        self._layers = [x for x in self._viewer.layers if isinstance(x, self._kind) and self._accepts(x)]
+        self._layers = [x for x in self._viewer.layers if isinstance(x, self._kind) and not self._refusal(x)]
         # Called by napari for every change of the list, and when what is accepted has changed. A combo that must not be
         # empty takes the topmost layer.
         gone = self._chosen is not None and all(x is not self._chosen for x in self._layers)

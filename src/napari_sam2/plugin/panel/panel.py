@@ -80,14 +80,16 @@ _FOLDED = ("Frames", "Teach")
 class Panel(QScrollArea):
     """All controls, in sections that fold."""
 
-    def __init__(self, viewer: ViewerModel, accepts: Callable[[Any], bool]) -> None:
+    def __init__(
+        self, viewer: ViewerModel, refusal: Callable[[Any], str], source_refusal: Callable[[Any], str]
+    ) -> None:
         super().__init__()
         # An image is chosen as soon as there is one; prompts and labels may be none, and are made when needed.
         self.image_layer = LayerCombo(viewer, Image, optional=False)
-        self.points_layer = LayerCombo(viewer, Points, accepts=accepts)
-        self.shapes_layer = LayerCombo(viewer, Shapes, accepts=accepts)
-        self.labels_layer = LayerCombo(viewer, Labels, accepts=accepts)
-        self.source_labels = LayerCombo(viewer, Labels, accepts=accepts)
+        self.points_layer = LayerCombo(viewer, Points, refusal=refusal)
+        self.shapes_layer = LayerCombo(viewer, Shapes, refusal=refusal)
+        self.labels_layer = LayerCombo(viewer, Labels, refusal=refusal)
+        self.source_labels = LayerCombo(viewer, Labels, refusal=source_refusal)
         self.axis, self.doubt = QComboBox(), QComboBox()
         self.live_preview = QCheckBox("Live preview")
         self.threshold = QDoubleSpinBox()

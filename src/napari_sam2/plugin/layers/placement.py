@@ -1,0 +1,134 @@
+"""Where the data of a layer lie on an image layer, as both are seen in the viewer: through the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import Affine
+
+from napari_sam2.data.labels.resample import sampled_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Image, Labels, Layer
+    from numpy.typing import ArrayLike, NDArray
+
+    from .layer_frames import LayerFrames
+
+# What of a layer says where its data lie in the world.
+TRANSFORM = ("scale", "translate", "rotate", "shear", "affine")
+# Share of a pixel within which two layers count as lying on each other.
+_CLOSE = 1e-3
+
+
+class UnrelatedError(ValueError):
+    """A layer has no place on an image; says why, in one line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """From the data coordinates of a layer to those of an image layer."""
+
+    # (D of the image + 1, D of the layer + 1), for coordinates followed by a 1; None where they are the same.
+    matrix: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, layer: Layer, image: Image) -> Placement:
+        """Find where the data of a layer lie.
+
+        Raises
+        ------
+        UnrelatedError
+            If the layer has axes that the image has not or the other way round, or one of them has no extent.
+        """
+        mine, others = layer_matrix(layer), layer_matrix(image)
+        surplus = image.ndim - layer.ndim
+        shape = image.data[0].shape if image.multiscale else image.data.shape
+        # An axis of one place asks no question: what has no such axis lies there.
+        if surplus < 0 or any(size > 1 for size in shape[:surplus]):
+            raise UnrelatedError(
+                f"{layer.name} has {layer.ndim} axes and {image.name} {image.ndim}: there is no telling on which frame "
+                "it lies"
+            )
+        ratios = _unit_ratios(layer, image)
+        mine[:-1] *= ratios[:, None]
+        if surplus == 0 and np.array_equal(mine, others):
+            return cls()
+        try:
+            inside = np.linalg.inv(others[surplus:, surplus:]) @ mine
+        except np.linalg.LinAlgError as error:
+            raise UnrelatedError(f"{image.name} has a scale of 0") from error
+        matrix = np.zeros((image.ndim + 1, layer.ndim + 1))
+        matrix[surplus:] = inside
+        return cls(matrix)
+
+    def __call__(self, positions: ArrayLike) -> NDArray[Any]:
+        """Convert (..., D) coordinates of the layer to those of the image."""
+        places = np.asarray(positions)
+        if self.matrix is None:
+            return places
+        moved: NDArray[np.float64] = places @ self.matrix[:-1, :-1].T + self.matrix[:-1, -1]
+        return moved
+
+    def is_same_grid(self, shape: Sequence[int]) -> bool:
+        """Whether the pixels of an array of a shape lie on those of the image with the same index."""
+        if self.matrix is None:
+            return True
+        n_axes = len(shape)
+        if self.matrix.shape != (n_axes + 1, n_axes + 1):
+            return False
+        # An affine map is furthest from the identity at a corner.
+        corners = np.stack(np.meshgrid(*((0, size - 1) for size in shape), indexing="ij"), -1).reshape(-1, n_axes)
+        return bool(np.abs(self(corners) - corners).max() < _CLOSE)
+
+    @property
+    def keeps_planes(self) -> bool:
+        """Whether what lies in one plane of the layer lies in one plane of the image."""
+        return self.matrix is None or bool(np.abs(self.matrix[:-3, -3:-1]).max(initial=0) < _CLOSE)
+
+
+def layer_matrix(layer: Layer) -> NDArray[np.float64]:
+    """(D + 1, D + 1) from the data coordinates of a layer to the world's."""
+    return matrix_of({name: getattr(layer, name) for name in TRANSFORM}, layer.ndim)
+
+
+def matrix_of(said: Mapping[str, Any], n_axes: int) -> NDArray[np.float64]:
+    """(D + 1, D + 1) from data to the world, of what a layer has of scale, translate, rotate, shear and affine."""
+    own = Affine(**{key: said[key] for key in TRANSFORM[:-1] if key in said}, ndim=n_axes)
+    further = said.get("affine", np.eye(n_axes + 1))
+    # The layer's transform is its own one followed by the affine.
+    matrix: NDArray[np.float64] = getattr(further, "affine_matrix", np.asarray(further, float)) @ own.affine_matrix
+    return matrix
+
+
+def labels_on_plane(
+    source: Labels, image: Image, space: LayerFrames, *, frame: int, point: Sequence[float]
+) -> NDArray[Any]:
+    """(Y, X) labels of any Labels layer at the pixels of an image's frame, by the nearest one; 0 where there is none.
+
+    ``point`` is where the viewer's sliders stand, which counts for axes that the image does not have.
+    """
+    # Three places tell an affine map of a plane: the first pixel, and its neighbours below and to the right.
+    places = [space.position(frame, y, x) for y, x in ((1, 0), (0, 1), (0, 0))]
+    ratios = _unit_ratios(source, image)
+    world = np.array([image.data_to_world(place) for place in places])
+    if source.ndim > image.ndim:
+        ahead = np.tile(np.asarray(point, float)[-source.ndim : -image.ndim], (3, 1))
+        world = np.hstack([ahead, world])
+    down, right, origin = np.array([source.world_to_data(place / ratios) for place in world[:, -source.ndim :]])
+    array = source.data[0] if source.multiscale else source.data
+    return sampled_plane(array, np.column_stack([down - origin, right - origin, origin]), space.stack_shape[1:])
+
+
+def _unit_ratios(layer: Layer, image: Image) -> NDArray[np.float64]:
+    """How many of the image's units one of the layer's is, along each axis of the layer."""
+    ratios = np.ones(layer.ndim)
+    # Axes are matched from the last. napari draws in units where all can be converted, and else in plain numbers.
+    pairs = list(zip(layer.units[::-1], image.units[::-1], strict=False))
+    if all(one.is_compatible_with(other) for one, other in pairs):
+        for place, (one, other) in enumerate(pairs, 1):
+            ratios[-place] = (1 * one).to(other).magnitude
+    return ratios
