@@ -35,6 +35,12 @@ def option_names(kind: type[Any]) -> list[str]:
     return [field.name for field in dataclasses.fields(kind) if _OPTION in field.metadata]
 
 
+def option_choices(kind: type[Any]) -> dict[str, tuple[Any, ...]]:
+    """What the fields may be that are options with choices."""
+    options = {field.name: field.metadata.get(_OPTION, {}) for field in dataclasses.fields(kind)}
+    return {name: tuple(how["choices"]) for name, how in options.items() if "choices" in how}
+
+
 def add_options(parser: argparse._ActionsContainer, kind: type[Any], *names: str, **how: Any) -> None:
     """Add the options of a dataclass, or those of the fields that are named; `how` goes before what the fields say."""
     exclusive: argparse._ActionsContainer | None = None
@@ -68,9 +74,10 @@ def _fields(kind: type[Any], names: tuple[str, ...]) -> Iterator[dataclasses.Fie
 
 
 def _how(field: dataclasses.Field[Any]) -> dict[str, Any]:
-    how: dict[str, Any] = {"default": field.default}
-    if _OPTION in field.metadata:
-        return {**how, **field.metadata[_OPTION]}
+    how = {"default": field.default, **field.metadata.get(_OPTION, {})}
+    # How its value is read follows from the default, unless the field says it.
+    if {"type", "action", "nargs"} & set(how) or field.default is None:
+        return how
     if isinstance(field.default, bool):
         return how | {"action": argparse.BooleanOptionalAction}
     return how | ({"nargs": "+"} if isinstance(field.default, tuple) else {"type": type(field.default)})

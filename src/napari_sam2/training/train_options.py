@@ -20,28 +20,41 @@ from .data_sheets import write_data_sheets
 from .loop import run_training
 from .train_settings import RECIPES, TrainSettings, paper_recipe
 
-_LISTS = {
-    "data": "'generated', a pool, or labelled stacks and stills",
-    "held_out": "the same, to validate on",
-    "data_weights": "how often each of the data is drawn from",
-    "without": "sets of labelled images to leave out, * standing for anything",
-    "partly_labelled": "sets in which some objects have no label",
+# The first setting of each group in the help.
+_GROUPS = {
+    "data": "what it learns from",
+    "weights": "what is trained, and how long",
+    "stills": "batches",
+    "smallest_window": "what the images are like",
+    "mask_prompts": "prompts",
+    "feature_penalty": "loss",
+    "optimiser": "optimiser",
 }
+_EXAMPLES = """\
+examples:
+  napari-sam2 train run --minutes 60 --export mine.safetensors
+  napari-sam2 train run --weights sam2_nano --data generated my_stacks/ --data-weights 1 2 --steps 2000
+  napari-sam2 train run --data my_stacks/ --sheets sheets/
+"""
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``napari-sam2 train`` takes: an option for each field of `TrainSettings`, and where to begin."""
+    # The usage of sixty options would fill the screen.
+    parser.usage, parser.epilog = "napari-sam2 train FOLDER [OPTION ...]", _EXAMPLES
     parser.add_argument("folder", type=Path, help="checkpoint and curves; a run goes on from what it finds there")
     recipe = "where the settings come from that are not given: nano (default), or paper, SAM 2's own"
     parser.add_argument("--recipe", choices=RECIPES, default="nano", help=recipe)
-    paper = paper_recipe("")
+    paper, group = paper_recipe(""), parser.add_argument_group()
     for field in fields(TrainSettings):
+        if field.name in _GROUPS:
+            group = parser.add_argument_group(_GROUPS[field.name])
         usual, other = field.default, getattr(paper, field.name)
-        help_text = f"default {usual}" + ("" if other == usual else f", paper {other}")
-        kind = {"type": float} if field.name == "data_weights" else {}
         if usual is not MISSING:
-            help_text = _LISTS.get(field.name, help_text)
-            add_options(parser, TrainSettings, field.name, default=SUPPRESS, help=help_text, **kind)
+            text = f"{field.metadata['option']['help']} (default {_shown(usual)}"
+            text += ")" if other == usual else f", paper {_shown(other)})"
+            kind = {"type": float} if field.name == "data_weights" else {}
+            add_options(group, TrainSettings, field.name, default=SUPPRESS, help=text, **kind)
     parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
     parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
     parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")
@@ -59,10 +72,15 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value) or "none"
+
+
 def settings_from_args(args: argparse.Namespace) -> TrainSettings:
     """Gather the settings among the arguments."""
     given = {field.name: getattr(args, field.name) for field in fields(TrainSettings) if hasattr(args, field.name)}
-    given.update({name: tuple(given[name]) for name in _LISTS if name in given}, folder=str(args.folder))
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    given["folder"] = str(args.folder)
     return replace(RECIPES[args.recipe](""), **given)
 
 

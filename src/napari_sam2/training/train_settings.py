@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
-from napari_sam2.option_fields import option
+from napari_sam2.option_fields import option, option_choices
 
 PARTS = ("all", "decoder+memory", "adapters")
 # Trained on whole data sets only: a handful of frames does not teach what an object is.
 CENTRE_HEAD = "centre-head"
-_CHOICES = {
-    "cross_entropy": ("balanced", "focal"),
-    "grade": ("all", "answer"),
-    "optimiser": ("adamw", "muon"),
-    "part": (*PARTS, CENTRE_HEAD),
-}
 _SHARES = (
     *("clip_share", "follow_share", "affine_share", "jitter_share", "mask_prompts", "box_prompts"),
     *("teacher_forcing", "cooldown", "long_share", "vary_corrections", "middle_clicks"),
@@ -29,122 +23,104 @@ class TrainSettings:
 
     # Where checkpoint and log go; a run goes on from the checkpoint it finds there.
     folder: str
-    # Sources of clips to train on and to validate on, see `open_source`; no validation without the latter.
-    data: tuple[str, ...] = ("generated",)
-    held_out: tuple[str, ...] = ()
-    # How often each of the former is drawn from, in proportion; all alike where none are given.
-    data_weights: tuple[float, ...] = ()
-    # Share of each set of labelled images that is validated on, and not trained on, where its folder is named in both;
-    # see `image_sets.split_sets`.
-    held_share: float = 0.1
-    # Names of sets of labelled images to leave out, ``*`` standing for anything.
-    without: tuple[str, ...] = ()
-    # Names of those in which some objects have no label: the centre head learns nothing from what has none.
-    partly_labelled: tuple[str, ...] = ()
-    # Configuration trained from fresh weights, a key of `CONFIGS`; given weights bring their own.
-    model: str = "sam2_nano"
-    # Optimiser steps over the whole run.
-    steps: int = 20_000
-    # Where positive, the run also ends after so much time, and the learning rate falls by the clock: such a run is not
-    # repeatable.
-    minutes: float = 0.0
-    # Decides initial weights, batches and prompts.
-    seed: int = 0
-    # Side of the square training images in pixels, a multiple of 32.
-    image_size: int = 256
-    # Side of the window that is cut out of a clip, as a share of the frame's; two in five are the largest.
-    smallest_window: float = 0.45
-    largest_window: float = 1.0
-    # Share of the images and clips cut out by a small window that follows an object, as a session's zoom does.
-    follow_share: float = 0.35
-    # Share of the images and clips that are turned and sheared, and share of those whose colours change from frame to
-    # frame, see `augment`.
-    affine_share: float = 0.25
-    jitter_share: float = 0.25
-    # Share of the images and clips that are made to look as if another instrument had taken them.
-    modality_share: float = 0.0
-    # Images of a batch of stills, and objects prompted on each.
-    stills: int = 8
-    still_objects: int = 8
-    # The same for batches of clips, and frames of a clip.
-    clips: int = 4
-    clip_objects: int = 4
-    clip_frames: int = 6
-    # Share of the steps that train on clips.
-    clip_share: float = 0.5
-    # Rounds of correction clicks after the first prompt of a still.
-    corrections: int = 1
-    # Most frames of a clip that are prompted before it is tracked; the first always is, how many is drawn.
-    prompted_frames: int = 1
-    # Most frames of a clip with correction clicks, the prompted ones among them, and clicks on each; clips prompted
-    # with masks get none.
-    corrected_frames: int = 1
-    clip_corrections: int = 0
-    # Share of the steps whose number of correction clicks is drawn, from none to the number set: users stop early.
-    vary_corrections: float = 0.0
-    # Share of the first clicks that lie near the middle of the object, as a careful user's do.
-    middle_clicks: float = 0.5
-    # Share of the correction clicks placed anywhere on the object instead of where the answer is wrong.
-    truth_clicks: float = 0.0
-    # Share of the clip steps with half as many clips of twice the length.
-    long_share: float = 0.0
-    # Share of the clips prompted with a mask; the others get a click or a box.
-    mask_prompts: float = 0.5
-    # Share of the objects without a mask that get a box, not a click.
-    box_prompts: float = 0.5
-    # Share of the tracked objects and frames that are remembered by their true mask instead of the model's.
-    teacher_forcing: float = 0.0
-    # Weight of the penalty on large image features, see `unroll.feature_penalty`.
-    feature_penalty: float = 0.05
-    # Weight of what the centre head is graded by; the model gets a head where this is positive, see `centre_head`.
-    centre_weight: float = 0.0
-    # ``"balanced"`` or ``"focal"``, see `losses`.
-    cross_entropy: str = "balanced"
-    # ``"all"`` masks of the decoder, or only the ``"answer"``, see `losses.frame_loss`.
-    grade: str = "all"
-    # Masks are compared at ``image_size / loss_stride``.
-    loss_stride: int = 4
-    # ``"adamw"``; or ``"muon"`` for the weight matrices of linear layers and AdamW for the rest, which learns more in a
-    # step.
-    optimiser: str = "muon"
-    # Of the optimiser, and the bound of the gradient's norm.
-    learning_rate: float = 8e-4
-    weight_decay: float = 0.02
-    clip_norm: float = 1.0
-    # Learning rate of the image encoder as a share of the others', and by how much it falls from each block of its
-    # trunk to the one before; position codes are not slowed down.
-    encoder_rate: float = 1.0
-    layer_decay: float = 1.0
-    # Chance that the last block of the encoder's trunk is passed over on one of its two branches, image by image; it
-    # rises to this from 0 in the first block. See `drop_path`.
-    drop_path: float = 0.0
-    # First steps, with a rising learning rate.
-    warmup: int = 200
-    # Last share of the run, with a falling learning rate.
-    cooldown: float = 0.3
-    # Decay of the running average of the weights, which is what is exported.
-    ema: float = 0.998
-    # What is trained, and the rank of the adapters, see `adapters.train_part`.
-    part: str = "all"
-    rank: int = 8
-    # Catalogue name or file of the weights to begin with; drawn from the seed where empty.
-    weights: str = ""
-    # ``"auto"`` takes CUDA, else MPS, else the CPU.
-    device: str = "auto"
-    # Compute the network in mixed precision.
-    bfloat16: bool = True
-    # Compile the image encoder first: a minute, then faster steps.
-    compile: bool = False
-    # Time between checkpoints.
-    checkpoint_minutes: float = 3.0
-    # Steps between validations; 0 for none.
-    validate_every: int = 500
+
+    # What it learns from
+    data: tuple[str, ...] = option(("generated",), "'generated', a pool, or folders of labelled stacks and stills")
+    data_weights: tuple[float, ...] = option(
+        (), "how often each of the data is drawn from, in proportion; all alike by default"
+    )
+    held_out: tuple[str, ...] = option((), "the same, to validate on; no validation without")
+    held_share: float = option(
+        0.1, "share of each labelled set that is validated on, and not trained on, where its folder is in both"
+    )
+    without: tuple[str, ...] = option((), "labelled sets to leave out, * standing for anything")
+    partly_labelled: tuple[str, ...] = option(
+        (), "labelled sets in which some objects have no label: the centre head learns nothing from what has none"
+    )
+
+    # What is trained, and how long
+    weights: str = option("", "catalogue name or file of the weights to begin with; drawn from the seed by default")
+    model: str = option("sam2_nano", "configuration trained from fresh weights; given weights bring their own")
+    part: str = option("all", "what learns", choices=(*PARTS, CENTRE_HEAD))
+    rank: int = option(8, "of the adapters")
+    image_size: int = option(256, "side of the square training images in pixels, a multiple of 32")
+    steps: int = option(20_000, "optimiser steps over the whole run")
+    minutes: float = option(
+        0.0,
+        "the run also ends after so much time, the learning rate falls by the clock, and it is not repeatable",
+    )
+    seed: int = option(0, "of initial weights, batches and prompts")
+    device: str = option("auto", "'auto' takes CUDA, else MPS, else the CPU")
+    bfloat16: bool = option(True, "compute the network in mixed precision")
+    compile: bool = option(False, "compile the image encoder first: a minute, then faster steps")
+    checkpoint_minutes: float = option(3.0, "time between checkpoints")
+    validate_every: int = option(500, "steps between validations; 0 for none")
+
+    # Batches
+    stills: int = option(8, "images of a batch of stills")
+    still_objects: int = option(8, "objects prompted on each still")
+    clips: int = option(4, "clips of a batch")
+    clip_objects: int = option(4, "objects prompted in each clip")
+    clip_frames: int = option(6, "frames of a clip")
+    clip_share: float = option(0.5, "share of the steps that train on clips")
+    long_share: float = option(0.0, "share of the clip steps with half as many clips of twice the length")
+
+    # What the images are like
+    smallest_window: float = option(0.45, "side of the smallest window that is cut out, as a share of the frame's")
+    largest_window: float = option(1.0, "side of the largest, which two in five have")
+    follow_share: float = option(0.35, "share cut out by a small window that follows an object, as zoom does")
+    affine_share: float = option(0.25, "share that is turned and sheared")
+    jitter_share: float = option(0.25, "share whose colours change from frame to frame")
+    modality_share: float = option(0.0, "share made to look as if another instrument had taken them")
+
+    # Prompts
+    mask_prompts: float = option(0.5, "share of the clips prompted with a mask; the others get a click or a box")
+    box_prompts: float = option(0.5, "share of the objects without a mask that get a box, not a click")
+    middle_clicks: float = option(
+        0.5, "share of the first clicks near the middle of the object, as a careful user's are"
+    )
+    corrections: int = option(1, "rounds of correction clicks after the first prompt of a still")
+    prompted_frames: int = option(
+        1, "most frames of a clip that are prompted before it is tracked; the first always is"
+    )
+    corrected_frames: int = option(1, "most frames of a clip with correction clicks, the prompted ones among them")
+    clip_corrections: int = option(0, "correction clicks on each; clips prompted with masks get none")
+    vary_corrections: float = option(
+        0.0, "share of the steps with fewer correction clicks, down to none: users stop early"
+    )
+    truth_clicks: float = option(
+        0.0, "share of the correction clicks anywhere on the object instead of where the answer is wrong"
+    )
+    teacher_forcing: float = option(0.0, "share of the tracked objects and frames remembered by their true mask")
+
+    # Loss
+    feature_penalty: float = option(0.05, "weight of the penalty on large image features")
+    centre_weight: float = option(0.0, "weight of the centre head, which a model gets where this is positive")
+    cross_entropy: str = option("balanced", "cross-entropy of the masks", choices=("balanced", "focal"))
+    grade: str = option("all", "grade all masks of the decoder, or the answer only", choices=("all", "answer"))
+    loss_stride: int = option(4, "masks are compared at image size / loss stride: 1, 2 or 4")
+
+    # Optimiser
+    optimiser: str = option("muon", "muon is for weight matrices, with AdamW for the rest", choices=("adamw", "muon"))
+    learning_rate: float = option(8e-4, "the highest")
+    weight_decay: float = option(0.02, "of the optimiser")
+    clip_norm: float = option(1.0, "bound of the gradient's norm")
+    encoder_rate: float = option(1.0, "learning rate of the image encoder as a share of the others'")
+    layer_decay: float = option(
+        1.0, "by how much it falls from each block of the encoder to the one before; not for position codes"
+    )
+    drop_path: float = option(
+        0.0, "chance that the encoder's last block is passed over, rising to this from 0 in the first"
+    )
+    warmup: int = option(200, "first steps, with a rising learning rate")
+    cooldown: float = option(0.3, "last share of the run, with a falling learning rate")
+    ema: float = option(0.998, "decay of the running average of the weights, which is what is exported")
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be trained with."""
         if self.image_size < 32 or self.image_size % 32:
             raise ValueError(f"image_size={self.image_size} must be a positive multiple of 32.")
-        for name, known in _CHOICES.items():
+        for name, known in option_choices(TrainSettings).items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not one of {', '.join(known)}.")
         if not 0 < self.smallest_window <= self.largest_window <= 1:
