@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -100,17 +101,20 @@ def track(work: Work, watch: Watch) -> None:
 
 
 def track_and_write(work: Work, watch: Watch) -> JobReport:
-    """Track, and write the results even after an error, which then names the folder of the partial results."""
+    """Track, and write the results even after an error, which then says what is left of the work and where."""
     progress, folder = work.progress, work.folder
     try:
         track(work, watch)
+        return write(work, folder.path if progress.complete else folder.for_partial)
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        # Hours of tracking must not be lost to an error on one frame.
-        if progress.frames:
-            report = write(work, folder.for_partial)
-            error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
+        # Hours of tracking must not be lost to an error on one frame, nor to one while its results are written.
+        if not progress.complete and progress.frames:
+            with suppress(OSError):
+                report = write(work, folder.for_partial)
+                error.add_note(f"the {report.n_frames} frames done before that are in {report.folder}")
+        if (session := work.session.folder) is not None:
+            error.add_note(f"the session was kept: 'napari-sam2 resume {session}' goes on")
         raise
-    return write(work, folder.path if progress.complete else folder.for_partial)
 
 
 def write(work: Work, folder: Path) -> JobReport:

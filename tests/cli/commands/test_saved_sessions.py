@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import tifffile
 from commandline import DiskStack, Run, start_script, write_entries
 
 from napari_sam2 import Session
+from napari_sam2.session.results.frame_result import FrameResult
 
 
 def results(folder: Path) -> tuple[np.ndarray, str]:
@@ -58,6 +60,37 @@ def test_a_folder_stands_for_the_session_in_it(run: Run, saved: Path, tmp_path: 
         done = run(command, saved, "--output", tmp_path / "third", "--overlay", "none")
         assert done.status == 2
         assert "holds 2 sessions, name one: other.napari-sam2, session.napari-sam2" in done.complaint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files, which Windows does not")
+def test_a_full_disk_says_how_to_go_on(run: Run, saved: Path, disk: DiskStack, fast: list[object]) -> None:
+    import resource
+
+    from napari_sam2.job.option_types import format_names
+    from napari_sam2.job.options import JobOptions, ModelOptions
+    from napari_sam2.job.prepare import started_job
+    from napari_sam2.job.run_stack import track_and_write
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_up(steps: Iterator[FrameResult], _planned: int, _name: str) -> Iterator[FrameResult]:
+        yield from steps
+        # No file may grow beyond 300 bytes: what a full disk says, without filling one.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
+
+    model = ModelOptions(checkpoint=Path(str(fast[1])), image_size=64)
+    output = saved.parent / "full"
+    options = JobOptions(disk.path, disk.prompts, output, model, exports=format_names("csv"), save=True)
+    try:
+        with pytest.raises(OSError, match="disk may be full") as caught, started_job(options) as work:
+            track_and_write(work, fill_up)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    session = output / "session.napari-sam2"
+    assert caught.value.__notes__ == [f"the session was kept: 'napari-sam2 resume {session}' goes on"]
+    done = run("resume", output, "--overlay", "none")
+    assert done.status == 0, done.err
+    assert_same_results(saved, output)
 
 
 def test_run_does_the_same_again(run: Run, saved: Path, tmp_path: Path) -> None:
