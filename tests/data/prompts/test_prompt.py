@@ -220,7 +220,7 @@ def test_files_that_are_refused(tmp_path: Path, document: object, message: str) 
         ("/etc/passwd", "must lie beside"),
         ("link.tif", "must lie beside"),
         ("nothing.tif", "does not exist"),
-        ("ids.tif", "one value besides 0, not 2"),
+        ("ids.tif", "one value or colour besides 0, not 2"),
         ("prompts.json", "cannot be read as an image"),
         ("", "name of an image file"),
         (3, "name of an image file"),

@@ -12,7 +12,7 @@ import tifffile
 
 from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
 from napari_sam2.data.images.frame_index import check_frame, whole_number
-from napari_sam2.data.readers.image_folder import read_image
+from napari_sam2.data.readers.still_image import read_image
 
 if TYPE_CHECKING:
     import os
@@ -326,12 +326,14 @@ def _read_mask(name: object, folder: Path) -> NDArray[np.bool_]:
         raise ValueError(f"mask {name!r} must lie beside the prompts file or in a folder below it")
     if not path.is_file():
         raise ValueError(f"mask {name!r} does not exist")
-    # Any one value marks the object: programs write 1, 255 or the object's number.
-    image = read_image(path)
+    # Any one value, index of a palette or colour marks the object: programs write 1, 255 or the object's number.
+    image = read_image(path, indices=True)
+    if image.ndim == 3:
+        image = image[..., :3].astype(np.int64) @ (2**32, 2**16, 1)
     values = np.unique(image)
-    ids = values[values != 0]
-    if image.ndim != 2 or len(ids) > 1:
-        raise ValueError(f"mask {name!r} must be a grey image with one value besides 0, not {len(ids)}")
+    marks = values[values != 0]
+    if len(marks) > 1:
+        raise ValueError(f"mask {name!r} must have one value or colour besides 0, not {len(marks)}")
     return check_mask(image != 0)
 
 

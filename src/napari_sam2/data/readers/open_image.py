@@ -10,10 +10,12 @@ import numpy as np
 from napari_sam2.data.images.frame_sources import ArrayPlanes, Opened
 from napari_sam2.data.images.selection import check_level
 
+from .animation import is_animation, open_animation
 from .dicom import has_dicom, open_dicom
-from .image_folder import FolderSource, is_image_file, is_tiff_file, read_image
+from .image_folder import FolderSource
 from .nifti import is_nifti, open_nifti
 from .ome_zarr import is_zarr, open_zarr
+from .still_image import is_image_file, is_tiff_file, read_image
 from .tiff import open_tiff
 from .video import is_video, open_video
 
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
 _KINDS = "a TIFF, PNG, JPEG, GIF, video, zarr, NIfTI, DICOM or NumPy file, nor a folder of images"
 
 
-def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Opened]:
-    """Open a file or a folder without reading its pixels."""
+def open_image(path: str | os.PathLike[str], level: int = 0, *, indices: bool = False) -> tuple[Path, Opened]:
+    """Open a file or a folder without reading its pixels.
+
+    Images of a palette are in colour; `indices` leaves the indices into it, which are the labels of a label image.
+    """
     place = Path(path)
     if not place.exists():
         raise FileNotFoundError(f"{place} does not exist")
@@ -32,8 +37,8 @@ def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Open
     if is_zarr(place):
         return place, open_zarr(place, level)
     if not place.is_dir() and is_tiff_file(place):
-        return place, open_tiff(place, level)
-    opened = _open_folder(place) if place.is_dir() else _open_file(place)
+        return place, open_tiff(place, level, indices=indices)
+    opened = _open_folder(place, indices) if place.is_dir() else _open_file(place, indices)
     if level:
         check_level(
             level, [(opened.planes.shape[len(opened.axes)], opened.planes.shape[len(opened.axes) + 1])], str(place)
@@ -41,14 +46,14 @@ def open_image(path: str | os.PathLike[str], level: int = 0) -> tuple[Path, Open
     return place, opened
 
 
-def _open_folder(place: Path) -> Opened:
+def _open_folder(place: Path, indices: bool) -> Opened:
     if has_dicom(place):
         return open_dicom(place)
-    folder = FolderSource(place)
+    folder = FolderSource(place, indices=indices)
     return Opened(folder, "n", folder.sizes)
 
 
-def _open_file(place: Path) -> Opened:
+def _open_file(place: Path, indices: bool) -> Opened:
     # By suffix where the content tells nothing; images and DICOM are known by their first bytes.
     if is_video(place):
         return open_video(place)
@@ -59,8 +64,10 @@ def _open_file(place: Path) -> Opened:
     if place.suffix.lower() == ".npy":
         return _open_npy(place)
     if is_image_file(place):
+        if is_animation(place):
+            return open_animation(place)
         # A single image is small enough to hold; there is no axis before Y and X.
-        image = read_image(place)
+        image = read_image(place, indices=indices)
         planes = ArrayPlanes(image, "yxs" if image.ndim == 3 else "yx")
         return Opened(planes, "")
     raise ValueError(f"{place} is not {_KINDS}")

@@ -96,8 +96,28 @@ class Layout(NamedTuple):
         return (plane[2], *plane[:2]) if self.samples_first else plane
 
 
-def open_tiff(path: Path, level: int = 0) -> Opened:
-    """Open a TIFF file without reading its pixels."""
+class PalettePlanes:
+    """Planes of indices into a palette, as RGB."""
+
+    def __init__(self, planes: PlaneSource, colours: NDArray[np.uint8]) -> None:
+        self._planes = planes
+        # (N, 3).
+        self._colours = colours
+        self.shape: tuple[int, ...] = (*planes.shape, 3)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it."""
+        image: NDArray[np.uint8] = self._colours[self._planes.read(index, area)]
+        return image
+
+    def close(self) -> None:
+        """Close the file."""
+        self._planes.close()
+
+
+def open_tiff(path: Path, level: int = 0, *, indices: bool = False) -> Opened:
+    """Open a TIFF file without reading its pixels; `indices` leaves those of a palette as they are, as labels."""
     with ExitStack() as opened:
         try:
             tif = opened.enter_context(tifffile.TiffFile(path))
@@ -120,11 +140,24 @@ def open_tiff(path: Path, level: int = 0) -> Opened:
         factors = {"y": sizes[0][0] / sizes[level][0], "x": sizes[0][1] / sizes[level][1]}
         said = {name: size._replace(scale=size.scale * factors.get(name, 1)) for name, size in read_sizes(tif).items()}
         channels = read_channels(tif)
+        colours = None if indices else _palette(tif)
         planes = _source(tif, path, layout)
         # Only this source reads from the open file later on; memory maps have a handle of their own.
         if isinstance(planes, PageSource):
             opened.pop_all()
-    return Opened(planes, layout.leading, said, channels)
+    return Opened(planes if colours is None else PalettePlanes(planes, colours), layout.leading, said, channels)
+
+
+def _palette(tif: tifffile.TiffFile) -> NDArray[np.uint8] | None:
+    """Return the colours of a drawing's palette, (N, 3); None where pixels are intensities."""
+    page = tif.pages.first
+    # Microscopes and ImageJ colour intensities by a table; so do others where it only rises or falls.
+    if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None or not tif.flags <= _PLAIN:
+        return None
+    steps = np.diff(page.colormap.astype(np.int64), axis=1)
+    if all((channel >= 0).all() or (channel <= 0).all() for channel in steps):
+        return None
+    return (page.colormap.T >> 8).astype(np.uint8)
 
 
 def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
@@ -134,7 +167,8 @@ def _images(tif: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
     one_by_one = all(len(series) == 1 for series in full if series.kind != "generic")
     if len(full) < 2 or not (one_by_one and _are_frames(tif, full)):
         return full
-    pages = [page for page in tif.pages if not page.keyframe.is_reduced]
+    every: list[Any] = list(tif.pages)
+    pages = [page for page in every if not page.keyframe.is_reduced]
     keyframe = full[0].keyframe
     if len({(page.shape, page.dtype, page.axes) for page in pages}) > 1:
         return full
