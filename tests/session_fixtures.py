@@ -13,7 +13,7 @@ from napari_sam2 import Session
 from napari_sam2.model.config import CONFIGS, Sam2Config
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.weights.load import save_checkpoint
-from small_model import SMALL, build_small, drifting_textures, single_thread
+from small_model import SMALL, build_hiding, build_small, drifting_textures, single_thread
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def model(make_model: Callable[..., Sam2]) -> Sam2:
 
 
 @pytest.fixture(scope="session")
-def flickering_model(make_model: Callable[..., Sam2]) -> Sam2:
-    """Small model whose objects are hidden on some frames."""
-    return make_model(1)
+def flickering_model() -> Sam2:
+    """Small model whose objects are hidden on half of the frames."""
+    return build_hiding()
 
 
 @pytest.fixture(scope="session")

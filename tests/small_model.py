@@ -41,6 +41,17 @@ def build_small(seed: int, *, presence: float, config: Sam2Config = SMALL) -> Sa
     return model.requires_grad_(False)
 
 
+def build_hiding() -> Sam2:
+    """Build a small model whose objects come and go from frame to frame."""
+    model = build_small(3, presence=0.0)
+    # Freshly drawn, scores hardly differ between frames: their differences are stretched, about their usual value.
+    head = model.sam_mask_decoder.pred_obj_score_head.layers[-1]
+    with torch.no_grad():
+        head.weight *= 50
+        head.bias.fill_(-50 * 1.06)
+    return model
+
+
 def drifting_textures() -> np.ndarray:
     """(12, 48, 56) uint8: smooth random textures that drift."""
     rng = np.random.default_rng(0)

@@ -25,6 +25,7 @@ FULL = JobOptions(
     max_frames=4,
     fill_holes=0,
     zoom=2.5,
+    memory="gated",
 )
 
 

@@ -45,14 +45,17 @@ def reopened(session: Session) -> Session:
 
 
 def test_everything_comes_back(model: Sam2, frames: np.ndarray, folder: Path) -> None:
-    session = prompt(Session(model, frames, folder=folder, zoom=2, fill_hole_area=3, contrast_limits=(5, 250)))
+    session = prompt(
+        Session(model, frames, folder=folder, zoom=2, memory="gated", fill_hole_area=3, contrast_limits=(5, 250))
+    )
     list(session.propagate(direction="both", start=2))
     session.clear_prompts(0, 2)
     session.add_points(0, 2, [[40, 40]], [1])
     session.remove_object(1)
     again = reopened(session)
     assert_same_sessions(session, again)
-    assert (again.zoom, again._tracker.fill_hole_area, again.encoder.window) == (2, 3, session.encoder.window)
+    assert (again.zoom, again.memory, again._tracker.fill_hole_area) == (2, "gated", 3)
+    assert again.encoder.window == session.encoder.window
     assert again.stack.axis == "t"
 
 

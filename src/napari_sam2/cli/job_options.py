@@ -23,7 +23,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     tracking = parser.add_argument_group("tracking")
     # None, to tell a choice from the default, which depends on --start.
     add_options(tracking, JobOptions, "direction", default=None)
-    add_options(tracking, JobOptions, "start", "max_frames", "fill_holes", "zoom")
+    add_options(tracking, JobOptions, "start", "max_frames", "fill_holes", "zoom", "memory")
     add_model_options(parser)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -142,7 +142,7 @@ def _follow(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dict[
     for number, prompt in enumerate(args.prompt or ["mask"]):
         # The baselines do not depend on the prompt.
         flow = number == 0 and not args.no_baselines
-        factory, done = partial(Session, zoom=args.zoom), partial(watch.tracked, prompt=prompt)
+        factory, done = _session_factory(args), partial(watch.tracked, prompt=prompt)
         reports[prompt] = evaluate(
             model, _sequences(args), prompt=prompt, session_factory=factory, flow=flow, done=done
         )
@@ -157,7 +157,7 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
         model,
         _sequences(args),
         interaction=InteractionSettings(args.interactive, rounds=args.rounds, clicks=args.clicks),
-        session_factory=partial(Session, zoom=args.zoom),
+        session_factory=_session_factory(args),
         done=watch.interacted,
     )
     return report, interactive_table(report)
@@ -167,13 +167,18 @@ def _find(args: argparse.Namespace, model: Sam2, _watch: _Watch) -> tuple[dict[s
     def show(name: str, report: Mapping[str, float]) -> None:
         tqdm.write(f"{name:24} recall {report['recall']:.2f}   precision {report['precision']:.2f}")
 
-    report = evaluate_finding(model, _sequences(args), session_factory=partial(Session, zoom=args.zoom), done=show)
+    report = evaluate_finding(model, _sequences(args), session_factory=_session_factory(args), done=show)
     return report, finding_table(report)
+
+
+def _session_factory(args: argparse.Namespace) -> Callable[[Sam2, Stack], Session]:
+    return partial(Session, zoom=args.zoom, memory=args.memory)
 
 
 def _settings(args: argparse.Namespace, model: Sam2) -> dict[str, Any]:
     return {
         "zoom": args.zoom,
+        "memory": args.memory,
         "preset": args.preset,
         "image_size": model.config.image_size,
         "device": str(model.device),

@@ -26,6 +26,7 @@ def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
         contrast_limits=None if saved.selection.windows else saved.settings.get("contrast_limits"),
         fill_holes=saved.settings["fill_hole_area"],
         zoom=saved.settings["zoom"],
+        memory=saved.settings["memory"],
     )
 
 

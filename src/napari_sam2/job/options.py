@@ -204,6 +204,12 @@ class JobOptions:
         metavar="auto|off|N",
         type=zoom_option,
     )
+    memory: str = option(
+        "auto",
+        "which earlier frames a frame attends to: standard, the last ones; gated, the last ones on which the object "
+        "was seen well; auto (default), the one that measures best",
+        metavar="RULE",
+    )
     exports: tuple[str, ...] = ("png",)
     overwrite: bool = option(False, "replace the results that DIR holds already", action="store_true")
     save: bool = option(

@@ -30,7 +30,7 @@ Run: TypeAlias = "tuple[Iterator[FrameResult], Progress]"
 _SAID = (
     *option_names(ModelOptions),
     *option_names(InputOptions),
-    *("direction", "start", "max_frames", "fill_holes", "zoom"),
+    *("direction", "start", "max_frames", "fill_holes", "zoom", "memory"),
 )
 
 
@@ -172,6 +172,7 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
         contrast_limits=options.contrast_limits,
         fill_hole_area=options.fill_holes,
         zoom=options.zoom,
+        memory=options.memory,
         folder=saved,
     )
     for prompt in job.inside:

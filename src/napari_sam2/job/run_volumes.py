@@ -91,6 +91,7 @@ def _session(options: JobOptions, volumes: VolumeSeries, prompts: list[Prompt]) 
         contrast_limits=options.contrast_limits,
         fill_hole_area=options.fill_holes,
         zoom=options.zoom,
+        memory=options.memory,
         folder=work,
     )
     for prompt in prompts:
@@ -116,6 +117,6 @@ def _write(options: JobOptions, session: VolumeSession, prompts: PromptFile, for
 def _command(options: JobOptions) -> list[str]:
     """Return the words of a command that repeats the job from any folder."""
     prompts = (options.output / PROMPTS).resolve()
-    words = options.words(*option_names(ModelOptions), "channels", "level", "fill_holes", "zoom")
+    words = options.words(*option_names(ModelOptions), "channels", "level", "fill_holes", "zoom", "memory")
     time = [] if options.part.at is None else ["--time", str(options.part.at)]
     return ["napari-sam2", "volumes", str(options.input.resolve()), "--prompts", str(prompts), *time, *words]

@@ -20,6 +20,7 @@ from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
+from napari_sam2.session.tracking.memory.policies import make_policy, policy_name
 from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
 from napari_sam2.session.tracking.schedule import schedule
 from napari_sam2.session.zoom.crop_size import make_zoom
@@ -48,6 +49,7 @@ class TrackingSession(Prompting):
         fill_hole_area: int = 8,
         axis: str = "t",
         zoom: str | float | None = None,
+        memory: str = "auto",
         cache_bytes: int | None = None,
         cache_folder: str | os.PathLike[str] | None = None,
         labels_folder: str | os.PathLike[str] | None = None,
@@ -59,7 +61,8 @@ class TrackingSession(Prompting):
             zoom = "off" if model.options.preset == "exact" else "auto"
         # Zoom changes results, so the exact preset has it off unless it is asked for.
         windows = make_zoom(zoom, model.config.image_size)
-        self.zoom = zoom
+        policy = make_policy(memory, memory_rule(model))
+        self.zoom, self.memory = zoom, policy_name(memory)
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
         # From frames to masks: features of frames, tracking with memories, answers to prompts. Each uses the one
@@ -67,12 +70,11 @@ class TrackingSession(Prompting):
         self._encoder = FrameEncoder(
             model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
         )
-        self._tracker = FrameTracker(self._encoder, fill_hole_area=fill_hole_area, zoom=windows)
+        self._tracker = FrameTracker(self._encoder, policy, fill_hole_area=fill_hole_area, zoom=windows)
         self._answerer = PromptPredictor(self._tracker)
-        self._rule = memory_rule(model)
         # What results from it: objects with their labels and scores, and the runs and edits that change them.
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
-        self._objects = SessionObjects(outputs, model.config, self._rule)
+        self._objects = SessionObjects(outputs, model.config, policy)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._history = History()
         # The run that `resume` goes on with.
@@ -139,7 +141,7 @@ class TrackingSession(Prompting):
         self.catch_up()
         self._encoder.encode(self._check_place(frame, 1)[0])
         if not self._is_rehearsed:
-            warm_up(self._answerer, self._rule, frame)
+            warm_up(self._answerer, frame)
             self._is_rehearsed = True
 
     def stale_frames(self) -> dict[int, NDArray[np.intp]]:

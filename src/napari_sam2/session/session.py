@@ -43,6 +43,9 @@ class Session(TrackingSession):
         ``"auto"``: a small object is tracked in a crop that moves with it; ``"off"``: the model sees whole frames; a
         number: crops that many times smaller than the frame, for every object that fits. Where not given,
         ``"off"`` for a model loaded with ``preset="exact"``, else ``"auto"``.
+    memory : str
+        Which earlier frames a frame attends to. ``"standard"``: the last ones, as in SAM 2; ``"gated"``: the last ones
+        on which the object was seen well. ``"auto"`` is the one that measures best; see docs/memory-rules.md.
     cache_bytes : int, optional
         How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
     cache_folder : str or path-like, optional
@@ -76,6 +79,7 @@ class Session(TrackingSession):
         fill_hole_area: int = 8,
         axis: str = "t",
         zoom: str | float | None = None,
+        memory: str = "auto",
         cache_bytes: int | None = None,
         cache_folder: str | os.PathLike[str] | None = None,
         labels_folder: str | os.PathLike[str] | None = None,
@@ -88,6 +92,7 @@ class Session(TrackingSession):
             fill_hole_area=fill_hole_area,
             axis=axis,
             zoom=zoom,
+            memory=memory,
             cache_bytes=cache_bytes,
             cache_folder=cache_folder,
             labels_folder=labels_folder,

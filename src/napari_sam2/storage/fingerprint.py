@@ -41,7 +41,7 @@ def describe_session(session: TrackingSession, folder: Path, *, journal: str) ->
         version=VERSION,
         data=describe_data(session.stack, folder),
         model=describe_model(session.model),
-        settings=SettingsRecord(zoom=session.zoom, fill_hole_area=session.fill_hole_area),
+        settings=SettingsRecord(zoom=session.zoom, memory=session.memory, fill_hole_area=session.fill_hole_area),
         versions={
             "napari-sam2": version("napari-sam2"),
             "torch": version("torch"),

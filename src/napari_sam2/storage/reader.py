@@ -27,6 +27,7 @@ class Settings(TypedDict, total=False):
     """Options of `Session` with which it was made."""
 
     zoom: str | float
+    memory: str
     fill_hole_area: int
     contrast_limits: tuple[float, float]
 
@@ -79,7 +80,8 @@ class OpenFolder:
 
 def settings_of(header: Header, saved: SavedState) -> Settings:
     """The options with which a session was made."""
-    settings = Settings(zoom=header.settings.zoom, fill_hole_area=header.settings.fill_hole_area)
+    made = header.settings
+    settings = Settings(zoom=made.zoom, memory=made.memory, fill_hole_area=made.fill_hole_area)
     if saved.window is not None:
         settings["contrast_limits"] = saved.window
     return settings

@@ -10,13 +10,10 @@ import torch
 
 from napari_sam2 import Session
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.tracking.memory_bank import (
-    FrameMemory,
-    MemoryBank,
-    MemoryRule,
-    choose_memories,
-    nearest_conditioning,
-)
+from napari_sam2.session.tracking.memory.choice import MemoryRule, choose_memories, nearest_conditioning
+from napari_sam2.session.tracking.memory.policies import POLICY_NAMES
+from napari_sam2.session.tracking.memory.policy import MemoryPolicy
+from napari_sam2.session.tracking.memory_bank import FrameMemory, MemoryBank
 
 RULE = MemoryRule()
 
@@ -117,7 +114,7 @@ def record(value: float = 0.0) -> FrameMemory:
 
 
 def test_only_what_can_be_attended_to_is_kept() -> None:
-    bank = MemoryBank(RULE, spare_bytes=0)
+    bank = MemoryBank(MemoryPolicy(RULE), spare_bytes=0)
     bank.conditioning[0] = record()
     for frame in range(1, 200):
         bank.put_recent(frame, record(), step=1)
@@ -142,7 +139,7 @@ def test_only_what_can_be_attended_to_is_kept() -> None:
 
 
 def test_spare_bytes_keep_the_latest() -> None:
-    bank = MemoryBank(RULE, spare_bytes=40 * record().nbytes)
+    bank = MemoryBank(MemoryPolicy(RULE), spare_bytes=40 * record().nbytes)
     bank.conditioning[0] = record()
     for frame in range(1, 100):
         bank.put_recent(frame, record(), step=1)
@@ -151,16 +148,16 @@ def test_spare_bytes_keep_the_latest() -> None:
 
 
 def test_the_frame_just_tracked_is_kept_whatever_the_rule() -> None:
-    bank = MemoryBank(MemoryRule(num_memories=1, max_object_pointers=1), spare_bytes=0)
+    bank = MemoryBank(MemoryPolicy(MemoryRule(num_memories=1, max_object_pointers=1)), spare_bytes=0)
     for frame in range(3):
         bank.put_recent(frame, record(), step=1)
         assert bank[frame].low_res_bhw is not None
 
 
 def run(
-    model: Sam2, frames: np.ndarray, spare_bytes: int, directions: list[dict[str, Any]]
+    model: Sam2, frames: np.ndarray, spare_bytes: int, directions: list[dict[str, Any]], memory: str
 ) -> tuple[list[Any], list[int]]:
-    session = Session(model, frames)
+    session = Session(model, frames, memory=memory)
     session.add_points(18, 1, [[10, 12]], [1])
     session.add_mask(25, 1, np.pad(np.ones((9, 9)), ((20, 19), (20, 27))))
     session.add_box(22, 2, (20, 20, 40, 44))
@@ -176,26 +173,28 @@ def run(
     return out, kept
 
 
+EVERY_WAY: dict[str, list[dict[str, Any]]] = {
+    "forward-backward": [{"direction": "forward"}, {"direction": "backward"}],
+    "backward-forward": [{"direction": "backward"}, {"direction": "forward"}],
+    "both": [{"direction": "both"}],
+    "outward": [{"direction": "outward"}],
+    "from-first": [{"direction": "forward", "start": 0}],
+    "from-last": [{"direction": "backward", "start": 39}],
+    "both-from-between": [{"direction": "both", "start": 10}],
+}
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
-    "directions",
-    [
-        [{"direction": "forward"}, {"direction": "backward"}],
-        [{"direction": "backward"}, {"direction": "forward"}],
-        [{"direction": "both"}],
-        [{"direction": "outward"}],
-        [{"direction": "forward", "start": 0}],
-        [{"direction": "backward", "start": 39}],
-        [{"direction": "both", "start": 10}],
-    ],
-    ids=["forward-backward", "backward-forward", "both", "outward", "from-first", "from-last", "both-from-between"],
+    ("memory", "way"),
+    [("standard", way) for way in EVERY_WAY] + [(name, "both-from-between") for name in POLICY_NAMES[1:]],
 )
 def test_forgetting_does_not_change_the_outputs(
-    model: Sam2, frames: np.ndarray, directions: list[dict[str, Any]]
+    flickering_model: Sam2, frames: np.ndarray, memory: str, way: str
 ) -> None:
     longer = np.concatenate([frames, frames[::-1], frames, frames[:4]])
     assert len(longer) == 40
-    bounded, few = run(model, longer, 0, directions)
-    unbounded, all_of_them = run(model, longer, 2**40, directions)
+    bounded, few = run(flickering_model, longer, 0, EVERY_WAY[way], memory)
+    unbounded, all_of_them = run(flickering_model, longer, 2**40, EVERY_WAY[way], memory)
     assert bounded == unbounded
     assert max(few) < min(all_of_them)

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     truth = "true labels of --results: an image, or for several a folder with NAME.tif or NAME/labels.tif for each"
     parser.add_argument("--truth", type=Path, metavar="PATH", help=truth)
     add_options(parser, ModelOptions, "device", "preset", "image_size")
-    add_options(parser, JobOptions, "zoom")
+    add_options(parser, JobOptions, "zoom", "memory")
 
 
 def run(args: argparse.Namespace) -> int:

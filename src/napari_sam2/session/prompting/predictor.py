@@ -206,7 +206,7 @@ class PromptPredictor:
         if step is not None:
             choice = track.bank.choose(frame, step=step, num_frames=self.tracker.num_frames)
             if choice.spatial:
-                return self.tracker.condition([(track, crop)], features, choice)
+                return self.tracker.condition([(track, crop)], features, [choice])
         return self.model.without_memory(features)
 
     def _in_window_of_its_size(self, staged: FrameMemory) -> FrameMemory:

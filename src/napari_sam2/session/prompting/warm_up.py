@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.session.tracking.memory_bank import MemoryBank, MemoryRule
+from napari_sam2.session.tracking.memory_bank import MemoryBank
 from napari_sam2.session.tracking.object_track import ObjectTrack
 
 from .predictor import PromptPredictor
 from .threads import answers_at_once, threads_for_a_click
 
 
-def warm_up(predictor: PromptPredictor, rule: MemoryRule, frame: int) -> None:
+def warm_up(predictor: PromptPredictor, frame: int) -> None:
     """Answer a click and a box in the middle of a frame, and forget them.
 
     The first call of torch and others takes longer than an answer of a small model. Large models are not warmed up:
@@ -28,4 +28,4 @@ def warm_up(predictor: PromptPredictor, rule: MemoryRule, frame: int) -> None:
     with threads_for_a_click(predictor.model):
         # Each on an object of its own that is then dropped: the session does not change.
         for prompt in (click, box):
-            predictor.predict(ObjectTrack(1, MemoryBank(rule, spare_bytes=0)), prompt)
+            predictor.predict(ObjectTrack(1, MemoryBank(predictor.tracker.policy, spare_bytes=0)), prompt)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from napari_sam2.model.config import Sam2Config
-from napari_sam2.session.tracking.memory_bank import MemoryBank, MemoryRule
+from napari_sam2.session.tracking.memory.policy import MemoryPolicy
+from napari_sam2.session.tracking.memory_bank import MemoryBank
 from napari_sam2.session.tracking.object_track import ObjectState, ObjectTrack
 
 from .compose import contested_frames, frame_result, object_masks
@@ -19,12 +20,12 @@ SPARE_BYTES = 16 * 2**20
 class SessionObjects:
     """The objects of a session and their results; edits of the history are applied to it (`history.Editable`)."""
 
-    def __init__(self, outputs: SessionOutputs, config: Sam2Config, rule: MemoryRule) -> None:
+    def __init__(self, outputs: SessionOutputs, config: Sam2Config, policy: MemoryPolicy) -> None:
         # By label, in the order that decides ties where masks overlap.
         self.tracks: dict[int, ObjectTrack] = {}
         self.outputs = outputs
         self._config = config
-        self._rule = rule
+        self._policy = policy
         # Frames whose labels agree with all masks that are still kept as logits.
         self._up_to_date: set[int] = set()
 
@@ -37,7 +38,7 @@ class SessionObjects:
 
     def new_track(self, object_id: int) -> ObjectTrack:
         """Make an object that is not in the session yet."""
-        return ObjectTrack(object_id, MemoryBank(self._rule, spare_bytes=SPARE_BYTES))
+        return ObjectTrack(object_id, MemoryBank(self._policy, spare_bytes=SPARE_BYTES))
 
     def restore(self, states: Iterable[ObjectState]) -> None:
         """Replace all objects by these, in this order."""

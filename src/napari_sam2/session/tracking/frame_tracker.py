@@ -25,7 +25,9 @@ from napari_sam2.session.zoom.crop import align
 from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
 
 from .crop_follower import CropChoice, CropFollower
-from .memory_bank import FrameMemory, MemoryChoice, MemoryRule
+from .memory.choice import MemoryChoice, MemoryRule
+from .memory.policy import MemoryPolicy
+from .memory_bank import FrameMemory
 from .object_track import ObjectTrack
 
 # Logit of filled holes: just above the threshold, as in the reference.
@@ -84,12 +86,16 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
 class FrameTracker:
     """Runs the model for the objects of one session.
 
+    ``policy``: which memories a frame attends to.
     ``zoom``: how crops around small objects are chosen; the model sees whole frames where not given.
     """
 
-    def __init__(self, encoder: FrameEncoder, *, fill_hole_area: int, zoom: Zoom | None = None) -> None:
+    def __init__(
+        self, encoder: FrameEncoder, policy: MemoryPolicy, *, fill_hole_area: int, zoom: Zoom | None = None
+    ) -> None:
         self.encoder = encoder
         self.model = encoder.model
+        self.policy = policy
         self.fill_hole_area = fill_hole_area
         self.crops = CropFollower(encoder, zoom)
         self.num_frames = encoder.stack.n_frames
@@ -122,23 +128,24 @@ class FrameTracker:
             track.mark_tracked(frame, step)
 
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
-        # A batch needs memories of the same frames in the same slots, and one set of features for all or one for each.
+        # A batch needs memories in the same slots, and one set of features for all or one for each.
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
-        for index, (track, crop) in enumerate(members):
-            choice = track.bank.choose(frame, step=step, num_frames=self.num_frames)
-            groups.setdefault((choice, crop.view is None), []).append(index)
+        choices = [track.bank.choose(frame, step=step, num_frames=self.num_frames) for track, _ in members]
+        for index, (_, crop) in enumerate(members):
+            groups.setdefault((choices[index].layout, crop.view is None), []).append(index)
         found: dict[int, FrameMemory] = {}
-        # Objects that attend to the same frames go through the model together, as many as fit comfortably. Those seen
+        # Objects that attend to as many frames go through the model together, as many as fit comfortably. Those seen
         # in the whole frame, which is encoded once, come apart from those with crops.
-        for (choice, is_whole), indices in groups.items():
+        for (_, is_whole), indices in groups.items():
             at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
             for first in range(0, len(indices), at_once):
                 some = indices[first : first + at_once]
-                found |= zip(some, self._look_at_group([members[i] for i in some], choice, frame), strict=True)
+                group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame)
+                found |= zip(some, group, strict=True)
         return [found[index] for index in range(len(members))]
 
     def _look_at_group(
-        self, members: Sequence[tuple[ObjectTrack, CropChoice]], choice: MemoryChoice, frame: int
+        self, members: Sequence[tuple[ObjectTrack, CropChoice]], choices: Sequence[MemoryChoice], frame: int
     ) -> list[FrameMemory]:
         # A crop that all share is encoded once, and so are its features.
         views = [crop.view for _, crop in members]
@@ -146,7 +153,7 @@ class FrameTracker:
         # No prompts here: the object is found by its memories alone.
         batch, device = len(members), self.model.device
         prediction = self.model.decode(
-            self.condition(members, features, choice),
+            self.condition(members, features, choices),
             features,
             points_bpxy=torch.zeros(batch, 0, 2, device=device),
             labels_bp=torch.zeros(batch, 0, dtype=torch.long, device=device),
@@ -163,19 +170,29 @@ class FrameTracker:
         ]
 
     def condition(
-        self, members: Sequence[tuple[ObjectTrack, CropChoice]], features: ImageFeatures, choice: MemoryChoice
+        self,
+        members: Sequence[tuple[ObjectTrack, CropChoice]],
+        features: ImageFeatures,
+        choices: Sequence[MemoryChoice],
     ) -> Tensor:
-        """Condition features, of one crop or of one per object, on the objects' memories by memory attention."""
-        # Maps are stacked over the objects, frame by frame in the order of the choice.
-        memories = [
-            SpatialMemory(torch.cat([self._seen_from(crop, track.bank[t]) for track, crop in members]), slot)
-            for t, slot in choice.spatial
-        ]
-        pointers = [
-            PointerMemory(torch.cat([track.bank[t].pointer_bc for track, _ in members]), distance)
-            for t, distance in choice.pointers
-        ]
-        return self.model.condition(features, memories, pointers=pointers, pointer_span=choice.pointer_span)
+        """Condition features, of one crop or of one per object, on the objects' memories by memory attention.
+
+        ``choices``: one per object, all of one layout.
+        """
+        # Maps are stacked over the objects, slot by slot in the order of the choices.
+        layout, banks = choices[0].layout, [track.bank for track, _ in members]
+        memories = []
+        for place, (_, slot) in enumerate(layout.spatial):
+            maps = [
+                self._seen_from(crop, bank[choice.spatial[place][0]])
+                for (_, crop), bank, choice in zip(members, banks, choices, strict=True)
+            ]
+            memories.append(SpatialMemory(torch.cat(maps), slot))
+        pointers = []
+        for place, (_, distance) in enumerate(layout.pointers):
+            own = [bank[choice.pointers[place][0]].pointer_bc for bank, choice in zip(banks, choices, strict=True)]
+            pointers.append(PointerMemory(torch.cat(own), distance))
+        return self.model.condition(features, memories, pointers=pointers, pointer_span=layout.pointer_span)
 
     def _seen_from(self, crop: CropChoice, memory: FrameMemory) -> Tensor:
         """Resample a memory map to the present crop."""

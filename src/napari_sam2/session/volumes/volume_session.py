@@ -21,6 +21,7 @@ from napari_sam2.data.prompts.fit import check_prompt
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
+from napari_sam2.session.tracking.memory.policies import policy_name
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .volume_pass import VolumePass, VolumeVisit, plan_visits
@@ -69,6 +70,8 @@ class VolumeSession:
         As for `Session`.
     zoom : str or float, optional
         As for `Session`.
+    memory : str
+        As for `Session`.
     folder : str or path-like, optional
         Finished volumes are kept there as files, and found there by a later session of the same work; in memory,
         compressed, where not given.
@@ -92,6 +95,7 @@ class VolumeSession:
         contrast_limits: Sequence[float] | None = None,
         fill_hole_area: int = 8,
         zoom: str | float | None = None,
+        memory: str = "auto",
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
         # Checked now: the sessions that take it are made only when tracking begins.
@@ -102,7 +106,7 @@ class VolumeSession:
         self.folder = None if folder is None else Path(folder)
         # One window for all volumes: each session choosing its own would make objects change brightness over time.
         self.window = choose_window(self.volumes.planes, contrast_limits)
-        self._holes, self._zoom = fill_hole_area, zoom
+        self._holes, self._zoom, self._memory = fill_hole_area, zoom, policy_name(memory)
         # By time point, then by plane and object.
         self._prompts: dict[int, dict[tuple[int, int], Prompt]] = {}
         self._labels: VolumeLabels | None = None
@@ -198,6 +202,8 @@ class VolumeSession:
                 digest.update(repr((time, prompt.frame, prompt.object_id, points, marks, prompt.box)).encode())
                 digest.update(mask or b"")
         window = None if self.window is None else [self.window.low, self.window.high]
+        # Work begun before there was a choice of memory goes on with the standard one.
+        rules = {} if self._memory == "standard" else {"memory": self._memory}
         return {
             "volumes": list(self.volumes.shape),
             "sample": sample_hash(self.volumes.planes),
@@ -206,6 +212,7 @@ class VolumeSession:
             "model": model_identity(describe_model(self.model)),
             "fill_hole_area": self._holes,
             "zoom": self._zoom,
+            **rules,
         }
 
     def _steps(self, labels: VolumeLabels) -> Iterator[VolumeStep]:
@@ -231,7 +238,14 @@ class VolumeSession:
 
     def _session(self, stack: Stack) -> Session:
         limits = None if self.window is None else (self.window.low, self.window.high)
-        return Session(self.model, stack, contrast_limits=limits, fill_hole_area=self._holes, zoom=self._zoom)
+        return Session(
+            self.model,
+            stack,
+            contrast_limits=limits,
+            fill_hole_area=self._holes,
+            zoom=self._zoom,
+            memory=self._memory,
+        )
 
 
 def volume_table(scores: ScoreTable, n_planes: int) -> pd.DataFrame:

@@ -158,6 +158,8 @@ class SettingsRecord(Record):
 
     # As `Session` takes it.
     zoom: Finite | Text
+    # Name of the memory policy; missing in sessions of the first versions, which knew one.
+    memory: Text = "standard"
     fill_hole_area: Annotated[int, Field(ge=0, le=2**31)]
 
 

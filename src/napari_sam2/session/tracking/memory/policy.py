@@ -1,0 +1,42 @@
+"""The interface of a memory policy, and the standard one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from .choice import MemoryChoice, MemoryRule, choose_memories
+
+
+class RememberedFrame(Protocol):
+    """What a policy may know of a frame that is remembered."""
+
+    @property
+    def object_score_logit(self) -> float:
+        """Positive where the object is visible."""
+
+    @property
+    def iou(self) -> float:
+        """IoU with the true mask that the model expects, 0..1."""
+
+
+Frames: TypeAlias = Mapping[int, RememberedFrame]
+
+
+@dataclass(frozen=True)
+class MemoryPolicy:
+    """Which memories of an object a frame attends to: the standard choice, the last frames whatever they show."""
+
+    rule: MemoryRule
+
+    def choose(self, frame: int, conditioning: Frames, recent: Frames, *, step: int, num_frames: int) -> MemoryChoice:
+        """Choose among prompted frames and tracked ones, each by frame; see `choose_memories`."""
+        return choose_memories(
+            frame, list(conditioning), others=recent, step=step, num_frames=num_frames, rule=self.rule
+        )
+
+    def needed(self, first: int, conditioning: Frames, recent: Frames, *, step: int) -> dict[int, bool]:
+        """Tracked frames that a pass beginning at ``first`` may attend to, and whether to their map or the pointer."""
+        back = {t: (first - t) * step for t in recent}
+        return {t: n <= self.rule.num_recent for t, n in back.items() if 1 <= n <= self.rule.reach}

@@ -1,0 +1,29 @@
+"""Frames that are remembered, made up without a model, for tests of memory policies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """What a policy may know of a frame."""
+
+    object_score_logit: float = 10.0
+    iou: float = 0.9
+
+
+PROMPT, SEEN, HIDDEN = Scripted(iou=1.0), Scripted(), Scripted(-10.0)
+
+
+def random_script(seed: int, end: int) -> dict[int, Scripted]:
+    """Frames 1 to before ``end``, a third of which the object is hidden on."""
+    rng = np.random.default_rng(seed)
+    return {t: SEEN if rng.random() < 2 / 3 else HIDDEN for t in range(1, end)}
+
+
+def mirrored(frames: dict[int, Scripted], last: int) -> dict[int, Scripted]:
+    """The same seen from the other end of the stack."""
+    return {last - t: seen for t, seen in frames.items()}
