@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2 import Session, load_model
+from napari_sam2.plugin.state.doubts import find_doubts
 from napari_sam2.plugin.state.result_store import DOUBTS
 
 if TYPE_CHECKING:
@@ -155,6 +156,19 @@ def test_doubtful_frames_come_most_doubtful_first(desk: Desk, doubt: str) -> Non
         desk.press("next_doubtful")
         visited.append(desk.viewer.dims.current_step[0])
     assert visited == order[:4].tolist()
+
+
+def test_doubtful_frame_comes_with_its_reason(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    doubts = find_doubts(desk.widget.controller.results, 1)
+    for doubt in doubts[:2]:
+        desk.press("next_doubtful")
+        assert desk.viewer.dims.current_step[0] == doubt.frame
+        assert f"doubtful: {doubt.reason} (" in desk.find("frame_note").text()
+    desk.viewer.dims.set_point(0, next(t for t in range(12) if t != doubt.frame))
+    assert "doubtful" not in desk.find("frame_note").text()
 
 
 def test_keys_do_what_buttons_do(desk: Desk) -> None:

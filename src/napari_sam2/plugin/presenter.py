@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.plugin.actions.finetuning import Teaching
     from napari_sam2.plugin.panel.panel import Panel
+    from napari_sam2.plugin.state.doubts import Doubt
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.state.result_store import ResultStore
 
@@ -36,6 +37,8 @@ class Presenter:
         self._panel = panel
         self._objects = objects
         self._teaching = teaching
+        # The doubtful frame that was gone to last.
+        self.doubt: Doubt | None = None
         self._tables = QTimer(panel)
         self._tables.setSingleShot(True)
         self._tables.setInterval(_TABLES_MS)
@@ -92,7 +95,9 @@ class Presenter:
             text = f"Nothing known of {name} here yet"
         else:
             seen = "hidden" if row.object_score < self._panel.threshold.value() else "seen"
-            text = f"{name} {seen}: score {row.object_score:.2f}, IoU {row.predicted_iou:.2f}"
+            text = f"{name} {seen}: confidence {row.object_score:.2f}, shape quality {row.predicted_iou:.2f}"
+        if self.doubt is not None and self.doubt.frame == layers.frame:
+            text += f" · doubtful: {self.doubt.reason}"
         if layers.frame in results.stale_frames():
             text += " · stale: press Update"
         elif self._controller.untold is not None and not self._controller.live:

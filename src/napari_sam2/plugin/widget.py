@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from napari_sam2.plugin.actions.finetuning import Teaching
 from napari_sam2.plugin.actions.image_follower import ImageFollower
 from napari_sam2.plugin.layers.session_layers import SessionLayers
 from napari_sam2.plugin.panel.panel import Panel
+from napari_sam2.plugin.state.doubts import find_doubts
 from napari_sam2.plugin.state.object_names import ObjectNames
 
 from . import commands as keymap
@@ -269,7 +271,7 @@ class Sam2Widget(QWidget):
             return
         self.objects.add(object_id)
         self.layers.select(object_id)
-        self._doubt_at = -1
+        self._restart_doubts()
         self.view.show()
 
     def _rename(self, object_id: int, name: str) -> None:
@@ -284,12 +286,16 @@ class Sam2Widget(QWidget):
 
     def _restart_doubts(self, _index: int = 0) -> None:
         self._doubt_at = -1
+        self.view.doubt = None
 
     def _next_doubtful(self) -> None:
-        frames = self.controller.results.doubtful(self.layers.selected, self.panel.doubt.currentData())
-        if frames:
-            self._doubt_at = (self._doubt_at + 1) % len(frames)
-            self.images.go_to(frames[self._doubt_at])
+        doubts = find_doubts(self.controller.results, self.layers.selected, self.panel.doubt.currentData())
+        if doubts:
+            self._doubt_at = (self._doubt_at + 1) % len(doubts)
+            doubt = doubts[self._doubt_at]
+            self.view.doubt = replace(doubt, reason=f"{doubt.reason} ({self._doubt_at + 1} of {len(doubts)})")
+            self.images.go_to(doubt.frame)
+            self.view.show_frame()
 
     def _row_chosen(self, frame: int, object_id: int) -> None:
         self._select(object_id)

@@ -30,19 +30,21 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.state.result_store import ResultStore
 
 HEADINGS = ("frame", "id", "score", "IoU", "area", "state")
+# As the user reads them.
+_TITLES = ("frame", "id", "confidence", "shape", "area", "state")
 FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
 STATES = ("seen", "hidden", "prompt", "stale")
 SEEN, HIDDEN, PROMPT, STALE = range(4)
 _TIPS = (
     "Click to go to the frame",
     "The object",
-    "How sure the model is that the object is there, 0 to 1",
-    "How well the model thinks its mask fits, 0 to 1",
+    "Confidence: how sure the model is that the object is there, 0 to 1",
+    "Shape quality: how well the model thinks its mask fits, 0 to 1",
     "Pixels",
     "Seen, hidden, prompted by you, or stale (out of date); ✓ where you accepted the frame",
 )
 # The last one takes the rest, and must not ask for more.
-_WIDTHS = (48, 30, 44, 40, 48, 40)
+_WIDTHS = (42, 26, 72, 44, 44, 40)
 _FILTERS = ("all frames", *STATES, "accepted")
 _ALIGN = {
     "number": Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
@@ -113,7 +115,7 @@ class _FrameModel(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation != Qt.Orientation.Horizontal:
             return None
-        return {Qt.ItemDataRole.DisplayRole: HEADINGS, Qt.ItemDataRole.ToolTipRole: _TIPS}.get(
+        return {Qt.ItemDataRole.DisplayRole: _TITLES, Qt.ItemDataRole.ToolTipRole: _TIPS}.get(
             Qt.ItemDataRole(role), (None,) * len(HEADINGS)
         )[section]
 

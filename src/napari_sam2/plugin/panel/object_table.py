@@ -10,14 +10,14 @@ from napari_sam2.plugin.state.object_row import ObjectRow
 
 COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
 # Six columns in a narrow dock: the tips say the rest.
-_HEADINGS = ("id", "name", "in", "seen", "min", "show")
+_HEADINGS = ("id", "name", "prompts", "found", "lowest", "show")
 _STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 3px; }"
 _TIPS = (
     "The object's colour and its number: its label in the result",
     "Double-click to give the object a name",
-    "Frames with a prompt for this object",
-    "Frames on which the object is seen",
-    "Lowest object score over all frames, 0 to 1",
+    "Prompted frames: how many have a prompt for this object",
+    "Frames found: on how many the object is seen",
+    "Lowest confidence over all frames, 0 to 1",
     "Untick to hide the object in the viewer",
 )
 

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2.plugin.state.result_store import DOUBTS
+from napari_sam2.plugin.state.doubts import DOUBT_KINDS
 
 from .arrange import column, make_buttons, row
 from .files_box import FilesBox
@@ -118,7 +118,7 @@ class Panel(QScrollArea):
             "axis": "The axis along which objects are tracked",
             "doubt": "What makes a frame doubtful",
             "live_preview": "Show the mask on this frame after every prompt",
-            "threshold": "An object is drawn where its score reaches this. Below 0.5 the model gives no mask",
+            "threshold": "Objects are hidden where the confidence is below this. Below 0.5 the model gives no mask",
             "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
             "region_note": "The part of the frames that is tracked",
             "hint": "What to do first",
@@ -135,7 +135,7 @@ class Panel(QScrollArea):
         self.live_preview.setChecked(True)
         self.threshold.setRange(0.5, 0.99)
         self.threshold.setSingleStep(0.05)
-        for kind, text in DOUBTS.items():
+        for kind, text in DOUBT_KINDS.items():
             self.doubt.addItem(text, kind)
         for label in (self.hint, self.window_note, self.frame_note, self.region_note):
             label.setWordWrap(True)
@@ -207,5 +207,5 @@ class Panel(QScrollArea):
             self.score_plot,
             row(self.buttons["next_doubtful"]),
             row(QLabel("by"), self.doubt),
-            row(QLabel("draw from"), self.threshold),
+            row(QLabel("hide below"), self.threshold),
         )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.worker.messages import FrameUpdate
 
 DOUBTS = {
-    "score": "lowest object score",
-    "iou": "lowest predicted IoU",
+    "score": "lowest confidence",
+    "iou": "lowest shape quality",
     "area": "sudden change of area",
 }
 # Scores that are kept as curves over the frames.
@@ -36,11 +36,13 @@ def stretches(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
 class ResultStore:
     """Scores by object and frame, and which frames are prompted, stale and accepted.
 
-    A copy of what the session has, which only the GUI thread uses. ``shape`` is (T, Y, X) of the stack.
+    A copy of what the session has, which only the GUI thread uses. ``shape`` is (T, Y, X) of the stack; ``origin``
+    (y, x) is where it begins on the planes, as a region does not begin in their corner.
     """
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    def __init__(self, shape: tuple[int, int, int], origin: tuple[int, int] = (0, 0)) -> None:
         self.shape = shape
+        self.origin = origin
         self.table = ScoreTable()
         self.state = State()
         self.accepted = LabelStack(shape, np.uint32)
@@ -48,6 +50,8 @@ class ResultStore:
         self._series: dict[int, NDArray[np.float64]] = {}
         # By object, frames whose result is of an earlier session: another model, window or zoom.
         self._outdated: dict[int, set[int]] = {}
+        # By frame, in how many parts each object is drawn.
+        self._pieces: dict[int, dict[int, int]] = {}
         # What `scores` gave last, and the frames that have changed since.
         self._scores: pd.DataFrame | None = None
         self._changed: set[int] = set()
@@ -67,6 +71,7 @@ class ResultStore:
         """Replace what is known of a frame."""
         frame = update.frame
         self._changed.add(frame)
+        self._pieces[frame] = dict(update.pieces)
         # Objects that are no longer on the frame lose their scores there, before the others get theirs.
         for object_id, values in self._series.items():
             if object_id not in update.rows and not np.isnan(values[0, frame]):
@@ -155,6 +160,29 @@ class ResultStore:
             "last_frame": int(seen[-1]) if len(seen) else -1,
             "hidden": ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in hidden),
         }
+
+    def centres(self, object_id: int) -> NDArray[np.float64]:
+        """(n_frames, 2) rows (y, x) of an object's centre; NaN where it is not drawn."""
+        return self._measured(object_id, "centroid", 2)
+
+    def boxes(self, object_id: int) -> NDArray[np.float64]:
+        """(n_frames, 4) rows (y0, x0, y1, x1), the ends excluded; NaN where an object is not drawn."""
+        return self._measured(object_id, "bbox", 4)
+
+    def pieces(self, object_id: int) -> NDArray[np.float64]:
+        """(n_frames,) parts that an object is drawn in; NaN where it is not drawn or they were not counted."""
+        counts = np.full(self.n_frames, np.nan)
+        for frame, pieces in self._pieces.items():
+            counts[frame] = pieces.get(object_id, np.nan)
+        return counts
+
+    def _measured(self, object_id: int, name: str, length: int) -> NDArray[np.float64]:
+        values = np.full((self.n_frames, length), np.nan)
+        for frame in range(self.n_frames):
+            row = self.table.get(frame, object_id)
+            if row is not None and getattr(row, name) is not None:
+                values[frame] = getattr(row, name)
+        return values
 
     def doubtful(self, object_id: int, kind: str) -> list[int]:
         """Frames with a result, the most doubtful first."""

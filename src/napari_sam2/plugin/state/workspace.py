@@ -33,7 +33,7 @@ class Workspace:
     def results(self, space: LayerFrames) -> ResultStore:
         """Results on a stack."""
         if space not in self._results:
-            self._results[space] = ResultStore(space.stack_shape)
+            self._results[space] = ResultStore(space.stack_shape, space.crop[:2])
         return self._results[space]
 
     def scores(self, planes: LayerFrames) -> ScoreTable:
@@ -55,7 +55,7 @@ class Workspace:
         space = opened.space
         self.engines[space] = opened.engine
         self.stacks[space] = opened.stack, opened.window
-        self._results[space] = ResultStore(space.stack_shape)
+        self._results[space] = ResultStore(space.stack_shape, space.crop[:2])
         self._steps[space] = UndoStack()
         self._steps[space].bring_back(opened.steps, opened.n_done)
         self.unshown.add(space)

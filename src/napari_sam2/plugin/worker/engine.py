@@ -12,6 +12,7 @@ from napari_sam2.data.labels.placed_results import place_scores
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec, PromptSpecs
 
+from .count_pieces import count_pieces
 from .messages import FrameUpdate, Report, State, Tracked, TrackingRequest
 from .undo_steps import EngineStep, UndoSteps
 
@@ -272,7 +273,7 @@ class Engine:
                 hidden.append(object_id)
         if hidden:
             image[np.isin(image, hidden)] = 0
-        return FrameUpdate(frame, image, self._in_place(rows))
+        return FrameUpdate(frame, image, self._in_place(rows), count_pieces(image, rows.values()))
 
     def _in_place(self, rows: dict[int, ScoreRow]) -> dict[int, ScoreRow]:
         """Put the scores of a region where it lies in the planes."""

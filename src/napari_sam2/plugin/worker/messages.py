@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -36,6 +38,8 @@ class FrameUpdate:
     image: NDArray[Any]
     # Scores by object id.
     rows: dict[int, ScoreRow]
+    # By object id, in how many separate parts it is drawn.
+    pieces: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
