@@ -110,6 +110,7 @@ _PLUGIN_PARTS = {
     "plugin.presenter": "plugin.layers plugin.worker plugin.state plugin plugin.panel plugin.files plugin.actions",
     "plugin.widget": "plugin.layers plugin.worker plugin.state plugin plugin.panel plugin.files plugin.actions "
     "plugin.presenter",
+    "plugin.palette": "plugin.widget",
 }
 RULES |= {
     part: Rule(f"{_DATA} weights synthetic {own}", GUI | ARRAYS, own_inside=_PLUGIN_INSIDE)

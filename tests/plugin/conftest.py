@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.plugin.widget import Sam2Widget
-from napari_sam2.weights.load import save_checkpoint
+from napari_sam2.weights.load import save_checkpoint, source_of
 from small_model import build_small, drifting_textures, single_thread
 
 # Only a test that fails waits as long, or a machine that has much else to do.
@@ -81,7 +81,15 @@ class Desk:
 
     def load(self, checkpoint: Path) -> None:
         self.widget.panel.model_box.set_checkpoint(checkpoint)
-        self.until(lambda: self.widget.session is not None, "the model")
+        # The model that the widget starts with may come first.
+        self.until(lambda: self.checkpoint_in_use == checkpoint, "the model")
+
+    @property
+    def checkpoint_in_use(self) -> Path | None:
+        """File of the model of the session on show."""
+        session = self.widget.session
+        source = None if session is None else source_of(session.model)
+        return None if source is None else source.path
 
     def settle(self) -> None:
         """Let everything queued be done and shown; what is found in painted labels is queued in its turn."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QComboBox
+
+from napari_sam2.plugin import palette as palette_commands
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -40,4 +43,46 @@ def test_settings_are_remembered(
         widget.panel.live_preview.setChecked(True)
         assert settings.results.threshold == 0.7
         assert settings.prompts.live_preview
+        widget.controller.close()
+
+
+def palette() -> dict[str, Any]:
+    """What napari's command palette has of this plugin, by id, and whether it can be chosen."""
+    from napari._app_model import get_app_model
+
+    app = get_app_model()
+    rules = [item.command for item in app.menus.get_menu(app.menus.COMMAND_PALETTE_ID)]
+    ours = [rule for rule in rules if rule.id.startswith("napari-sam2.")]
+    return {rule.id.split(".")[1]: rule.enablement is None or bool(rule.enablement.eval({})) for rule in ours}
+
+
+def test_command_palette_has_what_the_widget_does_and_nothing_that_would_fail(
+    make_napari_viewer: Callable[..., Viewer], plugin_settings: None, npe2pm: TestPluginManager
+) -> None:
+    from napari._app_model import get_app_model
+
+    with npe2pm.tmp_plugin(package="napari-sam2"):
+        viewer = make_napari_viewer(show=True)
+        viewer.add_image(np.zeros((3, 16, 16), np.uint8), name="image")
+        listed = palette()
+        assert {"new_object", "track_both", "update", "undo", "redo", "box", "paint", "cancel"} <= {
+            name for name, can in listed.items() if can
+        }
+        files = {name for name in listed if name.startswith(("write_", "get_"))}
+        assert len(files) == 9
+        assert not any(listed[name] for name in files)
+        execute = get_app_model().commands.execute_command
+        # From the palette they are out of reach; called all the same, they do no harm.
+        for name in files:
+            execute(f"napari-sam2.{name}").result()
+        # The first command opens the widget.
+        execute("napari-sam2.new_object").result()
+        (widget,) = [part for part in viewer.window.dock_widgets.values() if type(part).__name__ == "Sam2Widget"]
+        execute("napari-sam2.new_object").result()
+        assert list(widget.objects.names) == [1, 2]
+        execute("napari-sam2.box").result()
+        assert str(widget.layers.shapes.mode) == "add_rectangle"
+        for name in sorted(set(listed) - files - {"save_session", "open_session"}):
+            if hasattr(palette_commands, name):
+                execute(f"napari-sam2.{name}").result()
         widget.controller.close()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.plugin.layers.layer_frames import make_stack, model_window
+from napari_sam2.plugin.layers.prompt_spec import first_masks
 from napari_sam2.plugin.state.result_store import ResultStore
 from napari_sam2.plugin.state.undo_stack import UndoStack
 from napari_sam2.plugin.state.workspace import Workspace
@@ -53,6 +54,8 @@ class Controller(QObject):
     results_changed = Signal()
     # With a line about the model, for the user.
     model_changed = Signal(str)
+    # Another model is in use; with the `ModelChoice` it was loaded by, None where it came from elsewhere.
+    model_loaded = Signal(object)
     # With the exception of any job or run.
     failed = Signal(object)
     # With a line for the user about a prompt that the session would not take.
@@ -69,13 +72,15 @@ class Controller(QObject):
         self.zoom: str | float = "auto"
         # What the frames on show are: "t" or "z".
         self.axis = "t"
+        # Goes on with a session that was left on some frames, if there is one; whoever saves sessions knows.
+        self.pick_up: Callable[[LayerFrames], bool] = lambda _space: False
         # While a session is being put into the layers no other is opened for them.
         self.is_held = False
         # The model, which loads on the worker's thread and opens a session when it has come.
         self._slot = ModelLoader(self.worker)
         self._slot.said.connect(self.model_changed)
         self._slot.failed.connect(self.failed)
-        self._slot.ready.connect(self.open_space)
+        self._slot.ready.connect(self._use_model)
         # What is known of every stack, so that the user can leave one and come back.
         self.shelf = Workspace()
         self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
@@ -152,15 +157,18 @@ class Controller(QObject):
 
     # Model and stack
 
-    def load_model(self, choice: ModelChoice | None) -> None:
-        """Load another model; its session gets the prompts there are."""
-        self._start_over()
+    def load_model(self, choice: ModelChoice) -> None:
+        """Load another model; the one in use stays until it is there, then its session gets the prompts there are."""
         self._slot.load(choice)
 
     def use_model(self, model: Any, what: str = "") -> None:
         """Go on with a model that is there; ``what`` says where it comes from."""
-        self._start_over()
         self._slot.put(model, what)
+
+    def _use_model(self, choice: ModelChoice | None) -> None:
+        self._start_over()
+        self.open_space()
+        self.model_loaded.emit(choice)
 
     def open_image(self) -> None:
         """Show another image's session; the one left stays as it is."""
@@ -186,6 +194,8 @@ class Controller(QObject):
             if space in self.shelf.unshown:
                 self.shelf.unshown.discard(space)
                 self.draw_again()
+            return
+        if self.pick_up(space):
             return
         # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
         model, zoom, window = self.model, self.zoom, model_window(image)
@@ -286,6 +296,13 @@ class Controller(QObject):
         """Take the labels of a frame, (Y, X), as mask prompts for all objects in it."""
         # Objects that another program's labels do not have are kept: it may never have looked for them.
         self._find_masks(frame, image, lambda found: self._masks_found((found[0], set())))
+
+    def take_objects(self, data: Any) -> None:
+        """Take the objects of another program's labels as mask prompts, each on the first frame that it is on."""
+        space = self.layers.space
+        if space is not None:
+            planes = [space.index(frame) for frame in range(space.n_frames)]
+            self._submit(lambda: first_masks(data, planes), lambda masks: self._masks_found((masks, set())))
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object with its prompts and results."""

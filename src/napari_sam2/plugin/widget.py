@@ -15,7 +15,10 @@ from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, DrawTools
 from napari_sam2.plugin.actions.file_dialogs import FileDialogs
 from napari_sam2.plugin.actions.finetuning import Teaching
 from napari_sam2.plugin.actions.image_follower import ImageFollower
+from napari_sam2.plugin.actions.prompt_guide import PromptGuide
+from napari_sam2.plugin.actions.result_choice import ResultChoice
 from napari_sam2.plugin.layers.session_layers import SessionLayers
+from napari_sam2.plugin.panel.canvas_focus import CanvasFocus
 from napari_sam2.plugin.panel.panel import Panel
 from napari_sam2.plugin.state.doubts import find_doubts
 from napari_sam2.plugin.state.object_names import ObjectNames
@@ -64,8 +67,12 @@ class Sam2Widget(QWidget):
         Shows results in the panel.
     tools : DrawTools
         What the buttons for objects do.
+    guide : PromptGuide
+        Says what a prompt is taken for that lies apart from its object.
     images : ImageFollower
         Follows the chosen image and the viewer's sliders.
+    result_choice : ResultChoice
+        Looks at a Labels layer of the user's before results go into it.
     region : CropTool
         Lets the user draw the region that is tracked.
     files : FileDialogs
@@ -95,7 +102,9 @@ class Sam2Widget(QWidget):
         self.tools = DrawTools(
             self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
         )
+        self.guide = PromptGuide(self.controller, self.objects, self._select)
         self.images = ImageFollower(self._viewer, self.controller, panel=self.panel, objects=self.objects)
+        self.result_choice = ResultChoice(self.controller, self.panel)
         self.region = CropTool(self._viewer, self.layers, self.images)
         self.files = FileDialogs(
             self._viewer, self.controller, panel=self.panel, images=self.images, objects=self.objects
@@ -135,7 +144,7 @@ class Sam2Widget(QWidget):
         # Layers that the user chooses; the image is followed by `ImageFollower`.
         panel.points_layer.layer_changed.connect(layers.set_points)
         panel.shapes_layer.layer_changed.connect(layers.set_shapes)
-        panel.labels_layer.layer_changed.connect(self._labels_changed)
+        self.result_choice.chosen.connect(self._labels_changed)
         for combo in panel.combos:
             combo.refused.connect(show_warning)
         # The model. Through the timer, so that two changes at once load one model.
@@ -164,10 +173,12 @@ class Sam2Widget(QWidget):
         # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
         layers.label_selected.connect(self._select)
         layers.labels_left.connect(show_warning)
+        self.guide.said.connect(panel.show_prompt_note)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)
         self._connect_controller()
         self._connect_teaching()
+        self._canvas_focus = CanvasFocus(panel)
         self._keyboard = keymap.Keyboard(self._actions())
         self._keyboard.bind(self._viewer)
         # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
@@ -196,6 +207,7 @@ class Sam2Widget(QWidget):
         controller.tracking_stepped.connect(self._tracking_stepped)
         controller.results_changed.connect(self._results_changed)
         controller.model_changed.connect(self.panel.model_box.show_status)
+        controller.model_loaded.connect(self.panel.model_box.model_loaded)
         controller.failed.connect(self._failed)
         controller.refused.connect(show_warning)
 
@@ -234,7 +246,13 @@ class Sam2Widget(QWidget):
             "next_doubtful": self._next_doubtful,
             "accept": self._accept,
             "track_both": lambda: track.ask("both"),
+            "track_forward": lambda: track.ask("forward"),
+            "track_backward": lambda: track.ask("backward"),
             "update": lambda: track.ask("update"),
+            "cancel": self.controller.stop,
+            "resume": self._resume,
+            "save_session": self.files.ask_and_save,
+            "open_session": self.files.ask_and_open,
             "new_points": lambda: self.images.make(layers.need_points),
             "new_shapes": lambda: self.images.make(layers.need_shapes),
             "new_labels": lambda: self.images.make(layers.need_labels),
@@ -243,10 +261,14 @@ class Sam2Widget(QWidget):
         }
         return actions | {tool: partial(tools.start_drawing, mode) for tool, mode in SHAPE_TOOLS.items()}
 
+    def act(self, name: str) -> None:
+        """Do what a button or key of this name does."""
+        self._actions()[name]()
+
     # Layers, model, objects
 
     def _labels_changed(self, layer: Any) -> None:
-        # Called by the combo of Labels layers: by hand, or because one was made for results. Its own undo key would
+        # Called when a Labels layer was chosen: by hand, or because one was made for results. Its own undo key would
         # only take strokes back, so keys are bound on it and given back when it is left.
         if self.layers.labels is not None:
             self._keyboard.release(self.layers.labels)
@@ -258,7 +280,10 @@ class Sam2Widget(QWidget):
         self.view.show()
 
     def _load_model(self) -> None:
-        self.controller.load_model(self.panel.model_box.choice)
+        choice = self.panel.model_box.choice
+        # One that is not on this machine can be downloaded; meanwhile the one in use goes on.
+        if choice is not None:
+            self.controller.load_model(choice)
 
     def _zoom_changed(self) -> None:
         self.controller.zoom = self.panel.model_box.zoom_factor
@@ -345,6 +370,7 @@ class Sam2Widget(QWidget):
 
     def _undo(self) -> None:
         # A run that was stopped is given up by undo, and can no longer be continued.
+        self.panel.show_prompt_note("")
         self.controller.undo()
         self.panel.track_box.show_idle(can_resume=self.controller.can_resume)
 
@@ -433,6 +459,7 @@ class Sam2Widget(QWidget):
         self.controller.close()
         self.files.keeping.close()
         self.panel.model_box.close_down()
+        self.result_choice.close()
         self.region.close()
         self.images.close()
         self.layers.close()

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
+from napari.settings import get_plugin_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QMessageBox
 
+from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.weights.catalog import CATALOG, is_available
 
 if TYPE_CHECKING:
+    from npe2._pytest_plugin import TestPluginManager
+
     from conftest import Desk
+    from napari_sam2 import Session
 
 # No hash of it was published, so that any bytes will do.
 NAME = "MedSAM2_CTLesion"
@@ -58,7 +64,6 @@ def asked(open_desk: Callable[..., Desk], frames: np.ndarray, gate: threading.Ev
     """A desk with a model chosen that is not here, and its licence on the screen."""
     desk = open_desk(frames)
     desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
-    assert desk.widget.session is None
     desk.press("download")
     return desk
 
@@ -102,9 +107,79 @@ def test_a_file_that_is_no_checkpoint_is_told(
     path.write_bytes(b"not a checkpoint")
     desk = open_desk(frames)
     desk.widget.panel.model_box.set_checkpoint(path)
-    desk.until(lambda: desk.find("model_status").text() == "Not loaded.")
-    assert "broken.pt cannot be read" in notification_manager.records[-1].message
-    assert desk.widget.session is None
+    # It takes no other's place: the model that the widget starts with is loaded all the same.
+    desk.until(lambda: desk.widget.session is not None)
+    assert any("broken.pt cannot be read" in record.message for record in notification_manager.records)
+    assert desk.find("model_status").text().startswith("Ready: sam2_nano")
+
+
+def clicked(desk: Desk) -> Session:
+    """Click on an object, and look at its session."""
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    return desk.widget.session
+
+
+def test_the_model_in_use_stays_until_another_is_loaded(desk: Desk, tmp_path: Path) -> None:
+    session, before = clicked(desk), desk.labels.copy()
+    # One that is not here.
+    desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
+    desk.settle()
+    assert "The model in use stays" in desk.find("model_status").text()
+    assert desk.find("download").isVisibleTo(desk.widget)
+    # One that is broken.
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"not a checkpoint")
+    desk.widget.panel.model_box.set_checkpoint(broken)
+    desk.until(lambda: desk.find("model_status").text() == "Not loaded: small_for_tests stays in use.")
+    # A device that is not here.
+    missing = "mps" if not torch.backends.mps.is_available() else "cuda"
+    told = len(notification_manager.records)
+    desk.find("device").setCurrentText(missing)
+    desk.until(lambda: len(notification_manager.records) > told)
+    desk.settle()
+    assert desk.widget.session is session
+    np.testing.assert_array_equal(desk.labels, before)
+    desk.click_shown(40, 10)
+    assert len(session.prompts[0].points) == 2
+    assert desk.track()
+
+
+def test_the_same_model_again_changes_nothing(desk: Desk) -> None:
+    session = clicked(desk)
+    # The field loses the focus, or another model was looked at and left.
+    desk.widget.panel.model_box.checkpoint.editingFinished.emit()
+    desk.settle()
+    desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
+    desk.settle()
+    desk.find("model").setCurrentIndex(desk.find("model").count() - 1)
+    desk.until(lambda: desk.find("model_status").text().startswith("Ready: small"))
+    desk.settle()
+    assert desk.widget.session is session
+    assert desk.widget.controller.results.stale_frames() == []
+
+
+def test_only_a_model_that_was_loaded_is_started_with(
+    open_desk: Callable[..., Desk], frames: np.ndarray, npe2pm: TestPluginManager
+) -> None:
+    with npe2pm.tmp_plugin(package="napari-sam2"):
+        settings = get_plugin_settings("napari-sam2")
+        desk = open_desk(frames)
+        desk.until(lambda: desk.widget.session is not None)
+        desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
+        desk.settle()
+        assert settings.model.name == "sam2_nano"
+        desk.find("model").setCurrentIndex(desk.find("model").findData("sam2_nano"))
+        desk.find("preset").setCurrentIndex(desk.find("preset").findData("exact"))
+        desk.until(lambda: settings.model.preset == "exact")
+        # Settings of another machine, or a file that has gone since.
+        settings.model.name = NAME
+        desk.viewer.window.remove_dock_widget(desk.widget)
+        again = Sam2Widget(desk.viewer)
+        desk.viewer.window.add_dock_widget(again, name="again")
+        assert again.panel.model_box.model.currentData() == "sam2_nano"
+        desk.until(lambda: again.session is not None)
+        again.controller.close()
 
 
 def test_zoom_is_the_sessions_and_starts_it_over(desk: Desk) -> None:

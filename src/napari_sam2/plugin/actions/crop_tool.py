@@ -10,7 +10,7 @@ from napari.layers import Shapes
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam2.plugin.layers.layer_frames import REGION_KEY, is_made_for, is_region, layer_shape, made_for
+from napari_sam2.plugin.layers.layer_frames import REGION_KEY, is_made_for, is_region, layer_shape, mark_as_made_for
 from napari_sam2.plugin.layers.placement import layer_matrix
 
 if TYPE_CHECKING:
@@ -91,9 +91,10 @@ class CropTool(QObject):
             edge_color=_COLOUR,
             edge_width=max(1.0, min(layer_shape(image)[-2:]) / 200),
             face_color="transparent",
-            metadata={**made_for(image), REGION_KEY: True},
+            metadata={REGION_KEY: True},
             **_on_planes(image),
         )
+        mark_as_made_for(layer, image)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active

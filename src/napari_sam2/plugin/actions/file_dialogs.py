@@ -79,8 +79,8 @@ class FileDialogs(QObject):
     def _connect_sessions(self) -> None:
         box, keeping = self._box, self.keeping
         # From the panel: each button asks a question first.
-        box.buttons["save_session"].clicked.connect(lambda _=False: self._ask_and_save())
-        box.buttons["open_session"].clicked.connect(lambda _=False: self._ask_and_open())
+        box.buttons["save_session"].clicked.connect(lambda _=False: self.ask_and_save())
+        box.buttons["open_session"].clicked.connect(lambda _=False: self.ask_and_open())
         box.recovery_asked.connect(self.open)
         box.discard_asked.connect(self._ask_and_discard)
         self._panel.track_box.buttons["labels_on_disk"].clicked.connect(lambda _=False: self._ask_for_labels())
@@ -100,7 +100,9 @@ class FileDialogs(QObject):
 
     def list_unsaved(self) -> None:
         """Offer work that was not saved."""
-        self._box.show_recoveries((one.text, str(one.folder)) for one in recovery.find_unsaved())
+        known = {str(layer.unique_id) for layer in self._viewer.layers}
+        found = [one for one in recovery.find_unsaved() if not self.keeping.is_left(one.folder, known)]
+        self._box.show_recoveries((one.text, str(one.folder)) for one in found)
 
     def _open_image(self, path: Path, reader: str | None) -> list[Image]:
         problem: Exception | None = None
@@ -131,10 +133,15 @@ class FileDialogs(QObject):
             if session.model is not controller.model:
                 controller.use_model(session.model)
                 self._show_model(session.model)
-            self._images.show(opened.image, opened.space, frame=min((p.frame for p in session.prompts), default=0))
+            # Where a widget was opened again the layers are as the user left them, and the session hears what is new.
+            is_there = self.keeping.picked_up == opened.space == controller.layers.space
+            if not is_there:
+                self._images.show(opened.image, opened.space, frame=min((p.frame for p in session.prompts), default=0))
+            self.keeping.picked_up = None
             names = {object_id: self._objects.default_name(object_id) for object_id in session.object_ids}
             self._objects.bring_back(names | notes.names, notes.hidden)
-            controller.layers.fill([opened.content, *(content for step in opened.steps for content in step)])
+            contents = [opened.content, *(content for step in opened.steps for content in step)]
+            controller.layers.fill(contents, keep=is_there)
             controller.layers.select(notes.selected)
             controller.zoom = session.zoom
             self._panel.model_box.show_zoom(session.zoom)
@@ -185,7 +192,8 @@ class FileDialogs(QObject):
         if path:
             self.keep_labels_on_disk(path)
 
-    def _ask_and_save(self) -> None:
+    def ask_and_save(self) -> None:
+        """Ask for a new folder, and save the session there."""
         image = self._controller.layers.image
         name = "session" if image is None else image.name
         proposal = str(recovery.next_free(self._beside_image() / f"{name}{recovery.SUFFIX}"))
@@ -194,7 +202,8 @@ class FileDialogs(QObject):
         if path:
             self.keeping.save(path)
 
-    def _ask_and_open(self) -> None:
+    def ask_and_open(self) -> None:
+        """Ask for a session folder, and bring it back."""
         folder = QFileDialog.getExistingDirectory(self._parent, "Session folder", str(self._beside_image()))
         if folder:
             self.open(folder)

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.frame_sources import Opened
     from napari_sam2.storage.read_contents import SavedContents
 
-Reader: TypeAlias = "Callable[[str | list[str]], list[LayerDataTuple]]"
+# No text: napari reads what its commands return, and cannot read a text with more beside it.
+Reader: TypeAlias = Callable[[str | list[str]], Any]
 _SESSION_FILE = "session.json"
 
 
-def get_reader(path: str | Sequence[str]) -> Reader | None:
+def get_reader(path: str | Sequence[str] = ()) -> Reader | None:
     """Give the reader of a video, NIfTI or DICOM file, of a folder with images or a DICOM series, or of a session.
 
-    A session is its folder or the ``session.json`` in it. Several files at a time have no reader: None.
+    A session is its folder or the ``session.json`` in it. Several files at a time, or none, have no reader: None.
     """
     if not isinstance(path, str):
         return None

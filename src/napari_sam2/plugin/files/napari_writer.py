@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from napari.utils.notifications import show_info
 
 from napari_sam2.data.formats import Results, export_results
 from napari_sam2.data.images.contrast import Window
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.types import LayerDataTuple
 
-LabelsWriter: TypeAlias = "Callable[[str, Any, Mapping[str, Any]], list[str]]"
+LabelsWriter: TypeAlias = "Callable[..., list[str]]"
+# What is said where a writer is called as a command, without anything to write.
+_HOW = "Select the layers to save, then File > Save Selected Layers: the ending of the name chooses the format."
 
 
 class SavingError(RuntimeError):
@@ -31,7 +34,10 @@ class SavingError(RuntimeError):
 
 
 def _labels_writer(name: str) -> LabelsWriter:
-    def write(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
+    def write(path: str = "", data: Any = None, meta: Mapping[str, Any] | None = None) -> list[str]:
+        if meta is None:
+            show_info(_HOW)
+            return []
         return _saved(lambda: labels_results(data, meta), name, path)
 
     write.__doc__ = f"Write a labels layer in the format {name}; returns the path."
@@ -47,14 +53,21 @@ write_coco = _labels_writer("coco")
 write_ctc = _labels_writer("ctc")
 
 
-def write_mp4(path: str, layers: Sequence[LayerDataTuple]) -> list[str]:
+def write_mp4(path: str = "", layers: Sequence[LayerDataTuple] = ()) -> list[str]:
     """Write an image layer with the outlines of a labels layer as a video; returns the path."""
-    return _saved(lambda: _pictures(layers), "mp4", path)
+    return _saved_pictures(layers, "mp4", path)
 
 
-def write_gif(path: str, layers: Sequence[LayerDataTuple]) -> list[str]:
+def write_gif(path: str = "", layers: Sequence[LayerDataTuple] = ()) -> list[str]:
     """Write an image layer with the outlines of a labels layer as an animation; returns the path."""
-    return _saved(lambda: _pictures(layers), "gif", path)
+    return _saved_pictures(layers, "gif", path)
+
+
+def _saved_pictures(layers: Sequence[LayerDataTuple], name: str, path: str) -> list[str]:
+    if not layers:
+        show_info(_HOW)
+        return []
+    return _saved(lambda: _pictures(layers), name, path)
 
 
 def _saved(results: Callable[[], Results], name: str, path: str) -> list[str]:

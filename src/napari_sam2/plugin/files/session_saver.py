@@ -20,7 +20,7 @@ from .session_loader import reopen
 from .widget_state import ImageNotes, WidgetState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from napari.layers import Image
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 # Names and points are written this long after they have come to rest.
 _NOTES_MS = 400
+# Folders of sessions whose widget was closed, by what they are about: one that is opened on the same layers goes on
+# with them. Layers have ids of their own, so viewers do not get into each other's way.
+_LEFT: dict[LayerFrames, Path] = {}
 
 
 class SessionSaver(QObject):
@@ -59,6 +62,9 @@ class SessionSaver(QObject):
         # again every time that something changes.
         self._starting: set[Engine] = set()
         self._closed = False
+        # What is being picked up where the last widget left it.
+        self.picked_up: LayerFrames | None = None
+        controller.pick_up = self.pick_up
         # The folder and state written last, so that equal ones are not written again.
         self._written: tuple[Path, WidgetState] | None = None
         # Every change starts the timer anew, so that a stroke or a run of clicks is written once. Masks and scores need
@@ -187,6 +193,26 @@ class SessionSaver(QObject):
 
     # Opening
 
+    def pick_up(self, space: LayerFrames) -> bool:
+        """Go on with the session that a widget on these frames had when it was closed; False where there is none."""
+        folder, image = _LEFT.pop(space, None), self._layers.image
+        if folder is None or image is None or not folder.is_dir():
+            return False
+        self.picked_up = space
+        self.open(folder, [image], find=None)
+        return True
+
+    def is_left(self, folder: Path, images: Collection[str]) -> bool:
+        """Whether a folder is going to be picked up on one of some images, by their unique ids."""
+        return any(space.image in images and left == folder for space, left in _LEFT.items())
+
+    def _not_opened(self, error: Exception) -> None:
+        self.failed.emit(error)
+        # What was to be picked up is damaged or gone: the frames on show get a new session.
+        if self.picked_up is not None:
+            self.picked_up = None
+            self._controller.open_space()
+
     def open(
         self, folder: str | Path, images: Iterable[Image], *, find: Callable[[Path, str | None], Iterable[Image]] | None
     ) -> None:
@@ -199,7 +225,7 @@ class SessionSaver(QObject):
         # A folder is open once: two sessions that write to it would spoil it.
         place = Path(folder).resolve()
         if any(engine.session.folder == place for engine in self._controller.shelf.engines.values()):
-            self.failed.emit(ValueError(f"{place.name} is open in this window already: choose its image under Data."))
+            self._not_opened(ValueError(f"{place.name} is open in this window already: choose its image under Data."))
             return
         # Only small files are read here, on the GUI thread; pixels and results are read by the worker.
         try:
@@ -208,7 +234,7 @@ class SessionSaver(QObject):
             candidates = spaces_in(images, header.data, notes)
             paths = image_places(header.data, place)
         except (ValueError, OSError) as error:
-            self.failed.emit(error)
+            self._not_opened(error)
             return
         # The model of now, as the session may do with it; the loader looks whether it is the same one.
         model = self._controller.model
@@ -223,7 +249,7 @@ class SessionSaver(QObject):
                 self._show(opened, notes, problems)
             elif find is None:
                 said = f"This is not the image of the session {place.name}: it has another size, or other pixels."
-                self.failed.emit(ValueError(said))
+                self._not_opened(ValueError(said))
             elif paths:
                 self.open(place, find(paths[0], None if notes.image is None else notes.image.reader), find=None)
             else:
@@ -231,7 +257,7 @@ class SessionSaver(QObject):
 
         # The controller's guard against answers of before is not used: an opened folder is wanted whatever was chosen
         # meanwhile.
-        self._controller.worker.submit(Job(work, done, self.failed.emit, "open session"))
+        self._controller.worker.submit(Job(work, done, self._not_opened, "open session"))
 
     def _show(self, opened: OpenedSession, notes: WidgetState, problems: list[str]) -> None:
         # If another model takes over later, it goes on beside the user's folder, not in the cache.
@@ -253,10 +279,12 @@ class SessionSaver(QObject):
         if not self._controller.worker.is_over:
             # It is still inside a step: the folders are let go of when the program ends.
             return
-        for engine in self._controller.shelf.engines.values():
+        for space, engine in self._controller.shelf.engines.items():
             folder, has_work = engine.session.folder, bool(engine.session.object_ids)
             engine.session.close()
-            if folder is not None and recovery.is_recovery(folder) and not has_work:
+            if folder is not None and has_work:
+                _LEFT[space] = folder
+            elif folder is not None and recovery.is_recovery(folder):
                 recovery.discard(folder)
         recovery.prune()
 

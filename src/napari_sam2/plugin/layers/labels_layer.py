@@ -11,7 +11,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_sam2.data.labels.label_stack import label_dtype
 
-from .layer_frames import made_for, transform_like
+from .layer_frames import mark_as_made_for, transform_like
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -38,9 +38,9 @@ def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: 
         name=f"{image.name}: objects",
         opacity=0.6,
         colormap=CyclicLabelColormap(colors=transform_color(["transparent", *_PALETTE])),
-        metadata=made_for(image),
         **transform_like(image),
     )
+    mark_as_made_for(layer, image)
     layer.selected_label = object_id
     layer.brush_size = max(1, round(min(space.stack_shape[1:]) / 25))
     return layer

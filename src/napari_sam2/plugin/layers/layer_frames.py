@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.geometry import Affine as Affine3D
     from napari_sam2.data.images.selection import Box
 
-# Entry of a layer's metadata: the unique id of the image that it was made for.
+# Entries of a layer's metadata: the unique id of the image that it was made for, and its own. A copy of a layer has the
+# metadata of the first, but another id: it is the user's.
 _IMAGE_KEY = "napari_sam2_image"
+_LAYER_KEY = "napari_sam2_layer"
 # Marks the layers in which a region is drawn.
 REGION_KEY = "napari_sam2_region"
 # Attributes that prompts and labels share with their image, so that they lie on it.
@@ -210,14 +212,15 @@ def lay_on(layer: Layer, image: Image) -> None:
         setattr(layer, name, value)
 
 
-def made_for(image: Image) -> dict[str, str]:
-    """Metadata that mark a layer as made for an image."""
-    return {_IMAGE_KEY: str(image.unique_id)}
+def mark_as_made_for(layer: Layer, image: Image) -> None:
+    """Mark a layer as made by the widget for an image."""
+    layer.metadata.update({_IMAGE_KEY: str(image.unique_id), _LAYER_KEY: str(layer.unique_id)})
 
 
 def is_made_for(layer: Layer, image: Image) -> bool:
-    """Whether a layer was made for an image."""
-    return bool(layer.metadata.get(_IMAGE_KEY) == str(image.unique_id))
+    """Whether a layer was made by the widget for an image."""
+    made_for = layer.metadata.get(_IMAGE_KEY), layer.metadata.get(_LAYER_KEY)
+    return made_for == (str(image.unique_id), str(layer.unique_id))
 
 
 def is_region(layer: Layer) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Points, Shapes
 
-from .layer_frames import made_for, transform_like
+from .layer_frames import mark_as_made_for, transform_like
 from .prompt_spec import PromptKey, PromptSpec, box_around, is_inside, merge, outline_wish, points_along
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def new_points_layer(image: Image, *, object_id: int) -> Points:
         size=_point_size(image),
         border_color="white",
         border_width=0.12,
-        metadata=made_for(image),
         **transform_like(image),
     )
+    mark_as_made_for(layer, image)
     layer.feature_defaults = {OBJECT: object_id, PROMPT: POSITIVE}
     colour_by_sign(layer)
     return layer
@@ -54,9 +54,9 @@ def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
         edge_color=_SHAPE_COLOUR,
         edge_width=max(0.5, _point_size(image) / 6),
         face_color="transparent",
-        metadata=made_for(image),
         **transform_like(image),
     )
+    mark_as_made_for(layer, image)
     layer.feature_defaults = {OBJECT: object_id}
     return layer
 

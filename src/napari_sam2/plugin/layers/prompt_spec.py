@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from skimage.draw import polygon
@@ -166,3 +166,18 @@ def points_along(corners: NDArray[np.floating]) -> NDArray[np.float64]:
 def is_inside(y: float, x: float, shape: tuple[int, int]) -> bool:
     """Whether a place lies on the image; its border pixels reach half a pixel beyond their centres."""
     return -0.5 <= y <= shape[0] - 0.5 and -0.5 <= x <= shape[1] - 0.5
+
+
+def first_masks(data: Any, frames: Iterable[Any]) -> dict[PromptKey, PromptSpec]:
+    """Make masks of the objects in an array of labels, each on the first frame that it is on.
+
+    ``frames``: the index of each frame's plane in the array.
+    """
+    specs: dict[PromptKey, PromptSpec] = {}
+    known: set[int] = set()
+    for frame, index in enumerate(frames):
+        image = np.asarray(data[index])
+        for object_id in sorted({int(value) for value in np.unique(image) if value > 0} - known):
+            specs[PromptKey(frame, object_id)] = PromptSpec().with_mask(image == object_id)
+            known.add(object_id)
+    return specs

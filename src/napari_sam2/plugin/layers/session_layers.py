@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
+from .eraser import Eraser
 from .labels_layer import fits, holds, new_labels_layer, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
@@ -58,6 +59,8 @@ class LayersContent:
 class SessionLayers(QObject):
     """Image, Points, Shapes and Labels layers in use, with the stack, frame and object on show."""
 
+    # With a layer, and how many points or shapes were added to it; before `prompts_changed`.
+    drawn = Signal(object, int)
     # Once for all changes at a time.
     prompts_changed = Signal()
     # With the index of the frame that the user painted on, and its (Y, X) labels.
@@ -83,7 +86,10 @@ class SessionLayers(QObject):
         self.labels: Labels | None = None
         self.selected = 1
         self.frame = 0
+        self._eraser: Eraser | None = None
         self._dragging = False
+        # Points and shapes added since the last report, by layer.
+        self._added: dict[Points | Shapes, int] = {}
         # Masks that no layer holds: painted ones, taken labels, and prompts of layers that were deleted.
         self._masks: dict[tuple[LayerFrames, PromptKey], PromptSpec] = {}
         # Reports that are collected and not made yet.
@@ -121,7 +127,10 @@ class SessionLayers(QObject):
     def set_labels(self, layer: Labels | None) -> None:
         """Use another Labels layer."""
         self._leave(self.labels, self._labels_events)
+        if self._eraser is not None:
+            self._eraser.release()
         self.labels = layer
+        self._eraser = None if layer is None else Eraser(layer)
         if layer is None:
             return
         if holds(layer, self.selected):
@@ -274,12 +283,19 @@ class SessionLayers(QObject):
         elsewhere = {key: wish for key, wish in self._masks.items() if key[0] != space}
         self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
 
-    def fill(self, contents: Sequence[LayersContent]) -> None:
-        """Make the layers that some contents need, and fill them with the first; the others are for undo."""
+    def fill(self, contents: Sequence[LayersContent], *, keep: bool = False) -> None:
+        """Make the layers that some contents need, and fill them with the first; the others are for undo.
+
+        ``keep`` leaves layers as they are that are there already.
+        """
+        there = {part: keep and getattr(self, part) is not None for part in ("points", "shapes")}
         for need, part in ((self.need_points, "points"), (self.need_shapes, "shapes")):
             if any(len(getattr(content, part).data) for content in contents):
                 need()
-        self.put_back(contents[0])
+        now = self.content()
+        self.put_back(
+            replace(contents[0], **{part: getattr(now, part) for part, is_there in there.items() if is_there})
+        )
 
     # What happens in them
 
@@ -324,6 +340,8 @@ class SessionLayers(QObject):
     def _data_changed(self, event: Any) -> None:
         # A point that is being dragged sends an event of its features at every step; only where it is dropped counts.
         self._dragging = str(event.action) == "changing"
+        if str(event.action) == "added":
+            self._added[event.source] = self._added.get(event.source, 0) + len(event.data_indices)
         if str(event.action) in _SETTLED:
             self._notice(self._tell_prompts)
 
@@ -338,6 +356,9 @@ class SessionLayers(QObject):
         self._notice(self._tell_painted)
 
     def _tell_prompts(self) -> None:
+        added, self._added = self._added, {}
+        for layer, n_rows in added.items():
+            self.drawn.emit(layer, n_rows)
         self.prompts_changed.emit()
 
     def _tell_moved(self) -> None:

@@ -72,9 +72,8 @@ class ModelBox(QWidget):
         self._fill()
         # Connected after filling, which is no choice. All but the zoom need the model to be loaded anew.
         self.model.currentIndexChanged.connect(self._model_changed)
-        self.device.currentTextChanged.connect(self._device_changed)
-        self.preset.currentIndexChanged.connect(self._preset_changed)
-        self.backend.currentIndexChanged.connect(self._backend_changed)
+        for combo in (self.device, self.preset, self.backend):
+            combo.currentIndexChanged.connect(lambda _index: self.chosen.emit())
         self.zoom.currentIndexChanged.connect(self._zoom_changed)
         self.checkpoint.editingFinished.connect(self._model_changed)
         self._browse.clicked.connect(self._ask_for_file)
@@ -121,6 +120,15 @@ class ModelBox(QWidget):
         status = self.status.text()
         self._show_state()
         self.status.setText(status)
+
+    def model_loaded(self, choice: ModelChoice | None) -> None:
+        """Remember how the model in use was chosen, so that the next window starts with it."""
+        # Only what has been loaded is remembered: whatever else is chosen may not work, now or the next time.
+        if choice is not None:
+            for setting in ("device", "preset", "backend"):
+                remember("model", setting, getattr(choice, setting))
+            if choice.name is not None:
+                remember("model", "name", choice.name)
 
     def show_zoom(self, zoom: str | float) -> None:
         """Show a zoom that is in use already."""
@@ -221,6 +229,9 @@ class ModelBox(QWidget):
         self.model.addItem(_OWN_FILE, None)
         self.device.addItems(DEVICES)
         name = remembered("model", "name", BUNDLED_NAME)
+        # Its file may have gone since, or come from another machine with the settings: there must be one to start with.
+        if name not in CATALOG or not is_available(name):
+            name = BUNDLED_NAME
         self.model.setCurrentIndex(max(self.model.findData(name), 0))
         self.device.setCurrentText(remembered("model", "device", "auto"))
         for name, (_, text) in ZOOMS.items():
@@ -235,22 +246,7 @@ class ModelBox(QWidget):
             combo.setCurrentIndex(max(combo.findData(remembered("model", setting, "")), 0))
 
     def _model_changed(self) -> None:
-        name = self.model.currentData()
-        if name is not None:
-            remember("model", "name", name)
         self._show_state()
-        self.chosen.emit()
-
-    def _device_changed(self, device: str) -> None:
-        remember("model", "device", device)
-        self.chosen.emit()
-
-    def _preset_changed(self, _index: int) -> None:
-        remember("model", "preset", self.preset.currentData())
-        self.chosen.emit()
-
-    def _backend_changed(self, _index: int) -> None:
-        remember("model", "backend", self.backend.currentData())
         self.chosen.emit()
 
     def _zoom_changed(self, _index: int) -> None:
@@ -276,7 +272,7 @@ class ModelBox(QWidget):
         elif missing:
             size = format_size(CATALOG[name].size_bytes)
             self.download.setText(f"Download ({size})")
-            self.status.setText("Not on this machine yet.")
+            self.status.setText("Not on this machine yet: download it, or choose another. The model in use stays.")
         else:
             self.status.setText("")
 

@@ -94,6 +94,7 @@ class Panel(QScrollArea):
         self.live_preview = QCheckBox("Live preview")
         self.threshold = QDoubleSpinBox()
         self.hint, self.window_note, self.frame_note, self.region_note = QLabel(), QLabel(), QLabel(), QLabel()
+        self.prompt_note = QLabel()
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
@@ -107,6 +108,11 @@ class Panel(QScrollArea):
     def combos(self) -> tuple[LayerCombo, ...]:
         """All combos of layers."""
         return self.image_layer, self.points_layer, self.shapes_layer, self.labels_layer, self.source_labels
+
+    def show_prompt_note(self, text: str) -> None:
+        """Say what the last prompt was taken for; nothing where that is plain."""
+        self.prompt_note.setText(text)
+        self.prompt_note.setVisible(bool(text))
 
     def _name_and_explain(self) -> None:
         tips = {
@@ -122,6 +128,7 @@ class Panel(QScrollArea):
             "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
             "region_note": "The part of the frames that is tracked",
             "hint": "What to do first",
+            "prompt_note": "What the last prompt was taken for, where that is not plain",
             "frame_note": "What there is to know about the frame on show",
             "object_table": "The objects; the selected one is the one that clicks are about",
             "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
@@ -137,8 +144,9 @@ class Panel(QScrollArea):
         self.threshold.setSingleStep(0.05)
         for kind, text in DOUBT_KINDS.items():
             self.doubt.addItem(text, kind)
-        for label in (self.hint, self.window_note, self.frame_note, self.region_note):
+        for label in (self.hint, self.window_note, self.frame_note, self.region_note, self.prompt_note):
             label.setWordWrap(True)
+        self.show_prompt_note("")
 
     def _lay_out(self) -> None:
         inside = QWidget()
@@ -196,6 +204,7 @@ class Panel(QScrollArea):
             self.hint,
             row(self.buttons["new_object"], self.buttons["remove_object"]),
             tools,
+            self.prompt_note,
             self.object_table,
             row(self.live_preview, self.buttons["undo"], self.buttons["redo"]),
             row(self.source_labels, self.buttons["take_labels"]),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.labels.scores import ScoreRow
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ModelChoice:
     """Which model to load."""
 

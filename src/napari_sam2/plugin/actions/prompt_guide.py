@@ -1,0 +1,111 @@
+"""Says what a prompt is taken for that lies apart from the object it is given to, before the object's mask is lost.
+
+A box apart from all prompts about the object on the frame is about another object: who draws one box after the other
+means one object after the other. A click or a line far from the object may well be a second part of it, so it stays
+with it; the user is told how to have it otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2.data.labels.label_storage import bounding_box
+from napari_sam2.plugin.layers.points_and_shapes import OBJECT, LayerContent, kinds_of, read_points, read_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
+    from napari_sam2.plugin.state.object_names import ObjectNames
+
+# (y0, x0, y1, x1) in pixels of the stack's frames.
+Box = tuple[float, float, float, float]
+
+
+class PromptGuide(QObject):
+    """Looks at prompts that were drawn, before the session hears of them."""
+
+    # With a line for the user, empty where there is nothing to say.
+    said = Signal(str)
+
+    def __init__(self, controller: Controller, objects: ObjectNames, select: Callable[[int], None]) -> None:
+        super().__init__()
+        self._controller = controller
+        self._layers = controller.layers
+        self._objects = objects
+        self._select = select
+        self._layers.drawn.connect(self._look_at)
+
+    def _look_at(self, layer: Points | Shapes, n_rows: int) -> None:
+        space, text = self._layers.space, ""
+        # One at a time is what a hand does; a script or a paste of many knows what it wants.
+        if space is None or n_rows != 1 or not len(layer.data):
+            return
+        points, shapes = self._layers.on_image
+        held = points if isinstance(layer, Points) else shapes
+        kinds = () if isinstance(layer, Points) else kinds_of(layer)[-1:]
+        last = LayerContent(held.data[-1:], held.features.iloc[[-1]], kinds)
+        specs = (read_points if isinstance(layer, Points) else read_shapes)(last, space)
+        for place, spec in specs.items():
+            earlier = self._controller.wishes.get(place)
+            if earlier is not None and spec.box is not None:
+                text = self._box_drawn(layer, place, spec.box, earlier)
+            elif earlier is not None and any(positive for _, _, positive in spec.points):
+                text = self._points_drawn(place, spec, earlier)
+        self.said.emit(text)
+
+    def _box_drawn(self, layer: Any, place: PromptKey, box: Box, earlier: PromptSpec) -> str:
+        name = self._objects.name_of(place.object_id)
+        known = _reaches(earlier)
+        if not known or any(_meet(box, other) for other in known):
+            return "" if earlier.box is None else f"The new box of {name} takes the place of the one before."
+        other = self._objects.next_id()
+        features = layer.features.copy()
+        features.loc[features.index[-1], OBJECT] = other
+        with layer.events.features.blocker():
+            layer.features = features
+        self._select(other)
+        return f"Taken as another object, {self._objects.name_of(other)}: the box lies apart from {name}."
+
+    def _points_drawn(self, place: PromptKey, spec: PromptSpec, earlier: PromptSpec) -> str:
+        known, crop = _reaches(earlier), self._layers.space.crop if self._layers.space else (0, 0)
+        row = self._controller.results.table.get(place.frame, place.object_id)
+        if row is not None and row.bbox is not None:
+            y0, x0, y1, x1 = row.bbox
+            known.append((y0 - crop[0], x0 - crop[1], y1 - crop[0], x1 - crop[1]))
+        points = [(y, x, y, x) for y, x, positive in spec.points if positive]
+        if not known or any(_meet(point, _grown(box)) for point in points for box in known):
+            return ""
+        name = self._objects.name_of(place.object_id)
+        return f"Taken as a part of {name}, though far from it. For another object: Undo, New object (N), then click."
+
+
+def _reaches(spec: PromptSpec) -> list[Box]:
+    """Boxes around all prompts that say where an object is; clicks beside it do not."""
+    boxes: list[Box] = [(y, x, y, x) for y, x, positive in spec.points if positive]
+    for outline in spec.outlines:
+        corners = np.frombuffer(outline.corners).reshape(-1, 2)
+        (y0, x0), (y1, x1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+        boxes.append((y0, x0, y1, x1))
+    # Only what was painted: filling outlines takes long on large frames.
+    painted = replace(spec, outlines=frozenset()).mask
+    if painted is not None and painted.any():
+        rows, columns = bounding_box(painted)
+        boxes.append((rows.start, columns.start, rows.stop, columns.stop))
+    return [*boxes, spec.box] if spec.box is not None else boxes
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
+
+
+def _grown(box: Box) -> Box:
+    """A box three times as large, around the same middle."""
+    height, width = max(box[2] - box[0], 1.0), max(box[3] - box[1], 1.0)
+    return box[0] - height, box[1] - width, box[2] + height, box[3] + width
