@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_sam2.session.tracking.memory.observation import Observation
+
 
 @dataclass(frozen=True)
 class Scripted:
@@ -13,6 +15,7 @@ class Scripted:
 
     object_score_logit: float = 10.0
     iou: float = 0.9
+    observation: Observation | None = None
 
 
 PROMPT, SEEN, HIDDEN = Scripted(iou=1.0), Scripted(), Scripted(-10.0)

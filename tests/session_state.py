@@ -14,7 +14,7 @@ from napari_sam2.session.tracking.memory_bank import FrameMemory
 def memory_values(memory: FrameMemory) -> list[Any]:
     parts = [memory.low_res_bhw, memory.pointer_bc, memory.memory_bchw]
     numbers = [None if part is None else part.cpu() for part in parts]
-    return [*numbers, memory.object_score_logit, memory.iou, memory.view, memory.place]
+    return [*numbers, memory.object_score_logit, memory.iou, memory.view, memory.place, memory.observation]
 
 
 def assert_same_memories(one: dict[int, FrameMemory], other: dict[int, FrameMemory]) -> None:

@@ -20,7 +20,7 @@ from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState, new_version
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop import ObjectLocation
-from napari_sam2.storage.folder.codec import read_image, read_row, read_view, read_visits
+from napari_sam2.storage.folder.codec import read_image, read_observation, read_row, read_view, read_visits
 from napari_sam2.storage.folder.layout import check_inside, memory_path
 from napari_sam2.storage.folder.schema import (
     AttachRecord,
@@ -141,6 +141,7 @@ class Restorer(EntryReader):
                 memory_bchw=parts.get("memory_bchw"),
                 view=read_view(saved.view, self.shape[1:]),
                 place=None if saved.place is None else ObjectLocation(*saved.place),
+                observation=read_observation(saved.observation),
             )
         return self._memories[number]
 

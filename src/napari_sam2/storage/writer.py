@@ -15,6 +15,7 @@ from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.session.history import Edit
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import TrackingRun
+from napari_sam2.storage.folder.codec import observation_record
 from napari_sam2.storage.folder.journal import Journal
 from napari_sam2.storage.folder.layout import HEADER, MEMORIES, journal_name, memory_path, write_through
 from napari_sam2.storage.folder.lock import FolderLock
@@ -276,6 +277,7 @@ def memory_record(memory: FrameMemory, file: int) -> MemoryRecord:
             "iou": memory.iou,
             "view": None if view is None else (view.top, view.left, view.height, view.width),
             "place": None if place is None else (place.y, place.x, place.extent),
+            **({} if memory.observation is None else {"observation": observation_record(memory.observation)}),
         }
     )
 

@@ -22,13 +22,16 @@ from napari_sam2.model.sam2 import (
 )
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.zoom.crop import align
-from napari_sam2.session.zoom.crop_size import Zoom, whole_if_none
+from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
 
 from .crop_follower import CropChoice, CropFollower
 from .memory.choice import MemoryChoice, MemoryRule
+from .memory.exclusion import excluded
+from .memory.observation import NOTHING_SEEN, Observation
 from .memory.policy import MemoryPolicy
 from .memory_bank import FrameMemory
 from .object_track import ObjectTrack
+from .suppression import SUPPRESSED_LOGIT, overlaps
 
 # Logit of filled holes: just above the threshold, as in the reference.
 HOLE_LOGIT = 0.1
@@ -119,13 +122,56 @@ class FrameTracker:
             # The wider crop counts only if the object is seen there, too: the narrow one shows more detail.
             if record.object_score_logit > 0:
                 records[index] = record
+        if self.policy.exclusive:
+            records = self._exclude(tracks, members, records=records, frame=frame, step=step)
         # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
         # tracked.
         for (track, _), record in zip(members, records, strict=True):
+            if self.policy.observes:
+                before = track.bank.before(frame, step)
+                record = replace(record, observation=self.policy.observe(frame, record, before, step=step))
             track.bank.put_recent(frame, record, step=step)
         # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
             track.mark_tracked(frame, step)
+
+    def _exclude(
+        self,
+        tracks: Sequence[ObjectTrack],
+        members: Sequence[tuple[ObjectTrack, CropChoice]],
+        *,
+        records: list[FrameMemory],
+        frame: int,
+        step: int,
+    ) -> list[FrameMemory]:
+        """Hide those of the tracked objects that lie on another's; prompted ones stay."""
+        prompted = [track.bank.conditioning[frame] for track in tracks if frame in track.bank.conditioning]
+        hidden = [track.bank.before(frame, step).hidden for track, _ in members]
+        meeting = overlaps([*records, *prompted], self.frame_size)
+        lost = excluded(meeting, [*hidden, *[None] * len(prompted)], step=step)
+        return [
+            self._suppressed(record, crop, frame) if i in lost else record
+            for i, (record, (_, crop)) in enumerate(zip(records, members, strict=True))
+        ]
+
+    def _suppressed(self, record: FrameMemory, crop: CropChoice, frame: int) -> FrameMemory:
+        """The same frame as if the object were not to be seen on it."""
+        logits = torch.full_like(record.logits_bhw, SUPPRESSED_LOGIT)
+        # The map is encoded again, as that of a hidden object.
+        memory = self.model.remember(
+            self.encoder.encode(frame, record.view),
+            soft_mask(upsample_to_input(logits, self.model.config)),
+            visible_b=torch.tensor([False], device=logits.device),
+        )
+        return replace(
+            record,
+            low_res_bhw=logits,
+            pointer_bc=self.model.no_obj_ptr.clone(),
+            object_score_logit=SUPPRESSED_LOGIT,
+            memory_bchw=memory,
+            place=None if crop.place is None else hidden_place(crop.place, self.frame_size),
+            observation=NOTHING_SEEN,
+        )
 
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
         # A batch needs memories in the same slots, and one set of features for all or one for each.
@@ -220,6 +266,13 @@ class FrameTracker:
                 iou=ious[i],
                 view=crop.view,
                 place=self.crops.place_now(low_res[i], crop),
+                observation=self._observation(low_res[i], crop, iou=ious[i]),
             )
             for i, crop in enumerate(crops)
         ]
+
+    def _observation(self, low_res_hw: Tensor, crop: CropChoice, *, iou: float) -> Observation | None:
+        if not self.policy.observes:
+            return None
+        view = whole_if_none(crop.view, self.frame_size)
+        return Observation.of_mask((low_res_hw > 0).cpu().numpy(), view, iou=iou)

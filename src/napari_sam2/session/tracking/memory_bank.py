@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from napari_sam2.session.tracking.memory.choice import MemoryChoice
+from napari_sam2.session.tracking.memory.observation import NOTHING_SEEN, Observation
 from napari_sam2.session.tracking.memory.policy import MemoryPolicy
 from napari_sam2.session.zoom.crop import Crop, ObjectLocation
 
@@ -30,6 +31,8 @@ class FrameMemory:
     view: Crop | None = None
     # Location of the object, or of the search for it while it is hidden; ``None`` without zoom.
     place: ObjectLocation | None = None
+    # What else the memory policy keeps; ``None`` where it needs nothing.
+    observation: Observation | None = None
 
     @property
     def nbytes(self) -> int:
@@ -126,6 +129,19 @@ class MemoryBank:
             for old, has_map in self.policy.needed(first, self.conditioning, self.recent, step=way).items():
                 needed[old] = needed.get(old, False) or has_map
         return needed
+
+    def before(self, frame: int, step: int) -> Observation:
+        """Observation from which a tracked frame's goes on: that of the frame before it, or of the nearest prompt."""
+        last = self.recent.get(frame - step)
+        if last is not None:
+            return last.observation or NOTHING_SEEN
+        if not self.conditioning:
+            return NOTHING_SEEN
+        # A prompt is a new beginning, so that what follows it does not depend on the direction it was reached from.
+        prompted = frame - step
+        if prompted not in self.conditioning:
+            prompted = min(self.conditioning, key=lambda t: abs(t - frame))
+        return (self.conditioning[prompted].observation or NOTHING_SEEN).as_prompt(prompted)
 
     def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
         """Choose those of the memories that a frame attends to."""

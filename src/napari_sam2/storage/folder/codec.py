@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,9 +15,10 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import PackedFrame
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
+from napari_sam2.session.tracking.memory.observation import Observation
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
-from napari_sam2.storage.folder.schema import Box, ImageRecord, PromptRecord, Row, VisitSpan
+from napari_sam2.storage.folder.schema import Box, ImageRecord, ObservationRecord, PromptRecord, Row, VisitSpan
 
 # Errors by which reading reports a value that does not fit; they are caught and the entry is left out.
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
@@ -136,6 +138,16 @@ def read_view(box: Box | None, size: _Size) -> Crop | None:
     if not (view.height and view.width and view.top + view.height <= size[0] and view.left + view.width <= size[1]):
         raise ValueError(f"{box} is not inside the frame of {size[0]} x {size[1]} pixels")
     return view
+
+
+def observation_record(observation: Observation) -> ObservationRecord:
+    """Make the record of what a memory policy keeps of a frame."""
+    return ObservationRecord.model_validate(asdict(replace(observation, rivals=None)))
+
+
+def read_observation(record: ObservationRecord | None) -> Observation | None:
+    """Make an observation of its record, if there is one."""
+    return None if record is None else Observation(**record.model_dump())
 
 
 def inflate(data: bytes, nbytes: int) -> bytes:

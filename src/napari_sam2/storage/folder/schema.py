@@ -213,6 +213,17 @@ class PromptRecord(Record):
     mask: Packed | None = None
 
 
+class ObservationRecord(Record):
+    """What a memory policy keeps of a frame; see `Observation`."""
+
+    box: tuple[Finite, Finite, Finite, Finite] | None = None
+    area: Finite = 0.0
+    areas: Annotated[tuple[Finite, ...], Field(max_length=64)] = ()
+    ious: Annotated[tuple[Finite, ...], Field(max_length=64)] = ()
+    hidden: Frame | None = None
+    anchor: Frame | None = None
+
+
 class MemoryRecord(Record):
     """A memory; see `FrameMemory`. Its tensors are in a file, as ``NUMBER.PART``."""
 
@@ -224,6 +235,8 @@ class MemoryRecord(Record):
     # Crop as (top, left, height, width), ``None`` for the whole frame; location as (y, x, extent) in pixels.
     view: Box | None
     place: tuple[Finite, Finite, Finite] | None
+    # Missing where the policy keeps nothing else.
+    observation: ObservationRecord | None = None
 
 
 # (frame, direction), or (first, last, direction) of frames in a row.

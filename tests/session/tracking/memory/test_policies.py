@@ -20,8 +20,10 @@ from scripted_memory import PROMPT, random_script
 def test_names() -> None:
     assert policy_name("auto") == AUTO
     assert {policy_name(name) for name in POLICY_NAMES} == set(POLICY_NAMES)
-    with pytest.raises(ValueError, match=r"memory is 'auto' or one of standard, gated.* got 'good'"):
-        policy_name("good")
+    assert policy_name("gated+exclusive") == "gated+exclusive"
+    for wrong in ("good", "gated+good", "exclusive", ""):
+        with pytest.raises(ValueError, match="memory is 'auto' or one of standard, gated"):
+            policy_name(wrong)
 
 
 def test_a_session_knows_its_policy(model: Sam2, frames: np.ndarray) -> None:
@@ -67,7 +69,7 @@ def summary(results: Iterable[FrameResult]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("name", POLICY_NAMES)
+@pytest.mark.parametrize("name", [*POLICY_NAMES, "gated+exclusive"])
 def test_a_run_taken_up_again_gives_what_it_would_have_given(
     name: str, flickering_model: Sam2, frames: np.ndarray, tmp_path: Path
 ) -> None:

@@ -1,8 +1,9 @@
-"""Memory policies by name."""
+"""Memory policies by name: a rule, and what it is combined with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .choice import MemoryRule
 from .gated import GatedMemory
@@ -12,16 +13,23 @@ from .policy import MemoryPolicy
 AUTO = "standard"
 _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {"standard": MemoryPolicy, "gated": GatedMemory}
 POLICY_NAMES = tuple(_POLICIES)
+# Each rule can be combined with these: "gated+exclusive".
+ADDITIONS = ("exclusive",)
 
 
 def policy_name(memory: str) -> str:
     """Name of the policy that a setting stands for; ``ValueError`` if there is none."""
     name = AUTO if memory == "auto" else memory
-    if name not in _POLICIES:
-        raise ValueError(f"memory is 'auto' or one of {', '.join(POLICY_NAMES)}, got {memory!r}")
-    return name
+    rule, *more = name.split("+")
+    if rule not in POLICY_NAMES or not set(more) <= set(ADDITIONS):
+        raise ValueError(
+            f"memory is 'auto' or one of {', '.join(POLICY_NAMES)}, with or without +{' or +'.join(ADDITIONS)}; "
+            f"got {memory!r}"
+        )
+    return "+".join((rule, *sorted(set(more))))
 
 
 def make_policy(memory: str, rule: MemoryRule) -> MemoryPolicy:
     """Make the policy of that name, or the one that ``"auto"`` stands for."""
-    return _POLICIES[policy_name(memory)](rule)
+    kind, *more = policy_name(memory).split("+")
+    return replace(_POLICIES[kind](rule), exclusive="exclusive" in more)

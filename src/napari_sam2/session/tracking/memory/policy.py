@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from .choice import MemoryChoice, MemoryRule, choose_memories
+from .observation import NOTHING_SEEN, Observation
 
 
 class RememberedFrame(Protocol):
@@ -20,6 +21,10 @@ class RememberedFrame(Protocol):
     def iou(self) -> float:
         """IoU with the true mask that the model expects, 0..1."""
 
+    @property
+    def observation(self) -> Observation | None:
+        """What else is known; ``None`` where the policy does not observe."""
+
 
 Frames: TypeAlias = Mapping[int, RememberedFrame]
 
@@ -29,6 +34,13 @@ class MemoryPolicy:
     """Which memories of an object a frame attends to: the standard choice, the last frames whatever they show."""
 
     rule: MemoryRule
+    # Of two tracks on one object, one gives way; see `excluded`.
+    exclusive: bool = False
+
+    @property
+    def observes(self) -> bool:
+        """Whether frames have an observation."""
+        return self.exclusive
 
     def choose(self, frame: int, conditioning: Frames, recent: Frames, *, step: int, num_frames: int) -> MemoryChoice:
         """Choose among prompted frames and tracked ones, each by frame; see `choose_memories`."""
@@ -40,3 +52,7 @@ class MemoryPolicy:
         """Tracked frames that a pass beginning at ``first`` may attend to, and whether to their map or the pointer."""
         back = {t: (first - t) * step for t in recent}
         return {t: n <= self.rule.num_recent for t, n in back.items() if 1 <= n <= self.rule.reach}
+
+    def observe(self, frame: int, seen: RememberedFrame, before: Observation, *, step: int) -> Observation:
+        """Make the observation of a tracked frame from its mask and the observation of the frame before."""
+        return (seen.observation or NOTHING_SEEN).after(before, frame)
