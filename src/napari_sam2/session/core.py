@@ -61,10 +61,10 @@ class TrackingSession(Prompting):
             zoom = "off" if model.options.preset == "exact" else "auto"
         # Zoom changes results, so the exact preset has it off unless it is asked for.
         windows = make_zoom(zoom, model.config.image_size)
-        policy = make_policy(memory, memory_rule(model))
         self.zoom, self.memory = zoom, policy_name(memory)
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
+        policy = make_policy(self.memory, memory_rule(model), axis=self.stack.axis)
         # From frames to masks: features of frames, tracking with memories, answers to prompts. Each uses the one
         # before.
         self._encoder = FrameEncoder(

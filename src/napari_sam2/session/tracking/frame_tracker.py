@@ -29,6 +29,7 @@ from .memory.choice import MemoryChoice, MemoryRule
 from .memory.exclusion import excluded
 from .memory.observation import NOTHING_SEEN, Observation
 from .memory.policy import MemoryPolicy
+from .memory.rivals import measure_rivals
 from .memory_bank import FrameMemory
 from .object_track import ObjectTrack
 from .suppression import SUPPRESSED_LOGIT, overlaps
@@ -84,6 +85,16 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
         if small.any():
             mask[torch.from_numpy(small[parts]).to(mask.device)] = HOLE_LOGIT
     return filled
+
+
+def compared(records: Sequence[FrameMemory], prediction: MaskPrediction) -> list[FrameMemory]:
+    """Add to the records of a prediction how the candidates that were not chosen differ."""
+    masks, ious = (prediction.candidates_bkhw > 0).cpu().numpy(), prediction.candidate_ious_bk.tolist()
+    rivals = map(measure_rivals, masks, ious, prediction.best_b.tolist())
+    return [
+        replace(record, observation=replace(record.observation or NOTHING_SEEN, rivals=rival))
+        for record, rival in zip(records, rivals, strict=True)
+    ]
 
 
 class FrameTracker:
@@ -209,6 +220,8 @@ class FrameTracker:
         visible = prediction.object_score_logits_b > 0
         memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
         records = self.records(prediction, [crop for _, crop in members])
+        if self.policy.compares_candidates:
+            records = compared(records, prediction)
         # Cloned out of the batch, so that forgetting one object's memory frees it.
         return [
             replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)

@@ -7,7 +7,7 @@ import pytest
 from napari_sam2.session.tracking.memory.choice import MemoryChoice, MemoryRule
 from napari_sam2.session.tracking.memory.gated import GatedMemory, quality
 from napari_sam2.session.tracking.memory.policy import MemoryPolicy
-from scripted_memory import HIDDEN, PROMPT, SEEN, Scripted, mirrored, random_script
+from scripted_memory import HIDDEN, PROMPT, SEEN, Scripted
 
 GATED = GatedMemory(MemoryRule())
 
@@ -55,12 +55,3 @@ def test_the_choice_is_the_standard_one_where_all_is_seen(step: int, most: int |
             assert GatedMemory(rule).needed(frame, conditioning, recent, step=step).items() <= (
                 MemoryPolicy(rule).needed(frame, conditioning, recent, step=step).items()
             )
-
-
-def test_backward_mirrors_forward() -> None:
-    for seed in range(20):
-        recent = random_script(seed, 60)
-        forward = choose(60, {0: PROMPT}, recent)
-        backward = choose(0, {60: PROMPT}, mirrored(recent, 60), step=-1)
-        assert backward.spatial == tuple((60 - t, slot) for t, slot in forward.spatial)
-        assert backward.pointers == tuple((60 - t, distance) for t, distance in forward.pointers)

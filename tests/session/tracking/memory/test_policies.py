@@ -14,7 +14,7 @@ from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.tracking.memory.choice import MemoryRule
 from napari_sam2.session.tracking.memory.policies import AUTO, POLICY_NAMES, make_policy, policy_name
-from scripted_memory import PROMPT, random_script
+from scripted_memory import PROMPT, mirrored, random_script
 
 
 def test_names() -> None:
@@ -62,6 +62,22 @@ def test_what_is_chosen_was_needed_at_the_start_of_the_pass(name: str) -> None:
             choice = policy.choose(frame, {0: PROMPT}, behind, step=1, num_frames=200)
             assert {t for t, _ in choice.spatial if 0 < t < 50} <= {t for t, has_map in needed.items() if has_map}
             assert {t for t, _ in choice.pointers if 0 < t < 50} <= set(needed)
+
+
+@pytest.mark.parametrize("name", POLICY_NAMES)
+def test_backward_mirrors_forward(name: str) -> None:
+    policy = make_policy(name, MemoryRule())
+    for seed in range(20):
+        script = random_script(seed, 60)
+        forward = policy.choose(60, {0: PROMPT}, script, step=1, num_frames=100)
+        backward = policy.choose(0, {60: PROMPT}, mirrored(script, 60), step=-1, num_frames=100)
+        assert backward.spatial == tuple((60 - t, slot) for t, slot in forward.spatial)
+        assert backward.pointers == tuple((60 - t, distance) for t, distance in forward.pointers)
+        needed = (
+            policy.needed(60, {0: PROMPT}, script, step=1),
+            policy.needed(0, {60: PROMPT}, mirrored(script, 60), step=-1),
+        )
+        assert needed[1] == {60 - t: has_map for t, has_map in needed[0].items()}
 
 
 def summary(results: Iterable[FrameResult]) -> list[Any]:

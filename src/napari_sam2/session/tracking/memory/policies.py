@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from .choice import MemoryRule
+from .distractor import DistractorMemory, StrictDistractorMemory
 from .gated import GatedMemory
 from .policy import MemoryPolicy
 
 # What ``"auto"`` stands for; docs/memory-rules.md has the measurements.
 AUTO = "standard"
-_POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {"standard": MemoryPolicy, "gated": GatedMemory}
+_POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
+    "standard": MemoryPolicy,
+    "gated": GatedMemory,
+    "distractor": DistractorMemory,
+    "distractor-adaptive": partial(DistractorMemory, adaptive=True),
+    "distractor-strict": StrictDistractorMemory,
+}
 POLICY_NAMES = tuple(_POLICIES)
 # Each rule can be combined with these: "gated+exclusive".
 ADDITIONS = ("exclusive",)
@@ -29,7 +37,11 @@ def policy_name(memory: str) -> str:
     return "+".join((rule, *sorted(set(more))))
 
 
-def make_policy(memory: str, rule: MemoryRule) -> MemoryPolicy:
-    """Make the policy of that name, or the one that ``"auto"`` stands for."""
+def make_policy(memory: str, rule: MemoryRule, *, axis: str = "t") -> MemoryPolicy:
+    """Make the policy of that name, or the one that ``"auto"`` stands for, for frames along an axis."""
     kind, *more = policy_name(memory).split("+")
-    return replace(_POLICIES[kind](rule), exclusive="exclusive" in more)
+    policy = replace(_POLICIES[kind](rule), exclusive="exclusive" in more)
+    # Stacks of slices are short, and neighbouring slices differ more than frames of a movie do.
+    if axis == "z" and isinstance(policy, DistractorMemory):
+        return replace(policy, stride=1, gap=1)
+    return policy

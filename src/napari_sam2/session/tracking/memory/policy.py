@@ -42,6 +42,11 @@ class MemoryPolicy:
         """Whether frames have an observation."""
         return self.exclusive
 
+    @property
+    def compares_candidates(self) -> bool:
+        """Whether the decoder's other candidates are measured."""
+        return False
+
     def choose(self, frame: int, conditioning: Frames, recent: Frames, *, step: int, num_frames: int) -> MemoryChoice:
         """Choose among prompted frames and tracked ones, each by frame; see `choose_memories`."""
         return choose_memories(
