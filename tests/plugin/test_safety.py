@@ -189,6 +189,7 @@ def test_errors_of_the_worker_are_told_once(
     assert desk.track()
 
 
+@pytest.mark.filterwarnings("ignore:frame . holds .* NaN")
 def test_frame_that_cannot_be_read_is_told_and_the_rest_goes_on(
     open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path
 ) -> None:
@@ -196,10 +197,27 @@ def test_frame_that_cannot_be_read_is_told_and_the_rest_goes_on(
     broken[3, 0, 0] = np.nan
     desk = open_desk(broken, contrast_limits=(0, 255))
     desk.load(checkpoint)
+    desk.widget.session.stack.missing.refuse = True
     desk.press("new_object")
     desk.click_shown(20, 30)
     assert not desk.track()
     assert "frame 3 holds 1 values that are NaN" in notification_manager.records[-1].message
+    assert desk.labels[0].any()
+
+
+@pytest.mark.filterwarnings("ignore:frame . holds .* NaN")
+def test_nan_around_the_sample_is_background(
+    open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path
+) -> None:
+    ragged = frames.astype(np.float32)
+    ragged[:, :, :4] = np.nan
+    desk = open_desk(ragged)
+    desk.load(checkpoint)
+    before = len(notification_manager.records)
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    assert desk.track()
+    assert len(notification_manager.records) == before
     assert desk.labels[0].any()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam2 import Session
+from napari_sam2.data import Stack
 from napari_sam2.model.sam2 import Sam2
 from session_state import everything
 
@@ -114,7 +115,9 @@ def test_grey_and_its_colour_copy_are_the_same_with_the_full_window(model: Sam2,
 def test_a_frame_that_cannot_be_used_stops_the_run_and_nothing_else(model: Sam2, frames: np.ndarray) -> None:
     values = frames.astype(np.float32)
     values[6, 3, 4] = np.nan
-    session = Session(model, values, contrast_limits=(0, 255))
+    stack = Stack.from_array(values)
+    stack.missing.refuse = True
+    session = Session(model, stack, contrast_limits=(0, 255))
     session.add_points(2, 1, [[10, 12]], [1])
     before = everything(session)
     with pytest.raises(ValueError, match="frame 6 holds 1 values"):

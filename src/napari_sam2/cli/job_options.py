@@ -19,7 +19,7 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, ResultOptions)
     part = parser.add_argument_group("which part of the input")
     add_options(part, InputOptions)
-    add_options(part, JobOptions, "contrast_limits")
+    add_options(part, JobOptions, "contrast_limits", "nan")
     tracking = parser.add_argument_group("tracking")
     # None, to tell a choice from the default, which depends on --start.
     add_options(tracking, JobOptions, "direction", default=None)

@@ -192,6 +192,11 @@ class JobOptions:
         nargs=2,
         type=float,
     )
+    nan: str = option(
+        "background",
+        "what a pixel without a value is: background (default), or refuse, which ends the run",
+        choices=("background", "refuse"),
+    )
     fill_holes: int = option(
         8,
         "fill holes of up to N pixels of the mask decoder's grid, 0 for none (default %(default)s)",

@@ -30,7 +30,7 @@ Run: TypeAlias = "tuple[Iterator[FrameResult], Progress]"
 _SAID = (
     *option_names(ModelOptions),
     *option_names(InputOptions),
-    *("direction", "start", "max_frames", "fill_holes", "zoom", "memory"),
+    *("direction", "start", "max_frames", "nan", "fill_holes", "zoom", "memory"),
 )
 
 
@@ -59,6 +59,7 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
 
     part = options.part
     with part.open(options.input) as whole:
+        whole.missing.refuse = options.nan == "refuse"
         # Cheap checks come first, and prompts are checked against the whole: messages speak of the user's own frames.
         prompts = read_job_prompts(options)
         check_prompts(prompts, whole, options.prompts)

@@ -52,6 +52,7 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
 
     begun = clock.perf_counter()
     with _open(options) as volumes:
+        volumes.planes.missing.refuse = options.nan == "refuse"
         prompts = read_job_prompts(options)
         check_prompts(prompts, volumes.volume(options.part.at or 0), options.prompts)
         formats = check_formats(options.exports, volumes.planes, volumes=True)
@@ -117,6 +118,6 @@ def _write(options: JobOptions, session: VolumeSession, prompts: PromptFile, for
 def _command(options: JobOptions) -> list[str]:
     """Return the words of a command that repeats the job from any folder."""
     prompts = (options.output / PROMPTS).resolve()
-    words = options.words(*option_names(ModelOptions), "channels", "level", "fill_holes", "zoom", "memory")
+    words = options.words(*option_names(ModelOptions), "channels", "level", "nan", "fill_holes", "zoom", "memory")
     time = [] if options.part.at is None else ["--time", str(options.part.at)]
     return ["napari-sam2", "volumes", str(options.input.resolve()), "--prompts", str(prompts), *time, *words]

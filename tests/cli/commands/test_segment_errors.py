@@ -152,9 +152,17 @@ def broken(tmp_path: Path) -> DiskStack:
     return DiskStack(tmp_path / "broken.tif", prompts, masks)
 
 
+@pytest.mark.filterwarnings("ignore:frame 4 holds 2 values that are NaN")
+def test_nan_is_background(run: Run, broken: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    done = run(
+        "segment", broken.path, "--prompts", broken.prompts, "--output", tmp_path / "r", "--max-frames", 8, *fast
+    )
+    assert done.status == 0
+
+
 def test_broken_frame_keeps_what_was_done(run: Run, broken: DiskStack, fast: list[object], tmp_path: Path) -> None:
     out = tmp_path / "result"
-    done = run("segment", broken.path, "--prompts", broken.prompts, "--output", out, *fast)
+    done = run("segment", broken.path, "--prompts", broken.prompts, "--output", out, "--nan", "refuse", *fast)
     assert done.status == 2
     assert "frame 4 holds 2 values that are NaN" in done.complaint
     assert f"the 4 frames done before that are in {out}" in done.complaint
@@ -170,7 +178,7 @@ def test_broken_frame_does_not_cost_earlier_results(
     command = ["segment", broken.path, "--prompts", broken.prompts, "--output", out, *fast]
     assert run(*command, "--max-frames", 2).status == 0
     before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    done = run(*command, "--overwrite")
+    done = run(*command, "--overwrite", "--nan", "refuse")
     assert done.status == 2
     assert f"are in {out / 'stopped'}" in done.complaint
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before

@@ -99,16 +99,27 @@ def test_only_uint8_goes_without_a_window() -> None:
         to_rgb8(np.zeros((3, 3), np.uint16), None)
 
 
-def test_a_bad_frame_does_not_keep_the_others_from_a_window() -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.filterwarnings("ignore:frame 2 holds 20 values")
+@pytest.mark.parametrize("refuse", [False, True])
+def test_a_bad_frame_does_not_keep_the_others_from_a_window(bad: float, refuse: bool) -> None:
     array = np.linspace(0, 9, 60).reshape(3, 4, 5)
-    array[2] = np.nan
-    window = choose_window(Stack.from_array(array))
-    assert window == choose_window(Stack.from_array(array[:2]))
+    array[2] = bad
+    stack = Stack.from_array(array)
+    stack.missing.refuse = refuse
+    assert choose_window(stack) == choose_window(Stack.from_array(array[:2]))
 
 
+@pytest.mark.filterwarnings("ignore:frame 0 holds 20 values")
 def test_a_stack_of_bad_frames_is_refused() -> None:
-    with pytest.raises(ValueError, match="frame 0"):
+    with pytest.raises(ValueError, match="frames 0, 1, 2 hold nothing but NaN"):
         choose_window(Stack.from_array(np.full((3, 4, 5), np.nan)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nan_is_black_and_infinity_is_at_the_ends(dtype: str) -> None:
+    frame = np.array([[np.nan, -np.inf, np.inf, -1000, -500]], dtype)
+    assert to_rgb8(frame, Window(-1000, 0))[0, :, 0].tolist() == [0, 0, 255, 0, 128]
 
 
 @pytest.mark.parametrize("name", ["ctc_fluo_n2dh_sim01", "brats2013_flair_pat0005", "pyradiomics_brain1"])

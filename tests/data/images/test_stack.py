@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_sam2.data import Calibration, Stack, open_stack
+from napari_sam2.data import Calibration, Selection, Stack, open_stack
 
 
 def ramp(*shape: int, dtype: str = "uint16") -> np.ndarray:
@@ -97,12 +97,26 @@ def test_frames_that_do_not_exist(frame: object) -> None:
         Stack.from_array(ramp(2, 4, 5)).read(frame)
 
 
-def test_nan_frame_is_named_when_it_is_read() -> None:
+def test_nan_is_said_once_for_all_parts_of_an_image() -> None:
     array = np.zeros((3, 4, 5), np.float32)
-    array[1, 0, :2] = np.nan, np.inf
+    array[1:, 0, :2] = np.nan, np.inf
     stack = Stack.from_array(array)
     assert stack.read(0).max() == 0
-    with pytest.raises(ValueError, match="frame 1 holds 2 values"):
+    with pytest.warns(UserWarning, match="frame 1 holds 2 values that are NaN or infinite") as said:
+        stack.read(1)
+        stack.read(2)
+        stack.part(every=2).read(1)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("channels", [(0,), (0, 1)])
+def test_nan_can_be_refused(channels: tuple[int, ...]) -> None:
+    array = np.zeros((3, 2, 4, 5), np.float32)
+    array[1, 0, 0, :2] = np.nan, np.inf
+    stack = Stack.from_array(array, axes="tcyx", selection=Selection(channels=channels, windows=((0, 1),)))
+    stack.missing.refuse = True
+    assert stack.read(0).max() == 0
+    with pytest.raises(ValueError, match="frame 1 holds 2 values that are NaN"):
         stack.read(1)
 
 

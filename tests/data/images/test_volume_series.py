@@ -64,10 +64,22 @@ def test_errors_name_time_point_and_plane() -> None:
     array = np.zeros(SHAPE, np.float32)
     array[2, 1, 0, 0] = np.nan
     volumes = VolumeSeries.from_array(array)
+    volumes.planes.missing.refuse = True
     with pytest.raises(ValueError, match=r"plane 1 of time point 2: .*NaN"):
         volumes.volume(2).read(1)
     with pytest.raises(ValueError, match="no time point 3: the volumes are 0 to 2"):
         volumes.volume(3)
+
+
+def test_nan_is_said_once_for_all_volumes() -> None:
+    array = np.zeros(SHAPE, np.float32)
+    array[1:, :, 0, 0] = np.nan
+    volumes = VolumeSeries.from_array(array)
+    with pytest.warns(UserWarning, match="NaN counts as background") as said:
+        volumes.volume(2).read(1)
+        volumes.volume(1).read(0)
+        volumes.through_time(0).read(1)
+    assert len(said) == 1
 
 
 def label_array() -> np.ndarray:

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, ResultOptions, "export", help=export)
     part = parser.add_argument_group("which part of the input")
     add_options(part, InputOptions, "channels", "level")
-    add_options(part, JobOptions, "contrast_limits")
+    add_options(part, JobOptions, "contrast_limits", "nan")
     add_options(parser.add_argument_group("tracking"), JobOptions, "fill_holes", "zoom", "memory")
     add_model_options(parser)
     # Pictures are of stacks; the shared reader of options expects a choice all the same.

@@ -103,13 +103,15 @@ def to_rgb8(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
 
 
 def stretch(frame: NDArray[Any], window: Window) -> NDArray[np.uint8]:
-    """Map pixel values to brightness 0..255; values outside of the window are clipped."""
+    """Map pixel values to brightness 0..255; values outside of the window are clipped, and NaN is black."""
     # float32 holds 16-bit values exactly; wider integers need float64.
     values = frame.astype(np.result_type(frame.dtype, np.float32))
     values -= window.low
     values *= 255 / (window.high - window.low)
     np.clip(values, 0, 255, out=values)
     np.rint(values, out=values)
+    # One NaN would spread through the encoder over the whole frame.
+    np.nan_to_num(values, copy=False, nan=0.0)
     return values.astype(np.uint8)
 
 
@@ -129,4 +131,8 @@ def _sample(stack: Frames) -> NDArray[np.float64]:
             problems.append(error)
     if not pixels:
         raise problems[0]
-    return np.concatenate(pixels).astype(np.float64)
+    values = np.concatenate(pixels).astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise ValueError(f"the frames {', '.join(map(str, indices))} hold nothing but NaN and infinite values")
+    return values

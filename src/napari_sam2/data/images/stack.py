@@ -15,9 +15,11 @@ from .composite import CompositeFrames
 from .frame_sources import ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneFrames
 from .geometry import Geometry
 from .locate import locate
+from .missing_pixels import MissingPixels
 from .selection import Selection, check_axis, check_level
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from fractions import Fraction
     from pathlib import Path
     from types import TracebackType
@@ -69,6 +71,8 @@ class Stack:
         if 0 in source.shape:
             raise ValueError(f"a stack of shape {source.shape} has no pixels")
         self._source = source
+        # Shared by all stacks over one image, so that it is said once and refused everywhere.
+        self.missing = MissingPixels()
         self.geometry = Geometry.of(self.shape, check_axis(axis)) if geometry is None else geometry
         self.axis = check_axis(self.geometry.selection.axis or axis)
         if self.geometry.stack_shape != self.shape:
@@ -214,7 +218,7 @@ class Stack:
         Raises
         ------
         ValueError
-            If there is no such frame, it cannot be read, it holds NaN or infinite values, or the stack is closed.
+            If there is no such frame, it cannot be read, it holds NaN where that is refused, or the stack is closed.
         """
         frame = check_frame(frame, self.n_frames)
         image = self._source.read(frame)
@@ -223,13 +227,7 @@ class Stack:
             image = image[..., :3]
         # Always a copy: sources may return views of a memory map or of their cache.
         image = np.array(image, dtype=self.dtype, order="C")
-        # One NaN spreads through the encoder over the whole frame, so it is refused here, where the frame is known.
-        if self.dtype.kind == "f" and not np.isfinite(image).all():
-            count = image.size - np.count_nonzero(np.isfinite(image))
-            raise ValueError(
-                f"frame {frame} holds {count} values that are NaN or infinite: replace them first, for "
-                "instance with numpy.nan_to_num"
-            )
+        self.missing.check(image, frame)
         return image
 
     def part(self, *, crop: tuple[int, int, int, int] | None = None, every: Fraction | int = 1) -> Stack:
@@ -257,6 +255,7 @@ class Stack:
         source = PartFrames(self.whole._source, geometry.frames, geometry.crop)
         part = Stack(source, geometry=geometry, path=self.path)
         part._whole = self.whole  # or it would close the file as garbage
+        part.missing = self.missing
         return part
 
     def close(self) -> None:
@@ -288,11 +287,21 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
         each.append(PlaneFrames(planes, fixed, tracked))
     # A single channel keeps its type and range; several become 8-bit RGB.
     frames: FrameSource = each[0]
+    missing = MissingPixels()
     if several:
         said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
-        frames = CompositeFrames([Stack(source) for source in each], selection.windows, said)
+        frames = CompositeFrames(channel_stacks(each, missing), selection.windows, said)
     stack = Stack(frames, geometry=geometry, path=path)
+    stack.missing = missing
     return stack if selection == selection.whole else stack.part(crop=selection.crop, every=selection.every)
+
+
+def channel_stacks(sources: Iterable[FrameSource], missing: MissingPixels) -> list[Stack]:
+    """Make stacks of channels that are to be shown together."""
+    stacks = [Stack(source) for source in sources]
+    for stack in stacks:
+        stack.missing = missing
+    return stacks
 
 
 def _one_level(array: Any, level: int) -> tuple[Any, tuple[int, ...]]:

@@ -14,8 +14,9 @@ from .composite import CompositeFrames
 from .frame_sources import WHOLE, Area, ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneSource
 from .geometry import Geometry
 from .locate import locate_volumes
+from .missing_pixels import MissingPixels
 from .selection import Selection
-from .stack import Stack
+from .stack import Stack, channel_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -222,7 +223,9 @@ class VolumeSeries:
         whole = (0, 0, self.planes.height, self.planes.width)
         # Closing the returned stack must leave the series open for its other volumes.
         source = PartFrames(_SharedPlanes(self), frames, whole)
-        return Stack(source, geometry=geometry, path=self.path)
+        stack = Stack(source, geometry=geometry, path=self.path)
+        stack.missing = self.planes.missing
+        return stack
 
 
 class _GridFrames:
@@ -279,11 +282,14 @@ def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | N
     several = len(selection.channels) > 1 and "c" in opened.axes
     sources = [_GridFrames(planes, opened.axes, channel) for channel in selection.channels or (None,)]
     frames: FrameSource = sources[0]
+    missing = MissingPixels()
     if several:
         # Display ranges of the file, where it has them, come before measured ones.
         windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
-        frames = CompositeFrames([Stack(source) for source in sources], selection.windows, windows)
+        frames = CompositeFrames(channel_stacks(sources, missing), selection.windows, windows)
     # The flat stack of all planes has no depth of its own; the real axes are in `geometry`.
     n_planes, height, width = frames.shape[:3]
     flat = Geometry.of((n_planes, height, width), calibration=geometry.along("t", 0).calibration)
-    return VolumeSeries(Stack(frames, geometry=flat, path=path), sources[0].n_times, geometry=geometry)
+    flat_stack = Stack(frames, geometry=flat, path=path)
+    flat_stack.missing = missing
+    return VolumeSeries(flat_stack, sources[0].n_times, geometry=geometry)
