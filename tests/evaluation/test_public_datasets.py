@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_sam2.data.files.rle import decode_rle
 from napari_sam2.evaluation.labelled_sequences import read_sequences
-from napari_sam2.evaluation.public_datasets import decode_rle, find_videos
+from napari_sam2.evaluation.public_datasets import find_videos
 from napari_sam2.evaluation.track_and_score import evaluate
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import build_sam2

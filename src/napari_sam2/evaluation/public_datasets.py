@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_sam2.data.files.atomic_files import read_json
+from napari_sam2.data.files.rle import decode_rle
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.image_folder import visible_images
 from napari_sam2.data.readers.open_stack import open_stack
@@ -130,28 +131,6 @@ def find_videos(folder: str | Path) -> list[AnnotatedVideo]:
             images = sorted((masks / folder.relative_to(frames)).glob("*.png"))
             videos += _video(folder, images)
     return videos
-
-
-def decode_rle(size: tuple[int, int], counts: str) -> NDArray[np.bool_]:
-    """Decode a mask of (Y, X) pixels as COCO's tools compress it."""
-    # Lengths of runs, in groups of five bits with a flag for more; from the third on, differences to the last but one.
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts.encode("ascii"):
-        bits = character - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    if sum(runs) != size[0] * size[1] or min(runs, default=0) < 0:
-        raise ValueError(f"A compressed mask covers {sum(runs)} pixels instead of {size[0]} x {size[1]}.")
-    # Runs go down the columns, background first.
-    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return flat.reshape(size, order="F")
 
 
 def _sav_videos(folder: Path) -> list[AnnotatedVideo]:

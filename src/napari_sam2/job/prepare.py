@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -61,7 +61,7 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
     with part.open(options.input) as whole:
         whole.missing.refuse = options.nan == "refuse"
         # Cheap checks come first, and prompts are checked against the whole: messages speak of the user's own frames.
-        prompts = read_job_prompts(options)
+        prompts = read_job_prompts(options, whole)
         check_prompts(prompts, whole, options.prompts)
         formats = check_formats(options.exports, whole)
         stack = whole if part.crop is None and part.every == 1 else whole.part(crop=part.crop, every=part.every)
@@ -109,15 +109,18 @@ def whole_run(job: CheckedJob, session: Session) -> Run:
     return steps, Progress(count)
 
 
-def read_job_prompts(options: JobOptions) -> list[Prompt]:
-    """Read the prompts: those given already, a prompts file or an image of labels."""
-    from napari_sam2.data.prompts.label_image import read_label_prompts
-    from napari_sam2.data.prompts.prompt import read_prompts
+def read_job_prompts(options: JobOptions, stack: Stack | None = None) -> list[Prompt]:
+    """Read the prompts: those given already, a prompts file or an image of labels, for a stack that may be open."""
+    from napari_sam2.data.prompts.prompt_files import read_prompt_file
 
     if options.given is not None:
         return list(options.given)
-    is_json = options.prompts.suffix.lower() == ".json"
-    return read_prompts(options.prompts) if is_json else read_label_prompts(options.prompts)
+    # A label image of the same name would track every grey value of the picture.
+    if options.prompts.exists() and options.input.exists() and options.prompts.samefile(options.input):
+        raise ValueError(f"{options.prompts} is the image itself: --prompts takes what says what to track in it")
+    return read_prompt_file(
+        options.prompts, lambda: options.part.open(options.input) if stack is None else nullcontext(stack)
+    )
 
 
 def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None:

@@ -53,8 +53,9 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
     begun = clock.perf_counter()
     with _open(options) as volumes:
         volumes.planes.missing.refuse = options.nan == "refuse"
-        prompts = read_job_prompts(options)
-        check_prompts(prompts, volumes.volume(options.part.at or 0), options.prompts)
+        prompted = volumes.volume(options.part.at or 0)
+        prompts = read_job_prompts(options, prompted)
+        check_prompts(prompts, prompted, options.prompts)
         formats = check_formats(options.exports, volumes.planes, volumes=True)
         folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
         session = _session(options, volumes, prompts)

@@ -13,9 +13,9 @@ import pytest
 import tifffile
 
 from napari_sam2.data import Calibration, LabelStack, ScoreRow, ScoreTable, Stack, open_stack
+from napari_sam2.data.files.rle import encode_rle
 from napari_sam2.data.formats import FORMATS, Results, check_formats, export_results, find_format, tracks_array
 from napari_sam2.data.formats.export_data import regions_of
-from napari_sam2.data.formats.rle import encode_rle
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.pictures.outlines import object_color
 

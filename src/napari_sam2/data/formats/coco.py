@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.files.atomic_files import write_json
+from napari_sam2.data.files.rle import encode_rle
 from napari_sam2.data.readers.image_folder import visible_images
 
 from .export_data import regions_of
-from .rle import encode_rle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Points, Shapes
 
+from napari_sam2.data.prompts.drawn_shapes import box_around, points_along
+
 from .layer_frames import mark_as_made_for, transform_like
-from .prompt_spec import PromptKey, PromptSpec, box_around, is_inside, merge, outline_wish, points_along
+from .prompt_spec import PromptKey, PromptSpec, is_inside, merge, outline_wish
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,16 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from skimage.draw import polygon
 
+from napari_sam2.data.prompts.drawn_shapes import fill_outline
 from napari_sam2.data.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# A scribble says as much with a few clicks as with hundreds, and the model was trained on a few.
-_SCRIBBLE_POINTS = 6
-_ELLIPSE_CORNERS = 72
 
 
 class PromptKey(NamedTuple):
@@ -41,15 +37,7 @@ class DrawnOutline(NamedTuple):
 
     def fill(self, mask: NDArray[np.bool_]) -> None:
         """Set the pixels of a (Y, X) mask that lie inside."""
-        corners = np.frombuffer(self.corners).reshape(-1, 2)
-        if self.kind == "ellipse":
-            # Works for turned ellipses too: half the sides are the axes.
-            centre = corners.mean(axis=0)
-            down, right = (corners[3] - corners[0]) / 2, (corners[1] - corners[0]) / 2
-            angle = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)[:, None]
-            corners = centre + np.sin(angle) * down + np.cos(angle) * right
-        rows, columns = corners.T
-        mask[polygon(rows, columns, mask.shape)] = True
+        fill_outline(self.kind, np.frombuffer(self.corners).reshape(-1, 2), mask)
 
 
 @dataclass(frozen=True)
@@ -141,26 +129,12 @@ def merge(parts: Iterable[PromptSpecs]) -> dict[PromptKey, PromptSpec]:
     return merged
 
 
-def box_around(corners: NDArray[np.floating]) -> tuple[float, float, float, float]:
-    """Box around a rectangle's corners, (N, 2) rows (y, x), whose pixel centres lie on whole numbers."""
-    (y0, x0), (y1, x1) = corners.min(axis=0) + 0.5, corners.max(axis=0) + 0.5
-    return float(y0), float(x0), float(y1), float(x1)
-
-
 def outline_wish(kind: str, corners: NDArray[np.floating], shape: tuple[int, int]) -> PromptSpec | None:
     """Make the spec of an outline on a frame of (Y, X) pixels; None if no pixel can lie inside."""
     low, high = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
     if (high < np.maximum(low, 0)).any() or (low > np.array(shape) - 1).any():
         return None
     return PromptSpec(outlines=frozenset({DrawnOutline.of(kind, corners)}), mask_shape=shape)
-
-
-def points_along(corners: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Spread a few points evenly along a line of (N, 2) corners, its ends a little cut."""
-    steps = np.hypot(*np.diff(corners, axis=0).T)
-    travelled = np.concatenate(([0.0], np.cumsum(steps)))
-    wanted = (np.arange(_SCRIBBLE_POINTS) + 0.5) / _SCRIBBLE_POINTS * travelled[-1]
-    return np.column_stack([np.interp(wanted, travelled, corners[:, i]) for i in (0, 1)])
 
 
 def is_inside(y: float, x: float, shape: tuple[int, int]) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -53,3 +55,30 @@ def pack_counts(counts: list[int]) -> str:
             more = rest != (-1 if digit & 16 else 0)
             digits.append(chr(48 + digit + (32 if more else 0)))
     return "".join(digits)
+
+
+def decode_rle(size: tuple[int, int], counts: str | Sequence[int]) -> NDArray[np.bool_]:
+    """Decode a mask of (Y, X) pixels as COCO's tools write it: the lengths of its runs, packed or as numbers."""
+    runs = _unpack_counts(counts) if isinstance(counts, str) else [int(count) for count in counts]
+    if sum(runs) != size[0] * size[1] or min(runs, default=0) < 0:
+        raise ValueError(f"A compressed mask covers {sum(runs)} pixels instead of {size[0]} x {size[1]}.")
+    # Runs go down the columns, background first.
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return flat.reshape(size, order="F")
+
+
+def _unpack_counts(counts: str) -> list[int]:
+    # Lengths of runs, in groups of five bits with a flag for more; from the third on, differences to the last but one.
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts.encode("ascii"):
+        bits = character - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    return runs
