@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.plugin.actions.crop_tool import CropTool
 from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, DrawTools
@@ -17,6 +17,7 @@ from napari_sam2.plugin.actions.finetuning import Teaching
 from napari_sam2.plugin.actions.image_follower import ImageFollower
 from napari_sam2.plugin.actions.prompt_guide import PromptGuide
 from napari_sam2.plugin.actions.result_choice import ResultChoice
+from napari_sam2.plugin.actions.teach_actions import TeachActions
 from napari_sam2.plugin.layers.session_layers import SessionLayers
 from napari_sam2.plugin.panel.canvas_focus import CanvasFocus
 from napari_sam2.plugin.panel.panel import Panel
@@ -67,8 +68,6 @@ class Sam2Widget(QWidget):
         Shows results in the panel.
     tools : DrawTools
         What the buttons for objects do.
-    guide : PromptGuide
-        Says what a prompt is taken for that lies apart from its object.
     images : ImageFollower
         Follows the chosen image and the viewer's sliders.
     result_choice : ResultChoice
@@ -99,10 +98,11 @@ class Sam2Widget(QWidget):
         self.teaching = Teaching(self.controller)
         self.panel = Panel(self._viewer, self.layers.refusal, self.layers.source_refusal)
         self.view = Presenter(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
+        self.teach_actions = TeachActions(self.controller, self.teaching, self.panel)
         self.tools = DrawTools(
             self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
         )
-        self.guide = PromptGuide(self.controller, self.objects, self._select)
+        self._guide = PromptGuide(self.controller, self.objects, self._select)
         self.images = ImageFollower(self._viewer, self.controller, panel=self.panel, objects=self.objects)
         self.result_choice = ResultChoice(self.controller, self.panel)
         self.region = CropTool(self._viewer, self.layers, self.images)
@@ -173,11 +173,12 @@ class Sam2Widget(QWidget):
         # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
         layers.label_selected.connect(self._select)
         layers.labels_left.connect(show_warning)
-        self.guide.said.connect(panel.show_prompt_note)
+        self._guide.said.connect(panel.show_prompt_note)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)
         self._connect_controller()
-        self._connect_teaching()
+        self.teaching.accepted_changed.connect(self.view.show_accepted)
+        self.teach_actions.busy_changed.connect(self.view.show_undo)
         self._canvas_focus = CanvasFocus(panel)
         self._keyboard = keymap.Keyboard(self._actions())
         self._keyboard.bind(self._viewer)
@@ -192,7 +193,7 @@ class Sam2Widget(QWidget):
         # The table is filled only while it is unfolded, so unfolding fills it.
         table.row_chosen.connect(self._row_chosen)
         table.narrowed.connect(self.view.show_rows)
-        table.export.clicked.connect(self._save_rows)
+        table.failed.connect(self._failed)
         self.panel.sections["Frames"].unfolded.connect(self.view.show_rows)
 
     def _connect_controller(self) -> None:
@@ -211,26 +212,6 @@ class Sam2Widget(QWidget):
         controller.failed.connect(self._failed)
         controller.refused.connect(show_warning)
 
-    def _connect_teaching(self) -> None:
-        box, teaching = self.panel.teach_box, self.teaching
-        slots: dict[str, Callable[[], None]] = {
-            "accept": self._accept,
-            "accept_up_to": self._accept_up_to,
-            "stop_teaching": teaching.stop,
-            "use_taught": self._use_taught,
-            "keep_old": self._keep_old,
-            "save_taught": self._save_taught,
-        }
-        for name, slot in slots.items():
-            box.buttons[name].clicked.connect(lambda _=False, slot=slot: slot())
-        # The button that starts passes on minutes; the rest tells how teaching goes, from the worker's steps.
-        box.asked.connect(self._teach)
-        teaching.accepted_changed.connect(self.view.show_accepted)
-        teaching.progressed.connect(box.show_progress)
-        teaching.taught.connect(box.show_taught)
-        teaching.ended.connect(self._teaching_ended)
-        teaching.saved.connect(lambda path: show_info(f"Written to {path}; choose it under Model as own checkpoint."))
-
     def _actions(self) -> dict[str, Callable[[], None]]:
         track, tools, layers = self.panel.track_box, self.tools, self.layers
         actions: dict[str, Callable[[], None]] = {
@@ -244,7 +225,7 @@ class Sam2Widget(QWidget):
             "undo": self._undo,
             "redo": self.controller.redo,
             "next_doubtful": self._next_doubtful,
-            "accept": self._accept,
+            "accept": self.teach_actions.accept,
             "track_both": lambda: track.ask("both"),
             "track_forward": lambda: track.ask("forward"),
             "track_backward": lambda: track.ask("backward"),
@@ -374,56 +355,7 @@ class Sam2Widget(QWidget):
         self.controller.undo()
         self.panel.track_box.show_idle(can_resume=self.controller.can_resume)
 
-    # Teaching
-
-    def _accept(self) -> None:
-        frame = self.layers.frame
-        if self.controller.results.is_accepted(frame):
-            self.teaching.withdraw(frame)
-        elif not self.teaching.accept([frame]):
-            show_warning(f"Nothing is known of frame {frame} yet: track it first.")
-            self.view.show_accepted()
-
-    def _accept_up_to(self) -> None:
-        if not self.teaching.accept(range(self.layers.frame + 1)):
-            show_warning("There is no result up to this frame yet: track first.")
-
-    def _teach(self, minutes: float) -> None:
-        self.teaching.start(minutes)
-        # A tracking run that was stopped gives way to teaching: the worker has one run.
-        if self.teaching.is_running:
-            self.panel.teach_box.show_running()
-            self.panel.track_box.show_idle(can_resume=False)
-        self.view.show_undo()
-
-    def _teaching_ended(self, complete: bool) -> None:
-        if not complete:
-            self.panel.teach_box.show_idle("Stopped; the model is as it was.")
-        self.view.show_undo()
-
-    def _use_taught(self) -> None:
-        self.teaching.use()
-        self.panel.teach_box.show_idle("The taught model is in use.")
-
-    def _keep_old(self) -> None:
-        self.teaching.forget()
-        self.panel.teach_box.show_idle("The model is as it was.")
-
     # Settings and files
-
-    def _save_rows(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the rows listed", "frames.csv", "Tables (*.csv)")
-        if path:
-            try:
-                self.panel.frame_table.write(path)
-            except OSError as error:
-                self._failed(error)
-
-    def _save_taught(self) -> None:
-        kinds = "Checkpoints (*.safetensors *.pt *.pth)"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the taught model", "taught.safetensors", kinds)
-        if path:
-            self.teaching.save(path)
 
     def _live_changed(self, live: bool) -> None:
         self.controller.live = live

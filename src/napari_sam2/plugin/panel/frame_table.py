@@ -11,6 +11,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -149,6 +150,8 @@ class FrameTable(QWidget):
     row_chosen = Signal(int, int)
     # A filter was changed: `refresh` is to be called.
     narrowed = Signal()
+    # With what kept the rows from being written.
+    failed = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,6 +175,7 @@ class FrameTable(QWidget):
         layout.addLayout(row)
         layout.addWidget(self.view)
         layout.addWidget(self.export)
+        self.export.clicked.connect(lambda _=False: self._ask_and_write())
         self.objects.currentIndexChanged.connect(self.narrowed)
         self.state.currentIndexChanged.connect(self.narrowed)
         self.view.clicked.connect(self._clicked)
@@ -194,6 +198,14 @@ class FrameTable(QWidget):
             rows = rows[rows.columns[5] == STATES.index(kind)]
         self.view.setColumnHidden(HEADINGS.index("id"), self.objects.currentIndex() == 0)
         self._model.show_rows(rows)
+
+    def _ask_and_write(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the rows listed", "frames.csv", "Tables (*.csv)")
+        if path:
+            try:
+                self.write(path)
+            except OSError as error:
+                self.failed.emit(error)
 
     def write(self, path: str | Path) -> None:
         """Write the rows listed, in their order, as CSV; whole or not at all."""
