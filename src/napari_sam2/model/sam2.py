@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -89,6 +90,15 @@ class MaskPrediction:
     def ious_b(self) -> Tensor:
         """Predicted IoU of the chosen candidate, (objects,)."""
         return self.candidate_ious_bk.gather(1, self.best_b[:, None]).squeeze(1)
+
+
+# From (objects, k, h, w) logits and (objects, k) predicted IoUs to the (objects,) index of the chosen candidate.
+CandidatePick: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+def highest_iou(candidates_bkhw: Tensor, ious_bk: Tensor) -> Tensor:
+    """Choose the candidate of the highest predicted IoU, as the reference does."""
+    return ious_bk.argmax(dim=1)
 
 
 class Sam2(nn.Module):
@@ -210,8 +220,9 @@ class Sam2(nn.Module):
         points_bpxy: Tensor,
         labels_bp: Tensor,
         mask_logits_b1hw: Tensor | None = None,
+        pick: CandidatePick = highest_iou,
     ) -> MaskPrediction:
-        """Predict masks from conditioned features and the prompts on this frame."""
+        """Predict masks from conditioned features and the prompts on this frame; `choose` says what ``pick`` is."""
         output = self.run_decoder(
             conditioned_bchw,
             features,
@@ -219,14 +230,17 @@ class Sam2(nn.Module):
             labels_bp=labels_bp,
             mask_logits_b1hw=mask_logits_b1hw,
         )
-        return self.choose(output, num_points=points_bpxy.shape[1])
+        return self.choose(output, num_points=points_bpxy.shape[1], pick=pick)
 
-    def choose(self, output: DecoderOutput, *, num_points: int) -> MaskPrediction:
-        """Turn the decoder's four masks into the answer for a prompt of that many points."""
+    def choose(self, output: DecoderOutput, *, num_points: int, pick: CandidatePick = highest_iou) -> MaskPrediction:
+        """Turn the decoder's four masks into the answer for a prompt of that many points.
+
+        ``pick``: chooses where there are three candidates, from their logits and predicted IoUs.
+        """
         # One click, or none, is ambiguous: then the model proposes three masks. A box counts as two points.
         if num_points <= 1:
             candidates, ious = output.masks_bkhw[:, 1:], output.ious_bk[:, 1:]
-            best = ious.argmax(dim=1)
+            best = pick(candidates, ious)
             token = output.mask_tokens_bkc[torch.arange(len(best), device=best.device), best + 1]
         else:
             candidates, ious = single_mask(output)

@@ -13,6 +13,7 @@ from napari_sam2.session.zoom.crop import Crop, ObjectLocation, cut_off, place_o
 from napari_sam2.session.zoom.crop_size import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
 from napari_sam2.session.zoom.object_motion import moved_place
 
+from .memory.observation import Box
 from .object_track import ObjectTrack
 
 
@@ -24,6 +25,8 @@ class CropChoice:
     view: Crop | None = None
     # Where the object is expected; ``None`` without zoom, or if nothing is known.
     place: ObjectLocation | None = None
+    # Its box as its motion leads to it; ``None`` where the memory policy predicts none.
+    expected: Box | None = None
 
 
 WHOLE_FRAME = CropChoice()
@@ -68,7 +71,7 @@ class CropFollower:
         # The crop moves no farther than an object can in one frame, but gets as wide at once as the mask needs.
         near = replace(steady_place(seen, crop.place), extent=seen.extent)
         view = self.zoom.follow(crop.view, near, self.frame_size)
-        return None if view == crop.view else CropChoice(view, crop.place)
+        return None if view == crop.view else replace(crop, view=view)
 
     def last_crop(self, track: ObjectTrack, frame: int) -> CropChoice:
         """The crop used on the nearest frame with a result."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from napari_sam2.model.sam2 import (
     PointerMemory,
     Sam2,
     SpatialMemory,
+    highest_iou,
     soft_mask,
     upsample_to_input,
 )
@@ -120,7 +122,7 @@ class FrameTracker:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
         # Choose a crop for each object and run the model.
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
-        members = [(track, self.crops.next_crop(track, frame, step)) for track in tracked]
+        members = [(track, self._next_crop(track, frame, step)) for track in tracked]
         records = self._look(members, frame, step=step)
         # Where a mask is cut off by its crop, look again in a wider one. Once, not until it fits: a mask that leaks out
         # of every crop would be followed through the whole frame.
@@ -145,6 +147,11 @@ class FrameTracker:
         # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
             track.mark_tracked(frame, step)
+
+    def _next_crop(self, track: ObjectTrack, frame: int, step: int) -> CropChoice:
+        crop = self.crops.next_crop(track, frame, step)
+        expected = self.policy.expect(track.bank.before(frame, step), step=step)
+        return crop if expected is None else replace(crop, expected=expected)
 
     def _exclude(
         self,
@@ -214,6 +221,7 @@ class FrameTracker:
             features,
             points_bpxy=torch.zeros(batch, 0, 2, device=device),
             labels_bp=torch.zeros(batch, 0, dtype=torch.long, device=device),
+            pick=partial(self._pick, [crop for _, crop in members]),
         )
         # The memory is of the mask as predicted; holes are filled in what is shown.
         logits = upsample_to_input(prediction.low_res_bhw, self.model.config)
@@ -227,6 +235,16 @@ class FrameTracker:
             replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
             for i, record in enumerate(records)
         ]
+
+    def _pick(self, crops: Sequence[CropChoice], candidates_bkhw: Tensor, ious_bk: Tensor) -> Tensor:
+        """Choose a candidate for each object: by its predicted IoU, and by where it was expected."""
+        best = highest_iou(candidates_bkhw, ious_bk)
+        for i, crop in enumerate(crops):
+            if crop.expected is not None:
+                view, masks = whole_if_none(crop.view, self.frame_size), (candidates_bkhw[i] > 0).cpu().numpy()
+                boxes = [Observation.of_mask(mask, view, iou=0.0).box for mask in masks]
+                best[i] = self.policy.prefer(boxes, ious_bk[i].tolist(), crop.expected)
+        return best
 
     def condition(
         self,

@@ -15,7 +15,7 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import PackedFrame
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
-from napari_sam2.session.tracking.memory.observation import Observation
+from napari_sam2.session.tracking.memory.observation import Motion, Observation
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.storage.folder.schema import Box, ImageRecord, ObservationRecord, PromptRecord, Row, VisitSpan
@@ -147,7 +147,10 @@ def observation_record(observation: Observation) -> ObservationRecord:
 
 def read_observation(record: ObservationRecord | None) -> Observation | None:
     """Make an observation of its record, if there is one."""
-    return None if record is None else Observation(**record.model_dump())
+    if record is None:
+        return None
+    motion = None if record.motion is None else Motion(**record.motion.model_dump())
+    return Observation(**record.model_dump() | {"motion": motion})
 
 
 def inflate(data: bytes, nbytes: int) -> bytes:

@@ -213,6 +213,17 @@ class PromptRecord(Record):
     mask: Packed | None = None
 
 
+class MotionRecord(Record):
+    """Motion of an object's box; see `Motion`."""
+
+    place: tuple[Finite, Finite, Finite, Finite]
+    velocity: tuple[Finite, Finite, Finite, Finite]
+    spread: tuple[tuple[Finite, Finite, Finite], ...]
+    stable: Index
+    step: Direction
+    overlap: Finite | None = None
+
+
 class ObservationRecord(Record):
     """What a memory policy keeps of a frame; see `Observation`."""
 
@@ -222,6 +233,7 @@ class ObservationRecord(Record):
     ious: Annotated[tuple[Finite, ...], Field(max_length=64)] = ()
     hidden: Frame | None = None
     anchor: Frame | None = None
+    motion: MotionRecord | None = None
 
 
 class MemoryRecord(Record):

@@ -28,6 +28,22 @@ class Rivals:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """Where an object's box is and where it goes: what a Kalman filter knows of it."""
+
+    # x and y of the middle, aspect (width over height) and height, in frame pixels; and their changes a frame.
+    place: tuple[float, ...]
+    velocity: tuple[float, ...]
+    # For each of the four, variance of the place, its covariance with the velocity, and variance of the velocity.
+    spread: tuple[tuple[float, float, float], ...]
+    # How many frames in a row went in, in which direction.
+    stable: int
+    step: int
+    # IoU of the box seen with the one expected; ``None`` where nothing was expected yet.
+    overlap: float | None = None
+
+
+@dataclass(frozen=True)
 class Observation:
     """An object on a frame; the rest of a pass follows from that of its last frame, so it is kept and saved."""
 
@@ -40,6 +56,7 @@ class Observation:
     # The last frame of the pass on which it was hidden, and the last prompt or anchor.
     hidden: int | None = None
     anchor: int | None = None
+    motion: Motion | None = None
     # Only until the frame is remembered.
     rivals: Rivals | None = None
 

@@ -9,6 +9,7 @@ from functools import partial
 from .choice import MemoryRule
 from .distractor import DistractorMemory, StrictDistractorMemory
 from .gated import GatedMemory
+from .motion import MotionMemory
 from .policy import MemoryPolicy
 
 # What ``"auto"`` stands for; docs/memory-rules.md has the measurements.
@@ -19,6 +20,7 @@ _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
     "distractor": DistractorMemory,
     "distractor-adaptive": partial(DistractorMemory, adaptive=True),
     "distractor-strict": StrictDistractorMemory,
+    "motion": MotionMemory,
 }
 POLICY_NAMES = tuple(_POLICIES)
 # Each rule can be combined with these: "gated+exclusive".
@@ -44,4 +46,6 @@ def make_policy(memory: str, rule: MemoryRule, *, axis: str = "t") -> MemoryPoli
     # Stacks of slices are short, and neighbouring slices differ more than frames of a movie do.
     if axis == "z" and isinstance(policy, DistractorMemory):
         return replace(policy, stride=1, gap=1)
+    if axis == "z" and isinstance(policy, MotionMemory):
+        return replace(policy, predicts=False)
     return policy

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from .choice import MemoryChoice, MemoryRule, choose_memories
-from .observation import NOTHING_SEEN, Observation
+from .observation import NOTHING_SEEN, Box, Observation
 
 
 class RememberedFrame(Protocol):
@@ -57,6 +57,14 @@ class MemoryPolicy:
         """Tracked frames that a pass beginning at ``first`` may attend to, and whether to their map or the pointer."""
         back = {t: (first - t) * step for t in recent}
         return {t: n <= self.rule.num_recent for t, n in back.items() if 1 <= n <= self.rule.reach}
+
+    def expect(self, before: Observation, *, step: int) -> Box | None:
+        """Box in which an object is expected on the next frame; ``None`` where nothing is."""
+        return None
+
+    def prefer(self, boxes: Sequence[Box | None], ious: Sequence[float], expected: Box) -> int:
+        """Index of the candidate to choose where the object was expected in a box; others go by their predicted IoU."""
+        return ious.index(max(ious))
 
     def observe(self, frame: int, seen: RememberedFrame, before: Observation, *, step: int) -> Observation:
         """Make the observation of a tracked frame from its mask and the observation of the frame before."""
