@@ -1,4 +1,4 @@
-"""Ctrl-C during a run, pressed on the installed command."""
+"""Ctrl-C during a run, pressed on the installed command; SIGTERM, as schedulers send it; two runs at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 N_FRAMES = 400
 
 
-def interrupt_after_some_frames(process: subprocess.Popen[str]) -> str:
+def interrupt_after_some_frames(process: subprocess.Popen[str], *signals: signal.Signals) -> str:
     """Press Ctrl-C once the progress bar has moved; everything the command wrote to stderr."""
     seen = ""
     assert process.stderr is not None
@@ -26,10 +26,46 @@ def interrupt_after_some_frames(process: subprocess.Popen[str]) -> str:
         letter = process.stderr.read(1)
         assert letter, seen
         seen += letter
-    process.send_signal(signal.SIGINT)
+    for one in signals or (signal.SIGINT,):
+        process.send_signal(one)
     out, rest = process.communicate()
     assert out == ""
     return seen + rest
+
+
+def start_long_run(folder: Path, checkpoint: Path, *options: object) -> subprocess.Popen[str]:
+    stack = folder / "disk.tif"
+    tifffile.imwrite(stack, draw_disk(N_FRAMES)[0], metadata={"axes": "TYX"})
+    prompts = write_entries(folder / "prompts.json", [{"frame": 0, "object": 1, "box": [12, 4, 28, 20]}])
+    words = ["--output", folder / "result", "--checkpoint", checkpoint, "--image-size", 64, *options]
+    return start_script("segment", stack, "--prompts", prompts, *words)
+
+
+# `timeout` sends its signal to the process and to its group: twice, that is.
+@pytest.mark.parametrize("count", [1, 2])
+def test_sigterm_keeps_what_was_done(tmp_path: Path, checkpoint: Path, count: int) -> None:
+    process = start_long_run(tmp_path, checkpoint)
+    line = only_line(interrupt_after_some_frames(process, *[signal.SIGTERM] * count))
+    out = tmp_path / "result"
+    assert process.returncode == 130
+    n_done = frames_done(out)
+    assert line == f"napari-sam2: stopped after {n_done} of {N_FRAMES} frames; what was done is in {out}"
+    assert tifffile.imread(out / "labels.tif").shape == (N_FRAMES, 40, 56)
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, checkpoint: Path) -> None:
+    first = start_long_run(tmp_path, checkpoint)
+    assert first.stderr is not None
+    while "frame/s" not in first.stderr.readline(200):
+        pass
+    second = start_long_run(tmp_path, checkpoint, "--overwrite")
+    _, said = second.communicate()
+    assert second.returncode == 2
+    assert f"another run is writing to {tmp_path / 'result'}" in said
+    first.send_signal(signal.SIGTERM)
+    first.communicate()
+    assert first.returncode == 130
+    assert frames_done(tmp_path / "result") > 0
 
 
 def frames_done(folder: Path) -> int:

@@ -30,6 +30,7 @@ from napari_sam2.cli.commands import run as run_command
 from napari_sam2.job.errors import describe_error
 
 from .input_error import EXIT_ERROR, EXIT_INTERRUPTED
+from .interrupt import terminated_like_interrupted
 from .parser import PROGRAM, Parser, PrintCompletion, meant
 
 # Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = _parse([word for word in words if word != "--debug"])
         # Its complaints about damaged files either end in an error of this program or do no harm.
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-        with _warnings_in_a_line():
+        with _warnings_in_a_line(), terminated_like_interrupted():
             status: int = args.run(args)
         # Here, where a closed pipe can still be caught.
         sys.stdout.flush()

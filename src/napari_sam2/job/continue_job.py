@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .options import JobOptions, ModelOptions
-from .output_folder import SESSION, check_output
+from .output_folder import SESSION, claimed_output
 from .prepare import Loader, Run, checked_job, count_steps, make_work
 from .run_stack import Progress, Work
 
@@ -23,8 +23,10 @@ class NothingToResumeError(ValueError):
 @contextmanager
 def resumed_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterator[Work]:
     """Get everything ready to go on where the job stopped; results already in the folder stay as they were."""
-    with checked_job(options) as job:
-        folder = check_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite)
+    with (
+        checked_job(options) as job,
+        claimed_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite) as folder,
+    ):
         session = _open(options, frames=job.whole, load=load)
         try:
             # A damaged session, or one stopped before its first frame, gains nothing over a fresh start.

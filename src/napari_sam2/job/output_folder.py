@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 LABELS, SCORES, RECORD, PROMPTS = "labels.tif", "scores.csv", "session.json", "prompts.json"
 SESSION = "session.napari-sam2"
+# Locked, and there, while a run is under way.
+_CLAIM = ".run-lock"
 _NAMES = (LABELS, SCORES, RECORD, PROMPTS, "overlay.gif", "overlay.png")
 # Pictures are written together with labels and scores; other formats once those are safe.
 _PICTURES = ("gif", "png")
@@ -63,6 +66,26 @@ def check_output(folder: Path, prompts: Path, *, formats: Iterable[Format], over
     # Writing a file is the only sure test of permissions, on network drives above all.
     with tempfile.TemporaryFile(dir=folder):
         return OutputFolder(folder, bool(found))
+
+
+@contextmanager
+def claimed_output(
+    folder: Path, prompts: Path, *, formats: Iterable[Format], overwrite: bool
+) -> Iterator[OutputFolder]:
+    """Check a folder as `check_output` does, and keep other runs from writing to it until the block ends."""
+    from napari_sam2.storage.folder.lock import FolderLock
+
+    formats = tuple(formats)
+    check_output(folder, prompts, formats=formats, overwrite=overwrite)
+    try:
+        lock = FolderLock(folder, _CLAIM)
+    except BlockingIOError as error:
+        raise ValueError(f"another run is writing to {folder}: wait for it, or name another folder") from error
+    try:
+        # Again: another run may have ended between the check and the lock.
+        yield check_output(folder, prompts, formats=formats, overwrite=overwrite)
+    finally:
+        lock.remove()
 
 
 def make_way(session: Path, *, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from napari_sam2.option_fields import option_names
 
 from .options import InputOptions, JobOptions, ModelOptions
-from .output_folder import PROMPTS, SESSION, OutputFolder, PromptFile, check_output, make_way
+from .output_folder import PROMPTS, SESSION, OutputFolder, PromptFile, claimed_output, make_way
 from .run_stack import Progress, Work
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
 @contextmanager
 def started_job(options: JobOptions, load: Loader = ModelOptions.load) -> Iterator[Work]:
     """Get everything ready for tracking; whatever goes wrong, results already in the folder stay as they were."""
-    with checked_job(options) as job:
-        folder = check_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite)
+    with (
+        checked_job(options) as job,
+        claimed_output(options.output, options.prompts, formats=job.formats, overwrite=options.overwrite) as folder,
+    ):
         session = _prompted_session(job, load(options.model))
         try:
             yield make_work(job, session, whole_run(job, session), folder)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import time as clock
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_sam2.option_fields import option_names
 
 from .options import JobOptions, ModelOptions
-from .output_folder import PROMPTS, PromptFile, check_output, write_results
+from .output_folder import PROMPTS, PromptFile, claimed_output, write_results
 from .prepare import check_prompts, read_job_prompts
 
 if TYPE_CHECKING:
@@ -50,28 +50,39 @@ def run_volumes_job(options: JobOptions, watch: VolumeWatch) -> VolumeReport:
     """
     from napari_sam2.data.formats import check_formats
 
-    begun = clock.perf_counter()
     with _open(options) as volumes:
         volumes.planes.missing.refuse = options.nan == "refuse"
         prompted = volumes.volume(options.part.at or 0)
         prompts = read_job_prompts(options, prompted)
         check_prompts(prompts, prompted, options.prompts)
         formats = check_formats(options.exports, volumes.planes, volumes=True)
-        folder = check_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite)
-        session = _session(options, volumes, prompts)
-        # The session stores each finished volume itself; the steps are for the progress bar.
-        for _ in watch(session.propagate(), options.input.name):
-            pass
-        seconds = clock.perf_counter() - begun
-        done = len(session.labels.times_done)
-        counts = {"n_objects": len(session.object_ids), "n_times": volumes.n_times, "done": done, "seconds": seconds}
-        # No files yet: labels of some volumes would look like a result.
-        if not session.is_complete:
-            return VolumeReport(folder.path, (), **counts)  # type: ignore[arg-type]
-        files = _write(options, session, PromptFile(options.prompts, prompts), formats)
-        # Only after the results are written.
-        shutil.rmtree(folder.path / UNFINISHED)
-        return VolumeReport(folder.path, files, **counts)  # type: ignore[arg-type]
+        with claimed_output(options.output, options.prompts, formats=formats, overwrite=options.overwrite) as folder:
+            session = _session(options, volumes, prompts)
+            return _track(options, session, watch, prompts=prompts, formats=formats, folder=folder.path)
+
+
+def _track(
+    options: JobOptions,
+    session: VolumeSession,
+    watch: VolumeWatch,
+    *,
+    prompts: list[Prompt],
+    formats: list[Format],
+    folder: Path,
+) -> VolumeReport:
+    begun = clock.perf_counter()
+    # The session stores each finished volume itself; the steps are for the progress bar.
+    for _ in watch(session.propagate(), options.input.name):
+        pass
+    n_times, done = session.volumes.n_times, len(session.labels.times_done)
+    report = VolumeReport(folder, (), len(session.object_ids), n_times, done, clock.perf_counter() - begun)
+    # No files yet: labels of some volumes would look like a result.
+    if not session.is_complete:
+        return report
+    files = _write(options, session, PromptFile(options.prompts, prompts), formats)
+    # Only after the results are written.
+    shutil.rmtree(folder / UNFINISHED)
+    return replace(report, files=files)
 
 
 def _open(options: JobOptions) -> VolumeSeries:

@@ -13,7 +13,7 @@ from napari_sam2.cli.outcome import tell_job
 from napari_sam2.job.continue_job import what_is_left
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.options import InputOptions, JobOptions, ModelOptions, ResultOptions
-from napari_sam2.job.output_folder import PromptFile, check_output
+from napari_sam2.job.output_folder import PromptFile, claimed_output
 from napari_sam2.job.run_stack import Work, track_and_write
 from napari_sam2.option_fields import add_options
 
@@ -66,23 +66,23 @@ def run(args: argparse.Namespace) -> int:
         output = folder.resolve().parent if args.output is None else args.output
         # The session's own folder holds results of the same run, which the complete ones replace.
         overwrite = args.overwrite or args.output is None
-        place = check_output(output, folder, formats=formats, overwrite=overwrite)
-        steps, progress = what_is_left(session)
-        # Files of results are in pixels of the whole image.
-        prompts = [prompt_outside(prompt, session.stack.geometry) for prompt in session.prompts]
-        work = Work(
-            session=session,
-            steps=steps,
-            progress=progress,
-            whole=whole,
-            prompts=PromptFile(folder, prompts),
-            model=saved_model(ModelOptions(), header.model),
-            command=["napari-sam2", "run", str(folder.resolve())],
-            part=InputOptions.of(session.stack.geometry.selection).record(),
-            formats=tuple(formats),
-            folder=place,
-        )
-        report = track_and_write(work, on_terminal)
+        with claimed_output(output, folder, formats=formats, overwrite=overwrite) as place:
+            steps, progress = what_is_left(session)
+            # Files of results are in pixels of the whole image.
+            prompts = [prompt_outside(prompt, session.stack.geometry) for prompt in session.prompts]
+            work = Work(
+                session=session,
+                steps=steps,
+                progress=progress,
+                whole=whole,
+                prompts=PromptFile(folder, prompts),
+                model=saved_model(ModelOptions(), header.model),
+                command=["napari-sam2", "run", str(folder.resolve())],
+                part=InputOptions.of(session.stack.geometry.selection).record(),
+                formats=tuple(formats),
+                folder=place,
+            )
+            report = track_and_write(work, on_terminal)
     finally:
         session.close()
     return tell_job(args, report)
