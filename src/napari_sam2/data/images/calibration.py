@@ -80,7 +80,7 @@ class Size(NamedTuple):
         if is_time(unit):
             wanted = "s"
         # A unit of another kind (a time where a length is wanted) is no error: it is passed on unchanged.
-        name = wanted if _same_kind(unit, wanted) else unit
+        name = wanted if same_kind(unit, wanted) else unit
         return Size(_converted(self.scale, unit, wanted), name, _converted(self.translation, unit, wanted))
 
 
@@ -110,7 +110,8 @@ def is_time(unit: str | None) -> bool:
     return unit in _SECONDS
 
 
-def _same_kind(one: str | None, other: str | None) -> bool:
+def same_kind(one: str | None, other: str | None) -> bool:
+    """Whether two units are both lengths or both times, and known."""
     return any(one in table and other in table for table in (_MICROMETRES, _SECONDS))
 
 

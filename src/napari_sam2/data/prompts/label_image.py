@@ -11,6 +11,7 @@ from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import stack_of
 from napari_sam2.data.readers.open_image import open_image
 
+from .labels_onto import labels_onto
 from .prompt import Prompt
 
 if TYPE_CHECKING:
@@ -18,24 +19,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2.data.images.stack import Stack
+
 # A picture has hundreds of values that lie about in crumbs; labels are whole, or broken into some pieces.
 _MANY_LABELS = 20
 _MOST_PIECES = 20
 _LEAST_PIXELS = 4
 
 
-def read_label_prompts(path: str | os.PathLike[str]) -> list[Prompt]:
+def read_label_prompts(path: str | os.PathLike[str], onto: Stack | None = None) -> list[Prompt]:
     """Read each label on each frame of an image as a mask prompt for the object of that number.
 
-    Colours of a palette count by their index; floats are labels where they are whole numbers.
+    Colours of a palette count by their index; floats are labels where they are whole numbers. With ``onto``, all frames
+    of the image to prompt, labels that lie elsewhere or run another way are put in place.
     """
     place, opened = open_image(path, indices=True)
     with stack_of(opened, None, Selection(), name=str(place), path=place) as stack:
-        prompts = []
-        for frame in range(stack.n_frames):
-            image = _labels(stack.read(frame), f"frame {frame} of {path}")
-            prompts += [Prompt(frame, int(label), mask=image == label) for label in np.unique(image) if label > 0]
-    return prompts
+        labels = np.stack([_labels(stack.read(t), f"frame {t} of {path}") for t in range(stack.n_frames)])
+        if onto is not None:
+            labels = labels_onto(labels, stack, onto)
+    return [
+        Prompt(frame, int(label), mask=image == label)
+        for frame, image in enumerate(labels)
+        for label in np.unique(image)
+        if label > 0
+    ]
 
 
 def _labels(image: NDArray[Any], name: str) -> NDArray[Any]:

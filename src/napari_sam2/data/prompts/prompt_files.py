@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
 
 def read_prompt_file(path: str | os.PathLike[str], opener: StackOpener) -> list[Prompt]:
-    """Read prompts; the stack is opened where its shape or the names of its frames are needed."""
+    """Read prompts; the stack is opened where its shape, its place or the names of its frames are needed."""
     source = Path(path)
     suffix = source.suffix.lower()
     if suffix == ".csv":
         with opener() as stack:
             return read_napari_csv(source, stack.shape)
     if suffix != ".json":
-        return read_label_prompts(source)
+        with opener() as stack:
+            return read_label_prompts(source, stack)
     document = read_json(source)
     if not is_coco(document):
         return read_prompts(source)

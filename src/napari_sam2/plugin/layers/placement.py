@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
-from napari_sam2.data.labels.resample import sampled_plane
+from napari_sam2.data.images.resample import sampled_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
