@@ -74,6 +74,8 @@ class Controller(QObject):
         self.axis = "t"
         # Goes on with a session that was left on some frames, if there is one; whoever saves sessions knows.
         self.pick_up: Callable[[LayerFrames], bool] = lambda _space: False
+        # Whether that is known, or only what most are.
+        self.is_axis_known = True
         # While a session is being put into the layers no other is opened for them.
         self.is_held = False
         # The model, which loads on the worker's thread and opens a session when it has come.

@@ -62,6 +62,17 @@ def test_nifti_of_a_microscope_has_millimetres(tmp_path: Path, axis: str) -> Non
         np.testing.assert_array_equal(back.read(2), labels()[2])
 
 
+def test_nifti_asks_whether_frames_are_time_or_depth(tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", VOLUME)
+    for stack in (Stack.from_array(VOLUME), open_stack(tmp_path / "frames.npy").part(every=2)):
+        found = labels()[: stack.n_frames]
+        with pytest.raises(ValueError, match=r"time or depth.*--axis t or --axis z"):
+            export_results(Results(found, stack), "nifti", tmp_path / "labels.nii.gz")
+        export_results(Results(found, stack), "ome-tiff", tmp_path / "labels.ome.tif")
+    for known in (Stack.from_array(VOLUME, "z"), Stack.from_array(VOLUME, axes="zyx"), Stack.from_array(VOLUME[:1])):
+        export_results(Results(labels()[: known.n_frames], known), "nifti", tmp_path / "labels.nii.gz")
+
+
 def test_one_slice_over_time_keeps_its_place(tmp_path: Path) -> None:
     cine = np.stack([VOLUME] * 5)
     nibabel.save(nibabel.Nifti1Image(cine.transpose(3, 2, 1, 0), AFFINE), tmp_path / "cine.nii")

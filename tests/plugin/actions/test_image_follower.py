@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2 import Session, load_model
 from napari_sam2.data.images.contrast import Window
@@ -161,3 +163,49 @@ def test_a_labels_layer_of_another_shape_is_not_offered(desk: Desk) -> None:
     desk.viewer.add_labels(np.zeros((12, 48, 56), int), name="fits")
     combo = desk.find("labels_layer")
     assert [combo.itemText(i) for i in range(combo.count())] == ["none", "fits"]
+
+
+def exported(desk: Desk, path: Path) -> tuple[int, ...]:
+    """The shape of an export as NIfTI."""
+    nibabel = pytest.importorskip("nibabel", reason="nibabel is not installed")
+    desk.widget.files.exporting.write("nifti", path)
+    desk.until(lambda: path.exists() and not desk.widget.files.exporting.is_running)
+    return tuple(nibabel.load(path).shape)
+
+
+def test_a_stack_without_a_name_asks_once_whether_it_is_time_or_depth(
+    desk: Desk, frames: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    combo = desk.find("frames_are")
+    assert combo.isVisibleTo(desk.widget)
+    assert combo.currentText() == "time or depth?"
+    n_frames, height, width = frames.shape
+    # A script that does not answer gets slices, and is told so.
+    assert exported(desk, tmp_path / "a.nii.gz") == (width, height, n_frames)
+    assert any("time or depth" in record.message for record in notification_manager.records)
+    # The menu asks before the file's name; the answer names the axis of the image and of what lies on it.
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", staticmethod(lambda *_args, **_options: (str(tmp_path / "b.nii.gz"), ""))
+    )
+    choice = next(one for one in desk.widget.files.exporting.choices() if one.name == "nifti")
+    desk.widget.files._export(choice)
+    question = desk.widget.files._question
+    next(button for button in question.buttons() if "Time" in button.text()).click()
+    desk.until(lambda: (tmp_path / "b.nii.gz").exists() and not desk.widget.files.exporting.is_running)
+    assert exported(desk, tmp_path / "c.nii.gz") == (width, height, 1, n_frames)
+    assert {layer.axis_labels[0] for layer in desk.viewer.layers} == {"t"}
+    assert combo.currentText() == "time"
+    # It can be said otherwise.
+    notification_manager.records.clear()
+    combo.setCurrentIndex(combo.findData("z"))
+    assert exported(desk, tmp_path / "d.nii.gz") == (width, height, n_frames)
+    assert not any("time or depth" in record.message for record in notification_manager.records)
+    assert desk.widget.session.prompts
+
+
+def test_a_stack_that_names_its_axis_is_not_asked(open_desk: Callable[..., Desk], frames: np.ndarray) -> None:
+    desk = open_desk(frames, axis_labels=("depth", "y", "x"))
+    assert not desk.find("frames_are").isVisibleTo(desk.widget)
+    assert desk.widget.controller.axis == "z"

@@ -76,6 +76,51 @@ def test_saved_as_ome_zarr_where_it_was(tmp_path: Path) -> None:
         assert stack.axes == (Axis("z", 5, 3, 10, "um"), Axis("y", 8, 0.5, -20, "um"), Axis("x", 10, -0.25, 30, "um"))
 
 
+@pytest.mark.parametrize(
+    ("labels", "axes"),
+    [
+        (("t", "y", "x"), "tyx"),
+        (("Time", "y", "x"), "tyx"),
+        (("depth", "row", "column"), "zyx"),
+        (("slices", "y", "x"), "zyx"),
+        (("Z-plane", "y", "x"), "zyx"),
+        (("time (s)", "z", "y", "x"), "tzyx"),
+        (("z", "t", "y", "x"), "tzyx"),
+    ],
+)
+def test_saved_under_the_names_of_its_axes(tmp_path: Path, labels: tuple[str, ...], axes: str) -> None:
+    pytest.importorskip("zarr")
+    shape = (3, 2, 8, 10)[-len(labels) :]
+    scale = (7.0, 5.0, 0.5, 0.25)[-len(labels) :]
+    array = np.arange(np.prod(shape), dtype=np.uint32).reshape(shape) % 5
+    layer = Labels(array, axis_labels=labels, scale=scale, units=("um",) * len(labels), translate=scale)
+    path = saved(layer, "ome-zarr", tmp_path / "labels.ome.zarr")
+    (written,) = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]["multiscales"]
+    assert "".join(axis["name"] for axis in written["axes"]) == axes
+    import zarr
+
+    order = [1, 0, 2, 3] if labels[0] == "z" and len(labels) == 4 else range(len(labels))
+    np.testing.assert_array_equal(zarr.open_array(path / "0")[:], array.transpose(order))
+    (first, *_), (second, *_) = (one[one["type"]] for one in written["datasets"][0]["coordinateTransformations"])
+    assert first == second == scale[order[0]]
+
+
+def test_an_axis_without_a_name_is_written_as_depth_where_files_must_know(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    from napari_sam2.plugin.files.napari_writer import write_imagej_tiff, write_nifti
+
+    data, meta, _ = Labels(VOLUME).as_layer_data_tuple()
+    with pytest.warns(UserWarning, match="time or depth"):
+        write_nifti(str(tmp_path / "labels.nii.gz"), data, meta)
+    assert nibabel.load(tmp_path / "labels.nii.gz").shape == VOLUME.shape[::-1]
+    write_imagej_tiff(str(tmp_path / "a.labels.tif"), data, meta)
+    with open_stack(tmp_path / "a.labels.tif") as stack:
+        assert stack.axis == "t"
+    channels = Labels(VOLUME, axis_labels=("channel", "y", "x")).as_layer_data_tuple()
+    with pytest.raises(RuntimeError, match="along channels"):
+        write_imagej_tiff(str(tmp_path / "b.labels.tif"), *channels[:2])
+
+
 def test_notes_of_a_layer_there_and_back() -> None:
     layer = Image(np.zeros((3, 4, 8, 10), np.uint8), name="cells")
     space = frames_along(1, (2,), shape=layer.data.shape, image=str(layer.unique_id), region=(1, 2, 8, 9))

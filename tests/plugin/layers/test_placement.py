@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from napari.layers import Image, Labels, Points
 from napari.utils.notifications import notification_manager
 
+from napari_sam2.plugin.layers.labels_layer import labels_on_plane
 from napari_sam2.plugin.layers.layer_frames import frames_along
-from napari_sam2.plugin.layers.placement import Placement, UnrelatedError, labels_on_plane
+from napari_sam2.plugin.layers.placement import Placement, UnrelatedError
 
 if TYPE_CHECKING:
     from conftest import Desk

@@ -54,6 +54,15 @@ def write_nifti(path: Path, results: Results) -> None:
     nibabel.save(image, path)
 
 
+def check_axis_known(stack: Stack) -> None:
+    """Check that it was said whether the frames are time or depth."""
+    if not stack.is_axis_known:
+        raise ValueError(
+            f"{stack.path or 'the stack'} does not say whether its frames are time or depth, and NIfTI keeps them on "
+            "different axes: say which with axis (--axis t or --axis z)"
+        )
+
+
 def check_dicom(stack: Stack) -> None:
     """Check that labels of a stack can be written as DICOM-SEG."""
     if stack.path is None or not has_dicom(stack.path):

@@ -15,7 +15,7 @@ from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav
 from .ctc import check_time, is_ctc, write_ctc
-from .medical import check_dicom, write_dicom_seg, write_nifti
+from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
 from .tables import write_scores, write_tracks
@@ -55,6 +55,8 @@ class Format:
         For a folder: tells whether one holds nothing but what this format writes, so that it may be replaced.
     volumes : bool
         Whether it can hold volumes over time.
+    needs_axis : bool
+        Whether time and depth are written differently, so that a stack must say which its frames are.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Format:
     check: Callable[[Stack], None] | None = None
     is_own: Callable[[Path], bool] | None = None
     volumes: bool = False
+    needs_axis: bool = False
 
     @property
     def extra(self) -> str | None:
@@ -144,6 +147,8 @@ _FORMATS = (
         write_nifti,
         _MASKS_ONLY,
         modules=("nibabel",),
+        check=check_axis_known,
+        needs_axis=True,
     ),
     Format(
         "dicom-seg",

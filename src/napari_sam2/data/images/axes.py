@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,20 @@ class Axis:
         size = whole_number(said["size"], "the size of an axis")
         translation = float(said.get("translation", 0.0))
         return cls(str(said["name"]), size, None if scale is None else float(scale), translation, unit and str(unit))
+
+
+# What people and programs call the axes before Y and X.
+_KINDS = {
+    "t": ("t", "time", "timepoint", "frame"),
+    "z": ("z", "depth", "plane", "slice", "section"),
+    "c": ("c", "ch", "channel"),
+}
+
+
+def axis_kind(label: str) -> str | None:
+    """What an axis of a name is: ``"t"``, ``"z"``, ``"c"``; None where the name does not say."""
+    word = re.split(r"[^a-z]", label.strip().lower(), maxsplit=1)[0].removesuffix("s")
+    return next((kind for kind, words in _KINDS.items() if word in words), None)
 
 
 def measured_axes(names: Sequence[str], shape: Sequence[int], sizes: Mapping[str, Size]) -> tuple[Axis, ...]:

@@ -78,6 +78,8 @@ class Stack:
         if self.geometry.stack_shape != self.shape:
             raise ValueError(f"frames of {self.shape} do not fit a geometry of {self.geometry.stack_shape}")
         self.path = path
+        # Whether the file or the user said that `axis`; else it is only what most unlabelled stacks are.
+        self.is_axis_known = True
         self._whole: Stack | None = None
 
     @classmethod
@@ -256,6 +258,7 @@ class Stack:
         part = Stack(source, geometry=geometry, path=self.path)
         part._whole = self.whole  # or it would close the file as garbage
         part.missing = self.missing
+        part.is_axis_known = self.is_axis_known
         return part
 
     def close(self) -> None:
@@ -293,6 +296,7 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
         frames = CompositeFrames(channel_stacks(each, missing), selection.windows, said)
     stack = Stack(frames, geometry=geometry, path=path)
     stack.missing = missing
+    stack.is_axis_known = axis is not None or stack.n_frames == 1 or opened.axes[geometry.tracked or 0] != "n"
     return stack if selection == selection.whole else stack.part(crop=selection.crop, every=selection.every)
 
 

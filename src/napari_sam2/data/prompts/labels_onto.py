@@ -69,7 +69,7 @@ def labels_onto(labels_tyx: NDArray[Any], source: Stack, image: Stack) -> NDArra
         columns = np.column_stack(
             [matrix[:3, 1], matrix[:3, 0], matrix[:3, 2] * (frame if in_depth else 0) + matrix[:3, 3]]
         )
-        plane[:] = sampled_plane(labels_tyx if in_depth else labels_tyx[frame][None], columns[::-1], whole.shape[1:])
+        plane[:] = sampled_plane(labels_tyx if in_depth else labels_tyx[frame][None], columns[::-1], plane.shape)
     _tell_lost(labels_tyx, found, str(source.path))
     return found
 
@@ -97,7 +97,8 @@ def _voxels(one: Geometry, other: Geometry) -> NDArray[np.float64] | None:
         return None
     factor = Size(1.0, units[0]).converted("um").scale if same_kind(units[0], "um") else 1.0
     if one.affine is not None:
-        return np.diag([factor, factor, factor, 1]) @ np.array(one.affine)
+        matrix: NDArray[np.float64] = np.diag([factor, factor, factor, 1]) @ np.array(one.affine)
+        return matrix
     matrix = np.eye(4)
     for axis in one.axes:
         # Depth that only one of them has is no place to compare.

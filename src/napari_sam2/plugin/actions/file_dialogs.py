@@ -72,6 +72,7 @@ class FileDialogs(QObject):
         exporting.progressed.connect(box.show_export)
         exporting.ended.connect(lambda: box.show_export("", 0, 0))
         exporting.wrote.connect(show_info)
+        exporting.guessed.connect(show_warning)
         exporting.cancelled.connect(lambda: show_info("Export cancelled: nothing was written."))
         box.buttons["cancel_export"].clicked.connect(lambda _=False: exporting.cancel())
         exporting.failed.connect(self._failed)
@@ -249,9 +250,30 @@ class FileDialogs(QObject):
         if choice.name == TRACKS_LAYER:
             self.exporting.add_tracks(self._add_tracks)
             return
+        if choice.needs_axis and not self._controller.is_axis_known:
+            self._ask_for_kind(choice)
+            return
         path = self._ask_for_target(choice)
         if path:
             self.exporting.write(choice.name, path)
+
+    def _ask_for_kind(self, choice: ExportChoice) -> None:
+        question = QMessageBox(self._parent)
+        question.setObjectName("kind_question")
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setWindowTitle("Time or depth?")
+        question.setText("The image does not say whether its frames are time points or slices, and the file has to.")
+        question.addButton(QMessageBox.StandardButton.Cancel)
+        for kind, text in (("t", "Time"), ("z", "Depth")):
+            button = question.addButton(text, QMessageBox.ButtonRole.AcceptRole)
+            button.clicked.connect(lambda _=False, kind=kind: self._export_as(choice, kind))
+        # Opened without waiting and kept, as above.
+        self._question = question
+        question.open()
+
+    def _export_as(self, choice: ExportChoice, kind: str) -> None:
+        self._images.say_kind(kind)
+        self._export(choice)
 
     def _ask_for_target(self, choice: ExportChoice) -> str:
         proposal = str(self._beside_image() / choice.filename)

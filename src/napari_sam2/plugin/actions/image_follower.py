@@ -12,12 +12,14 @@ from napari_sam2.plugin.layers.layer_frames import (
     choosable_axes,
     current_frame,
     current_space,
+    frame_kind,
     go_to_frame,
     go_to_space,
     is_made_for,
-    lay_on,
     layer_shape,
+    name_axis,
 )
+from napari_sam2.plugin.layers.layer_geometry import lay_on
 from napari_sam2.plugin.layers.session_layers import MOVES
 
 if TYPE_CHECKING:
@@ -55,12 +57,15 @@ class ImageFollower(QObject):
         self._companions: dict[str, tuple[Any, ...]] = {}
         # By image, the part of its planes that is looked at by itself.
         self._regions: dict[str, Box] = {}
+        # Axes that had no name, by image and index: the user may change what they are said to be.
+        self._unnamed: set[tuple[str, int]] = set()
         # Both timers start anew with every move, and act when all has come to rest.
         self._rest = self._timer(_REST_MS, controller.prepare)
         self._window_rest = self._timer(2 * _REST_MS, self._window_settled)
         # What can change the stack: the image, the axis, and the sliders. A layer that was made is chosen in its combo.
         panel.image_layer.layer_changed.connect(self.open)
         panel.axis.currentIndexChanged.connect(self._space_changed)
+        panel.frames_are.currentIndexChanged.connect(self._kind_chosen)
         self._layers.layer_added.connect(self._layer_added)
         self._layers.moved.connect(self._choose_again)
         viewer.dims.events.current_step.connect(self._slider_moved)
@@ -87,7 +92,7 @@ class ImageFollower(QObject):
             layers.select(self._objects.open(str(image.unique_id), layers.selected))
             self._show_frames()
         self._choose_companions(image)
-        self._controller.axis = "z" if self._panel.axis.currentText().lower().startswith("z") else "t"
+        self._show_kind()
         self._controller.open_image()
         self.image_changed.emit()
 
@@ -170,7 +175,8 @@ class ImageFollower(QObject):
 
     @property
     def _events(self) -> dict[str, Callable[..., None]]:
-        return {"contrast_limits": self._contrast_changed, **dict.fromkeys(MOVES, self._image_moved)}
+        moves = dict.fromkeys(MOVES, self._image_moved)
+        return {"contrast_limits": self._contrast_changed, "axis_labels": self._axes_named, **moves}
 
     def _join(self, image: Any) -> None:
         for name, handler in self._events.items():
@@ -229,14 +235,53 @@ class ImageFollower(QObject):
 
     # Frames
 
-    def _show_axes(self) -> None:
+    def say_kind(self, kind: str) -> None:
+        """Say whether the frames are time (``"t"``) or depth (``"z"``), where the image does not."""
+        image, space = self._layers.image, self._layers.space
+        if image is None or space is None or space.tracked is None:
+            return
+        for layer in self._viewer.layers:
+            if layer is image or (is_made_for(layer, image) and layer.ndim == image.ndim):
+                name_axis(layer, space.tracked, kind)
+        # What was tracked stays as it is; a session with nothing in it may as well know.
+        if not self._controller.has_work:
+            self._controller.close_space(space)
+            self._controller.open_space()
+
+    def _kind_chosen(self, _index: int = 0) -> None:
+        kind = self._panel.frames_are.currentData()
+        if kind:
+            self.say_kind(kind)
+
+    def _axes_named(self, _event: Any = None) -> None:
+        self._show_axes(keep=True)
+        self._show_kind()
+
+    def _show_kind(self) -> None:
+        """Show what the frames are said to be, where the image has no name for them."""
+        image, axis = self._layers.image, self._panel.axis.currentData()
+        kind = None if image is None else frame_kind(image, axis)
+        self._controller.axis, self._controller.is_axis_known = kind or "t", kind is not None or axis is None
+        if image is not None and not self._controller.is_axis_known:
+            self._unnamed.add((str(image.unique_id), axis))
+        combo = self._panel.frames_are
+        combo.blockSignals(True)
+        combo.setCurrentIndex(combo.findData(kind or ""))
+        combo.blockSignals(False)
+        for part in (combo, self._panel.frames_are_label):
+            part.setVisible(image is not None and (str(image.unique_id), axis) in self._unnamed)
+
+    def _show_axes(self, *, keep: bool = False) -> None:
         axes = [] if self._layers.image is None else choosable_axes(self._layers.image)
         combo = self._panel.axis
+        chosen = combo.currentData()
         # Filling the combo is no choice of the user's: the space is set by whoever called this.
         combo.blockSignals(True)
         combo.clear()
         for axis, name in axes:
             combo.addItem(name if name.isidentifier() else f"axis {axis}", axis)
+        if keep:
+            combo.setCurrentIndex(max(combo.findData(chosen), 0))
         combo.blockSignals(False)
         for part in (combo, self._panel.axis_label):
             part.setVisible(len(axes) > 1)
@@ -253,7 +298,7 @@ class ImageFollower(QObject):
             return
         self._layers.space = self._current_space(image, self._panel.axis.currentData())
         self._layers.frame = current_frame(image, self._layers.space, self._viewer)
-        self._controller.axis = "z" if self._panel.axis.currentText().lower().startswith("z") else "t"
+        self._show_kind()
         self._show_frames()
         self._controller.open_space()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import write_prompts
-from napari_sam2.plugin.layers.layer_frames import make_stack, transform_like
+from napari_sam2.plugin.layers.layer_frames import make_stack
+from napari_sam2.plugin.layers.layer_geometry import transform_like
 from napari_sam2.plugin.state.export_choice import ExportChoice
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_la
             except ValueError as error:
                 reason = str(error)
         title = one.title[0].upper() + one.title[1:]
-        found.append(ExportChoice(one.name, title, one.filename, one.is_own is not None, one.lost, reason))
+        found.append(
+            ExportChoice(one.name, title, one.filename, one.is_own is not None, one.lost, one.needs_axis, reason)
+        )
     return found
 
 
@@ -89,6 +92,8 @@ class Material:
     region: Box | None = None
     # The prompts, in pixels of that part.
     wishes: PromptSpecs = field(default_factory=dict)
+    # Whether the axis is what the image says.
+    is_axis_known: bool = True
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -135,6 +140,8 @@ class Exporting(QObject):
     ended = Signal()
     # With a line for the user.
     wrote = Signal(str)
+    # With a line for the user about what was taken for granted.
+    guessed = Signal(str)
     cancelled = Signal()
     failed = Signal(object)
 
@@ -157,8 +164,18 @@ class Exporting(QObject):
         """Write in a format, unless something is being written."""
         target = Path(path)
         seen = self._shown_as(target.name)
+        if name in FORMATS and FORMATS[name].needs_axis and not self._controller.is_axis_known:
+            # The panel asks before it comes here; a script is told what was taken.
+            self.guessed.emit(
+                f"The image does not say whether its frames are time or depth: {target.name} has them as slices. If "
+                "they are time, say so under Data (frames are) and export again."
+            )
 
         def work(material: Material) -> Path:
+            if not material.is_axis_known:
+                material = replace(
+                    material, axis="z" if name in FORMATS and FORMATS[name].needs_axis else material.axis
+                )
             if name == PROMPTS:
                 write_prompts(target, material.prompts)
                 return target
@@ -247,6 +264,7 @@ class Exporting(QObject):
             window=controller.window,
             region=layers.space.selection.crop,
             wishes=dict(controller.wishes),
+            is_axis_known=controller.is_axis_known,
         )
 
 

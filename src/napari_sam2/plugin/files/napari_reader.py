@@ -13,12 +13,12 @@ from napari_sam2.data.images.axes import measured_axes
 from napari_sam2.data.images.lazy_array import LazyPlanes, StackPlanes
 from napari_sam2.data.readers.open_image import open_image
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
+from napari_sam2.plugin.layers.layer_geometry import layer_options
 from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, OBJECT, POSITIVE, PROMPT, PROMPT_COLOURS
 
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
 
-    from napari_sam2.data.images.axes import Axis
     from napari_sam2.data.images.frame_sources import Opened
     from napari_sam2.storage.read_contents import SavedContents
 
@@ -89,24 +89,12 @@ def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:
     rgb = data.ndim > len(axes) + 2
     every = measured_axes(f"{axes}yx", opened.planes.shape, opened.sizes)
     measured = [axis for axis in every if axis.name != "c"]
-    options: dict[str, Any] = {"name": place.name.split(".")[0], "rgb": rgb, **_transform(measured)}
+    options: dict[str, Any] = {"name": place.name.split(".")[0], "rgb": rgb, **layer_options(measured, opened.affine)}
     if "c" in axes:
         # napari splits the channels into layers, which lie on the axes that are left.
         options["channel_axis"] = axes.index("c")
         options["name"] = [channel.name or f"channel {i}" for i, channel in enumerate(opened.channels)] or None
     return [(data, options, "image")]
-
-
-def _transform(axes: Sequence[Axis]) -> dict[str, Any]:
-    """Turn axes into the keyword arguments that place a layer: labels, scale, units, and translation if any."""
-    said = {
-        "axis_labels": tuple(axis.name for axis in axes),
-        "scale": tuple(axis.scale or 1.0 for axis in axes),
-        # Without a step of its own an axis counts frames.
-        "units": tuple((axis.unit if axis.scale else None) or "pixel" for axis in axes),
-    }
-    translate = tuple(axis.translation for axis in axes)
-    return said | ({"translate": translate} if any(translate) else {})
 
 
 def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDataTuple], dict[str, Any]]:
@@ -125,14 +113,15 @@ def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDat
     except (ValueError, OSError) as error:
         warnings.warn(f"{error}: prompts and results are shown without it", stacklevel=3)
         return [], {"axis_labels": (contents.data.axis, "y", "x")}
-    shared = _transform(stack.axes)
+    placed = stack.geometry.taken()
+    shared = layer_options(placed.axes, placed.affine)
     options = {"name": path.name.split(".")[0], "rgb": stack.is_rgb, **shared}
     return [(LazyPlanes(StackPlanes(stack), 1), options, "image")], shared
 
 
 def _labels_layer(contents: SavedContents, name: str, shared: dict[str, Any]) -> LayerDataTuple:
-    metadata = {SCORES_KEY: contents.scores.to_pandas()}
-    return contents.labels.to_array(), {"name": f"{name}: objects", "metadata": metadata, **shared}, "labels"
+    metadata = {SCORES_KEY: contents.scores.to_pandas(), **shared.get("metadata", {})}
+    return contents.labels.to_array(), {**shared, "name": f"{name}: objects", "metadata": metadata}, "labels"
 
 
 def _prompt_layers(contents: SavedContents, name: str, shared: dict[str, Any]) -> list[LayerDataTuple]:

@@ -5,20 +5,23 @@ Nothing here knows of a session: axes, sizes, names and scores are taken from wh
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from napari.utils.notifications import show_info
 
-from napari_sam2.data.formats import Results, export_results
+from napari_sam2.data.formats import FORMATS, Results, export_results
+from napari_sam2.data.images.axes import axis_kind
 from napari_sam2.data.images.contrast import Window
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
-from napari_sam2.plugin.layers.layer_frames import layer_geometry
+from napari_sam2.plugin.layers.layer_geometry import layer_geometry
+from napari_sam2.plugin.layers.placement import TRANSFORM, matrix_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +41,14 @@ def _labels_writer(name: str) -> LabelsWriter:
         if meta is None:
             show_info(_HOW)
             return []
-        return _saved(lambda: labels_results(data, meta), name, path)
+        is_depth = FORMATS[name].needs_axis
+        if is_depth and len(np.shape(data)) == 3 and axis_kind(_label(meta, 0)) is None:
+            warnings.warn(
+                "the layer does not say whether its frames are time or depth: they are written as slices. Name its "
+                "first axis t or z to say it",
+                stacklevel=2,
+            )
+        return _saved(lambda: labels_results(data, meta, is_depth=is_depth), name, path)
 
     write.__doc__ = f"Write a labels layer in the format {name}; returns the path."
     return write
@@ -77,11 +87,18 @@ def _saved(results: Callable[[], Results], name: str, path: str) -> list[str]:
         raise SavingError(str(error)) from error
 
 
-def labels_results(data: Any, meta: Mapping[str, Any]) -> Results:
-    """Make results of a Labels layer, whose data is (Y, X), (T, Y, X), (Z, Y, X) or (T, Z, Y, X) integers."""
+def labels_results(data: Any, meta: Mapping[str, Any], *, is_depth: bool = False) -> Results:
+    """Make results of a Labels layer, whose data is integers, (Y, X) with time, depth or both before them.
+
+    ``is_depth`` takes an axis that has no name for depth, not time.
+    """
     labels = np.asarray(data[0] if meta.get("multiscale") else data)
-    axes = _axes(labels.shape, meta)
+    axes = _axes(labels.shape, meta, is_depth=is_depth)
     axis = axes[0] if len(axes) == 3 else "t"
+    if axes[:2] == "zt":
+        # Files have time first.
+        labels, meta = labels.swapaxes(0, 1), _swapped(meta)
+        axes = "tzyx"
     geometry = layer_geometry(meta, labels.shape, axes, Selection(axis=axis))
     # What the widget has left in the layer; a layer of any other origin has none of it.
     about: dict[str, Any] = {"scores": _scores(meta), "names": _names(meta), "has_pixels": False}
@@ -118,17 +135,38 @@ def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
     return Results(results.labels, stack, results.scores, results.names, window)
 
 
-def _axes(shape: Sequence[int], meta: Mapping[str, Any]) -> str:
-    """Name the axes by the layer's labels where one is z, else with time first."""
+def _axes(shape: Sequence[int], meta: Mapping[str, Any], *, is_depth: bool) -> str:
+    """Name the axes as the layer does, and those without a name time, then depth."""
     n_leading = len(shape) - 2
     if n_leading not in (0, 1, 2):
         raise ValueError(
             f"labels of {len(shape)} axes cannot be saved here: at most time and depth come before Y and X"
         )
+    kinds = [axis_kind(_label(meta, axis)) for axis in range(n_leading)]
+    if "c" in kinds:
+        raise ValueError("labels along channels cannot be saved here: take those of one channel")
     if n_leading == 2:
-        return "tzyx"
-    named = str((meta.get("axis_labels") or ("",))[0]).lower()
-    return ("z" if named.startswith("z") else "t") * n_leading + "yx"
+        return "ztyx" if kinds[0] == "z" or kinds[1] == "t" else "tzyx"
+    return "".join(kind or ("z" if is_depth else "t") for kind in kinds) + "yx"
+
+
+def _label(meta: Mapping[str, Any], axis: int) -> str:
+    labels = meta.get("axis_labels") or ()
+    return str(labels[axis]) if axis < len(labels) else ""
+
+
+def _swapped(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Exchange the first two axes of a layer in what places it."""
+    order = [1, 0, *range(2, len(meta["scale"]))] if "scale" in meta else [1, 0, 2, 3]
+    matrix = matrix_of(meta, len(order))[np.ix_([*order, -1], [*order, -1])]
+    own = {
+        key: tuple(meta[key][i] for i in order)
+        for key in ("scale", "units", "axis_labels")
+        if meta.get(key) is not None
+    }
+    # All of the transform goes into the affine, behind the scale.
+    rest = matrix @ np.diag([*(1 / np.asarray(own.get("scale", np.ones(len(order))), float)), 1.0])
+    return {key: value for key, value in meta.items() if key not in TRANSFORM} | own | {"affine": rest}
 
 
 def _names(meta: Mapping[str, Any]) -> dict[int, str]:

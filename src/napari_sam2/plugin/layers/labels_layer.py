@@ -9,12 +9,15 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 
+from napari_sam2.data.images.resample import sampled_plane
 from napari_sam2.data.labels.label_stack import label_dtype
 
-from .layer_frames import mark_as_made_for, transform_like
+from .layer_frames import mark_as_made_for
+from .layer_geometry import transform_like
+from .placement import unit_ratios
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -62,6 +65,25 @@ def holds(layer: Labels, object_id: int) -> bool:
 def widen(layer: Labels, object_id: int) -> None:
     """Give a layer in memory a wider integer type, which has room for an object's number."""
     layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))
+
+
+def labels_on_plane(
+    source: Labels, image: Image, space: LayerFrames, *, frame: int, point: Sequence[float]
+) -> NDArray[Any]:
+    """(Y, X) labels of any Labels layer at the pixels of an image's frame, by the nearest one; 0 where there is none.
+
+    ``point`` is where the viewer's sliders stand, which counts for axes that the image does not have.
+    """
+    # Three places tell an affine map of a plane: the first pixel, and its neighbours below and to the right.
+    places = [space.position(frame, y, x) for y, x in ((1, 0), (0, 1), (0, 0))]
+    ratios = unit_ratios(source, image)
+    world = np.array([image.data_to_world(place) for place in places])
+    if source.ndim > image.ndim:
+        ahead = np.tile(np.asarray(point, float)[-source.ndim : -image.ndim], (3, 1))
+        world = np.hstack([ahead, world])
+    down, right, origin = np.array([source.world_to_data(place / ratios) for place in world[:, -source.ndim :]])
+    array = source.data[0] if source.multiscale else source.data
+    return sampled_plane(array, np.column_stack([down - origin, right - origin, origin]), space.stack_shape[1:])
 
 
 def write_frame(layer: Labels, space: LayerFrames, *, frame: int, image: NDArray[Any]) -> None:

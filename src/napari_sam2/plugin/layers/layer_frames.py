@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.data.images.axes import Axis, measured_axes
-from napari_sam2.data.images.calibration import Size, unit_name
-from napari_sam2.data.images.geometry import Geometry, affine_of
-from napari_sam2.data.images.selection import Selection
+from napari_sam2.data.images.axes import Axis, axis_kind
+from napari_sam2.data.images.geometry import Geometry
+from napari_sam2.data.images.selection import AXES, Selection
 from napari_sam2.data.images.stack import Stack
 
-from .placement import matrix_of
+from .layer_geometry import layer_geometry, scanner_like, transform_like
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.geometry import Affine as Affine3D
     from napari_sam2.data.images.selection import Box
 
 # Entries of a layer's metadata: the unique id of the image that it was made for, and its own. A copy of a layer has the
@@ -32,8 +28,6 @@ _IMAGE_KEY = "napari_sam2_image"
 _LAYER_KEY = "napari_sam2_layer"
 # Marks the layers in which a region is drawn.
 REGION_KEY = "napari_sam2_region"
-# Attributes that prompts and labels share with their image, so that they lie on it.
-_TRANSFORM = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
 
 
 class FramesView:
@@ -80,6 +74,18 @@ def layer_shape(layer: Image) -> tuple[int, ...]:
 def choosable_axes(layer: Image) -> list[tuple[int, str]]:
     """Axes that can be tracked, with the names to show: all but the last two."""
     return [(axis, str(layer.axis_labels[axis])) for axis in range(len(layer_shape(layer)) - 2)]
+
+
+def frame_kind(layer: Image, axis: int | None) -> str | None:
+    """What the places along an axis are by its name: ``"t"`` or ``"z"``; None where it does not say."""
+    kind = None if axis is None else axis_kind(str(layer.axis_labels[axis]))
+    return kind if kind in AXES else None
+
+
+def name_axis(layer: Layer, axis: int, name: str) -> None:
+    """Give an axis of a layer a name."""
+    labels = [str(label) for label in layer.axis_labels]
+    layer.axis_labels = (*labels[:axis], name, *labels[axis + 1 :])
 
 
 def current_space(layer: Image, axis: int | None, viewer: ViewerModel, region: Box | None = None) -> LayerFrames:
@@ -133,54 +139,18 @@ def make_stack(layer: Image, space: LayerFrames, *, axis: str) -> Stack:
     stack = Stack.from_array(data, axis, rgb=bool(layer.rgb))
     path = layer.source.path
     stack.path = None if path is None else Path(path)
-    stack.geometry = layer_geometry(transform_like(layer), space.shape, *_named(layer, space, axis))
+    said = {**transform_like(layer), "metadata": layer.metadata}
+    stack.geometry = layer_geometry(said, space.shape, *_named(layer, space, axis))
     return stack if space.is_whole else stack.part(crop=space.crop)
-
-
-def layer_geometry(
-    said: Mapping[str, Any], shape: tuple[int, ...], names: Sequence[str], selection: Selection
-) -> Geometry:
-    """Compute where frames of a layer lie in the world.
-
-    ``said`` holds what the layer has of scale, translate, rotate, shear, affine and units; ``shape`` is without the
-    colour axis; ``names`` are to be the names of its axes, Y and X last.
-    """
-    n_axes = len(shape)
-    matrix = matrix_of(said, n_axes)
-    linear, offset = matrix[:-1, :-1], matrix[:-1, -1]
-    # A transform along the axes is fully told by scale and translation; any other also needs its matrix.
-    is_turned = not np.allclose(linear, np.diag(np.diag(linear)))
-    scales = np.asarray(said.get("scale", np.ones(n_axes)), float) if is_turned else np.diag(linear)
-    units = [unit_name(str(unit)) for unit in said.get("units") or ["pixel"] * n_axes]
-    sizes = {}
-    for name, scale, unit, translation in zip(names, scales.tolist(), units, offset.tolist(), strict=True):
-        # A scale of one in pixels says that nothing is known; a pixel has two sides.
-        plain = tuple(scales[-2:]) == (1.0, 1.0) if name in "yx" else scale == 1
-        if not (plain and unit is None and translation == 0):
-            sizes[name] = Size(scale, unit, translation)
-    axes = measured_axes(names, shape, sizes)
-    return Geometry(axes, selection, _turned(matrix, names) if is_turned else None)
-
-
-def _turned(matrix: NDArray[np.float64], names: Sequence[str]) -> Affine3D | None:
-    """Cut the rows and columns of x, y and z out of a layer's affine; None where it mixes space with time."""
-    affine = np.eye(4)
-    rows = [i for i, name in enumerate(names) if name in "xyz"]
-    others = [i for i in range(len(names)) if i not in rows]
-    if matrix[np.ix_(rows, others)].any() or matrix[np.ix_(others, rows)].any():
-        return None
-    at = ["xyz".index(names[i]) for i in rows]
-    affine[np.ix_(at, [*at, 3])] = matrix[np.ix_(rows, [*rows, -1])]
-    return affine_of(affine)
 
 
 def _named(layer: Image, space: LayerFrames, axis: str) -> tuple[list[str], Selection]:
     """Name a layer's axes by its labels where those are t, z or c, and give the selection of the frames."""
     names: list[str] = []
     for i, label in enumerate(layer.axis_labels[:-2]):
-        letter = str(label).lower()[:1]
-        known = letter in ("t", "z", "c") and letter != axis and letter not in names
-        names.append(axis if i == space.tracked else letter if known else f"axis {i}")
+        kind = axis_kind(str(label))
+        is_new = kind is not None and kind != axis and kind not in names
+        names.append(axis if i == space.tracked else str(kind) if is_new else f"axis {i}")
     fixed = {name: at for i, (name, at) in enumerate(zip(names, space.places, strict=True)) if i != space.tracked}
     # Files call a place on the channel axis a channel, and any other one a place.
     channels = (fixed.pop("c"),) if "c" in fixed else ()
@@ -201,20 +171,10 @@ def model_window(layer: Image) -> tuple[float, float] | None:
     return (0.0, 1.0) if np.dtype(layer.dtype).kind == "f" else None
 
 
-def transform_like(layer: Image) -> dict[str, Any]:
-    """Keyword arguments that put a new layer of the same dimensions onto an image layer."""
-    return {name: getattr(layer, name) for name in _TRANSFORM} | {"affine": layer.affine.affine_matrix}
-
-
-def lay_on(layer: Layer, image: Image) -> None:
-    """Put a layer of the same dimensions onto an image layer."""
-    for name, value in transform_like(image).items():
-        setattr(layer, name, value)
-
-
 def mark_as_made_for(layer: Layer, image: Image) -> None:
-    """Mark a layer as made by the widget for an image."""
-    layer.metadata.update({_IMAGE_KEY: str(image.unique_id), _LAYER_KEY: str(layer.unique_id)})
+    """Mark a layer as made by the widget for an image, in whose world it lies."""
+    own = {_IMAGE_KEY: str(image.unique_id), _LAYER_KEY: str(layer.unique_id)}
+    layer.metadata.update({**own, **scanner_like(image)})
 
 
 def is_made_for(layer: Layer, image: Image) -> bool:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine
 
-from napari_sam2.data.images.resample import sampled_plane
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
-
-    from .layer_frames import LayerFrames
 
 # What of a layer says where its data lie in the world.
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine")
+# Entry of a layer's metadata: 4 x 4, from the world that napari shows it in (x, y, z, 1) to that of the scanner. Only
+# where the image lies in a scanner's world; it is more than the identity where that one is oblique to the slices.
+SCANNER_KEY = "napari_sam2_scanner"
 # Share of a pixel within which two layers count as lying on each other.
 _CLOSE = 1e-3
 
@@ -42,8 +41,10 @@ class Placement:
         Raises
         ------
         UnrelatedError
-            If the layer has axes that the image has not or the other way round, or one of them has no extent.
+            If the layer has axes that the image has not or the other way round, one of them has no extent, or they are
+            shown in the worlds of scanners that are tilted against each other.
         """
+        check_worlds(layer, image)
         mine, others = layer_matrix(layer), layer_matrix(image)
         surplus = image.ndim - layer.ndim
         shape = image.data[0].shape if image.multiscale else image.data.shape
@@ -53,7 +54,7 @@ class Placement:
                 f"{layer.name} has {layer.ndim} axes and {image.name} {image.ndim}: there is no telling on which frame "
                 "it lies"
             )
-        ratios = _unit_ratios(layer, image)
+        ratios = unit_ratios(layer, image)
         mine[:-1] *= ratios[:, None]
         if surplus == 0 and np.array_equal(mine, others):
             return cls()
@@ -90,6 +91,15 @@ class Placement:
         return self.matrix is None or bool(np.abs(self.matrix[:-3, -3:-1]).max(initial=0) < _CLOSE)
 
 
+def check_worlds(layer: Layer, image: Image) -> None:
+    """Refuse a layer whose way from the world on the screen to that of the scanner is not the image's."""
+    worlds = [one.metadata.get(SCANNER_KEY) for one in (layer, image)]
+    if None not in worlds and not np.allclose(worlds[0], worlds[1], atol=_CLOSE):
+        raise UnrelatedError(
+            f"{layer.name} is tilted against {image.name} in the scanner's space, which napari does not show"
+        )
+
+
 def layer_matrix(layer: Layer) -> NDArray[np.float64]:
     """(D + 1, D + 1) from the data coordinates of a layer to the world's."""
     return matrix_of({name: getattr(layer, name) for name in TRANSFORM}, layer.ndim)
@@ -104,26 +114,7 @@ def matrix_of(said: Mapping[str, Any], n_axes: int) -> NDArray[np.float64]:
     return matrix
 
 
-def labels_on_plane(
-    source: Labels, image: Image, space: LayerFrames, *, frame: int, point: Sequence[float]
-) -> NDArray[Any]:
-    """(Y, X) labels of any Labels layer at the pixels of an image's frame, by the nearest one; 0 where there is none.
-
-    ``point`` is where the viewer's sliders stand, which counts for axes that the image does not have.
-    """
-    # Three places tell an affine map of a plane: the first pixel, and its neighbours below and to the right.
-    places = [space.position(frame, y, x) for y, x in ((1, 0), (0, 1), (0, 0))]
-    ratios = _unit_ratios(source, image)
-    world = np.array([image.data_to_world(place) for place in places])
-    if source.ndim > image.ndim:
-        ahead = np.tile(np.asarray(point, float)[-source.ndim : -image.ndim], (3, 1))
-        world = np.hstack([ahead, world])
-    down, right, origin = np.array([source.world_to_data(place / ratios) for place in world[:, -source.ndim :]])
-    array = source.data[0] if source.multiscale else source.data
-    return sampled_plane(array, np.column_stack([down - origin, right - origin, origin]), space.stack_shape[1:])
-
-
-def _unit_ratios(layer: Layer, image: Image) -> NDArray[np.float64]:
+def unit_ratios(layer: Layer, image: Image) -> NDArray[np.float64]:
     """How many of the image's units one of the layer's is, along each axis of the layer."""
     ratios = np.ones(layer.ndim)
     # Axes are matched from the last. napari draws in units where all can be converted, and else in plain numbers.

@@ -10,7 +10,8 @@ from napari.layers import Points, Shapes
 
 from napari_sam2.data.prompts.drawn_shapes import box_around, points_along
 
-from .layer_frames import mark_as_made_for, transform_like
+from .layer_frames import mark_as_made_for
+from .layer_geometry import transform_like
 from .prompt_spec import PromptKey, PromptSpec, is_inside, merge, outline_wish
 
 if TYPE_CHECKING:

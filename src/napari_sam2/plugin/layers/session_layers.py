@@ -10,10 +10,10 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
 from .eraser import Eraser
-from .labels_layer import fits, holds, new_labels_layer, widen
+from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
-from .placement import Placement, UnrelatedError, labels_on_plane
+from .placement import Placement, UnrelatedError, check_worlds
 from .points_and_shapes import (
     LayerContent,
     adopt,
@@ -218,10 +218,16 @@ class SessionLayers(QObject):
         elsewhere = f"{layer.name} does not lie on {self.image.name}: its scale, translation or turn is another"
         return "" if placement.is_same_grid(self.space.shape) else elsewhere
 
-    def source_refusal(self, _layer: Any) -> str:
+    def source_refusal(self, layer: Any) -> str:
         """Say in a line why labels cannot be taken from a Labels layer; empty where they can."""
         # Labels on any grid are taken as they are seen on the frame on show.
-        return "there is no image for it" if self.image is None or self.space is None else ""
+        if self.image is None or self.space is None:
+            return "there is no image for it"
+        try:
+            check_worlds(layer, self.image)
+        except UnrelatedError as error:
+            return str(error)
+        return ""
 
     def source_plane(self, source: Labels) -> NDArray[Any]:
         """(Y, X) labels of any Labels layer as they are seen on the frame on show."""

@@ -73,6 +73,9 @@ _WIDTHS = {
     "whole_frame": 56,
 }
 
+# What frames can be, as the user is asked.
+FRAME_KINDS = {"": "time or depth?", "t": "time", "z": "depth"}
+
 # For later in the work; the dock is long enough without them.
 _FOLDED = ("Frames", "Teach")
 
@@ -90,7 +93,7 @@ class Panel(QScrollArea):
         self.shapes_layer = LayerCombo(viewer, Shapes, refusal=refusal)
         self.labels_layer = LayerCombo(viewer, Labels, refusal=refusal)
         self.source_labels = LayerCombo(viewer, Labels, refusal=source_refusal)
-        self.axis, self.doubt = QComboBox(), QComboBox()
+        self.axis, self.frames_are, self.doubt = QComboBox(), QComboBox(), QComboBox()
         self.live_preview = QCheckBox("Live preview")
         self.threshold = QDoubleSpinBox()
         self.hint, self.window_note, self.frame_note, self.region_note = QLabel(), QLabel(), QLabel(), QLabel()
@@ -122,6 +125,7 @@ class Panel(QScrollArea):
             "labels_layer": "Where the result is written",
             "source_labels": "Labels of yours to take as prompts: from a threshold, Cellpose or by hand",
             "axis": "The axis along which objects are tracked",
+            "frames_are": "Whether frames are time points or slices, which the image does not say",
             "doubt": "What makes a frame doubtful",
             "live_preview": "Show the mask on this frame after every prompt",
             "threshold": "Objects are hidden where the confidence is below this. Below 0.5 the model gives no mask",
@@ -186,6 +190,10 @@ class Panel(QScrollArea):
         form.addRow("image", self.image_layer)
         self.axis_label = QLabel("along")
         form.addRow(self.axis_label, self.axis)
+        self.frames_are_label = QLabel("frames are")
+        form.addRow(self.frames_are_label, self.frames_are)
+        for kind, text in FRAME_KINDS.items():
+            self.frames_are.addItem(text, kind)
         form.addRow("clicks", row(self.points_layer, self.buttons["new_points"]))
         form.addRow("shapes", row(self.shapes_layer, self.buttons["new_shapes"]))
         form.addRow("result", row(self.labels_layer, self.buttons["new_labels"]))

@@ -19,5 +19,7 @@ class ExportChoice:
     is_folder: bool = False
     # What it cannot hold.
     lost: str = ""
+    # Whether it has to be known whether the frames are time or depth.
+    needs_axis: bool = False
     # Why it cannot be chosen; empty where it can.
     reason: str = ""
