@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_sam2.data.formats import FORMATS
+from napari_sam2.data.formats.kept_geometry import geometry_table
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -48,3 +49,7 @@ def test_every_row_names_a_test(heading: str) -> None:
 
 def test_every_format_has_a_row() -> None:
     assert [row[0].strip("`") for row in rows("## Out")] == [*FORMATS]
+
+
+def test_the_table_of_geometry_is_the_registry_s() -> None:
+    assert geometry_table({one.name: one.keeps for one in FORMATS.values()}) in TEXT

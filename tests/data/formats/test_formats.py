@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,9 @@ from napari_sam2.data import Calibration, LabelStack, ScoreRow, ScoreTable, Stac
 from napari_sam2.data.files.rle import encode_rle
 from napari_sam2.data.formats import FORMATS, Results, check_formats, export_results, find_format, tracks_array
 from napari_sam2.data.formats.export_data import regions_of
+from napari_sam2.data.images.axes import Axis
+from napari_sam2.data.images.geometry import Geometry, affine_of
+from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.pictures.outlines import object_color
 
@@ -378,3 +383,27 @@ def test_someones_ome_zarr_is_not_replaced(tmp_path: Path) -> None:
     path = export_results(make_results(), "ome-zarr", tmp_path / "labels.ome.zarr")
     export_results(make_results(), "ome-zarr", path)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["image.ome.zarr", "labels.ome.zarr"]
+
+
+@pytest.mark.parametrize("name", ["tiff", "ome-tiff", "ome-zarr"])
+def test_geometry_that_is_lost_is_told(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("zarr", reason="zarr is not installed")
+    plain = Geometry((Axis("z", 6, 2.0), Axis("y", 40, 0.5), Axis("x", 56, 0.25)), Selection(axis="z"))
+    away = replace(
+        plain, axes=(replace(plain.axes[0], translation=8.0), plain.axes[1], replace(plain.axes[2], scale=-1.0))
+    )
+    straight = replace(plain, affine=affine_of(np.array([[-1.0, 0, 0, 5], [0, 2, 0, 6], [0, 0, 3, 7], [0, 0, 0, 1]])))
+    turned = replace(plain, affine=affine_of(np.array([[0, 1.0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])))
+    place, direction, turn = "where the first pixel lies", "axes that run backwards", "turned and sheared axes"
+    lost = {plain: [], away: [place, direction], straight: [place, direction], turned: [place, turn]}
+    if name == "ome-zarr":
+        lost = {plain: [], away: [], straight: [], turned: [turn]}
+    for number, (geometry, expected) in enumerate(lost.items()):
+        results = make_results("z")
+        results.stack.geometry = geometry
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            export_results(results, name, tmp_path / f"{number}-{FORMATS[name].filename}")
+        told = [str(one.message) for one in said if "has no place for it" in str(one.message)]
+        assert len(told) == bool(expected)
+        assert all(part in told[0] for part in expected)

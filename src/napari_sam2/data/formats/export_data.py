@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.plane_labels import PlaneLabels
@@ -97,6 +98,13 @@ class Results:
     def axes(self) -> tuple[Axis, ...]:
         """The axes of the labels: (T, Y, X), or (T, Z, Y, X) for volumes over time."""
         return self.stack.axes if self.volumes is None else self.volumes.axes
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the labels lie, as an image of their own."""
+        if self.volumes is None:
+            return self.stack.geometry.taken()
+        return Geometry(self.volumes.axes, affine=self.volumes.geometry.affine)
 
     @cached_property
     def object_ids(self) -> list[int]:

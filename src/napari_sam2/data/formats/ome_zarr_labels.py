@@ -91,7 +91,8 @@ def _level_sizes(stack: Stack) -> list[tuple[int, int]]:
 
 
 def _multiscale(results: Results, n_levels: int, version: str) -> dict[str, Any]:
-    axes = results.axes
+    # An affine along the axes is scale and translation, which the format has.
+    axes = results.geometry.straightened().axes
     kinds = {"t": "time", "z": "space", "y": "space", "x": "space"}
     datasets = []
     for level in range(n_levels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav
 from .ctc import check_time, is_ctc, write_ctc
+from .kept_geometry import GEOMETRY, lost_geometry
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
@@ -55,6 +57,8 @@ class Format:
         For a folder: tells whether one holds nothing but what this format writes, so that it may be replaced.
     volumes : bool
         Whether it can hold volumes over time.
+    keeps : tuple of str or None
+        Parts of `GEOMETRY` that it keeps; None where it holds no image of labels.
     needs_axis : bool
         Whether time and depth are written differently, so that a stack must say which its frames are.
     """
@@ -70,6 +74,7 @@ class Format:
     is_own: Callable[[Path], bool] | None = None
     volumes: bool = False
     needs_axis: bool = False
+    keeps: tuple[str, ...] | None = None
 
     @property
     def extra(self) -> str | None:
@@ -101,10 +106,12 @@ def _overlay(path: Path, results: Results) -> None:
 
 # What formats lose that hold pixels and nothing else.
 _MASKS_ONLY = "names, scores"
+_SIZES = ("axis", "sizes", "units")
+_PLACE = (*_SIZES, "place", "direction")
 # In the order in which help texts and menus list them.
 _FORMATS = (
-    Format("tiff", "ImageJ TIFF of the labels", "labels.tif", _tiff, _MASKS_ONLY, volumes=True),
-    Format("ome-tiff", "OME-TIFF of the labels", "labels.ome.tif", _ome_tiff, _MASKS_ONLY, volumes=True),
+    Format("tiff", "ImageJ TIFF of the labels", "labels.tif", _tiff, _MASKS_ONLY, volumes=True, keeps=_SIZES),
+    Format("ome-tiff", "OME-TIFF of the labels", "labels.ome.tif", _ome_tiff, _MASKS_ONLY, volumes=True, keeps=_SIZES),
     Format(
         "ome-zarr",
         "OME-Zarr 0.5 labels with colours and properties",
@@ -114,6 +121,7 @@ _FORMATS = (
         modules=("zarr",),
         is_own=is_ome_zarr_labels,
         volumes=True,
+        keeps=_PLACE,
     ),
     Format(
         "ome-zarr-0.4",
@@ -124,6 +132,7 @@ _FORMATS = (
         modules=("zarr",),
         is_own=is_ome_zarr_labels,
         volumes=True,
+        keeps=_PLACE,
     ),
     Format(
         "csv", "scores and measurements per frame and object", "scores.csv", write_scores, "shapes, names", volumes=True
@@ -137,6 +146,7 @@ _FORMATS = (
         "sizes, scores; one id through a gap",
         check=check_time,
         is_own=is_ctc,
+        keeps=("axis",),
     ),
     Format("coco", "COCO JSON", "coco.json", write_coco, "sizes, axis"),
     Format("sav", "SA-V JSON", "sav.json", write_sav, "sizes, axis, names, scores"),
@@ -149,6 +159,7 @@ _FORMATS = (
         modules=("nibabel",),
         check=check_axis_known,
         needs_axis=True,
+        keeps=tuple(GEOMETRY),
     ),
     Format(
         "dicom-seg",
@@ -158,6 +169,7 @@ _FORMATS = (
         "scores; ids become segment numbers",
         modules=("pydicom", "highdicom"),
         check=check_dicom,
+        keeps=tuple(GEOMETRY),
     ),
     Format("gif", "animation with outlines and scores", "overlay.gif", _overlay, "exact labels", needs_pixels=True),
     Format("png", "six frames with outlines and scores", "overlay.png", _overlay, "exact labels", needs_pixels=True),
@@ -282,6 +294,10 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
     # Writers only ever see a path where nothing exists.
     with replacing(target) as draft:
         chosen.write(draft, results)
+    if chosen.keeps is not None and (lost := lost_geometry(chosen.keeps, results.geometry)):
+        warnings.warn(
+            f"{target.name} does not say {' and '.join(lost)}: {chosen.title} has no place for it", stacklevel=2
+        )
     return target
 
 

@@ -240,6 +240,23 @@ class Geometry:
         frames = axis.taken(0, self.n_frames, every)
         return Geometry((frames, y, x), Selection(axis=axis.name), affine)
 
+    def straightened(self) -> Self:
+        """Give scale and translation in place of an affine along the axes; the same where there is none such."""
+        if self.affine is None:
+            return self
+        affine = np.array(self.affine)
+        sizes = np.diag(affine)[:3]
+        if not np.allclose(affine[:3, :3], np.diag(sizes), atol=1e-6 * np.abs(sizes).max()):
+            return self
+        rows = {name: "xyz".index(name) for name in self.names if name in ("x", "y", "z")}
+        axes = (
+            replace(axis, scale=sizes[rows[axis.name]], translation=affine[rows[axis.name], 3])
+            if axis.name in rows
+            else axis
+            for axis in self.axes
+        )
+        return replace(self, axes=tuple(axes), affine=None)
+
     # Frames and the image
 
     def frame_outside(self, frame: int) -> int:
