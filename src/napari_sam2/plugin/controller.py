@@ -26,7 +26,7 @@ from napari_sam2.plugin.worker.worker import Job, Worker, WorkerRun, job
 from .result_display import ResultDisplay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
 TRACKING = "tracking"
+
+
+def _joined(found: Iterable[tuple[dict[PromptKey, PromptSpec], set[PromptKey]]]) -> tuple[Any, Any]:
+    """Join the masks that were painted on several frames, and the places that were rubbed out."""
+    masks: dict[PromptKey, PromptSpec] = {}
+    gone: set[PromptKey] = set()
+    for drawn, without in found:
+        masks |= drawn
+        gone |= without
+    return masks, gone
 
 
 class Controller(QObject):
@@ -225,6 +235,11 @@ class Controller(QObject):
         self._start_over()
         self.open_space()
 
+    def replace_image(self, image: str) -> None:
+        """Give up the sessions of an image whose data were replaced; ``image`` is its unique id."""
+        self._turn()
+        self._let_go(self.shelf.start_over(image))
+
     def _start_over(self) -> None:
         # Reached by all that make the results so far those of another model: a model chosen, taught or brought along,
         # another zoom, other contrast limits. First no more answers, then no more sessions: an answer that came between
@@ -297,7 +312,7 @@ class Controller(QObject):
     def take_labels(self, frame: int, image: Any) -> None:
         """Take the labels of a frame, (Y, X), as mask prompts for all objects in it."""
         # Objects that another program's labels do not have are kept: it may never have looked for them.
-        self._find_masks(frame, image, lambda found: self._masks_found((found[0], set())))
+        self._find_masks({frame: image}, lambda found: self._masks_found((found[0], set())))
 
     def take_objects(self, data: Any) -> None:
         """Take the objects of another program's labels as mask prompts, each on the first frame that it is on."""
@@ -335,11 +350,12 @@ class Controller(QObject):
     def _all_wishes(self) -> dict[PromptKey, PromptSpec]:
         return {} if self.layers.space is None else self.layers.wishes(self.layers.space)
 
-    def _find_masks(self, frame: int, image: Any, found: Callable[[Any], None]) -> None:
+    def _find_masks(self, images: Mapping[int, Any], found: Callable[[Any], None]) -> None:
         # No key: every stroke counts, and is compared on the worker, which has what was drawn before it. Called when
         # the user has painted, and by `take_labels`.
         if (engine := self.engine) is not None:
-            self._submit(lambda: engine.painted_masks(frame, image), found)
+            frames = images.items()
+            self._submit(lambda: _joined(engine.painted_masks(frame, image) for frame, image in frames), found)
 
     def _masks_found(self, found: tuple[Any, Any]) -> None:
         # Back on the GUI thread. Clicks may have come meanwhile on the same object: what was painted takes their place.

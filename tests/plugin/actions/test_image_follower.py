@@ -209,3 +209,44 @@ def test_a_stack_that_names_its_axis_is_not_asked(open_desk: Callable[..., Desk]
     desk = open_desk(frames, axis_labels=("depth", "y", "x"))
     assert not desk.find("frames_are").isVisibleTo(desk.widget)
     assert desk.widget.controller.axis == "z"
+
+
+def test_data_of_the_same_shape_are_tracked_anew_with_the_same_prompts(
+    desk: Desk, frames: np.ndarray, checkpoint: Path
+) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    desk.widget.teaching.accept([0])
+    before = desk.widget.session
+    image = desk.viewer.layers["image"]
+    image.data = np.ascontiguousarray(frames[:, ::-1, ::-1])
+    desk.until(lambda: desk.widget.session not in (None, before))
+    desk.settle()
+    assert any("The data of image were replaced" in one.message for one in notification_manager.records)
+    assert desk.widget.controller.results.is_outdated
+    assert not desk.widget.controller.results.is_accepted(0)
+    desk.track()
+    alone = Session(load_model(checkpoint=checkpoint), image.data, contrast_limits=image.contrast_limits)
+    ((_, y, x),) = desk.widget.layers.points.data
+    alone.add_points(0, 1, [(y, x)], [1])
+    for _ in alone.propagate():
+        pass
+    np.testing.assert_array_equal(desk.labels, alone.labels.to_array())
+
+
+def test_data_of_another_shape_start_over(desk: Desk, frames: np.ndarray) -> None:
+    desk.widget.images.set_region((4, 4, 40, 44))
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    old = desk.widget.layers.labels
+    kept = old.data.copy()
+    desk.viewer.layers["image"].data = frames[:6, :36]
+    desk.until(lambda: desk.widget.session is not None and desk.widget.session.stack.shape == (6, 36, 56))
+    desk.settle()
+    assert any("The data of image were replaced" in one.message for one in notification_manager.records)
+    desk.track()
+    assert desk.labels.shape == (6, 36, 56)
+    assert desk.labels.any()
+    np.testing.assert_array_equal(old.data, kept)

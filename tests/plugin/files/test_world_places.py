@@ -27,7 +27,7 @@ from napari_sam2.data.prompts.label_image import read_label_prompts
 from napari_sam2.plugin.files.napari_reader import read_image
 from napari_sam2.plugin.files.napari_writer import labels_results
 from napari_sam2.plugin.layers.labels_layer import labels_on_plane
-from napari_sam2.plugin.layers.layer_frames import frame_kind, frames_along, made_for, make_stack
+from napari_sam2.plugin.layers.layer_frames import frame_kind, frames_along, make_stack, mark_as_made_for
 from napari_sam2.plugin.layers.layer_geometry import transform_like
 from napari_sam2.plugin.layers.placement import Placement
 from napari_sam2.plugin.layers.points_and_shapes import features_of, on_image, read_points
@@ -187,7 +187,8 @@ def test_scans_through_napari(affine: np.ndarray, where: Any, has_depth: bool) -
             inside = (place[0], place[1] - y0, place[2] - x0)
             check(Results(objects(stack.shape, inside), stack), inside, world, folder)
         # File > Save of labels that lie on it.
-        mine = Labels(objects(shape, place), metadata=made_for(layer), **transform_like(layer))
+        mine = Labels(objects(shape, place), **transform_like(layer))
+        mark_as_made_for(mine, layer)
         check(labels_results(*mine.as_layer_data_tuple()[:2]), place, world, folder)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -326,3 +328,50 @@ def test_quick_clicks_all_count_and_undo_one_by_one(desk: Desk) -> None:
         desk.press("redo")
         desk.settle()
         assert len(said(desk)[0, 1][0]) == count
+
+
+@pytest.mark.parametrize("erase", [False, True])
+def test_a_brush_over_several_frames_prompts_each_of_them(desk: Desk, erase: bool) -> None:
+    desk.press("new_object")
+    desk.viewer.dims.set_current_step(0, 4)
+    desk.press("tool_paint")
+    labels = desk.widget.layers.labels
+    labels.brush_size, labels.n_edit_dimensions = 5, 3
+    if erase:
+        labels.paint((4, 20, 20), 1)
+        labels.brush_size = 3
+        desk.settle()
+    labels.paint((4, 20, 20), 0 if erase else 1)
+    desk.settle()
+    painted = {frame: labels.data[frame] == 1 for frame in range(len(labels.data)) if (labels.data[frame] == 1).any()}
+    assert [*painted] == [2, 3, 4, 5, 6]
+    prompts = {prompt.frame: prompt.mask for prompt in desk.widget.session.prompts}
+    assert [*prompts] == [*painted]
+    for frame, mask in painted.items():
+        np.testing.assert_array_equal(prompts[frame], mask)
+    desk.track()
+    for frame, mask in painted.items():
+        np.testing.assert_array_equal(labels.data[frame] == 1, mask)
+    # One stroke is one step.
+    desk.press("undo")
+    desk.press("undo")
+    desk.settle()
+    assert len(desk.widget.session.prompts) == (5 if erase else 0)
+
+
+def test_a_brush_over_several_places_of_another_axis(
+    open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path
+) -> None:
+    desk = open_desk(np.stack([frames[:4], frames[4:8], frames[8:]]), axis_labels=("t", "z", "y", "x"))
+    desk.load(checkpoint)
+    desk.viewer.dims.set_point([0, 1], [1, 2])
+    desk.settle()
+    desk.press("tool_paint")
+    labels = desk.widget.layers.labels
+    labels.brush_size, labels.n_edit_dimensions = 3, 4
+    labels.paint((1, 2, 20, 20), 1)
+    desk.settle()
+    space = desk.widget.layers.space
+    assert {prompt.frame for prompt in desk.widget.session.prompts} == {
+        frame for frame in range(space.n_frames) if labels.data[space.index(frame)].any()
+    }

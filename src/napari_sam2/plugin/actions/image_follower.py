@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.plugin.layers.layer_frames import (
@@ -45,6 +45,8 @@ class ImageFollower(QObject):
     frame_changed = Signal()
     # Another image, region or stack is, or the contrast limits have changed.
     image_changed = Signal()
+    # Delivered from the event loop.
+    _replaced = Signal()
 
     def __init__(self, viewer: ViewerModel, controller: Controller, *, panel: Panel, objects: ObjectNames) -> None:
         super().__init__()
@@ -68,6 +70,7 @@ class ImageFollower(QObject):
         panel.frames_are.currentIndexChanged.connect(self._kind_chosen)
         self._layers.layer_added.connect(self._layer_added)
         self._layers.moved.connect(self._choose_again)
+        self._replaced.connect(self._open_replaced, Qt.ConnectionType.QueuedConnection)
         viewer.dims.events.current_step.connect(self._slider_moved)
 
     def open(self, image: Any) -> None:
@@ -176,7 +179,8 @@ class ImageFollower(QObject):
     @property
     def _events(self) -> dict[str, Callable[..., None]]:
         moves = dict.fromkeys(MOVES, self._image_moved)
-        return {"contrast_limits": self._contrast_changed, "axis_labels": self._axes_named, **moves}
+        own = {"contrast_limits": self._contrast_changed, "axis_labels": self._axes_named, "data": self._data_replaced}
+        return own | moves
 
     def _join(self, image: Any) -> None:
         for name, handler in self._events.items():
@@ -185,6 +189,24 @@ class ImageFollower(QObject):
     def _part(self, image: Any) -> None:
         for name, handler in self._events.items():
             getattr(image.events, name).disconnect(handler)
+
+    def _data_replaced(self, _event: Any = None) -> None:
+        # Not within napari's event: opening the image anew takes its handlers off and puts them on again.
+        self._replaced.emit()
+
+    def _open_replaced(self) -> None:
+        image, space = self._layers.image, self._layers.space
+        if image is None or space is None:
+            return
+        key, shape = str(image.unique_id), layer_shape(image)
+        region = self._regions.get(key)
+        if region is not None and (region[2] > shape[-2] or region[3] > shape[-1]):
+            del self._regions[key]
+        self._controller.replace_image(key)
+        kept = "its prompts stay, and what was tracked is out of date"
+        lost = f"its shape is {shape} now, and results go into a new layer"
+        show_warning(f"The data of {image.name} were replaced: {kept if shape == space.shape else lost}.")
+        self.open(image)
 
     def _image_moved(self, _event: Any = None) -> None:
         # Called by napari when the user moves, scales or calibrates the image: layers that were made for it go along,

@@ -62,6 +62,26 @@ def holds(layer: Labels, object_id: int) -> bool:
     return bool(object_id <= np.iinfo(layer.dtype).max)
 
 
+def painted_frames(layer: Labels, space: LayerFrames, edits: Any) -> set[int]:
+    """Frames of a stack that edits of a layer, as its paint event brings them, reach; none for those of one plane.
+
+    A brush is as thick along the axes that the layer edits as it is wide.
+    """
+    if space.tracked is None or layer.n_edit_dimensions < 3:
+        return set()
+    found: set[int] = set()
+    for edit in edits:
+        # An edit begins with its place in the data: a slice along each axis, or the indices of single pixels.
+        at = [range(i.start, i.stop) if isinstance(i, slice) else np.unique(i).tolist() for i in edit[0]]
+        fixed = list(space.places)
+        for place in at[space.tracked]:
+            fixed[space.tracked] = place
+            is_here = all(i in along for i, along in zip(fixed, at, strict=False))
+            frame = space.frame_of((*fixed, 0, 0)) if is_here else None
+            found |= set() if frame is None else {frame}
+    return found
+
+
 def widen(layer: Labels, object_id: int) -> None:
     """Give a layer in memory a wider integer type, which has room for an object's number."""
     layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))

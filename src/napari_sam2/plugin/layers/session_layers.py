@@ -10,7 +10,7 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
 from .eraser import Eraser
-from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, widen
+from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
 from .placement import Placement, UnrelatedError, check_worlds
@@ -63,8 +63,8 @@ class SessionLayers(QObject):
     drawn = Signal(object, int)
     # Once for all changes at a time.
     prompts_changed = Signal()
-    # With the index of the frame that the user painted on, and its (Y, X) labels.
-    painted = Signal(int, object)
+    # With the (Y, X) labels of the frames that the user painted on, by index.
+    painted = Signal(object)
     # With the object that the user chose in the Labels layer.
     label_selected = Signal(int)
     # Says what has become of a Labels layer that had no room for an object.
@@ -92,6 +92,8 @@ class SessionLayers(QObject):
         self._added: dict[Points | Shapes, int] = {}
         # Masks that no layer holds: painted ones, taken labels, and prompts of layers that were deleted.
         self._masks: dict[tuple[LayerFrames, PromptKey], PromptSpec] = {}
+        # Frames that the user has painted on and that are not reported yet.
+        self._painted_on: set[int] = set()
         # Reports that are collected and not made yet.
         self._untold: set[Callable[[], None]] = set()
         # napari sends several events for one click. They are collected until control is back in the event loop, then
@@ -358,7 +360,9 @@ class SessionLayers(QObject):
     def _layer_moved(self, _event: Any = None) -> None:
         self._notice(self._tell_moved)
 
-    def _paint_happened(self, _event: Any) -> None:
+    def _paint_happened(self, event: Any) -> None:
+        if self.labels is not None and self.space is not None:
+            self._painted_on |= painted_frames(self.labels, self.space, event.value) or {self.frame}
         self._notice(self._tell_painted)
 
     def _tell_prompts(self) -> None:
@@ -373,9 +377,10 @@ class SessionLayers(QObject):
 
     def _tell_painted(self) -> None:
         if self.labels is not None and self.space is not None:
-            # A copy, since the user goes on painting while the worker compares it.
-            image: NDArray[Any] = np.array(self.labels.data[self.space.index(self.frame)])
-            self.painted.emit(self.frame, image)
+            # Copies, since the user goes on painting while the worker compares them.
+            frames, space = sorted(self._painted_on), self.space
+            self.painted.emit({frame: np.array(self.labels.data[space.index(frame)]) for frame in frames})
+        self._painted_on.clear()
 
     def _label_selected(self, _event: Any) -> None:
         if self.labels is not None and self.labels.selected_label > 0:

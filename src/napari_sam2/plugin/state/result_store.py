@@ -100,6 +100,10 @@ class ResultStore:
         self._scores, self._changed = fresh, set()
         return fresh.copy()
 
+    def forget_accepted(self) -> None:
+        """Withdraw the acceptance of all frames."""
+        self.accepted.remove_frames(self.accepted.frames_done)
+
     def outdate(self) -> None:
         """Keep all scores as results of a session that is gone, out of date until they are tracked again."""
         self.state = State()

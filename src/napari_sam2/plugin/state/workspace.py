@@ -64,15 +64,20 @@ class Workspace:
         """Stacks of which some frames are accepted."""
         return [(s, r) for s, r in self._results.items() if s in self.stacks and r.accepted.frames_done]
 
-    def start_over(self) -> list[Engine]:
-        """Give up all sessions, and return them; their results stay, out of date."""
-        engines = list(self.engines.values())
-        # Stacks stay, as teaching still needs the frames that were accepted on them.
-        self.engines.clear()
-        self._steps.clear()
-        for results in self._results.values():
-            results.outdate()
-        return engines
+    def start_over(self, image: str | None = None) -> list[Engine]:
+        """Give up all sessions, or those on an image whose data are others now, and return them.
+
+        Their results stay, out of date.
+        """
+        spaces = [space for space in {*self.engines, *self._results, *self._steps} if image in (None, space.image)]
+        # Stacks stay, as teaching still needs the frames that were accepted on them; unless these are gone.
+        for space in spaces:
+            self._steps.pop(space, None)
+            if space in self._results:
+                self._results[space].outdate()
+                if image is not None:
+                    self._results[space].forget_accepted()
+        return [self.engines.pop(space) for space in spaces if space in self.engines]
 
     def forget_images(self, known: Collection[str]) -> None:
         """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
