@@ -15,7 +15,8 @@ from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
+from napari_sam2.data.labels.label_painter import compose_labels
+from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.pictures.overlay import write_overlay
 from napari_sam2.data.prompts.prompt import Prompt, read_prompts, write_prompts

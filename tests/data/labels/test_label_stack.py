@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.data import LabelStack, compose_labels
-from napari_sam2.data.labels.label_stack import LabelPainter
+from napari_sam2.data.labels.label_painter import LabelPainter
 from napari_sam2.data.labels.label_storage import LabelRuns, PackedFrame, bounding_box
 
 Shape = tuple[int, int, int]

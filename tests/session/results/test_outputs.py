@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from napari_sam2 import Session
-from napari_sam2.data.labels.label_stack import LabelStack, compose_labels
+from napari_sam2.data.labels.label_painter import compose_labels
+from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results import compose, object_set

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor
 
-from napari_sam2.data.labels.label_stack import LabelPainter, label_dtype
+from napari_sam2.data.labels.label_painter import LabelPainter
+from napari_sam2.data.labels.label_stack import label_dtype
 from napari_sam2.model.mask_decoder import resize_logits
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 from napari_sam2.session.zoom.crop import Crop

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.labels.label_stack import LabelMark, LabelPainter, LabelStack, label_dtype
+from napari_sam2.data.labels.label_painter import LabelPainter
+from napari_sam2.data.labels.label_stack import LabelMark, LabelStack, label_dtype
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
 
