@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from napari_sam2.data.images.geometry import Geometry
 
@@ -32,17 +32,3 @@ def lost_geometry(keeps: Collection[str], geometry: Geometry) -> list[str]:
         "turn": plain.affine is not None,
     }
     return [GEOMETRY[part] for part, is_there in found.items() if is_there and part not in keeps]
-
-
-def geometry_table(kept: Mapping[str, Collection[str] | None]) -> str:
-    """Write the table of docs/formats.md: a row for every format of labels, a column for every part of a geometry.
-
-    ``kept`` has the parts that each format keeps, None where it holds no image of labels.
-    """
-    rows = [["format", *GEOMETRY.values()]]
-    rows.append(["---"] * len(rows[0]))
-    for name, keeps in kept.items():
-        if keeps is not None:
-            rows.append([f"`{name}`", *("yes" if part in keeps else "no" for part in GEOMETRY)])
-    lines = ["|" + "|".join(row) + "|" if row[0] == "---" else f"| {' | '.join(row)} |" for row in rows]
-    return "".join(f"{line}\n" for line in lines)
