@@ -121,6 +121,8 @@ def check(results: Results, place: tuple[int, int, int], world: np.ndarray | Non
             (series,) = tif.series
             assert series.axes == f"{axes[0].name.upper()}YX" or series.shape[:-2] in ((), (1,))
             assert found(series.asarray().reshape(results.stack.shape)) == place
+        with open_stack(path) as back:
+            assert back.shape == results.stack.shape
     # COCO: pixels.
     path = export_results(results, "coco", folder / "coco.json")
     (annotation,) = json.loads(path.read_text(encoding="utf-8"))["annotations"]
