@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.synthetic import KINDS, Clip, SceneSettings, photographs, render_clip
+from napari_sam2.synthetic import ABSENCES, KINDS, Clip, SceneSettings, photographs, render_clip
 from napari_sam2.synthetic.photographs import NAMES
 from napari_sam2.synthetic.random_outlines import OUTLINES, draw_outline
 from napari_sam2.synthetic.scene_motion import Camera, still_path
@@ -54,6 +54,19 @@ def test_same_generator_same_clip(kind: str) -> None:
     np.testing.assert_array_equal(first.frames, second.frames)
     np.testing.assert_array_equal(first.labels, second.labels)
     assert (first.frames != other.frames).any()
+
+
+def test_look_alikes_are_gone_for_a_while_and_come_back() -> None:
+    for seed in range(3):
+        clip = render(seed, kind=ABSENCES, n_frames=96)
+        assert set(np.unique(clip.labels)) == {0, 1, 2}
+        for label in (1, 2):
+            seen = (clip.labels == label).any(axis=(1, 2))
+            assert seen[:8].all() and seen[-1]
+            # Runs of frames without it; the other one may hide it for a frame or two.
+            edges = np.flatnonzero(np.diff(np.concatenate([[1], seen, [1]])))
+            gone = np.diff(edges)[::2]
+            assert 20 <= gone.max() <= 62
 
 
 def test_one_generator_gives_ever_new_clips() -> None:

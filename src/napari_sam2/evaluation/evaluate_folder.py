@@ -19,7 +19,7 @@ from tqdm import tqdm
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
-from napari_sam2.synthetic import SceneSettings, render_clip
+from napari_sam2.synthetic import ABSENCES, KINDS, SceneSettings, render_clip
 from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import load_model
 
@@ -40,12 +40,19 @@ else:
     import resource
 
 GENERATED_SIZE, GENERATED_FRAMES, GENERATED_SEED = 256, 12, 900_001
+# Clips in which objects are gone for a while have to last.
+ABSENCES_FRAMES = 96
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``napari-sam2 evaluate`` takes, but for how the model runs and zoom."""
     parser.add_argument("data_dir", type=Path, nargs="?", help="folder of labelled sequences")
     parser.add_argument("--generated", type=int, metavar="N", help="measure on N clips rendered for this instead")
+    parser.add_argument(
+        "--scenes",
+        choices=(*KINDS, ABSENCES),
+        help=f"kind of the rendered clips; {ABSENCES} has look-alikes that cross and are gone for a while",
+    )
     parser.add_argument("--model", default="sam2_nano", help="catalogue name or checkpoint file")
     parser.add_argument(
         "--prompt", nargs="+", choices=PROMPTS, help="prompts on the first frame, one run for each (default mask)"
@@ -116,6 +123,8 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
     # Options that exclude each other are refused before a model is loaded.
     if (args.data_dir is None) == (args.generated is None):
         raise ValueError("give either a folder of labelled sequences or --generated N")
+    if args.scenes and args.generated is None:
+        raise ValueError("--scenes is about rendered clips: give --generated N, too")
     if args.interactive and (args.prompt or args.calibration):
         raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
     if args.find and (args.prompt or args.interactive or args.calibration):
@@ -179,6 +188,7 @@ def _settings(args: argparse.Namespace, model: Sam2) -> dict[str, Any]:
     return {
         "zoom": args.zoom,
         "memory": args.memory,
+        "scenes": args.scenes,
         "preset": args.preset,
         "image_size": model.config.image_size,
         "device": str(model.device),
@@ -210,12 +220,13 @@ def _sequences(args: argparse.Namespace) -> Iterator[LabelledSequence]:
         split = Split(args.held_out, held_out=args.held_out > 0, without=tuple(args.without))
         yield from read_sequences(args.data_dir, tuple(args.sequences), split=split)
         return
-    yield from generated_sequences(args.generated)
+    yield from generated_sequences(args.generated, kind=args.scenes)
 
 
-def generated_sequences(count: int) -> Iterator[LabelledSequence]:
-    """Render clips that no training has seen, always the same ones."""
-    settings = SceneSettings(size=(GENERATED_SIZE, GENERATED_SIZE), n_frames=GENERATED_FRAMES)
+def generated_sequences(count: int, *, kind: str | None = None) -> Iterator[LabelledSequence]:
+    """Render clips that no training has seen, always the same ones, of one kind or of all but `ABSENCES`."""
+    n_frames = ABSENCES_FRAMES if kind == ABSENCES else GENERATED_FRAMES
+    settings = SceneSettings(size=(GENERATED_SIZE, GENERATED_SIZE), n_frames=n_frames, kind=kind)
     for index in range(count):
         clip = render_clip(np.random.default_rng((GENERATED_SEED, index)), settings)
         yield LabelledSequence(f"generated_{index:03d}", "t", Stack.from_array(clip.frames, "t"), clip.labels)

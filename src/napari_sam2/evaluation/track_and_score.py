@@ -16,6 +16,7 @@ from napari_sam2.session.session import Session
 
 from .baselines import Baselines
 from .grading import Figures, Masks, grade_object, mean_figures, mean_known, similarity_where_seen
+from .identity import identity_switches, similarity_after_return
 from .labelled_sequences import STILL, LabelledSequence, bounding_box
 from .score_calibration import ScoreCheck
 from .simulated_clicks import correct
@@ -104,8 +105,9 @@ def evaluate(
     dict
         ``prompt``, ``model``, ``mean``, ``sequences`` and ``object_score``. ``mean`` and each of the ``sequences`` hold
         J, F and J&F of the model, and under ``copied`` and ``optical_flow`` those of the baselines; ``J_seen`` is J
-        over the frames that show the object, ``None`` where there are none. A sequence has also ``objects`` and
-        ``object_frames_per_second``.
+        over the frames that show the object and ``J_returned`` over those of them after it was gone for six or more,
+        ``None`` where there are none; ``identity_switches`` counts tracks that go over to another object. A sequence
+        has also ``objects`` and ``object_frames_per_second``.
 
     Raises
     ------
@@ -131,7 +133,9 @@ def evaluate(
     for name in ("copied", "optical_flow") if flow else ("copied",):
         if known := {key: report[name] for key, report in reports.items() if name in report}:
             mean[name] = _mean_of_sets(known)
-    mean["J_seen"] = mean_known(report["J_seen"] for report in reports.values())
+    for name in ("J_seen", "J_returned"):
+        mean[name] = mean_known(report[name] for report in reports.values())
+    mean["identity_switches"] = sum(report["identity_switches"] for report in reports.values())
     return {
         "model": model.config.name,
         "prompt": prompt,
@@ -159,15 +163,19 @@ def _grade(measured: Measured, *, flow: bool) -> dict[str, Any]:
     # Model and baselines are graded on the same frames.
     sequence, baselines = measured.sequence, Baselines(measured.sequence, flow=flow)
     rivals = () if sequence.is_still else baselines.names
-    tracked, seen, others = list[Figures](), list[float | None](), {name: list[Figures]() for name in rivals}
+    tracked, others = list[Figures](), {name: list[Figures]() for name in rivals}
+    seen, returned, switches = list[float | None](), list[float | None](), 0
     for object_id in sequence.objects():
         own = {t: mask for (t, i), mask in measured.masks.items() if i == object_id}
         tracked.append(grade_object(sequence, object_id, own))
         seen.append(similarity_where_seen(sequence, object_id, own))
+        returned.append(similarity_after_return(sequence, object_id, own))
+        switches += identity_switches(sequence, object_id, own)
         for name, figures in others.items():
             figures.append(grade_object(sequence, object_id, baselines.masks(name, object_id)))
     rate = round(len(measured.masks) / measured.seconds, 2)
     report: dict[str, Any] = mean_figures(tracked) | {"J_seen": mean_known(seen)}
+    report |= {"J_returned": mean_known(returned), "identity_switches": switches}
     report |= {"objects": len(tracked), "object_frames_per_second": rate}
     return report | {name: mean_figures(figures) for name, figures in others.items()}
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .render import render_clip
-from .scene_settings import KINDS, Clip, SceneSettings
+from .scene_settings import ABSENCES, KINDS, Clip, SceneSettings
 
-__all__ = ["KINDS", "Clip", "SceneSettings", "render_clip"]
+__all__ = ["ABSENCES", "KINDS", "Clip", "SceneSettings", "render_clip"]

@@ -11,7 +11,7 @@ from napari_sam2.synthetic.scenes.leaves import heap
 from .imaging import draw_imaging
 from .photographs import photograph
 from .random_outlines import RandomOutline, draw_outline
-from .scene_motion import draw_camera, draw_path, log_uniform, still_path
+from .scene_motion import draw_camera, draw_crossing_paths, draw_path, log_uniform, still_path
 from .scene_settings import Drawing, SceneSettings
 from .sprites import Scene, Sprite, background_size, compose, grid, level_maps
 from .textures import Field, Rng, noise_field, palette, texture
@@ -78,6 +78,22 @@ def draw_natural(rng: Rng, settings: SceneSettings) -> Drawing:
     if rng.random() < 0.3:
         sprites += [_occluder(rng, settings, style=style) for _ in range(int(rng.integers(1, 3)))]
     return _finish(rng, settings, style=style, sprites=sprites)
+
+
+def draw_absences(rng: Rng, settings: SceneSettings) -> Drawing:
+    """Draw two look-alikes that cross again and again, are gone for 20 to 60 frames, and come back with other looks.
+
+    A third one that has no label stays. In short clips absences are shorter.
+    """
+    style = _draw_style(rng, settings, cluttered=0.3)
+    first = _thing(rng, settings, style=style, radius=rng.uniform(0.06, 0.11) * min(settings.size), label=1)
+    late = _skin(rng, style, near=style.colours, n_pixels=first.texture.shape[0])
+    first = replace(first, late_texture=first.texture + np.float32(0.5) * (late - first.texture))
+    second = replace(first, label=2)
+    paths = draw_crossing_paths(rng, settings.n_frames, size=settings.size, radius=float(first.path.radii[0]))
+    still = _twin(rng, first, settings=settings, style=replace(style, speed=0.3), label=0)
+    pair = [replace(one, path=path) for one, path in zip((first, second), paths, strict=True)]
+    return _finish(rng, settings, style=style, sprites=[still, *pair])
 
 
 def _any(rng: Rng, sprites: list[Sprite]) -> Sprite:

@@ -12,8 +12,8 @@ from napari_sam2.synthetic.scenes.slices import draw_organs
 from napari_sam2.synthetic.scenes.tissue import draw_tissue
 
 from .imaging import expose
-from .objects import draw_natural, draw_shapes
-from .scene_settings import KINDS, Clip, Drawing, SceneSettings
+from .objects import draw_absences, draw_natural, draw_shapes
+from .scene_settings import ABSENCES, KINDS, Clip, Drawing, SceneSettings
 from .textures import Rng
 
 
@@ -28,6 +28,7 @@ _DRAW: dict[str, Callable[[Rng, SceneSettings], Drawing]] = {
     "slices": _draw_slices,
     "endoscope": draw_endoscope,
     "natural": draw_natural,
+    ABSENCES: draw_absences,
 }
 _ATTEMPTS = 4
 _SMALLEST_AREA = 24

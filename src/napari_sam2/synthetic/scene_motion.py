@@ -137,6 +137,39 @@ def draw_path(rng: Rng, n_frames: int, *, size: tuple[int, int], radius: float, 
     )
 
 
+def draw_crossing_paths(rng: Rng, n_frames: int, *, size: tuple[int, int], radius: float) -> tuple[Path, Path]:
+    """Draw the paths of two objects that swing across one another, and are each gone for 20 to 60 frames at a time.
+
+    An object changes (its path's blend goes from 0 to 1) while it is gone.
+    """
+    extent = np.array(size, dtype=np.float64)
+    steps, heading, other = np.arange(n_frames), _heading(rng), _heading(rng)
+    middle, reach = rng.uniform(0.4, 0.6, 2) * extent, rng.uniform(0.2, 0.32) * extent.min()
+    rate = 2 * np.pi / rng.uniform(36, 72)
+    paths = []
+    for way, along in ((1.0, heading), (-1.0, 0.8 * heading + 0.2 * other)):
+        centres = middle + along * (way * reach * np.cos(rate * steps))[:, None]
+        centres = centres + smooth_walk(rng, n_frames, dims=2, inertia=0.9) * 0.4
+        visible = _absent_at_times(rng, n_frames)
+        gone = np.flatnonzero(~visible)
+        changed = np.zeros(n_frames) if not len(gone) else steps > gone[0]
+        sizes = radius * np.ones(n_frames, dtype=np.float32)
+        paths.append(
+            Path(centres.astype(np.float32), _angles(rng, n_frames), sizes, changed.astype(np.float32), visible)
+        )
+    return paths[0], paths[1]
+
+
+def _absent_at_times(rng: Rng, n_frames: int) -> NDArray[np.bool_]:
+    visible, begin = np.ones(n_frames, dtype=bool), int(rng.integers(8, 20))
+    # As many absences as fit with as long a time before and after each.
+    while begin + 10 < n_frames:
+        length = int(min(rng.integers(20, 61), (n_frames - begin) * 2 // 3))
+        visible[begin : begin + length] = False
+        begin += length + int(rng.integers(12, 24))
+    return visible
+
+
 def _heading(rng: Rng) -> NDArray[np.float64]:
     angle = rng.uniform(0, 2 * np.pi)
     return np.array([np.sin(angle), np.cos(angle)])

@@ -11,6 +11,8 @@ from .imaging import Imaging
 from .textures import Field
 
 KINDS = ("shapes", "cells", "slices", "endoscope", "natural")
+# Drawn only where it is asked for: look-alikes that cross and are gone for a while, which takes long clips.
+ABSENCES = "absences"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class SceneSettings:
     size: tuple[int, int] = (256, 256)
     # Frames of the clip.
     n_frames: int = 8
-    # One of `KINDS`; drawn at random if None.
+    # One of `KINDS`, or `ABSENCES`; one of the former is drawn at random if None.
     kind: str | None = None
     # Factor for the speed of objects and camera, 1 for the usual range.
     motion: float = 1.0
@@ -48,8 +50,10 @@ class SceneSettings:
             raise ValueError(f"size={self.size} is too small to draw in; give at least (16, 16).")
         if self.n_frames < 1:
             raise ValueError(f"n_frames={self.n_frames} leaves nothing to render; give at least 1.")
-        if self.kind is not None and self.kind not in KINDS:
-            raise ValueError(f"kind={self.kind!r} is not a kind of scene; choose one of {', '.join(KINDS)}.")
+        if self.kind is not None and self.kind not in (*KINDS, ABSENCES):
+            raise ValueError(
+                f"kind={self.kind!r} is not a kind of scene; choose one of {', '.join((*KINDS, ABSENCES))}."
+            )
         if self.motion < 0 or self.noise < 0:
             raise ValueError(f"motion={self.motion} and noise={self.noise} must not be negative.")
         if not 0 <= self.photographs <= 1:
