@@ -43,7 +43,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("memory-rules.json"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    measured: dict[str, dict[str, Any]] = json.loads(args.output.read_text()) if args.output.exists() else {}
+    measured: dict[str, dict[str, Any]] = (
+        json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {}
+    )
     model = load_model(args.model, device="cpu")
     # Sequence by sequence, all rules in turn: a run cut short has compared all rules on what it came to.
     for name, sequence in sequences(args):

@@ -164,7 +164,7 @@ def _absent_at_times(rng: Rng, n_frames: int) -> NDArray[np.bool_]:
     visible, begin = np.ones(n_frames, dtype=bool), int(rng.integers(8, 20))
     # As many absences as fit with as long a time before and after each.
     while begin + 10 < n_frames:
-        length = int(min(rng.integers(20, 61), (n_frames - begin) * 2 // 3))
+        length = min(int(rng.integers(20, 61)), (n_frames - begin) * 2 // 3)
         visible[begin : begin + length] = False
         begin += length + int(rng.integers(12, 24))
     return visible

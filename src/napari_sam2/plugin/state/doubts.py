@@ -132,7 +132,7 @@ def _at_border(results: ResultStore, object_id: int) -> list[Doubt]:
     boxes = results.boxes(object_id)
     first, last = np.array(results.origin), np.add(results.origin, results.shape[1:])
     with np.errstate(invalid="ignore"):
-        touches = (boxes[:, :2] <= first).any(1) | (boxes[:, 2:] >= last).any(1)
+        touches: NDArray[np.bool_] = np.any(np.hstack((boxes[:, :2] <= first, boxes[:, 2:] >= last)), axis=1)
     known = np.isfinite(boxes[:, 0])
     # Where it comes to the border or leaves it; an object that lies there all the time is cut off by the image.
     comes = touches[1:] & ~touches[:-1] & known[:-1]
