@@ -21,5 +21,7 @@ print("out of date now:", session.stale)
 tracked = [result.frame for result in session.update()]
 print(f"tracked again: frames {tracked[0]} to {tracked[-1]}")
 
+# A tracking run is a step, as a prompt is; edits inside `session.step` are one step together.
+print("undoing:", session.undo_name)
 session.undo()
-print("after undoing the correction:", session.stale)
+print("out of date again:", session.stale)

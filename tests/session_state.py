@@ -50,7 +50,7 @@ def assert_same_sessions(one: Session, other: Session) -> None:
         assert_same_memories(a.staged, b.staged)
         assert_same_memories(a.bank.conditioning, b.bank.conditioning)
         assert_same_memories(a.bank.recent, b.bank.recent)
-    histories = [(len(s._history.undos), len(s._history.redos)) for s in (one, other)]
+    histories = [[[step.name for step in steps] for steps in s.history] for s in (one, other)]
     assert histories[0] == histories[1]
 
 
@@ -81,6 +81,6 @@ def everything(session: Session) -> tuple[Any, ...]:
         (p.frame, p.object_id, p.box, *(None if a is None else a.tolist() for a in (p.points, p.labels, p.mask)))
         for p in session.prompts
     ]
-    history = (session._history.can_undo, session._history.can_redo)
+    history = tuple(map(bool, session.history))
     scores = session.scores.to_csv(index=False)
     return session.object_ids, prompts, session.stale, scores, session.labels.to_array().tolist(), history

@@ -47,7 +47,7 @@ _DATA = f"{_IMAGES} data.labels data.prompts data.pictures data.formats data"
 _MODEL = "model.config model"
 _TRACKING = "session.zoom session.features session.tracking"
 _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
-_CORE = f"{_BELOW_CORE} session.prompt_methods session.core"
+_CORE = f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.core"
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
 
@@ -78,6 +78,8 @@ RULES = {
     "session.results": Rule(f"{_DATA} {_MODEL} {_TRACKING}", TORCH | ARRAYS),
     "session.history": Rule(f"{_TRACKING} session.results", TORCH | ARRAYS),
     "session.state": Rule(f"{_TRACKING} session.results", TORCH | ARRAYS),
+    "session.step_recorder": Rule(f"{_TRACKING} session.results session.history", TORCH | ARRAYS),
+    "session.step_methods": Rule(f"{_TRACKING} session.history session.step_recorder", TORCH | ARRAYS),
     "session.passes": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
     "session.core": Rule(f"{_DATA} {_MODEL} {_CORE.removesuffix(' session.core')}", TORCH | ARRAYS),

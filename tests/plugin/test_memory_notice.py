@@ -12,8 +12,8 @@ import zarr
 from napari.utils.notifications import notification_manager
 
 from napari_sam2.plugin import memory_notice as budget
-from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 from napari_sam2.session.estimate import estimate_memory
+from napari_sam2.session.history import MAX_STEPS
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -25,7 +25,7 @@ def test_memory_is_said_where_it_is_much(desk: Desk, monkeypatch: pytest.MonkeyP
     assert not desk.find("memory_note").isVisible()
     assert not desk.find("labels_on_disk").isVisible()
     model = desk.widget.controller.model
-    needed = estimate_memory(model, (12, 48, 56), 1, frame_bytes=48 * 56).with_undo(UNDO_STEPS).total
+    needed = estimate_memory(model, (12, 48, 56), 1, frame_bytes=48 * 56).with_undo(MAX_STEPS).total
 
     class Little:
         available = needed - 1

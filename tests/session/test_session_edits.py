@@ -153,14 +153,61 @@ def test_an_id_used_again_is_another_object_to_undo(tracked: Session) -> None:
     assert everything(tracked)[:5] == before[:5]
 
 
-def test_undo_and_redo_after_tracking_keep_what_was_tracked(tracked: Session) -> None:
+def test_a_run_is_a_step_like_a_prompt(tracked: Session) -> None:
+    states = [everything(tracked)]
     tracked.add_points(5, 1, [[40, 50]], [1])
+    states.append(everything(tracked))
     list(tracked.update())
+    states.append(everything(tracked))
+    assert [step.name for step in tracked.history[0]][-2:] == ["Click on object 1", "Update"]
+    for earlier in states[-2::-1]:
+        assert tracked.undo() is not None
+        assert everything(tracked)[:5] == earlier[:5]
+    assert (tracked.undo_name, tracked.redo_name) == ("Track forward", "Click on object 1")
+    for later in states[1:]:
+        assert tracked.redo() is not None
+        assert everything(tracked)[:5] == later[:5]
+
+
+def test_edits_of_one_step_are_undone_together(tracked: Session) -> None:
     before = everything(tracked)
+    with tracked.step("Divide"), tracked.step("inside"):
+        tracked.remove_object(1)
+        tracked.add_points(3, 7, [[10, 12]], [1])
+        tracked.add_points(3, 8, [[30, 12]], [1])
+    after = everything(tracked)
+    assert tracked.undo_name == "Divide"
     tracked.undo()
-    assert tracked.stale == {1: tuple(range(5, 12))}
+    assert everything(tracked)[:5] == before[:5]
     tracked.redo()
-    assert everything(tracked) == before
+    assert everything(tracked) == after
+
+
+def test_what_was_done_before_an_error_in_a_step_can_be_undone(tracked: Session) -> None:
+    before = everything(tracked)
+    with pytest.raises(ValueError, match="no object 9"), tracked.step("Tidy up"):
+        tracked.remove_object(1)
+        tracked.remove_object(9)
+    assert tracked.undo_name == "Tidy up"
+    tracked.undo()
+    assert everything(tracked)[:5] == before[:5]
+
+
+def test_a_step_of_nothing_is_none(tracked: Session) -> None:
+    name = tracked.undo_name
+    with tracked.step("Nothing"):
+        pass
+    assert list(tracked.update()) == []
+    assert tracked.undo_name == name
+
+
+def test_undo_inside_a_step_is_refused(tracked: Session) -> None:
+    with tracked.step("Half"):
+        tracked.remove_object(1)
+        with pytest.raises(RuntimeError, match="not over yet"):
+            tracked.undo()
+    tracked.undo()
+    assert tracked.object_ids == (1, 2)
 
 
 def test_new_prompts_end_redoing(session: Session) -> None:
@@ -208,20 +255,27 @@ def test_a_click_behind_while_a_run_rests(prompted: Session) -> None:
 
 def test_removal_while_a_run_rests(prompted: Session) -> None:
     pending = resting(prompted)
+    before = everything(prompted)
     prompted.remove_object(1)
     assert {result.object_ids for result in pending} == {(2,)}
+    # What was tracked after the removal is undone with it, and can be gone on with.
     prompted.undo()
-    assert len(prompted.scores) == 4 + 12
-    list(prompted.propagate())
+    assert everything(prompted)[:5] == before[:5]
+    assert len(prompted.scores) == 2 * 4
+    list(prompted.resume())
     assert len(prompted.scores) == 24
 
 
-def test_undo_while_a_run_rests(prompted: Session) -> None:
+def test_undo_while_a_run_rests_ends_the_run(prompted: Session) -> None:
+    before = everything(prompted)
     pending = resting(prompted)
+    half = everything(prompted)
     prompted.undo()
-    assert {result.object_ids for result in pending} == {(1,)}
-    prompted.undo()
-    assert prompted.object_ids == ()
+    assert everything(prompted)[:5] == before[:5]
+    assert list(pending) == []
+    prompted.redo()
+    assert everything(prompted) == half
+    assert [result.frame for result in prompted.resume()] == list(range(4, 12))
 
 
 def test_clearing_while_a_run_rests(prompted: Session) -> None:

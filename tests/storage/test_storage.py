@@ -190,9 +190,8 @@ def test_update_after_reopening(model: Sam2, frames: np.ndarray, folder: Path) -
 
 def test_a_tracking_run_that_is_undone_is_undone_on_disk(model: Sam2, frames: np.ndarray, folder: Path) -> None:
     session = prompt(Session(model, frames, folder=folder))
-    snapshot = session.state()
     list(session.propagate(max_frames=4))
-    session.restore(snapshot)
+    session.undo()
     assert_same_sessions(session, reopened(session))
 
 

@@ -1,4 +1,4 @@
-"""The controller: takes prompts from the layers to the engine on the worker's thread, and results back to the layers.
+"""The controller: takes edits from the layers to the session on the worker's thread, and prompts and results back.
 
 Everything here runs on the GUI thread. Work goes to the worker as closures, which must capture what they use, because
 the image, the model and the prompts may be others by the time they are called. Answers come back through the event
@@ -14,39 +14,28 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.plugin.layers.layer_frames import make_stack, model_window
-from napari_sam2.plugin.layers.prompt_spec import first_masks
 from napari_sam2.plugin.state.result_store import ResultStore
-from napari_sam2.plugin.state.undo_stack import UndoStack
 from napari_sam2.plugin.state.workspace import Workspace
 from napari_sam2.plugin.worker.engine import Engine, open_engine
 from napari_sam2.plugin.worker.messages import TrackingRequest
 from napari_sam2.plugin.worker.model_loader import ModelLoader
 from napari_sam2.plugin.worker.worker import Job, Worker, WorkerRun, job
 
+from .edit_sender import EditSender
 from .result_display import ResultDisplay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
-    from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.opened_session import OpenedSession
+    from napari_sam2.plugin.state.shown_prompts import ShownPrompts
     from napari_sam2.plugin.worker.messages import ModelChoice, Report, Tracked
     from napari_sam2.session.session import Session
 
 TRACKING = "tracking"
-
-
-def _joined(found: Iterable[tuple[dict[PromptKey, PromptSpec], set[PromptKey]]]) -> tuple[Any, Any]:
-    """Join the masks that were painted on several frames, and the places that were rubbed out."""
-    masks: dict[PromptKey, PromptSpec] = {}
-    gone: set[PromptKey] = set()
-    for drawn, without in found:
-        masks |= drawn
-        gone |= without
-    return masks, gone
 
 
 class Controller(QObject):
@@ -75,9 +64,7 @@ class Controller(QObject):
         super().__init__()
         self.layers = layers
         self.worker = Worker()
-        # Settings, which the widget writes: whether every prompt is answered at once, from which score on objects are
-        # drawn, and how small objects are enlarged.
-        self.live = True
+        # Settings, which the widget writes: from which score on objects are drawn, and how small objects are enlarged.
         self.threshold = 0.5
         self.zoom: str | float = "auto"
         # What the frames on show are: "t" or "z".
@@ -86,29 +73,22 @@ class Controller(QObject):
         self.pick_up: Callable[[LayerFrames], bool] = lambda _space: False
         # Whether that is known, or only what most are.
         self.is_axis_known = True
-        # While a session is being put into the layers no other is opened for them.
-        self.is_held = False
         # The model, which loads on the worker's thread and opens a session when it has come.
         self._slot = ModelLoader(self.worker)
         self._slot.said.connect(self.model_changed)
         self._slot.failed.connect(self.failed)
         self._slot.ready.connect(self._use_model)
         # What is known of every stack, so that the user can leave one and come back.
-        self.shelf = Workspace()
+        self.workspace = Workspace()
         self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
-        # What the prompt layers held when they were last read: the state before the next undo step.
-        self._content = layers.content()
-        # What they asked for then. Replaced and never changed, so that the worker can go on reading an earlier one.
-        self.wishes: dict[PromptKey, PromptSpec] = {}
-        # Number of the last undo step whose prompts are pending: not sent yet, or sent and not answered.
-        self.untold: int | None = None
         # Everything that comes back goes through one object, which passes its news on here.
-        self._display = ResultDisplay(layers, self.shelf, self._submit)
+        self._display = ResultDisplay(layers, self.workspace, self._submit)
         for signal in ("preview_shown", "tracking_stepped", "results_changed", "refused"):
             getattr(self._display, signal).connect(getattr(self, signal))
-        # What the user does in the layers: prompts are compared with the last ones here, painted pixels on the worker.
-        layers.prompts_changed.connect(self._prompts_changed)
-        layers.painted.connect(partial(self._find_masks, found=self._masks_found))
+        # What the user does in the layers becomes edits of the session.
+        self.edits = EditSender(layers, self.workspace, self._submit, self._display.show_preview)
+        self.edits.preview_near.connect(self.preview_near)
+        self.edits.changed.connect(self.results_changed)
 
     # What there is
 
@@ -120,7 +100,7 @@ class Controller(QObject):
     @property
     def engine(self) -> Engine | None:
         """The session on show, if there is one."""
-        return None if self.layers.space is None else self.shelf.engines.get(self.layers.space)
+        return None if self.layers.space is None else self.workspace.engines.get(self.layers.space)
 
     @property
     def session(self) -> Session | None:
@@ -130,19 +110,18 @@ class Controller(QObject):
     @property
     def window(self) -> tuple[float, float] | None:
         """Pixel values that the session on show sees as black and white."""
-        return None if self.layers.space is None else self.shelf.stacks.get(self.layers.space, (None, None))[1]
+        return None if self.layers.space is None else self.workspace.stacks.get(self.layers.space, (None, None))[1]
 
     @property
     def results(self) -> ResultStore:
         """Results on the stack on show."""
         space = self.layers.space
-        return ResultStore((1, 1, 1)) if space is None else self.shelf.results(space)
+        return ResultStore((1, 1, 1)) if space is None else self.workspace.results(space)
 
     @property
-    def undo_stack(self) -> UndoStack:
-        """The user's steps on the stack on show."""
-        space = self.layers.space
-        return UndoStack() if space is None else self.shelf.steps(space)
+    def prompts(self) -> ShownPrompts:
+        """Prompts on the stack on show."""
+        return self.edits.prompts
 
     @property
     def is_busy(self) -> bool:
@@ -187,44 +166,50 @@ class Controller(QObject):
         # Answers that are on their way will be dropped below, so their frames are drawn when their stack is shown
         # again.
         if not self.worker.is_idle:
-            self.shelf.unshown |= set(self.shelf.engines)
+            self.workspace.unshown |= set(self.workspace.engines)
         self._turn()
         self.open_space()
 
     def open_space(self) -> None:
         """Show the session of the stack on show, a new one where there is none."""
         # Reached when a model is ready, when the image or the axis or the place on the other sliders changes, after a
-        # session was brought back, and when all start over. Prompts are read anew: they are the user's, whoever opens.
-        self._content, self.wishes, self.untold = self.layers.content(), self._all_wishes(), None
+        # session was brought back, and when all start over. What the layers hold and the stack has not yet is new.
+        self.layers.read_anew()
+        self.edits.note_changes()
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
-        if self.model is None or image is None or space is None or self.is_held:
+        if self.model is None or image is None or space is None or self.edits.is_held:
             return
-        # One that was open before: prompts may have changed since, and results may have come unseen.
-        if space in self.shelf.engines:
-            self.sync()
-            if space in self.shelf.unshown:
-                self.shelf.unshown.discard(space)
+        # One that was open before: results may have come unseen.
+        if space in self.workspace.engines:
+            self.edits.send_if_live()
+            # Answers may have been dropped when the user turned away.
+            self.edits.change(lambda engine: engine.show(()))
+            if space in self.workspace.unshown:
+                self.workspace.unshown.discard(space)
                 self.draw_again()
             return
         if self.pick_up(space):
             return
         # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
         model, zoom, window = self.model, self.zoom, model_window(image)
-        axis = self.axis
+        axis, drawings = self.axis, dict(self.workspace.prompts(space).sent)
 
-        def work() -> tuple[Engine, Stack]:
+        def work() -> tuple[Engine, Stack, Report]:
             stack = make_stack(image, space, axis=axis)
             engine = open_engine(model, stack, window, zoom=zoom)
             engine.threshold = self.threshold
-            return engine, stack
+            # Those of a session that is gone.
+            return engine, stack, engine.take_over(drawings)
 
-        def done(opened: tuple[Engine, Stack]) -> None:
+        def done(opened: tuple[Engine, Stack, Report]) -> None:
             # The user may have moved to another stack meanwhile: the session is kept for when the user comes back, and
             # the calls below are about the stack on show.
-            self.shelf.engines[space], stack = opened
-            self.shelf.stacks[space] = stack, window
-            self.sync()
+            self.workspace.engines[space], stack, report = opened
+            self.workspace.stacks[space] = stack, window
+            if drawings:
+                self._display.show_preview(report, space)
+            self.edits.send_if_live()
             self.prepare()
 
         # With the key, a slider that runs through many stacks opens only the one where it comes to rest.
@@ -238,19 +223,20 @@ class Controller(QObject):
     def replace_image(self, image: str) -> None:
         """Give up the sessions of an image whose data were replaced; ``image`` is its unique id."""
         self._turn()
-        self._let_go(self.shelf.start_over(image))
+        self._let_go(self.workspace.start_over(image))
 
     def _start_over(self) -> None:
         # Reached by all that make the results so far those of another model: a model chosen, taught or brought along,
         # another zoom, other contrast limits. First no more answers, then no more sessions: an answer that came between
         # would be shown as a result of now.
         self._turn()
-        self._let_go(self.shelf.start_over())
+        self._let_go(self.workspace.start_over())
 
     def _turn(self) -> None:
         """Take no answers any more that are on their way."""
         # Jobs under way go on, as nothing can interrupt them; what they return is passed over.
         self._generation += 1
+        self.workspace.expect_no_answers()
         self._display.forget()
         # A stopped run holds on to the session as it was; it could not go on from another state.
         self._forget_tracking()
@@ -265,9 +251,9 @@ class Controller(QObject):
     def close_space(self, space: LayerFrames) -> None:
         """Let go of the session of a stack; what it has saved stays."""
         # Called before a folder's session takes the place of the one on the same stack.
-        if space in self.shelf.engines:
+        if space in self.workspace.engines:
             self._turn()
-            self._let_go([self.shelf.engines.pop(space)])
+            self._let_go([self.workspace.engines.pop(space)])
 
     def _let_go(self, engines: Iterable[Engine]) -> None:
         # Closed on the worker, behind the jobs that still use them.
@@ -279,125 +265,33 @@ class Controller(QObject):
         # The layers were filled before; the session is put in before it is shown, so that `open_space` finds it and
         # makes no new one.
         self._turn()
-        self.shelf.put(opened)
+        self.workspace.put(opened)
         self.open_space()
 
     # Prompts
-
-    def sync(self) -> None:
-        """Make the session's prompts equal to those in the layers."""
-        # Called after every change while prompts are answered at once, else before tracking and when a stack is shown.
-        engine, space, wishes = self.engine, self.layers.space, self.wishes
-        if engine is None or space is None:
-            return
-        # A sync that waits gives way to this one, which then does that step's work too.
-        number = self.untold
-
-        def done(report: Report) -> None:
-            # Another step may have been recorded since: that one is still pending.
-            if self.untold == number:
-                self.untold = None
-            self._display.show_preview(report, space)
-
-        self._submit(lambda: engine.sync(wishes, number), done, key="sync")
 
     def prepare(self) -> None:
         """Encode the frame on show, so that a click on it is answered at once."""
         # Called when the slider comes to rest. During a run the GPU has better to do, and the run encodes frames
         # itself.
         frame = self.layers.frame
-        if (engine := self.engine) is not None and self.live and not self.is_busy:
+        if (engine := self.engine) is not None and self.edits.live and not self.is_busy:
             self._submit(lambda: engine.prepare(frame), lambda _none: None, key="prepare")
-
-    def take_labels(self, frame: int, image: Any) -> None:
-        """Take the labels of a frame, (Y, X), as mask prompts for all objects in it."""
-        # Objects that another program's labels do not have are kept: it may never have looked for them.
-        self._find_masks({frame: image}, lambda found: self._masks_found((found[0], set())))
-
-    def take_objects(self, data: Any) -> None:
-        """Take the objects of another program's labels as mask prompts, each on the first frame that it is on."""
-        space = self.layers.space
-        if space is not None:
-            planes = [space.index(frame) for frame in range(space.n_frames)]
-            self._submit(lambda: first_masks(data, planes), lambda masks: self._masks_found((masks, set())))
-
-    def remove_object(self, object_id: int) -> None:
-        """Remove an object with its prompts and results."""
-        if self.layers.space is not None:
-            self.layers.forget(self.layers.space, object_id=object_id)
-            self._prompts_changed(always=True)
-
-    def _prompts_changed(self, *, always: bool = False) -> None:
-        # Called by the layers, once for all that happened in them at a time, by `remove_object` and by `_masks_found`.
-        # A change that asks for nothing else, such as of a colour, ends here and makes no undo step.
-        before, self._content = self._content, self.layers.content()
-        said, self.wishes = self.wishes, self._all_wishes()
-        if self.wishes == said:
-            return
-        # The step is recorded before the session hears of it: its number goes along, so that the engine files its edits
-        # under it.
-        self.untold = self.undo_stack.record(before, self._content)
-        if (self.live or always) and self.engine is not None:
-            # What the session makes of them is shown all at once.
-            self.sync()
-            # Painting holds Python's lock and would delay the worker's start on this job, so the window waits for the
-            # answer.
-            if self.engine.answers_at_once:
-                self.preview_near.emit()
-        else:
-            self.results_changed.emit()
-
-    def _all_wishes(self) -> dict[PromptKey, PromptSpec]:
-        return {} if self.layers.space is None else self.layers.wishes(self.layers.space)
-
-    def _find_masks(self, images: Mapping[int, Any], found: Callable[[Any], None]) -> None:
-        # No key: every stroke counts, and is compared on the worker, which has what was drawn before it. Called when
-        # the user has painted, and by `take_labels`.
-        if (engine := self.engine) is not None:
-            frames = images.items()
-            self._submit(lambda: _joined(engine.painted_masks(frame, image) for frame, image in frames), found)
-
-    def _masks_found(self, found: tuple[Any, Any]) -> None:
-        # Back on the GUI thread. Clicks may have come meanwhile on the same object: what was painted takes their place.
-        masks, gone = found
-        space = self.layers.space
-        if space is None or not (masks or gone):
-            return
-        for place in gone:
-            self.layers.forget(space, place=place)
-        self.layers.keep(masks, space)
-        # What is painted is on the screen already: it is sent whether prompts are answered at once or not.
-        self._prompts_changed(always=True)
 
     # Undo
 
     def undo(self) -> None:
-        """Take the last step back."""
+        """Undo the last step."""
         # During a run there is no undo, as the run still adds to its own step.
-        if self.undo_stack.can_undo and not self.is_busy:
-            step = self.undo_stack.undo()
+        if not self.is_busy:
             self._forget_tracking()
-            self._go(step.before, lambda engine: engine.undo(step.number))
+            self.edits.change(lambda engine: engine.undo())
 
     def redo(self) -> None:
-        """Do the last step that was taken back again."""
-        if self.undo_stack.can_redo and not self.is_busy:
-            step = self.undo_stack.redo()
-            self._go(step.after, lambda engine: engine.redo(step.number))
-
-    def _go(self, content: Any, work: Callable[[Engine], Report]) -> None:
-        # The layers do not report what is put back, so it is read here, and makes no step of its own. The session goes
-        # the same step on its own record; where that is lost, the sync behind it makes the prompts agree.
-        self.layers.put_back(content)
-        self._content, self.wishes, self.untold = content, self._all_wishes(), None
-        engine, space = self.engine, self.layers.space
-        self.results_changed.emit()
-        if engine is None or space is None:
-            return
-        # No key: two steps back are two jobs, and neither may be left out.
-        self._submit(lambda: work(engine), partial(self._display.show_preview, space=space))
-        if self.live:
-            self.sync()
+        """Do the last undone step again."""
+        if not self.is_busy:
+            self._forget_tracking()
+            self.edits.change(lambda engine: engine.redo())
 
     # Tracking
 
@@ -412,10 +306,8 @@ class Controller(QObject):
         if plan.kind == "update" and self.results.is_outdated:
             # The session that made them is gone: this one has nothing to go by but the prompts.
             plan = replace(plan, kind="both")
-        # Jobs go before steps of a run: the session has all prompts before the first frame is tracked. They are sent
-        # under their own steps, and then the run gets a step, in which the layers stay as they are.
-        self.sync()
-        step = self.undo_stack.record(self._content, self._content)
+        # Jobs go before steps of a run: the session has all prompts before the first frame is tracked.
+        self.edits.send()
         # As `_submit` does it: steps that were on their way when the user turned to another image are dropped.
         generation = self._generation
 
@@ -428,7 +320,7 @@ class Controller(QObject):
             self.failed.emit(error)
             self._ended(False)
 
-        self.worker.start(WorkerRun(lambda: engine.track(plan, step), stepped, self._ended, failed, TRACKING))
+        self.worker.start(WorkerRun(lambda: engine.track(plan), stepped, self._ended, failed, TRACKING))
 
     def stop(self) -> None:
         """Let tracking rest."""
@@ -438,11 +330,9 @@ class Controller(QObject):
 
     def resume(self) -> None:
         """Go on with tracking."""
-        # A run of this window goes on with its own generator, one from before the folder was opened with what the
-        # session kept.
-        if self.worker.can_resume:
-            self.worker.resume()
-        elif self.can_resume:
+        # With what the session kept of it, whether it was stopped in this window or before the folder was opened.
+        if self.can_resume:
+            self._forget_tracking()
             self.track(TrackingRequest("resume"))
 
     def _ended(self, complete: bool) -> None:
@@ -458,7 +348,7 @@ class Controller(QObject):
         self.threshold = threshold
         # All engines, so that a stack that is shown later is drawn as this one. A number that the worker reads once per
         # frame needs no lock.
-        for engine in self.shelf.engines.values():
+        for engine in self.workspace.engines.values():
             engine.threshold = threshold
         self.draw_again()
 

@@ -7,7 +7,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.layers.labels_on_disk import is_in_memory
-from napari_sam2.plugin.worker.undo_steps import UNDO_STEPS
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -57,19 +56,20 @@ def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None)
     """Estimate what tracking on a stack is going to take."""
     from napari_sam2.session.estimate import estimate_memory
     from napari_sam2.session.free_memory import free_memory
+    from napari_sam2.session.history import MAX_STEPS
 
-    model, prompts = controller.model, controller.wishes
+    model, prompts = controller.model, controller.prompts.drawings
     # Prompts are counted as they are in the layers, sent or not; the estimate assumes one object where there is none
     # yet.
     objects = len({place.object_id for place in prompts}) or 1
     frames = -(-len(prompts) // objects) or 1
-    stack = controller.shelf.stacks[space][0]
+    stack = controller.workspace.stacks[space][0]
     frame_bytes = stack.height * stack.width * stack.dtype.itemsize * (3 if stack.is_rgb else 1)
     estimate = estimate_memory(
         model, space.stack_shape, objects, frame_bytes=frame_bytes, prompted_frames=min(frames, space.n_frames)
     )
     in_memory = labels is None or is_in_memory(labels)
-    needed = estimate.with_undo(UNDO_STEPS).total
+    needed = estimate.with_undo(MAX_STEPS).total
     return Budget(needed, free_memory(model.device), _LABEL_BYTES * prod(space.shape) if in_memory else 0)
 
 

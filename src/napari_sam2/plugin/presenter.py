@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
 
+from .commands import tip
 from .memory_notice import budget_of
 
 if TYPE_CHECKING:
@@ -47,18 +48,18 @@ class Presenter:
     def show(self) -> None:
         """Show everything."""
         layers, results, panel = self._layers, self._controller.results, self._panel
-        threshold, prompts = panel.threshold.value(), self._controller.wishes
+        threshold, prompts = panel.threshold.value(), self._controller.prompts.drawings
         # Called after every change of any kind. The table comes first, as collecting its rows finds out which objects
         # there are, which colours and keys for new objects go by.
         rows = self._objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
         panel.object_table.show_rows(rows, layers.selected)
         scores = results.series(layers.selected, "object_score")
         panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
-        # Prompts come from the layers and not from the session, so that one shows at once.
+        # With prompts that the session has not answered yet, so that one shows at once.
         prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
         panel.score_plot.show_marks(prompted, results.stale(layers.selected))
-        untold = self._controller.untold is not None and results.is_any
-        panel.track_box.show_stale(len(results.stale_frames()), others=untold)
+        news = self._controller.edits.has_news and results.is_any
+        panel.track_box.show_stale(len(results.stale_frames()), others=news)
         self.show_frame()
         self.show_undo()
         self.show_window()
@@ -100,7 +101,7 @@ class Presenter:
             text += f" · doubtful: {self.doubt.reason}"
         if layers.frame in results.stale_frames():
             text += " · stale: press Update"
-        elif self._controller.untold is not None and not self._controller.live:
+        elif self._controller.prompts.pending and not self._controller.edits.live:
             text += " · new prompts: track or press Update"
         self._panel.frame_note.setText(text)
 
@@ -112,10 +113,13 @@ class Presenter:
         self._panel.teach_box.show_accepted(*self._teaching.n_accepted, here=here)
 
     def show_undo(self) -> None:
-        """Say whether there is something to undo, and what has to wait for a run to end."""
-        stack, busy = self._controller.undo_stack, self._controller.is_busy
-        self._panel.buttons["undo"].setEnabled(stack.can_undo and not busy)
-        self._panel.buttons["redo"].setEnabled(stack.can_redo and not busy)
+        """Say what there is to undo, and what has to wait for a run to end."""
+        busy = self._controller.is_busy
+        for action, name in (("undo", self._controller.edits.undo_name), ("redo", self._controller.edits.redo_name)):
+            button = self._panel.buttons[action]
+            button.setEnabled(name is not None and not busy)
+            text = action.capitalize() if name is None else f"{action.capitalize()} {name[0].lower()}{name[1:]}"
+            button.setToolTip(tip(action, text))
         self._panel.track_box.show_waiting(self._teaching.is_running)
         if not busy:
             self._panel.track_box.show_resumable(self._controller.can_resume)
@@ -132,7 +136,7 @@ class Presenter:
         if controller.is_running:
             return
         text, offer = "", False
-        if space is not None and space in controller.shelf.engines:
+        if space is not None and space in controller.workspace.engines:
             budget = budget_of(controller, space, self._layers.labels)
             text, offer = budget.text, budget.labels_are_large
         self._panel.track_box.show_memory(text, offer_disk=offer)

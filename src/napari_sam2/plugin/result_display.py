@@ -35,10 +35,10 @@ class ResultDisplay(QObject):
     results_changed = Signal()
     refused = Signal(str)
 
-    def __init__(self, layers: SessionLayers, shelf: Workspace, submit: Submit) -> None:
+    def __init__(self, layers: SessionLayers, workspace: Workspace, submit: Submit) -> None:
         super().__init__()
         self._layers = layers
-        self._shelf = shelf
+        self._workspace = workspace
         # Frames that are too many for one report come back here batch by batch.
         self._again = Redraw(submit, self.show_report)
         # While a run goes on, the panel is brought up to date at the end of each interval.
@@ -51,14 +51,14 @@ class ResultDisplay(QObject):
         """Show the frames of a report, and have those drawn that are to come later."""
         # The state comes first and the signal last: whoever hears it sees prompts, stale frames and scores of the same
         # moment. The stack need not be on show; its results are kept either way.
-        self._shelf.results(space).state = report.state
+        self._workspace.results(space).state = report.state
         for update in report.frames:
             self._show(update, space)
         for problem in report.problems:
             self.refused.emit(problem)
         self.results_changed.emit()
         # The session may have been closed while the report was on its way: then nothing more is drawn of it.
-        engine = self._shelf.engines.get(space)
+        engine = self._workspace.engines.get(space)
         if report.later and engine is not None:
             self._again.frame = self._layers.frame
             self._again.add(space, engine, report.later)
@@ -74,7 +74,7 @@ class ResultDisplay(QObject):
         """Show a frame of a tracking run; the panel follows now and then."""
         # Each frame is drawn at once, as it costs little. The timer is not restarted while it runs: fast steps would
         # put it off for ever.
-        self._shelf.results(space).state = tracked.state
+        self._workspace.results(space).state = tracked.state
         self._show(tracked.update, space)
         self.tracking_stepped.emit(tracked)
         if not self._panel_soon.isActive():
@@ -93,7 +93,7 @@ class ResultDisplay(QObject):
     def _show(self, update: FrameUpdate, space: LayerFrames) -> None:
         # Scores first, because taking them also withdraws the user's acceptance where the labels differ. Then the
         # layer, made or widened where it has no room for an object.
-        self._shelf.results(space).take(update)
+        self._workspace.results(space).take(update)
         labels = self._layers.need_labels(int(update.image.max(initial=0)))
         write_frame(labels, space, frame=update.frame, image=update.image)
         # Other frames are read when the slider comes to them.

@@ -89,8 +89,7 @@ class Sam2Widget(QWidget):
         self._doubt_at = -1
         # The last frame of the run under way, for the progress that is shown now and then.
         self._latest: Tracked | None = None
-        self._was_docked = False
-        self._closed = False
+        self._was_docked = self._closed = False
         # From those that need nothing to those that need the others; the panel is full before anything listens to it.
         self.objects = ObjectNames()
         self.layers = SessionLayers(self._viewer)
@@ -102,7 +101,7 @@ class Sam2Widget(QWidget):
         self.tools = DrawTools(
             self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
         )
-        self._guide = PromptGuide(self.controller, self.objects, self._select)
+        self.guide = PromptGuide(self.controller, self.objects, self._select)
         self.images = ImageFollower(self._viewer, self.controller, panel=self.panel, objects=self.objects)
         self.result_choice = ResultChoice(self.controller, self.panel)
         self.region = CropTool(self._viewer, self.layers, self.images)
@@ -114,8 +113,7 @@ class Sam2Widget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
         # Loading torch would hold up the window's opening; and model and device may change together.
-        self._load_soon = QTimer(self)
-        self._load_soon.setSingleShot(True)
+        self._load_soon = QTimer(self, singleShot=True)
         self._load_soon.timeout.connect(self._load_model)
         # Settings are read before the connections are made, as reading is no change; the image is opened after, so that
         # all hear of it.
@@ -135,7 +133,7 @@ class Sam2Widget(QWidget):
         panel = self.panel
         panel.live_preview.setChecked(remembered("prompts", "live_preview", True))
         panel.threshold.setValue(remembered("results", "threshold", 0.5))
-        self.controller.live = panel.live_preview.isChecked()
+        self.controller.edits.live = panel.live_preview.isChecked()
         self.controller.threshold = panel.threshold.value()
         self.controller.zoom = panel.model_box.zoom_factor
 
@@ -173,7 +171,7 @@ class Sam2Widget(QWidget):
         # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
         layers.label_selected.connect(self._select)
         layers.labels_left.connect(show_warning)
-        self._guide.said.connect(panel.show_prompt_note)
+        self.guide.said.connect(panel.show_prompt_note)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)
         self._connect_controller()
@@ -222,8 +220,8 @@ class Sam2Widget(QWidget):
             "take_window": self.controller.reopen,
             "draw_region": self.region.draw,
             "whole_frame": self.region.clear,
-            "undo": self._undo,
-            "redo": self.controller.redo,
+            "undo": lambda: self._go(self.controller.undo),
+            "redo": lambda: self._go(self.controller.redo),
             "next_doubtful": self._next_doubtful,
             "accept": self.teach_actions.accept,
             "track_both": lambda: track.ask("both"),
@@ -311,7 +309,7 @@ class Sam2Widget(QWidget):
 
     def _track(self, plan: Any) -> None:
         # An update has something to do for stale frames or for prompts that are pending.
-        nothing = plan.kind == "update" and not (self.panel.track_box.can_update or self.controller.untold is not None)
+        nothing = plan.kind == "update" and not (self.panel.track_box.can_update or self.controller.edits.has_news)
         if self.controller.is_busy or nothing:
             return
         self._latest = None
@@ -349,19 +347,19 @@ class Sam2Widget(QWidget):
         self.view.write_tables()
         self.tracking_finished.emit(complete)
 
-    def _undo(self) -> None:
-        # A run that was stopped is given up by undo, and can no longer be continued.
+    def _go(self, move: Callable[[], None]) -> None:
+        # A run that was stopped is given up by undo and redo; what it is continued with is the session's.
         self.panel.show_prompt_note("")
-        self.controller.undo()
+        move()
         self.panel.track_box.show_idle(can_resume=self.controller.can_resume)
 
     # Settings and files
 
     def _live_changed(self, live: bool) -> None:
-        self.controller.live = live
+        self.controller.edits.live = live
         remember("prompts", "live_preview", live)
         if live:
-            self.controller.sync()
+            self.controller.edits.send()
 
     def _threshold_changed(self, threshold: float) -> None:
         remember("results", "threshold", threshold)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,22 +19,24 @@ from napari_sam2.session.prompting.warm_up import warm_up
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
+from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
 from napari_sam2.session.tracking.memory.policies import make_policy, policy_name
 from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
-from napari_sam2.session.tracking.schedule import schedule
+from napari_sam2.session.tracking.schedule import RUN_NAMES, schedule
 from napari_sam2.session.zoom.crop_size import make_zoom
 
-from .history import DetachObject, Edit, History, RestoreFrame
 from .passes import PassTracker
-from .prompt_methods import Prompting
+from .prompt_methods import Prompting, step_name
 from .state import SessionState
+from .step_methods import StepMethods
+from .step_recorder import StepRecorder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(Prompting):
+class TrackingSession(Prompting, StepMethods):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.
@@ -76,7 +78,7 @@ class TrackingSession(Prompting):
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
         self._objects = SessionObjects(outputs, model.config, policy)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
-        self._history = History()
+        self._recorder = StepRecorder(self._objects)
         # The run that `resume` goes on with.
         self._unfinished: TrackingRun | None = None
         # After opening a saved session: visits that have results, but whose memories were not saved.
@@ -127,11 +129,6 @@ class TrackingSession(Prompting):
         return {object_id: tuple(frames.tolist()) for object_id, frames in self.stale_frames().items()}
 
     @property
-    def history(self) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
-        """Edits that `undo` would do, and those that `redo` would do; the next one is the last."""
-        return self._history.undos, self._history.redos
-
-    @property
     def unfinished(self) -> int:
         """Frames that are left of the last tracking run, if it was closed or cut short; see `resume`."""
         return 0 if self._unfinished is None else self._unfinished.left
@@ -149,24 +146,15 @@ class TrackingSession(Prompting):
         plans = {object_id: self._passes.update_plan(track) for object_id, track in self._objects.tracks.items()}
         return {object_id: plan.frames for object_id, plan in plans.items() if plan}
 
-    def state(self, *, outputs: bool = True) -> SessionState:
-        """Take a snapshot for `restore`; cheap, as tensors and labels are shared with it."""
-        # Memories missing since the session was opened are made first: a snapshot is always complete.
+    def state(self) -> SessionState:
+        """Take a snapshot of all but labels and scores, always complete; tensors are shared with it."""
         self.catch_up()
-        objects = tuple(track.state() for track in self._objects.tracks.values())
-        return SessionState(objects, self._unfinished, self.outputs.mark() if outputs else None)
+        return SessionState(tuple(track.state() for track in self._objects.tracks.values()), self._unfinished)
 
-    def restore(self, state: SessionState, history: tuple[Sequence[Edit], Sequence[Edit]] | None = None) -> None:
-        """Go back to a snapshot that `state` took."""
+    def restore(self, state: SessionState) -> None:
+        """Replace all objects, as an opened session does; nothing is saved, and it is no step."""
         self._objects.restore(state.objects)
-        # Objects first: the labels that are brought back belong to them.
-        if state.outputs is not None:
-            self.outputs.go_back(state.outputs)
-        if history is not None:
-            self._history.bring_back(*history)
-        # A run begun since then cannot be resumed; one that was left unfinished before can.
         self._unfinished, self._untracked = state.unfinished, state.untracked
-        self.record()
 
     def answer_again(self, object_id: int, frames: Iterable[int]) -> None:
         """Answer an object's prompts on some frames anew, where their answer is lost; nothing is drawn or saved."""
@@ -198,28 +186,14 @@ class TrackingSession(Prompting):
             If the object has no prompt on the frame.
         """
         frame, object_id = self._check_place(frame, object_id)
-        self.catch_up()
         track = self._objects.known(object_id)
         if frame not in track.prompts:
             prompted = ", ".join(map(str, sorted(track.prompts))) or "none"
             raise ValueError(f"object {object_id} has no prompt on frame {frame}; its prompted frames: {prompted}")
-        # The state before is recorded first: it is what undo brings back.
-        before = track.state([frame])
-        del track.prompts[frame]
-        track.staged.pop(frame, None)
-        # Results that used the memory of this prompt are out of date.
-        track.mark_downstream_stale(frame)
-        # The frame itself is no longer a conditioning frame; if a pass went over it, it has to be tracked.
-        demoted = track.bank.conditioning.pop(frame, None)
-        if frame in track.visited:
-            track.stale[frame] = track.visited[frame]
-            if demoted is not None:
-                # A prompt given here later starts afresh, as on a frame never tracked.
-                track.bank.recent[frame] = demoted
-                del track.visited[frame]
-        self._history.record(RestoreFrame(frame, before))
-        self._objects.redraw(frame, track)
-        self.record()
+        with self.step(f"Clear prompts of object {object_id}"):
+            self._recorder.note([object_id])
+            track.clear_prompts(frame)
+            self._objects.redraw(frame, track)
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object with its prompts, labels and scores.
@@ -238,38 +212,18 @@ class TrackingSession(Prompting):
             If there is no such object.
         """
         object_id = self._objects.known(check_object_id(object_id)).object_id
-        self.catch_up()
-        self._history.record(DetachObject(object_id).apply(self._objects))
-        self.record()
+        with self.step(f"Remove object {object_id}"):
+            self._recorder.note([object_id])
+            self._objects.remove(object_id)
 
     def reset(self) -> None:
-        """Remove all objects and results; the frames and their features stay."""
+        """Remove all objects and results, and forget all steps; the frames and their features stay."""
         self._objects.restore(())
-        # Edits and runs are about objects that are gone; a run under way ends when it finds new outputs.
-        self._history.clear()
         self._objects.outputs = self._objects.outputs.emptied()
+        # Steps and runs are about objects that are gone; a run under way ends.
+        self._recorder.forget()
         self._unfinished = self._untracked = None
         self.record()
-
-    def undo(self) -> Edit | None:
-        """Undo the last edit of the prompts.
-
-        Result: what was done to undo it; ``None`` if there was nothing to undo.
-        """
-        self.catch_up()
-        edit = self._history.undo(self._objects)
-        self.record()
-        return edit
-
-    def redo(self) -> Edit | None:
-        """Do the last undone edit again.
-
-        Result: what was done; ``None`` if nothing was undone before.
-        """
-        self.catch_up()
-        edit = self._history.redo(self._objects)
-        self.record()
-        return edit
 
     # Tracking
 
@@ -314,7 +268,7 @@ class TrackingSession(Prompting):
         n_frames = self.stack.n_frames
         # Planned here and not in the iterator, so that errors come at once.
         visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, within=within, num_frames=n_frames)
-        return self._run(TrackingRun(tuple(visits)))
+        return self._run(TrackingRun(tuple(visits)), RUN_NAMES[direction])
 
     def update(self) -> Iterator[FrameResult]:
         """Track again what edits have made out of date, and nothing else.
@@ -334,10 +288,7 @@ class TrackingSession(Prompting):
         tracks = self._passes.promptable() if self._objects.tracks else []
         # Tracking changes what is stale while it goes: the plan is fixed beforehand.
         plans = {track.object_id: self._passes.update_plan(track).copy() for track in tracks}
-        for track in tracks:
-            # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
-            track.stale = plans[track.object_id].copy()
-        return self._run(TrackingRun(tuple(schedule(plans))))
+        return self._run(TrackingRun(tuple(schedule(plans))), "Update", plans)
 
     def resume(self) -> Iterator[FrameResult]:
         """Continue the last tracking run where it was closed, or where the program died.
@@ -354,33 +305,47 @@ class TrackingSession(Prompting):
         """
         if self._unfinished is None:
             raise ValueError("there is no tracking run to go on with: the last one came to its end")
-        return self._run(self._unfinished)
+        return self._run(self._unfinished, "Continue tracking")
 
-    def _run(self, run: TrackingRun) -> Iterator[FrameResult]:
-        # Memories must be complete before frames attend to them.
+    def _run(
+        self, run: TrackingRun, name: str, plans: Mapping[int, FrameDirections] | None = None
+    ) -> Iterator[FrameResult]:
+        # Memories must be complete before frames attend to them, and before a step keeps them.
         self.catch_up()
+        self._recorder.begin_run(name, self._unfinished, goes_on=run is self._unfinished)
+        if run.left:
+            self._recorder.note(run.object_ids)
+        for object_id, plan in (plans or {}).items():
+            # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
+            if object_id in self._objects.tracks:
+                self._objects.tracks[object_id].stale = plan.copy()
         with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
             yield from self._steps(run)
 
     def _steps(self, run: TrackingRun) -> Iterator[FrameResult]:
-        # Kept to notice a reset while the run is paused at a yield.
-        outputs, turns = self._objects.outputs, run.turns
+        # Noticed while the run is paused at a yield: undo, redo, a reset, or another run.
+        epoch, turns = self._recorder.epoch, run.turns
         # Saved before the first frame, so that it can be resumed if the program dies.
-        self._unfinished = run
+        self._unfinished = run if run.left else None
+        self._recorder.keep()
         self.record()
         try:
             while run.left:
-                frame, tracks, run = run.visits[run.done].frame, self._passes.track_next(run, turns), run.further()
+                visit = run.visits[run.done]
+                # True where an edit was made while this run rested: the rest of the run belongs to the edit's step.
+                if has_grown := self._recorder.note(visit.object_ids):
+                    self._recorder.keep()
+                frame, tracks, run = visit.frame, self._passes.track_next(run, turns), run.further()
                 if not tracks:
                     continue
                 # Draw, save, then hand out: what the caller has seen is saved, and a run closed here loses nothing.
                 self._objects.draw(frame, [track.object_id for track in tracks])
                 result = self._objects.result(frame, tracks)
                 self._unfinished = run if run.left else None
-                self.record(run)
+                self.record(None if has_grown else run)
                 yield result
-                if outputs is not self._objects.outputs:
-                    # The session was reset: this run has nothing to do with what came since.
+                if epoch != self._recorder.epoch:
+                    # The session is at another moment: this run has nothing to do with it.
                     return
             self._unfinished = None
             self.record(run)
@@ -400,8 +365,6 @@ class TrackingSession(Prompting):
             later = self._untracked.further()
             self._untracked = later if later.left else None
 
-    # Inner workings
-
     def record(self, tracked: TrackingRun | None = None) -> None:
         """Save what has changed; does nothing here, as a session in memory has no folder."""
 
@@ -420,20 +383,16 @@ class TrackingSession(Prompting):
         # long ago are gone; their mask is still in the labels.
         drawn = self._objects.outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None
         memory = self._answerer.predict(track, prompt, drawn)
-        # A new object is undone by taking it out, a prompt of a known one by restoring this frame.
-        undo: Edit = DetachObject(track.object_id)
-        if known is not None:
-            undo = RestoreFrame(prompt.frame, track.state([prompt.frame]))
-        # Only now does the session change: the object joins, its answer is staged, and what depends on the frame is out
-        # of date.
-        self._objects.tracks[prompt.object_id] = track
-        self._objects.share_memory()
-        track.prompts[prompt.frame] = prompt
-        track.staged[prompt.frame] = memory
-        track.stale.pop(prompt.frame, None)
-        track.mark_downstream_stale(prompt.frame)
-        # Only what this prompt changes is drawn; other frames wait for `update`.
-        self._history.record(undo)
-        self._objects.draw(prompt.frame, [prompt.object_id])
-        self.record()
+        with self.step(step_name(prompt)):
+            self._recorder.note([prompt.object_id])
+            # Only now does the session change: the object joins, its answer is staged, and what depends on the frame is
+            # out of date.
+            self._objects.tracks[prompt.object_id] = track
+            self._objects.share_memory()
+            track.prompts[prompt.frame] = prompt
+            track.staged[prompt.frame] = memory
+            track.stale.pop(prompt.frame, None)
+            track.mark_downstream_stale(prompt.frame)
+            # Only what this prompt changes is drawn; other frames wait for `update`.
+            self._objects.draw(prompt.frame, [prompt.object_id])
         return self._objects.result(prompt.frame, list(self._objects.tracks.values()))

@@ -8,10 +8,9 @@ from napari_sam2.model.memory_attention import TOGETHER_BYTES
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import default_cache_bytes, feature_bytes, feature_dtype
 from napari_sam2.session.features.prefetch import frames_ahead
-from napari_sam2.session.history import EDIT_BYTES
+from napari_sam2.session.history import HISTORY_BYTES
 from napari_sam2.session.results.object_set import SPARE_BYTES
 from napari_sam2.session.results.outputs import RECORD_BYTES
-from napari_sam2.session.state import UNDO_BYTES
 from napari_sam2.session.tracking.frame_tracker import memory_rule, objects_at_once, windows_at_once
 
 # Bytes that PyTorch and the allocator take besides tensors, once a model has run.
@@ -76,7 +75,7 @@ class MemoryEstimate:
         """
         one = self.memories + self.results
         # The state before the latest run is kept whole.
-        return replace(self, undo=min(runs * one, one + UNDO_BYTES + EDIT_BYTES))
+        return replace(self, undo=min(runs * one, one + HISTORY_BYTES))
 
     def __str__(self) -> str:
         sizes = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -1,151 +1,97 @@
-"""Edits of a session that can be undone, and the stacks that undo and redo them."""
+"""The steps of a session that can be undone: what each one changed, as it was before."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from napari_sam2.session.results.outputs import RECORD_BYTES, ErasedObject
+from napari_sam2.session.results.outputs import RECORD_BYTES, FrameOutputs
+from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState
+from napari_sam2.session.tracking.run_plan import TrackingRun
 
-# The most bytes that edits which can be undone may take.
-EDIT_BYTES = 64 * 2**20
-
-
-class Editable(Protocol):
-    """What an edit needs of the session it edits."""
-
-    def restore_frame(self, frame: int, state: ObjectState) -> ObjectState:
-        """Set the state of an object on a frame; return its state before."""
-
-    def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
-        """Add an object to the session at its position in the order, with its results."""
-
-    def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
-        """Remove an object from the session; return its state, its position in the order, and its results."""
+# The most steps that can be undone, and bytes that they may take beyond what the session has in any case.
+MAX_STEPS = 100
+HISTORY_BYTES = 64 * 2**20
 
 
-class Edit(Protocol):
-    """A change of the prompts or of the set of objects; each knows the edit that undoes it."""
+@dataclass(eq=False)
+class Step:
+    """One action of the user: all that it changed, as it was before; of an undone one, as it was after."""
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are kept for it."""
-
-    def apply(self, target: Editable) -> Edit:
-        """Do it, and return the edit that undoes it."""
-
-
-@dataclass(frozen=True, eq=False)
-class RestoreFrame:
-    """Put an object's state on one frame back to what it was before, or after, a prompt there."""
-
-    frame: int
-    # What is restored, limited to that frame.
-    state: ObjectState
+    # What the user did, as in "Click on object 3".
+    name: str
+    # The objects of the session, in their order.
+    objects: tuple[int, ...] = ()
+    # The run that could be resumed.
+    run: TrackingRun | None = None
+    # Whether it is a tracking run: what is left of it goes on in the same step.
+    is_run: bool = False
+    # By object that may have changed, its state; ``None`` where it was not there.
+    tracks: dict[int, ObjectState | None] = field(default_factory=dict)
+    # By frame that has changed, its results.
+    frames: dict[int, FrameOutputs] = field(default_factory=dict)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the memories of that frame."""
-        return self.state.nbytes
-
-    def apply(self, target: Editable) -> RestoreFrame:
-        """Swap the states."""
-        return replace(self, state=target.restore_frame(self.frame, self.state))
-
-
-@dataclass(frozen=True, eq=False)
-class AttachObject:
-    """Add a removed object again, at its position in the order of objects, with its results."""
-
-    state: ObjectState
-    # Position in the order of objects, which decides ties where masks overlap.
-    place: int
-    # Labels and scores that the object had.
-    erased: ErasedObject
+    def is_empty(self) -> bool:
+        """Whether nothing has changed."""
+        return not (self.tracks or self.frames)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the object's memories and results."""
-        return self.state.nbytes + RECORD_BYTES * len(self.erased.rows)
-
-    def apply(self, target: Editable) -> DetachObject:
-        """Add the object."""
-        target.attach(self.state, self.place, self.erased)
-        return DetachObject(self.state.object_id)
-
-
-@dataclass(frozen=True, eq=False)
-class DetachObject:
-    """Remove an object from the session."""
-
-    object_id: int
+    def memories(self) -> list[FrameMemory]:
+        """All memories that it keeps."""
+        return [memory for state in self.tracks.values() if state is not None for memory in state.memories]
 
     @property
-    def nbytes(self) -> int:
-        """0: the object is in the session."""
-        return 0
+    def record_bytes(self) -> int:
+        """Bytes of its labels and scores."""
+        return RECORD_BYTES * sum(len(outputs.rows) for outputs in self.frames.values())
 
-    def apply(self, target: Editable) -> AttachObject:
-        """Remove the object."""
-        return AttachObject(*target.detach(self.object_id))
+    def thin(self) -> None:
+        """Drop the memories that tracking makes again."""
+        self.tracks = {i: None if state is None else state.thinned() for i, state in self.tracks.items()}
 
 
 class History:
-    """The stacks of edits that can be undone and redone, limited in number and in bytes."""
+    """The stacks of steps that can be undone and redone, limited in number and in bytes."""
 
-    def __init__(self, *, limit: int = 100, max_bytes: int = EDIT_BYTES) -> None:
+    def __init__(self, *, limit: int = MAX_STEPS, max_bytes: int | None = None) -> None:
         self.limit = limit
-        self.max_bytes = max_bytes
-        # Both are stacks: the edit to apply next is the last. States in them share tensors with the session.
-        self._undos: list[Edit] = []
-        self._redos: list[Edit] = []
+        self.max_bytes = HISTORY_BYTES if max_bytes is None else max_bytes
+        # Both are stacks: the step to take next is the last. States in them share tensors with the session.
+        self._undos: list[Step] = []
+        self._redos: list[Step] = []
 
     @property
-    def can_undo(self) -> bool:
-        """Whether there is an edit to undo."""
-        return bool(self._undos)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is an undone edit."""
-        return bool(self._redos)
-
-    @property
-    def undos(self) -> tuple[Edit, ...]:
-        """The edits that `undo` would apply, the next one last."""
+    def undos(self) -> tuple[Step, ...]:
+        """The steps that `Session.undo` would undo, the next one last."""
         return tuple(self._undos)
 
     @property
-    def redos(self) -> tuple[Edit, ...]:
-        """The edits that `redo` would apply, the next one last."""
+    def redos(self) -> tuple[Step, ...]:
+        """The steps that `Session.redo` would do again, the next one last."""
         return tuple(self._redos)
 
-    def bring_back(self, undos: Sequence[Edit], redos: Sequence[Edit]) -> None:
-        """Replace the edits by those of an earlier history."""
+    def bring_back(self, undos: Sequence[Step], redos: Sequence[Step]) -> None:
+        """Replace the steps by those of an earlier history."""
         self._undos, self._redos = list(undos), list(redos)
 
-    def record(self, undo: Edit) -> None:
-        """Add what undoes an edit that was just made; edits undone before can no longer be redone."""
-        # Limited by number, then by bytes, the oldest going first.
-        self._undos.append(undo)
-        del self._undos[: -self.limit]
-        # The latest can be undone in any case.
-        sizes = list(accumulate(edit.nbytes for edit in reversed(self._undos)))
-        n_kept = max(bisect_right(sizes, self.max_bytes), 1)
-        del self._undos[:-n_kept]
+    def add(self, step: Step, present: Iterable[FrameMemory]) -> None:
+        """Add a step that was just taken; steps undone before can no longer be done again.
+
+        ``present``: memories that the session has now.
+        """
+        if step not in self._undos[-1:]:
+            self._undos.append(step)
         self._redos.clear()
+        _limit(self._undos, self.limit, self.max_bytes, present)
 
-    def undo(self, target: Editable) -> Edit | None:
-        """Undo the last edit; return what undid it, or ``None`` if there is nothing to undo."""
-        return _move(self._undos, self._redos, target)
-
-    def redo(self, target: Editable) -> Edit | None:
-        """Do the last undone edit again; return what did it, or ``None`` if there is nothing to redo."""
-        return _move(self._redos, self._undos, target)
+    def move(self, step: Step, inverse: Step, present: Iterable[FrameMemory]) -> None:
+        """Replace the next step to undo or redo by its inverse on the other stack."""
+        source, target = (self._undos, self._redos) if step in self._undos[-1:] else (self._redos, self._undos)
+        source.remove(step)
+        target.append(inverse)
+        _limit(target, self.limit, self.max_bytes, list(present))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -153,11 +99,24 @@ class History:
         self._redos.clear()
 
 
-def _move(source: list[Edit], destination: list[Edit], target: Editable) -> Edit | None:
-    if not source:
-        return None
-    # Applying an edit gives the one that leads back: it goes on the other stack.
-    edit = source.pop()
-    # Made now, not when the edit was first done: frames may have been tracked since.
-    destination.append(edit.apply(target))
-    return edit
+def _limit(steps: list[Step], limit: int, max_bytes: int, present: Iterable[FrameMemory]) -> None:
+    """Thin out or drop steps until they fit into a budget, the oldest first; the latest is kept whole."""
+    del steps[:-limit]
+    # Labels and scores cannot be made again, so they are served first. From a step that is too much on, all older
+    # ones go: one cannot go back over a gap.
+    left = max_bytes
+    for at in range(len(steps) - 2, -1, -1):
+        if steps[at].record_bytes > left:
+            del steps[: at + 1]
+            break
+        left -= steps[at].record_bytes
+    # Memories get the rest of the budget. By identity: they never change, so the same object is the same memory.
+    kept = {id(memory) for memory in present}
+    for age, step in enumerate(reversed(steps)):
+        added = {id(memory): memory.nbytes for memory in step.memories if id(memory) not in kept}
+        nbytes = sum(added.values())
+        if age and nbytes > left:
+            step.thin()
+            continue
+        left -= nbytes if age else 0
+        kept |= added.keys()

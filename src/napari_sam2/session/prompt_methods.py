@@ -9,8 +9,18 @@ from numpy.typing import ArrayLike
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.prompts.drawing import Drawing
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_object_id, check_points
 from napari_sam2.session.results.frame_result import FrameResult
+
+# Beginnings of steps' names, by the kind of drawing.
+STEP_NAMES = {
+    "points": "Click on",
+    "box": "Box around",
+    "outline": "Outline of",
+    "line": "Line on",
+    "paint": "Mask of",
+}
 
 
 class Prompting(ABC):
@@ -25,7 +35,14 @@ class Prompting(ABC):
     stack: Stack
 
     def add_points(
-        self, frame: int, object_id: int, points: ArrayLike, labels: ArrayLike, replace: bool = True
+        self,
+        frame: int,
+        object_id: int,
+        points: ArrayLike,
+        labels: ArrayLike,
+        replace: bool = True,
+        *,
+        drawing: Drawing | None = None,
     ) -> FrameResult:
         """Click on an object.
 
@@ -42,6 +59,8 @@ class Prompting(ABC):
         replace : bool
             Whether the points take the place of earlier points and boxes on this frame, or join them. Either way
             they refine the object's present mask here, if it has one; `clear_prompts` gives a fresh start.
+        drawing : Drawing, optional
+            How a person drew all of this object's prompts on this frame; kept for showing them again.
 
         Returns
         -------
@@ -64,7 +83,7 @@ class Prompting(ABC):
             if earlier.points is not None and earlier.labels is not None:
                 positions = np.concatenate((earlier.points, positions))
                 marks = np.concatenate((earlier.labels, marks))
-        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=box))
+        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=box, drawing=drawing))
 
     def add_box(
         self,
@@ -73,6 +92,8 @@ class Prompting(ABC):
         box: ArrayLike,
         points: ArrayLike | None = None,
         labels: ArrayLike | None = None,
+        *,
+        drawing: Drawing | None = None,
     ) -> FrameResult:
         """Draw a box around an object, in place of earlier prompts on the frame.
 
@@ -84,6 +105,8 @@ class Prompting(ABC):
             (y0, x0, y1, x1) in pixels.
         points, labels : array-like, optional
             Clicks that go with the box, as for `add_points`.
+        drawing : Drawing, optional
+            As for `add_points`.
 
         Returns
         -------
@@ -103,9 +126,9 @@ class Prompting(ABC):
         positions, marks = None, None
         if points is not None and labels is not None:
             positions, marks = check_points(points, labels, self._frame_size)
-        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=corners))
+        return self._prompt(Prompt(frame, object_id, points=positions, labels=marks, box=corners, drawing=drawing))
 
-    def add_mask(self, frame: int, object_id: int, mask: ArrayLike) -> FrameResult:
+    def add_mask(self, frame: int, object_id: int, mask: ArrayLike, *, drawing: Drawing | None = None) -> FrameResult:
         """Give an object's exact pixels on a frame, in place of earlier prompts there.
 
         Parameters
@@ -115,6 +138,8 @@ class Prompting(ABC):
         mask : array-like
             (Y, X) bool. The labels on this frame keep it to the pixel. One without any pixel means that the object is
             not there on this frame: nothing is drawn, and it is remembered as hidden.
+        drawing : Drawing, optional
+            As for `add_points`.
 
         Returns
         -------
@@ -127,7 +152,7 @@ class Prompting(ABC):
             If the mask is not binary or of another shape; nothing is changed then.
         """
         frame, object_id = self._check_place(frame, object_id)
-        return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size)))
+        return self._prompt(Prompt(frame, object_id, mask=check_mask(mask, self._frame_size), drawing=drawing))
 
     def add_prompt(self, prompt: Prompt) -> FrameResult:
         """Add a prompt as read from a prompts file, in place of earlier prompts of the object on the frame.
@@ -147,13 +172,16 @@ class Prompting(ABC):
         ValueError
             If something is out of range or the prompt is empty; nothing is changed then.
         """
+        drawing = prompt.drawing
         if prompt.mask is not None:
-            return self.add_mask(prompt.frame, prompt.object_id, prompt.mask)
+            return self.add_mask(prompt.frame, prompt.object_id, prompt.mask, drawing=drawing)
         if prompt.box is not None:
-            return self.add_box(prompt.frame, prompt.object_id, prompt.box, points=prompt.points, labels=prompt.labels)
+            return self.add_box(
+                prompt.frame, prompt.object_id, prompt.box, prompt.points, prompt.labels, drawing=drawing
+            )
         if prompt.points is None or prompt.labels is None:
             raise ValueError(f"the prompt for object {prompt.object_id} on frame {prompt.frame} says nothing")
-        return self.add_points(prompt.frame, prompt.object_id, prompt.points, prompt.labels)
+        return self.add_points(prompt.frame, prompt.object_id, prompt.points, prompt.labels, drawing=drawing)
 
     @abstractmethod
     def _prompt(self, prompt: Prompt) -> FrameResult:
@@ -169,3 +197,11 @@ class Prompting(ABC):
 
     def _check_place(self, frame: int, object_id: int) -> tuple[int, int]:
         return check_frame(frame, self.stack.n_frames), check_object_id(object_id)
+
+
+def step_name(prompt: Prompt) -> str:
+    """Name the step in which a prompt is given."""
+    if prompt.says_absent:
+        return f"Object {prompt.object_id} is not there"
+    kind = "paint" if prompt.mask is not None else "points" if prompt.box is None else "box"
+    return f"{STEP_NAMES[kind if prompt.drawing is None else prompt.drawing.kind]} object {prompt.object_id}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.session.history import AttachObject, DetachObject, Edit, RestoreFrame
-from napari_sam2.session.results.outputs import ErasedObject, SessionOutputs
+from napari_sam2.session.history import Step
+from napari_sam2.session.results.outputs import FrameOutputs, SessionOutputs
 from napari_sam2.session.state import SessionState
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
@@ -16,18 +17,7 @@ from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.storage.folder.codec import image_record, prompt_record, visit_spans
-from napari_sam2.storage.folder.schema import (
-    AttachRecord,
-    DetachRecord,
-    DirectionChanges,
-    EditRecord,
-    ErasedRecord,
-    Event,
-    FrameRecord,
-    FrameStateRecord,
-    RestoreFrameRecord,
-    TrackRecord,
-)
+from napari_sam2.storage.folder.schema import DirectionChanges, Event, FrameRecord, StepRecord, TrackRecord
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
@@ -90,6 +80,19 @@ class _Written:
     memories: set[int] = field(default_factory=set)
 
 
+@dataclass
+class _WrittenStep:
+    """What the journal holds of a step."""
+
+    # Its tracks as last written, by identity and number.
+    tracks: Mapping[int, ObjectState | None] | None = None
+    n_tracks: int = 0
+    # How many of its frames.
+    n_frames: int = 0
+    # Numbers of the prompts and memories that its tracks refer to.
+    uses: list[_Written] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Changes:
     """What to save: an event, new memories by number, and the numbers of memories that nothing refers to any more."""
@@ -108,12 +111,12 @@ class ChangeLog:
     def __init__(self) -> None:
         self._memories: Numbers[FrameMemory] = Numbers()
         self._prompts: Numbers[Prompt] = Numbers()
-        self._edits: Numbers[Edit] = Numbers()
-        # Objects of the session, and removed ones that edits would bring back.
-        self._tracks: Numbers[_Written | ObjectState] = Numbers()
+        self._numbers: Numbers[Step] = Numbers()
+        # Objects of the session.
+        self._tracks: Numbers[_Written] = Numbers()
         self._objects: dict[int, _Written] = {}
-        # By number of an edit, the prompts and memories that it refers to.
-        self._uses: dict[int, _Written] = {}
+        # By number of a step.
+        self._steps: dict[int, _WrittenStep] = {}
         # Fields of events as last written that are plain values.
         self._plain: dict[str, object] = {}
         # Compared by identity: a reset makes new outputs, a new run has new visits.
@@ -129,13 +132,14 @@ class ChangeLog:
         memories = (m for track in state.objects for m in (*track.conditioning.values(), *track.recent.values()))
         return sum(memory.nbytes for memory in memories if memory not in self._memories)
 
-    def visit(self, outputs: SessionOutputs, run: TrackingRun) -> Event:
-        """Make the event of a run's last visit: labels, scores and the number of visits done.
+    def visit(self, outputs: SessionOutputs, run: TrackingRun, steps: Iterable[Step]) -> Event:
+        """Make the event of a run's last visit: labels and scores, now and before, and the number of visits done.
 
         Objects and directions follow from the visits, and memories are saved less often; see `SessionWriter`.
         """
         event: dict[str, object] = {}
-        self._note_frames(event, outputs, outputs.touched, self._objects)
+        self._note_frames(event, outputs, outputs.touched)
+        self._note_steps(event, steps)
         self._note(event, "done", run.done)
         return Event.model_validate(event)
 
@@ -143,16 +147,17 @@ class ChangeLog:
         """Make the event of everything that has changed; labels and scores are written for the given frames only."""
         event: dict[str, object] = {}
         outputs, ids = session.outputs, [track.object_id for track in state.objects]
-        # Objects that were removed are forgotten here; if an edit brings one back, it is written anew.
+        # Objects that were removed are forgotten here; if a step brings one back, it is written anew.
         self._objects = {i: self._objects.get(i, _Written()) for i in ids}
+        self._tracks.forget_all_but({self._tracks.number(track) for track in self._objects.values()})
         self._note_tracks(event, state)
         self._note(event, "objects", [self._tracks.number(written) for written in self._objects.values()])
-        self._note_edits(event, *session.history)
+        self._note_history(event, *session.history)
         if self._outputs is not outputs:
             # After a reset nothing of the labels and scores before is left.
             event["cleared"] = True
             self._outputs = outputs
-        self._note_frames(event, outputs, frames, ids)
+        self._note_frames(event, outputs, frames)
         self._note_run(event, state.unfinished)
         # Asking for the window of an untouched session would read frames only to choose it.
         if ids:
@@ -161,8 +166,8 @@ class ChangeLog:
         return self._finish(event)
 
     def _finish(self, event: dict[str, object]) -> Changes:
-        # Prompts and memories are collected while tracks and edits are noted; what none of these uses can be removed.
-        uses = [*self._objects.values(), *self._uses.values()]
+        # Prompts and memories are collected while tracks and steps are noted; what none of these uses can be removed.
+        uses = [*self._objects.values(), *(use for step in self._steps.values() for use in step.uses)]
         if prompts := self._prompts.take_fresh():
             event["prompts"] = {number: prompt_record(prompt) for number, prompt in prompts.items()}
         self._prompts.forget_all_but(set().union(*(use.prompts for use in uses)))
@@ -192,7 +197,7 @@ class ChangeLog:
         prompts = self._prompts.numbers(state.prompts)
         written.prompts = {number for _, number in prompts}
         written.memories = {number for pairs in memories.values() for _, number in pairs}
-        said: dict[str, object] = {"object": state.object_id, "version": state.version, "prompts": prompts, **memories}
+        said: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories}
         changed = {key: value for key, value in said.items() if written.said.get(key, ()) != value}
         written.said |= changed
         # Directions are compared frame by frame: a pass over a long stack adds one frame at a time.
@@ -204,63 +209,45 @@ class ChangeLog:
             setattr(written, name, now)
         return TrackRecord.model_validate(changed) if changed else None
 
-    def _note_edits(self, event: dict[str, object], undos: tuple[Edit, ...], redos: tuple[Edit, ...]) -> None:
-        self._note(event, "undos", [self._edits.number(edit) for edit in undos])
-        self._note(event, "redos", [self._edits.number(edit) for edit in redos])
-        # New edits are written once, with the removed objects that they would bring back.
-        tracks: dict[int, TrackRecord | None] = {}
-        edits: dict[int, EditRecord] = {}
-        for number, edit in self._edits.take_fresh().items():
-            self._uses[number] = _Written()
-            if isinstance(edit, AttachObject) and edit.state not in self._tracks:
-                record = self._track(self._uses[number], edit.state)
-                tracks[self._tracks.number(edit.state)] = record
-            edits[number] = self._edit(edit, self._uses[number])
-        # Edits beyond the limit of the history, and undone ones that a new edit discards, are forgotten with what
-        # they use.
-        alive = {self._edits.number(edit) for edit in (*undos, *redos)}
-        self._edits.forget_all_but(alive)
-        self._uses = {number: uses for number, uses in self._uses.items() if number in alive}
-        known: list[_Written | ObjectState] = [*self._objects.values()]
-        known += [edit.state for edit in (*undos, *redos) if isinstance(edit, AttachObject)]
-        self._tracks.forget_all_but({self._tracks.number(track) for track in known})
-        if tracks:
-            event["tracks"] = {**event.get("tracks", {}), **tracks}  # type: ignore[dict-item]
-        if edits:
-            event["edits"] = edits
+    def _note_history(self, event: dict[str, object], undos: tuple[Step, ...], redos: tuple[Step, ...]) -> None:
+        self._note(event, "undos", [self._numbers.number(step) for step in undos])
+        self._note(event, "redos", [self._numbers.number(step) for step in redos])
+        self._note_steps(event, (*undos, *redos))
+        # Steps beyond the limit of the history, and undone ones that a new step discards, are forgotten with what they
+        # use.
+        alive = {self._numbers.number(step) for step in (*undos, *redos)}
+        self._numbers.forget_all_but(alive)
+        self._steps = {number: written for number, written in self._steps.items() if number in alive}
 
-    def _edit(self, edit: Edit, uses: _Written) -> EditRecord:
-        if isinstance(edit, RestoreFrame):
-            state, frame = edit.state, edit.frame
-            prompt = self._prompts.optional(state.prompts.get(frame))
-            tables = (state.staged, state.conditioning, state.recent)
-            staged, conditioning, recent = (self._memories.optional(table.get(frame)) for table in tables)
-            # 0 stands for none: numbers begin at 1.
-            uses.prompts, uses.memories = {prompt or 0}, {staged or 0, conditioning or 0, recent or 0}
-            record = FrameStateRecord.model_validate(
-                {
-                    "prompt": prompt,
-                    "staged": staged,
-                    "conditioning": conditioning,
-                    "recent": recent,
-                    "visited": state.visited.get(frame),
-                    "stale": state.stale.spans(),
-                    "version": state.version,
-                }
-            )
-            return RestoreFrameRecord(kind="frame", object=state.object_id, frame=frame, state=record)
-        if isinstance(edit, AttachObject):
-            track, erased = self._tracks.number(edit.state), _erased_record(edit.erased)
-            return AttachRecord(kind="attach", track=track, place=edit.place, erased=erased)
-        if isinstance(edit, DetachObject):
-            return DetachRecord(kind="detach", object=edit.object_id)
-        raise TypeError(f"an edit of type {type(edit).__name__} cannot be written down")
+    def _note_steps(self, event: dict[str, object], steps: Iterable[Step]) -> None:
+        records = {}
+        for step in steps:
+            number = self._numbers.number(step)
+            if record := self._step(step, is_new=number not in self._steps, number=number):
+                records[number] = record
+        if records:
+            event["steps"] = records
 
-    def _note_frames(
-        self, event: dict[str, object], outputs: SessionOutputs, frames: Iterable[int], ids: Iterable[int]
-    ) -> None:
+    def _step(self, step: Step, *, number: int, is_new: bool) -> StepRecord | None:
+        written, changed = self._steps.setdefault(number, _WrittenStep()), dict[str, object]()
+        if is_new:
+            changed |= {"name": step.name, "is_run": step.is_run, "objects": step.objects}
+            if step.run is not None:
+                changed |= {"run": visit_spans(step.run.visits), "done": step.run.done}
+        # Tracks are noted before they change, and may be thinned out; frames are added one at a time.
+        if written.tracks is not step.tracks or written.n_tracks != len(step.tracks):
+            written.uses = [_Written() for state in step.tracks.values() if state is not None]
+            uses = iter(written.uses)
+            changed["tracks"] = {i: state and self._track(next(uses), state) for i, state in step.tracks.items()}
+            written.tracks, written.n_tracks = step.tracks, len(step.tracks)
+        if frames := list(islice(step.frames.items(), written.n_frames, None)):
+            changed["frames"] = {frame: _frame_record(outputs) for frame, outputs in frames}
+            written.n_frames = len(step.frames)
+        return StepRecord.model_validate(changed) if changed else None
+
+    def _note_frames(self, event: dict[str, object], outputs: SessionOutputs, frames: Iterable[int]) -> None:
         self._note(event, "dtype", str(outputs.labels.dtype))
-        if records := frame_records(outputs, frames, ids):
+        if records := frame_records(outputs, frames):
             event["frames"] = records
 
     def _note_run(self, event: dict[str, object], run: TrackingRun | None) -> None:
@@ -276,20 +263,11 @@ class ChangeLog:
         self._note(event, "remembered", run.done)
 
 
-def frame_records(outputs: SessionOutputs, frames: Iterable[int], ids: Iterable[int]) -> dict[int, FrameRecord]:
-    """Make records of the labels and scores of frames; ``None`` for labels that were never set."""
-    object_ids, records = list(ids), {}
-    for frame in sorted(frames):
-        packed = outputs.labels.packed(frame)
-        rows = (outputs.scores.get(frame, object_id) for object_id in object_ids)
-        labels = None if packed is None else image_record(packed)
-        records[frame] = FrameRecord(labels=labels, rows=tuple(row.values()[1:] for row in rows if row is not None))  # type: ignore[misc]
-    return records
+def frame_records(outputs: SessionOutputs, frames: Iterable[int]) -> dict[int, FrameRecord]:
+    """Make records of the labels and scores of frames."""
+    return {frame: _frame_record(outputs.on_frame(frame)) for frame in sorted(frames)}
 
 
-def _erased_record(erased: ErasedObject) -> ErasedRecord:
-    packed = {frame: erased.masks.packed(frame) for frame in erased.masks.frames_done}
-    return ErasedRecord(
-        masks={frame: image_record(mask) for frame, mask in packed.items() if mask is not None},
-        rows=tuple(row.values() for row in erased.rows),  # type: ignore[misc]
-    )
+def _frame_record(outputs: FrameOutputs) -> FrameRecord:
+    labels = None if outputs.labels is None else image_record(outputs.labels)
+    return FrameRecord(labels=labels, rows=tuple(row.values()[1:] for row in outputs.rows))  # type: ignore[misc]

@@ -12,7 +12,7 @@ from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_row
 from napari_sam2.storage.folder.schema import Numbered
 
-from .saved_state import SavedState
+from .saved_state import SavedState, SavedTrack
 
 T = TypeVar("T")
 
@@ -61,9 +61,8 @@ class EntryReader:
             self._prompts[number] = read_prompt(self.saved.prompts[number], self.shape)
         return self._prompts[number]
 
-    def prompts_of(self, number: int) -> dict[int, Prompt]:
+    def prompts_of(self, saved: SavedTrack) -> dict[int, Prompt]:
         """Read the prompts of an object by frame."""
-        saved = self.saved.tracks[number]
         prompts = self.table(f"a prompt of object {saved.object}", saved.prompts, self.prompt)
         # A prompt about another frame or object than the table says must not be used under its name.
         return {frame: p for frame, p in prompts.items() if (p.frame, p.object_id) == (frame, saved.object)}

@@ -43,7 +43,7 @@ def read_contents(folder: Path) -> SavedContents:
     reader = EntryReader(saved, data.shape)
     labels, scores = LabelStack(data.shape), ScoreTable()
     reader.read_results(labels, scores)
-    objects = [reader.attempt("an object", reader.prompts_of, number) for number in saved.objects]
+    objects = [reader.attempt("an object", lambda n: reader.prompts_of(saved.tracks[n]), n) for n in saved.objects]
     prompts = [prompt_outside(prompt, geometry) for found in objects if found for prompt in found.values()]
     if not geometry.is_whole:
         labels, scores = place_labels(labels, geometry), place_scores(scores, geometry)

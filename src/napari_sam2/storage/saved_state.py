@@ -17,6 +17,7 @@ from napari_sam2.storage.folder.schema import (
     Numbered,
     PromptRecord,
     RestoreFrameRecord,
+    StepRecord,
     TrackRecord,
     VisitSpan,
     first_error,
@@ -53,6 +54,8 @@ class SavedState:
     """What the journal holds of a session; fields as in `Event`, and in `problems` what could not be read."""
 
     tracks: dict[int, SavedTrack] = field(default_factory=dict)
+    steps: dict[int, StepRecord] = field(default_factory=dict)
+    # In formats 1 and 2, in place of steps.
     edits: dict[int, EditRecord] = field(default_factory=dict)
     prompts: dict[int, PromptRecord] = field(default_factory=dict)
     memories: dict[int, MemoryRecord] = field(default_factory=dict)
@@ -99,6 +102,8 @@ class SavedState:
         self.memories |= {number: memory for number, memory in event.memories.items() if memory}
         self.edits |= {number: edit for number, edit in event.edits.items() if edit}
         self.frames |= {number: frame for number, frame in event.frames.items() if frame}
+        for number, step in event.steps.items():
+            self._add_step(number, step)
         for number in event.forgotten:
             self.memories.pop(number, None)
         for number, track in event.tracks.items():
@@ -113,8 +118,20 @@ class SavedState:
         if said & {"undos", "redos", "objects"}:
             self._forget()
 
+    def _add_step(self, number: int, step: StepRecord | None) -> None:
+        if step is None:
+            # A step of which a part is missing cannot be undone.
+            self.steps.pop(number, None)
+            return
+        known = self.steps.get(number, StepRecord(frames={}))
+        changed = {key: getattr(step, key) for key in step.model_fields_set}
+        # In place, as a run over a long stack adds one frame at a time.
+        known.frames.update(changed.pop("frames", {}))
+        self.steps[number] = known.model_copy(update=changed)
+
     def _forget(self) -> None:
-        """Drop edits and objects that nothing refers to any more."""
+        """Drop steps and objects that nothing refers to any more."""
+        self.steps = {number: step for number, step in self.steps.items() if number in {*self.undos, *self.redos}}
         self.edits = {number: edit for number, edit in self.edits.items() if number in {*self.undos, *self.redos}}
         used = {*self.objects}
         used |= {edit.track for edit in self.edits.values() if not isinstance(edit, RestoreFrameRecord) and edit.track}

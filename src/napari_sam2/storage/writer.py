@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_sam2.data.files.atomic_files import replacing
-from napari_sam2.session.history import Edit
+from napari_sam2.session.history import Step
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.storage.folder.codec import observation_record
@@ -27,8 +27,8 @@ from .fingerprint import describe_session
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
 
-# Edits that can be undone, and those that can be redone.
-History = tuple[tuple[Edit, ...], tuple[Edit, ...]]
+# Steps that can be undone, and those that can be done again.
+History = tuple[tuple[Step, ...], tuple[Step, ...]]
 
 # Tensors of a memory, by the names that they have as attributes and in files.
 PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
@@ -174,20 +174,20 @@ class SessionWriter:
         if self._behind >= self._look_at or time.monotonic() - self._last_memories > _LONG:
             self._write_changes(session, journal)
             return
-        journal.append(self._log.visit(session.outputs, run))
+        journal.append(self._log.visit(session.outputs, run, session.history[0][-1:]))
         if time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
             self._sync(journal)
 
     def _frames_to_wait(self, session: TrackingSession) -> int:
         """How many frames there must have been for memories to be written."""
-        return -(-self._log.unwritten_bytes(session.state(outputs=False)) // _BYTES_A_FRAME)
+        return -(-self._log.unwritten_bytes(session.state()) // _BYTES_A_FRAME)
 
     def _write_changes(self, session: TrackingSession, journal: Journal) -> None:
         # From here on the log counts the changes as saved; if writing fails, `record` starts over with a new log.
-        changes = self._log.changes(session, session.state(outputs=False), session.outputs.touched)
+        changes = self._log.changes(session, session.state(), session.outputs.touched)
         self._write_event(changes, journal)
-        # A user's edit must survive a power cut; tracking can be repeated.
-        if changes.event.edits or time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
+        # What a user did must survive a power cut; the rest of a run can be repeated.
+        if changes.event.model_fields_set & {"undos", "redos"} or time.monotonic() - self._last_sync > _SECONDS_AT_RISK:
             self._sync(journal)
 
     def _write_event(self, changes: Changes, journal: Journal) -> None:
@@ -212,9 +212,13 @@ class SessionWriter:
 
     def _write_memories(self, file: int, memories: Mapping[int, FrameMemory]) -> dict[int, MemoryRecord]:
         tensors: dict[str, Tensor] = {}
+        addresses: set[int] = set()
         for number, memory in memories.items():
-            parts = _parts(memory)
-            tensors |= {f"{number}.{part}": tensor.cpu().contiguous() for part, tensor in parts.items()}
+            for part, tensor in _parts(memory).items():
+                stored = tensor.cpu().contiguous()
+                # A memory before and after its map was encoded has the same mask, which a file holds twice.
+                tensors[f"{number}.{part}"] = stored.clone() if stored.data_ptr() in addresses else stored
+                addresses.add(stored.data_ptr())
             self._file_of[number] = file
         self._in_use[file] = len(memories)
         path = memory_path(self.folder, file)
@@ -231,11 +235,11 @@ class SessionWriter:
         name = journal_name(self._generation)
         journal = Journal(self.folder / name)
         # Everything but results in one event.
-        self._write_event(self._log.changes(session, session.state(outputs=False), ()), journal)
-        outputs, ids = session.outputs, session.object_ids
+        self._write_event(self._log.changes(session, session.state(), ()), journal)
+        outputs = session.outputs
         for frame in sorted({*outputs.labels.frames_done, *(row.frame for row in outputs.scores)}):
             # Frame by frame: together they may be too many for one line.
-            journal.append(Event(frames={**frame_records(outputs, [frame], ids)}))
+            journal.append(Event(frames={**frame_records(outputs, [frame])}))
         # The old header names the old journal, which stays whole until here. The new one must be on the disk in full
         # before the header names it, and replacing the header is a single step: at any moment it names a complete
         # journal.

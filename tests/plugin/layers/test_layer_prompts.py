@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sam2.plugin.layers.prompt_spec import DrawnOutline, PromptKey
+from napari_sam2.data.prompts.drawing import DrawnShape, PromptKey
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -119,14 +119,14 @@ def test_outlines_become_masks(desk: Desk, kind: str) -> None:
 
 
 def test_outlines_are_filled_once_and_not_by_the_window(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    filled: list[tuple[DrawnOutline, int]] = []
-    real = DrawnOutline.fill
+    filled: list[tuple[DrawnShape, int]] = []
+    real = DrawnShape.fill
 
-    def counted(outline: DrawnOutline, mask: np.ndarray) -> None:
+    def counted(outline: DrawnShape, mask: np.ndarray) -> None:
         filled.append((outline, threading.get_ident()))
         real(outline, mask)
 
-    monkeypatch.setattr(DrawnOutline, "fill", counted)
+    monkeypatch.setattr(DrawnShape, "fill", counted)
     desk.press("new_object")
     shapes = desk.widget.layers.need_shapes()
     for top in (4, 20):
@@ -143,7 +143,7 @@ def test_outlines_are_filled_once_and_not_by_the_window(desk: Desk, monkeypatch:
     desk.settle()
     assert len(filled) == 3
     assert threading.get_ident() not in {thread for _, thread in filled}
-    assert desk.widget.layers.wishes(desk.widget.layers.space)[PromptKey(0, 1)].mask.sum() == 2 * 11 * 17
+    assert desk.widget.controller.prompts.drawings[PromptKey(0, 1)].mask((48, 56)).sum() == 2 * 11 * 17
 
 
 def test_an_outline_between_the_pixels_is_refused_in_words(desk: Desk) -> None:

@@ -86,7 +86,7 @@ def test_image_that_is_deleted_is_forgotten(desk: Desk, frames: np.ndarray) -> N
     desk.viewer.add_image(frames, name="image")
     go_to(desk, "image")
     assert desk.widget.session.prompts == ()
-    assert len(desk.widget.controller.shelf.engines) == 2
+    assert len(desk.widget.controller.workspace.engines) == 2
 
 
 def test_image_opened_while_the_model_loads(open_desk: Opener, frames: np.ndarray, checkpoint: Path) -> None:

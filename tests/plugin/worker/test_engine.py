@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,15 @@ import torch
 
 from napari_sam2 import Session
 from napari_sam2.data.images.stack import Stack
-from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
+from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, PromptKey
 from napari_sam2.plugin.worker.engine import Engine, open_engine
 from napari_sam2.plugin.worker.messages import TrackingRequest
-from napari_sam2.session import state
 from napari_sam2.session.results.outputs import RECORD_BYTES
 from napari_sam2.weights.load import load_model
 from small_model import build_small
 
-CLICK = PromptSpec(points=((20.0, 30.0, 1),))
+CLICK = Drawing(points=(DrawnPoint(20.0, 30.0, 1),))
+FIRST = PromptKey(0, 1)
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def test_clicks_with_a_small_model_are_answered_on_one_thread(checkpoint: Path, 
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        report = engine.sync({PromptKey(0, 1): PromptSpec(points=((20.0, 30.0, 1),))}, None)
+        report = engine.edit({FIRST: CLICK}, "Click")
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(usual)
@@ -50,14 +49,14 @@ def test_clicks_with_a_small_model_are_answered_on_one_thread(checkpoint: Path, 
     [(6, [6, 7, 8, 9, 10, 5, 4, 3, 2]), (0, list(range(2, 11))), (11, list(range(10, 1, -1)))],
 )
 def test_a_range_left_half_way_is_continued_to_its_end(engine: Engine, prompted: int, visited: list[int]) -> None:
-    engine.sync({PromptKey(prompted, 1): CLICK}, 1)
-    run = engine.track(TrackingRequest("range", first=2, last=10), 2)
+    engine.edit({PromptKey(prompted, 1): CLICK}, "Click")
+    run = engine.track(TrackingRequest("range", first=2, last=10))
     first = next(run)
     assert first.total == len(visited)
     done = [first.update.frame, next(run).update.frame]
     run.close()
     assert engine.session.unfinished == len(visited) - 2
-    done += [step.update.frame for step in engine.track(TrackingRequest("resume"), 3)]
+    done += [step.update.frame for step in engine.track(TrackingRequest("resume"))]
     assert done == visited
 
 
@@ -74,14 +73,14 @@ def test_a_stroke_is_compared_where_it_changed_something() -> None:
     painted[:90, 200:290] = 0
     painted[1880:, 1880:] = 200
     tracemalloc.start()
-    wishes, gone = engine.painted_masks(0, painted)
+    changes = engine._painted(0, painted)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
-    assert gone == {PromptKey(0, 2)}
-    assert {place.object_id for place in wishes} == {1, 100, 200}
-    for place, wish in wishes.items():
-        np.testing.assert_array_equal(wish.mask, painted == place.object_id)
+    assert {key.object_id for key in changes} == {1, 2, 100, 200}
+    assert changes.pop(PromptKey(0, 2)).is_empty
+    for key, drawing in changes.items():
+        np.testing.assert_array_equal(drawing.mask((2048, 2048)), painted == key.object_id)
 
 
 def tensor_bytes() -> int:
@@ -91,63 +90,51 @@ def tensor_bytes() -> int:
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive}.values())
 
 
-def test_undo_keeps_results_of_all_runs_and_memories_of_the_latest(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    results = len(engine.session.labels) * RECORD_BYTES
-    monkeypatch.setattr(state, "UNDO_BYTES", 8 * results)
-    engine.sync({PromptKey(0, 1): CLICK}, 1)
+def test_undo_keeps_results_of_all_runs_and_memories_of_the_latest(frames: np.ndarray) -> None:
+    results = len(frames) * RECORD_BYTES
+    engine = Engine(Session(build_small(3, presence=1.0), frames))
+    engine.session._recorder.history.max_bytes = 8 * results
+    engine.edit({FIRST: CLICK}, "Click")
     seen, grown = [engine.session.labels.to_array()], []
     for run in range(2, 9):
         # Another point each time, so that every run has other results.
-        points = (*CLICK.points, *((5.0 * run, 30.0, run % 2) for run in range(2, run + 1)))
-        engine.sync({PromptKey(0, 1): PromptSpec(points=points)}, 2 * run)
-        list(engine.track(TrackingRequest("both"), 2 * run + 1))
+        points = (*CLICK.points, *(DrawnPoint(5.0 * run, 30.0, run % 2) for run in range(2, run + 1)))
+        engine.edit({FIRST: Drawing(points=points)}, "Click")
+        list(engine.track(TrackingRequest("both")))
         seen.append(engine.session.labels.to_array())
         grown.append(tensor_bytes())
     recents = {id(m): m.nbytes for t in engine.session.state().objects for m in t.recent.values()}
     # As much as one run remembers is kept for each run at first, and no more of it once the bound is reached.
     assert grown[1] - grown[0] > sum(recents.values()) / 2
     assert grown[-1] - grown[-3] < sum(recents.values()) / 4
-    for run, labels in zip(range(8, 1, -1), seen[::-1], strict=False):
+    for labels in seen[::-1]:
         np.testing.assert_array_equal(engine.session.labels.to_array(), labels)
-        assert not engine.undo(2 * run + 1).problems
-        engine.undo(2 * run)
-    np.testing.assert_array_equal(engine.session.labels.to_array(), seen[0])
-    for run, labels in zip(range(2, 9), seen[1:], strict=True):
-        engine.redo(2 * run)
-        engine.redo(2 * run + 1)
-        np.testing.assert_array_equal(engine.session.labels.to_array(), labels)
-
-
-def test_a_run_too_long_ago_says_so(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "UNDO_BYTES", 0)
-    for run in (2, 3, 4):
-        # Results that a later run does not change are no burden.
-        engine.sync({PromptKey(0, 1): replace(CLICK, points=((10.0 * run, 30.0, 1),))}, 10 + run)
-        list(engine.track(TrackingRequest("both"), run))
-    assert not engine.undo(4).problems
-    tracked = engine.session.labels.to_array()
-    (problem,) = engine.undo(3).problems
-    assert "too long ago" in problem
-    np.testing.assert_array_equal(engine.session.labels.to_array(), tracked)
-    assert not engine.redo(4).problems
+        engine.undo()
+        engine.undo()
+    while engine.session.redo_name:
+        engine.redo()
+    np.testing.assert_array_equal(engine.session.labels.to_array(), seen[-1])
 
 
 def test_what_is_taken_back_goes_with_a_new_step(engine: Engine) -> None:
-    engine.sync({PromptKey(0, 1): CLICK}, 1)
-    list(engine.track(TrackingRequest("both"), 2))
-    engine.undo(2)
+    engine.edit({FIRST: CLICK}, "Click")
+    list(engine.track(TrackingRequest("both")))
+    engine.undo()
     before = tensor_bytes()
-    engine.sync({PromptKey(0, 1): CLICK, PromptKey(3, 1): CLICK}, 3)
+    engine.edit({PromptKey(3, 1): CLICK}, "Click")
     assert tensor_bytes() < before
-    assert 2 not in engine._steps
+    assert engine.session.redo_name is None
 
 
-def test_a_step_whose_edits_the_session_has_forgotten_goes_by_the_layers(engine: Engine) -> None:
-    engine.session._history.limit = 1
-    both = {PromptKey(0, 1): CLICK, PromptKey(0, 2): CLICK}
-    engine.sync(both, 1)
-    engine.undo(1)
-    engine.sync({}, None)
-    assert not engine.session.prompts
+def test_prompts_of_a_session_that_is_gone_are_taken_over_and_are_no_step(engine: Engine) -> None:
+    report = engine.take_over({FIRST: CLICK, PromptKey(0, 2): CLICK})
+    assert report.drawings == {FIRST: CLICK, PromptKey(0, 2): CLICK}
+    assert (report.state.undo, engine.session.undo_name) == (None, None)
+
+
+def test_what_cannot_be_taken_is_said_and_the_rest_is_done(engine: Engine) -> None:
+    outside = Drawing(points=(DrawnPoint(500.0, 30.0, 1),))
+    report = engine.edit({FIRST: outside, PromptKey(0, 2): CLICK}, "Click")
+    (problem,) = report.problems
+    assert problem.startswith("Object 1 on frame 0: the point (y=500, x=30) is outside")
+    assert list(report.drawings) == [PromptKey(0, 2)]

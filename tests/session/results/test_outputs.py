@@ -194,12 +194,9 @@ def test_an_object_is_taken_out_without_going_over_the_pixels(monkeypatch: pytes
     image = outputs.labels[0]
     made = Counted(monkeypatch, LabelRuns, "image")
     found = Counted(monkeypatch, LabelRuns, "of")
-    erased = outputs.take_out(2)
+    assert outputs.remove_object(2) == [0]
     assert (made.calls, found.calls) == (0, 0)
     np.testing.assert_array_equal(outputs.labels[0], np.where(image == 2, 0, image))
-    np.testing.assert_array_equal(erased.masks[0], image == 2)
-    outputs.bring_back(erased)
-    np.testing.assert_array_equal(outputs.labels[0], image)
 
 
 def test_one_result_is_made_of_a_click_and_of_a_tracked_frame(
@@ -224,7 +221,6 @@ def test_labels_on_disk_are_those_in_memory(model: Sam2, frames: np.ndarray, tmp
         states = []
         session.add_points(2, 1, [(10, 12)], [1])
         list(session.propagate(max_frames=5))
-        snapshot = session.state()
         states.append(session.labels.to_array())
         session.add_mask(4, 70_000, np.pad(np.ones((9, 9)), ((20, 19), (20, 27))))
         list(session.propagate())
@@ -234,7 +230,7 @@ def test_labels_on_disk_are_those_in_memory(model: Sam2, frames: np.ndarray, tmp
         session.undo()
         states.append(session.labels.to_array())
         session.undo()
-        session.restore(snapshot)
+        session.undo()
         states.append(session.labels.to_array())
         session.reset()
         states.append(session.labels.to_array())

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 
-from .label_storage import KeptFrames, LabelFrames, LabelRuns, MemoryFrames, PackedFrame, ZarrFrames
+from .label_storage import LabelFrames, LabelRuns, MemoryFrames, PackedFrame, ZarrFrames
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -32,25 +31,6 @@ def label_dtype(object_ids: Iterable[int]) -> np.dtype[Any]:
         uint16 where that is enough, as ImageJ reads it; else uint32.
     """
     return np.dtype(np.uint16 if max(object_ids, default=0) <= np.iinfo(np.uint16).max else np.uint32)
-
-
-@dataclass(frozen=True, eq=False)
-class LabelMark:
-    """What it takes to bring a label stack back to one moment; see `LabelStack.mark`.
-
-    Attributes
-    ----------
-    object_ids : mapping
-        Objects by frame.
-    dtype : numpy.dtype
-        Type of the labels.
-    frames : KeptFrames
-        Their pixels.
-    """
-
-    object_ids: Mapping[int, tuple[int, ...]]
-    dtype: np.dtype[Any]
-    frames: KeptFrames
 
 
 class LabelStack:
@@ -271,27 +251,22 @@ class LabelStack:
         empty._frames = self._frames.emptied()
         return empty
 
-    def mark(self) -> LabelMark:
-        """Remember the labels as they are now; cheap, as nothing is copied.
-
-        Returns
-        -------
-        LabelMark
-            For `go_back`.
-        """
-        return LabelMark(dict(self._object_ids), self.dtype, self._frames.keep())
-
-    def go_back(self, mark: LabelMark) -> None:
-        """Bring the labels of a moment back.
+    def put_back(self, frame: int, packed: PackedFrame | None) -> None:
+        """Store what `packed` returned for a frame of this stack, or of another of the same shape.
 
         Parameters
         ----------
-        mark : LabelMark
-            From `mark` of this stack; it can be used again.
+        frame : int
+            Index of the frame.
+        packed : PackedFrame or None
+            None makes it a frame that was never set.
         """
-        # Pixels first: should that fail, the list of objects still belongs to what was there before.
-        self._frames.go_back(mark.frames)
-        self._object_ids, self.dtype = dict(mark.object_ids), mark.dtype
+        if packed is None:
+            self.remove_frames([frame])
+            return
+        self.widen(packed.dtype)
+        self._frames.put_back(frame, packed)
+        self._object_ids[frame] = packed.unpack().object_ids
 
     def to_array(self) -> NDArray[Any]:
         """Unpack everything.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import weakref
 import zlib
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -119,14 +117,6 @@ class PackedFrame:
         return LabelRuns(np.cumsum(steps), lengths, values, self.shape)
 
 
-@dataclass(frozen=True, eq=False)
-class KeptFrames:
-    """What it takes to restore the label images of one moment."""
-
-    # Images by frame: all of that moment, or those that have changed since.
-    packed: dict[int, PackedFrame]
-
-
 class LabelFrames(Protocol):
     """Label images by frame; what was never written is not asked for."""
 
@@ -152,11 +142,8 @@ class LabelFrames(Protocol):
     def emptied(self) -> Self:
         """Return a place of the same kind without any image; where there can be only one, it is this one."""
 
-    def keep(self) -> KeptFrames:
-        """Return what it takes to restore the images as they are now."""
-
-    def go_back(self, kept: KeptFrames) -> None:
-        """Restore the images of the moment of a `keep`, which can be used again."""
+    def put_back(self, frame: int, packed: PackedFrame) -> None:
+        """Store an image that `packed` returned."""
 
 
 class MemoryFrames:
@@ -194,14 +181,9 @@ class MemoryFrames:
         """Make an empty one."""
         return MemoryFrames()
 
-    def keep(self) -> KeptFrames:
-        """Share the compressed images."""
-        # Packed frames are never changed, so a copy of the dictionary holds the moment.
-        return KeptFrames(dict(self._packed))
-
-    def go_back(self, kept: KeptFrames) -> None:
-        """Restore the compressed images of that moment, shared with it."""
-        self._packed = dict(kept.packed)
+    def put_back(self, frame: int, packed: PackedFrame) -> None:
+        """Share a compressed image, which is never changed."""
+        self._packed[frame] = packed
 
 
 class ZarrFrames:
@@ -218,9 +200,8 @@ class ZarrFrames:
         self._array: Any = zarr.create_array(
             store=str(self.folder), shape=shape, chunks=chunks, dtype="uint32", fill_value=0
         )
-        # Frames that are not all background, and the moments that somebody may still go back to.
+        # Frames that are not all background.
         self._written: set[int] = set()
-        self._kept: weakref.WeakSet[KeptFrames] = weakref.WeakSet()
 
     @property
     def nbytes(self) -> int:
@@ -241,10 +222,6 @@ class ZarrFrames:
 
     def write(self, frame: int, runs: LabelRuns) -> None:
         """Write a frame."""
-        # Copy on write: the old image is saved for each moment that has not yet saved this frame.
-        for kept in self._kept:
-            if frame not in kept.packed:
-                kept.packed[frame] = self.packed(frame)
         self._written.add(frame)
         self._array[frame] = runs.image()
 
@@ -261,13 +238,6 @@ class ZarrFrames:
             self.remove(frame)
         return self
 
-    def keep(self) -> KeptFrames:
-        """Store what is written over from now on, for as long as the returned object is alive."""
-        kept = KeptFrames({})
-        self._kept.add(kept)
-        return kept
-
-    def go_back(self, kept: KeptFrames) -> None:
-        """Write the frames again that have changed since."""
-        for frame, packed in sorted(kept.packed.items(), key=itemgetter(0)):
-            self.write(frame, packed.unpack())
+    def put_back(self, frame: int, packed: PackedFrame) -> None:
+        """Write an image."""
+        self.write(frame, packed.unpack())

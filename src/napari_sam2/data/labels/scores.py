@@ -153,26 +153,37 @@ class ScoreTable:
     """Scores with one row per object and frame, iterated by frame, then object."""
 
     def __init__(self, rows: Iterable[ScoreRow] = ()) -> None:
-        self._rows: dict[tuple[int, int], ScoreRow] = {}
+        # By frame, then object: a frame's rows are read and replaced together.
+        self._rows: dict[int, dict[int, ScoreRow]] = {}
         for row in rows:
             self.put(row)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return sum(map(len, self._rows.values()))
 
     def __iter__(self) -> Iterator[ScoreRow]:
-        return (self._rows[key] for key in sorted(self._rows))
-
-    def copy(self) -> ScoreTable:
-        """Return a new table with the same rows."""
-        table = ScoreTable()
-        table._rows = self._rows.copy()
-        return table
+        return (row for frame in sorted(self._rows) for row in self.on_frame(frame))
 
     @property
     def object_ids(self) -> list[int]:
         """The objects that have a row, in rising order."""
-        return sorted({object_id for _, object_id in self._rows})
+        return sorted({object_id for rows in self._rows.values() for object_id in rows})
+
+    def on_frame(self, frame: int) -> tuple[ScoreRow, ...]:
+        """Return the rows of a frame.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+
+        Returns
+        -------
+        tuple of ScoreRow
+            By object, rising.
+        """
+        rows = self._rows.get(frame, {})
+        return tuple(rows[object_id] for object_id in sorted(rows))
 
     def get(self, frame: int, object_id: int) -> ScoreRow | None:
         """Look up one row.
@@ -187,7 +198,7 @@ class ScoreTable:
         ScoreRow or None
             None where there is none.
         """
-        return self._rows.get((frame, object_id))
+        return self._rows.get(frame, {}).get(object_id)
 
     def put(self, row: ScoreRow) -> None:
         """Add a row, in place of an earlier one about the same object and frame.
@@ -197,7 +208,7 @@ class ScoreTable:
         row : ScoreRow
             The row.
         """
-        self._rows[row.frame, row.object_id] = row
+        self._rows.setdefault(row.frame, {})[row.object_id] = row
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object's rows.
@@ -207,7 +218,7 @@ class ScoreTable:
         object_id : int
             Its label.
         """
-        self._rows = {key: row for key, row in self._rows.items() if key[1] != object_id}
+        self.remove_frames(list(self._rows), object_id)
 
     def remove_frames(self, frames: Iterable[int], object_id: int | None = None) -> None:
         """Remove the rows of some frames.
@@ -219,13 +230,11 @@ class ScoreTable:
         object_id : int, optional
             Only this object's rows.
         """
-        # One object's rows are few: found by key, without going through the table.
-        if object_id is not None:
-            for frame in frames:
-                self._rows.pop((frame, object_id), None)
-            return
-        gone = set(frames)
-        self._rows = {key: row for key, row in self._rows.items() if key[0] not in gone}
+        for frame in frames:
+            rows = self._rows.get(frame, {})
+            rows.pop(object_id, None) if object_id is not None else rows.clear()
+            if not rows:
+                self._rows.pop(frame, None)
 
     def to_pandas(self) -> pd.DataFrame:
         """Make a data frame.

@@ -35,7 +35,7 @@ def prompt_inside(prompt: Prompt, geometry: Geometry) -> Prompt:
         # An empty mask that was empty before still says that the object is absent.
         if not (mask.any() or prompt.says_absent):
             raise ValueError(f"nothing of the mask lies inside the crop {geometry.crop}")
-    return replace(prompt, frame=frame, points=points, box=box, mask=mask)
+    return replace(prompt, frame=frame, points=points, box=box, mask=mask, drawing=None)
 
 
 def prompt_outside(prompt: Prompt, geometry: Geometry) -> Prompt:
@@ -48,4 +48,4 @@ def prompt_outside(prompt: Prompt, geometry: Geometry) -> Prompt:
         box = (box[0] + y0, box[1] + x0, box[2] + y0, box[3] + x0)
     if mask is not None:
         mask = geometry.paste(mask)
-    return replace(prompt, frame=geometry.frame_outside(prompt.frame), points=points, box=box, mask=mask)
+    return replace(prompt, frame=geometry.frame_outside(prompt.frame), points=points, box=box, mask=mask, drawing=None)

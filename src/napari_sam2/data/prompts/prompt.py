@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from .drawing import Drawing
+
 _VERSION = 1
 _ENTRY_KEYS = {"frame", "object", "points", "labels", "box", "mask"}
 # Fits into signed 32-bit integers, which other programs use for labels.
@@ -44,6 +46,8 @@ class Prompt:
         (y0, x0, y1, x1) in data pixels.
     mask : ndarray or None
         (Y, X) bool. Without any pixel it says that the object is not there on this frame.
+    drawing : Drawing or None
+        How a person drew it, so that it can be shown again; the model sees nothing of it.
 
     Raises
     ------
@@ -57,6 +61,7 @@ class Prompt:
     labels: NDArray[np.int32] | None = None
     box: tuple[float, float, float, float] | None = None
     mask: NDArray[np.bool_] | None = None
+    drawing: Drawing | None = None
 
     def __post_init__(self) -> None:
         # Checked and converted once, here: everything later relies on types and shapes.

@@ -56,7 +56,7 @@ class DrawTools:
         rest = [i for i in table.object_ids if i != object_id]
         # The name goes before the controller announces the change, so that the table does not list the object again.
         self._objects.remove(object_id)
-        self._controller.remove_object(object_id)
+        self._controller.edits.remove_object(object_id)
         self._select(max((i for i in rest if i < object_id), default=min(rest, default=1)))
 
     def switch_sign(self) -> None:
@@ -95,7 +95,7 @@ class DrawTools:
         if not image.any():
             show_warning(f"No label of {source.name} lies on this frame of the image.")
             return
-        self._controller.take_labels(self._layers.frame, image)
+        self._controller.edits.take_labels(self._layers.frame, image)
 
     def _has_image(self) -> bool:
         if self._layers.image is None:

@@ -125,7 +125,7 @@ class FileDialogs(QObject):
         # written, while the layers still show it.
         self.keeping.write_down()
         # What happens in the layers meanwhile is not the user's doing.
-        controller.is_held = True
+        controller.edits.is_held = True
         try:
             # The order: an earlier session on this stack goes, then comes the model, then the image, the names, the
             # prompts in their layers, and the settings. Only when all is in place the session is adopted, and compares
@@ -141,15 +141,14 @@ class FileDialogs(QObject):
             self.keeping.picked_up = None
             names = {object_id: self._objects.default_name(object_id) for object_id in session.object_ids}
             self._objects.bring_back(names | notes.names, notes.hidden)
-            contents = [opened.content, *(content for step in opened.steps for content in step)]
-            controller.layers.fill(contents, keep=is_there)
+            controller.layers.fill(opened.drawings)
             controller.layers.select(notes.selected)
             controller.zoom = session.zoom
             self._panel.model_box.show_zoom(session.zoom)
             self._panel.threshold.setValue(notes.threshold)
         finally:
             # Also after an error: otherwise no session would ever be opened again.
-            controller.is_held = False
+            controller.edits.is_held = False
         controller.adopt(opened)
         # What follows needs the adopted session: the rest of a run, and where the folder is.
         self._panel.track_box.show_idle(can_resume=controller.can_resume, text=_left(session.unfinished))

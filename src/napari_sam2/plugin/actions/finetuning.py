@@ -72,7 +72,7 @@ class Teaching(QObject):
     @property
     def n_accepted(self) -> tuple[int, int]:
         """Frames accepted, over all images, and the number of stacks they are on."""
-        stacks = self._controller.shelf.accepted()
+        stacks = self._controller.workspace.accepted()
         return sum(len(results.accepted.frames_done) for _, results in stacks), len(stacks)
 
     # The run
@@ -104,10 +104,10 @@ class Teaching(QObject):
             self._finished(False)
 
     def _material(self) -> list[dict[str, Any]]:
-        shelf = self._controller.shelf
+        workspace = self._controller.workspace
         stacks = []
-        for space, results in shelf.accepted():
-            stack, window = shelf.stacks[space]
+        for space, results in workspace.accepted():
+            stack, window = workspace.stacks[space]
             frames = tuple(results.accepted.frames_done)
             # A copy: accepting and withdrawing go on meanwhile.
             labels = deepcopy(results.accepted)

@@ -83,8 +83,7 @@ class ImageFollower(QObject):
         # No frames while layers change, so that no handler takes one image's prompts for another's.
         layers.image, layers.space = image, None
         known = {str(layer.unique_id) for layer in self._viewer.layers}
-        self._controller.shelf.forget_images(known)
-        layers.forget_images(known)
+        self._controller.workspace.forget_images(known)
         self._objects.forget_images(known)
         self._companions = {key: kept for key, kept in self._companions.items() if key in known}
         self._show_axes()

@@ -7,7 +7,6 @@ with it; the user is told how to have it otherwise.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,13 +14,13 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.labels.label_storage import bounding_box
-from napari_sam2.plugin.layers.points_and_shapes import OBJECT, LayerContent, kinds_of, read_points, read_shapes
+from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey
+from napari_sam2.plugin.layers.points_and_shapes import OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari_sam2.plugin.controller import Controller
-    from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec
     from napari_sam2.plugin.state.object_names import ObjectNames
 
 # (y0, x0, y1, x1) in pixels of the stack's frames.
@@ -47,24 +46,31 @@ class PromptGuide(QObject):
         # One at a time is what a hand does; a script or a paste of many knows what it wants.
         if space is None or n_rows != 1 or not len(layer.data):
             return
-        points, shapes = self._layers.on_image
-        held = points if isinstance(layer, Points) else shapes
-        kinds = () if isinstance(layer, Points) else kinds_of(layer)[-1:]
-        last = LayerContent(held.data[-1:], held.features.iloc[[-1]], kinds)
-        specs = (read_points if isinstance(layer, Points) else read_shapes)(last, space)
-        for place, spec in specs.items():
-            earlier = self._controller.wishes.get(place)
-            if earlier is not None and spec.box is not None:
-                text = self._box_drawn(layer, place, spec.box, earlier)
-            elif earlier is not None and any(positive for _, _, positive in spec.points):
-                text = self._points_drawn(place, spec, earlier)
+        key, row = self._layers.last_drawn(layer)
+        earlier = None if key is None else self._controller.prompts.drawings.get(key)
+        size = space.stack_shape[1:]
+        if key is not None and earlier is not None and isinstance(row, DrawnPoint):
+            text = self._points_drawn(key, [row], earlier) if row.label else ""
+        elif key is not None and earlier is not None and isinstance(row, DrawnShape):
+            box = row.box(size)
+            if row.prompt_kind == "box" and box is not None:
+                text = self._box_drawn(layer, key, box, earlier)
+            elif row.prompt_kind == "line":
+                text = self._points_drawn(key, row.clicks(size), earlier)
         self.said.emit(text)
 
-    def _box_drawn(self, layer: Any, place: PromptKey, box: Box, earlier: PromptSpec) -> str:
+    @property
+    def _size(self) -> tuple[int, int]:
+        assert self._layers.space is not None
+        return self._layers.space.stack_shape[1:]
+
+    def _box_drawn(self, layer: Any, place: PromptKey, box: Box, earlier: Drawing) -> str:
         name = self._objects.name_of(place.object_id)
-        known = _reaches(earlier)
+        known = _reaches(earlier, self._size)
         if not known or any(_meet(box, other) for other in known):
-            return "" if earlier.box is None else f"The new box of {name} takes the place of the one before."
+            return (
+                "" if earlier.box(self._size) is None else f"The new box of {name} takes the place of the one before."
+            )
         other = self._objects.next_id()
         features = layer.features.copy()
         features.loc[features.index[-1], OBJECT] = other
@@ -73,32 +79,33 @@ class PromptGuide(QObject):
         self._select(other)
         return f"Taken as another object, {self._objects.name_of(other)}: the box lies apart from {name}."
 
-    def _points_drawn(self, place: PromptKey, spec: PromptSpec, earlier: PromptSpec) -> str:
-        known, crop = _reaches(earlier), self._layers.space.crop if self._layers.space else (0, 0)
+    def _points_drawn(self, place: PromptKey, clicks: Sequence[DrawnPoint], earlier: Drawing) -> str:
+        known, crop = _reaches(earlier, self._size), self._layers.space.crop if self._layers.space else (0, 0)
         row = self._controller.results.table.get(place.frame, place.object_id)
         if row is not None and row.bbox is not None:
             y0, x0, y1, x1 = row.bbox
             known.append((y0 - crop[0], x0 - crop[1], y1 - crop[0], x1 - crop[1]))
-        points = [(y, x, y, x) for y, x, positive in spec.points if positive]
+        points = [(y, x, y, x) for y, x, _ in clicks]
         if not known or any(_meet(point, _grown(box)) for point in points for box in known):
             return ""
         name = self._objects.name_of(place.object_id)
         return f"Taken as a part of {name}, though far from it. For another object: Undo, New object (N), then click."
 
 
-def _reaches(spec: PromptSpec) -> list[Box]:
+def _reaches(drawing: Drawing, size: tuple[int, int]) -> list[Box]:
     """Boxes around all prompts that say where an object is; clicks beside it do not."""
-    boxes: list[Box] = [(y, x, y, x) for y, x, positive in spec.points if positive]
-    for outline in spec.outlines:
-        corners = np.frombuffer(outline.corners).reshape(-1, 2)
-        (y0, x0), (y1, x1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-        boxes.append((y0, x0, y1, x1))
+    boxes: list[Box] = [(y, x, y, x) for y, x, positive in drawing.clicks(size) if positive]
+    for shape in drawing.shapes:
+        if shape.prompt_kind == "outline":
+            (y0, x0), (y1, x1) = np.min(shape.corners, axis=0).tolist(), np.max(shape.corners, axis=0).tolist()
+            boxes.append((y0, x0, y1, x1))
     # Only what was painted: filling outlines takes long on large frames.
-    painted = replace(spec, outlines=frozenset()).mask
+    painted = Drawing(painted=drawing.painted).mask(size)
     if painted is not None and painted.any():
         rows, columns = bounding_box(painted)
         boxes.append((rows.start, columns.start, rows.stop, columns.stop))
-    return [*boxes, spec.box] if spec.box is not None else boxes
+    box = drawing.box(size)
+    return boxes if box is None else [*boxes, box]
 
 
 def _meet(one: Box, other: Box) -> bool:

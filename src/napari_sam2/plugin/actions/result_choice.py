@@ -58,7 +58,7 @@ class ResultChoice(QObject):
             return
         self._controller.layers.need_labels()
         if choice == "take":
-            self._controller.take_objects(layer.data)
+            self._controller.edits.take_objects(layer.data)
 
     def close(self) -> None:
         """Ask nothing any more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_ar
 from napari_sam2.data.images.contrast import Window
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.prompts.drawn_prompts import drawn_prompt
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import write_prompts
 from napari_sam2.plugin.layers.layer_frames import make_stack
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.selection import Box
+    from napari_sam2.data.prompts.drawing import Drawing, PromptKey
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
-    from napari_sam2.plugin.layers.prompt_spec import PromptSpecs
     from napari_sam2.plugin.state.object_names import ObjectNames
 
 # Choices beside the formats: prompts for the command line, and a layer that is no file.
@@ -91,7 +92,7 @@ class Material:
     # The part of the planes that the prompts are about.
     region: Box | None = None
     # The prompts, in pixels of that part.
-    wishes: PromptSpecs = field(default_factory=dict)
+    drawings: Mapping[PromptKey, Drawing] = field(default_factory=dict)
     # Whether the axis is what the image says.
     is_axis_known: bool = True
 
@@ -99,7 +100,9 @@ class Material:
     def prompts(self) -> tuple[Prompt, ...]:
         """Prompts in pixels of the whole planes; it takes a while to fill their outlines."""
         geometry = self.space.part(self.region)
-        return tuple(prompt_outside(wish.as_prompt(place), geometry) for place, wish in self.wishes.items())
+        y0, x0, y1, x1 = geometry.crop
+        prompts = (drawn_prompt(key, drawing, (y1 - y0, x1 - x0)) for key, drawing in self.drawings.items())
+        return tuple(prompt_outside(prompt, geometry) for prompt in prompts)
 
     def results(self, seen: Callable[[int], None]) -> Results:
         """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
@@ -259,11 +262,11 @@ class Exporting(QObject):
             layers.labels,
             space,
             controller.axis,
-            scores=controller.shelf.scores(space),
+            scores=controller.workspace.scores(space),
             names=dict(self._objects.names),
             window=controller.window,
             region=layers.space.selection.crop,
-            wishes=dict(controller.wishes),
+            drawings=controller.prompts.drawings,
             is_axis_known=controller.is_axis_known,
         )
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.plugin.layers.layer_frames import LayerFrames, frames_along, layer_shape
-from napari_sam2.plugin.layers.prompt_rows import PromptRows
 from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.worker import Job
 
@@ -183,8 +182,7 @@ class SessionSaver(QObject):
         assert space is not None
         return WidgetState(
             ImageNotes.of(image, space),
-            PromptRows.read(*layers.on_image, space),
-            is_told=controller.live,
+            pending=tuple(controller.prompts.pending),
             names=dict(objects.names),
             hidden=tuple(sorted(objects.hidden)),
             selected=layers.selected,
@@ -224,7 +222,7 @@ class SessionSaver(QObject):
 
         # A folder is open once: two sessions that write to it would spoil it.
         place = Path(folder).resolve()
-        if any(engine.session.folder == place for engine in self._controller.shelf.engines.values()):
+        if any(engine.session.folder == place for engine in self._controller.workspace.engines.values()):
             self._not_opened(ValueError(f"{place.name} is open in this window already: choose its image under Data."))
             return
         # Only small files are read here, on the GUI thread; pixels and results are read by the worker.
@@ -279,7 +277,7 @@ class SessionSaver(QObject):
         if not self._controller.worker.is_over:
             # It is still inside a step: the folders are let go of when the program ends.
             return
-        for space, engine in self._controller.shelf.engines.items():
+        for space, engine in self._controller.workspace.engines.items():
             folder, has_work = engine.session.folder, bool(engine.session.object_ids)
             engine.session.close()
             if folder is not None and has_work:

@@ -1,4 +1,4 @@
-"""The file ``widget.json`` in a session folder: which image layer, object names, points and shapes, settings.
+"""The file ``widget.json`` in a session folder: which image layer, object names, edits not sent yet, settings.
 
 The session itself keeps prompts and results; this file keeps what only the widget needs, and may be missing.
 """
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.data.files.atomic_files import read_json, write_json
+from napari_sam2.data.prompts.drawing import PromptKey
 from napari_sam2.plugin.layers.layer_frames import LayerFrames, frames_along, layer_shape
-from napari_sam2.plugin.layers.prompt_rows import PointRow, PromptRows, ShapeRow
+from napari_sam2.plugin.state.shown_prompts import Edit
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
 FILE = "widget.json"
-_VERSION = 1
+_VERSION = 2
 # Thousands of points and outlines; what is larger was not written here.
 _LARGEST = 2**28
-_KINDS = {"rectangle", "ellipse", "polygon", "path", "line"}
 # What a file that anybody may have edited can raise on its way through the parser.
 _BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, RecursionError)
 
@@ -80,10 +80,8 @@ class WidgetState:
 
     # The image layer; None where the widget did not make the session.
     image: ImageNotes | None = None
-    # Points and shapes as they were in their layers.
-    said: PromptRows = field(default_factory=PromptRows)
-    # Whether the session knew all of them; else they are newer than the session's prompts.
-    is_told: bool = True
+    # Edits that the session was not sent: prompts that are not answered at once.
+    pending: tuple[Edit, ...] = ()
     # By object id.
     names: dict[int, str] = field(default_factory=dict)
     # Objects that are not drawn.
@@ -101,9 +99,7 @@ class WidgetState:
             {
                 "version": _VERSION,
                 "image": None if image is None else image.to_json(),
-                "points": [list(row) for row in self.said.points],
-                "shapes": [list(row) for row in self.said.shapes],
-                "is_told": self.is_told,
+                "pending": [_edit_to_json(edit) for edit in self.pending],
                 "names": {str(object_id): name for object_id, name in self.names.items()},
                 "hidden": list(self.hidden),
                 "selected": self.selected,
@@ -124,27 +120,19 @@ class WidgetState:
             return _parsed(read_json(path)), []
         except _BROKEN as error:
             said = f"{type(error).__name__}: {error}"
-            return cls(), [f"{FILE} is damaged: names are lost, shapes are shown as points, boxes and masks ({said})"]
+            return cls(), [f"{FILE} is damaged: names are lost ({said})"]
 
 
 def _parsed(said: dict[str, Any]) -> WidgetState:
     # Every value is checked, since the file may come from somebody else; one that is wrong makes all of it count as
     # damaged.
-    rows = PromptRows(
-        tuple(
-            PointRow(_index(frame), _object(owner), float(y), float(x), bool(positive))
-            for frame, owner, y, x, positive in said["points"]
-        ),
-        tuple(
-            ShapeRow(_index(frame), _object(owner), _kind(kind), tuple((float(y), float(x)) for y, x in corners))
-            for frame, owner, kind, corners in said["shapes"]
-        ),
-    )
+    image = None if said["image"] is None else ImageNotes.from_json(said["image"])
+    # In files of version 1 there are points and shapes in their place, which the session keeps now.
+    pending = () if image is None else tuple(_edit_of(edit, image.space) for edit in said.get("pending", ()))
     threshold = float(said["threshold"])
     return WidgetState(
-        image=None if said["image"] is None else ImageNotes.from_json(said["image"]),
-        said=rows,
-        is_told=bool(said["is_told"]),
+        image=image,
+        pending=pending,
         names={_object(int(object_id)): str(name)[:200] for object_id, name in said["names"].items()},
         hidden=tuple(map(_object, said["hidden"])),
         selected=_object(said["selected"]),
@@ -166,7 +154,23 @@ def _object(value: object) -> int:
     return number
 
 
-def _kind(value: object) -> str:
-    if value not in _KINDS:
-        raise ValueError(f"{value!r} is no kind of shape")
-    return str(value)
+def _edit_to_json(edit: Edit) -> list[Any]:
+    from napari_sam2.storage.folder.codec import drawing_record
+
+    changes = [[*key, drawing_record(drawing).model_dump(mode="json")] for key, drawing in edit.changes.items()]
+    return [edit.name, changes]
+
+
+def _edit_of(said: list[Any], space: LayerFrames) -> Edit:
+    from napari_sam2.storage.folder.codec import read_drawing
+    from napari_sam2.storage.folder.schema import DrawingRecord
+
+    name, changes = said
+    size = space.stack_shape[1:]
+    drawings = {
+        PromptKey(_index(frame), _object(object_id)): read_drawing(DrawingRecord.model_validate(record), size)
+        for frame, object_id, record in changes
+    }
+    if any(key.frame >= space.n_frames for key in drawings):
+        raise ValueError("there are prompts on frames that there are not")
+    return Edit(str(name)[:200], drawings)

@@ -74,6 +74,11 @@ class Placement:
         moved: NDArray[np.float64] = places @ self.matrix[:-1, :-1].T + self.matrix[:-1, -1]
         return moved
 
+    def inverse(self, positions: ArrayLike) -> NDArray[Any]:
+        """Convert (..., D) coordinates of the image to those of a layer with as many axes."""
+        back = None if self.matrix is None else np.asarray(np.linalg.inv(self.matrix), np.float64)
+        return Placement(back)(positions)
+
     def is_same_grid(self, shape: Sequence[int]) -> bool:
         """Whether the pixels of an array of a shape lie on those of the image with the same index."""
         if self.matrix is None:

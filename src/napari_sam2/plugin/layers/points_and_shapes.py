@@ -1,26 +1,28 @@
-"""Points and Shapes layers as prompts: made, read into prompt specs, copied for undo and restored."""
+"""Points and Shapes layers of prompts: made, read as drawings, and made to show drawings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 
-from napari_sam2.data.prompts.drawn_shapes import box_around, points_along
+from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey, is_inside
 
 from .layer_frames import mark_as_made_for
 from .layer_geometry import transform_like
-from .prompt_spec import PromptKey, PromptSpec, is_inside, merge, outline_wish
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import pandas as pd
     from napari.layers import Image
-    from numpy.typing import NDArray
 
     from .layer_frames import LayerFrames
     from .placement import Placement
+
+    Drawings = Mapping[PromptKey, Drawing]
 
 # Features of the layers, by which the user sees and may change what a prompt is about.
 OBJECT, PROMPT = "object", "prompt"
@@ -108,149 +110,116 @@ def next_sign(layer: Points) -> str:
     return value if value in PROMPT_COLOURS else POSITIVE
 
 
-@dataclass(frozen=True, eq=False)
-class LayerContent:
-    """What a prompt layer held at one moment."""
-
-    # Points (N, D), or the corners of each shape (N, D).
-    data: Any
-    # A row per point or shape.
-    features: pd.DataFrame
-    # Kinds of the shapes; empty for points.
-    kinds: tuple[str, ...] = ()
-
-
-def content_of(layer: Points | Shapes) -> LayerContent:
-    """Copy what a layer holds."""
-    if isinstance(layer, Points):
-        return LayerContent(layer.data.copy(), layer.features.copy())
-    return LayerContent([d.copy() for d in layer.data], layer.features.copy(), kinds_of(layer))
+def last_row(
+    layer: Points | Shapes, space: LayerFrames, placement: Placement
+) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
+    """Read the last point or shape of a layer that has any."""
+    rows: Iterator[tuple[PromptKey | None, DrawnPoint | DrawnShape]] = (
+        _rows_of_points(layer, space, placement)
+        if isinstance(layer, Points)
+        else _rows_of_shapes(layer, space, placement)
+    )
+    return list(rows)[-1]
 
 
-def on_image(layer: Points | Shapes, placement: Placement) -> Points | Shapes | LayerContent:
-    """Give what a layer holds in the data coordinates of the image that it lies on."""
-    if placement.matrix is None:
-        return layer
-    held = content_of(layer)
-    moved = placement(held.data) if isinstance(layer, Points) else [placement(corners) for corners in held.data]
-    return replace(held, data=moved)
+def read_points(points: Points, space: LayerFrames, placement: Placement) -> dict[PromptKey, Drawing]:
+    """Read the clicks on a stack's frames; those outside the frames are passed over."""
+    found: dict[PromptKey, list[DrawnPoint]] = {}
+    for key, point in _rows_of_points(points, space, placement):
+        if key is not None:
+            found.setdefault(key, []).append(point)
+    return {key: Drawing(points=tuple(rows)) for key, rows in found.items()}
 
 
-def on_this_stack(layer: Points | Shapes, held: LayerContent, space: LayerFrames, placement: Placement) -> LayerContent:
-    """Combine what a layer held on a stack's planes with what it holds elsewhere now, where undo must not reach."""
+def read_shapes(shapes: Shapes, space: LayerFrames, placement: Placement) -> dict[PromptKey, Drawing]:
+    """Read the shapes on a stack's frames; those outside the frames are passed over."""
+    found: dict[PromptKey, list[DrawnShape]] = {}
+    for key, shape in _rows_of_shapes(shapes, space, placement):
+        if key is not None:
+            found.setdefault(key, []).append(shape)
+    return {key: Drawing(shapes=tuple(rows)) for key, rows in found.items()}
+
+
+def _rows_of_points(
+    points: Points, space: LayerFrames, placement: Placement
+) -> Iterator[tuple[PromptKey | None, DrawnPoint]]:
+    """Every row of a Points layer; without a key where it is no prompt of the stack."""
+    signs, owners = points.features[PROMPT].astype(str), owners_of(points.features)
+    for position, owner, sign in zip(placement(points.data), owners, signs, strict=True):
+        # A region has pixels of its own, which count from its corner.
+        y, x = float(position[-2]) - space.crop[0], float(position[-1]) - space.crop[1]
+        frame = space.frame_of(position) if is_inside(y, x, space.stack_shape[1:]) else None
+        yield _key(frame, owner), DrawnPoint(y, x, 0 if sign == NEGATIVE else 1)
+
+
+def _rows_of_shapes(
+    shapes: Shapes, space: LayerFrames, placement: Placement
+) -> Iterator[tuple[PromptKey | None, DrawnShape]]:
+    """Every row of a Shapes layer; without a key where it is no prompt of the stack."""
+    for data, kind, owner in zip(shapes.data, shapes.shape_type, owners_of(shapes.features), strict=True):
+        corners = placement(np.asarray(data, float))
+        flat = corners[:, -2:] - space.crop[:2]
+        shape = DrawnShape(str(kind), tuple((float(y), float(x)) for y, x in flat))
+        # A shape belongs to the frame of its first corner.
+        frame = space.frame_of(corners[0]) if shape.says_something(space.stack_shape[1:]) else None
+        yield _key(frame, owner), shape
+
+
+def _key(frame: int | None, owner: int | None) -> PromptKey | None:
+    return None if frame is None or owner is None else PromptKey(frame, owner)
+
+
+def show_points(layer: Points, drawings: Drawings, space: LayerFrames, placement: Placement) -> None:
+    """Make a Points layer show the clicks of a stack; its other rows stay."""
     import pandas as pd
 
-    now = content_of(layer)
-    elsewhere = [row for row, frame in enumerate(_frames(now, space, placement)) if frame is None]
-    if not elsewhere:
-        return held
-    here = [row for row, frame in enumerate(_frames(held, space, placement)) if frame is not None]
-    features = [now.features.iloc[elsewhere], *([held.features.iloc[here]] if here else [])]
-    data = [now.data[row] for row in elsewhere] + [held.data[row] for row in here]
-    kinds = (*(now.kinds[row] for row in elsewhere), *(held.kinds[row] for row in here)) if now.kinds else ()
-    return LayerContent(
-        np.array(data) if isinstance(layer, Points) else data, pd.concat(features, ignore_index=True), kinds
-    )
-
-
-def _frames(content: Points | Shapes | LayerContent, space: LayerFrames, placement: Placement) -> list[int | None]:
-    """Frame of every point or shape: a shape belongs to that of its first corner."""
-    return [space.frame_of(placement(np.atleast_2d(data)[0])) for data in content.data]
-
-
-def nothing_like(layer: Points | Shapes) -> LayerContent:
-    """Content of a layer with neither points nor shapes."""
-    return LayerContent(layer.data[:0], layer.features.iloc[:0].copy())
-
-
-def put_back(layer: Points | Shapes, content: LayerContent) -> None:
-    """Make a layer hold again what it held."""
-    # The selected object and sign are no part of the content, and survive. Events are blocked, so that going back is
-    # not taken for a change by the user.
-    defaults = {name: values.iloc[0] for name, values in layer.feature_defaults.items() if len(values)}
-    with layer.events.data.blocker(), layer.events.features.blocker():
-        if isinstance(layer, Points):
-            layer.selected_data = set()
-            layer.data = content.data
-            layer.features = content.features
-            colour_by_sign(layer)
-        else:
-            layer.selected_data = set()
-            layer.data = []
-            if content.data:
-                layer.add(content.data, shape_type=list(content.kinds), edge_color=_SHAPE_COLOUR)
-            layer.features = content.features
-        layer.feature_defaults = defaults
+    others = [row for row, (key, _) in enumerate(_rows_of_points(layer, space, placement)) if key is None]
+    rows = [(key, point) for key, drawing in drawings.items() for point in drawing.points]
+    new = [_position(key, point.y, point.x, space) for key, point in rows]
+    signs = [POSITIVE if point.label else NEGATIVE for _, point in rows]
+    data = placement.inverse(np.array(new, float).reshape(-1, len(space.shape)))
+    features = features_of([key.object_id for key, _ in rows], signs)
+    with _kept_defaults(layer):
+        layer.selected_data = set()
+        layer.data = np.concatenate([layer.data[others], data])
+        layer.features = pd.concat([layer.features.iloc[others], features], ignore_index=True)
+        colour_by_sign(layer)
     layer.refresh()
 
 
-def drop(
-    layer: Points | Shapes,
-    space: LayerFrames,
-    placement: Placement,
-    *,
-    place: PromptKey | None = None,
-    object_id: int | None = None,
-) -> None:
-    """Delete the prompts at a place, or all of an object's."""
-    rows = []
-    frames = _frames(layer, space, placement)
-    for row, (frame, owner) in enumerate(zip(frames, owners_of(layer.features), strict=True)):
-        if owner is not None and (owner == object_id or (frame, owner) == place):
-            rows.append(row)
-    if not rows:
-        return
-    with layer.events.data.blocker():
-        layer.selected_data = set(rows)
-        layer.remove_selected()
+def show_shapes(layer: Shapes, drawings: Drawings, space: LayerFrames, placement: Placement) -> None:
+    """Make a Shapes layer show the shapes of a stack; its other rows stay."""
+    import pandas as pd
+
+    others = [row for row, (key, _) in enumerate(_rows_of_shapes(layer, space, placement)) if key is None]
+    rows = [(key, shape) for key, drawing in drawings.items() for shape in drawing.shapes]
+    kinds = [str(layer.shape_type[row]) for row in others] + [shape.kind for _, shape in rows]
+    data = [layer.data[row] for row in others]
+    data += [
+        placement.inverse(np.array([_position(key, y, x, space) for y, x in shape.corners])) for key, shape in rows
+    ]
+    features = [layer.features.iloc[others], features_of([key.object_id for key, _ in rows])]
+    with _kept_defaults(layer):
+        layer.selected_data = set()
+        layer.data = []
+        if data:
+            layer.add(data, shape_type=kinds, edge_color=_SHAPE_COLOUR)
+        layer.features = pd.concat(features, ignore_index=True)
+    layer.refresh()
 
 
-def read_points(points: Points | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-    """Read points on a stack's frames into prompt specs; those outside the frames are passed over."""
-    found: dict[PromptKey, list[tuple[float, float, int]]] = {}
-    signs = points.features[PROMPT].astype(str)
-    for position, owner, sign in zip(points.data, owners_of(points.features), signs, strict=True):
-        place = _place(owner, space.frame_of(position))
-        # A region has pixels of its own, which count from its corner.
-        y, x = float(position[-2]) - space.crop[0], float(position[-1]) - space.crop[1]
-        if place is not None and is_inside(y, x, space.stack_shape[1:]):
-            found.setdefault(place, []).append((y, x, 0 if sign == NEGATIVE else 1))
-    return {place: PromptSpec(points=tuple(points)) for place, points in found.items()}
+def _position(key: PromptKey, y: float, x: float, space: LayerFrames) -> tuple[float, ...]:
+    return (*space.plane(key.frame), y + space.crop[0], x + space.crop[1])
 
 
-def read_shapes(shapes: Shapes | LayerContent, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-    """Read shapes on a stack's frames into prompt specs; those outside the frames are passed over."""
-    wishes = []
-    kinds = kinds_of(shapes)
-    for corners, kind, owner in zip(shapes.data, kinds, owners_of(shapes.features), strict=True):
-        place = _place(owner, space.frame_of(corners[0]))
-        if place is not None:
-            on_frame = np.asarray(corners, float)[:, -2:] - space.crop[:2]
-            wish = _shape_wish(kind, on_frame, space.stack_shape[1:])
-            if wish is not None:
-                wishes.append({place: wish})
-    return merge(wishes)
-
-
-def _shape_wish(kind: str, corners: NDArray[np.float64], shape: tuple[int, int]) -> PromptSpec | None:
-    # Boxes are cut to the frame; lines become clicks; any other outline becomes a mask.
-    if kind == "rectangle":
-        y0, x0, y1, x1 = box_around(corners)
-        y0, x0, y1, x1 = max(y0, 0.0), max(x0, 0.0), min(y1, float(shape[0])), min(x1, float(shape[1]))
-        return PromptSpec(box=(y0, x0, y1, x1)) if y1 > y0 and x1 > x0 else None
-    if kind in ("line", "path"):
-        points = [(float(y), float(x), 1) for y, x in points_along(corners) if is_inside(y, x, shape)]
-        return PromptSpec(points=tuple(points)) if points else None
-    return outline_wish(kind, corners, shape)
-
-
-def kinds_of(shapes: Shapes | LayerContent) -> tuple[str, ...]:
-    """Kind of each shape, as napari calls it."""
-    return shapes.kinds if isinstance(shapes, LayerContent) else tuple(map(str, shapes.shape_type))
-
-
-def _place(owner: int | None, frame: int | None) -> PromptKey | None:
-    return None if frame is None or owner is None else PromptKey(frame, owner)
+@contextmanager
+def _kept_defaults(layer: Points | Shapes) -> Iterator[None]:
+    # The selected object and sign are no part of what is shown, and survive. Events are blocked, so that showing is not
+    # taken for a change by the user.
+    defaults = {name: values.iloc[0] for name, values in layer.feature_defaults.items() if len(values)}
+    with layer.events.data.blocker(), layer.events.features.blocker():
+        yield
+        layer.feature_defaults = defaults
 
 
 def owners_of(features: pd.DataFrame) -> list[int | None]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey
 
 from .eraser import Eraser
 from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, widen
@@ -15,24 +18,19 @@ from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
 from .placement import Placement, UnrelatedError, check_worlds
 from .points_and_shapes import (
-    LayerContent,
     adopt,
-    content_of,
-    drop,
+    last_row,
     new_points_layer,
     new_shapes_layer,
-    nothing_like,
-    on_image,
-    on_this_stack,
-    put_back,
     read_points,
     read_shapes,
     set_next,
+    show_points,
+    show_shapes,
 )
-from .prompt_spec import PromptKey, PromptSpec, PromptSpecs, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Iterator, Mapping
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
@@ -41,19 +39,10 @@ if TYPE_CHECKING:
     from .layer_frames import LayerFrames
 
 _SETTLED = ("added", "changed", "removed")
+_READERS: dict[str, Callable[..., dict[PromptKey, Drawing]]] = {"points": read_points, "shapes": read_shapes}
+_WRITERS: dict[str, Callable[..., None]] = {"points": show_points, "shapes": show_shapes}
 # What moves a layer in the world.
 MOVES = ("scale", "translate", "rotate", "shear", "affine", "units")
-
-
-@dataclass(frozen=True, eq=False)
-class LayersContent:
-    """All prompts as they stood at one moment."""
-
-    # What the layers held; None where there was none.
-    points: LayerContent | None
-    shapes: LayerContent | None
-    # Masks by stack, and by object and frame.
-    painted: dict[tuple[LayerFrames, PromptKey], PromptSpec]
 
 
 class SessionLayers(QObject):
@@ -90,12 +79,12 @@ class SessionLayers(QObject):
         self._dragging = False
         # Points and shapes added since the last report, by layer.
         self._added: dict[Points | Shapes, int] = {}
-        # Masks that no layer holds: painted ones, taken labels, and prompts of layers that were deleted.
-        self._masks: dict[tuple[LayerFrames, PromptKey], PromptSpec] = {}
+        # What the Points and the Shapes layer held when they were last read or written; None before that.
+        self._read: dict[str, dict[PromptKey, Drawing] | None] = {}
         # Frames that the user has painted on and that are not reported yet.
         self._painted_on: set[int] = set()
         # Reports that are collected and not made yet.
-        self._untold: set[Callable[[], None]] = set()
+        self._collected: set[Callable[[], None]] = set()
         # napari sends several events for one click. They are collected until control is back in the event loop, then
         # reported once, before Qt paints, which takes long where there is no GPU.
         self._noticed.connect(self._tell, Qt.ConnectionType.QueuedConnection)
@@ -103,24 +92,18 @@ class SessionLayers(QObject):
     # Which layers
 
     def set_points(self, layer: Points | None) -> None:
-        """Use another Points layer; the prompts of one that was deleted are kept."""
-        # Called by the combo when a layer is chosen, made, or deleted. One that is only not chosen any more takes its
-        # prompts with it.
-        self._leave(self.points, self._points_events)
-        if self.points is not None and self._is_deleted(self.points) and self.space is not None:
-            self._keep_said(read_points(self._on_image(self.points), self.space))
-        self.points = layer
-        if layer is not None:
-            adopt(layer, object_id=self.selected)
-            self._join(layer, self._points_events)
-        self._notice(self._tell_prompts)
+        """Use another Points layer; prompts in the one before stay the session's."""
+        self._set("points", layer)
 
     def set_shapes(self, layer: Shapes | None) -> None:
-        """Use another Shapes layer; the prompts of one that was deleted are kept."""
-        self._leave(self.shapes, self._points_events)
-        if self.shapes is not None and self._is_deleted(self.shapes) and self.space is not None:
-            self._keep_said(read_shapes(self._on_image(self.shapes), self.space))
-        self.shapes = layer
+        """Use another Shapes layer; prompts in the one before stay the session's."""
+        self._set("shapes", layer)
+
+    def _set(self, name: str, layer: Any) -> None:
+        # Called by the combo when a layer is chosen, made, or deleted.
+        self._leave(getattr(self, name), self._points_events)
+        setattr(self, name, layer)
+        self._read[name] = None
         if layer is not None:
             adopt(layer, object_id=self.selected)
             self._join(layer, self._points_events)
@@ -188,7 +171,7 @@ class SessionLayers(QObject):
         self.set_points(None)
         self.set_shapes(None)
         self.set_labels(None)
-        self._untold.clear()
+        self._collected.clear()
 
     @property
     def displayed(self) -> tuple[int, ...]:
@@ -198,7 +181,7 @@ class SessionLayers(QObject):
     @property
     def is_settled(self) -> bool:
         """Whether all changes in the layers have been reported."""
-        return not self._untold
+        return not self._collected
 
     def refusal(self, layer: Any) -> str:
         """Say in a line why a layer cannot go with the image; empty where it can."""
@@ -239,71 +222,57 @@ class SessionLayers(QObject):
 
     # Prompts in them
 
-    @property
-    def on_image(self) -> tuple[Any, Any]:
-        """What the Points and the Shapes layer hold, in data coordinates of the image; None where there is none."""
-        points, shapes = (None if one is None else self._on_image(one) for one in (self.points, self.shapes))
-        return points, shapes
+    def read_anew(self) -> None:
+        """Take all prompts in the layers for new ones the next time, as another stack is on show."""
+        self._read = {}
 
-    def wishes(self, space: LayerFrames) -> dict[PromptKey, PromptSpec]:
-        """Read all prompts on a stack's frames."""
-        parts: list[PromptSpecs] = [{place: wish for (where, place), wish in self._masks.items() if where == space}]
-        points, shapes = self.on_image
-        if points is not None:
-            parts.append(read_points(points, space))
-        if shapes is not None:
-            parts.append(read_shapes(shapes, space))
-        return merge(parts)
+    def changes(self, drawings: Mapping[PromptKey, Drawing]) -> dict[PromptKey, Drawing]:
+        """Find what has changed in the layers since they were last read: new drawings in place of some of these.
 
-    def keep(self, wishes: PromptSpecs, space: LayerFrames) -> None:
-        """Keep masks in place of all other prompts about the same objects on the same frames."""
-        for place, wish in wishes.items():
-            self._drop_shown(space, place=place)
-            self._masks[space, place] = wish
-
-    def forget(self, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None) -> None:
-        """Drop the prompts at a place, or all of an object's."""
-        self._drop_shown(space, place=place, object_id=object_id)
-        self._masks = {
-            key: wish
-            for key, wish in self._masks.items()
-            if key[0] != space or (key[1] != place and key[1].object_id != object_id)
-        }
-
-    def forget_images(self, known: Collection[str]) -> None:
-        """Forget the masks on images that are not there any more; ``known`` are the unique ids of those that are."""
-        self._masks = {key: wish for key, wish in self._masks.items() if key[0].image in known}
-
-    def content(self) -> LayersContent:
-        """Copy all prompts."""
-        points = None if self.points is None else content_of(self.points)
-        shapes = None if self.shapes is None else content_of(self.shapes)
-        return LayersContent(points, shapes, dict(self._masks))
-
-    def put_back(self, content: LayersContent) -> None:
-        """Restore the prompts on the stack on show; those on other stacks stay as they are."""
-        space = self.space
-        assert space is not None
-        for layer, held in ((self.points, content.points), (self.shapes, content.shapes)):
-            # Where it was not there yet, a layer of the user's own is not emptied.
-            if layer is not None and (held is not None or is_made_for(layer, self._image)):
-                put_back(layer, on_this_stack(layer, held or nothing_like(layer), space, self._placement(layer)))
-        elsewhere = {key: wish for key, wish in self._masks.items() if key[0] != space}
-        self._masks = elsewhere | {key: wish for key, wish in content.painted.items() if key[0] == space}
-
-    def fill(self, contents: Sequence[LayersContent], *, keep: bool = False) -> None:
-        """Make the layers that some contents need, and fill them with the first; the others are for undo.
-
-        ``keep`` leaves layers as they are that are there already.
+        What a layer that was just chosen holds is added; empty drawings take a prompt away.
         """
-        there = {part: keep and getattr(self, part) is not None for part in ("points", "shapes")}
+        changed: dict[PromptKey, Drawing] = {}
+        for name, _, now in self._shown_now():
+            before, self._read[name] = self._read.get(name), now
+            for key in {**(before or {}), **now}:
+                known = changed.get(key, drawings.get(key, Drawing()))
+                old, new = (before or {}).get(key, Drawing()), now.get(key, Drawing())
+                drawing = known.joined(new) if before is None else known.changed(old, new)
+                # Where image and layer were moved together, coordinates are the same but for rounding.
+                if drawing != known and not (before is not None and old.is_like(new)):
+                    changed[key] = drawing
+        return changed
+
+    def show(self, drawings: Mapping[PromptKey, Drawing]) -> None:
+        """Make the layers hold these drawings; layers of the user's own are left as they are."""
+        for name, layer, now in self._shown_now():
+            if self._dragging or now != self._read.get(name):
+                # The user is at it: what is new there is read first.
+                continue
+            wanted = {key: part for key, drawing in drawings.items() if not (part := drawing.part(name)).is_empty}
+            if is_made_for(layer, self._image) and not _are_alike(now, wanted):
+                assert self.space is not None
+                _WRITERS[name](layer, wanted, self.space, self._placement(layer))
+                self._read[name] = _READERS[name](layer, self.space, self._placement(layer))
+
+    def fill(self, drawings: Mapping[PromptKey, Drawing]) -> None:
+        """Make the layers that some drawings need, empty."""
         for need, part in ((self.need_points, "points"), (self.need_shapes, "shapes")):
-            if any(len(getattr(content, part).data) for content in contents):
+            if any(not drawing.part(part).is_empty for drawing in drawings.values()):
                 need()
-        now = self.content()
-        self.put_back(
-            replace(contents[0], **{part: getattr(now, part) for part, is_there in there.items() if is_there})
-        )
+
+    def last_drawn(self, layer: Points | Shapes) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
+        """Read the point or shape that was added last to a layer."""
+        assert self.space is not None
+        return last_row(layer, self.space, self._placement(layer))
+
+    def _shown_now(self) -> Iterator[tuple[str, Any, dict[PromptKey, Drawing]]]:
+        """Read the Points and the Shapes layer, where there are any."""
+        for name, layer in (("points", self.points), ("shapes", self.shapes)):
+            if layer is not None and self.space is not None and self.image is not None:
+                # One that has no place on the image was moved a moment ago, and its combo is about to give it up.
+                with suppress(UnrelatedError):
+                    yield name, layer, _READERS[name](layer, self.space, self._placement(layer))
 
     # What happens in them
 
@@ -314,14 +283,14 @@ class SessionLayers(QObject):
 
     def _notice(self, news: Callable[[], None]) -> None:
         # Called by handlers of napari's events, within whatever caused them.
-        if news not in self._untold:
-            self._untold.add(news)
+        if news not in self._collected:
+            self._collected.add(news)
             self._noticed.emit(news)
 
     def _tell(self, news: Callable[[], None]) -> None:
         # From the event loop. `close` may have emptied the set since: then nothing is reported any more.
-        if news in self._untold:
-            self._untold.discard(news)
+        if news in self._collected:
+            self._collected.discard(news)
             news()
 
     @property
@@ -390,28 +359,8 @@ class SessionLayers(QObject):
         if self.labels is not None and self.labels.selected_label != self.selected:
             self.need_labels(self.selected).selected_label = self.selected
 
-    def _drop_shown(self, space: LayerFrames, *, place: PromptKey | None = None, object_id: int | None = None) -> None:
-        for layer in (self.points, self.shapes):
-            if layer is not None:
-                drop(layer, space, self._placement(layer), place=place, object_id=object_id)
-
     def _placement(self, layer: Any) -> Placement:
         return Placement.of(layer, self._image)
-
-    def _on_image(self, layer: Any) -> Any:
-        try:
-            return on_image(layer, self._placement(layer))
-        except UnrelatedError:
-            # It was moved a moment ago, and its combo is about to give it up.
-            return nothing_like(layer)
-
-    def _is_deleted(self, layer: Any) -> bool:
-        return all(layer is not known for known in self._viewer.layers)
-
-    def _keep_said(self, wishes: PromptSpecs) -> None:
-        assert self.space is not None
-        for place, wish in wishes.items():
-            self._masks[self.space, place] = self._masks.get((self.space, place), PromptSpec()).joined(wish)
 
     def _add(self, layer: Any, *, above_image: bool = False) -> Any:
         """Add a layer to the viewer and leave the active one active."""
@@ -425,3 +374,7 @@ class SessionLayers(QObject):
         # Last, so that the layer is in its place when its combo chooses it and results are drawn into it.
         self.layer_added.emit(layer)
         return layer
+
+
+def _are_alike(some: Mapping[PromptKey, Drawing], others: Mapping[PromptKey, Drawing]) -> bool:
+    return some.keys() == others.keys() and all(some[key].is_like(others[key]) for key in some)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam2.plugin.layers.prompt_spec import PromptKey
+    from napari_sam2.data.prompts.drawing import PromptKey
 
     from .result_store import ResultStore
 

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.prompts.drawing import Drawing, PromptKey
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
-    from napari_sam2.plugin.layers.session_layers import LayersContent
     from napari_sam2.plugin.worker.engine import Engine
+
+    from .shown_prompts import Edit
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +30,8 @@ class OpenedSession:
     stack: Stack
     # Pixel values that the model sees as black and white.
     window: tuple[float, float] | None
-    # What the prompt layers are to hold.
-    content: LayersContent
-    # What the layers held before and after each of the user's steps, in their order.
-    steps: list[tuple[LayersContent, LayersContent]]
-    # How many of those are done; the rest were undone.
-    n_done: int
+    # How its prompts were drawn, and edits that it was never sent.
+    drawings: dict[PromptKey, Drawing]
+    pending: tuple[Edit, ...]
     # What could not be brought back.
     problems: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Sessions, results and undo steps of every stack that was looked at, so that the user can come back to it."""
+"""Sessions, results and prompts of every stack that was looked at, so that the user can come back to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.data.labels.scores import ScoreTable
 
 from .result_store import ResultStore
-from .undo_stack import UndoStack
+from .shown_prompts import ShownPrompts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Workspace:
-    """Sessions, results and undo steps by stack; only the GUI thread uses it."""
+    """Sessions, results and prompts by stack; only the GUI thread uses it."""
 
     def __init__(self) -> None:
         self.engines: dict[LayerFrames, Engine] = {}
@@ -28,7 +28,7 @@ class Workspace:
         # Stacks with results that the Labels layer does not show yet.
         self.unshown: set[LayerFrames] = set()
         self._results: dict[LayerFrames, ResultStore] = {}
-        self._steps: dict[LayerFrames, UndoStack] = {}
+        self._prompts: dict[LayerFrames, ShownPrompts] = {}
 
     def results(self, space: LayerFrames) -> ResultStore:
         """Results on a stack."""
@@ -46,18 +46,22 @@ class Workspace:
                 table.put(row)
         return table
 
-    def steps(self, space: LayerFrames) -> UndoStack:
-        """The user's steps on a stack."""
-        return self._steps.setdefault(space, UndoStack())
+    def prompts(self, space: LayerFrames) -> ShownPrompts:
+        """Prompts on a stack."""
+        return self._prompts.setdefault(space, ShownPrompts())
+
+    def expect_no_answers(self) -> None:
+        """Do not wait for answers that are on their way."""
+        for prompts in self._prompts.values():
+            prompts.unanswered = 0
 
     def put(self, opened: OpenedSession) -> None:
-        """Take a session that was brought back, with the user's steps, in place of what there was; nothing is shown."""
+        """Take a session that was brought back in place of what there was; nothing is shown."""
         space = opened.space
         self.engines[space] = opened.engine
         self.stacks[space] = opened.stack, opened.window
         self._results[space] = ResultStore(space.stack_shape, space.crop[:2])
-        self._steps[space] = UndoStack()
-        self._steps[space].bring_back(opened.steps, opened.n_done)
+        self._prompts[space] = ShownPrompts(dict(opened.drawings), list(opened.pending))
         self.unshown.add(space)
 
     def accepted(self) -> list[tuple[LayerFrames, ResultStore]]:
@@ -69,10 +73,9 @@ class Workspace:
 
         Their results stay, out of date.
         """
-        spaces = [space for space in {*self.engines, *self._results, *self._steps} if image in (None, space.image)]
+        spaces = [space for space in {*self.engines, *self._results} if image in (None, space.image)]
         # Stacks stay, as teaching still needs the frames that were accepted on them; unless these are gone.
         for space in spaces:
-            self._steps.pop(space, None)
             if space in self._results:
                 self._results[space].outdate()
                 if image is not None:
@@ -81,10 +84,10 @@ class Workspace:
 
     def forget_images(self, known: Collection[str]) -> None:
         """Forget images that are not there any more; ``known`` are the unique ids of those that are."""
-        gone = {space for space in {*self.stacks, *self._results, *self._steps} if space.image not in known}
+        gone = {space for space in {*self.stacks, *self._results, *self._prompts} if space.image not in known}
         for space in gone:
             self.engines.pop(space, None)
             self.stacks.pop(space, None)
             self._results.pop(space, None)
-            self._steps.pop(space, None)
+            self._prompts.pop(space, None)
         self.unshown -= gone

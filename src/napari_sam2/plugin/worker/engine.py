@@ -1,25 +1,28 @@
-"""The engine: a tracking session kept equal to the prompt layers. Runs on the worker's thread only, never on Qt's."""
+"""The engine: a tracking session and what is to be shown of it. Runs on the worker's thread only, never on Qt's."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.data.labels.placed_results import place_scores
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
-from napari_sam2.plugin.layers.prompt_spec import PromptKey, PromptSpec, PromptSpecs
+from napari_sam2.data.prompts.drawing import Drawing, PromptKey
+from napari_sam2.data.prompts.drawn_prompts import drawing_of
 
 from .count_pieces import count_pieces
 from .messages import FrameUpdate, Report, State, Tracked, TrackingRequest
-from .undo_steps import EngineStep, UndoSteps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.prompts.prompt import Prompt
+    from napari_sam2.session.history import Step
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
 
@@ -27,184 +30,164 @@ if TYPE_CHECKING:
 
 # Frames of a report: a long stack must neither be unpacked all at once nor hold up the window.
 FRAMES_AT_ONCE = 16
-_TOO_LONG_AGO = (
-    "That run is too long ago to be taken back or done again: undo keeps as much of earlier runs as fits its memory."
-)
 
 
 class Engine:
-    """A session whose prompts are kept equal to those in the prompt layers."""
+    """A session on the worker's thread: takes edits, runs and undo, and reports what is to be shown."""
 
     def __init__(self, session: Session) -> None:
         # While the worker runs, the GUI thread reads only plain values of it, such as its folder.
         self.session = session
         # Objects with a score below this are left out of what is drawn.
         self.threshold = 0.5
-        # Prompts that the session has now, as the layers gave them: what the next sync is compared with.
-        self._applied: dict[PromptKey, PromptSpec] = {}
-        # Prompts that the session would not take. They stay in the layers, and are tried again only when they have
-        # changed: else the user would read the same complaint after every click.
-        self._refused: dict[PromptKey, PromptSpec] = {}
-        self._steps = UndoSteps()
-
-    def bring_back(self, applied: PromptSpecs, steps: Sequence[tuple[int, PromptSpecs, PromptSpecs]]) -> None:
-        """Take over prompts and undo steps of a session that was read from a folder."""
-        self._applied = dict(applied)
-        for number, (edits, before, after) in enumerate(steps, 1):
-            self._steps[number] = EngineStep(edits, dict(before), dict(after))
+        # By object and frame, prompts and how they were drawn, which takes long to find out for masks of scripts.
+        self._drawings: dict[PromptKey, tuple[Prompt, Drawing]] = {}
 
     # Prompts
 
-    def sync(self, wishes: PromptSpecs, step: int | None) -> Report:
-        """Make the session's prompts equal to those in the layers."""
+    def edit(self, changes: Mapping[PromptKey, Drawing], name: str) -> Report:
+        """Put drawings in place of those about the same objects and frames, as one step; empty ones take away."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
-        # All edits below are counted in one record, so that undo takes back together what the user did at once.
-        record = EngineStep() if step is None else self._steps.record(step, self._applied)
         touched: set[int] = set()
         problems: list[str] = []
-        with threads_for_a_click(self.session.model):
-            # First take away what the layers no longer hold: it must not stay in what new clicks refine.
-            for place in [p for p in self._applied if p not in wishes]:
-                touched |= self._withdraw(place, wishes, record)
-            # Then those that are new or different.
-            for place, wish in wishes.items():
-                if self._applied.get(place) == wish or self._refused.get(place) == wish:
-                    continue
-                try:
-                    self._apply(place, wish, record)
-                except ValueError as error:
-                    self._refused[place] = wish
-                    problems.append(f"Object {place.object_id} on frame {place.frame}: {error}")
-                else:
-                    self._applied[place] = wish
-                touched.add(place.frame)
-        record.after = dict(self._applied)
-        if step is None and record.edits:
-            # The session's own history no longer matches the user's steps: from now on undo restores the layers, and
-            # the sync that follows corrects the session.
-            for known in self._steps.values():
-                known.edits = 0
+        known = self.drawings()
+        staying = {key.object_id for key, drawing in {**known, **changes}.items() if not drawing.is_empty}
+        with threads_for_a_click(self.session.model), self.session.step(name):
+            # First take away what is no longer there: it must not stay in what new clicks refine.
+            for key in [key for key in changes if key in known and changes[key].is_empty]:
+                touched |= self._take_away(key, is_last=key.object_id not in staying)
+            for key, drawing in changes.items():
+                if not drawing.is_empty:
+                    touched.add(key.frame)
+                    try:
+                        self._apply(key, drawing, known.get(key))
+                    except ValueError as error:
+                        problems.append(f"Object {key.object_id} on frame {key.frame}: {error}")
         return self._report(touched, problems)
 
-    def _withdraw(self, place: PromptKey, wishes: PromptSpecs, record: EngineStep) -> set[int]:
-        del self._applied[place]
+    def take_over(self, drawings: Mapping[PromptKey, Drawing]) -> Report:
+        """Give a new session the prompts of one that is gone; that can not be undone."""
+        report = self.edit(drawings, "Take over prompts")
+        self.session.bring_back_history((), ())
+        return replace(report, state=self.state())
+
+    def remove_object(self, object_id: int) -> Report:
+        """Remove an object with its prompts and results."""
+        frames = set(self._frames_of(object_id))
+        if object_id in self.session.object_ids:
+            self.session.remove_object(object_id)
+        return self._report(frames)
+
+    def _take_away(self, key: PromptKey, *, is_last: bool) -> set[int]:
         session = self.session
-        if any(p.object_id == place.object_id for p in wishes):
-            session.clear_prompts(place.frame, place.object_id)
-            record.edits += 1
-            return {place.frame}
-        if place.object_id not in session.object_ids:
-            return set()
+        if not is_last:
+            session.clear_prompts(*key)
+            return {key.frame}
+        if key.object_id not in session.object_ids:
+            # It went with another of its prompts.
+            return {key.frame}
         # An object without any prompt has nothing to stand on: it goes, with what was tracked of it.
-        frames = set(self._frames_of(place.object_id))
-        session.remove_object(place.object_id)
-        record.edits += 1
-        return frames | {place.frame}
+        frames = set(self._frames_of(key.object_id))
+        session.remove_object(key.object_id)
+        return frames | {key.frame}
 
-    def _apply(self, place: PromptKey, wish: PromptSpec, record: EngineStep) -> None:
+    def _apply(self, key: PromptKey, drawing: Drawing, earlier: Drawing | None) -> None:
+        session, size = self.session, self._frame_size
         # More clicks on what there is refine its mask; anything else starts this object anew on this frame.
-        earlier = self._applied.get(place)
+        refines = earlier is not None and drawing.extends(earlier, size)
         # The mask is filled only where it is used, because that takes long on large frames.
-        mask = None if earlier is not None and wish.extends(earlier) else wish.mask
-        if mask is not None and wish.outlines and not mask.any():
+        mask = None if refines else drawing.mask(size)
+        if mask is not None and drawing.painted is None and not mask.any():
             raise ValueError("its outline lies between the pixels: draw a larger one")
-        if earlier is not None and not wish.extends(earlier):
-            self.session.clear_prompts(place.frame, place.object_id)
-            del self._applied[place]
-            record.edits += 1
-            earlier = None
+        if earlier is not None and not refines:
+            session.clear_prompts(*key)
         # The mask goes first, then the box with the points: the session refines the mask with what comes after it.
-        points = [(y, x) for y, x, _ in wish.points]
-        labels = [label for _, _, label in wish.points]
+        clicks, box = drawing.clicks(size), drawing.box(size)
+        points, labels = [click[:2] for click in clicks], [click.label for click in clicks]
         if mask is not None:
-            self.session.add_mask(place.frame, place.object_id, mask)
-            record.edits += 1
-        if wish.box is not None:
-            clicks, marks = (points, labels) if points else (None, None)
-            self.session.add_box(place.frame, place.object_id, wish.box, points=clicks, labels=marks)
-            record.edits += 1
+            session.add_mask(*key, mask, drawing=drawing)
+        if box is not None:
+            given = (points, labels) if points else (None, None)
+            session.add_box(*key, box, *given, drawing=drawing)
         elif points:
-            self.session.add_points(place.frame, place.object_id, points, labels)
-            record.edits += 1
+            session.add_points(*key, points, labels, drawing=drawing)
 
-    def undo(self, step: int) -> Report:
-        """Take back what a step did."""
-        record = self._steps.get(step, EngineStep())
-        # Frames with a result before or after must be drawn again: the step may have made or removed them.
-        before = self._all_frames()
-        is_run = record.other is not None
-        # Only now, because prompts given during the run have been undone by now.
-        problems = self._swap(record)
-        self._repeat(record, self.session.undo, len(self.session.history[0]))
-        # A step that the session has forgotten leaves its prompts as they are; the sync that follows compares with
-        # them.
-        if record.edits or is_run:
-            self._applied = dict(record.before)
-        return self._report(before | self._all_frames(), problems)
+    def drawings(self) -> dict[PromptKey, Drawing]:
+        """How all prompts were drawn."""
+        prompts = {PromptKey(prompt.frame, prompt.object_id): prompt for prompt in self.session.prompts}
+        for key, prompt in prompts.items():
+            if key not in self._drawings or self._drawings[key][0] is not prompt:
+                self._drawings[key] = prompt, drawing_of(prompt)
+        self._drawings = {key: self._drawings[key] for key in prompts}
+        return {key: drawing for key, (_, drawing) in self._drawings.items()}
 
-    def redo(self, step: int) -> Report:
-        """Do again what a step did."""
-        record = self._steps.get(step, EngineStep())
-        before = self._all_frames()
-        # The reverse order of `undo`: first to the state after the run, then the edits that came with it.
-        if record.other is not None:
-            self._applied = dict(record.before)
-        problems = self._swap(record)
-        self._repeat(record, self.session.redo, len(self.session.history[1]))
-        if record.edits:
-            self._applied = dict(record.after)
-        return self._report(before | self._all_frames(), problems)
+    def undo(self) -> Report:
+        """Undo the last step."""
+        return self._gone_to(self.session.undo)
 
-    def _swap(self, record: EngineStep) -> list[str]:
-        """Exchange the states before and after a step that was a run; returns a problem where one is lost."""
-        # A run is not undone edit by edit, as it would have to be tracked again to be redone.
-        record.is_undone = not record.is_undone
-        if record.other is not None:
-            there, record.other = record.other, self.session.state()
-            self.session.restore(there)
-            self._steps.limit()
-        return [_TOO_LONG_AGO] if record.is_lost else []
+    def redo(self) -> Report:
+        """Do the last undone step again."""
+        return self._gone_to(self.session.redo)
 
-    @staticmethod
-    def _repeat(record: EngineStep, edit: Callable[[], object], n_known: int) -> None:
-        if record.edits > n_known:
-            # The session has forgotten some of them: the layers are restored, and the sync after it does the rest.
-            record.edits = 0
-        for _ in range(record.edits):
-            edit()
+    def _gone_to(self, move: Callable[[], Step | None]) -> Report:
+        # A step has every frame that it changed: those are drawn again.
+        step = move()
+        return self._report(() if step is None else step.frames)
 
-    def painted_masks(self, frame: int, image: NDArray[Any]) -> tuple[dict[PromptKey, PromptSpec], set[PromptKey]]:
-        """Compare what a user painted with what was shown.
+    def paint(self, images: Mapping[int, NDArray[Any]]) -> Report:
+        """Make prompts of what a user painted; ``images`` are (Y, X) labels as they are now, by frame."""
+        changes: dict[PromptKey, Drawing] = {}
+        for frame, image in images.items():
+            changes |= self._painted(frame, image)
+        ids = sorted({key.object_id for key in changes})
+        what = f"object {ids[0]}" if len(ids) == 1 else f"{len(ids)} objects"
+        return self.edit(changes, f"Paint {what}")
 
-        ``image`` is (Y, X) labels as they are now. Returns a mask for every object whose pixels changed, and the places
-        of objects that were rubbed out altogether. An object that was rubbed out but is prompted on other frames gets
-        an empty mask instead, which says that it is not on this one.
+    def take_labels(self, frame: int, image: NDArray[Any]) -> Report:
+        """Make prompts of another program's (Y, X) labels; objects that it does not have are kept."""
+        ids = set(np.unique(image).tolist())
+        changes = {key: drawing for key, drawing in self._painted(frame, image).items() if key.object_id in ids}
+        return self.edit(changes, "Take labels")
+
+    def take_objects(self, data: Any, planes: Sequence[Any]) -> Report:
+        """Make prompts of all objects in an array of labels, each on the first frame that it is on.
+
+        ``planes``: the index of each frame's plane in the array.
+        """
+        changes: dict[PromptKey, Drawing] = {}
+        known: set[int] = set()
+        for frame, index in enumerate(planes):
+            image = np.asarray(data[index])
+            for object_id in sorted({int(value) for value in np.unique(image) if value > 0} - known):
+                changes[PromptKey(frame, object_id)] = Drawing.of_mask(image == object_id)
+                known.add(object_id)
+        return self.edit(changes, "Take objects")
+
+    def _painted(self, frame: int, image: NDArray[Any]) -> dict[PromptKey, Drawing]:
+        """Compare labels with what was shown: a drawing for every object whose pixels changed.
+
+        An object that was rubbed out gets an empty one; if it is prompted on other frames, an empty mask instead, which
+        says that it is not on this one.
         """
         shown = self.frame_update(frame).image
         painted = shown != image
         # Only objects with a pixel that differs are looked at: a stroke meets a few of perhaps hundreds.
         met = {int(i) for i in (*np.unique(shown[painted]), *np.unique(image[painted])) if i > 0}
-        elsewhere = {place.object_id for place in self._applied if place.frame != frame}
-        wishes: dict[PromptKey, PromptSpec] = {}
-        gone: set[PromptKey] = set()
+        elsewhere = {prompt.object_id for prompt in self.session.prompts if prompt.frame != frame}
+        changes: dict[PromptKey, Drawing] = {}
         for object_id in sorted(met):
             mask = image == object_id
-            if mask.any() or object_id in elsewhere:
-                wishes[PromptKey(frame, object_id)] = PromptSpec().with_mask(mask)
-            else:
-                gone.add(PromptKey(frame, object_id))
-        return wishes, gone
+            is_absent = not (mask.any() or object_id in elsewhere)
+            changes[PromptKey(frame, object_id)] = Drawing() if is_absent else Drawing.of_mask(mask)
+        return changes
 
     # Tracking
 
-    def track(self, plan: TrackingRequest, step: int) -> Generator[Tracked, None, None]:
+    def track(self, plan: TrackingRequest) -> Generator[Tracked, None, None]:
         """Track frame by frame."""
         # The first step of the run does this, after the jobs that were queued before it: the session has all prompts by
         # now.
-        record = self._steps.record(step, self._applied)
-        record.other = self.session.state()
-        self._steps.limit()
         steps, total = self._steps_of(plan)
         # Between two steps other jobs may add prompts, and so objects and frames to visit: the total is a first
         # estimate.
@@ -215,7 +198,8 @@ class Engine:
         """Start one run of the session, so that its rest can be resumed later, and count its frames."""
         session, n_frames = self.session, self.session.stack.n_frames
         if plan.kind == "resume":
-            return session.resume(), session.unfinished
+            # It may have come to its end in the step in which it was stopped.
+            return (session.resume(), session.unfinished) if session.unfinished else ((), 0)
         if plan.kind == "update":
             return session.update(), len({t for frames in session.stale.values() for t in frames})
         if plan.kind == "both":
@@ -251,7 +235,7 @@ class Engine:
         """Say that every frame is to be drawn again, with another threshold."""
         self.threshold = threshold
         # None is drawn now: the GUI thread asks for them in batches, those near the frame on show first.
-        return Report((), self.state(), later=tuple(sorted(self._all_frames())))
+        return Report((), self.state(), later=tuple(self.session.labels.frames_done), drawings=self.drawings())
 
     def show(self, frames: Iterable[int]) -> Report:
         """Draw some frames."""
@@ -261,16 +245,17 @@ class Engine:
         """Compose what is to be shown on a frame."""
         labels, scores = self.session.labels, self.session.outputs.scores
         image = labels[frame]
-        rows, hidden = {}, []
+        rows = {}
         for object_id in self.session.object_ids:
             row = scores.get(frame, object_id)
             if row is None:
                 continue
             rows[object_id] = row
+        hidden = [object_id for object_id, row in rows.items() if row.object_score < self.threshold]
+        if hidden:
             # What the user painted by hand is drawn in any case, whatever score the model gives it.
-            painted = self._applied.get(PromptKey(frame, object_id), PromptSpec()).has_mask
-            if row.object_score < self.threshold and not painted:
-                hidden.append(object_id)
+            painted = {key for key, drawing in self.drawings().items() if drawing.has_mask}
+            hidden = [object_id for object_id in hidden if (frame, object_id) not in painted]
         if hidden:
             image[np.isin(image, hidden)] = 0
         return FrameUpdate(frame, image, self._in_place(rows), count_pieces(image, rows.values()))
@@ -287,14 +272,17 @@ class Engine:
         prompted: dict[int, list[int]] = {}
         for prompt in self.session.prompts:
             prompted.setdefault(prompt.object_id, []).append(prompt.frame)
-        return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames())
+        steps = self.session.undo_name, self.session.redo_name
+        return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames(), *steps)
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
         now, later = (order := sorted(frames))[:FRAMES_AT_ONCE], order[FRAMES_AT_ONCE:]
-        return Report(tuple(self.frame_update(t) for t in now), self.state(), tuple(problems), tuple(later))
+        updates = tuple(self.frame_update(t) for t in now)
+        return Report(updates, self.state(), tuple(problems), tuple(later), self.drawings())
 
-    def _all_frames(self) -> set[int]:
-        return set(self.session.labels.frames_done)
+    @property
+    def _frame_size(self) -> tuple[int, int]:
+        return self.session.stack.height, self.session.stack.width
 
     def _frames_of(self, object_id: int) -> list[int]:
         labels = self.session.labels

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.labels.scores import ScoreRow
+    from napari_sam2.data.prompts.drawing import Drawing, PromptKey
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class State:
     prompted: dict[int, tuple[int, ...]] = field(default_factory=dict)
     # By object id, its frames that are out of date, rising.
     stale: dict[int, NDArray[np.intp]] = field(default_factory=dict)
+    # Names of the steps that can be undone and done again; None where there is none.
+    undo: str | None = None
+    redo: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,8 @@ class Report:
     problems: tuple[str, ...] = ()
     # Further frames to draw again; they are asked for when these have been drawn.
     later: tuple[int, ...] = ()
+    # How all prompts of the session were drawn.
+    drawings: dict[PromptKey, Drawing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from napari_sam2.model.config import Sam2Config
 from napari_sam2.session.tracking.memory.policy import MemoryPolicy
-from napari_sam2.session.tracking.memory_bank import MemoryBank
+from napari_sam2.session.tracking.memory_bank import FrameMemory, MemoryBank
 from napari_sam2.session.tracking.object_track import ObjectState, ObjectTrack
 
 from .compose import contested_frames, frame_result, object_masks
 from .frame_result import FrameResult
-from .outputs import ErasedObject, SessionOutputs
+from .outputs import FrameOutputs, SessionOutputs
 
 # Memories kept beyond those that tracking needs, over all objects.
 SPARE_BYTES = 16 * 2**20
 
 
 class SessionObjects:
-    """The objects of a session and their results; edits of the history are applied to it (`history.Editable`)."""
+    """The objects of a session and their results."""
 
     def __init__(self, outputs: SessionOutputs, config: Sam2Config, policy: MemoryPolicy) -> None:
         # By label, in the order that decides ties where masks overlap.
@@ -48,34 +48,37 @@ class SessionObjects:
         self._up_to_date.clear()
         self.share_memory()
 
-    def restore_frame(self, frame: int, state: ObjectState) -> ObjectState:
-        """Go back to a recorded state of an object on a frame; return the state there was."""
-        track = self.tracks[state.object_id]
-        before = track.state([frame])
-        track.restore_frame(frame, state)
-        self.redraw(frame, track)
-        return before
-
-    def attach(self, state: ObjectState, place: int, erased: ErasedObject) -> None:
-        """Add a removed object again, with the results that it had."""
-        # Back at its old place in the order, so that overlaps are decided as before.
-        others, track = list(self.tracks.items()), self._restored(state)
-        self.tracks = dict([*others[:place], (track.object_id, track), *others[place:]])
-        self.outputs.bring_back(erased)
-        self.outdate(erased.masks.frames_done)
-        self.share_memory()
-        # Others may have been drawn into its pixels meanwhile; where masks may meet, the winner is decided again.
-        self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
-
-    def detach(self, object_id: int) -> tuple[ObjectState, int, ErasedObject]:
-        """Remove an object and its results; return its state, its position in the order, and the results."""
-        place = list(self.tracks).index(object_id)
+    def remove(self, object_id: int) -> None:
+        """Remove an object and its results."""
         track = self.tracks.pop(object_id)
-        erased = self.outputs.take_out(object_id)
+        drawn = self.outputs.remove_object(object_id)
         self.share_memory()
         # Others get pixels back that they had lost to it.
-        self.draw_live(contested_frames(track, list(self.tracks.values()), erased.masks.frames_done))
-        return track.state(), place, erased
+        self.draw_live(contested_frames(track, list(self.tracks.values()), drawn))
+
+    @property
+    def memories(self) -> Iterator[FrameMemory]:
+        """All that is remembered of the objects."""
+        for track in self.tracks.values():
+            yield from (*track.staged.values(), *track.bank.conditioning.values(), *track.bank.recent.values())
+
+    def state_of(self, object_id: int) -> ObjectState | None:
+        """Record the state of an object; ``None`` if there is none."""
+        track = self.tracks.get(object_id)
+        return None if track is None else track.state()
+
+    def exchange(
+        self, objects: Iterable[int], tracks: Mapping[int, ObjectState | None], frames: Mapping[int, FrameOutputs]
+    ) -> None:
+        """Replace some objects and the results of some frames; ``objects`` is the order of all objects after that."""
+        changed = {i: self._restored(state) for i, state in tracks.items() if state is not None}
+        known = self.tracks | changed
+        self.tracks = {object_id: known[object_id] for object_id in objects}
+        for frame, outputs in frames.items():
+            self.outputs.put_back(frame, outputs)
+        # What was drawn is exact, but drawn from which masks is not known: frames are drawn in full when next touched.
+        self._up_to_date.clear()
+        self.share_memory()
 
     def _restored(self, state: ObjectState) -> ObjectTrack:
         track = self.new_track(state.object_id)

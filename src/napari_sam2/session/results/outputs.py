@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.data.labels.label_painter import LabelPainter
-from napari_sam2.data.labels.label_stack import LabelMark, LabelStack, label_dtype
-from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
+from napari_sam2.data.labels.label_storage import LabelRuns, PackedFrame
 from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
 
 from .compose import ObjectMask, PixelBox
@@ -19,30 +19,13 @@ from .compose import ObjectMask, PixelBox
 RECORD_BYTES = 1500
 
 
-@dataclass(frozen=True, eq=False)
-class ErasedObject:
-    """Masks and scores of an object that was removed, to bring them back."""
+@dataclass(frozen=True)
+class FrameOutputs:
+    """Labels and scores of a frame; never changed."""
 
-    # Its label.
-    object_id: int
-    # 1 where it was drawn.
-    masks: LabelStack
-    # Its rows of the score table.
+    # ``None`` where none were ever set.
+    labels: PackedFrame | None
     rows: tuple[ScoreRow, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class OutputsMark:
-    """A snapshot of labels and scores; packed labels and rows are shared with it, not copied."""
-
-    labels: LabelMark
-    scores: ScoreTable
-
-    def records_beyond(self, other: OutputsMark) -> int:
-        """Number of results, each of one object on one frame, that another snapshot does not share."""
-        packed, others = self.labels.frames.packed, other.labels.frames.packed
-        object_ids = self.labels.object_ids
-        return sum(len(object_ids.get(frame, ())) for frame, image in packed.items() if others.get(frame) is not image)
 
 
 class SessionOutputs:
@@ -53,25 +36,30 @@ class SessionOutputs:
         self.scores = ScoreTable()
         # Frames changed since the session was last saved; whoever saves clears it.
         self.touched: set[int] = set()
+        # What frames held before the step that is being taken; whoever begins a step puts its table here.
+        self.before: dict[int, FrameOutputs] = {}
 
     def emptied(self) -> SessionOutputs:
         """Empty outputs in the same place, a folder or memory."""
         return SessionOutputs(self.labels.emptied())
 
-    def mark(self) -> OutputsMark:
-        """Take a snapshot of labels and scores, for `go_back`."""
-        return OutputsMark(self.labels.mark(), self.scores.copy())
+    def on_frame(self, frame: int) -> FrameOutputs:
+        """Return what a frame holds."""
+        return FrameOutputs(self.labels.packed(frame), self.scores.on_frame(frame))
 
-    def go_back(self, mark: OutputsMark) -> None:
-        """Go back to a snapshot, which stays usable."""
-        # Before and after: frames that lose their results have changed, as have those that get some.
-        self._touch_all()
-        self.labels.go_back(mark.labels)
-        self.scores = mark.scores.copy()
-        self._touch_all()
+    def put_back(self, frame: int, outputs: FrameOutputs) -> None:
+        """Store what `on_frame` returned."""
+        self._touch(frame)
+        self.labels.put_back(frame, outputs.labels)
+        self.scores.remove_frames([frame])
+        for row in outputs.rows:
+            self.scores.put(row)
 
-    def _touch_all(self) -> None:
-        self.touched.update(self.labels.frames_done, (row.frame for row in self.scores))
+    def _touch(self, frame: int) -> None:
+        # Called before every change, so that a step knows what was there.
+        self.touched.add(frame)
+        if frame not in self.before:
+            self.before[frame] = self.on_frame(frame)
 
     def write(self, frame: int, masks: Sequence[ObjectMask], *, changed: Collection[int]) -> None:
         """Write the labels and scores of a frame.
@@ -91,7 +79,7 @@ class SessionOutputs:
         area = PixelBox.around([box for box in (*reaches, *bounds) if box is not None])
         drawn = None if area is None else self._draw(runs, masks, changed=changed, area=area)
         if drawn is not None or (masks and not self.labels.is_set(frame)):
-            self.touched.add(frame)
+            self._touch(frame)
             self.labels.set_runs(frame, drawn or runs)
         # Scores are measured on what was drawn: overlaps take pixels away from masks.
         after = before if drawn is None else measure(drawn)
@@ -103,7 +91,7 @@ class SessionOutputs:
         # An object that changed but has no mask any more loses its row.
         for object_id in set(changed) - rows.keys():
             if self.scores.get(frame, object_id) is not None:
-                self.touched.add(frame)
+                self._touch(frame)
                 self.scores.remove_frames([frame], object_id)
         self._put_rows(rows.values())
         # Objects that lost or gained pixels to the changed ones keep their scores but are measured again.
@@ -136,33 +124,14 @@ class SessionOutputs:
         earlier[...] = painter.image
         return LabelRuns.of(image)
 
-    def take_out(self, object_id: int) -> ErasedObject:
-        """Remove an object everywhere and return what it takes to bring it back."""
-        # Kept as runs of the value 1, whatever label the object has: small, and independent of the stack's type.
-        masks = LabelStack(self.labels.shape, np.uint8)
-        for frame in self.labels.frames_done:
-            if object_id in self.labels.object_ids(frame):
-                runs = self.labels.runs(frame)
-                runs = runs.only(runs.values == object_id)
-                masks.set_runs(frame, replace(runs, values=np.ones_like(runs.values, np.uint8)))
-        rows = tuple(row for row in self.scores if row.object_id == object_id)
-        self.touched.update(masks.frames_done, (row.frame for row in rows))
+    def remove_object(self, object_id: int) -> list[int]:
+        """Remove an object everywhere; return the frames on which it was drawn."""
+        drawn = [frame for frame in self.labels.frames_done if object_id in self.labels.object_ids(frame)]
+        for frame in {*drawn, *(row.frame for row in self.scores if row.object_id == object_id)}:
+            self._touch(frame)
         self.labels.remove_object(object_id)
         self.scores.remove_object(object_id)
-        return ErasedObject(object_id, masks, rows)
-
-    def bring_back(self, erased: ErasedObject) -> None:
-        """Undo `take_out`; pixels that another object has taken since go back."""
-        for frame in erased.masks.frames_done:
-            image = self.labels[frame]
-            others = self.labels.object_ids(frame)
-            # Pixels go back to the object; whoever had taken them is measured again.
-            image[erased.masks[frame] > 0] = erased.object_id
-            runs = self.labels.set(frame, image)
-            self._measure_again(frame, others, measure(runs))
-        for row in erased.rows:
-            self.scores.put(row)
-        self.touched.update(erased.masks.frames_done, (row.frame for row in erased.rows))
+        return drawn
 
     def mask(self, frame: int, object_id: int) -> NDArray[np.bool_] | None:
         """(Y, X) mask of an object as drawn on a frame, ``None`` where it has no pixels."""
@@ -179,5 +148,5 @@ class SessionOutputs:
     def _put_rows(self, rows: Iterable[ScoreRow]) -> None:
         for row in rows:
             if self.scores.get(row.frame, row.object_id) != row:
-                self.touched.add(row.frame)
+                self._touch(row.frame)
                 self.scores.put(row)

@@ -36,6 +36,11 @@ class TrackingRun:
         # Reversed, so that of each direction the first visit is the one that stays in the dictionary.
         return frozenset({visit.step: visit.frame for visit in reversed(self.visits)}.values())
 
+    @property
+    def object_ids(self) -> list[int]:
+        """All objects that take part, rising."""
+        return sorted({object_id for visit in self.visits for object_id in visit.object_ids})
+
     def further(self) -> TrackingRun:
         """The run after one more visit."""
         return replace(self, done=self.done + 1)

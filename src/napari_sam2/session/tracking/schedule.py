@@ -12,6 +12,13 @@ DIRECTIONS: dict[str, tuple[int, ...]] = {
     "both": (1, -1),
     "outward": (1, -1),
 }
+# What runs in each direction are called where they can be undone.
+RUN_NAMES = {
+    "forward": "Track forward",
+    "backward": "Track back",
+    "both": "Track both ways",
+    "outward": "Track both ways",
+}
 
 
 @dataclass(frozen=True)

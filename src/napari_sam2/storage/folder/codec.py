@@ -14,11 +14,20 @@ from numpy.typing import NDArray
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import PackedFrame
 from napari_sam2.data.labels.scores import ScoreRow
+from napari_sam2.data.prompts.drawing import SHAPE_KINDS, Drawing, DrawnPoint, DrawnShape
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
 from napari_sam2.session.tracking.memory.observation import Motion, Observation
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
-from napari_sam2.storage.folder.schema import Box, ImageRecord, ObservationRecord, PromptRecord, Row, VisitSpan
+from napari_sam2.storage.folder.schema import (
+    Box,
+    DrawingRecord,
+    ImageRecord,
+    ObservationRecord,
+    PromptRecord,
+    Row,
+    VisitSpan,
+)
 
 # Errors by which reading reports a value that does not fit; they are caught and the entry is left out.
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
@@ -34,7 +43,8 @@ def prompt_record(prompt: Prompt) -> PromptRecord:
         points, labels = prompt.points.tolist(), prompt.labels.tolist()
     if prompt.mask is not None:
         mask = zlib.compress(np.packbits(prompt.mask).tobytes(), 1)
-    said = {"points": points, "labels": labels, "box": prompt.box, "mask": mask}
+    drawing = None if prompt.drawing is None else drawing_record(prompt.drawing)
+    said = {"points": points, "labels": labels, "box": prompt.box, "mask": mask, "drawing": drawing}
     given = {key: value for key, value in said.items() if value is not None}
     return PromptRecord.model_validate({"frame": prompt.frame, "object": prompt.object_id, **given})
 
@@ -53,7 +63,27 @@ def read_prompt(record: PromptRecord, shape: tuple[int, int, int]) -> Prompt:
         count = size[0] * size[1]
         bits = np.frombuffer(inflate(record.mask, (count + 7) // 8), np.uint8)
         mask = check_mask(np.unpackbits(bits, count=count).reshape(frame_size).astype(bool))
-    return Prompt(check_frame(record.frame, n_frames), record.object, points=points, labels=labels, box=box, mask=mask)
+    drawing = None if record.drawing is None else read_drawing(record.drawing, frame_size)
+    frame = check_frame(record.frame, n_frames)
+    return Prompt(frame, record.object, points=points, labels=labels, box=box, mask=mask, drawing=drawing)
+
+
+def drawing_record(drawing: Drawing) -> DrawingRecord:
+    """Make the record of a drawing."""
+    return DrawingRecord.model_validate(
+        {"points": drawing.points, "shapes": drawing.shapes, "painted": drawing.painted}
+    )
+
+
+def read_drawing(record: DrawingRecord, size: _Size) -> Drawing:
+    """Make a drawing of its record; it must fit frames of ``size`` (Y, X)."""
+    for kind, corners in record.shapes:
+        if kind not in SHAPE_KINDS or len(corners) < 2 or (kind in ("rectangle", "ellipse") and len(corners) != 4):
+            raise ValueError(f"a shape of kind {kind!r} has {len(corners)} corners")
+    if record.painted is not None:
+        inflate(record.painted, (size[0] * size[1] + 7) // 8)
+    points = tuple(DrawnPoint(*point) for point in record.points)
+    return Drawing(points, tuple(DrawnShape(*shape) for shape in record.shapes), record.painted)
 
 
 def image_record(packed: PackedFrame) -> ImageRecord:

@@ -21,8 +21,9 @@ from napari_sam2.data.images.geometry import Geometry
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
 # Format 2: memories may be older than results, which `Event.remembered` gives; frames in a row are written as one
-# span; labels are written as runs. Format 1 is still read.
-VERSION = 2
+# span; labels are written as runs. Format 3: the history is of steps, which are states before and after; before, it was
+# of edits. Prompts keep how they were drawn. Formats 1 and 2 are still read.
+VERSION = 3
 
 # Limits on what a file may claim, far above real data: sizes are used before there is anything to compare them with.
 MOST_FRAMES, LONGEST_SIDE = 10**7, 2**24
@@ -202,6 +203,14 @@ class FrameRecord(Record):
     rows: tuple[Row, ...]
 
 
+class DrawingRecord(Record):
+    """How a prompt was drawn; see `Drawing`: points (y, x, label), shapes (kind, corners), painted pixels."""
+
+    points: tuple[tuple[Finite, Finite, Literal[0, 1]], ...] = ()
+    shapes: tuple[tuple[Text, tuple[tuple[Finite, Finite], ...]], ...] = ()
+    painted: Packed | None = None
+
+
 class PromptRecord(Record):
     """A prompt; see `Prompt`. Points and box are (y, x); a mask has a bit for each pixel, zlib."""
 
@@ -211,6 +220,7 @@ class PromptRecord(Record):
     labels: tuple[int, ...] | None = None
     box: tuple[float, float, float, float] | None = None
     mask: Packed | None = None
+    drawing: DrawingRecord | None = None
 
 
 class MotionRecord(Record):
@@ -277,6 +287,27 @@ class TrackRecord(Record):
     version: Number = 0
 
 
+# Visits of a run to consecutive frames: (first, last, direction, objects).
+VisitSpan = tuple[Frame, Frame, Direction, tuple[ObjectId, ...]]
+
+
+class StepRecord(Record):
+    """A step that can be undone or done again; see `Step`. Fields that are not set have not changed; frames add up."""
+
+    name: Text = ""
+    is_run: bool = False
+    objects: tuple[ObjectId, ...] = ()
+    # The run that could be resumed, and how many of its visits were done.
+    run: tuple[VisitSpan, ...] | None = None
+    done: Index = 0
+    # ``None`` for an object that was not there.
+    tracks: dict[ObjectId, TrackRecord | None] = {}
+    frames: dict[Frame, FrameRecord] = {}
+
+
+# Entries of events of formats 1 and 2: edits that can be undone
+
+
 class FrameStateRecord(Record):
     """The state of an object on one frame, for undo."""
 
@@ -328,9 +359,6 @@ class DetachRecord(Record):
 
 EditRecord = Annotated[RestoreFrameRecord | AttachRecord | DetachRecord, Field(discriminator="kind")]
 
-# Visits of a run to consecutive frames: (first, last, direction, objects).
-VisitSpan = tuple[Frame, Frame, Direction, tuple[ObjectId, ...]]
-
 
 def _left_out(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     try:
@@ -363,9 +391,10 @@ class Event(Record):
     # Memories that nothing refers to any more.
     forgotten: tuple[Number, ...] = ()
     tracks: dict[Number, Annotated[TrackRecord | None, Tolerant]] = {}
+    steps: dict[Number, Annotated[StepRecord | None, Tolerant]] = {}
     edits: dict[Number, Annotated[EditRecord | None, Tolerant]] = {}
     frames: dict[Frame, Annotated[FrameRecord | None, Tolerant]] = {}
-    # Tracks of the objects, and the edits that can be undone and redone, in order.
+    # Tracks of the objects, and the steps (or edits) that can be undone and done again, in order.
     objects: tuple[Number, ...] = ()
     undos: tuple[Number, ...] = ()
     redos: tuple[Number, ...] = ()
