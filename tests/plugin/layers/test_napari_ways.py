@@ -8,74 +8,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shown_session import check_agreement, drawn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Desk
 
 
-def drawn(desk: Desk) -> dict[tuple[int, int], list[Any]]:
-    """Clicks and shapes of the session, by frame and object, rounded."""
-    found: dict[tuple[int, int], list[Any]] = {}
-    for key, drawing in desk.widget.controller.engine.drawings().items():
-        clicks = [(round(y), round(x), label) for y, x, label in drawing.points]
-        found[tuple(key)] = clicks + [shape.kind for shape in drawing.shapes]
-    return found
-
-
-def shown(desk: Desk) -> dict[tuple[int, int], list[Any]]:
-    """The same of the layers."""
-    layers, found = desk.widget.layers, {}
-    for (y, x), frame, owner, sign in zip(
-        layers.points.data[:, 1:],
-        layers.points.data[:, 0],
-        layers.points.features["object"],
-        layers.points.features["prompt"],
-        strict=True,
-    ):
-        row = (round(y), round(x), int(sign == "positive"))
-        found.setdefault((round(frame), int(owner)), []).append(row)
-    if layers.shapes is not None:
-        for corners, kind, owner in zip(
-            layers.shapes.data, layers.shapes.shape_type, layers.shapes.features["object"], strict=True
-        ):
-            found.setdefault((round(corners[0][0]), int(owner)), []).append(str(kind))
-    return found
-
-
-def state(desk: Desk) -> tuple[Any, ...]:
-    desk.settle()
-    layers = desk.widget.layers
-    if layers.points is not None:
-        painted = {key for key, rows in drawn(desk).items() if not rows}
-        assert {key: sorted(map(str, rows)) for key, rows in shown(desk).items()} == {
-            key: sorted(map(str, rows)) for key, rows in drawn(desk).items() if key not in painted
-        }
-    np.testing.assert_array_equal(desk.labels, desk.widget.session.labels.to_array())
-    return drawn(desk), desk.labels.tobytes()
-
-
 def check_step(desk: Desk, act: Callable[[], object], name: str, expected: dict[tuple[int, int], list[Any]]) -> None:
     """An action is one step of this name, which is undone and done again with all that it did."""
-    before = state(desk)
+    before = check_agreement(desk)
     act()
-    after = state(desk)
+    after = check_agreement(desk)
     assert after[0] == expected, name
     assert desk.widget.session.undo_name == name
     assert desk.find("undo").toolTip().startswith(f"Undo {name[0].lower()}{name[1:]}")
     desk.press("undo")
-    assert state(desk) == before, name
+    assert check_agreement(desk) == before, name
     desk.press("redo")
-    assert state(desk) == after, name
+    assert check_agreement(desk) == after, name
     desk.press("undo")
-    assert state(desk) == before, name
+    assert check_agreement(desk) == before, name
 
 
 def check_nothing(desk: Desk, act: Callable[[], object]) -> None:
     """An action changes nothing of the session."""
-    before, name = state(desk), desk.widget.session.undo_name
+    before, name = check_agreement(desk), desk.widget.session.undo_name
     act()
-    assert state(desk) == before
+    assert check_agreement(desk) == before
     assert desk.widget.session.undo_name == name
 
 
@@ -176,31 +137,22 @@ def test_shapes(clicked: Desk) -> None:
 
 def test_labels(clicked: Desk) -> None:
     desk, labels = clicked, clicked.widget.layers.labels
+    desk.viewer.dims.set_point(0, 6)
     labels.selected_label = 2
-    before = desk.labels[0] == 2
-
-    def polygon() -> None:
-        labels.paint_polygon([(0, 30, 30), (0, 30, 44), (0, 44, 44)], 2)
-
-    def fill() -> None:
-        labels.fill((0, 0, 0), 2)
-
-    check_step(desk, polygon, "Paint object 2", {(0, 1): FIRST, (0, 2): []})
-    check_step(desk, fill, "Paint object 2", {(0, 1): FIRST, (0, 2): []})
-    np.testing.assert_array_equal(desk.labels[0] == 2, before)
+    painted = {(0, 1): FIRST, (0, 2): OTHER, (6, 2): []}
+    triangle = [(6, 30, 30), (6, 30, 44), (6, 44, 44)]
+    check_step(desk, lambda: labels.paint_polygon(triangle, 2), "Paint object 2", painted)
+    check_step(desk, lambda: labels.fill((6, 0, 0), 2), "Paint object 2", painted)
     desk.viewer.dims.order = (1, 0, 2)
-    check_step(
-        desk,
-        lambda: labels.data_setitem((np.array([5]), np.array([20]), np.array([20])), 2),
-        "Paint object 2",
-        {(0, 1): FIRST, (0, 2): OTHER, (5, 2): []},
-    )
+    pixel = tuple(np.array([index]) for index in (5, 20, 20))
+    del painted[6, 2]
+    check_step(desk, lambda: labels.data_setitem(pixel, 2), "Paint object 2", {**painted, (5, 2): []})
 
 
 def test_a_deleted_layer_takes_nothing_along(clicked: Desk) -> None:
     desk = clicked
     desk.track()
-    before = state(desk)
+    before = check_agreement(desk)
     for name in ("points", "labels"):
         desk.viewer.layers.remove(getattr(desk.widget.layers, name))
         desk.settle()
@@ -213,7 +165,7 @@ def test_a_deleted_layer_takes_nothing_along(clicked: Desk) -> None:
     desk.press("redo")
     # A new layer shows what the session has.
     desk.press("tool_click")
-    assert state(desk) == before
+    assert check_agreement(desk) == before
 
 
 def test_every_step_is_there_after_reopening(
@@ -231,14 +183,14 @@ def test_every_step_is_there_after_reopening(
     ]
     desk.widget.files.keeping.save(tmp_path / "s.napari-sam2")
     desk.until(lambda: desk.widget.session.folder is not None)
-    last = state(desk)
+    last = check_agreement(desk)
     desk.viewer.window.remove_dock_widget("all")
     other = open_desk(frames)
     done: list[object] = []
     other.widget.files.keeping.opened.connect(lambda *what: done.append(what))
     other.widget.files.open(str(tmp_path / "s.napari-sam2"))
     other.until(lambda: done)
-    assert state(other) == last
+    assert check_agreement(other) == last
     for name in names[::-1]:
         assert other.find("undo").toolTip().startswith(f"Undo {name[0].lower()}")
         other.press("undo")
@@ -248,4 +200,4 @@ def test_every_step_is_there_after_reopening(
     for _ in names:
         other.press("redo")
         other.settle()
-    assert state(other) == last
+    assert check_agreement(other) == last
