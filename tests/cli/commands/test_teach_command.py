@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import tifffile
 from commandline import DiskStack, Run
 
-from napari_sam2.cli.commands.teach import parse_frames
+from napari_sam2.cli.commands.teach import parse_frames, read_labelled
 
 SHORT = ["--image-size", 64, "--steps", 1]
 
@@ -78,3 +79,18 @@ def test_frames_are_numbers_and_ranges() -> None:
     for text in ("", "1,", "a", "-3", "1-2-3"):
         with pytest.raises(ValueError, match="no such range"):
             parse_frames(text)
+
+
+def test_labels_of_a_scan_that_run_another_way_are_put_in_place(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel", reason="nibabel is not installed")
+    labels = np.zeros((4, 10, 12), np.int16)
+    labels[1:3, 2:5, 7:11] = 1
+    affine = np.diag([-0.5, -0.5, 3, 1])
+    nibabel.save(nibabel.Nifti1Image(labels.T, affine), tmp_path / "scan.nii")
+    flip = np.diag([-1.0, 1, 1, 1])
+    flip[0, 3] = 11
+    nibabel.save(nibabel.Nifti1Image(labels.T[::-1], affine @ flip), tmp_path / "labels.nii")
+    args = Namespace(
+        input=tmp_path / "scan.nii", labels=tmp_path / "labels.nii", axis=None, accepted=None, contrast_limits=None
+    )
+    np.testing.assert_array_equal(read_labelled(args).labels, labels)

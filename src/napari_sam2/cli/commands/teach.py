@@ -77,6 +77,7 @@ def read_labelled(args: argparse.Namespace) -> LabelledStack:
     """Open the stack and read its labels."""
     import numpy as np
 
+    from napari_sam2.data.prompts.labels_onto import labels_onto
     from napari_sam2.data.readers.open_stack import open_stack
     from napari_sam2.training.finetune.finetuner import LabelledStack
 
@@ -84,6 +85,8 @@ def read_labelled(args: argparse.Namespace) -> LabelledStack:
     # Labels are few enough to hold; frames of the stack are read as training needs them.
     with open_stack(args.labels, axis=args.axis) as labels:
         images = np.stack([labels.read(frame) for frame in range(labels.n_frames)])
+        # A scan's labels may run another way than the scan.
+        images = labels_onto(images, labels, stack)
     accepted = None if args.accepted is None else parse_frames(args.accepted)
     return LabelledStack(stack, images, accepted, args.contrast_limits)
 
