@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -375,3 +376,4 @@ def test_a_brush_over_several_places_of_another_axis(
     assert {prompt.frame for prompt in desk.widget.session.prompts} == {
         frame for frame in range(space.n_frames) if labels.data[space.index(frame)].any()
     }
+    assert any("beyond the stack on show" in record.message for record in notification_manager.records)

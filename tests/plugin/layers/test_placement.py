@@ -15,7 +15,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_sam2.plugin.layers.labels_layer import labels_on_plane
 from napari_sam2.plugin.layers.layer_frames import frames_along
-from napari_sam2.plugin.layers.placement import Placement, UnrelatedError
+from napari_sam2.plugin.layers.placement import SCANNER_KEY, Placement, UnrelatedError
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -70,6 +70,16 @@ def test_axes_that_ask_no_question() -> None:
         Placement.of(flat, frames)
     with pytest.raises(UnrelatedError, match="4 axes"):
         Placement.of(Points(np.zeros((1, 4))), frames)
+
+
+def test_scans_that_are_oblique_against_each_other() -> None:
+    tilted = np.eye(4)
+    tilted[1, 2] = 0.1
+    scan = Image(np.zeros(SHAPE), metadata={SCANNER_KEY: np.eye(4).tolist()})
+    other = Labels(blocks(), name="other", metadata={SCANNER_KEY: tilted.tolist()})
+    with pytest.raises(UnrelatedError, match="other is tilted against"):
+        Placement.of(other, scan)
+    assert Placement.of(Labels(blocks()), scan).is_same_grid(SHAPE)
 
 
 def test_labels_of_another_grid_by_the_nearest_pixel() -> None:
@@ -185,6 +195,11 @@ def test_a_layer_that_cannot_be_related_is_refused_with_the_reason(moved: Desk) 
     assert [one.split()[0] for one in said] == ["elsewhere", "flat", "tilted"]
     assert all("\n" not in one for one in said)
     assert [combo.layer for combo in panel.combos[1:4]] == [None] * 3
+    assert [combo.toolTip().splitlines()[1].split()[2] for combo in panel.combos[1:4]] == [
+        "flat",
+        "tilted",
+        "elsewhere",
+    ]
     # One that lay on the image, until it was moved: results go into a new one.
     image = layers["image"]
     mine = moved.viewer.add_labels(

@@ -82,6 +82,16 @@ def painted_frames(layer: Labels, space: LayerFrames, edits: Any) -> set[int]:
     return found
 
 
+def reaches_further(layer: Labels, space: LayerFrames, edits: Any) -> bool:
+    """Whether edits of a layer reach beyond the place on its other axes where a stack lies."""
+    if layer.n_edit_dimensions < 3:
+        return False
+    others = [axis for axis in range(len(space.shape) - 2) if axis != space.tracked]
+    reached = [np.unique(i) if not isinstance(i, slice) else range(i.start, i.stop) for edit in edits for i in edit[0]]
+    n_axes = len(space.shape)
+    return any(len(reached[start + axis]) > 1 for start in range(0, len(reached), n_axes) for axis in others)
+
+
 def widen(layer: Labels, object_id: int) -> None:
     """Give a layer in memory a wider integer type, which has room for an object's number."""
     layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))

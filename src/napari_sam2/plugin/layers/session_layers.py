@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey
 
 from .eraser import Eraser
-from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, widen
+from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, reaches_further, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
 from .placement import Placement, UnrelatedError, check_worlds
@@ -332,6 +332,11 @@ class SessionLayers(QObject):
     def _paint_happened(self, event: Any) -> None:
         if self.labels is not None and self.space is not None:
             self._painted_on |= painted_frames(self.labels, self.space, event.value) or {self.frame}
+            if reaches_further(self.labels, self.space, event.value):
+                self.labels_left.emit(
+                    "The brush has reached beyond the stack on show, where it makes no prompts: paint there again, or "
+                    "let it edit fewer dimensions."
+                )
         self._notice(self._tell_painted)
 
     def _tell_prompts(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 _NONE = "none"
+_REFUSED = "\nNot offered: "
 
 
 class LayerCombo(QComboBox):
@@ -68,7 +69,11 @@ class LayerCombo(QComboBox):
 
     def refresh(self, _event: object = None) -> None:
         """Read the layer list again."""
-        self._layers = [x for x in self._viewer.layers if isinstance(x, self._kind) and not self._refusal(x)]
+        refusals = [(x, self._refusal(x)) for x in self._viewer.layers if isinstance(x, self._kind)]
+        self._layers = [x for x, reason in refusals if not reason]
+        # Why a layer is not in the list can be read in the tip, below what the combo is for.
+        purpose = self.toolTip().partition(_REFUSED)[0]
+        self.setToolTip(purpose + "".join(f"{_REFUSED}{reason}" for _, reason in refusals if reason))
         # Called by napari for every change of the list, and when what is accepted has changed. A combo that must not be
         # empty takes the topmost layer.
         gone = self._chosen is not None and all(x is not self._chosen for x in self._layers)
