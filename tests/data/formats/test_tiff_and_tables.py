@@ -223,3 +223,11 @@ def test_real_labels(data_dir: Path, tmp_path: Path, name: str) -> None:
     write_labels_tiff(tmp_path / "labels.tif", labels, stack)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), truth)
     assert open_stack(tmp_path / "labels.tif").axis == axis
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1), (3, 1, 1), (3, 1, 4), (1, 4, 1)])
+def test_frames_of_a_single_row_or_column(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    labels = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    write_labels_tiff(tmp_path / "labels.tif", labels, Stack.from_array(labels, "z", rgb=False))
+    with open_stack(tmp_path / "labels.tif", axis="z") as stack:
+        np.testing.assert_array_equal([stack.read(frame) for frame in range(stack.n_frames)], labels)

@@ -75,8 +75,8 @@ def write_labels_tiff(
     dtype = np.dtype(np.uint16 if largest_id <= np.iinfo(np.uint16).max else np.uint32)
     stack = images if isinstance(images, Stack) else images.planes
     nbytes = stack.n_frames * stack.height * stack.width * dtype.itemsize
-    # Frames of a single pixel are read back as one image where they are in ImageJ's format.
-    imagej = not ome and dtype == np.uint16 and nbytes < _IMAGEJ_BYTES and stack.height * stack.width > 1
+    # Frames of a single column are read back as one image where they are in ImageJ's format.
+    imagej = not ome and dtype == np.uint16 and nbytes < _IMAGEJ_BYTES and stack.width > 1
     options: dict[str, Any] = {"metadata": (imagej_metadata if imagej else ome_metadata)(images.axes)}
     if stack.pixel_size is not None:
         # TIFF stores pixels per unit; the unit itself is in the metadata, as the tag only knows inch and centimetre.
