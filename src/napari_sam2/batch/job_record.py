@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MARKER = "job.json"
 STARTED, DONE, FAILED = "started", "done", "failed"
 _VERSION = 1
-# Where the work is done, and where it lies, makes no difference to what comes out.
-_NO_DIFFERENCE = ("input", "prompts", "output", "overwrite", "save")
+# Where the work is done, and where it lies, makes no difference to what comes out; more formats are written later.
+_NO_DIFFERENCE = ("input", "prompts", "output", "overwrite", "save", "exports")
 
 
 @dataclass(frozen=True)

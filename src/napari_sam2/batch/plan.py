@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_sam2.job.errors import describe_error
 from napari_sam2.job.options import ModelOptions
@@ -31,6 +32,7 @@ def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Cal
     plan = Plan([], [], [])
     for job in jobs:
         try:
+            job = _fitting(job)
             done = _check(job, needs_weights=needs_weights)
         # What users can cause is listed; a bug of the program ends the check.
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
@@ -45,6 +47,26 @@ def plan_jobs(jobs: Iterable[BatchJob], *, needs_weights: bool = True, seen: Cal
                 plan.done.append(done)
         seen()
     return plan
+
+
+def _fitting(job: BatchJob) -> BatchJob:
+    """Leave out the formats that cannot hold a job's stack: those of a mixed batch are asked for all together."""
+    from napari_sam2.data.formats import FORMATS, check_formats
+    from napari_sam2.data.formats.registry import UnfitFormatError
+
+    picky = [name for name in job.options.exports if FORMATS[name].check is not None]
+    if not picky:
+        return job
+    options = job.resolved()
+    kept = list(options.exports)
+    with options.part.open(options.input) as stack:
+        for name in picky:
+            try:
+                check_formats([name], stack)
+            except UnfitFormatError as error:
+                kept.remove(name)
+                warnings.warn(f"{options.input.name} is not written as {name}: {error}", stacklevel=2)
+    return replace(job, options=replace(job.options, exports=tuple(kept)))
 
 
 def _check(job: BatchJob, *, needs_weights: bool) -> JobResult | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from napari_sam2.job.continue_job import NothingToResumeError, resumed_job
 from napari_sam2.job.errors import describe_error
+from napari_sam2.job.finished_results import FinishedResults
 from napari_sam2.job.options import JobOptions
 from napari_sam2.job.output_folder import LABELS, SESSION
 from napari_sam2.job.prepare import Loader, read_job_prompts, started_job
@@ -86,7 +87,28 @@ def do_job(job: BatchJob, tools: Tools) -> JobResult:
 def done_before(job: BatchJob) -> JobResult | None:
     """Tell whether a job was done already, out of the same image, prompts, options and model."""
     options = job.resolved()
+    if _missing_exports(options):
+        return None
     return _skipped(job, read_marker(job.folder), made_of(options, read_job_prompts(options)))
+
+
+def _missing_exports(options: JobOptions) -> dict[str, Path]:
+    """Formats that are asked for and not in the folder of results, with their places."""
+    from napari_sam2.data.formats import FORMATS
+
+    places = {name: options.output / FORMATS[name].filename for name in options.exports}
+    return {name: place for name, place in places.items() if not place.exists()}
+
+
+def _write_exports(folder: Path, places: Mapping[str, Path], *, image: Path) -> None:
+    """Write formats of what was tracked before."""
+    from napari_sam2.data.formats import export_results
+
+    finished = FinishedResults.read(folder)
+    with finished.open_images(image) as images, finished.open_labels() as labels:
+        results = finished.results(images or labels, labels, has_pixels=images is not None, background=(0, 0, 0))
+        for name, place in places.items():
+            export_results(results, name, place)
 
 
 def _skipped(job: BatchJob, marker: Marker | None, present: dict[str, str]) -> JobResult | None:
@@ -121,7 +143,12 @@ def _do(job: BatchJob, tools: Tools) -> JobResult:
     present = made_of(options, read_job_prompts(options))
     before = read_marker(job.folder)
     if skipped := _skipped(job, before, present):
-        return skipped
+        missing = _missing_exports(options)
+        if not missing:
+            return skipped
+        # What was tracked is as it would be now: only the files are new.
+        _write_exports(job.folder, missing, image=options.input)
+        return replace(skipped, state=DONE, message=f"tracked before; wrote {', '.join(missing)}")
     check_own(job.folder)
     # A job whose inputs have changed starts from the beginning; an unchanged one may go on where it was.
     changed = [] if before is None else before.differences(present)

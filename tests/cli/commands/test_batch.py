@@ -109,6 +109,32 @@ def test_what_is_done_is_left_alone_and_what_changed_is_done_again(
     assert "3 to do, 0 done before" in run(*words, "--check").out
 
 
+def test_one_more_format_tracks_nothing_again(run: Run, stacks: Path, fast: list[object], tmp_path: Path) -> None:
+    rows = [{"input": "one.tif", "prompts": "one.prompts.json"}]
+    rows.append({"input": "one.tif", "prompts": "one.prompts.json", "axis": "z", "name": "deep"})
+    words = ["batch", write_table(stacks / "jobs.csv", rows), "--output", tmp_path / "out", *fast]
+    out = tmp_path / "out"
+    assert run(*words).status == 0
+    labels = {name: (out / name / "labels.tif").stat().st_mtime_ns for name in ("one", "deep")}
+    # A format that one of the stacks cannot have is left out there.
+    with pytest.warns(UserWarning, match=r"one\.tif is not written as ctc: .*one\.tif runs along depth"):
+        assert run(*words, "--export", "tracks,ctc").status == 0
+    assert {name: (out / name / "labels.tif").stat().st_mtime_ns for name in ("one", "deep")} == labels
+    assert [row["message"] for row in read_summary(out).values()] == [
+        "tracked before; wrote tracks, ctc",
+        "tracked before; wrote tracks",
+    ]
+    assert (out / "one" / "tracks.csv").exists()
+    assert run(*words, "--export", "tracks").status == 0
+    assert set(states(out).values()) == {"skipped"}
+
+    done = run("export", out, "--to", "coco")
+    assert (done.status, len(done.out.splitlines())) == (0, 2), done.err
+    done = run("export", out / "one", out / "deep", "--to", "ctc", "--overwrite")
+    assert (done.status, done.out.splitlines()) == (0, [str(out / "one" / "ctc")])
+    assert "one.tif runs along depth" in done.err
+
+
 def test_all_mistakes_are_told_at_once_and_nothing_is_run(run: Run, stacks: Path, tmp_path: Path) -> None:
     good = {"input": "one.tif", "prompts": "one.prompts.json"}
     write_entries(stacks / "far.json", [{"frame": 9, "object": 1, "box": [1, 1, 9, 9]}])
@@ -130,7 +156,7 @@ def test_all_mistakes_are_told_at_once_and_nothing_is_run(run: Run, stacks: Path
     done = run("batch", write_table(stacks / "jobs.csv", rows), "--output", out)
     lines = [line for line in done.err.replace("\r", "\n").splitlines() if line.startswith("line ")]
     expected = {
-        "line 3": "gone.tif: No such file",
+        "line 3": "gone.tif does not exist",
         "line 4": "no frame 9",
         "line 5": "an input and prompts",
         "line 6": "crop: a crop is four whole numbers",

@@ -70,7 +70,8 @@ def write_ctc(path: Path, results: Results) -> None:
 def check_time(stack: Stack) -> None:
     """Check that a stack can be written in this layout."""
     if stack.axis != "t":
-        raise ValueError("the Cell Tracking Challenge's format (ctc) is for time, and this stack runs along depth (z)")
+        name = stack.path or "this stack"
+        raise ValueError(f"the Cell Tracking Challenge's format (ctc) is for time, and {name} runs along depth (z)")
 
 
 def is_ctc(path: Path) -> bool:

@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     from .export_data import Results
 
 
+class UnfitFormatError(ValueError):
+    """A format cannot hold a stack."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 @dataclass(frozen=True)
 class Format:
     """A format of results on disk.
@@ -254,7 +262,10 @@ def check_formats(
             able = ", ".join(name for name, known in FORMATS.items() if known.volumes)
             raise ValueError(f"the format {one.name} cannot hold volumes over time: choose among {able}")
         if one.check is not None:
-            one.check(stack)
+            try:
+                one.check(stack)
+            except ValueError as error:
+                raise UnfitFormatError(one.name, str(error)) from error
     return formats
 
 
