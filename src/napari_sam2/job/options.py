@@ -115,6 +115,10 @@ class InputOptions:
         type=every_frame,
     )
 
+    series: str | None = option(
+        None, "which of several: a DICOM series, a scene of a CZI, ND2 or LIF file; its name or number", metavar="NAME"
+    )
+
     @classmethod
     def of(cls, selection: Selection) -> InputOptions:
         """Make options of a part of an image."""

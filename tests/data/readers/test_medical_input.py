@@ -105,7 +105,7 @@ def test_a_missing_slice_is_noticed(tmp_path: Path, write_series) -> None:
 def test_folders_that_are_no_series(tmp_path: Path, write_series) -> None:
     write_series(tmp_path, VOLUME)
     other = write_series(tmp_path, VOLUME, series="1.2.9", prefix="other")
-    with pytest.raises(ValueError, match=r"holds 2 series: .*1.2.9 \(6 images\)"):
+    with pytest.raises(ValueError, match=r"holds 2 series: 0 \(1.2.9: CT, 6 images\), .* choose one \(--series\)"):
         open_stack(tmp_path)
     for file in other[1:]:
         file.unlink()
@@ -131,9 +131,10 @@ def test_single_files_of_pydicoms_own(tmp_path: Path) -> None:
 
     colour = open_stack(get_testdata_file("examples_rgb_color.dcm"))
     assert (colour.shape, colour.is_rgb, colour.dtype) == ((1, 240, 320), True, np.uint8)
-    cine = open_stack(get_testdata_file("rtdose.dcm"))
-    assert cine.n_frames == 15
-    np.testing.assert_array_equal(cine.read(7), pydicom.dcmread(get_testdata_file("rtdose.dcm")).pixel_array[7])
+    dose = open_stack(get_testdata_file("rtdose.dcm"))
+    assert (dose.n_frames, dose.axis) == (15, "z")
+    stored = pydicom.dcmread(get_testdata_file("rtdose.dcm"))
+    np.testing.assert_allclose(dose.read(7), stored.pixel_array[7] * float(stored.DoseGridScaling), rtol=1e-6)
 
 
 def test_an_enhanced_multi_frame_file(tmp_path: Path, write_series) -> None:
@@ -178,3 +179,98 @@ def test_a_cine_loop(tmp_path: Path, write_series) -> None:
     with open_stack(tmp_path / "cine.dcm") as stack:
         assert (stack.axis, stack.n_frames, stack.step, stack.step_unit) == ("t", 6, pytest.approx(0.04), "s")
         np.testing.assert_array_equal(stack.read(4), VOLUME[4])
+
+
+@pytest.mark.parametrize("series", ["1.2.9", "0"])
+def test_one_of_several_series(tmp_path: Path, write_series, series: str) -> None:
+    write_series(tmp_path, VOLUME, prefix="z")
+    write_series(tmp_path, VOLUME + 7, series="1.2.9", prefix="other")
+    with open_stack(tmp_path, selection=Selection(series=series)) as stack:
+        np.testing.assert_array_equal(stack.read(3), VOLUME[3] + 7)
+        assert stack.geometry.selection.series == series
+    with pytest.raises(ValueError, match="there is no 'x' among them"):
+        open_stack(tmp_path, selection=Selection(series="x"))
+    np.save(tmp_path / "a.npy", VOLUME)
+    with pytest.raises(ValueError, match="--series is for those"):
+        open_stack(tmp_path / "a.npy", selection=Selection(series="0"))
+
+
+def test_series_in_subfolders(tmp_path: Path, write_series) -> None:
+    for name, shift in (("a", 0), ("b", 7)):
+        place = tmp_path / "patient" / "study" / name
+        place.mkdir(parents=True)
+        write_series(place, VOLUME + shift, series=f"1.2.{shift}")
+    (tmp_path / "DICOMDIR").write_bytes(b"index")
+    with open_stack(tmp_path, selection=Selection(series="1.2.7")) as stack:
+        np.testing.assert_array_equal(stack.read(3), VOLUME[3] + 7)
+    with open_stack(tmp_path / "patient" / "study" / "a") as stack:
+        np.testing.assert_array_equal(stack.read(3), VOLUME[3])
+
+
+def changed(file: Path, frames: np.ndarray, **values: object) -> None:
+    """Make a multi-frame file of a slice."""
+    header = pydicom.dcmread(file)
+    header.NumberOfFrames = len(frames)
+    header.PixelData = (frames + 500).astype(np.uint16).tobytes()
+    for name, value in values.items():
+        if value is not None:
+            setattr(header, name, value)
+        elif name in header:
+            delattr(header, name)
+    header.save_as(file)
+
+
+def test_a_scout_is_no_slice(tmp_path: Path, write_series) -> None:
+    files = write_series(tmp_path, VOLUME)
+    header = pydicom.dcmread(files[2])
+    header.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    header.save_as(files[2])
+    with pytest.raises(ValueError, match="several orientations, 5 like the first and 1 turned against it"):
+        open_stack(tmp_path)
+
+
+def test_a_dose_is_a_volume(tmp_path: Path, write_series) -> None:
+    (file, *_) = write_series(tmp_path, VOLUME[:1])
+    offsets = [0, 2.5, 5, 7.5, 10, 12.5]
+    values = {"Modality": "RTDOSE", "DoseGridScaling": "0.001", "GridFrameOffsetVector": offsets}
+    changed(file, VOLUME, **values, RescaleSlope=None, RescaleIntercept=None)
+    with open_stack(file) as stack:
+        assert (stack.axis, stack.shape, stack.step, stack.step_unit) == ("z", (6, 12, 16), 2.5, "mm")
+        np.testing.assert_allclose(stack.read(4), (VOLUME[4] + 500.0) * 0.001, rtol=1e-6)
+
+
+def test_a_slide_is_no_stack(tmp_path: Path, write_series) -> None:
+    (file, *_) = write_series(tmp_path, VOLUME[:1])
+    changed(file, VOLUME, SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6")
+    with pytest.raises(ValueError, match="is a slide, whose frames are its tiles"):
+        open_stack(file)
+
+
+@pytest.mark.parametrize(
+    ("values", "axis"),
+    [
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.3"}, "z"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"]}, "z"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "TOMO", "EMISSION"]}, "t"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "DYNAMIC", "EMISSION"]}, "t"),
+    ],
+)
+def test_tomography_is_depth_without_positions_too(
+    tmp_path: Path, write_series, values: dict[str, object], axis: str
+) -> None:
+    (file, *_) = write_series(tmp_path, VOLUME[:1])
+    changed(file, VOLUME, **values, ImagePositionPatient=None, ImageOrientationPatient=None, SpacingBetweenSlices=2)
+    with open_stack(file) as stack:
+        assert (stack.axis, stack.step) == (axis, 2 if axis == "z" else None)
+
+
+def test_nuclear_medicine_places_its_first_frame(tmp_path: Path, write_series) -> None:
+    (file, *_) = write_series(tmp_path, VOLUME[:1])
+    detector = pydicom.Dataset()
+    detector.ImagePositionPatient, detector.ImageOrientationPatient = [1, 2, 3], [1, 0, 0, 0, 1, 0]
+    values = {"ImageType": ["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"], "SpacingBetweenSlices": 2}
+    nowhere = {"ImagePositionPatient": None, "ImageOrientationPatient": None}
+    changed(file, VOLUME, **values, **nowhere, DetectorInformationSequence=[detector])
+    with open_stack(file) as stack:
+        assert (stack.axis, stack.step) == ("z", 2)
+        np.testing.assert_allclose(np.array(stack.geometry.affine) @ (0, 0, 5, 1), (-1, -2, 13, 1))

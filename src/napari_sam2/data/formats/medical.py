@@ -72,7 +72,7 @@ def check_dicom(stack: Stack) -> None:
             f"DICOM-SEG holds one volume of slices with positions, and {stack.path} was not opened as such"
         )
     # Each segment refers to slices by file; an enhanced file with all frames has only one.
-    count = len(series_files(stack.path))
+    count = len(series_files(stack.path, stack.geometry.selection.series))
     if count % stack.n_frames or count < stack.n_frames:
         raise ValueError(
             f"DICOM-SEG is written for series with a file for every slice: {stack.path} has {count} files for "
@@ -130,7 +130,7 @@ def _source_images(stack: Stack) -> list[Any]:
     assert stack.path is not None
     # Files come volume after volume.
     start = stack.geometry.place_on("t") * stack.n_frames
-    chosen = series_files(stack.path)[start : start + stack.n_frames]
+    chosen = series_files(stack.path, stack.geometry.selection.series)[start : start + stack.n_frames]
     return [pydicom.dcmread(file, stop_before_pixels=True) for file in chosen]
 
 

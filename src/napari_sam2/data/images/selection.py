@@ -40,6 +40,9 @@ class Selection:
         3 takes every third frame, from the first on; 1/2 takes each frame twice.
     axis : str or None
         What the frames run along: ``"t"`` or ``"z"``; None for what the file says.
+    series : str or None
+        Which of several images in a file or folder: a DICOM series, a scene of a CZI, ND2 or LIF file. By its name or,
+        from 0, its place among them.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class Selection:
     crop: Box | None = None
     every: Fraction = Fraction(1)
     axis: str | None = None
+    series: str | None = None
 
     def __post_init__(self) -> None:
         # What can be checked without the image; the rest waits for `locate`, which knows its axes.
@@ -94,6 +98,7 @@ class Selection:
             "crop": None if self.crop is None else list(self.crop),
             # JSON has no fractions: "1/2".
             "every": str(self.every),
+            **({} if self.series is None else {"series": self.series}),
         }
 
     @classmethod
@@ -115,7 +120,7 @@ class Selection:
         ValueError
             If it is damaged.
         """
-        at, crop, axis = said.get("at"), said.get("crop"), said.get("axis")
+        at, crop, axis, series = (said.get(key) for key in ("at", "crop", "axis", "series"))
         try:
             return cls(
                 tuple(map(_index, at)) if isinstance(at, list | tuple) else None if at is None else _index(at),
@@ -126,6 +131,7 @@ class Selection:
                 # Not Fraction(text), which takes "1e9999999" and then computes for minutes.
                 Fraction(*map(int, str(said.get("every", 1)).split("/"))),
                 None if axis is None else str(axis),
+                None if series is None else str(series),
             )
         except (TypeError, ZeroDivisionError, OverflowError) as error:
             raise ValueError(f"a part of an image is damaged: {error}") from error
@@ -161,6 +167,46 @@ def check_axis(axis: str) -> str:
     if axis not in AXES:
         raise ValueError(f"the axis of a stack is 't' (time) or 'z' (depth), not {axis!r}")
     return axis
+
+
+class NoSuchSeriesError(ValueError):
+    """Several images are in a file, and which is meant is not said, or is none of them."""
+
+
+def chosen_series(names: Sequence[str], series: str | None, what: str, about: Sequence[str] = ()) -> int:
+    """Choose among several images by name or place.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What they are called, in order.
+    series : str or None
+        The one asked for; None where there is only one.
+    what : str
+        The file or folder, for the message.
+    about : sequence of str, optional
+        More about each, for the message.
+
+    Returns
+    -------
+    int
+        Its place.
+
+    Raises
+    ------
+    NoSuchSeriesError
+        If there is none of that name, or several and none is asked for; the message lists them.
+    """
+    if series is None and len(names) == 1:
+        return 0
+    if series in names:
+        return names.index(series)
+    if series is not None and series.isdecimal() and int(series) < len(names):
+        return int(series)
+    notes = about or [""] * len(names)
+    found = ", ".join(f"{i} ({name}{note})" for i, (name, note) in enumerate(zip(names, notes, strict=True)))
+    problem = "choose one" if series is None else f"there is no {series!r} among them"
+    raise NoSuchSeriesError(f"{what} holds {len(names)} series: {found}: {problem} (--series)")
 
 
 def check_level(level: int, sizes: Sequence[tuple[int, ...]], name: str) -> int:

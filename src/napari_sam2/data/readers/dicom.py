@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,13 @@ from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import Size
 from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
 from napari_sam2.data.images.geometry import affine_of
+from napari_sam2.data.images.selection import chosen_series
 
 from .image_folder import natural_key
 from .still_image import is_image_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 _PURPOSE = "reading DICOM files"
 # Positions further apart than this share of the usual distance mean that a slice is missing.
 _UNEVEN = 0.02
+# Directions whose parts differ by more are turned against each other.
+_TURNED = 0.01
+_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+# Angiography, teeth, breast and eye in three dimensions.
+_TOMOGRAPHY = (
+    *(f"1.2.840.10008.5.1.4.1.1.13.1.{number}" for number in (1, 2, 3)),
+    "1.2.840.10008.5.1.4.1.1.77.1.5.4",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class _Plane:
     intercept: float
     # Centre of the first pixel in millimetres to the patient's left, back and head.
     corner: tuple[float, ...] | None = None
+    # Directions of the rows and of the columns.
+    orientation: tuple[float, ...] | None = None
 
 
 class DicomPlanes:
@@ -85,30 +96,32 @@ class DicomPlanes:
 
 
 def has_dicom(place: Path) -> bool:
-    """Tell whether a file is DICOM, or a folder holds DICOM files and no plain images."""
+    """Tell whether a file is DICOM, or a folder or those below it hold DICOM files, and it no plain images."""
     if place.is_dir():
-        files = _files(place)
         # Folders often hold exported PNGs beside the series: then the images are meant.
-        return not any(is_image_file(file) for file in files) and any(_is_dicom(file) for file in files)
+        if any(is_image_file(file) for file in place.iterdir() if file.is_file()):
+            return False
+        return any(_is_dicom(file) for file in _visible(place))
     return place.is_file() and _is_dicom(place)
 
 
-def series_files(place: Path) -> list[Path]:
-    """List the files of the series in a folder, or the file itself, in the order of the stack's planes."""
-    return list(dict.fromkeys(plane.path for plane in _sorted(_read_headers(place)[0])[0]))
+def series_files(place: Path, series: str | None = None) -> list[Path]:
+    """List the files of a series in a folder, or the file itself, in the order of the stack's planes."""
+    return list(dict.fromkeys(plane.path for plane in _sorted(_read_headers(place, series)[0])[0]))
 
 
-def open_dicom(place: Path) -> Opened:
+def open_dicom(place: Path, series: str | None = None) -> Opened:
     """Open a DICOM series without reading its pixels.
 
     Planes are sorted by their position along the normal of the slices; where there are several for each position, they
     are time points. Without positions, the instance numbers decide.
     """
-    planes, header = _read_headers(place)
+    planes, header = _read_headers(place, series)
     planes, n_times = _sorted(planes)
     n_planes = len(planes) // n_times
-    # Without positions there is no depth: cine loops state a frame time, anything else is frames of no given kind.
-    has_depth = planes[0].position is not None
+    # Without positions there is depth in tomography only; cine loops state a frame time, and anything else is frames of
+    # no given kind.
+    has_depth = planes[0].position is not None or _is_tomography(header)
     axes = "z" if has_depth else "t" if "FrameTime" in header else "n"
     leading: tuple[int, ...] = (n_planes,)
     if n_times > 1:
@@ -120,11 +133,16 @@ def open_dicom(place: Path) -> Opened:
 
 
 def _files(folder: Path) -> list[Path]:
-    # DICOM files often have no suffix, so every visible file counts; DICOMDIR is an index without pixels.
-    visible = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted(
-        (path for path in visible if path.name.upper() != "DICOMDIR"), key=lambda path: natural_key(path.name)
-    )
+    return sorted(_visible(folder), key=lambda path: natural_key(path.relative_to(folder).as_posix()))
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    # DICOM files often have no suffix, so every visible file counts; DICOMDIR is an index without pixels. Scanners
+    # write patient/study/series/file, often with a folder for each.
+    for path in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not is_hidden and path.name.upper() != "DICOMDIR":
+            yield path
 
 
 def _is_dicom(path: Path) -> bool:
@@ -137,7 +155,7 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
-def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
+def _read_headers(place: Path, series: str | None) -> tuple[list[_Plane], Any]:
     pydicom = load_extra("pydicom", _PURPOSE)
     files = [file for file in _files(place) if _is_dicom(file)] if place.is_dir() else [place]
     headers: list[Any] = []
@@ -150,17 +168,46 @@ def _read_headers(place: Path) -> tuple[list[_Plane], Any]:
     found = [(file, header) for file, header in zip(files, headers, strict=True) if "Rows" in header]
     if not found:
         raise ValueError(f"{place} holds no DICOM image")
-    # Mixed series interleave silently when sorted by position, so they are refused.
-    series = Counter(str(header.get("SeriesInstanceUID", "")) for _, header in found)
-    if len(series) > 1:
-        each = ", ".join(f"{uid} ({count} images)" for uid, count in series.items())
-        raise ValueError(f"{place} holds {len(series)} series: {each}. Keep each in a folder of its own")
+    found = _one_series(found, series, place)
+    if slides := [file for file, header in found if header.get("SOPClassUID") == _SLIDE]:
+        raise ValueError(f"{slides[0]} is a slide, whose frames are its tiles: export the part to track as a TIFF file")
     shapes = Counter((int(header.Rows), int(header.Columns)) for _, header in found)
     if len(shapes) > 1:
         sizes = ", ".join(f"{rows} x {columns} ({count})" for (rows, columns), count in shapes.most_common())
         raise ValueError(f"{place} holds images of several sizes: {sizes}")
     planes = [plane for file, header in found for plane in _planes_of(file, header)]
+    _check_orientation(planes, place)
     return planes, found[0][1]
+
+
+def _one_series(found: list[tuple[Path, Any]], series: str | None, place: Path) -> list[tuple[Path, Any]]:
+    """Take one of the series: mixed ones would interleave when they are sorted by position."""
+    each: dict[str, list[tuple[Path, Any]]] = {}
+    for one in found:
+        each.setdefault(str(one[1].get("SeriesInstanceUID", "")), []).append(one)
+    about = []
+    for members in each.values():
+        header = members[0][1]
+        about.append(f": {header.get('SeriesDescription') or header.get('Modality', '')}, {len(members)} images")
+    return list(each.values())[chosen_series(list(each), series, str(place), about)]
+
+
+def _check_orientation(planes: Sequence[_Plane], place: Path) -> None:
+    # Scouts often come with their series; positions along different normals cannot be compared.
+    known = [plane.orientation for plane in planes if plane.orientation is not None]
+    turned = [one for one in known if not np.allclose(one, known[0], atol=_TURNED)]
+    if turned:
+        raise ValueError(
+            f"{place} holds slices of several orientations, {len(known) - len(turned)} like the first and "
+            f"{len(turned)} turned against it: keep them in folders of their own"
+        )
+
+
+def _is_tomography(header: Any) -> bool:
+    # Frames of a reconstructed volume; "TOMO" alone is the projections that it was made from.
+    kinds = [str(kind).upper() for kind in header.get("ImageType", ())]
+    is_named = any("TOMO" in kind and kind != "TOMO" for kind in kinds)
+    return is_named or header.get("SOPClassUID") in _TOMOGRAPHY
 
 
 def _planes_of(path: Path, header: Any) -> list[_Plane]:
@@ -174,13 +221,17 @@ def _plane(path: Path, header: Any, *, frame: int, groups: Any) -> _Plane:
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     corner = _said("ImagePositionPatient", "PlanePositionSequence", groups, shared, header)
     orientation = _said("ImageOrientationPatient", "PlaneOrientationSequence", groups, shared, header)
+    if corner is None and orientation is None and (detector := header.get("DetectorInformationSequence")):
+        # Nuclear medicine places the first frame of a volume here.
+        corner, orientation = detector[0].get("ImagePositionPatient"), detector[0].get("ImageOrientationPatient")
     slope = _said("RescaleSlope", "PixelValueTransformationSequence", groups, shared, header)
     intercept = _said("RescaleIntercept", "PixelValueTransformationSequence", groups, shared, header)
     position = None
     if corner is not None and orientation is not None:
         # The normal of the slice: distances along it do not depend on where in the plane an image begins.
         direction = np.cross(np.array(orientation[:3], float), np.array(orientation[3:], float))
-        position = float(direction @ np.array(corner, float))
+        corner = np.array(corner, float) + direction * _offset(header, frame)
+        position = float(direction @ corner)
     # Scanners fill in different ones of these; missing ones count as 0 and decide nothing.
     counted = (header.get(name) or 0 for name in ("TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber"))
     return _Plane(
@@ -188,10 +239,22 @@ def _plane(path: Path, header: Any, *, frame: int, groups: Any) -> _Plane:
         frame,
         position,
         (*(int(number) for number in counted), frame),
-        1.0 if slope is None else float(slope),
+        float(header.get("DoseGridScaling") or 1) if slope is None else float(slope),
         0.0 if intercept is None else float(intercept),
         None if corner is None else tuple(float(value) for value in corner),
+        None if orientation is None else tuple(float(value) for value in orientation),
     )
+
+
+def _offset(header: Any, frame: int) -> float:
+    """How far a frame lies from the header's position along the normal, where one position stands for all frames."""
+    offsets = header.get("GridFrameOffsetVector")
+    if offsets is not None:
+        # Of a dose: distances from the first plane, or positions along the patient where the first is not 0.
+        return float(offsets[frame]) - float(offsets[0])
+    if "DetectorInformationSequence" in header and _is_tomography(header):
+        return frame * float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1)
+    return 0.0
 
 
 def _said(name: str, sequence: str, *places: Any) -> Any:
@@ -231,7 +294,7 @@ def _sorted(planes: list[_Plane]) -> tuple[list[_Plane], int]:
 
 
 def _without_position(plane: _Plane) -> _Plane:
-    return _Plane(plane.path, plane.frame, None, plane.order, plane.slope, plane.intercept, plane.corner)
+    return replace(plane, position=None)
 
 
 def _pixel_type(planes: Sequence[_Plane], header: Any) -> np.dtype[Any]:
@@ -289,9 +352,8 @@ def _step(planes: Sequence[_Plane]) -> float | None:
 def _affine(header: Any, planes: Sequence[_Plane]) -> Affine | None:
     shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
     first = (header.get("PerFrameFunctionalGroupsSequence") or [None])[0]
-    orientation = _said("ImageOrientationPatient", "PlaneOrientationSequence", first, shared, header)
     spacing = _said("PixelSpacing", "PixelMeasuresSequence", first, shared, header)
-    corner = planes[0].corner
+    corner, orientation = planes[0].corner, planes[0].orientation
     if orientation is None or spacing is None or corner is None:
         return None
     # The first direction is that of rising columns, while spacing has the rows first.

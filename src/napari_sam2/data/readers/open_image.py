@@ -11,6 +11,7 @@ from napari_sam2.data.images.frame_sources import ArrayPlanes, Opened
 from napari_sam2.data.images.selection import check_level
 
 from .animation import is_animation, open_animation
+from .bioio_files import is_bioio_file, open_bioio
 from .dicom import has_dicom, open_dicom
 from .image_folder import FolderSource
 from .nifti import is_nifti, open_nifti
@@ -22,10 +23,12 @@ from .video import is_video, open_video
 if TYPE_CHECKING:
     import os
 
-_KINDS = "a TIFF, PNG, JPEG, GIF, video, zarr, NIfTI, DICOM or NumPy file, nor a folder of images"
+_KINDS = "a TIFF, PNG, JPEG, GIF, video, zarr, NIfTI, DICOM, CZI, ND2, LIF or NumPy file, nor a folder of images"
 
 
-def open_image(path: str | os.PathLike[str], level: int = 0, *, indices: bool = False) -> tuple[Path, Opened]:
+def open_image(
+    path: str | os.PathLike[str], level: int = 0, *, series: str | None = None, indices: bool = False
+) -> tuple[Path, Opened]:
     """Open a file or a folder without reading its pixels.
 
     Images of a palette are in colour; `indices` leaves the indices into it, which are the labels of a label image.
@@ -38,7 +41,9 @@ def open_image(path: str | os.PathLike[str], level: int = 0, *, indices: bool = 
         return place, open_zarr(place, level)
     if not place.is_dir() and is_tiff_file(place):
         return place, open_tiff(place, level, indices=indices)
-    opened = _open_folder(place, indices) if place.is_dir() else _open_file(place, indices)
+    opened = _open_series(place, series) or (
+        _open_folder(place, indices) if place.is_dir() else _open_file(place, indices)
+    )
     if level:
         check_level(
             level, [(opened.planes.shape[len(opened.axes)], opened.planes.shape[len(opened.axes) + 1])], str(place)
@@ -46,9 +51,18 @@ def open_image(path: str | os.PathLike[str], level: int = 0, *, indices: bool = 
     return place, opened
 
 
-def _open_folder(place: Path, indices: bool) -> Opened:
+def _open_series(place: Path, series: str | None) -> Opened | None:
+    """Open what may hold several images; None for anything else."""
+    if is_bioio_file(place):
+        return open_bioio(place, series)
     if has_dicom(place):
-        return open_dicom(place)
+        return open_dicom(place, series)
+    if series is not None:
+        raise ValueError(f"{place} is no DICOM series and no CZI, ND2 or LIF file: --series is for those")
+    return None
+
+
+def _open_folder(place: Path, indices: bool) -> Opened:
     folder = FolderSource(place, indices=indices)
     return Opened(folder, "n", folder.sizes)
 
@@ -59,8 +73,6 @@ def _open_file(place: Path, indices: bool) -> Opened:
         return open_video(place)
     if is_nifti(place):
         return open_nifti(place)
-    if has_dicom(place):
-        return open_dicom(place)
     if place.suffix.lower() == ".npy":
         return _open_npy(place)
     if is_image_file(place):

@@ -21,8 +21,8 @@ def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selecti
     ----------
     path : str or path-like
         A TIFF file (ImageJ, OME or plain), an OME-Zarr or zarr folder, a video (mp4, avi, mov, mkv, webm), a NIfTI
-        file, a DICOM file or a folder with a DICOM series, a NumPy file, a single PNG or JPEG image, or a folder of
-        PNG, JPEG or TIFF images of one shape, taken in natural order of their names.
+        file, a DICOM file or a folder with a DICOM series, a CZI, ND2 or LIF file, a NumPy file, a single PNG, JPEG or
+        GIF image, or a folder of images of one kind and shape, taken in natural order of their names.
     axis : {"t", "z"}, optional
         What the frames are. By default what the file says, and time where it says nothing. A file with both
         time and depth needs it.
@@ -51,7 +51,7 @@ def open_stack(path: str | os.PathLike[str], *, axis: str | None = None, selecti
     # Before the file is opened, which can take seconds.
     if axis is not None:
         check_axis(axis)
-    place, opened = open_image(path, selection.level)
+    place, opened = open_image(path, selection.level, series=selection.series)
     try:
         # A wrong choice must not leave the file open: on Windows it could not be moved or removed.
         return stack_of(opened, axis, selection, name=str(place), path=place)
@@ -85,7 +85,7 @@ def open_volumes(path: str | os.PathLike[str], *, selection: Selection | None = 
         If reading it takes a package that is not installed; the message names the extra.
     """
     selection = selection or Selection()
-    place, opened = open_image(path, selection.level)
+    place, opened = open_image(path, selection.level, series=selection.series)
     try:
         return series_of(opened, selection, name=str(place), path=place)
     except ValueError:
