@@ -130,3 +130,24 @@ def test_folders_that_are_no_image(tmp_path: Path) -> None:
     group.attrs.update(said)
     with pytest.raises(ValueError, match=r"odd.zarr has the axes .*W"):
         open_stack(path)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_version_that_is_not_known_is_named(tmp_path: Path, nested: bool) -> None:
+    path = write_image(tmp_path / "image.ome.zarr", IMAGE, "tczyx", "0.5" if nested else "0.4")
+    group = zarr.open_group(path)
+    said = dict(group.attrs)
+    if nested:
+        said["ome"]["version"] = "0.6"
+    else:
+        said["multiscales"][0]["version"] = "0.6"
+    group.attrs.update(said)
+    with pytest.raises(ValueError, match=r"image of version 0\.6: this program reads 0\.1 to 0\.5"):
+        open_stack(path)
+
+
+@pytest.mark.parametrize("kind", ["plate", "well"])
+def test_a_plate_is_many_images(tmp_path: Path, kind: str) -> None:
+    zarr.create_group(tmp_path / "p.zarr").attrs.update({"ome": {"version": "0.5", kind: {}}})
+    with pytest.raises(ValueError, match=f"is a {kind} of many images: name the folder of one"):
+        open_stack(tmp_path / "p.zarr")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .export_data import Results
 
+_MOST_SEGMENTS = 65535
 # The names that nibabel has for units other than millimetres.
 _NIFTI_UNITS = {"um": "micron", "m": "meter"}
 
@@ -90,6 +91,8 @@ def write_dicom_seg(path: Path, results: Results) -> None:
     ids = results.object_ids
     if not ids:
         raise ValueError("DICOM-SEG needs at least one object, and the labels are empty")
+    if len(ids) > _MOST_SEGMENTS:
+        raise ValueError(f"DICOM-SEG numbers up to {_MOST_SEGMENTS} segments, and there are {len(ids)} objects")
     # Segments are numbered 1, 2, 3, ...: each id becomes its place among the ids.
     frames = [np.searchsorted(ids, results.labels[t], side="right") for t in range(results.stack.n_frames)]
     masks = np.stack([np.where(results.labels[t] > 0, frame, 0) for t, frame in enumerate(frames)])

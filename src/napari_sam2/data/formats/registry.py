@@ -112,6 +112,8 @@ def _overlay(path: Path, results: Results) -> None:
     write_overlay(path, results.stack, results.labels, results.scores, window=results.window)
 
 
+# Labels are written as uint16, or uint32 where that is too small.
+_LARGEST_ID = 2**32 - 1
 # What formats lose that hold pixels and nothing else.
 _MASKS_ONLY = "names, scores"
 _SIZES = ("axis", "sizes", "units")
@@ -300,6 +302,7 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
     volumes = results.volumes is not None
     # What can be known is checked before the first byte is written.
     (chosen,) = check_formats([name], results.stack, has_pixels=results.has_pixels, volumes=volumes)
+    _check_ids(chosen, results)
     target = Path(path)
     check_replaceable(chosen, target, overwrite=overwrite)
     # Writers only ever see a path where nothing exists.
@@ -310,6 +313,15 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
             f"{target.name} does not say {' and '.join(lost)}: {chosen.title} has no place for it", stacklevel=2
         )
     return target
+
+
+def _check_ids(chosen: Format, results: Results) -> None:
+    """Refuse ids that would wrap around onto other objects; layers and arrays of any origin may hold such."""
+    ids = results.object_ids
+    odd = [i for i in ids[:1] if i < 1] + [i for i in ids[-1:] if i > _LARGEST_ID]
+    if odd:
+        known = f"ids are whole numbers from 1 to {_LARGEST_ID}"
+        raise ValueError(f"the format {chosen.name} cannot hold the object id {odd[0]}: {known}")
 
 
 def check_replaceable(chosen: Format, target: Path, *, overwrite: bool) -> None:

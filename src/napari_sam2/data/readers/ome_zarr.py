@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 # Axes of an image whose metadata name none: version 0.1 and 0.2 were always these.
 _OLD_AXES = "tczyx"
@@ -67,6 +68,7 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
             return _open_array(node, path, level)
         group = _image_group(node, path)
         said = _metadata(group)
+        _check_version(said, path)
         levels = _read_levels(group, said)
     except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
@@ -101,6 +103,9 @@ def _image_group(group: Any, path: Path) -> Any:
         return group
     # bioformats2raw puts each image of a file into a numbered group of its own, beside the group OME.
     images = [name for name, one in group.groups() if name != "OME" and "multiscales" in _metadata(one)]
+    said = _metadata(group)
+    if kind := next((kind for kind in ("plate", "well") if kind in said), None):
+        raise ValueError(f"{path} is a {kind} of many images: name the folder of one, such as {path / 'A/1/0'}")
     if len(images) != 1:
         found = (
             f"the images {', '.join(sorted(images))}: name one, such as {path / sorted(images)[0]}"
@@ -116,6 +121,14 @@ def _metadata(group: Any) -> Mapping[str, Any]:
     attributes = dict(group.attrs)
     said: Mapping[str, Any] = attributes.get("ome", attributes)
     return said
+
+
+def _check_version(said: Mapping[str, Any], path: Path) -> None:
+    # Version 0.5 names itself beside the images, earlier ones in each; without a name it is one of the first.
+    version = str(said.get("version") or said["multiscales"][0].get("version") or _VERSIONS[0])
+    if not version.startswith(_VERSIONS):
+        known = f"{_VERSIONS[0]} to {_VERSIONS[-1]}"
+        raise ValueError(f"{path} is an OME-Zarr image of version {version}: this program reads {known}")
 
 
 def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
