@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--rules", nargs="+", default=RULES)
     parser.add_argument("--clips", type=int, default=6, help="drawn clips with absences")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of labelled sequences")
-    parser.add_argument("--sequences", nargs="*", default=[], help="only these of the folders")
+    parser.add_argument("--sequences", nargs="*", default=[], help="only these")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("memory-rules.json"))
     args = parser.parse_args()
@@ -64,7 +64,8 @@ def main() -> None:
 def sequences(args: argparse.Namespace) -> Iterator[tuple[str, LabelledSequence]]:
     """What to measure on, with names."""
     for sequence in generated_sequences(args.clips, kind=ABSENCES) if args.clips else ():
-        yield f"{ABSENCES}/{sequence.name}", sequence
+        if not args.sequences or sequence.name in args.sequences:
+            yield f"{ABSENCES}/{sequence.name}", sequence
     for folder in args.data:
         for sequence in read_sequences(folder):
             # Stills, and objects too short-lived to follow, say nothing about memory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from napari_sam2.session.tracking.memory.observation import Observation
 
@@ -16,6 +17,7 @@ class Scripted:
     object_score_logit: float = 10.0
     iou: float = 0.9
     observation: Observation | None = None
+    prototype_c: Tensor | None = None
 
 
 PROMPT, SEEN, HIDDEN = Scripted(iou=1.0), Scripted(), Scripted(-10.0)

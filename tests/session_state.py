@@ -12,7 +12,7 @@ from napari_sam2.session.tracking.memory_bank import FrameMemory
 
 
 def memory_values(memory: FrameMemory) -> list[Any]:
-    parts = [memory.low_res_bhw, memory.pointer_bc, memory.memory_bchw]
+    parts = [memory.low_res_bhw, memory.pointer_bc, memory.memory_bchw, memory.prototype_c]
     numbers = [None if part is None else part.cpu() for part in parts]
     return [*numbers, memory.object_score_logit, memory.iou, memory.view, memory.place, memory.observation]
 

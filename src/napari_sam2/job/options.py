@@ -216,7 +216,7 @@ class JobOptions:
     memory: str = option(
         "auto",
         "which earlier frames a frame attends to: standard, the last ones; gated, the last ones on which the object "
-        "was seen well; auto (default), the one that measures best",
+        "was seen well; distractor, motion, long: see the guide to memory rules; auto (default), the best measured",
         metavar="RULE",
     )
     exports: tuple[str, ...] = ("png",)

@@ -85,6 +85,7 @@ class StateReader(EntryReader):
                 view=read_view(saved.view, self.shape[1:]),
                 place=None if saved.place is None else ObjectLocation(*saved.place),
                 observation=read_observation(saved.observation),
+                prototype_c=parts.get("prototype_c"),
             )
         return self._memories[number]
 
@@ -92,7 +93,7 @@ class StateReader(EntryReader):
         config = self.session.model.config
         # The shapes that this model's memories have; a file with others would fail later, in the middle of tracking.
         side, cells = config.low_res_size, config.image_size // 16
-        sizes = [1, side, side], [1, config.d_model], [1, config.memory_dim, cells, cells]
+        sizes = [1, side, side], [1, config.d_model], [1, config.memory_dim, cells, cells], [config.d_model]
         shapes, tensors = dict(zip(PARTS, sizes, strict=True)), {}
         try:
             with safetensors.safe_open(path, framework="pt") as file:

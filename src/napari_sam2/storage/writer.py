@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 History = tuple[tuple[Step, ...], tuple[Step, ...]]
 
 # Tensors of a memory, by the names that they have as attributes and in files.
-PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw")
+PARTS = ("low_res_bhw", "pointer_bc", "memory_bchw", "prototype_c")
 # A journal is written anew, without what is out of date, once it has grown by this many bytes plus this many times the
 # size of a new one.
 _SPARE_BYTES, _SPARE_TIMES = 64 * 2**20, 4

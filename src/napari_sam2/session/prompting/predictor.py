@@ -232,13 +232,15 @@ class PromptPredictor:
             logits = upsample_to_input(staged.logits_bhw, self.model.config)
             # Encode first, change the object afterwards: if encoding fails, the prompt stays staged and the next run
             # tries again.
+            features = self.encoder.encode(frame, staged.view)
             memory = self.model.remember(
-                self.encoder.encode(frame, staged.view),
+                features,
                 hard_mask(logits),
                 visible_b=torch.tensor([staged.object_score_logit > 0], device=logits.device),
             )
             # What the user prompted replaces what was tracked there.
-            track.bank.conditioning[frame] = replace(staged, memory_bchw=memory)
+            (record,) = self.tracker.with_looks([replace(staged, memory_bchw=memory)], features)
+            track.bank.conditioning[frame] = record
             track.bank.recent.pop(frame, None)
             del track.staged[frame]
         return moved

@@ -29,6 +29,7 @@ from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
 from .crop_follower import CropChoice, CropFollower
 from .memory.choice import MemoryChoice, MemoryRule
 from .memory.exclusion import excluded
+from .memory.looks import prototypes
 from .memory.observation import NOTHING_SEEN, Observation
 from .memory.policy import MemoryPolicy
 from .memory.rivals import measure_rivals
@@ -142,7 +143,9 @@ class FrameTracker:
         for (track, _), record in zip(members, records, strict=True):
             if self.policy.observes:
                 before = track.bank.before(frame, step)
-                record = replace(record, observation=self.policy.observe(frame, record, before, step=step))
+                record = replace(
+                    record, observation=self.policy.observe(frame, record, before, step=step, recent=track.bank.recent)
+                )
             track.bank.put_recent(frame, record, step=step)
         # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
@@ -189,6 +192,7 @@ class FrameTracker:
             memory_bchw=memory,
             place=None if crop.place is None else hidden_place(crop.place, self.frame_size),
             observation=NOTHING_SEEN,
+            prototype_c=None,
         )
 
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
@@ -230,6 +234,7 @@ class FrameTracker:
         records = self.records(prediction, [crop for _, crop in members])
         if self.policy.compares_candidates:
             records = compared(records, prediction)
+        records = self.with_looks(records, features)
         # Cloned out of the batch, so that forgetting one object's memory frees it.
         return [
             replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
@@ -245,6 +250,13 @@ class FrameTracker:
                 boxes = [Observation.of_mask(mask, view, iou=0.0).box for mask in masks]
                 best[i] = self.policy.prefer(boxes, ious_bk[i].tolist(), crop.expected)
         return best
+
+    def with_looks(self, records: Sequence[FrameMemory], features: ImageFeatures) -> list[FrameMemory]:
+        """Add prototypes to the records of a frame, where the policy compares looks."""
+        if not self.policy.compares_looks:
+            return list(records)
+        found = prototypes(features.s16_bchw, torch.cat([record.logits_bhw for record in records]))
+        return [replace(record, prototype_c=look) for record, look in zip(records, found, strict=True)]
 
     def condition(
         self,

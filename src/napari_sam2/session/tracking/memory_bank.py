@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from napari_sam2.session.tracking.memory.choice import MemoryChoice
+from napari_sam2.session.tracking.memory.looks import pruned
 from napari_sam2.session.tracking.memory.observation import NOTHING_SEEN, Observation
 from napari_sam2.session.tracking.memory.policy import MemoryPolicy
 from napari_sam2.session.zoom.crop import Crop, ObjectLocation
@@ -33,11 +34,13 @@ class FrameMemory:
     place: ObjectLocation | None = None
     # What else the memory policy keeps; ``None`` where it needs nothing.
     observation: Observation | None = None
+    # (channels,) mean image feature inside the mask, for policies that compare looks.
+    prototype_c: Tensor | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tensors."""
-        tensors = (self.low_res_bhw, self.pointer_bc, self.memory_bchw)
+        tensors = (self.low_res_bhw, self.pointer_bc, self.memory_bchw, self.prototype_c)
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
     @property
@@ -148,7 +151,11 @@ class MemoryBank:
         choice = self.policy.choose(frame, self.conditioning, self.recent, step=step, num_frames=num_frames)
         # A memory that was thinned out, or whose map is not encoded yet, has only its pointer to attend to.
         whole = tuple((t, slot) for t, slot in choice.spatial if self._has_map(t))
-        return replace(choice, spatial=whole)
+        choice = replace(choice, spatial=whole)
+        if not self.policy.sparse:
+            return choice
+        maps = {t: self[t].map_bchw for t, _ in whole}
+        return pruned(choice, maps, num_memories=self.policy.rule.num_memories)
 
     def _has_map(self, frame: int) -> bool:
         memory = self.get(frame)

@@ -243,6 +243,7 @@ class ObservationRecord(Record):
     ious: Annotated[tuple[Finite, ...], Field(max_length=64)] = ()
     hidden: Frame | None = None
     anchor: Frame | None = None
+    stored: Annotated[tuple[Frame, ...], Field(max_length=64)] = ()
     motion: MotionRecord | None = None
 
 
@@ -250,7 +251,7 @@ class MemoryRecord(Record):
     """A memory; see `FrameMemory`. Its tensors are in a file, as ``NUMBER.PART``."""
 
     file: Annotated[int, Field(ge=0, le=99_999_999)]
-    parts: tuple[Literal["low_res_bhw", "pointer_bc", "memory_bchw"], ...]
+    parts: tuple[Literal["low_res_bhw", "pointer_bc", "memory_bchw", "prototype_c"], ...]
     # Logit that the object is visible, and the IoU that the model expects of its mask.
     score: float
     iou: float

@@ -80,7 +80,7 @@ def becomes(
     memory: DistractorMemory, frame: int = 6, before: Observation = START, step: int = 1, **how: object
 ) -> bool:
     now = seen(**how)  # type: ignore[arg-type]
-    after = memory.observe(frame, now, before, step=step)
+    after = memory.observe(frame, now, before, step=step, recent={})
     assert after.rivals is None
     return is_anchor(replace(now, observation=after), frame)
 

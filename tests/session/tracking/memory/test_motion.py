@@ -26,7 +26,7 @@ def followed(frames: int, iou: float = 0.9, step: int = 1) -> Observation:
     before = NOTHING_SEEN
     for frame in range(frames):
         shown = Observation(box(frame, step), 200.0, areas=(200.0,), ious=(iou,))
-        before = MEMORY.observe(frame * step, Scripted(5.0, iou, shown), before, step=step)
+        before = MEMORY.observe(frame * step, Scripted(5.0, iou, shown), before, step=step, recent={})
     return before
 
 
@@ -69,8 +69,8 @@ def test_a_steady_object_is_expected_where_it_goes(step: int) -> None:
 def test_who_is_seen_badly_or_not_at_all_begins_anew() -> None:
     known = followed(20)
     for shown, iou in ((NOTHING_SEEN, 0.9), (Observation(box(20), 200.0, (200.0,)), 0.3)):
-        assert MEMORY.observe(20, Scripted(5.0, iou, shown), known, step=1).motion is None
-    again = MEMORY.observe(30, Scripted(5.0, 0.9, Observation(box(0), 200.0)), NOTHING_SEEN, step=1)
+        assert MEMORY.observe(20, Scripted(5.0, iou, shown), known, step=1, recent={}).motion is None
+    again = MEMORY.observe(30, Scripted(5.0, 0.9, Observation(box(0), 200.0)), NOTHING_SEEN, step=1, recent={})
     assert again.motion == begin(box(0), 1)
 
 
@@ -93,5 +93,8 @@ def test_frames_that_count() -> None:
 
 def test_slices_do_not_move() -> None:
     policy = make_policy("motion", MemoryRule(), axis="z")
-    assert policy.observe(3, Scripted(5.0, 0.9, Observation(box(0), 200.0)), NOTHING_SEEN, step=1).motion is None
+    assert (
+        policy.observe(3, Scripted(5.0, 0.9, Observation(box(0), 200.0)), NOTHING_SEEN, step=1, recent={}).motion
+        is None
+    )
     assert policy.expect(followed(20), step=1) is None

@@ -20,7 +20,7 @@ from scripted_memory import PROMPT, mirrored, random_script
 def test_names() -> None:
     assert policy_name("auto") == AUTO
     assert {policy_name(name) for name in POLICY_NAMES} == set(POLICY_NAMES)
-    assert policy_name("gated+exclusive") == "gated+exclusive"
+    assert policy_name("gated+sparse+exclusive") == "gated+exclusive+sparse"
     for wrong in ("good", "gated+good", "exclusive", ""):
         with pytest.raises(ValueError, match="memory is 'auto' or one of standard, gated"):
             policy_name(wrong)
@@ -85,7 +85,7 @@ def summary(results: Iterable[FrameResult]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("name", [*POLICY_NAMES, "gated+exclusive"])
+@pytest.mark.parametrize("name", [*POLICY_NAMES, "gated+exclusive+sparse"])
 def test_a_run_taken_up_again_gives_what_it_would_have_given(
     name: str, flickering_model: Sam2, frames: np.ndarray, tmp_path: Path
 ) -> None:

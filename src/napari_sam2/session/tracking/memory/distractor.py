@@ -55,9 +55,11 @@ class DistractorMemory(MemoryPolicy):
         """Something like the object is seen in the decoder's other candidates."""
         return True
 
-    def observe(self, frame: int, seen: RememberedFrame, before: Observation, *, step: int) -> Observation:
+    def observe(
+        self, frame: int, seen: RememberedFrame, before: Observation, *, step: int, recent: Frames
+    ) -> Observation:
         """Decide whether the frame becomes an anchor."""
-        now = super().observe(frame, seen, before, step=step)
+        now = super().observe(frame, seen, before, step=step, recent=recent)
         rested = now.anchor is None or (frame - now.anchor) * step > self.apart
         becomes = rested and visible(seen) and self.tells_apart(now, seen.iou)
         return replace(now, anchor=frame if becomes else now.anchor, rivals=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from .gated import GatedMemory
 from .observation import Box, Motion, Observation, box_iou
-from .policy import RememberedFrame
+from .policy import Frames, RememberedFrame
 
 # Standard deviations of positions and of velocities: of x, y and height in heights of the box, and of the aspect.
 _POSITION, _VELOCITY = 1 / 20, 1 / 160
@@ -111,9 +111,11 @@ class MotionMemory(GatedMemory):
         worth = [self.weight * m + (1 - self.weight) * u for m, u in zip(overlaps, ious, strict=True)]
         return worth.index(max(worth))
 
-    def observe(self, frame: int, seen: RememberedFrame, before: Observation, *, step: int) -> Observation:
+    def observe(
+        self, frame: int, seen: RememberedFrame, before: Observation, *, step: int, recent: Frames
+    ) -> Observation:
         """Follow the motion."""
-        now = super().observe(frame, seen, before, step=step)
+        now = super().observe(frame, seen, before, step=step, recent=recent)
         return replace(now, motion=self._moved(now, seen.iou, before.motion, step)) if self.predicts else now
 
     def _moved(self, now: Observation, iou: float, motion: Motion | None, step: int) -> Motion | None:

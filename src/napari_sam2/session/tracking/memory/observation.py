@@ -56,6 +56,8 @@ class Observation:
     # The last frame of the pass on which it was hidden, and the last prompt or anchor.
     hidden: int | None = None
     anchor: int | None = None
+    # Frames in the long-term store.
+    stored: tuple[int, ...] = ()
     motion: Motion | None = None
     # Only until the frame is remembered.
     rivals: Rivals | None = None

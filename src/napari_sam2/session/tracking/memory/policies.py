@@ -9,6 +9,7 @@ from functools import partial
 from .choice import MemoryRule
 from .distractor import DistractorMemory, StrictDistractorMemory
 from .gated import GatedMemory
+from .long_term import LongMemory
 from .motion import MotionMemory
 from .policy import MemoryPolicy
 
@@ -21,10 +22,11 @@ _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
     "distractor-adaptive": partial(DistractorMemory, adaptive=True),
     "distractor-strict": StrictDistractorMemory,
     "motion": MotionMemory,
+    "long": LongMemory,
 }
 POLICY_NAMES = tuple(_POLICIES)
 # Each rule can be combined with these: "gated+exclusive".
-ADDITIONS = ("exclusive",)
+ADDITIONS = ("exclusive", "sparse")
 
 
 def policy_name(memory: str) -> str:
@@ -42,7 +44,7 @@ def policy_name(memory: str) -> str:
 def make_policy(memory: str, rule: MemoryRule, *, axis: str = "t") -> MemoryPolicy:
     """Make the policy of that name, or the one that ``"auto"`` stands for, for frames along an axis."""
     kind, *more = policy_name(memory).split("+")
-    policy = replace(_POLICIES[kind](rule), exclusive="exclusive" in more)
+    policy = replace(_POLICIES[kind](rule), exclusive="exclusive" in more, sparse="sparse" in more)
     # Stacks of slices are short, and neighbouring slices differ more than frames of a movie do.
     if axis == "z" and isinstance(policy, DistractorMemory):
         return replace(policy, stride=1, gap=1)

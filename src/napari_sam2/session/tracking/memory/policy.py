@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from torch import Tensor
+
 from .choice import MemoryChoice, MemoryRule, choose_memories
 from .observation import NOTHING_SEEN, Box, Observation
 
@@ -25,6 +27,10 @@ class RememberedFrame(Protocol):
     def observation(self) -> Observation | None:
         """What else is known; ``None`` where the policy does not observe."""
 
+    @property
+    def prototype_c(self) -> Tensor | None:
+        """Mean feature of the object; ``None`` where it is hidden or the policy does not compare looks."""
+
 
 Frames: TypeAlias = Mapping[int, RememberedFrame]
 
@@ -36,6 +42,8 @@ class MemoryPolicy:
     rule: MemoryRule
     # Of two tracks on one object, one gives way; see `excluded`.
     exclusive: bool = False
+    # Recent maps that say nothing new are left out; see `pruned`.
+    sparse: bool = False
 
     @property
     def observes(self) -> bool:
@@ -45,6 +53,11 @@ class MemoryPolicy:
     @property
     def compares_candidates(self) -> bool:
         """Whether the decoder's other candidates are measured."""
+        return False
+
+    @property
+    def compares_looks(self) -> bool:
+        """Whether frames have prototypes."""
         return False
 
     def choose(self, frame: int, conditioning: Frames, recent: Frames, *, step: int, num_frames: int) -> MemoryChoice:
@@ -66,6 +79,8 @@ class MemoryPolicy:
         """Index of the candidate to choose where the object was expected in a box; others go by their predicted IoU."""
         return ious.index(max(ious))
 
-    def observe(self, frame: int, seen: RememberedFrame, before: Observation, *, step: int) -> Observation:
+    def observe(
+        self, frame: int, seen: RememberedFrame, before: Observation, *, step: int, recent: Frames
+    ) -> Observation:
         """Make the observation of a tracked frame from its mask and the observation of the frame before."""
         return (seen.observation or NOTHING_SEEN).after(before, frame)
