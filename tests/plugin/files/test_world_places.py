@@ -30,7 +30,7 @@ from napari_sam2.plugin.layers.labels_layer import labels_on_plane
 from napari_sam2.plugin.layers.layer_frames import frame_kind, frames_along, make_stack, mark_as_made_for
 from napari_sam2.plugin.layers.layer_geometry import transform_like
 from napari_sam2.plugin.layers.placement import Placement
-from napari_sam2.plugin.layers.points_and_shapes import features_of, on_image, read_points
+from napari_sam2.plugin.layers.points_and_shapes import features_of, read_points
 
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not installed")
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")
@@ -194,6 +194,18 @@ def test_scans_through_napari(affine: np.ndarray, where: Any, has_depth: bool) -
         check(labels_results(*mine.as_layer_data_tuple()[:2]), place, world, folder)
 
 
+def add_level(path: Path) -> None:
+    """Add a level of every second pixel to an OME-Zarr image."""
+    group = zarr.open_group(path, mode="r+")
+    group.create_array("1", data=group["0"][:, ::2, ::2])
+    said = dict(group.attrs["ome"])
+    dataset = json.loads(json.dumps(said["multiscales"][0]["datasets"][0])) | {"path": "1"}
+    first = dataset["coordinateTransformations"][0]
+    first["scale"] = np.multiply(first["scale"], (1, 2, 2)).tolist()
+    said["multiscales"][0]["datasets"].append(dataset)
+    group.attrs["ome"] = said
+
+
 @many
 @given(
     scale=st.tuples(signed, signed, signed),
@@ -210,6 +222,7 @@ def test_microscopes(scale: Any, translation: Any, units: Any, where: Any, axis:
         stack = Stack.from_array(np.zeros(shape, np.uint8), axis)
         stack.geometry = Geometry(axes, Selection(axis=axis))
         export_results(Results(objects(shape, place), stack), "ome-zarr", folder / "image.zarr")
+        add_level(folder / "image.zarr")
         with open_stack(folder / "image.zarr") as whole:
             # Lengths may have been converted into the unit of the width.
             expected = whole.geometry.to_world(place)
@@ -221,6 +234,12 @@ def test_microscopes(scale: Any, translation: Any, units: Any, where: Any, axis:
             np.testing.assert_allclose(
                 np.asarray(layer.data_to_world(place)), np.multiply(place, scale) + translation, atol=1e-6
             )
+            with open_stack(folder / "image.zarr", selection=Selection(level=1)) as coarse:
+                halved = (place[0], place[1] / 2, place[2] / 2)
+                np.testing.assert_allclose(coarse.geometry.to_world(halved), expected, atol=1e-6)
+                if place[1] % 2 == place[2] % 2 == 0:
+                    (prompt,) = read_label_prompts(folder / "image.zarr", coarse)
+                    assert (prompt.frame, *found(3 * prompt.mask)) == halved
             (prompt,) = read_label_prompts(folder / "image.zarr", whole)
             assert (prompt.frame, *found(3 * prompt.mask)) == place
             with warnings.catch_warnings():
@@ -250,9 +269,9 @@ def test_layers_of_the_user(images: Any, mine: Any, where: Any, other: Any, seed
     points.feature_defaults = {"object": 3, "prompt": "positive"}
     points.add([points.world_to_data(world)])
     space = frames_along(0, shape=shape, region=crop)
-    ((key, wish),) = read_points(on_image(points, Placement.of(points, image)), space).items()
+    ((key, drawing),) = read_points(points, space, Placement.of(points, image)).items()
     assert (key.frame, key.object_id) == (place[0], 3)
-    np.testing.assert_allclose(wish.points[0][:2], (place[1] - crop[0], place[2] - crop[1]), atol=1e-5)
+    np.testing.assert_allclose(drawing.points[0][:2], (place[1] - crop[0], place[2] - crop[1]), atol=1e-5)
     # Labels on any grid: of every pixel, the one that napari says lies there.
     labels = Labels(np.random.default_rng(seed).integers(1, 50, other[0]), **mine)
     plane = labels_on_plane(labels, image, space, frame=place[0], point=(0, 0, 0))
