@@ -21,14 +21,16 @@ os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings
 import napari
 import numpy as np
 from napari._qt.dialogs.qt_notification import NapariQtNotification
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QDockWidget
 
 from napari_sam2.plugin.files.sample_data import endoscope
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.synthetic.samples import make_sample
 
 SCRATCH = Path(os.environ["NAPARI_SAM2_HOME"])
-WINDOW = (1440, 1180)
+WINDOW = (1440, 900)
 NARROW = 320
 PATIENCE_S = 600
 # Long enough to show what teaching looks like, not to teach anything.
@@ -120,21 +122,23 @@ def whole_window(viewer: napari.Viewer, path: Path) -> None:
     viewer.screenshot(path, canvas_only=False, flash=False)
 
 
-def narrow(widget: Sam2Widget, path: Path) -> None:
-    """Take all of the widget, as narrow as it may become."""
-    inside = widget.panel.widget()
-    width = inside.width()
-    inside.resize(NARROW, inside.heightForWidth(NARROW) if inside.hasHeightForWidth() else inside.sizeHint().height())
-    QTest.qWait(200)
-    inside.grab().save(str(path))
-    inside.resize(width, inside.height())
+def panel(widget: Sam2Widget, path: Path) -> None:
+    """Take the panel as it stands."""
+    QTest.qWait(400)
+    widget.grab().save(str(path))
+
+
+def narrow(viewer: napari.Viewer, widget: Sam2Widget) -> None:
+    """Make the dock as narrow as it may become."""
+    (dock,) = [dock for dock in viewer.window._qt_window.findChildren(QDockWidget) if dock.isAncestorOf(widget)]
+    viewer.window._qt_window.resizeDocks([dock], [NARROW], Qt.Orientation.Horizontal)
 
 
 def teach(widget: Sam2Widget, n_frames: int) -> None:
-    """Accept all frames, teach a little, and leave only what belongs to that unfolded."""
+    """Accept all frames, teach a little, and leave what belongs to that unfolded."""
     sections, box = widget.panel.sections, widget.panel.teach_box
-    for title in ("Data", "Model", "Objects", "Track", "Files", "Frames", "Teach"):
-        sections[title].title.click()
+    for title in ("Frames", "Teach"):
+        sections[title].unfold()
     widget.images.go_to(n_frames - 1)
     box.buttons["accept_up_to"].click()
     box.minutes.setValue(TEACHING_MINUTES)
@@ -148,26 +152,26 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     viewer, widget = open_sample()
     try:
+        narrow(viewer, widget)
+        for theme in THEMES:
+            viewer.theme = theme
+            panel(widget, folder / f"panel-{theme}.png")
         track(widget)
         save(viewer, widget)
         widget.images.go_to(show_most_hidden(widget))
         for theme in THEMES:
             viewer.theme = theme
-            # Or the sections further down would not be seen in the window.
-            widget.panel.sections["Model"].title.setChecked(False)
             whole_window(viewer, folder / f"window-{theme}.png")
-            widget.panel.sections["Model"].title.setChecked(True)
-            narrow(widget, folder / f"widget-{theme}.png")
+            panel(widget, folder / f"panel-tracked-{theme}.png")
         viewer.theme = "dark"
         show_error(viewer, widget)
         whole_window(viewer, folder / "error-dark.png")
         teach(widget, len(viewer.layers[0].data))
+        later = widget.panel.sections["More"]
         for theme in THEMES:
             viewer.theme = theme
             QTest.qWait(800)
-            height = sum(section.height() for section in widget.panel.sections.values()) + 60
-            picture = widget.panel.widget().grab().copy(0, 0, widget.panel.widget().width(), height)
-            picture.save(str(folder / f"teach-{theme}.png"))
+            later.grab().save(str(folder / f"teach-{theme}.png"))
     finally:
         viewer.close()
 

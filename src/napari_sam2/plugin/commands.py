@@ -32,6 +32,21 @@ KEYS = (
 )
 
 
+_STEPS = (
+    "Press New object and click on it in the image. Click off it, or draw, until the mask is right.",
+    "Do the same with other objects; tick the switch, and each click is a new one.",
+    "Track both ways. Look at the frames that are in doubt, correct them, and press Update.",
+    "Save the session, or export the labels.",
+)
+
+
+def help_text() -> str:
+    """How the work goes, and all keys."""
+    steps = "".join(f"<li>{step}</li>" for step in _STEPS)
+    keys = "".join(f"<tr><td><b>{_spelt(key.key)}</b>&nbsp;&nbsp;</td><td>{key.text}</td></tr>" for key in KEYS)
+    return f"<ol>{steps}</ol><table>{keys}</table>"
+
+
 class Keyboard:
     """Binds keys on the viewer and on layers, and gives them back as they were."""
 
@@ -78,7 +93,11 @@ def undo_keys() -> Iterator[Key]:
 def tip(action: str, text: str) -> str:
     """Tooltip of a control, with its key."""
     keys = [key.key for key in KEYS if key.action == action]
-    return f"{text} ({keys[0].replace('Control', 'Ctrl').replace('-', '+')})" if keys else text
+    return f"{text} ({_spelt(keys[0])})" if keys else text
+
+
+def _spelt(key: str) -> str:
+    return key.replace("Control", "Ctrl").replace("-", "+")
 
 
 def _handler(action: Callable[[], None]) -> Callable[[Any], None]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.prompts.drawing import PromptKey
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.opened_session import OpenedSession
@@ -67,6 +68,8 @@ class Controller(QObject):
         # Settings, which the widget writes: from which score on objects are drawn, and how small objects are enlarged.
         self.threshold = 0.5
         self.zoom: str | float = "auto"
+        # Which earlier frames a frame attends to, as `Session` takes it.
+        self.memory = "auto"
         # What the frames on show are: "t" or "z".
         self.axis = "t"
         # Goes on with a session that was left on some frames, if there is one; whoever saves sessions knows.
@@ -96,6 +99,16 @@ class Controller(QObject):
     def model(self) -> Any:
         """The model in use, or None."""
         return self._slot.model
+
+    @property
+    def model_name(self) -> str:
+        """The model in use and what it runs on; empty where there is none."""
+        return "" if self.model is None else f"{self.model.config.name} on {self.model.device}"
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._slot.is_loading
 
     @property
     def engine(self) -> Engine | None:
@@ -192,12 +205,12 @@ class Controller(QObject):
         if self.pick_up(space):
             return
         # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
-        model, zoom, window = self.model, self.zoom, model_window(image)
+        model, zoom, memory, window = self.model, self.zoom, self.memory, model_window(image)
         axis, drawings = self.axis, dict(self.workspace.prompts(space).sent)
 
         def work() -> tuple[Engine, Stack, Report]:
             stack = make_stack(image, space, axis=axis)
-            engine = open_engine(model, stack, window, zoom=zoom)
+            engine = open_engine(model, stack, window, zoom=zoom, memory=memory)
             engine.threshold = self.threshold
             # Those of a session that is gone.
             return engine, stack, engine.take_over(drawings)
@@ -277,6 +290,11 @@ class Controller(QObject):
         frame = self.layers.frame
         if (engine := self.engine) is not None and self.edits.live and not self.is_busy:
             self._submit(lambda: engine.prepare(frame), lambda _none: None, key="prepare")
+
+    def propose(self, place: PromptKey, found: Callable[[list[Any]], None]) -> None:
+        """Ask the model for all masks that a prompt may mean; ``found`` gets them, (Y, X) bool each."""
+        if (engine := self.engine) is not None:
+            self._submit(lambda: engine.candidates(place), found, key="propose")
 
     # Undo
 

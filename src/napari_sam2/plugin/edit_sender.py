@@ -16,9 +16,10 @@ from napari_sam2.plugin.state.shown_prompts import Edit, ShownPrompts, edit_name
 from napari_sam2.plugin.worker.messages import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
+    from napari_sam2.data.prompts.drawing import PromptKey
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.workspace import Workspace
@@ -123,6 +124,19 @@ class EditSender(QObject):
         if self._engine is not None:
             self.send()
             self._send(work)
+
+    def give(self, masks: Mapping[PromptKey, Any], name: str, *, without: Collection[int] = ()) -> None:
+        """Take (Y, X) masks as prompts in place of what was said there, and remove objects; one step of that name."""
+        changes = {key: Drawing() for key in self.prompts.drawings if key.object_id in without}
+        changes |= {key: Drawing.of_mask(mask) for key, mask in masks.items()}
+        self.change(lambda engine: engine.edit(changes, name))
+
+    def remove_objects(self, object_ids: Collection[int]) -> None:
+        """Remove objects with their prompts and results, in one step."""
+        if len(object_ids) == 1:
+            self.remove_object(*object_ids)
+        else:
+            self.give({}, f"Remove {len(object_ids)} objects", without=object_ids)
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object with its prompts and results."""

@@ -1,4 +1,4 @@
-"""Shows results, progress and state in the panel's tables, plot, notes and buttons."""
+"""Shows results, progress and state in the panel's status line, tables, plot, notes and buttons."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from qtpy.QtCore import QTimer
 
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
+from napari_sam2.plugin.layers.prompt_colours import colour_prompts
 
-from .commands import tip
 from .memory_notice import budget_of
+from .state_reader import StateReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_sam2.plugin.actions.finetuning import Teaching
+    from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.doubts import Doubt
     from napari_sam2.plugin.state.object_names import ObjectNames
@@ -27,23 +29,36 @@ if TYPE_CHECKING:
 
 # The layer's tables are for scripts and for looking at, and take as long to write as a preview takes to show.
 _TABLES_MS = 300
+# Most prompts are answered sooner, and saying that one is being looked at would only flicker.
+_LOOKING_MS = 300
 
 
 class Presenter:
     """Reads the controller and the layers, and shows what they hold; also colours and tabulates the Labels layer."""
 
-    def __init__(self, controller: Controller, panel: Panel, *, objects: ObjectNames, teaching: Teaching) -> None:
+    def __init__(
+        self, controller: Controller, panel: Panel, *, objects: ObjectNames, teaching: Teaching, tools: ToolWatcher
+    ) -> None:
         self._controller = controller
         self._layers = controller.layers
         self._panel = panel
         self._objects = objects
         self._teaching = teaching
+        self._tools = tools
+        self.reader = StateReader(controller, objects)
+        tools.changed.connect(self.show_state)
+        self._is_closed = False
         # The doubtful frame that was gone to last.
         self.doubt: Doubt | None = None
         self._tables = QTimer(panel)
         self._tables.setSingleShot(True)
         self._tables.setInterval(_TABLES_MS)
         self._tables.timeout.connect(self.write_tables)
+        self._looking = QTimer(panel)
+        self._looking.setSingleShot(True)
+        self._looking.setInterval(_LOOKING_MS)
+        self._looking.timeout.connect(self.show_state)
+        self._layers.prompts_changed.connect(self._prompted)
 
     def show(self) -> None:
         """Show everything."""
@@ -60,17 +75,26 @@ class Presenter:
         panel.score_plot.show_marks(prompted, results.stale(layers.selected))
         news = self._controller.edits.has_news and results.is_any
         panel.track_box.show_stale(len(results.stale_frames()), others=news)
-        self.show_frame()
+        self.reader.count(len(rows))
         self.show_undo()
+        self.show_frame()
         self.show_window()
         self._show_region()
         self._show_memory()
         self.show_rows()
-        self._show_hint(started=bool(rows))
+        for prompts_layer in (layers.points, layers.shapes):
+            colour_prompts(prompts_layer, layers.labels, selected=layers.selected)
         # During a run napari would colour and tabulate anew at every interval; it is done at the end.
         if layers.labels is not None and not self._controller.is_running:
             self._objects.apply(layers.labels)
             self._tables.start()
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        # Called when the dock is closed and when the widget is destroyed, possibly both.
+        if not self._is_closed:
+            self._is_closed = True
+            self._layers.prompts_changed.disconnect(self._prompted)
 
     def write_tables(self) -> None:
         """Put the scores beside the labels, into their layer."""
@@ -104,6 +128,30 @@ class Presenter:
         elif self._controller.prompts.pending and not self._controller.edits.live:
             text += " · new prompts: track or press Update"
         self._panel.frame_note.setText(text)
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Say what the next click means, and what can be done."""
+        state = self.reader.read(
+            self._tools.tool,
+            one_object_per_click=self._panel.one_object_per_click.isChecked(),
+            missing_model=self._panel.model_box.missing,
+        )
+        self._panel.show_state(state)
+
+    def show_candidates(self, n_masks: int, at: int) -> None:
+        """Say which of the proposed masks is on show."""
+        self.reader.candidates = n_masks, at
+        self.show_state()
+
+    def say(self, problem: str) -> None:
+        """Say what went wrong, until the user does something else; without a problem, that all is well."""
+        self.reader.problem = problem
+        self.show_state()
+
+    def _prompted(self) -> None:
+        self.reader.problem = ""
+        self._looking.start()
 
     def show_accepted(self) -> None:
         """Say which frames are accepted."""
@@ -115,20 +163,11 @@ class Presenter:
     def show_undo(self) -> None:
         """Say what there is to undo, and what has to wait for a run to end."""
         busy = self._controller.is_busy
-        for action, name in (("undo", self._controller.edits.undo_name), ("redo", self._controller.edits.redo_name)):
-            button = self._panel.buttons[action]
-            button.setEnabled(name is not None and not busy)
-            text = action.capitalize() if name is None else f"{action.capitalize()} {name[0].lower()}{name[1:]}"
-            button.setToolTip(tip(action, text))
         self._panel.track_box.show_waiting(self._teaching.is_running)
         if not busy:
             self._panel.track_box.show_resumable(self._controller.can_resume)
         self._panel.teach_box.show_busy(busy)
-
-    def _show_hint(self, *, started: bool) -> None:
-        hint = "Press New object, then click on it in the image." if self._layers.image else "Open an image to begin."
-        self._panel.hint.setText(hint)
-        self._panel.hint.setVisible(not started)
+        self.show_state()
 
     def _show_memory(self) -> None:
         controller, space = self._controller, self._layers.space

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMessageBox, QVBoxLayout, QWidget
 
+from napari_sam2.plugin.actions.candidate_walk import CandidateWalk
 from napari_sam2.plugin.actions.crop_tool import CropTool
 from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, DrawTools
 from napari_sam2.plugin.actions.file_dialogs import FileDialogs
 from napari_sam2.plugin.actions.finetuning import Teaching
 from napari_sam2.plugin.actions.image_follower import ImageFollower
+from napari_sam2.plugin.actions.many_objects import ManyObjects
+from napari_sam2.plugin.actions.object_menu import ObjectMenu
 from napari_sam2.plugin.actions.prompt_guide import PromptGuide
 from napari_sam2.plugin.actions.result_choice import ResultChoice
 from napari_sam2.plugin.actions.teach_actions import TeachActions
+from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
 from napari_sam2.plugin.layers.session_layers import SessionLayers
 from napari_sam2.plugin.panel.canvas_focus import CanvasFocus
 from napari_sam2.plugin.panel.panel import Panel
@@ -25,6 +29,7 @@ from napari_sam2.plugin.state.doubts import find_doubts
 from napari_sam2.plugin.state.object_names import ObjectNames
 
 from . import commands as keymap
+from .activity import Activity
 from .controller import Controller
 from .error_text import explain
 from .preferences import remember, remembered
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari.components import ViewerModel
+    from qtpy.QtGui import QShowEvent
 
     from napari_sam2.plugin.worker.messages import Tracked
     from napari_sam2.session.session import Session
@@ -87,8 +93,7 @@ class Sam2Widget(QWidget):
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         # Where in the list of doubtful frames the user is.
         self._doubt_at = -1
-        # The last frame of the run under way, for the progress that is shown now and then.
-        self._latest: Tracked | None = None
+        self._activity = Activity()
         self._was_docked = self._closed = False
         # From those that need nothing to those that need the others; the panel is full before anything listens to it.
         self.objects = ObjectNames()
@@ -96,12 +101,20 @@ class Sam2Widget(QWidget):
         self.controller = Controller(self.layers)
         self.teaching = Teaching(self.controller)
         self.panel = Panel(self._viewer, self.layers.refusal, self.layers.source_refusal)
-        self.view = Presenter(self.controller, self.panel, objects=self.objects, teaching=self.teaching)
+        self.watcher = ToolWatcher(self._viewer, self.layers)
+        self.view = Presenter(
+            self.controller, self.panel, objects=self.objects, teaching=self.teaching, tools=self.watcher
+        )
         self.teach_actions = TeachActions(self.controller, self.teaching, self.panel)
         self.tools = DrawTools(
             self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
         )
         self.guide = PromptGuide(self.controller, self.objects, self._select)
+        self.many = ManyObjects(
+            self._viewer, self.controller, panel=self.panel, objects=self.objects, watcher=self.watcher
+        )
+        self.candidates = CandidateWalk(self.controller, say=lambda text: self.view.say(text))
+        self.menu = ObjectMenu(self.controller, say=lambda text: self.view.say(text))
         self.images = ImageFollower(self._viewer, self.controller, panel=self.panel, objects=self.objects)
         self.result_choice = ResultChoice(self.controller, self.panel)
         self.region = CropTool(self._viewer, self.layers, self.images)
@@ -111,7 +124,8 @@ class Sam2Widget(QWidget):
         self._paint_hold = RepaintGuard(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.panel)
+        for part in (self.panel.head, self.panel, self.panel.foot):
+            layout.addWidget(part, 1 if part is self.panel else 0)
         # Loading torch would hold up the window's opening; and model and device may change together.
         self._load_soon = QTimer(self, singleShot=True)
         self._load_soon.timeout.connect(self._load_model)
@@ -136,6 +150,7 @@ class Sam2Widget(QWidget):
         self.controller.edits.live = panel.live_preview.isChecked()
         self.controller.threshold = panel.threshold.value()
         self.controller.zoom = panel.model_box.zoom_factor
+        self.controller.memory = panel.model_box.memory.currentData()
 
     def _connect(self) -> None:
         panel, layers = self.panel, self.layers
@@ -147,14 +162,17 @@ class Sam2Widget(QWidget):
             combo.refused.connect(show_warning)
         # The model. Through the timer, so that two changes at once load one model.
         panel.model_box.chosen.connect(self._load_soon.start)
-        panel.model_box.zoom_changed.connect(self._zoom_changed)
+        panel.model_box.zoom_changed.connect(self._session_settings_changed)
+        panel.model_box.memory_changed.connect(self._session_settings_changed)
         panel.model_box.failed.connect(self._failed)
         # Objects: what the table shows of them is changed in all other places, too.
         panel.object_table.object_selected.connect(self._select)
         panel.object_table.object_renamed.connect(self._rename)
         panel.object_table.object_shown.connect(self._show_object)
+        panel.object_table.asked.connect(self._do_with_objects)
         # Settings of how prompts are answered and results are drawn, and ways to go to a frame.
         panel.live_preview.toggled.connect(self._live_changed)
+        panel.one_object_per_click.toggled.connect(self._switched)
         panel.threshold.valueChanged.connect(self._threshold_changed)
         panel.doubt.currentIndexChanged.connect(self._restart_doubts)
         panel.score_plot.frame_clicked.connect(self.images.go_to)
@@ -169,7 +187,7 @@ class Sam2Widget(QWidget):
             if name in panel.buttons:
                 panel.buttons[name].clicked.connect(lambda _=False, action=action: action())
         # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
-        layers.label_selected.connect(self._select)
+        layers.label_selected.connect(self._label_picked)
         layers.labels_left.connect(show_warning)
         self.guide.said.connect(panel.show_prompt_note)
         self.images.frame_changed.connect(self.view.show_frame)
@@ -177,12 +195,16 @@ class Sam2Widget(QWidget):
         self._connect_controller()
         self.teaching.accepted_changed.connect(self.view.show_accepted)
         self.teach_actions.busy_changed.connect(self.view.show_undo)
-        self._canvas_focus = CanvasFocus(panel)
+        self._canvas_focus = CanvasFocus(self)
+        self.candidates.changed.connect(self.view.show_candidates)
         self._keyboard = keymap.Keyboard(self._actions())
         self._keyboard.bind(self._viewer)
         # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
         # are closed. The controller comes first, because the files wait for its worker to end.
         self.destroyed.connect(self._keyboard.release_all)
+        self.destroyed.connect(self.watcher.close)
+        self.destroyed.connect(self.many.close)
+        self.destroyed.connect(self.view.close)
         self.destroyed.connect(self.controller.close)
         self.destroyed.connect(self.files.keeping.close)
 
@@ -207,19 +229,22 @@ class Sam2Widget(QWidget):
         controller.results_changed.connect(self._results_changed)
         controller.model_changed.connect(self.panel.model_box.show_status)
         controller.model_loaded.connect(self.panel.model_box.model_loaded)
+        controller.model_changed.connect(lambda _text: self.view.show_state())
         controller.failed.connect(self._failed)
-        controller.refused.connect(show_warning)
+        controller.refused.connect(self._refused)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
         track, tools, layers = self.panel.track_box, self.tools, self.layers
         actions: dict[str, Callable[[], None]] = {
             "new_object": tools.new_object,
             "remove_object": tools.remove_object,
-            "switch_sign": tools.switch_sign,
+            "switch_sign": self._switch_sign,
             "take_labels": tools.take_labels,
             "take_window": self.controller.reopen,
             "draw_region": self.region.draw,
             "whole_frame": self.region.clear,
+            "help": self._show_help,
+            "candidates": self.candidates.show_next,
             "undo": lambda: self._go(self.controller.undo),
             "redo": lambda: self._go(self.controller.redo),
             "next_doubtful": self._next_doubtful,
@@ -264,8 +289,9 @@ class Sam2Widget(QWidget):
         if choice is not None:
             self.controller.load_model(choice)
 
-    def _zoom_changed(self) -> None:
+    def _session_settings_changed(self) -> None:
         self.controller.zoom = self.panel.model_box.zoom_factor
+        self.controller.memory = self.panel.model_box.memory.currentData()
         self.controller.reopen()
 
     def _select(self, object_id: int) -> None:
@@ -282,6 +308,26 @@ class Sam2Widget(QWidget):
         self.objects.rename(object_id, name)
         self.view.show()
         self.view.write_tables()
+
+    def _label_picked(self, object_id: int) -> None:
+        # Selecting an object selects its label, which comes back here: an object without prompts gets no row by that.
+        if object_id != self.layers.selected:
+            self._select(object_id)
+
+    def _do_with_objects(self, action: str, object_ids: list[int]) -> None:
+        if action == "remove":
+            self.tools.remove_object()
+        else:
+            self.menu.do(action, object_ids)
+
+    def _switched(self, on: bool) -> None:
+        self.many.switch(on, self.tools)
+        self.view.show()
+
+    def _switch_sign(self) -> None:
+        self.tools.switch_sign()
+        self.many.turn_sign()
+        self.view.show()
 
     def _show_object(self, object_id: int, shown: bool) -> None:
         self.objects.show(object_id, shown, self.layers.labels)
@@ -312,7 +358,7 @@ class Sam2Widget(QWidget):
         nothing = plan.kind == "update" and not (self.panel.track_box.can_update or self.controller.edits.has_news)
         if self.controller.is_busy or nothing:
             return
-        self._latest = None
+        self.view.reader.latest, self.view.reader.problem = None, ""
         self.panel.track_box.restart_progress()
         self.controller.track(plan)
         if self.controller.is_running:
@@ -326,22 +372,25 @@ class Sam2Widget(QWidget):
         self.view.show_undo()
 
     def _tracking_stepped(self, tracked: Tracked) -> None:
-        self._latest = tracked
+        self.view.reader.latest = tracked
 
     def _results_changed(self) -> None:
         # While a run goes on this comes once a second, not with each frame.
         self.view.show()
-        if self._latest is not None and self.controller.is_running:
-            self.panel.track_box.show_progress(self._latest.done, self._latest.total)
+        latest = self.view.reader.latest
+        if latest is not None and self.controller.is_running:
+            self.panel.track_box.show_progress(latest.done, latest.total)
+            self._activity.show(latest.done, latest.total)
 
     def _tracking_ended(self, complete: bool) -> None:
         # Called on the GUI thread when a run has ended, was stopped, or failed. Tables are written and listeners told
         # last, so that they find everything as it will stay.
+        self._activity.close()
         self._restart_doubts()
         if complete:
             self.panel.track_box.show_complete()
-        elif self._latest is not None:
-            self.panel.track_box.show_progress(self._latest.done, self._latest.total)
+        elif (latest := self.view.reader.latest) is not None:
+            self.panel.track_box.show_progress(latest.done, latest.total)
         self.panel.track_box.show_idle(can_resume=self.controller.can_resume, text="Done." if complete else "Stopped.")
         self.view.show()
         self.view.write_tables()
@@ -355,6 +404,13 @@ class Sam2Widget(QWidget):
 
     # Settings and files
 
+    def _show_help(self) -> None:
+        # Opened without waiting, as a waiting dialog would stop the event loop; kept, or it would be gone at once.
+        close = QMessageBox.StandardButton.Close
+        self._help = QMessageBox(QMessageBox.Icon.NoIcon, "SAM 2", keymap.help_text(), close, self)
+        self._help.setObjectName("help_text")
+        self._help.open()
+
     def _live_changed(self, live: bool) -> None:
         self.controller.edits.live = live
         remember("prompts", "live_preview", live)
@@ -367,8 +423,18 @@ class Sam2Widget(QWidget):
 
     def _failed(self, error: Exception) -> None:
         show_error(explain(error))
+        self.view.say(explain(error))
+
+    def _refused(self, why: str) -> None:
+        show_warning(why)
+        self.view.say(why)
 
     # The end
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Listen to the canvas, which there is by now."""
+        super().showEvent(event)
+        self._canvas_focus.watch_canvas(self.candidates)
 
     def changeEvent(self, event: QEvent) -> None:
         """Notice that the dock was closed: napari takes the widget out of it and keeps it."""
@@ -385,12 +451,16 @@ class Sam2Widget(QWidget):
         # which write down what the layers hold; and the layers and keys last.
         self._closed = True
         self._load_soon.stop()
+        self._activity.close()
         self._paint_hold.end()
         self.controller.close()
         self.files.keeping.close()
         self.panel.model_box.close_down()
         self.result_choice.close()
         self.region.close()
+        self.watcher.close()
+        self.many.close()
+        self.view.close()
         self.images.close()
         self.layers.close()
         self._keyboard.release_all()

@@ -16,6 +16,7 @@ from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.prompting.warm_up import warm_up
+from napari_sam2.session.results.distinct_masks import distinct_masks
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
@@ -169,6 +170,28 @@ class TrackingSession(Prompting, StepMethods):
         self._objects.draw_live(frames)
 
     # Prompts; those that add one are in `Prompting`
+
+    def candidates(self, frame: int, object_id: int) -> list[NDArray[np.bool_]]:
+        """Propose masks for an object's clicks or box on a frame; nothing is changed.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        object_id : int
+            The object.
+
+        Returns
+        -------
+        list of ndarray
+            (Y, X) bool, those that differ, the surest first; empty where the object has neither there.
+        """
+        track, prompt = self._objects.tracks.get(object_id), self._prompt_at(frame, object_id)
+        if track is None or prompt is None or (prompt.points is None and prompt.box is None):
+            return []
+        masks, ious, views = self._answerer.proposals(track, prompt)
+        low_res, sure = masks.float().cpu().numpy(), ious.float().cpu().numpy()
+        return distinct_masks(low_res, sure, views=views, size=(self.stack.height, self.stack.width))
 
     def clear_prompts(self, frame: int, object_id: int) -> None:
         """Remove an object's prompts on a frame.

@@ -15,8 +15,9 @@ from napari.settings import get_plugin_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QMessageBox
 
+from napari_sam2.plugin.panel.model_box import detail_of
 from napari_sam2.plugin.widget import Sam2Widget
-from napari_sam2.weights.catalog import CATALOG, is_available
+from napari_sam2.weights.catalog import BUNDLED_NAME, CATALOG, is_available
 
 if TYPE_CHECKING:
     from npe2._pytest_plugin import TestPluginManager
@@ -66,6 +67,17 @@ def asked(open_desk: Callable[..., Desk], frames: np.ndarray, gate: threading.Ev
     desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
     desk.press("download")
     return desk
+
+
+def test_models_come_in_groups_with_their_size_and_whether_they_are_here(open_desk: Callable[..., Desk]) -> None:
+    combo = open_desk(None).find("model")
+    texts = [combo.itemText(row) for row in range(combo.count())]
+    assert texts[0] == BUNDLED_NAME
+    headings = [row for row in range(combo.count()) if not combo.model().item(row).isEnabled()]
+    assert [texts[row] for row in headings] == ["general", "medical, research only"]
+    assert all(name.startswith("MedSAM2") for name in texts[headings[1] + 1 : -1])
+    assert detail_of(BUNDLED_NAME) == "bundled"
+    assert detail_of("sam2.1_hiera_tiny") == "156.0 MB, not here"
 
 
 def test_licence_is_shown_before_anything_is_fetched(asked: Desk) -> None:

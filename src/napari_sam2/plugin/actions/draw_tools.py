@@ -47,17 +47,18 @@ class DrawTools:
             self.start_clicking()
 
     def remove_object(self) -> None:
-        """Remove the selected object."""
+        """Remove the selected objects."""
         table = self._panel.object_table
-        object_id = table.selected_id
-        if object_id is None:
+        gone = table.selected_ids
+        if not gone:
             return
         # The neighbour above is selected next, or the one below where there is none.
-        rest = [i for i in table.object_ids if i != object_id]
-        # The name goes before the controller announces the change, so that the table does not list the object again.
-        self._objects.remove(object_id)
-        self._controller.edits.remove_object(object_id)
-        self._select(max((i for i in rest if i < object_id), default=min(rest, default=1)))
+        rest = [i for i in table.object_ids if i not in gone]
+        # The names go before the controller announces the change, so that the table does not list the objects again.
+        for object_id in gone:
+            self._objects.remove(object_id)
+        self._controller.edits.remove_objects(gone)
+        self._select(max((i for i in rest if i < min(gone)), default=min(rest, default=1)))
 
     def switch_sign(self) -> None:
         """Turn selected points round, or else the next one."""
@@ -69,7 +70,8 @@ class DrawTools:
     def start_clicking(self) -> None:
         """Let the next click on the canvas be a prompt."""
         if self._has_image():
-            self._objects.add(self._layers.selected)
+            if not self._panel.one_object_per_click.isChecked():
+                self._objects.add(self._layers.selected)
             if self._layers.space is not None:
                 # Made now, while nobody waits: napari takes longer for it than the model for the click.
                 self._layers.need_labels()

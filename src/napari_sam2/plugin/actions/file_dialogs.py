@@ -145,6 +145,8 @@ class FileDialogs(QObject):
             controller.layers.select(notes.selected)
             controller.zoom = session.zoom
             self._panel.model_box.show_zoom(session.zoom)
+            controller.memory = session.memory
+            self._panel.model_box.show_memory(session.memory)
             self._panel.threshold.setValue(notes.threshold)
         finally:
             # Also after an error: otherwise no session would ever be opened again.

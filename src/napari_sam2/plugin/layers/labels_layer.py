@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
     from .layer_frames import LayerFrames
 
-# Bright enough for dark images and for the plot in either theme; neighbours are told apart easily.
+# Bright enough for dark images and for the plot in either theme. Each is as far as can be from the six before it and
+# from all others: 24 and 16 in CIELAB, where 10 is easily seen.
 _PALETTE = (
     *("#ff9f40", "#35c9c9", "#b794f6", "#8fdc5b", "#ff6fae", "#f5d547", "#5aa9ff", "#ff6b5e", "#7fe0b8", "#d9b48a"),
-    *("#c4e538", "#f78fb3"),
+    *("#0dff0d", "#ff0dff", "#e6e60d", "#0d7fff", "#ff0d0d", "#0dffcc", "#ffb2bf", "#1a8ca6", "#ff0dcc", "#a6ff0d"),
+    *("#7f7f1a", "#ff660d", "#5966ff", "#bf667f", "#0dccff", "#1ad98c", "#bff233", "#ffe6a6", "#cc660d", "#a640ff"),
+    *("#ff0d8c", "#7373a6", "#33fff2", "#26cc1a", "#667f40", "#ffb20d", "#cc66ff", "#ff0d59", "#e6ccff", "#f2997f"),
+    *("#0dff73", "#0d8c73", "#99a60d", "#cc40bf", "#f20d33", "#a6ccff", "#b27366", "#1aff99", "#73b28c", "#d9e659"),
+    *("#ff7fe6", "#cc0dff", "#0d7fbf", "#b26633", "#59ff4c", "#26b27f", "#f2e67f", "#bf4c99", "#d940f2", "#597fd9"),
 )
 # Entry of the layer's metadata with the scores of all frames, a data frame.
 SCORES_KEY = "object_scores"

@@ -18,10 +18,12 @@ from .labels_on_disk import is_in_memory, wider_labels
 from .layer_frames import is_made_for, is_region
 from .placement import Placement, UnrelatedError, check_worlds
 from .points_and_shapes import (
+    POSITIVE,
     adopt,
     last_row,
     new_points_layer,
     new_shapes_layer,
+    next_sign,
     read_points,
     read_shapes,
     set_next,
@@ -177,6 +179,11 @@ class SessionLayers(QObject):
     def displayed(self) -> tuple[int, ...]:
         """Axes that the viewer shows: two, or three in its volume view."""
         return tuple(self._viewer.dims.displayed)
+
+    @property
+    def next_is_positive(self) -> bool:
+        """Whether the next click is on the object, and not off it."""
+        return self.points is None or next_sign(self.points) == POSITIVE
 
     @property
     def is_settled(self) -> bool:

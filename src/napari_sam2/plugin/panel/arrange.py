@@ -19,8 +19,8 @@ def make_buttons(kinds: Mapping[str, tuple[str, str]]) -> dict[str, QPushButton]
     return buttons
 
 
-def row(*parts: QWidget, spacing: int = 6) -> QWidget:
-    """Put controls beside each other."""
+def row(*parts: QWidget, spacing: int = 6, fill: bool = False) -> QWidget:
+    """Put controls beside each other; ``fill`` lets labels take the room that is left."""
     widget = QWidget()
     layout = QHBoxLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
@@ -30,7 +30,7 @@ def row(*parts: QWidget, spacing: int = 6) -> QWidget:
         is_label = isinstance(part, QLabel) and not part.wordWrap()
         if isinstance(part, QPushButton):
             part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        layout.addWidget(part, 0 if is_label else 1)
+        layout.addWidget(part, 0 if is_label and not fill else 1)
     return widget
 
 

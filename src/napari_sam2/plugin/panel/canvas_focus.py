@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QMainWindow, QSpinBox, QTableView, QWidget
 
 
@@ -22,6 +23,12 @@ class CanvasFocus(QObject):
         # Here one goes on with the arrows or with digits; letters mean nothing in them.
         for part in (panel, *panel.findChildren(QTableView), *panel.findChildren(QSpinBox)):
             part.installEventFilter(self)
+
+    def watch_canvas(self, watcher: QObject) -> None:
+        """Let an object see the events of the canvas before napari does."""
+        viewer = self._viewer
+        for canvas in [] if viewer is None else viewer.findChildren(QOpenGLWidget):
+            canvas.installEventFilter(watcher)
 
     def eventFilter(self, part: QObject, event: QEvent) -> bool:
         """Pass shortcuts on to the canvas."""

@@ -1,4 +1,4 @@
-"""The Files section: buttons that save, open and export, progress, and unsaved work to bring back."""
+"""Buttons that save, open and export, progress, and unsaved work to bring back."""
 
 from __future__ import annotations
 
@@ -22,10 +22,18 @@ _BUTTONS = {
     "bring_back": ("Bring back", "Open the work that was not saved"),
     "discard": ("Discard", "Delete that work for good"),
 }
+# In which order formats are listed, the usual one first; those that are not named here come last.
+_GROUPS = {
+    "Labels": ("tiff", "ome-tiff", "ome-zarr", "ome-zarr-0.4", "nifti", "dicom-seg", "ctc", "coco", "sav"),
+    "Tracks": ("tracks-layer", "tracks"),
+    "Tables": ("csv", "prompts"),
+    "Pictures": ("png", "gif", "mp4", "cutout", "cutout-mp4", "cutout-png"),
+}
+_PLACES = {name: (group, place) for place, (group, name) in enumerate((g, n) for g in _GROUPS for n in _GROUPS[g])}
 
 
 class FilesBox(QWidget):
-    """Sessions and exports."""
+    """Save and Export, which stay in sight; what is seldom needed is in `more`, unsaved work in `recovery`."""
 
     # With the `ExportChoice`.
     export_asked = Signal(object)
@@ -58,8 +66,10 @@ class FilesBox(QWidget):
     def list_formats(self, choices: Iterable[ExportChoice]) -> None:
         """List formats; those that cannot be chosen are grey and say why."""
         self.formats.clear()
-        for choice in choices:
-            action = self.formats.addAction(f"{choice.title} ({choice.filename})" if choice.filename else choice.title)
+        for choice in sorted(choices, key=lambda choice: _PLACES.get(choice.name, ("", len(_PLACES)))[1]):
+            group, _ = _PLACES.get(choice.name, ("Others", 0))
+            file = f" ({choice.filename})" if choice.filename else ""
+            action = self.formats.addAction(f"{group}: {choice.title}{file}")
             action.setObjectName(f"export_{choice.name}")
             lost = f"Does not hold: {choice.lost}" if choice.lost else choice.title
             action.setToolTip(choice.reason[:1].upper() + choice.reason[1:] or lost)
@@ -87,7 +97,7 @@ class FilesBox(QWidget):
         self.found.clear()
         for text, folder in found:
             self.found.addItem(text, folder)
-        self._recovery.setVisible(self.found.count() > 0)
+        self.recovery.setVisible(self.found.count() > 0)
 
     def _name_and_explain(self) -> None:
         names = {"where": "session_folder", "exporting": "export_status", "unsaved": "unsaved_note"}
@@ -107,7 +117,7 @@ class FilesBox(QWidget):
             label.setWordWrap(True)
 
     def _lay_out(self) -> None:
-        self._recovery = column(self.unsaved, self.found, row(self.buttons["bring_back"], self.buttons["discard"]))
+        self.recovery = column(self.unsaved, self.found, row(self.buttons["bring_back"], self.buttons["discard"]))
         self._writing = column(row(self.exporting, self.buttons["cancel_export"]), self.progress)
-        sessions = row(self.buttons["save_session"], self.buttons["open_session"])
-        column(sessions, self.where, self._recovery, self.buttons["export"], self._writing, into=self)
+        self.more = column(self.buttons["open_session"])
+        column(row(self.buttons["save_session"], self.buttons["export"]), self.where, self._writing, into=self)

@@ -1,4 +1,4 @@
-"""The Model section: model, device, preset, backend and zoom, and the download of models."""
+"""The Model section: model, device, preset, backend, zoom and memory, and the download of models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 from napari.qt.threading import thread_worker
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QModelIndex, Qt, Signal
+from qtpy.QtGui import QPainter, QPalette
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -19,6 +20,8 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QToolButton,
     QWidget,
 )
@@ -48,7 +51,33 @@ BACKENDS = {
         "Looks at new frames a little faster with large models on some processors; not for graphics cards",
     ),
 }
+# What `Session` takes, with what the user reads and what it is for.
+MEMORIES = {
+    "auto": ("automatic", "The rule that measures best"),
+    "standard": ("the last frames", "As in SAM 2"),
+    "gated": (
+        "frames seen well",
+        "The last frames on which the object was seen well: for objects that are hidden at times",
+    ),
+    "distractor": ("look-alikes", "Frames on which something like the object was told apart from it, too"),
+    "motion": ("motion", "Follows how the object moves, and prefers the mask that agrees with it"),
+}
 _OWN_FILE = "own checkpoint file…"
+
+# The list shows more than the closed combo has room for.
+_POPUP_WIDTH = 360
+
+
+class _DetailBeside(QStyledItemDelegate):
+    """Writes beside a model in the list how large it is, and whether it is on this machine."""
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        super().paint(painter, option, index)
+        name = index.data(Qt.ItemDataRole.UserRole)
+        if painter is not None and name is not None:
+            room = option.rect.adjusted(0, 0, -8, 0)
+            painter.setPen(option.palette.color(QPalette.ColorRole.PlaceholderText))
+            painter.drawText(room, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), detail_of(name))
 
 
 class ModelBox(QWidget):
@@ -57,6 +86,7 @@ class ModelBox(QWidget):
     # Another model is to be loaded, or the same in another way.
     chosen = Signal()
     zoom_changed = Signal()
+    memory_changed = Signal()
     # With the exception of a download.
     failed = Signal(object)
     # Bytes so far and in all, from the download's thread.
@@ -75,6 +105,7 @@ class ModelBox(QWidget):
         for combo in (self.device, self.preset, self.backend):
             combo.currentIndexChanged.connect(lambda _index: self.chosen.emit())
         self.zoom.currentIndexChanged.connect(self._zoom_changed)
+        self.memory.currentIndexChanged.connect(self._memory_changed)
         self.checkpoint.editingFinished.connect(self._model_changed)
         self._browse.clicked.connect(self._ask_for_file)
         self.download.clicked.connect(self.start_download)
@@ -91,6 +122,11 @@ class ModelBox(QWidget):
             return ModelChoice(name, None, *how) if is_available(name) else None
         path = self.checkpoint.text().strip()
         return ModelChoice(None, path, *how) if path else None
+
+    @property
+    def missing(self) -> str:
+        """The model that is chosen and not on this machine; empty where it is."""
+        return "" if self.choice is not None else self.model.currentData() or _OWN_FILE
 
     @property
     def zoom_factor(self) -> str | float:
@@ -138,6 +174,14 @@ class ModelBox(QWidget):
                 self.zoom.setCurrentIndex(self.zoom.findData(name))
                 self.zoom.blockSignals(False)
 
+    def show_memory(self, memory: str) -> None:
+        """Show a rule of memory that is in use already; one that is not listed is shown by its name."""
+        self.memory.blockSignals(True)
+        if self.memory.findData(memory) < 0:
+            self.memory.addItem(memory, memory)
+        self.memory.setCurrentIndex(self.memory.findData(memory))
+        self.memory.blockSignals(False)
+
     def show_status(self, text: str) -> None:
         """Say how the model is doing."""
         self.status.setText(text)
@@ -167,7 +211,7 @@ class ModelBox(QWidget):
         self._cancel.set()
 
     def _make_controls(self) -> None:
-        self.model, self.device, self.zoom = QComboBox(), QComboBox(), QComboBox()
+        self.model, self.device, self.zoom, self.memory = QComboBox(), QComboBox(), QComboBox(), QComboBox()
         self.preset, self.backend = QComboBox(), QComboBox()
         self.checkpoint, self._browse = QLineEdit(), QToolButton()
         self.download, self.cancel_download = QPushButton("Download"), QPushButton("Cancel")
@@ -175,11 +219,12 @@ class ModelBox(QWidget):
         self.status.setWordWrap(True)
         self._browse.setText("…")
         self.checkpoint.setPlaceholderText("path of a .pt or .safetensors file")
-        for name in ("model", "device", "preset", "backend", "zoom", "checkpoint", "download", "cancel_download"):
+        for name in ("model", "device", "preset", "backend", "zoom", "memory", "checkpoint", "download"):
             getattr(self, name).setObjectName(name)
+        self.cancel_download.setObjectName("cancel_download")
         self.progress.setObjectName("download_progress")
         self.status.setObjectName("model_status")
-        for combo in (self.model, self.device, self.preset, self.backend, self.zoom):
+        for combo in (self.model, self.device, self.preset, self.backend, self.zoom, self.memory):
             combo.setMinimumContentsLength(8)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -187,6 +232,7 @@ class ModelBox(QWidget):
         self.device.setToolTip("What the model runs on; auto takes a GPU where there is one")
         self.preset.setToolTip(_explained("How exact and how fast the model runs", PRESETS))
         self.backend.setToolTip(_explained("The library that does the arithmetic", BACKENDS))
+        self.memory.setToolTip(_explained("Which earlier frames a frame is compared with", MEMORIES))
         self.zoom.setToolTip(
             "Small objects are tracked in a window that goes with them: of the size they need (automatic), or 2 or 4 "
             "times smaller than the frame. Off: the model sees whole frames"
@@ -213,6 +259,7 @@ class ModelBox(QWidget):
         form.addRow("backend", self.backend)
         form.setRowVisible(self.backend, has_openvino())
         form.addRow("small objects", self.zoom)
+        form.addRow("memory", self.memory)
         form.addRow(self.download)
         self._progress_row = QWidget()
         row = QHBoxLayout(self._progress_row)
@@ -223,10 +270,7 @@ class ModelBox(QWidget):
         form.addRow(self.status)
 
     def _fill(self) -> None:
-        for name, entry in CATALOG.items():
-            self.model.addItem(name, name)
-            self.model.setItemData(self.model.count() - 1, f"{entry.description}\n{entry.licence}", 3)
-        self.model.addItem(_OWN_FILE, None)
+        self._fill_models()
         self.device.addItems(DEVICES)
         name = remembered("model", "name", BUNDLED_NAME)
         # Its file may have gone since, or come from another machine with the settings: there must be one to start with.
@@ -237,6 +281,10 @@ class ModelBox(QWidget):
         for name, (_, text) in ZOOMS.items():
             self.zoom.addItem(text, name)
         self.zoom.setCurrentIndex(max(self.zoom.findData(remembered("model", "zoom", "auto")), 0))
+        for name, (text, what) in MEMORIES.items():
+            self.memory.addItem(text, name)
+            self.memory.setItemData(self.memory.count() - 1, what, Qt.ItemDataRole.ToolTipRole)
+        self.memory.setCurrentIndex(max(self.memory.findData(remembered("model", "memory", "auto")), 0))
         missing = set() if has_openvino() else {"openvino"}
         for combo, kinds, setting in ((self.preset, PRESETS, "preset"), (self.backend, BACKENDS, "backend")):
             for name, (text, what) in kinds.items():
@@ -245,6 +293,20 @@ class ModelBox(QWidget):
                     combo.setItemData(combo.count() - 1, what, Qt.ItemDataRole.ToolTipRole)
             combo.setCurrentIndex(max(combo.findData(remembered("model", setting, "")), 0))
 
+    def _fill_models(self) -> None:
+        # The bundled one needs no heading; a heading cannot be chosen.
+        group = ""
+        for name, entry in CATALOG.items():
+            if not entry.bundled and (kind := _group_of(name)) != group:
+                group = kind
+                self.model.addItem(group)
+                self.model.model().item(self.model.count() - 1).setFlags(Qt.ItemFlag.NoItemFlags)
+            self.model.addItem(name, name)
+            self.model.setItemData(self.model.count() - 1, f"{entry.description}\n{entry.licence}", 3)
+        self.model.addItem(_OWN_FILE, None)
+        self.model.setItemDelegate(_DetailBeside(self.model))
+        self.model.view().setMinimumWidth(_POPUP_WIDTH)
+
     def _model_changed(self) -> None:
         self._show_state()
         self.chosen.emit()
@@ -252,6 +314,10 @@ class ModelBox(QWidget):
     def _zoom_changed(self, _index: int) -> None:
         remember("model", "zoom", self.zoom.currentData())
         self.zoom_changed.emit()
+
+    def _memory_changed(self, _index: int) -> None:
+        remember("model", "memory", self.memory.currentData())
+        self.memory_changed.emit()
 
     def _ask_for_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "SAM 2 checkpoint", "", "Checkpoints (*.pt *.pth *.safetensors)")
@@ -316,6 +382,19 @@ class ModelBox(QWidget):
         # Qt counts in 32 bits, so kilobytes.
         self.progress.setRange(0, 0 if total is None else total // 1000)
         self.progress.setValue(done // 1000)
+
+
+def detail_of(name: str) -> str:
+    """What there is to know of a model in a few words: its size, and whether it is here."""
+    entry = CATALOG[name]
+    if entry.bundled:
+        return "bundled"
+    size = "" if entry.size_bytes is None else format_size(entry.size_bytes)
+    return ", ".join(part for part in (size, "" if is_available(name) else "not here") if part)
+
+
+def _group_of(name: str) -> str:
+    return "medical, research only" if CATALOG[name].notice is not None else "general"
 
 
 def has_openvino() -> bool:

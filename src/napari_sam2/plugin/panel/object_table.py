@@ -1,17 +1,34 @@
-"""The table in the Objects section: name, prompts and scores of each object, and whether it is drawn."""
+"""The table of objects: name, prompts and scores of each, whether it is drawn, and a menu of what to do with them."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QItemSelectionModel, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QSizePolicy, QTableWidget, QTableWidgetItem
 
 from napari_sam2.plugin.state.object_row import ObjectRow
 
+if TYPE_CHECKING:
+    from qtpy.QtGui import QContextMenuEvent, QKeyEvent
+
+# What can be done with the selected objects: what the menu says, and what that means.
+MENU = {
+    "rename": ("Rename", "Give the object another name"),
+    "not_here": ("Not on this frame", "The object is not on the frame on show; a prompt that says so"),
+    "ends_here": ("Ends here", "The object is not there from the frame on show on, wherever it is drawn"),
+    "keep_largest": ("Keep largest piece", "Drop the smaller pieces of its mask on this frame"),
+    "fill_holes": ("Fill holes", "Fill the holes of its mask on this frame"),
+    "merge": ("Merge", "Make all selected objects one: the one that clicks are about"),
+    "remove": ("Remove", "Remove the objects with their prompts and their labels"),
+}
 COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
 # Six columns in a narrow dock: the tips say the rest.
-_HEADINGS = ("id", "name", "prompts", "found", "lowest", "show")
-_STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 3px; }"
+_HEADINGS = ("id", "name", "prompts", "found", "lowest", "")
+# A heading and three rows; it takes whatever room there is beside.
+_LEAST_HEIGHT = 104
+_STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 2px; }"
 _TIPS = (
     "The object's colour and its number: its label in the result",
     "Double-click to give the object a name",
@@ -29,6 +46,8 @@ class ObjectTable(QTableWidget):
     object_selected = Signal(int)
     object_renamed = Signal(int, str)
     object_shown = Signal(int, bool)
+    # With an action of `MENU`, and the ids of all selected objects, the one that clicks are about first.
+    asked = Signal(str, object)
 
     def __init__(self) -> None:
         super().__init__(0, len(COLUMNS))
@@ -39,19 +58,25 @@ class ObjectTable(QTableWidget):
         self.setShowGrid(False)
         self.setAlternatingRowColors(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        header.setMinimumSectionSize(30)
+        header.setMinimumSectionSize(24)
         self.verticalHeader().setDefaultSectionSize(24)
         self.setStyleSheet(_STYLE)
-        self.setFixedHeight(128)
+        self.setMinimumHeight(_LEAST_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self._needle = ""
         # The rows shown last, to leave the table alone where nothing is new; None after the user has changed it.
         self._shown: tuple[list[ObjectRow], int | None] | None = None
         self.itemSelectionChanged.connect(self._selection_changed)
         self.itemChanged.connect(self._item_changed)
+
+    def sizeHint(self) -> QSize:
+        """No more than it must have: what is left in the panel is given to it anyway."""
+        return QSize(280, self.minimumHeight())
 
     @property
     def object_ids(self) -> list[int]:
@@ -61,8 +86,56 @@ class ObjectTable(QTableWidget):
     @property
     def selected_id(self) -> int | None:
         """The selected object."""
-        rows = self.selectionModel().selectedRows()
-        return self._id_at(rows[0].row()) if rows else None
+        ids = self.selected_ids
+        return ids[0] if ids else None
+
+    @property
+    def selected_ids(self) -> list[int]:
+        """All selected objects, the one chosen last first: clicks are about it."""
+        rows = sorted(index.row() for index in self.selectionModel().selectedRows())
+        current = self.currentRow()
+        if current in rows:
+            rows = [current, *(row for row in rows if row != current)]
+        return [self._id_at(row) for row in rows]
+
+    def narrow(self, text: str) -> None:
+        """List only objects with a text in their name or number."""
+        self._needle = text.strip().lower()
+        for row in range(self.rowCount()):
+            words = f"{self._id_at(row)} {self.item(row, 1).text()}".lower()
+            self.setRowHidden(row, self._needle not in words)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask what is to be done with the selected objects."""
+        if self.selected_ids:
+            self.menu().popup(event.globalPos())
+
+    def menu(self) -> QMenu:
+        """What can be done with the selected objects."""
+        menu = QMenu(self)
+        menu.setObjectName("object_menu")
+        menu.setToolTipsVisible(True)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for name, (text, what) in MENU.items():
+            action = menu.addAction(text)
+            action.setObjectName(name)
+            action.setToolTip(what)
+            action.setEnabled(name != "merge" or len(self.selected_ids) > 1)
+            action.triggered.connect(lambda _=False, name=name: self._ask(name))
+        return menu
+
+    def _ask(self, name: str) -> None:
+        if name == "rename":
+            self.editItem(self.item(self.currentRow(), COLUMNS.index("name")))
+        else:
+            self.asked.emit(name, self.selected_ids)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Remove objects with the Delete key."""
+        if event.key() == Qt.Key.Key_Delete and self.selected_ids:
+            self.asked.emit("remove", self.selected_ids)
+        else:
+            super().keyPressEvent(event)
 
     def show_rows(self, rows: list[ObjectRow], selected: int | None) -> None:
         """Show objects in place of those there were, one of them selected."""
@@ -70,16 +143,27 @@ class ObjectTable(QTableWidget):
         if self.state() == QAbstractItemView.State.EditingState or (rows, selected) == self._shown:
             return
         self._shown = (rows, selected)
+        # Several selected rows stay so, as long as the object that clicks are about is one of them.
+        chosen = self.selected_ids if selected in self.selected_ids else [selected]
         # Filling is not choosing or renaming.
         self.blockSignals(True)
         self.setRowCount(len(rows))
         for index, row in enumerate(rows):
             self._fill(index, row)
-            if row.object_id == selected:
-                self.selectRow(index)
-        if selected not in [row.object_id for row in rows]:
-            self.clearSelection()
+        self._select([index for index, row in enumerate(rows) if row.object_id in chosen], rows, selected)
         self.blockSignals(False)
+        self.narrow(self._needle)
+
+    def _select(self, indices: list[int], rows: list[ObjectRow], selected: int | None) -> None:
+        self.clearSelection()
+        model = self.selectionModel()
+        flags = QItemSelectionModel.SelectionFlag
+        for index in indices:
+            place = self.model().index(index, 0)
+            model.select(place, flags.Select | flags.Rows)
+            if rows[index].object_id == selected:
+                model.setCurrentIndex(place, flags.NoUpdate)
+                self.scrollTo(place)
 
     def _fill(self, index: int, row: ObjectRow) -> None:
         swatch = QPixmap(12, 12)

@@ -1,4 +1,4 @@
-"""The panel: all controls of the dock widget, with names and tooltips, arranged in sections."""
+"""The panel: all controls of the dock widget. What the work needs is in sight, the rest is folded where it belongs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
     QLabel,
+    QLineEdit,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_sam2.plugin.commands import tip
 from napari_sam2.plugin.state.doubts import DOUBT_KINDS
+from napari_sam2.plugin.state.panel_state import PanelState, count, greyed, status_line, step_text
 
 from .arrange import column, make_buttons, row
 from .files_box import FilesBox
@@ -28,6 +31,7 @@ from .layer_combo import LayerCombo
 from .model_box import ModelBox
 from .object_table import ObjectTable
 from .score_plot import ScorePlot
+from .status_bar import StatusBar
 from .teach_box import TeachBox
 from .track_box import TrackBox
 
@@ -44,6 +48,9 @@ TOOLS = {
     "tool_scribble": ("Line", "Draw a line on the object"),
     "tool_paint": ("Paint", "Paint or erase the object's pixels; they are kept exactly"),
 }
+# What `PanelState.tool` calls them.
+_TOOL_NAMES = {"click": "tool_click", "box": "tool_box", "outline": "tool_outline", "line": "tool_scribble"}
+_TOOL_NAMES |= {"paint": "tool_paint"}
 _BUTTONS = {
     "new_points": ("new", "Make a Points layer that fits the image"),
     "new_shapes": ("new", "Make a Shapes layer that fits the image"),
@@ -60,6 +67,8 @@ _BUTTONS = {
     "undo": ("Undo", "Take back the last prompt, stroke or tracking run"),
     "redo": ("Redo", "Do again what was taken back"),
     "next_doubtful": ("Next doubtful frame", "Go to the next frame that deserves a look"),
+    "candidates": ("Another mask", "Show the next mask that the model proposes for the clicks or the box here (Tab)"),
+    "help": ("Help", "How it goes, step by step, and all keys"),
 }
 
 
@@ -71,17 +80,24 @@ _WIDTHS = {
     "take_window": 44,
     "draw_region": 48,
     "whole_frame": 56,
+    "remove_object": 68,
+    "undo": 56,
+    "redo": 56,
 }
 
 # What frames can be, as the user is asked.
 FRAME_KINDS = {"": "time or depth?", "t": "time", "z": "depth"}
-
-# For later in the work; the dock is long enough without them.
-_FOLDED = ("Frames", "Teach")
+# A few clicks do the same.
+_SELDOM = "tool_scribble"
+# Objects from which on a filter helps.
+_MANY = 10
+_TOOL_STYLE = (
+    "QPushButton { padding: 4px 1px; } QPushButton:checked { font-weight: bold; border: 2px solid palette(highlight); }"
+)
 
 
 class Panel(QScrollArea):
-    """All controls, in sections that fold."""
+    """All controls. `head` and `foot` stand above and below what scrolls, so that they are always in sight."""
 
     def __init__(
         self, viewer: ViewerModel, refusal: Callable[[Any], str], source_refusal: Callable[[Any], str]
@@ -95,17 +111,25 @@ class Panel(QScrollArea):
         self.source_labels = LayerCombo(viewer, Labels, refusal=source_refusal)
         self.axis, self.frames_are, self.doubt = QComboBox(), QComboBox(), QComboBox()
         self.live_preview = QCheckBox("Live preview")
-        self.threshold = QDoubleSpinBox()
-        self.hint, self.window_note, self.frame_note, self.region_note = QLabel(), QLabel(), QLabel(), QLabel()
-        self.prompt_note = QLabel()
+        self.one_object_per_click = QCheckBox("Each click or box is a new object")
+        self.object_filter, self.threshold = QLineEdit(), QDoubleSpinBox()
+        self.window_note, self.frame_note, self.region_note = QLabel(), QLabel(), QLabel()
+        self.object_count, self.prompt_note = QLabel(), QLabel()
+        self.status = StatusBar()
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
         self.buttons = make_buttons({**TOOLS, **_BUTTONS})
         for name, width in _WIDTHS.items():
             self.buttons[name].setFixedWidth(width)
+        # What buttons say where they can be pressed.
+        self._tips = {name: button.toolTip() for name, button in self.buttons.items()}
         self._name_and_explain()
+        self.head = column(self.files_box.recovery, self.status)
+        self.foot = column(self.files_box)
+        self.foot.layout().setContentsMargins(6, 2, 6, 4)
         self._lay_out()
+        self.show_state(PanelState())
 
     @property
     def combos(self) -> tuple[LayerCombo, ...]:
@@ -116,6 +140,31 @@ class Panel(QScrollArea):
         """Say what the last prompt was taken for; nothing where that is plain."""
         self.prompt_note.setText(text)
         self.prompt_note.setVisible(bool(text))
+
+    def show_state(self, state: PanelState) -> None:
+        """Show what the next click means, which tool is on, and what can be done and what not."""
+        self.status.show_status(status_line(state))
+        for tool, name in _TOOL_NAMES.items():
+            self.buttons[name].setChecked(state.tool == tool)
+        reasons = greyed(state)
+        for name, button in self.buttons.items():
+            button.setEnabled(name not in reasons)
+            button.setToolTip(reasons.get(name) or self._tips[name])
+        for action, step in (("undo", state.undo_name), ("redo", state.redo_name)):
+            if action not in reasons:
+                self.buttons[action].setToolTip(tip(action, step_text(action, step)))
+        if not state.has_image:
+            self.track_box.show_impossible(reasons["track_both"])
+        # What cannot be of use yet is not there yet.
+        for name in ("undo", "redo"):
+            self.buttons[name].setVisible(bool(state.undo_name or state.redo_name))
+        self.buttons["remove_object"].setVisible(state.n_rows > 0)
+        self.object_filter.setVisible(state.n_rows > _MANY)
+        self.object_count.setText(count(state.n_rows, "object") if state.n_rows else "Objects")
+        self.sections["Scores"].setVisible(state.is_tracked)
+        self.sections["Model"].set_title(_model_title(state))
+        if state.missing_model:
+            self.sections["Model"].unfold()
 
     def _name_and_explain(self) -> None:
         tips = {
@@ -128,12 +177,14 @@ class Panel(QScrollArea):
             "frames_are": "Whether frames are time points or slices, which the image does not say",
             "doubt": "What makes a frame doubtful",
             "live_preview": "Show the mask on this frame after every prompt",
+            "one_object_per_click": "For many objects: click on each in turn; a click on a mask selects its object",
             "threshold": "Objects are hidden where the confidence is below this. Below 0.5 the model gives no mask",
             "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
             "region_note": "The part of the frames that is tracked",
-            "hint": "What to do first",
             "prompt_note": "What the last prompt was taken for, where that is not plain",
             "frame_note": "What there is to know about the frame on show",
+            "object_filter": "List only objects with this in their name or number",
+            "object_count": "How many objects there are",
             "object_table": "The objects; the selected one is the one that clicks are about",
             "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
             "Triangles: prompts. Green: accepted. Click to go to a frame",
@@ -144,49 +195,58 @@ class Panel(QScrollArea):
             # The table's header has tips of its own, which an own tip of the table would not hide.
             control.setToolTip(text)
         self.live_preview.setChecked(True)
+        self.object_filter.setPlaceholderText("find by name or number")
+        self.object_filter.textChanged.connect(self.object_table.narrow)
         self.threshold.setRange(0.5, 0.99)
         self.threshold.setSingleStep(0.05)
         for kind, text in DOUBT_KINDS.items():
             self.doubt.addItem(text, kind)
-        for label in (self.hint, self.window_note, self.frame_note, self.region_note, self.prompt_note):
+        for label in (self.window_note, self.frame_note, self.region_note, self.prompt_note):
             label.setWordWrap(True)
+        for combo in (self.doubt, self.axis):
+            combo.setMinimumContentsLength(6)
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.show_prompt_note("")
 
     def _lay_out(self) -> None:
         inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(6, 4, 6, 6)
-        column.setSpacing(4)
-        # In the order of the work: image, model, prompts, tracking, checking, files.
-        contents = {
-            "Data": self._data(),
-            "Model": self.model_box,
-            "Objects": self._objects(),
-            "Track": self.track_box,
-            "Scores": self._scores(),
-            "Files": self.files_box,
-            "Frames": self.frame_table,
-            "Teach": self.teach_box,
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(6, 2, 6, 2)
+        layout.setSpacing(6)
+        # For later in the work, and for some of it: the dock is long enough without them.
+        later = {
+            "Layers": FoldSection("Layers and region", self._layers(), name="layers"),
+            "Prompts": FoldSection("Prompts", self._prompts(), name="prompts"),
+            "Range": FoldSection("Part of the stack", self.track_box.parts, name="range"),
+            "Frames": FoldSection("Frames", self.frame_table),
+            "Teach": FoldSection("Teach", self.teach_box),
+            "Session": FoldSection(
+                "Session and help", column(self.files_box.more, self.buttons["help"]), name="session"
+            ),
         }
         # Sections are found by their title, also by the widget, which fills one when it unfolds.
         self.sections = {
-            title: FoldSection(title, part, is_open=title not in _FOLDED) for title, part in contents.items()
+            "Model": FoldSection("Model", self.model_box),
+            "Scores": FoldSection("Confidence", self._scores(), name="scores", is_open=True),
+            "More": FoldSection("More", column(*later.values())),
+            **later,
         }
-        for section in self.sections.values():
-            column.addWidget(section)
-        column.addStretch(1)
+        for section in later.values():
+            section.unfolded.connect(self.sections["More"].unfold)
+        # In the order of the work: image, model, prompts, tracking, checking.
+        layout.addWidget(self._image())
+        layout.addWidget(self.sections["Model"])
+        layout.addWidget(self._objects(), 1)
+        for part in (self.track_box, self.sections["Scores"], self.sections["More"]):
+            layout.addWidget(part)
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(300)
 
-    def _data(self) -> QWidget:
-        content = QWidget()
-        form = QFormLayout(content)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(4)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    def _image(self) -> QWidget:
+        form = _form(content := QWidget())
         form.addRow("image", self.image_layer)
         self.axis_label = QLabel("along")
         form.addRow(self.axis_label, self.axis)
@@ -194,35 +254,61 @@ class Panel(QScrollArea):
         form.addRow(self.frames_are_label, self.frames_are)
         for kind, text in FRAME_KINDS.items():
             self.frames_are.addItem(text, kind)
+        return content
+
+    def _layers(self) -> QWidget:
+        form = _form(content := QWidget())
         form.addRow("clicks", row(self.points_layer, self.buttons["new_points"]))
         form.addRow("shapes", row(self.shapes_layer, self.buttons["new_shapes"]))
         form.addRow("result", row(self.labels_layer, self.buttons["new_labels"]))
+        form.addRow("hide below", self.threshold)
         form.addRow("region", row(self.region_note, self.buttons["draw_region"], self.buttons["whole_frame"]))
         self.window_row = row(self.window_note, self.buttons["take_window"])
         form.addRow(self.window_row)
         return content
 
     def _objects(self) -> QWidget:
-        tools = row(*(self.buttons[name] for name in TOOLS), spacing=3)
+        tools = row(*(self.buttons[name] for name in TOOLS if name != _SELDOM), spacing=3)
         for name in TOOLS:
-            self.buttons[name].setCheckable(False)
-            # Five of them must stand side by side in a narrow dock.
-            self.buttons[name].setStyleSheet("padding: 4px 2px;")
+            self.buttons[name].setCheckable(True)
+            # They must stand side by side in a narrow dock; the one that is on is framed, too.
+            self.buttons[name].setStyleSheet(_TOOL_STYLE)
         return column(
-            self.hint,
-            row(self.buttons["new_object"], self.buttons["remove_object"]),
+            self.buttons["new_object"],
             tools,
             self.prompt_note,
+            self.one_object_per_click,
+            row(
+                self.object_count, self.buttons["remove_object"], self.buttons["undo"], self.buttons["redo"], fill=True
+            ),
+            self.object_filter,
             self.object_table,
-            row(self.live_preview, self.buttons["undo"], self.buttons["redo"]),
+        )
+
+    def _prompts(self) -> QWidget:
+        return column(
+            self.live_preview,
+            row(self.buttons[_SELDOM], self.buttons["candidates"]),
             row(self.source_labels, self.buttons["take_labels"]),
         )
 
     def _scores(self) -> QWidget:
-        return column(
-            self.frame_note,
-            self.score_plot,
-            row(self.buttons["next_doubtful"]),
-            row(QLabel("by"), self.doubt),
-            row(QLabel("hide below"), self.threshold),
-        )
+        walk = row(self.buttons["next_doubtful"], self.doubt)
+        # The button's text is longer than what makes a frame doubtful.
+        walk.layout().setStretch(0, 3)
+        walk.layout().setStretch(1, 2)
+        return column(self.frame_note, self.score_plot, walk)
+
+
+def _form(content: QWidget) -> QFormLayout:
+    form = QFormLayout(content)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(4)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    return form
+
+
+def _model_title(state: PanelState) -> str:
+    if state.missing_model:
+        return f"{state.missing_model} (not here yet)"
+    return state.model or ("Loading the model…" if state.is_loading else "No model")

@@ -7,6 +7,7 @@ import time
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QSpinBox, QWidget
 
+from napari_sam2.plugin.commands import tip
 from napari_sam2.plugin.worker.messages import TrackingRequest
 
 from .arrange import column, make_buttons, row
@@ -21,6 +22,8 @@ _BUTTONS = {
     "labels_on_disk": ("Keep labels on disk…", "Keep the Labels layer in a new zarr folder instead of in memory"),
     "resume": ("Continue", "Go on where tracking was stopped, with the memory it had"),
 }
+
+_WAIT = "Wait for the run under way, or cancel it"
 
 
 class TrackBox(QWidget):
@@ -52,6 +55,8 @@ class TrackBox(QWidget):
         self.progress.setRange(0, 1)
         self.progress.setTextVisible(False)
         self.status.setObjectName("track_status")
+        # Of the stack, for a section of their own.
+        self.parts = QWidget()
         self.memory_note = QLabel()
         self.memory_note.setObjectName("memory_note")
         self.memory_note.setToolTip("An estimate; see Memory in the documentation")
@@ -101,7 +106,7 @@ class TrackBox(QWidget):
         self.progress.setValue(done)
         rate = (done - self._done_before) / max(time.monotonic() - self._started, 1e-6)
         left = (total - done) / rate
-        self.status.setText(f"{done} of {total} frames · {rate:.1f} frames/s · {in_words(left)} left")
+        self.status.setText(f"{done} of {total} frames · {speed(rate)} · {in_words(left)} left")
 
     def show_complete(self) -> None:
         """Fill the bar."""
@@ -123,6 +128,12 @@ class TrackBox(QWidget):
         self.memory_note.setVisible(bool(text))
         self.buttons["labels_on_disk"].setVisible(offer_disk)
 
+    def show_impossible(self, why: str) -> None:
+        """Say why there is nothing to track."""
+        for name in ("track_both", "track_forward", "track_backward", "track_range"):
+            self.buttons[name].setEnabled(False)
+            self.buttons[name].setToolTip(why)
+
     def show_waiting(self, waiting: bool) -> None:
         """Say whether tracking has to wait for something else to end."""
         self._waiting = waiting
@@ -131,23 +142,31 @@ class TrackBox(QWidget):
     def _show_buttons(self, *, running: bool, can_resume: bool) -> None:
         self._running = running
         self.buttons["cancel"].setEnabled(running)
-        self.buttons["cancel"].setVisible(not can_resume)
+        self.buttons["cancel"].setVisible(running)
         self.buttons["resume"].setVisible(can_resume)
+        for part in (self.progress, self.status):
+            part.setVisible(running or can_resume)
         self._enable()
 
     def _enable(self) -> None:
         free = not (self._running or self._waiting)
         for name in ("track_both", "track_forward", "track_backward", "track_range"):
             self.buttons[name].setEnabled(free)
+            self.buttons[name].setToolTip(tip(name, _BUTTONS[name][1]) if free else _WAIT)
+        # It stands where it is of use, and nothing else does.
         self.buttons["update"].setEnabled(free and self._has_stale)
+        self.buttons["update"].setVisible(self._has_stale and not self._running)
 
     def _lay_out(self) -> None:
         self.progress.setFixedHeight(8)
         column(
-            self.buttons["track_both"],
             row(self.buttons["track_backward"], self.buttons["track_forward"]),
             row(self.buttons["track_range"], self.first, QLabel("to"), self.last),
-            row(self.buttons["update"], self.buttons["cancel"], self.buttons["resume"]),
+            into=self.parts,
+        )
+        column(
+            self.buttons["track_both"],
+            row(*(self.buttons[name] for name in ("update", "resume", "cancel"))),
             self.progress,
             self.status,
             self.memory_note,
@@ -167,6 +186,13 @@ class TrackBox(QWidget):
     def ask(self, kind: str) -> None:
         """Ask for a run, as its button does."""
         self.asked.emit(TrackingRequest(kind, self._frame, self.first.value(), self.last.value()))
+
+
+def speed(frames_per_second: float) -> str:
+    """Say how fast a run is: frames a second, or seconds a frame where that is slow."""
+    if frames_per_second >= 1:
+        return f"{frames_per_second:.1f} frames/s"
+    return f"{1 / max(frames_per_second, 1e-6):.1f} s a frame"
 
 
 def in_words(seconds: float) -> str:

@@ -120,6 +120,11 @@ class ResultStore:
         """Whether there is a result on any frame."""
         return any(not np.isnan(values[0]).all() for values in self._series.values())
 
+    def n_known(self, object_id: int) -> int:
+        """Number of frames with a result of an object."""
+        values = self._series.get(object_id)
+        return 0 if values is None else int(np.count_nonzero(~np.isnan(values[0])))
+
     def is_known(self, frame: int) -> bool:
         """Whether there is a result on a frame."""
         return any(not np.isnan(values[0, frame]) for values in self._series.values())

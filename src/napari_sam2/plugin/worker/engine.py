@@ -227,6 +227,10 @@ class Engine:
 
         return answers_at_once(self.session.model)
 
+    def candidates(self, place: PromptKey) -> list[NDArray[np.bool_]]:
+        """Propose (Y, X) masks for what was said about an object on a frame."""
+        return self.session.candidates(place.frame, place.object_id)
+
     def prepare(self, frame: int) -> None:
         """Encode a frame, so that a click there is answered at once."""
         self.session.prepare(frame)
@@ -305,8 +309,10 @@ def load(choice: ModelChoice) -> Any:
     )
 
 
-def open_engine(model: Any, stack: Stack, window: tuple[float, float] | None, *, zoom: str | float) -> Engine:
+def open_engine(
+    model: Any, stack: Stack, window: tuple[float, float] | None, *, zoom: str | float, memory: str = "auto"
+) -> Engine:
     """Make a session over a stack."""
     from napari_sam2.session.session import Session
 
-    return Engine(Session(model, stack, contrast_limits=window, zoom=zoom))
+    return Engine(Session(model, stack, contrast_limits=window, zoom=zoom, memory=memory))

@@ -35,6 +35,11 @@ class ModelLoader(QObject):
         # What is being loaded; compared by identity, so that a model the user no longer wants is dropped when it comes.
         self._loading: ModelChoice | None = None
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._loading is not None
+
     def load(self, choice: ModelChoice) -> None:
         """Load a model, unless it is in use."""
         if self.model is not None and choice == self._choice:

@@ -80,6 +80,30 @@ class PromptPredictor:
             )
         return self._answer_first_click(track, prompt, drawn, zoom=zoom)
 
+    @torch.inference_mode()
+    def proposals(self, track: ObjectTrack, prompt: Prompt) -> tuple[Tensor, Tensor, list[Crop | None]]:
+        """Propose masks for clicks or a box: (N, h, w) logits, (N,) predicted IoU, and the crop of each."""
+        # A mask there already is not refined: the others are meant. They come from where it was found, and from the
+        # whole frame, where what is larger than the crop is seen.
+        earlier = track.result(prompt.frame)
+        views = list(dict.fromkeys((None if earlier is None else earlier.view, None)))
+        outputs = [self._decode_anew(track, prompt, view) for view in views]
+        # Mask 0 is the answer to many clicks; the three others are what one click may mean.
+        masks = torch.cat([output.masks_bkhw[0, 1:] for output in outputs])
+        ious = torch.cat([output.ious_bk[0, 1:] for output in outputs])
+        return masks, ious, [view for view in views for _ in range(len(masks) // len(views))]
+
+    def _decode_anew(self, track: ObjectTrack, prompt: Prompt, view: Crop | None) -> DecoderOutput:
+        features = self.encoder.encode(prompt.frame, view)
+        points, labels = prompt_points(prompt, whole_if_none(view, self.frame_size), self.model.config.image_size)
+        return self.model.run_decoder(
+            self._conditioned(track, features, prompt.frame, crop=CropChoice(view)),
+            features,
+            points_bpxy=points.to(self.model.device),
+            labels_bp=labels.to(self.model.device),
+            mask_logits_b1hw=None,
+        )
+
     def _answer_first_click(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, zoom: Zoom) -> FrameMemory:
         # Clicks do not give the object's size: the answer in the whole frame does roughly, one in a crop does better.
         far = self._answer(track, prompt, drawn, crop=WHOLE_FRAME)

@@ -1,0 +1,274 @@
+"""Five stories on real data, with real mouse and keys: how many actions each takes, and what a newcomer is told.
+
+Run it where there is a screen, or under a virtual one. The sequences are looked for where ``NAPARI_SAM2_TEST_DATA``
+points, else in ``../shared/data``::
+
+    scripts/qt_run.sh --virtual-display .venv/bin/python benchmarks/stories.py [STORY...] [--pictures FOLDER]
+
+An action is a click, a drag, a key or a choice in a menu. Every story ends when its objects are tracked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Before napari is imported: what is measured must not depend on anybody's settings, nor on work that was not saved.
+os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
+os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings.yaml"))
+
+import napari
+import numpy as np
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
+from scipy.ndimage import distance_transform_edt
+
+from napari_sam2.data.readers.open_stack import open_stack
+from napari_sam2.plugin.widget import Sam2Widget
+
+DATA = Path(os.environ.get("NAPARI_SAM2_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+PATIENCE_S = 900
+WINDOW = (1440, 900)
+CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractItemView)
+N_NUCLEI = 20
+N_CELLS = 8
+
+
+@dataclass
+class Newcomer:
+    """A viewer with the widget, a hand on the mouse, and a count of what it does."""
+
+    viewer: napari.Viewer
+    widget: Sam2Widget
+    actions: list[str] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+    ended: list[bool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.widget.preview_shown.connect(self.shown.append)
+        self.widget.tracking_finished.connect(self.ended.append)
+
+    def wait(self, condition: Callable[[], Any]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError("the widget did not get there")
+            QTest.qWait(10)
+
+    def press(self, name: str) -> None:
+        part = self.widget.findChild(QWidget, name)
+        if not part.isVisible() or part.visibleRegion().isEmpty():
+            raise RuntimeError(f"{name} is not in sight")
+        # The box of a check box is on its left.
+        place = QPoint(10, part.height() // 2) if part.inherits("QCheckBox") else part.rect().center()
+        QTest.mouseClick(part, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+        self._did(f"press {name}")
+
+    def key(self, key: Qt.Key) -> None:
+        QTest.keyClick(self.native, key)
+        self._did(f"key {key.name}")
+
+    def click(self, y: float, x: float) -> None:
+        before, place = len(self.shown), self._place(y, x)
+        QTest.mouseMove(self.native, place)
+        QTest.mouseClick(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+        self._did("click")
+        self.wait(lambda: len(self.shown) > before)
+
+    def track(self) -> None:
+        before = len(self.ended)
+        self.key(Qt.Key.Key_K)
+        self.wait(lambda: len(self.ended) > before)
+
+    @property
+    def native(self) -> Any:
+        return self.viewer.window._qt_viewer.canvas.native
+
+    @property
+    def controls(self) -> int:
+        """Number of controls in sight."""
+        parts = [part for part in self.widget.findChildren(QWidget) if isinstance(part, CONTROLS) and part.isVisible()]
+        inner = (QComboBox, QAbstractSpinBox, QAbstractItemView)
+        return sum(not isinstance(part.parent(), inner) for part in parts)
+
+    def _did(self, what: str) -> None:
+        self.actions.append(what)
+        QTest.qWait(20)
+
+    def _place(self, y: float, x: float) -> QPoint:
+        canvas, camera, layer = self.viewer.window._qt_viewer.canvas, self.viewer.scene.camera, self.viewer.layers[0]
+        world = np.asarray(layer.data_to_world((*([0] * (layer.ndim - 2)), y, x))[-2:])
+        row, column = (world - camera.center[-2:]) * camera.zoom + np.array(canvas.size) / 2
+        return QPoint(round(column), round(row))
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Frames and true labels."""
+
+    frames: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def read(cls, name: str, axis: str) -> Sequence:
+        if not (DATA / name).is_dir():
+            raise SystemExit(f"no {name} in {DATA}: set NAPARI_SAM2_TEST_DATA")
+        source = DATA / name / "frames"
+        with open_stack(source if source.is_dir() else source.with_suffix(".tif"), axis=axis) as stack:
+            frames = np.stack([stack.read(t) for t in range(stack.n_frames)])
+        import tifffile
+
+        return cls(frames, tifffile.imread(DATA / name / "labels.tif"))
+
+    def places(self, frame: int, most: int) -> list[tuple[float, float]]:
+        """Points deep inside of the largest objects of a frame."""
+        image = self.labels[frame]
+        ids, sizes = np.unique(image[image > 0], return_counts=True)
+        found = []
+        for object_id in ids[np.argsort(-sizes)][:most]:
+            depth = distance_transform_edt(np.pad(image == object_id, 1))[1:-1, 1:-1]
+            found.append(tuple(map(float, np.unravel_index(depth.argmax(), depth.shape))))
+        return found
+
+    def quality(self, labels: np.ndarray, frame: int, places: list[tuple[float, float]]) -> float:
+        """Mean overlap (J) on a frame of the objects clicked on, each with what lies at its place."""
+        scores = []
+        for y, x in places:
+            truth = self.labels[frame] == self.labels[frame][int(y), int(x)]
+            found = labels[frame][int(y), int(x)]
+            mask = (labels[frame] == found) & (found > 0)
+            scores.append(float((truth & mask).sum() / max((truth | mask).sum(), 1)))
+        return float(np.mean(scores))
+
+
+def nuclei(hand: Newcomer, sequence: Sequence) -> str:
+    """Twenty nuclei in time, a click each."""
+    places = sequence.places(0, N_NUCLEI)
+    hand.press("one_object_per_click")
+    for place in places:
+        hand.click(*place)
+    clicked = len(hand.actions)
+    hand.track()
+    return f"{clicked} actions for {len(places)} nuclei, J {judged(hand, sequence, 0, places)}"
+
+
+def polyp(hand: Newcomer, sequence: Sequence) -> str:
+    """A polyp in an endoscopy."""
+    places = sequence.places(0, 1)
+    hand.key(Qt.Key.Key_N)
+    hand.click(*places[0])
+    hand.track()
+    return f"J {judged(hand, sequence, 0, places)}"
+
+
+def plant(hand: Newcomer, sequence: Sequence) -> str:
+    """Cells of a plant, from the middle of the stack."""
+    middle = len(sequence.frames) // 2
+    hand.viewer.dims.set_point(0, middle)
+    places = sequence.places(middle, N_CELLS)
+    hand.press("one_object_per_click")
+    for place in places:
+        hand.click(*place)
+    hand.track()
+    return f"{len(places)} cells, J {judged(hand, sequence, middle, places)}"
+
+
+def mri(hand: Newcomer, sequence: Sequence) -> str:
+    """A tumour in a brain, from the slice where it is largest."""
+    largest = int((sequence.labels > 0).sum((1, 2)).argmax())
+    hand.viewer.dims.set_point(0, largest)
+    places = sequence.places(largest, 1)
+    hand.key(Qt.Key.Key_N)
+    hand.click(*places[0])
+    hand.track()
+    return f"J {judged(hand, sequence, largest, places)}"
+
+
+def four_axes(hand: Newcomer, sequence: Sequence) -> str:
+    """A nucleus in time, in one plane of a stack with a second channel beside it."""
+    hand.viewer.dims.set_point(0, 0)
+    hand.key(Qt.Key.Key_N)
+    hand.click(*sequence.places(0, 1)[0])
+    hand.track()
+    return ""
+
+
+def judged(hand: Newcomer, sequence: Sequence, frame: int, places: list[tuple[float, float]]) -> str:
+    return f"{sequence.quality(np.asarray(hand.widget.layers.labels.data), frame, places):.2f}"
+
+
+# By name: data, axis of the frames, what is done.
+STORIES = {
+    "nuclei": ("ctc_fluo_n2dh_sim01", "t", nuclei),
+    "polyp": ("cvc_clinicdb_seq12", "t", polyp),
+    "plant": ("plantseg_ovule_cells", "z", plant),
+    "mri": ("brats2013_flair_pat0005", "z", mri),
+    "four-axes": ("ctc_fluo_n2dh_sim01", "t", four_axes),
+}
+
+
+def open_viewer(name: str, sequence: Sequence, axis: str) -> napari.Viewer:
+    viewer = napari.Viewer()
+    viewer.window.resize(*WINDOW)
+    if name == "four-axes":
+        planes = np.stack([sequence.frames, sequence.frames[::-1]], axis=1)
+        for channel, image in (("first", planes), ("second", planes.max() - planes)):
+            viewer.add_image(image, name=channel, axis_labels=("t", "z", "y", "x"), visible=channel == "first")
+    else:
+        viewer.add_image(sequence.frames, name=name, axis_labels=(axis, "y", "x"), rgb=sequence.frames.ndim == 4)
+    return viewer
+
+
+def tell(name: str, pictures: Path | None) -> str:
+    """Do one story; return its row of the table."""
+    data, axis, story = STORIES[name]
+    sequence = Sequence.read(data, axis)
+    viewer = open_viewer(name, sequence, axis)
+    try:
+        widget = Sam2Widget(viewer)
+        viewer.window.add_dock_widget(widget, name="SAM 2")
+        viewer.dims.set_point(0, 0)
+        hand = Newcomer(viewer, widget)
+        hand.wait(lambda: widget.session is not None)
+        QTest.qWait(300)
+        first = hand.controls
+        begun = time.perf_counter()
+        said = story(hand, sequence)
+        seconds = time.perf_counter() - begun
+        if pictures is not None:
+            take(viewer, pictures / name)
+        return f"| {name} | {len(hand.actions)} | {first} | {seconds:.0f} s | {said} |"
+    finally:
+        viewer.close()
+
+
+def take(viewer: napari.Viewer, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        QTest.qWait(600)
+        viewer.screenshot(path.with_name(f"{path.name}-{theme}.png"), canvas_only=False, flash=False)
+
+
+def main() -> None:
+    """Tell the stories that are asked for, or all."""
+    parser = argparse.ArgumentParser(description="Count what five stories take.")
+    parser.add_argument("stories", nargs="*", default=list(STORIES), metavar="STORY", help=", ".join(STORIES))
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of the window at the end")
+    options = parser.parse_args()
+    sys.stdout.write("| story | actions | controls at first | time | |\n|---|---:|---:|---:|---|\n")
+    for name in options.stories:
+        sys.stdout.write(tell(name, options.pictures) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

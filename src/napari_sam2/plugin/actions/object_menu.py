@@ -1,0 +1,105 @@
+"""What the table's context menu does with objects: absent here, ended here, merged, cleaned up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.ndimage import binary_fill_holes, label
+
+from napari_sam2.data.prompts.drawing import PromptKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sam2.plugin.controller import Controller
+
+    Mask = NDArray[np.bool_]
+
+
+class ObjectMenu:
+    """Does with the selected objects what their menu says; every choice is one step to undo."""
+
+    def __init__(self, controller: Controller, *, say: Callable[[str], None]) -> None:
+        self._controller = controller
+        self._layers = controller.layers
+        self._say = say
+
+    def do(self, action: str, object_ids: Sequence[int]) -> None:
+        """Do what was chosen; the first of the objects is the one that clicks are about."""
+        if self._layers.space is None or not object_ids:
+            return
+        actions: dict[str, Callable[[Sequence[int]], None]] = {
+            "not_here": self._not_here,
+            "ends_here": self._ends_here,
+            "merge": self._merge,
+            "keep_largest": lambda ids: self._redraw(ids, largest_piece, "Keep largest piece"),
+            "fill_holes": lambda ids: self._redraw(ids, binary_fill_holes, "Fill holes"),
+        }
+        actions[action](object_ids)
+
+    def _not_here(self, object_ids: Sequence[int]) -> None:
+        self._absent([PromptKey(self._layers.frame, object_id) for object_id in object_ids], "Not on this frame")
+
+    def _ends_here(self, object_ids: Sequence[int]) -> None:
+        results, frame = self._controller.results, self._layers.frame
+        places = []
+        for object_id in object_ids:
+            # Wherever it is drawn from here on: what is said of other frames would tell the model nothing new.
+            drawn = np.flatnonzero(results.series(object_id, "area")[frame:] > 0) + frame
+            places += [PromptKey(t, object_id) for t in sorted({frame, *drawn.tolist()})]
+        self._absent(places, "Ends here")
+
+    def _absent(self, places: Sequence[PromptKey], name: str) -> None:
+        space, known = self._layers.space, self._controller.prompts.drawings
+        assert space is not None
+        # An object that is nowhere is no object: there is nothing left to track.
+        for object_id in {place.object_id for place in places}:
+            if not any(place.object_id == object_id and place not in places for place in known):
+                self._say(f"{object_id} has no prompt on any other frame: remove it instead.")
+                return
+        nothing = np.zeros(space.stack_shape[1:], bool)
+        self._controller.edits.give(dict.fromkeys(places, nothing), name)
+
+    def _merge(self, object_ids: Sequence[int]) -> None:
+        keep, *others = object_ids
+        if not others:
+            self._say("Select two or more objects to merge: Ctrl+click on their rows.")
+            return
+        frames = {place.frame for place in self._controller.prompts.drawings if place.object_id in object_ids}
+        masks = {PromptKey(t, keep): np.isin(self._drawn(t), list(object_ids)) for t in sorted(frames)}
+        drawn = {place: mask for place, mask in masks.items() if mask.any()}
+        self._controller.edits.give(drawn, "Merge objects", without=others)
+
+    def _redraw(self, object_ids: Sequence[int], change: Callable[[Mask], Mask], name: str) -> None:
+        frame = self._layers.frame
+        image = self._drawn(frame)
+        masks = {}
+        for object_id in object_ids:
+            before = image == object_id
+            # Pixels of others stay theirs.
+            after = change(before) & ((image == 0) | before)
+            if not np.array_equal(before, after):
+                masks[PromptKey(frame, object_id)] = after
+        if masks:
+            self._controller.edits.give(masks, name)
+        else:
+            self._say(f"{name}: there is nothing of that kind on this frame.")
+
+    def _drawn(self, frame: int) -> NDArray[Any]:
+        labels, space = self._layers.labels, self._layers.space
+        assert space is not None
+        if labels is None:
+            return np.zeros(space.stack_shape[1:], np.uint16)
+        return np.asarray(labels.data[space.index(frame)])
+
+
+def largest_piece(mask: Mask) -> Mask:
+    """Keep the largest of the parts that a mask has fallen into."""
+    parts, n_parts = label(mask, np.ones((3, 3), bool))
+    if n_parts < 2:
+        return mask
+    largest: Mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    return largest

@@ -1,0 +1,84 @@
+"""Watches which tool is on: the active layer of ours, and its mode, whoever has chosen them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2.plugin.layers.layer_frames import is_region
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_sam2.plugin.layers.session_layers import SessionLayers
+
+# By kind of layer, what `PanelState.tool` calls its modes; in others the mouse moves the view.
+_SHAPES = {"add_rectangle": "box", "add_polygon_lasso": "outline", "add_polygon": "outline", "add_ellipse": "outline"}
+_SHAPES |= {"add_path": "line", "add_polyline": "line", "add_line": "line", "select": "select", "direct": "select"}
+_MODES = {
+    "Points": {"add": "click", "select": "select"},
+    "Shapes": _SHAPES,
+    "Labels": dict.fromkeys(("paint", "erase", "fill", "polygon"), "paint"),
+}
+
+
+class ToolWatcher(QObject):
+    """Follows the active layer and its mode."""
+
+    # Once for all that happens at a time.
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, layers: SessionLayers) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._layers = layers
+        self._followed: Any = None
+        self._is_closed = False
+        # napari makes no layer the active one between two of them.
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self.changed)
+        viewer.layers.selection.events.active.connect(self._follow)
+        viewer.dims.events.ndisplay.connect(self._notice)
+        self._follow()
+
+    @property
+    def tool(self) -> str:
+        """What the mouse does next, as `PanelState.tool` calls it."""
+        layer, layers = self._viewer.layers.selection.active, self._layers
+        if layer is None:
+            return ""
+        if is_region(layer):
+            return "region" if str(layer.mode) == "add_rectangle" else ""
+        if all(layer is not ours for ours in (layers.points, layers.shapes, layers.labels)):
+            return ""
+        return _MODES.get(type(layer).__name__, {}).get(str(layer.mode), "")
+
+    def close(self) -> None:
+        """Stop following the viewer."""
+        # Called when the dock is closed and when the widget is destroyed, possibly both.
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._soon.stop()
+        self._viewer.layers.selection.events.active.disconnect(self._follow)
+        self._viewer.dims.events.ndisplay.disconnect(self._notice)
+        self._listen(None)
+
+    def _follow(self, _event: Any = None) -> None:
+        self._listen(self._viewer.layers.selection.active)
+        self._notice()
+
+    def _listen(self, layer: Any) -> None:
+        if layer is self._followed:
+            return
+        if self._followed is not None:
+            self._followed.events.mode.disconnect(self._notice)
+        self._followed = layer
+        if layer is not None:
+            layer.events.mode.connect(self._notice)
+
+    def _notice(self, _event: Any = None) -> None:
+        self._soon.start()

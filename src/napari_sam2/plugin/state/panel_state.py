@@ -1,0 +1,196 @@
+"""What the panel shows, as one value, and what follows from it: the status line, texts of buttons, what is greyed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# What the mouse does next; empty where it does nothing of ours. "select" moves points that are there.
+TOOLS = ("click", "box", "outline", "line", "paint", "select", "region")
+# How a line of status is meant: what to do next, what goes on, what keeps the user from going on.
+NEXT, BUSY, PROBLEM = "next", "busy", "problem"
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """How far a run is, or was when it was stopped."""
+
+    # Of all frames.
+    done: int
+    total: int
+    # The last frame; None where it is not known any more.
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """The selected object, as far as the next click is about it."""
+
+    name: str = "object 1"
+    # Whether it has a prompt anywhere, and a box on the frame on show.
+    is_prompted: bool = False
+    has_box_here: bool = False
+
+
+@dataclass(frozen=True)
+class PanelState:
+    """All that the panel's lines and buttons are made from."""
+
+    # The stack on show.
+    has_image: bool = False
+    n_frames: int = 1
+    is_volume_view: bool = False
+    # The model in use, as the user reads it; the one chosen, where it is not on this machine; whether one is coming.
+    model: str = ""
+    missing_model: str = ""
+    is_loading: bool = False
+    # What the mouse does next.
+    tool: str = ""
+    is_positive: bool = True
+    one_object_per_click: bool = False
+    selected: ObjectState = ObjectState()
+    # Masks that the model proposed for the last click, and which of them is shown, from 1.
+    n_candidates: int = 0
+    candidate: int = 0
+    # Objects with a prompt, those of them that no run has followed, and whether a run has followed any.
+    n_objects: int = 0
+    n_untracked: int = 0
+    is_tracked: bool = False
+    # Rows of the table, of which some may have no prompt yet.
+    n_rows: int = 0
+    # Frames out of date, and prompts outside the region.
+    n_stale: int = 0
+    n_outside: int = 0
+    # Whether prompts wait for Track or Update, and whether the model is answering one.
+    has_pending: bool = False
+    is_looking: bool = False
+    # Whether tracking is under way, and how far a run was that can be continued.
+    is_tracking: bool = False
+    stopped: RunProgress | None = None
+    is_teaching: bool = False
+    # What undo and redo would do, in words, and whether they can now.
+    undo_name: str = ""
+    redo_name: str = ""
+    can_undo: bool = False
+    can_redo: bool = False
+    # What went wrong last, until something goes well again.
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class StatusText:
+    """A line of status."""
+
+    text: str
+    # `NEXT`, `BUSY` or `PROBLEM`.
+    kind: str = NEXT
+
+
+def status_line(state: PanelState) -> StatusText:
+    """Say what the next click means and what comes next, or what keeps the user from going on."""
+    if state.problem:
+        return StatusText(state.problem, PROBLEM)
+    if not state.has_image:
+        return StatusText("Open an image to begin: drop a file on the window, or File > Open Sample.")
+    if state.missing_model:
+        return StatusText(
+            f"{state.missing_model} is not on this machine: download it, or go on with sam2_nano.", PROBLEM
+        )
+    if state.is_loading:
+        return StatusText("Loading the model…", BUSY)
+    if not state.model:
+        return StatusText("No model on this machine: choose one, or go on with sam2_nano.", PROBLEM)
+    if state.is_tracking:
+        return StatusText("Tracking. You can look and click meanwhile; Cancel keeps what is done.", BUSY)
+    if state.is_looking:
+        return StatusText("Looking…", BUSY)
+    if state.is_volume_view:
+        return StatusText("Volume view: turn to 2-D to click (Ctrl+Y).", PROBLEM)
+    return StatusText(" ".join(part for part in (_waiting(state), _next_click(state), _next_step(state)) if part))
+
+
+def _waiting(state: PanelState) -> str:
+    """What was said already and is not taken up yet."""
+    if state.n_outside:
+        one = state.n_outside == 1
+        prompts = "1 prompt lies" if one else f"{state.n_outside} prompts lie"
+        return f"{prompts} outside the region: {'it waits' if one else 'they wait'} until you press Whole."
+    if state.stopped is not None:
+        run = state.stopped
+        where = "" if run.frame is None else f" after frame {run.frame}"
+        return f"Stopped{where} ({run.done} of {run.total}): Continue."
+    if state.has_pending:
+        return "New prompts wait: Track (K) or Update (U)."
+    return ""
+
+
+def _next_click(state: PanelState) -> str:
+    name = state.selected.name
+    if state.tool == "region":
+        return "Drag a rectangle: only what is in it will be tracked."
+    if state.tool == "select":
+        return "Drag points to move them; Delete removes the selected, Q turns them round."
+    if state.tool == "paint":
+        return f"Paint what belongs to {name}; what you paint is kept. N: next object."
+    if state.tool in ("click", "box") and state.one_object_per_click and not state.selected.is_prompted:
+        return f"Next {state.tool}: a new object. Click a mask to correct it."
+    if state.tool == "click" and not state.is_positive:
+        return f"Next click: off {name} (Q: on it)."
+    if state.tool == "click":
+        more = "N: next object." if state.selected.is_prompted else ""
+        return f"Next click: on {name} (Q: off it). {more}{_other_masks(state)}".rstrip()
+    if state.tool == "box":
+        if state.selected.has_box_here:
+            return f"Next box: over {name}, in place of the one here; elsewhere, a new object."
+        return f"Next box: around {name}. N: next object."
+    if state.tool == "outline":
+        return f"Draw around {name}: what is inside becomes its mask."
+    if state.tool == "line":
+        return f"Draw a line on {name}."
+    return "" if state.n_objects else "Press New object (N), then click on it in the image."
+
+
+def _other_masks(state: PanelState) -> str:
+    return f" Tab: another mask ({state.candidate} of {state.n_candidates})." if state.n_candidates > 1 else ""
+
+
+def _next_step(state: PanelState) -> str:
+    if state.is_teaching:
+        return "Teaching: tracking waits."
+    if state.n_stale:
+        return f"{count(state.n_stale, 'frame')} out of date: Update (U)."
+    if state.stopped is None and state.n_untracked and state.n_frames > 1 and not state.has_pending:
+        return f"{count(state.n_untracked, 'object')}, not tracked: Track (K)."
+    if state.n_objects and not state.n_untracked and state.n_frames > 1:
+        return "Tracked. J: next doubtful frame."
+    if state.n_objects and not state.tool and not _waiting(state):
+        return "Choose a tool to go on, or N for the next object."
+    return ""
+
+
+def step_text(action: str, name: str) -> str:
+    """Say what undo or redo would do: "Undo click on object 3"."""
+    return f"{action.capitalize()} {name[:1].lower()}{name[1:]}".rstrip()
+
+
+def greyed(state: PanelState) -> dict[str, str]:
+    """Say why buttons cannot be pressed, by their names; those that can are left out."""
+    reasons: dict[str, str] = {}
+    if not state.has_image:
+        why = "Open an image first"
+        names = ("new_object", "tool_click", "tool_box", "tool_outline", "tool_scribble", "tool_paint")
+        reasons |= dict.fromkeys((*names, "draw_region", *_TRACKING), why)
+    if state.is_tracking or state.is_teaching:
+        reasons |= dict.fromkeys((*_TRACKING, "undo", "redo"), "Wait for the run under way, or cancel it")
+    if not state.can_undo:
+        reasons.setdefault("undo", "There is nothing to undo")
+    if not state.can_redo:
+        reasons.setdefault("redo", "There is nothing to do again")
+    return reasons
+
+
+_TRACKING = ("track_both", "track_forward", "track_backward", "track_range", "update")
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things: "1 frame", "2 frames"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,104 @@
+"""Reads from the controller, its layers and the names of objects what the panel's lines and buttons are made from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from napari_sam2.plugin.state.panel_state import ObjectState, PanelState, RunProgress
+
+if TYPE_CHECKING:
+    from napari_sam2.data.prompts.drawing import Drawing
+    from napari_sam2.plugin.state.object_names import ObjectNames
+    from napari_sam2.plugin.worker.messages import Tracked
+
+    from .controller import Controller
+
+
+class StateReader:
+    """Makes a `PanelState` of what there is now."""
+
+    def __init__(self, controller: Controller, objects: ObjectNames) -> None:
+        self._controller = controller
+        self._layers = controller.layers
+        self._objects = objects
+        # What went wrong last, for the user to read until something else is done.
+        self.problem = ""
+        # The last step of the last run.
+        self.latest: Tracked | None = None
+        # Masks that the model proposed, and the one on show.
+        self.candidates = 0, 0
+        self._n_untracked = self._n_rows = self._n_outside = 0
+        self._is_tracked = False
+
+    def count(self, n_rows: int) -> None:
+        """Count objects and prompts again, which takes too long for every step of a slider."""
+        results, space = self._controller.results, self._layers.space
+        prompted = Counter(key.object_id for key in self._controller.prompts.drawings)
+        # A run leaves results on frames that have no prompt.
+        self._n_untracked = sum(results.n_known(object_id) <= frames for object_id, frames in prompted.items())
+        self._is_tracked = any(results.n_known(i) > prompted[i] for i in results.object_ids)
+        self._n_rows = n_rows
+        self._n_outside = 0
+        if space is not None and space.selection.crop is not None:
+            size = space.stack_shape[1], space.stack_shape[2]
+            self._n_outside = sum(_says_nothing(one, size) for one in self._controller.prompts.drawings.values())
+
+    def read(self, tool: str, *, one_object_per_click: bool = False, missing_model: str = "") -> PanelState:
+        """Describe what there is now; ``missing_model`` is one that was chosen and is not on this machine."""
+        controller, layers, space = self._controller, self._layers, self._layers.space
+        busy, edits, prompts = controller.is_busy, controller.edits, controller.prompts
+        return PanelState(
+            has_image=layers.image is not None,
+            n_frames=1 if space is None else space.n_frames,
+            is_volume_view=len(layers.displayed) > 2,
+            model=controller.model_name,
+            missing_model="" if controller.model_name or controller.is_loading else missing_model,
+            is_loading=controller.is_loading,
+            tool=tool,
+            is_positive=layers.next_is_positive,
+            one_object_per_click=one_object_per_click,
+            selected=self._selected(),
+            n_candidates=self.candidates[0],
+            candidate=self.candidates[1],
+            n_objects=len({key.object_id for key in prompts.drawings}),
+            n_untracked=self._n_untracked,
+            is_tracked=self._is_tracked,
+            n_rows=self._n_rows,
+            n_stale=0 if controller.is_running else len(controller.results.stale_frames()),
+            n_outside=self._n_outside,
+            has_pending=bool(prompts.pending) and not edits.live,
+            is_looking=bool(prompts.unanswered) and not busy,
+            is_tracking=controller.is_running,
+            stopped=self._stopped(),
+            is_teaching=busy and not controller.is_running,
+            undo_name=edits.undo_name or "",
+            redo_name=edits.redo_name or "",
+            can_undo=edits.undo_name is not None and not busy,
+            can_redo=edits.redo_name is not None and not busy,
+            problem=self.problem,
+        )
+
+    def _selected(self) -> ObjectState:
+        layers = self._layers
+        mine = {k.frame: one for k, one in self._controller.prompts.drawings.items() if k.object_id == layers.selected}
+        here = mine.get(layers.frame)
+        has_box = here is not None and any(shape.prompt_kind == "box" for shape in here.shapes)
+        return ObjectState(self._objects.name_of(layers.selected), bool(mine), has_box)
+
+    def _stopped(self) -> RunProgress | None:
+        if not self._controller.can_resume or self._controller.is_busy:
+            return None
+        if self.latest is not None:
+            return RunProgress(self.latest.done, self.latest.total, self.latest.update.frame)
+        # From before the session was opened: what is left is known, and no more.
+        session = self._controller.session
+        left = 0 if session is None else session.unfinished
+        n_frames = self._controller.results.n_frames
+        return RunProgress(max(n_frames - left, 0), n_frames)
+
+
+def _says_nothing(drawing: Drawing, size: tuple[int, int]) -> bool:
+    """Whether nothing of a drawing lies in frames of that size."""
+    shapes = any(shape.says_something(size) for shape in drawing.shapes)
+    return drawing.painted is None and not shapes and not drawing.clicks(size)

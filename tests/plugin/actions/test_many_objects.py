@@ -1,0 +1,152 @@
+"""Many objects: one click each, clicks on masks, and what the table's menu does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QCheckBox, QMenu
+
+if TYPE_CHECKING:
+    from conftest import Desk
+
+PLACES = ((20, 30), (40, 10), (10, 8))
+
+
+def switch(desk: Desk) -> QCheckBox:
+    box: QCheckBox = desk.find("one_object_per_click")
+    return box
+
+
+def owners(desk: Desk) -> list[int]:
+    return [int(owner) for owner in desk.widget.layers.points.features["object"]]
+
+
+@pytest.fixture
+def many(desk: Desk) -> Desk:
+    """Three objects, of a click each."""
+    switch(desk).click()
+    # This model's masks lie anywhere: out of sight, none is under the mouse.
+    desk.widget.layers.labels.visible = False
+    for place in PLACES:
+        desk.click_shown(*place)
+    return desk
+
+
+def test_one_press_and_a_click_for_each_object(many: Desk) -> None:
+    assert owners(many) == [1, 2, 3]
+    assert many.widget.session.object_ids == (1, 2, 3)
+    # The next one has no row before it has a prompt.
+    assert many.find("object_table").object_ids == [1, 2, 3]
+    assert many.find("object_count").text() == "3 objects"
+    assert many.find("status_line").text().startswith("Next click: a new object.")
+    switch(many).click()
+    many.find("object_table").selectRow(1)
+    many.click_shown(30, 50)
+    assert owners(many) == [1, 2, 3, 2]
+
+
+def test_click_off_is_about_the_object_clicked_last(many: Desk) -> None:
+    native = many.viewer.window._qt_viewer.canvas.native
+    QTest.keyClick(native, Qt.Key.Key_Q)
+    assert many.find("status_line").text().startswith("Next click: off object 3")
+    many.click_shown(45, 50)
+    assert owners(many) == [1, 2, 3, 3]
+    assert many.widget.layers.points.features["prompt"].tolist()[-1] == "negative"
+    many.click_shown(30, 50)
+    assert owners(many)[-1] == 4
+    assert many.widget.layers.points.features["prompt"].tolist()[-1] == "positive"
+
+
+def on_mask(desk: Desk, object_id: int) -> tuple[float, float]:
+    """A place in the middle of the rows of an object."""
+    places = np.argwhere(desk.labels[0] == object_id)
+    y, x = places[len(places) // 2]
+    return float(y), float(x)
+
+
+def test_click_on_a_mask_selects_its_object(many: Desk) -> None:
+    layers = many.widget.layers
+    layers.labels.visible = True
+    many.click(*on_mask(many, 2))
+    many.until(lambda: layers.selected == 2, "the object")
+    assert owners(many) == [1, 2, 3]
+    assert str(layers.points.mode) == "add"
+    # Now the next click is about it, wherever it is, and the one after that is a new object again.
+    many.click_shown(30, 50)
+    assert owners(many) == [1, 2, 3, 2]
+    assert layers.selected == 4
+    layers.points.mode = "pan_zoom"
+    many.click(*on_mask(many, 1))
+    many.until(lambda: layers.selected == 1, "the object, without a tool")
+
+
+def ask(desk: Desk, action: str, *rows: int) -> None:
+    table = desk.find("object_table")
+    table.clearSelection()
+    for row in rows:
+        table.selectionModel().select(
+            table.model().index(row, 0),
+            table.selectionModel().SelectionFlag.Select | table.selectionModel().SelectionFlag.Rows,
+        )
+    menu: QMenu = table.menu()
+    next(one for one in menu.actions() if one.objectName() == action).trigger()
+    desk.settle()
+
+
+def prompt(desk: Desk, frame: int, object_id: int) -> np.ndarray:
+    prompts = desk.widget.session.prompts
+    (found,) = [one for one in prompts if (one.frame, one.object_id) == (frame, object_id)]
+    return np.asarray(found.mask)
+
+
+def test_menu_says_where_an_object_is_not_and_undo_takes_it_back(many: Desk) -> None:
+    assert many.track()
+    many.viewer.dims.set_point(0, 6)
+    before = many.labels.copy()
+    ask(many, "not_here", 1)
+    assert not prompt(many, 6, 2).any()
+    assert not (many.labels[6] == 2).any()
+    ask(many, "ends_here", 2)
+    areas = many.widget.controller.results.series(3, "area")
+    said = {one.frame for one in many.widget.session.prompts if one.object_id == 3 and one.frame > 0}
+    assert said >= {6}
+    assert not np.nansum(areas[sorted(said)])
+    for _ in range(2):
+        many.press("undo")
+        many.settle()
+    np.testing.assert_array_equal(many.labels, before)
+
+
+def test_menu_merges_and_tidies_up(many: Desk) -> None:
+    whole = many.labels[0] > 0
+    ask(many, "merge", 0, 1, 2)
+    (left,) = many.widget.session.object_ids
+    np.testing.assert_array_equal(prompt(many, 0, left), whole)
+    torn = np.zeros_like(many.labels[0])
+    torn[5:20, 5:20] = torn[30:34, 30:34] = left
+    torn[10:12, 10:12] = 0
+    many.widget.layers.painted.emit({0: torn})
+    many.settle()
+    ask(many, "keep_largest", 0)
+    assert prompt(many, 0, left).sum() == 225 - 4
+    ask(many, "fill_holes", 0)
+    assert prompt(many, 0, left).sum() == 225
+    ask(many, "fill_holes", 0)
+    assert "nothing of that kind" in many.find("status_line").text()
+
+
+def test_rows_are_selected_together_found_and_removed(many: Desk) -> None:
+    table = many.find("object_table")
+    table.item(1, 1).setText("nucleus")
+    many.find("object_filter").setText("nucl")
+    assert [table.isRowHidden(row) for row in range(3)] == [True, False, True]
+    many.find("object_filter").setText("")
+    ask(many, "remove", 0, 2)
+    assert many.widget.session.object_ids == (2,)
+    many.press("undo")
+    many.settle()
+    assert many.widget.session.object_ids == (1, 2, 3)

@@ -1,0 +1,83 @@
+"""What is in sight at first, and what the line at the top says as the work goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
+
+if TYPE_CHECKING:
+    from conftest import Desk
+
+CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractItemView)
+MOST_CONTROLS = 14
+FIRST = ("image_layer", "section_model", "new_object", "tool_click", "object_table", "track_both", "save_session")
+
+
+def controls(widget: QWidget) -> list[Any]:
+    """All that can be pressed, chosen or filled in, and is in sight."""
+    parts = (part for part in widget.findChildren(QWidget) if isinstance(part, CONTROLS) and part.isVisible())
+    return [part for part in parts if not isinstance(part.parent(), QComboBox | QAbstractSpinBox | QAbstractItemView)
+            and not isinstance(part.parent().parent(), QAbstractItemView)]  # fmt: skip
+
+
+def test_few_controls_are_in_sight_and_none_is_below_the_fold(desk: Desk) -> None:
+    desk.viewer.window.resize(1200, 900)
+    QTest.qWait(50)
+    # Scroll bars and headings of the table are no controls.
+    seen = [part for part in controls(desk.widget) if part.objectName() or isinstance(part.parent(), QWidget)]
+    assert len(seen) <= MOST_CONTROLS, [part.objectName() for part in seen]
+    for name in FIRST:
+        part = desk.find(name)
+        assert not part.visibleRegion().isEmpty(), name
+        assert part.mapTo(desk.widget, QPoint(0, part.height())).y() <= desk.widget.height()
+    assert desk.widget.panel.verticalScrollBar().maximum() == 0
+
+
+def test_line_speaks_from_the_first_click_to_the_end(desk: Desk) -> None:
+    line = desk.find("status_line")
+    assert line.text() == "Press New object (N), then click on it in the image."
+    desk.press("new_object")
+    desk.until(lambda: line.text() == "Next click: on object 1 (Q: off it).", line.text())
+    assert desk.find("tool_click").isChecked()
+    native = desk.viewer.window._qt_viewer.canvas.native
+    QTest.keyClick(native, Qt.Key.Key_Q)
+    desk.until(lambda: line.text() == "Next click: off object 1 (Q: on it).", line.text())
+    QTest.keyClick(native, Qt.Key.Key_Q)
+    desk.click_shown(20, 30)
+    said = "Next click: on object 1 (Q: off it). N: next object. 1 object, not tracked: Track (K)."
+    desk.until(lambda: line.text() == said, line.text())
+    said_meanwhile: list[str] = []
+    desk.widget.controller.tracking_stepped.connect(lambda _: said_meanwhile.append(line.text()))
+    assert desk.track()
+    assert all("Tracking. You can look and click meanwhile" in text for text in said_meanwhile)
+    assert line.text().endswith("Tracked. J: next doubtful frame.")
+    desk.viewer.dims.set_point(0, 6)
+    desk.click_shown(30, 12)
+    assert line.text().endswith("5 frames out of date: Update (U).")
+    desk.press("tool_box")
+    desk.until(lambda: line.text().startswith("Next box: around object 1."), line.text())
+    assert [name for name in ("tool_click", "tool_box", "tool_paint") if desk.find(name).isChecked()] == ["tool_box"]
+    desk.viewer.dims.ndisplay = 3
+    desk.until(lambda: "turn to 2-D to click" in line.text(), line.text())
+
+
+def test_problem_stays_until_something_else_is_done(desk: Desk) -> None:
+    line = desk.find("status_line")
+    desk.widget.controller.failed.emit(ValueError("the image has no pixels: choose another"))
+    assert "the image has no pixels: choose another" in line.text()
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    assert "no pixels" not in line.text()
+
+
+def test_run_that_was_stopped_says_where(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.widget.controller.tracking_stepped.connect(lambda step: step.done == 4 and desk.press("cancel"))
+    assert not desk.track()
+    assert "Stopped after frame" in desk.find("status_line").text()
+    assert desk.find("resume").isVisible()
+    assert not desk.find("cancel").isVisible()
