@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -18,38 +15,26 @@ from pydantic import (
 )
 
 from napari_sam2.data.images.geometry import Geometry
+from napari_sam2.storage.folder.fields import (
+    Box,
+    Direction,
+    Finite,
+    Frame,
+    Index,
+    Number,
+    ObjectId,
+    Packed,
+    PathText,
+    Pixel,
+    Shape,
+    Text,
+)
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
 # Format 2: memories may be older than results, which `Event.remembered` gives; frames in a row are written as one
 # span; labels are written as runs. Format 3: the history is of steps, which are states before and after; before, it was
 # of edits. Prompts keep how they were drawn. Formats 1 and 2 are still read.
 VERSION = 3
-
-# Limits on what a file may claim, far above real data: sizes are used before there is anything to compare them with.
-MOST_FRAMES, LONGEST_SIDE = 10**7, 2**24
-
-# Type of the numbers by which entries refer to one another. It, and all below, are limited to what can be used.
-Number = Annotated[int, Field(ge=0, le=2**53)]
-Frame = Annotated[int, Field(ge=0, lt=MOST_FRAMES)]
-Pixel = Annotated[int, Field(ge=0, le=LONGEST_SIDE)]
-Index = Annotated[int, Field(ge=0, le=2**31)]
-ObjectId = Annotated[int, Field(ge=1, le=2**32 - 1)]
-Direction = Literal[1, -1]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(max_length=4096)]
-PathText = Annotated[str, Field(min_length=1, max_length=4095, pattern=r"^[^\x00]*$")]
-# In a file as base64 text.
-Packed = Annotated[
-    bytes,
-    BeforeValidator(lambda value: b64decode(value, validate=True) if isinstance(value, str) else value),
-    PlainSerializer(lambda value: b64encode(value).decode(), return_type=str, when_used="json"),
-]
-Box = tuple[Pixel, Pixel, Pixel, Pixel]
-Shape = tuple[
-    Annotated[int, Field(ge=1, le=MOST_FRAMES)],
-    Annotated[int, Field(ge=1, le=LONGEST_SIDE)],
-    Annotated[int, Field(ge=1, le=LONGEST_SIDE)],
-]
 
 
 class Record(BaseModel):
