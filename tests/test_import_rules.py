@@ -47,7 +47,9 @@ _DATA = f"{_IMAGES} data.labels data.prompts data.pictures data.formats data"
 _MODEL = "model.config model"
 _TRACKING = "session.zoom session.features session.tracking"
 _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
-_CORE = f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.core"
+_CORE = (
+    f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.population session.core"
+)
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
 
@@ -82,6 +84,7 @@ RULES = {
     "session.step_methods": Rule(f"{_TRACKING} session.history session.step_recorder", TORCH | ARRAYS),
     "session.passes": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
+    "session.population": Rule(f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods", TORCH | ARRAYS),
     "session.core": Rule(f"{_DATA} {_MODEL} {_CORE.removesuffix(' session.core')}", TORCH | ARRAYS),
     # A session folder says which model it was made with.
     "storage": Rule(f"{_DATA} {_LOADED} {_CORE}", TORCH | ARRAYS),

@@ -14,6 +14,7 @@ from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.prompts.prompt import Prompt, check_object_id
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
+from napari_sam2.session.population.find_methods import Finding
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.prompting.warm_up import warm_up
 from napari_sam2.session.results.distinct_masks import distinct_masks
@@ -28,7 +29,7 @@ from napari_sam2.session.tracking.schedule import RUN_NAMES, schedule
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .passes import PassTracker
-from .prompt_methods import Prompting, step_name
+from .prompt_methods import step_name
 from .state import SessionState
 from .step_methods import StepMethods
 from .step_recorder import StepRecorder
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(Prompting, StepMethods):
+class TrackingSession(Finding, StepMethods):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.

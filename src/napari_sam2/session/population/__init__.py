@@ -1,0 +1,1 @@
+"""Finding, following and relating all objects of a stack without prompts."""

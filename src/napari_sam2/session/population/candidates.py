@@ -1,0 +1,126 @@
+"""Objects that a frame may show: proposals that agree become one candidate, heavier the more places agree on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from .mask_proposals import MaskProposal
+
+# Masks of this IoU mean one object; of that, they are one candidate.
+_AGREE, _SAME = 0.7, 0.85
+# A pixel belongs to a candidate where this share of the masks that agree has it: models leave out dim rims.
+_SHARE = 1 / 3
+# Masks that the model expects to be worse than this are not worth a look.
+_LEAST_SCORE = 0.25
+# Power of the agreement that a candidate weighs.
+_STEEPNESS = 1.5
+# Two objects may share this part of the smaller one.
+MOST_SHARED = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A mask that may be chosen as an object."""
+
+    area: tuple[slice, slice]
+    mask: NDArray[np.bool_]
+    # Squared score of the best mask that it was made of, times the number of places that led there; and that to the
+    # power of one and a half, so that one object that many agree on outweighs two parts that few do.
+    weight: float
+
+    @property
+    def score(self) -> float:
+        """How sure it is, 0..1."""
+        return self.weight / (1 + self.weight)
+
+    @cached_property
+    def size(self) -> int:
+        """Its pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def diameter(self) -> float:
+        """That of the disc with as many pixels."""
+        return 2 * math.sqrt(self.size / math.pi)
+
+    @cached_property
+    def centre(self) -> tuple[float, float]:
+        """Mean (y, x) of its pixels."""
+        rows, columns = np.nonzero(self.mask)
+        return float(rows.mean()) + self.area[0].start, float(columns.mean()) + self.area[1].start
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(y0, x0, y1, x1), the ends excluded."""
+        rows, columns = self.area
+        return rows.start, columns.start, rows.stop, columns.stop
+
+
+def shared_pixels(
+    ones: Sequence[MaskProposal | Candidate], others: Sequence[MaskProposal | Candidate], width: int
+) -> NDArray[np.int64]:
+    """(ones, others): how many pixels each two masks share; ``width`` of the frame, whatever the height."""
+    # As a product of sparse matrices with a column for each pixel: hundreds of masks in milliseconds.
+    first, second = _pixels(ones, width), _pixels(others, width)
+    columns = max(first.shape[1], second.shape[1])
+    first.resize((len(ones), columns))
+    second.resize((len(others), columns))
+    return np.asarray((first @ second.T).toarray())
+
+
+def _pixels(masks: Sequence[MaskProposal | Candidate], width: int) -> csr_array:
+    indices = []
+    for one in masks:
+        rows, columns = np.nonzero(one.mask)
+        indices.append((rows + one.area[0].start) * width + columns + one.area[1].start)
+    flat = np.concatenate(indices) if indices else np.zeros(0, np.int64)
+    starts = np.cumsum([0, *map(len, indices)])
+    return csr_array((np.ones(len(flat), np.int32), flat, starts), (len(masks), int(flat.max(initial=0)) + 1))
+
+
+def ious(shared_nm: NDArray[np.int64], sizes_n: NDArray[np.int64], sizes_m: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Intersections over unions from what masks share and how large they are."""
+    union = sizes_n[:, None] + sizes_m[None] - shared_nm
+    result: NDArray[np.float64] = shared_nm / np.maximum(union, 1)
+    return result
+
+
+def make_candidates(proposals: Sequence[MaskProposal], width: int) -> list[Candidate]:
+    """Merge proposals for a frame of that width into candidates, the heaviest first."""
+    masks = [one for one in proposals if one.score >= _LEAST_SCORE]
+    if not masks:
+        return []
+    sizes = np.array([one.size for one in masks])
+    iou_nn = ious(shared_pixels(masks, masks, width), sizes, sizes)
+    # Each place counts once, whatever masks it led to.
+    places = {place: index for index, place in enumerate({id(one.place) for one in masks})}
+    of_place = np.zeros((len(masks), len(places)))
+    of_place[np.arange(len(masks)), [places[id(one.place)] for one in masks]] = 1
+    support = ((iou_nn > _AGREE) @ of_place > 0).sum(axis=1)
+    weights = (np.array([one.score for one in masks]) ** 2 * support) ** _STEEPNESS
+    # The heaviest of those that are nearly the same stands for them.
+    kept: list[int] = []
+    for index in np.argsort(-weights, kind="stable").tolist():
+        if not (iou_nn[index, kept] > _SAME).any():
+            kept.append(index)
+    return [_voted(masks, np.flatnonzero(iou_nn[index] > _AGREE), float(weights[index])) for index in kept]
+
+
+def _voted(masks: Sequence[MaskProposal], agreeing: NDArray[np.intp], weight: float) -> Candidate:
+    """Make a candidate of what enough of the masks that agree have, each by its squared score."""
+    some = [masks[index] for index in agreeing]
+    top, left = (min(one.area[axis].start for one in some) for axis in (0, 1))
+    bottom, right = (max(one.area[axis].stop for one in some) for axis in (0, 1))
+    votes = np.zeros((bottom - top, right - left))
+    for one in some:
+        rows, columns = one.area
+        votes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] += one.score**2 * one.mask
+    mask = votes > _SHARE * sum(one.score**2 for one in some)
+    return Candidate((slice(top, bottom), slice(left, right)), mask, weight)

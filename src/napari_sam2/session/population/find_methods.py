@@ -1,0 +1,105 @@
+"""The methods of a session that find objects without prompts, and take what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.session.features.frame_encoder import FrameEncoder
+from napari_sam2.session.prompt_methods import Prompting
+from napari_sam2.session.results.outputs import SessionOutputs
+
+from .finder import LEAST_SCORE, FindOptions, ObjectFinder
+from .found_objects import FoundObjects
+
+
+class Finding(Prompting):
+    """Finds objects."""
+
+    @property
+    def encoder(self) -> FrameEncoder:
+        """Source of image features."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> SessionOutputs:
+        """Labels and scores."""
+        raise NotImplementedError
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Labels of the objects."""
+        raise NotImplementedError
+
+    def find_objects(
+        self,
+        frame: int,
+        *,
+        area: tuple[float, float] | None = None,
+        like: int | None = None,
+        region: Sequence[float] | None = None,
+        min_score: float = LEAST_SCORE,
+    ) -> FoundObjects:
+        """Find the objects of a frame without a prompt; nothing is added yet.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        area : tuple of float, optional
+            Least and greatest area in pixels.
+        like : int, optional
+            An object of the session as an example: only objects of about its size and looks are found.
+        region : sequence of float, optional
+            (y0, x0, y1, x1) in pixels: only objects whose middle is inside are found.
+        min_score : float
+            Less sure objects are left out, 0 to 1.
+
+        Returns
+        -------
+        FoundObjects
+            Labels without overlap, with a score and a box each, the surest first.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range, or the example is no object of the session or has no mask.
+        """
+        frame = check_frame(frame, self.stack.n_frames)
+        box = None if region is None else (*map(float, region),)
+        if box is not None and len(box) != 4:
+            raise ValueError(f"region is four numbers (y0, x0, y1, x1), got {region}")
+        low, high = area or (0.0, float("inf"))
+        options = FindOptions(min_area=low, max_area=high, min_score=min_score, region=box)
+        example = None if like is None else self._example(like, frame)
+        return ObjectFinder(self.encoder).find(frame, options, like=example)
+
+    def add_objects(self, found: FoundObjects) -> tuple[int, ...]:
+        """Add what `find_objects` found as new objects, each prompted by its mask.
+
+        Parameters
+        ----------
+        found : FoundObjects
+            All of it, or a part chosen with `take` or `above`.
+
+        Returns
+        -------
+        tuple of int
+            The labels that the objects have got, in their order.
+        """
+        first = max(self.object_ids, default=0) + 1
+        ids = tuple(range(first, first + len(found)))
+        for object_id, mask in zip(ids, found.masks, strict=True):
+            self.add_mask(found.frame, object_id, mask)
+        return ids
+
+    def _example(self, object_id: int, frame: int) -> tuple[int, np.ndarray]:
+        # The nearest frame on which it is drawn.
+        labels = self.outputs.labels
+        drawn = [t for t in labels.frames_done if object_id in labels.object_ids(t)]
+        if not drawn:
+            raise ValueError(f"object {object_id} has no mask on any frame: it cannot be an example")
+        nearest = min(drawn, key=lambda t: abs(t - frame))
+        return nearest, labels[nearest] == object_id

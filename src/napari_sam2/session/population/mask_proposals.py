@@ -1,0 +1,190 @@
+"""Masks proposed for places of a frame: the frame is encoded in windows, each of the places in one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, label
+
+from napari_sam2.data.labels.label_storage import bounding_box
+from napari_sam2.model.mask_decoder import resize_logits
+from napari_sam2.model.sam2 import ImageFeatures, Sam2
+from napari_sam2.session.features.frame_encoder import resize_rgb8
+from napari_sam2.session.zoom.crop import Crop, cut_off
+
+from .blobs import Blob
+
+# A window is at least this many times as wide as the blob's diameter, and less than twice that.
+_ROOM = 3.0
+# No window is magnified more than this.
+_MOST_MAGNIFIED = 8.0
+# Side of the input that a window is encoded at: an object covers a sixth to a third of it.
+_INPUT = 256
+# A mask that covers more of its window is the ground.
+_LARGEST_SHARE = 0.5
+# Places and windows that go through the model together.
+_PLACES_AT_ONCE, _WINDOWS_AT_ONCE = 32, 4
+# The threshold is raised and lowered by this logit to see how much of a mask depends on it.
+_FIRM = 1.0
+# A place inside a mask of this score is not looked at again unless its blob is as large as a cell of two in the mask.
+_FOUND_SCORE, _PART = 0.5, 0.5
+# Once this many objects are found, blobs of less than this share of their median radius are taken for specks and parts.
+_FEW, _SPECK = 5, 1 / 3
+
+
+@dataclass(frozen=True, eq=False)
+class MaskProposal:
+    """A mask that might be an object."""
+
+    # Rows and columns of its bounding box in the frame, and the mask in it.
+    area: tuple[slice, slice]
+    mask: NDArray[np.bool_]
+    # How sure the model is, 0..1: the IoU that it expects times the share of the mask that is firm.
+    score: float
+    # Where it was looked for.
+    place: Blob
+
+    @cached_property
+    def size(self) -> int:
+        """Its pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
+    def radius(self) -> float:
+        """Radius of the largest disc inside: half the width of something long, that of one cell of two that touch."""
+        return float(distance_transform_edt(np.pad(self.mask, 1)).max())
+
+    def covers(self, y: float, x: float) -> bool:
+        """Whether a place in the frame lies inside."""
+        row, column = round(y) - self.area[0].start, round(x) - self.area[1].start
+        return 0 <= row < self.mask.shape[0] and 0 <= column < self.mask.shape[1] and bool(self.mask[row, column])
+
+    def overlap(self, other: MaskProposal) -> int:
+        """Number of pixels of the frame that both have."""
+        (top, bottom), (left, right) = (
+            (max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(self.area, other.area, strict=True)
+        )
+        if top >= bottom or left >= right:
+            return 0
+        return int(np.count_nonzero(_part(self, top, bottom, left, right) & _part(other, top, bottom, left, right)))
+
+    def iou(self, other: MaskProposal) -> float:
+        """Intersection over union."""
+        common = self.overlap(other)
+        return common / (self.size + other.size - common)
+
+
+def _part(one: MaskProposal, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
+    y, x = (axis.start for axis in one.area)
+    return one.mask[top - y : bottom - y, left - x : right - x]
+
+
+def propose_masks(model: Sam2, image: NDArray[np.uint8], places: Iterable[Blob]) -> list[MaskProposal]:
+    """Propose masks for places of a (Y, X, 3) image; several for most of them."""
+    by_side: dict[int, list[Blob]] = {}
+    for place in places:
+        # What is long or uneven shows as a blob smaller than itself: seen in a window twice as wide, too.
+        for factor in (1, 2):
+            by_side.setdefault(_side(place, image.shape[:2], factor), []).append(place)
+    found: list[MaskProposal] = []
+    # From large to small: most small blobs inside an object that was found are parts of it.
+    for side in sorted(by_side, reverse=True):
+        good = [one for one in found if one.score >= _FOUND_SCORE]
+        least = _SPECK * float(np.median([one.radius for one in good])) if len(good) >= _FEW else 0.0
+        open_places = [
+            place for place in by_side[side] if place.radius >= least and not any(_explains(one, place) for one in good)
+        ]
+        found += _in_windows(model, image, open_places, side)
+    return found
+
+
+def _explains(found: MaskProposal, place: Blob) -> bool:
+    return place.radius < _PART * found.radius and found.covers(place.y, place.x)
+
+
+def _side(place: Blob, frame_size: Sequence[int], factor: int) -> int:
+    wanted = max(_ROOM * 2 * place.radius, _INPUT / _MOST_MAGNIFIED)
+    return min(factor * int(2 ** math.ceil(math.log2(wanted))), max(frame_size))
+
+
+def _in_windows(model: Sam2, image: NDArray[np.uint8], places: Sequence[Blob], side: int) -> Iterator[MaskProposal]:
+    windows: dict[Crop, list[Blob]] = {}
+    for place in places:
+        windows.setdefault(_window(place, side, image.shape[:2]), []).append(place)
+    crops = list(windows)
+    for first in range(0, len(crops), _WINDOWS_AT_ONCE):
+        some = crops[first : first + _WINDOWS_AT_ONCE]
+        features = _encode(model, [image[crop.crop] for crop in some])
+        for index, crop in enumerate(some):
+            one = ImageFeatures(*(x[index : index + 1] for x in vars(features).values()))
+            for start in range(0, len(windows[crop]), _PLACES_AT_ONCE):
+                group = windows[crop][start : start + _PLACES_AT_ONCE]
+                yield from _decode(model, one, group, crop=crop, frame_size=(image.shape[0], image.shape[1]))
+
+
+def _window(place: Blob, side: int, frame_size: Sequence[int]) -> Crop:
+    # Windows lie on a grid of half their side, so that places near each other share one.
+    (top, height), (left, width) = (
+        (min(max(round((centre - side / 2) / (side / 2)) * side // 2, 0), max(length - side, 0)), min(side, length))
+        for centre, length in zip((place.y, place.x), frame_size, strict=True)
+    )
+    return Crop(top, left, height, width)
+
+
+@torch.inference_mode()
+def _encode(model: Sam2, images: Sequence[NDArray[np.uint8]]) -> ImageFeatures:
+    squared = np.stack([resize_rgb8(np.ascontiguousarray(image), _INPUT) for image in images])
+    return model.encode_image(torch.from_numpy(squared).permute(0, 3, 1, 2).to(model.device))
+
+
+@torch.inference_mode()
+def _decode(
+    model: Sam2, features: ImageFeatures, places: Sequence[Blob], *, crop: Crop, frame_size: tuple[int, int]
+) -> Iterator[MaskProposal]:
+    scale = model.config.image_size / np.array(crop.size[::-1])
+    clicks = np.array([(place.x + 0.5 - crop.left, place.y + 0.5 - crop.top) for place in places]) * scale - 0.5
+    output = model.run_decoder(
+        model.without_memory(features),
+        features,
+        points_bpxy=torch.from_numpy(clicks.astype(np.float32))[:, None].to(model.device),
+        labels_bp=torch.ones(len(places), 1, dtype=torch.long, device=model.device),
+    )
+    for place, logits_khw, ious_k, score in zip(
+        places, output.masks_bkhw, output.ious_bk, output.object_score_logits_b.tolist(), strict=True
+    ):
+        if score <= 0:
+            continue
+        coarse = (logits_khw > 0).cpu().numpy()
+        whole = [
+            k
+            for k, mask in enumerate(coarse)
+            if 0 < mask.mean() <= _LARGEST_SHARE and not cut_off(mask, crop, frame_size)
+        ]
+        if not whole:
+            continue
+        fine = resize_logits(logits_khw[None, whole].cpu(), crop.size)[0].numpy()
+        for k, logits in zip(whole, fine, strict=True):
+            proposal = _proposal(logits, float(ious_k[k]), place, crop)
+            if proposal is not None:
+                yield proposal
+
+
+def _proposal(logits: NDArray[np.float32], iou: float, place: Blob, crop: Crop) -> MaskProposal | None:
+    """Make a proposal of the part of a mask that was clicked on; ``None`` if none was."""
+    parts, _ = label(logits > 0)
+    here = parts[min(round(place.y) - crop.top, crop.height - 1), min(round(place.x) - crop.left, crop.width - 1)]
+    if here == 0:
+        return None
+    area = bounding_box(parts == here)
+    mask = binary_fill_holes(parts[area] == here)
+    inner, outer = np.count_nonzero((logits[area] > _FIRM) & mask), np.count_nonzero(logits[area] > -_FIRM)
+    rows, columns = (
+        slice(s.start + start, s.stop + start) for s, start in zip(area, (crop.top, crop.left), strict=True)
+    )
+    return MaskProposal((rows, columns), mask, iou * inner / max(outer, 1), place)

@@ -1,0 +1,102 @@
+"""Finding without prompts: contrast, places, candidates, and the objects of a drawn frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from drawn_discs import SIZE, candidate, disc, picture
+from napari_sam2.data.images.contrast import Window
+from napari_sam2.session.population.blobs import Blob, find_blobs
+from napari_sam2.session.population.candidates import make_candidates
+from napari_sam2.session.population.dim_objects import show_dim
+from napari_sam2.session.population.finder import FindOptions
+from napari_sam2.session.population.found_objects import paint_objects
+from napari_sam2.session.population.mask_proposals import MaskProposal
+from napari_sam2.session.session import Session
+from napari_sam2.weights.load import load_model
+
+NUCLEI = ((30, 40, 12, 60), (80, 50, 10, 120), (60, 110, 13, 200), (95, 130, 9, 25))
+
+
+def test_dim_objects_are_lifted_on_a_dark_ground_only() -> None:
+    frame = np.full((10, 10), 10, np.uint8)
+    frame[:2] = 20, *[20] * 9
+    dark = show_dim(frame, Window(0, 255))
+    assert int(dark[0, 0, 0]) - int(dark[5, 5, 0]) > 25
+    assert dark[5, 5, 0] > 50
+    bright = show_dim(frame + 150, Window(0, 255))
+    assert bright[5, 5, 0] == 160
+
+
+def test_blobs_are_found_with_their_size_bright_or_dark() -> None:
+    image = picture(*NUCLEI).astype(float)
+    for shown in (image, 255 - image):
+        blobs = find_blobs(shown)
+        for y, x, radius, _ in NUCLEI:
+            near = [blob for blob in blobs if math.dist((blob.y, blob.x), (y, x)) < radius / 2]
+            assert any(0.5 < blob.radius / radius < 2 for blob in near)
+
+
+def test_an_even_ground_has_no_blobs() -> None:
+    assert find_blobs(picture().astype(float)) == []
+
+
+def test_masks_that_agree_become_one_candidate() -> None:
+    def proposal(y: float, x: float, radius: float, place: Blob) -> MaskProposal:
+        one = candidate(y, x, radius)
+        return MaskProposal(one.area, one.mask, 0.8, place)
+
+    places = [Blob(40, 40 + i, 12, 1.0) for i in range(3)]
+    masks = [proposal(40, 40 + i / 2, 12, place) for i, place in enumerate(places)]
+    first, second = make_candidates([*masks, proposal(40, 80, 12, places[0])], SIZE[1])
+    assert math.dist(first.centre, (40, 40.5)) < 1
+    assert first.weight > second.weight
+    assert make_candidates([], SIZE[1]) == []
+
+
+def test_overlaps_go_to_the_surer_object() -> None:
+    found = paint_objects(0, [candidate(40, 40, 10, 0.5), candidate(40, 52, 10, 2.0)], SIZE)
+    assert found.labels[40, 46] == 1
+    assert found.scores[0] > found.scores[1]
+    assert found.take([2]).labels.max() == 1
+    assert len(found.above(0.5)) == 1
+
+
+def test_options_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="min_area to max_area"):
+        FindOptions(min_area=5, max_area=2)
+    with pytest.raises(ValueError, match="region"):
+        FindOptions(region=(3, 3, 1, 9))
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session(load_model("sam2_nano"), picture(*NUCLEI)[None])
+
+
+def test_all_nuclei_of_a_frame_are_found_and_added(session: Session) -> None:
+    found = session.find_objects(0)
+    for y, x, radius, _ in NUCLEI:
+        label = found.labels[y, x]
+        assert label
+        mask, truth = found.labels == label, disc(y, x, radius)
+        assert np.count_nonzero(mask & truth) / np.count_nonzero(mask | truth) > 0.7
+    # The ground is no object.
+    assert max(found.areas) < 4 * math.pi * 13**2
+    assert session.object_ids == ()
+    ids = session.add_objects(found.take([found.labels[30, 40], found.labels[80, 50]]))
+    assert session.object_ids == ids == (1, 2)
+    alike = session.find_objects(0, like=1)
+    assert all(0.5 <= area / session.scores.area[0] <= 2 for area in alike.areas)
+
+
+def test_region_and_area_choose(session: Session) -> None:
+    found = session.find_objects(0, region=(50, 90, 80, 140), area=(200, 900))
+    assert len(found) >= 1
+    assert all(50 <= (y0 + y1) / 2 <= 80 for y0, _, y1, _ in found.boxes)
+    assert all(200 <= area <= 900 for area in found.areas)
+    with pytest.raises(ValueError, match="no mask on any frame"):
+        session.find_objects(0, like=77)
