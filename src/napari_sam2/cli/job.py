@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_sam2.job.options import JobOptions
 from napari_sam2.job.prepare import started_job
@@ -13,8 +13,9 @@ from napari_sam2.job.run_stack import JobReport, track_and_write
 from .interrupt import stop_on_interrupt
 
 if TYPE_CHECKING:
-    from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
+
+Step = TypeVar("Step")
 
 
 def run_job(options: JobOptions) -> JobReport:
@@ -28,7 +29,7 @@ def run_job(options: JobOptions) -> JobReport:
         return track_and_write(work, on_terminal)
 
 
-def on_terminal(steps: Iterator[FrameResult], planned: int, name: str) -> Iterator[FrameResult]:
+def on_terminal(steps: Iterator[Step], planned: int, name: str) -> Iterator[Step]:
     """Pass results on with a progress bar; Ctrl-C ends tracking after the current frame."""
     from tqdm import tqdm
 

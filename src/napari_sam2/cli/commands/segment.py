@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_sam2.cli.job import run_job
+from napari_sam2.cli.job import on_terminal, run_job
 from napari_sam2.cli.job_options import add_job_options, job_options
 from napari_sam2.cli.outcome import tell_job
+from napari_sam2.job.find_movie import FindingOptions, find_and_write
 from napari_sam2.job.options import JobOptions
-from napari_sam2.option_fields import add_options
+from napari_sam2.job.output_folder import PROMPTS
+from napari_sam2.option_fields import add_options, read_options
 
 SUMMARY = "track the objects of a prompts file through a stack"
 
@@ -28,6 +30,7 @@ examples:
   napari-sam2 segment frames/ --prompts prompts.json --output result --model sam2.1_hiera_tiny --device cuda
   napari-sam2 segment scan.tif --prompts prompts.json --output result --axis z --contrast-limits -160 240
   napari-sam2 segment plate.ome.zarr --prompts prompts.json --output result --axis t --at 4 --channels 0,2
+  napari-sam2 segment cells.tif --find --output result --export ctc
   napari-sam2 segment film.mp4 --prompts prompts.json --output result --crop 100,200,400,600 --export mp4,coco
 """
 
@@ -38,14 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     known = "a TIFF stack, an OME-Zarr folder, a video, a NIfTI or DICOM scan, or a folder of images"
     parser.add_argument("input", metavar="INPUT", type=Path, help=known)
-    parser.add_argument(
-        "--prompts", required=True, type=Path, metavar="FILE", help="the prompts file, or an image of labels"
-    )
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--prompts", type=Path, metavar="FILE", help="the prompts file, or an image of labels")
+    asked.add_argument("--find", action="store_true", help="find all objects of all frames, without prompts")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     add_options(parser, JobOptions, "overwrite", "save")
+    add_options(parser, FindingOptions)
     add_job_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Track, write the results and print where they are; returns the exit status."""
-    return tell_job(args, run_job(job_options(args, stack=args.input, prompts=args.prompts, output=args.output)))
+    # Without prompts there is no prompts file, but results have a place for one.
+    prompts = args.prompts or args.output / PROMPTS
+    options = job_options(args, stack=args.input, prompts=prompts, output=args.output)
+    if args.find:
+        return tell_job(args, find_and_write(options, read_options(FindingOptions, args), on_terminal))
+    return tell_job(args, run_job(options))

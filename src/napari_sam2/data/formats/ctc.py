@@ -39,6 +39,7 @@ def write_ctc(path: Path, results: Results) -> None:
     """Write ``maskTTT.tif`` (uint16) for every frame, ``res_track.txt`` and ``objects.csv``.
 
     The challenge knows no gaps in a track: an object that comes back gets a new label, whose parent is the one it had.
+    Where a lineage is known, a daughter's parent is her mother's last label.
     ``objects.csv`` says which labels are which object.
     """
     path.mkdir()
@@ -58,13 +59,22 @@ def write_ctc(path: Path, results: Results) -> None:
                 label = region.object_id if track is None and region.object_id <= _LARGEST else next(spare, None)
                 if label is None:
                     raise ValueError(f"the format ctc holds up to {_LARGEST} tracks, and there are more")
-                track = _Track(label, region.object_id, frame, frame, 0 if track is None else track.label)
+                track = _Track(label, region.object_id, frame, frame, _parent(track, latest, results, region.object_id))
                 latest[region.object_id] = track
                 tracks.append(track)
             track.end = frame
             image[region.area][region.mask] = track.label
         tifffile.imwrite(path / f"mask{frame:0{digits}}.tif", image, compression="zlib", metadata=None)
     _write_tables(path, sorted(tracks, key=lambda track: track.label), results)
+
+
+def _parent(earlier: _Track | None, latest: dict[int, _Track], results: Results, object_id: int) -> int:
+    """Label that a new track goes on from: the object's own before a gap, or its mother's."""
+    if earlier is not None:
+        return earlier.label
+    born = None if results.lineage is None else results.lineage.by_label.get(object_id)
+    mother = None if born is None else latest.get(born.parent)
+    return 0 if mother is None else mother.label
 
 
 def check_time(stack: Stack) -> None:

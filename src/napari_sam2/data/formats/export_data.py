@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.contrast import Window
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.images.volume_series import VolumeSeries
+    from napari_sam2.data.labels.lineage import Lineage
     from napari_sam2.data.pictures.outlines import Color
 
 
@@ -45,6 +46,8 @@ class Results:
         Whether `stack` is the images themselves.
     background : tuple of int
         Red, green and blue that take the place of a removed background.
+    lineage : Lineage or None
+        Who came from whom, where that is known.
     volumes : VolumeSeries or None
         For volumes over time, made by `of_volumes`: `stack` and `labels` are then all their planes, time point by time
         point.
@@ -63,6 +66,7 @@ class Results:
     has_pixels: bool = True
     background: Color = (0, 0, 0)
     volumes: VolumeSeries | None = None
+    lineage: Lineage | None = None
 
     def __post_init__(self) -> None:
         # A mismatch would otherwise surface in the middle of writing, and differently in each format.
