@@ -84,7 +84,9 @@ RULES = {
     "session.step_methods": Rule(f"{_TRACKING} session.history session.step_recorder", TORCH | ARRAYS),
     "session.passes": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
-    "session.population": Rule(f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods", TORCH | ARRAYS),
+    "session.population": Rule(
+        f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.step_methods", TORCH | ARRAYS
+    ),
     "session.core": Rule(f"{_DATA} {_MODEL} {_CORE.removesuffix(' session.core')}", TORCH | ARRAYS),
     # A session folder says which model it was made with.
     "storage": Rule(f"{_DATA} {_LOADED} {_CORE}", TORCH | ARRAYS),

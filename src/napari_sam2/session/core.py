@@ -31,14 +31,13 @@ from napari_sam2.session.zoom.crop_size import make_zoom
 from .passes import PassTracker
 from .prompt_methods import step_name
 from .state import SessionState
-from .step_methods import StepMethods
 from .step_recorder import StepRecorder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(Finding, StepMethods):
+class TrackingSession(Finding):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.

@@ -10,12 +10,13 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.outputs import SessionOutputs
+from napari_sam2.session.step_methods import StepMethods
 
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder
 from .found_objects import FoundObjects
 
 
-class Finding(Prompting):
+class Finding(Prompting, StepMethods):
     """Finds objects."""
 
     @property
@@ -77,7 +78,7 @@ class Finding(Prompting):
         return ObjectFinder(self.encoder).find(frame, options, like=example)
 
     def add_objects(self, found: FoundObjects) -> tuple[int, ...]:
-        """Add what `find_objects` found as new objects, each prompted by its mask.
+        """Add what `find_objects` found as new objects, each prompted by its mask; all are one step of undo.
 
         Parameters
         ----------
@@ -91,8 +92,9 @@ class Finding(Prompting):
         """
         first = max(self.object_ids, default=0) + 1
         ids = tuple(range(first, first + len(found)))
-        for object_id, mask in zip(ids, found.masks, strict=True):
-            self.add_mask(found.frame, object_id, mask)
+        with self.step(f"{len(found)} found objects" if len(found) != 1 else "A found object"):
+            for object_id, mask in zip(ids, found.masks, strict=True):
+                self.add_mask(found.frame, object_id, mask)
         return ids
 
     def _example(self, object_id: int, frame: int) -> tuple[int, np.ndarray]:
