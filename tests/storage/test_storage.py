@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import tifffile
 import torch
 
 from napari_sam2 import Session
+from napari_sam2.data import Stack
 from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.storage import writer
+from napari_sam2.storage.fingerprint import describe_data
+from napari_sam2.storage.folder.schema import DataRecord
 from session_driver import Driver
 from session_state import assert_same_sessions
 
@@ -356,3 +360,10 @@ def test_a_header_says_what_was_used(model: Sam2, frames: np.ndarray, folder: Pa
     assert header["data"]["shape"] == list(frames.shape)
     assert header["model"]["variant"] == "small_for_tests"
     assert set(header["versions"]) == {"napari-sam2", "torch", "python"}
+
+
+def test_which_of_several_series_is_kept() -> None:
+    stack = Stack.from_array(np.zeros((4, 8, 9), np.uint8))
+    stack.geometry = replace(stack.geometry, selection=replace(stack.geometry.selection, series="1.2.9"))
+    record = DataRecord.model_validate_json(describe_data(stack, Path("x")).model_dump_json())
+    assert record.geometry == stack.geometry

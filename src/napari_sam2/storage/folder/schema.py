@@ -77,6 +77,8 @@ class SelectionRecord(Record):
     channels: tuple[Index, ...]
     windows: tuple[tuple[Finite, Finite], ...]
     level: Index
+    # Of several images in a file or folder; missing where there is one.
+    series: Text | None = None
 
 
 class AxisRecord(Record):
