@@ -32,7 +32,11 @@ class AnimationFrames:
         self._held: dict[int, NDArray[np.uint8]] = {}
         count: int = getattr(self._image, "n_frames", 1)
         # How long a frame is shown is known once it is decoded.
-        self._decode(0)
+        try:
+            self._decode(0)
+        except ValueError:
+            self.close()
+            raise
         self.interval: float | None = self._image.info.get("duration") or None
         self.shape: tuple[int, ...] = (count, self._image.height, self._image.width, 3)
         self.dtype: np.dtype[Any] = np.dtype(np.uint8)
