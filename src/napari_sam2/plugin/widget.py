@@ -189,6 +189,7 @@ class Sam2Widget(QWidget):
         # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
         layers.label_selected.connect(self._label_picked)
         layers.labels_left.connect(show_warning)
+        layers.unusable.connect(show_warning)
         self.guide.said.connect(panel.show_prompt_note)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)

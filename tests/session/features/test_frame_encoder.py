@@ -200,8 +200,10 @@ def test_the_window(model: Sam2, stack: Stack, frames: np.ndarray) -> None:
 
 def test_frames_that_fail_leave_nothing_behind(model: Sam2, frames: np.ndarray) -> None:
     values = frames.astype(np.float32)
-    values[2] = np.inf
-    encoder = FrameEncoder(model, Stack.from_array(values), contrast_limits=(0, 255))
+    values[2] = np.nan
+    stack = Stack.from_array(values)
+    stack.missing.refuse = True
+    encoder = FrameEncoder(model, stack, contrast_limits=(0, 255))
     for _ in range(2):
         with pytest.raises(ValueError, match="frame 2 holds 2688 values"):
             encoder.encode(2)

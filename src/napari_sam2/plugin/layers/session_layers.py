@@ -30,6 +30,7 @@ from .points_and_shapes import (
     show_points,
     show_shapes,
 )
+from .unusable_prompts import word_about
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +61,8 @@ class SessionLayers(QObject):
     label_selected = Signal(int)
     # Says what has become of a Labels layer that had no room for an object.
     labels_left = Signal(str)
+    # Says why prompts that were added mean nothing.
+    unusable = Signal(str)
     # A layer of prompts or results was moved, turned or scaled.
     moved = Signal()
     # With a layer that was made here, which is to be chosen in its combo.
@@ -326,6 +329,9 @@ class SessionLayers(QObject):
         self._dragging = str(event.action) == "changing"
         if str(event.action) == "added":
             self._added[event.source] = self._added.get(event.source, 0) + len(event.data_indices)
+            layer, image = event.source, self.image
+            if image is not None and (word := word_about(layer, event.data_indices, image, self._viewer)):
+                self.unusable.emit(word)
         if str(event.action) in _SETTLED:
             self._notice(self._tell_prompts)
 
