@@ -9,15 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Points, Shapes
 from napari.utils.notifications import notification_manager
 
-from napari_sam2.plugin.layers.points_and_shapes import LayerContent, features_of
 from napari_sam2.plugin.layers.unusable_prompts import word_about
-
-
-def added(*positions: list[float]) -> LayerContent:
-    return LayerContent(np.array(positions), features_of([1] * len(positions)))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +21,7 @@ def added(*positions: list[float]) -> LayerContent:
 def test_a_place_beside_the_image(position: list[float], counts: bool) -> None:
     viewer, image = ViewerModel(), Image(np.zeros((4, 8, 9)), name="cells")
     viewer.add_layer(image)
-    word = word_about(added([0, 1, 1], position), [-1], image, viewer)
+    word = word_about(Points([[0, 1, 1], position]), [-1], image, viewer)
     expected = "A prompt beside the image does not count: cells has 8 rows and 9 columns."
     assert word == (None if counts else expected)
 
@@ -34,9 +29,9 @@ def test_a_place_beside_the_image(position: list[float], counts: bool) -> None:
 def test_a_shape_counts_where_it_reaches_into_the_image() -> None:
     viewer, image = ViewerModel(), Image(np.zeros((4, 8, 9)))
     viewer.add_layer(image)
-    inside = np.array([[0, -5, -5], [0, 3, 3]], float)
-    outside = np.array([[0, -5, -5], [0, -2, 30]], float)
-    content = LayerContent([inside, outside], features_of([1, 1]), ("rectangle", "rectangle"))
+    inside = np.array([[0, -5, -5], [0, -5, 3], [0, 3, 3], [0, 3, -5]], float)
+    outside = inside - [0, 9, 9]
+    content = Shapes([inside, outside], shape_type="rectangle")
     assert word_about(content, [0], image, viewer) is None
     assert word_about(content, [0, 1], image, viewer) is not None
 
@@ -46,12 +41,12 @@ def test_a_rolled_view(order: tuple[int, ...]) -> None:
     viewer, image = ViewerModel(), Image(np.zeros((8, 9, 4)), name="film")
     viewer.add_layer(image)
     viewer.dims.order = order
-    word = word_about(added([3, 4, 1]), [-1], image, viewer)
+    word = word_about(Points([[3, 4, 1]]), [-1], image, viewer)
     assert word is not None
     assert word.startswith("SAM 2 takes the last two axes of film for Y and X")
     # Rows and columns swapped are still rows and columns.
     viewer.dims.order = (0, 2, 1)
-    assert word_about(added([3, 4, 1]), [-1], image, viewer) is None
+    assert word_about(Points([[3, 4, 1]]), [-1], image, viewer) is None
 
 
 def test_a_click_beside_the_image_is_told(open_desk: Callable[..., Any], frames: np.ndarray, checkpoint: Path) -> None:
