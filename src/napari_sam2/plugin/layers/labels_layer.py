@@ -67,12 +67,12 @@ def holds(layer: Labels, object_id: int) -> bool:
     return bool(object_id <= np.iinfo(layer.dtype).max)
 
 
-def painted_frames(layer: Labels, space: LayerFrames, edits: Any) -> set[int]:
-    """Frames of a stack that edits of a layer, as its paint event brings them, reach; none for those of one plane.
+def painted_frames(space: LayerFrames, edits: Any) -> set[int]:
+    """Frames of a stack that edits of a layer, as its paint event brings them, reach; none for a single image.
 
-    A brush is as thick along the axes that the layer edits as it is wide.
+    A brush is as thick along the axes that the layer edits as it is wide; in a rolled view it goes across frames.
     """
-    if space.tracked is None or layer.n_edit_dimensions < 3:
+    if space.tracked is None:
         return set()
     found: set[int] = set()
     for edit in edits:

@@ -344,7 +344,7 @@ class SessionLayers(QObject):
 
     def _paint_happened(self, event: Any) -> None:
         if self.labels is not None and self.space is not None:
-            self._painted_on |= painted_frames(self.labels, self.space, event.value) or {self.frame}
+            self._painted_on |= painted_frames(self.space, event.value) or {self.frame}
             if reaches_further(self.labels, self.space, event.value):
                 self.labels_left.emit(
                     "The brush has reached beyond the stack on show, where it makes no prompts: paint there again, or "
