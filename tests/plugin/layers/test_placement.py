@@ -122,18 +122,23 @@ def test_points_and_shapes_are_prompts_where_they_are_seen(moved: Desk) -> None:
     moved.settle()
     box = next(prompt.box for prompt in moved.widget.session.prompts if prompt.frame == 0)
     np.testing.assert_allclose(box, (10.5, 24.5, 30.5, 40.5))
-    # A layer that is moved takes its prompts along; undo and saving know them by their places on the image.
+    # A layer that is moved takes its prompts along.
     points.translate = (1, 0, 5)
     moved.settle()
     prompt = next(prompt for prompt in moved.widget.session.prompts if prompt.points is not None)
     assert (prompt.frame, prompt.points.tolist()) == (3, [[20, 30]])
-    rows = moved.widget.files.keeping.notes().said
-    assert [(row.frame, row.y, row.x) for row in rows.points] == [(3, 20, 30)]
+    # Undo takes back what the session was given; a layer of the user's own stays as it is.
     points.add([[2, 35, 45]])
     moved.settle()
+    assert [prompt.points.tolist() for prompt in moved.widget.session.prompts if prompt.points is not None] == [
+        [[20, 30], [10, 20]]
+    ]
     moved.press("undo")
     moved.settle()
-    np.testing.assert_array_equal(points.data, [[2, 40, 50]])
+    assert [prompt.points.tolist() for prompt in moved.widget.session.prompts if prompt.points is not None] == [
+        [[20, 30]]
+    ]
+    np.testing.assert_array_equal(points.data, [[2, 40, 50], [2, 35, 45]])
 
 
 def test_layers_made_for_an_image_go_with_it(moved: Desk) -> None:
