@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from napari_sam2.cli import main
-from napari_sam2.evaluation.evaluate_folder import generated_sequences
+from napari_sam2.evaluation.evaluate_folder import ABSENCES_FRAMES, generated_sequences
 from napari_sam2.evaluation.reports.markdown_tables import markdown_table
+from napari_sam2.synthetic import ABSENCES
 
 
 def test_several_prompts_on_rendered_clips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,6 +48,13 @@ def test_rendered_clips_are_the_same_every_time() -> None:
 def test_one_source_of_sequences(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", *words]) == 2
     assert "either a folder of labelled sequences or --generated" in capsys.readouterr().err
+
+
+def test_scenes_are_rendered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "somewhere", "--scenes", ABSENCES]) == 2
+    assert "--scenes is about rendered clips" in capsys.readouterr().err
+    long = next(generated_sequences(1, kind=ABSENCES))
+    assert (len(long.labels), sorted(long.objects())) == (ABSENCES_FRAMES, [1, 2])
 
 
 def test_the_page_does_not_take_the_place_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,6 +159,7 @@ def test_a_newer_format_is_reported(folder: Path, opened: Opened, saved: Session
             "settings.fill_hole_area: .*not -1",
         ),
         (lambda f: change_header(f, settings={"zoom": "up", "fill_hole_area": 1}), "zoom is"),
+        (lambda f: change_header(f, settings={"zoom": "off", "memory": "good", "fill_hole_area": 1}), "memory is"),
         (lambda f: change_header(f, journal="../journal-1.jsonl"), "journal: .*not '../journal"),
         (lambda f: change_header(f, journal="/etc/passwd"), "journal: .*not '/etc"),
         (lambda f: change_header(f, journal="journal-1.jsonl\n"), "journal: .*not 'journal"),

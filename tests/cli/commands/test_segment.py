@@ -112,6 +112,20 @@ def test_direction_start_and_length(
     assert record["complete"] is True
 
 
+def test_memory_is_passed_on_and_recorded(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    words = ["segment", disk.path, "--prompts", disk.prompts, *fast, "--save", "--max-frames", 2]
+    out = tmp_path / "result"
+    done = run(*words, "--output", out, "--memory", "gated+exclusive")
+    assert done.status == 0, done.err
+    command = record_of(out)["command"]
+    assert command[command.index("--memory") + 1] == "gated+exclusive"
+    header = json.loads((out / "session.napari-sam2" / "session.json").read_text(encoding="utf-8"))
+    assert header["settings"]["memory"] == "gated+exclusive"
+    done = run(*words, "--output", tmp_path / "x", "--memory", "good")
+    assert done.status == 2
+    assert "memory is 'auto' or one of" in done.err
+
+
 def test_zoom_is_passed_on_and_recorded(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
     for words, recorded in ((["--zoom", "2"], "2.0"), (["--zoom", "off"], "off"), ([], None)):
         out = tmp_path / str(recorded)

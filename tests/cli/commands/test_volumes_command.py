@@ -87,6 +87,7 @@ def test_the_same_command_goes_on(run: Run, command: list[object], tmp_path: Pat
         (["--export", "coco"], "coco cannot hold volumes over time: choose among tiff"),
         (["--prompts", "far.json"], "object 1 on frame 5: there is no frame 5"),
         (["--zoom", "big"], "zoom"),
+        (["--memory", "good"], "memory is 'auto' or one of"),
     ],
 )
 def test_errors_are_one_line(

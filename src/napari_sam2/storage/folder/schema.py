@@ -215,7 +215,7 @@ class MotionRecord(Record):
 
     place: tuple[Finite, Finite, Finite, Finite]
     velocity: tuple[Finite, Finite, Finite, Finite]
-    spread: tuple[tuple[Finite, Finite, Finite], ...]
+    spread: Annotated[tuple[tuple[Finite, Finite, Finite], ...], Field(min_length=4, max_length=4)]
     stable: Index
     step: Direction
     overlap: Finite | None = None

@@ -18,6 +18,7 @@ AUTO = "standard"
 _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
     "standard": MemoryPolicy,
     "gated": GatedMemory,
+    "gated-strict": partial(GatedMemory, threshold=0.3),
     "distractor": DistractorMemory,
     "distractor-adaptive": partial(DistractorMemory, adaptive=True),
     "distractor-strict": StrictDistractorMemory,
