@@ -77,11 +77,12 @@ class Newcomer:
         self._did(f"key {key.name}")
 
     def click(self, y: float, x: float) -> None:
-        before, place = len(self.shown), self._place(y, x)
+        """Click, and wait until the mask is shown or another object is selected: a mask that was there already."""
+        before, place, selected = len(self.shown), self._place(y, x), self.widget.layers.selected
         QTest.mouseMove(self.native, place)
         QTest.mouseClick(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
         self._did("click")
-        self.wait(lambda: len(self.shown) > before)
+        self.wait(lambda: len(self.shown) > before or self.widget.layers.selected < selected)
 
     def track(self) -> None:
         before = len(self.ended)
