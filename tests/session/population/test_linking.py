@@ -89,6 +89,13 @@ def test_strays_go_and_a_stray_daughter_gives_her_sister_back() -> None:
     assert sorted(whole.masks) == list(range(FRAMES))
 
 
+def test_two_stray_daughters_leave_their_mother_alone() -> None:
+    mother = Tracklet({t: moving(t) for t in range(4)})
+    strays = [Tracklet({4: candidate(40 + 40 * i, 60, 8)}, mother) for i in range(2)]
+    mother.daughters = list(strays)
+    assert without_strays([mother, *strays], frames=FRAMES, frame_size=SIZE, least_score=0.1) == [mother]
+
+
 def test_only_what_is_rooted_in_a_frame_is_kept() -> None:
     first = Tracklet({0: moving(0)})
     child, late = Tracklet({1: moving(1)}, first), Tracklet({1: candidate(20, 20, 9)})

@@ -71,7 +71,8 @@ def _peaks(grey: NDArray[np.floating], radius: float) -> list[Blob]:
 
 def _binned(image: NDArray[np.floating], cell: int) -> NDArray[np.floating]:
     height, width = (length // cell * cell for length in image.shape)
-    return image[:height, :width].reshape(height // cell, cell, width // cell, cell).mean(axis=(1, 3))
+    binned: NDArray[np.floating] = image[:height, :width].reshape(height // cell, cell, width // cell, cell)
+    return np.asarray(binned.mean(axis=(1, 3)))
 
 
 def _apart(blobs: list[Blob]) -> list[Blob]:

@@ -18,12 +18,15 @@ from scipy.sparse import coo_array
 from .candidates import MOST_SHARED, Candidate, shared_pixels
 from .succession import Succession, divisions, successions
 
-# What it costs, in weights of the object, to begin or to end away from the border of the frame.
-_BEGINNING = 1.0
-# What a likeness counts where an object is missed on the frame between.
-_MISSED = 0.5
-# Seconds for a stretch of frames; the best answer so far is taken then. It is reached in crowds of many hundreds only.
-_SECONDS = 60.0
+# What it costs to begin or to end away from the border of the frame, times the score: more than an object without any
+# support weighs, and far less than a good one, which must not be tied to whatever was there before.
+_BEGINNING = 0.5
+# What a likeness counts where an object is missed on the frame between, and the least that it is believed at: a
+# newcomer must not be tied to a speck that was near.
+_MISSED, _LEAST_MISSED = 0.5, 0.5
+# The search ends within a hundredth of the best there can be, or after so many branches; seconds are a last resort, as
+# results should not depend on the machine.
+_CLOSE, _BRANCHES, _SECONDS = 0.01, 100, 60.0
 # A candidate is (frame of the stretch, index).
 Node = tuple[int, int]
 
@@ -47,6 +50,7 @@ def choose_objects(
 ) -> Choice:
     """Choose among the candidates of frames in a row.
 
+    ``frames``: of each, the heaviest first.
     ``chosen``: the objects of the first frame, where they are known already.
     ``dividing``: whether objects may have two followers.
     """
@@ -57,7 +61,14 @@ def choose_objects(
     program.hold_apart()
     if chosen is not None:
         program.fix(0, chosen)
-    return program.solve()
+    choice = program.solve()
+    if choice is not None:
+        return choice
+    # Too many to choose from: the heavier half of them is. What is known already is not touched.
+    fewer = [frame[: len(frame) // 2] for frame in frames]
+    if chosen is not None:
+        fewer[0] = frames[0]
+    return choose_objects(fewer, frame_size, chosen=chosen, dividing=dividing)
 
 
 class _Program:
@@ -73,7 +84,7 @@ class _Program:
         for index, frame in enumerate(frames):
             gains += [one.weight for one in frame]
             for one in frame:
-                price = 0.0 if at_border(one, frame_size) else _BEGINNING * one.weight
+                price = 0.0 if at_border(one, frame_size) else _BEGINNING * one.score
                 # What the stretch begins or ends with may have begun before or may go on.
                 costs.append((0.0 if index == 0 else price, 0.0 if index == len(frames) - 1 else price))
         self.gains = [*gains, *(-begin for begin, _ in costs), *(-end for _, end in costs)]
@@ -94,7 +105,8 @@ class _Program:
     def bridge(self, before: int) -> None:
         """Let the objects of a frame be missed on the next one."""
         if before + 2 < len(self.frames):
-            for one in successions(self.frames[before], self.frames[before + 2], self.frame_size[1]):
+            ends = self.frames[before], self.frames[before + 2]
+            for one in successions(*ends, self.frame_size[1], least=_LEAST_MISSED):
                 self.successions.append((before, before + 2, one))
                 self.gains.append(_MISSED * one.gain)
 
@@ -112,8 +124,8 @@ class _Program:
         for one in range(len(self.frames[index])):
             self.fixed[self.first[index] + one] = float(one in chosen)
 
-    def solve(self) -> Choice:
-        """Solve it."""
+    def solve(self) -> Choice | None:
+        """Solve it; ``None`` if no answer was found in time."""
         if not self.count:
             return Choice(tuple(() for _ in self.frames))
         self._conserve()
@@ -129,11 +141,9 @@ class _Program:
             constraints=LinearConstraint(matrix, lower, upper),
             integrality=np.ones(len(self.gains)),
             bounds=Bounds(low, high),
-            options={"time_limit": _SECONDS},
+            options={"mip_rel_gap": _CLOSE, "node_limit": _BRANCHES, "time_limit": _SECONDS},
         )
-        if result.x is None:
-            raise RuntimeError(f"the choice of objects failed: {result.message}")
-        return self._choice(result.x > 0.5)
+        return None if result.x is None else self._choice(result.x > 0.5)
 
     def _conserve(self) -> None:
         # An object begins or follows another one; it ends or is followed by one, or by two.

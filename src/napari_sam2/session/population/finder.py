@@ -105,7 +105,7 @@ class ObjectFinder:
             maps[:, (rows * scale[0]).astype(int), (columns * scale[1]).astype(int)].mean(1) for rows, columns in masks
         ]
         features = np.array(means)
-        return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
+        return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6))
 
 
 def _grid(frame_size: tuple[int, int]) -> list[Blob]:

@@ -24,8 +24,9 @@ from .blobs import Blob
 _ROOM = 3.0
 # No window is magnified more than this.
 _MOST_MAGNIFIED = 8.0
-# Side of the input that a window is encoded at: an object covers a sixth to a third of it.
-_INPUT = 256
+# Least side of the input that a window is encoded at: an object covers a sixth to a third of it. Models for large
+# inputs take half of theirs.
+_LEAST_INPUT = 256
 # A mask that covers more of its window is the ground.
 _LARGEST_SHARE = 0.5
 # Places and windows that go through the model together.
@@ -109,7 +110,7 @@ def _explains(found: MaskProposal, place: Blob) -> bool:
 
 
 def _side(place: Blob, frame_size: Sequence[int], factor: int) -> int:
-    wanted = max(_ROOM * 2 * place.radius, _INPUT / _MOST_MAGNIFIED)
+    wanted = max(_ROOM * 2 * place.radius, _LEAST_INPUT / _MOST_MAGNIFIED)
     return min(factor * int(2 ** math.ceil(math.log2(wanted))), max(frame_size))
 
 
@@ -139,7 +140,8 @@ def _window(place: Blob, side: int, frame_size: Sequence[int]) -> Crop:
 
 @torch.inference_mode()
 def _encode(model: Sam2, images: Sequence[NDArray[np.uint8]]) -> ImageFeatures:
-    squared = np.stack([resize_rgb8(np.ascontiguousarray(image), _INPUT) for image in images])
+    side = max(_LEAST_INPUT, model.config.image_size // 2)
+    squared = np.stack([resize_rgb8(np.ascontiguousarray(image), side) for image in images])
     return model.encode_image(torch.from_numpy(squared).permute(0, 3, 1, 2).to(model.device))
 
 
@@ -183,7 +185,8 @@ def _proposal(logits: NDArray[np.float32], iou: float, place: Blob, crop: Crop) 
         return None
     area = bounding_box(parts == here)
     mask = binary_fill_holes(parts[area] == here)
-    inner, outer = np.count_nonzero((logits[area] > _FIRM) & mask), np.count_nonzero(logits[area] > -_FIRM)
+    inner = int(np.count_nonzero((logits[area] > _FIRM) & mask))
+    outer = int(np.count_nonzero(logits[area] > -_FIRM))
     rows, columns = (
         slice(s.start + start, s.stop + start) for s, start in zip(area, (crop.top, crop.left), strict=True)
     )

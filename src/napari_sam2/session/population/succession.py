@@ -14,6 +14,8 @@ from .candidates import Candidate, ious, shared_pixels
 
 # An object is looked for within so many of its diameters; half as likely at somewhat more than one.
 _REACH = 2.5
+# What is less alike is something else.
+_LEAST_LIKENESS = 0.2
 # Daughters lie within so many diameters of their mother, and the smaller has at least this share of the larger one.
 _BIRTH_REACH, _LEAST_SISTER = 1.5, 0.4
 # What is smaller than this share of its mother is a part of her.
@@ -34,8 +36,10 @@ class Succession:
     gain: float
 
 
-def successions(before: Sequence[Candidate], after: Sequence[Candidate], width: int) -> list[Succession]:
-    """Find what may follow each candidate of a frame of that width."""
+def successions(
+    before: Sequence[Candidate], after: Sequence[Candidate], width: int, *, least: float = _LEAST_LIKENESS
+) -> list[Succession]:
+    """Find what may follow each candidate of a frame of that width, and is at least so much alike."""
     if not before or not after:
         return []
     shared = shared_pixels(before, after, width)
@@ -44,10 +48,8 @@ def successions(before: Sequence[Candidate], after: Sequence[Candidate], width: 
     found = []
     for index, one in enumerate(before):
         near = tree.query_ball_point(one.centre, _REACH * one.diameter)
-        gains = [
-            (max(float(iou_nm[index, other]), _likeness(one, after[other])) * _together(one, after[other]), other)
-            for other in near
-        ]
+        alike = [(max(float(iou_nm[index, other]), _likeness(one, after[other])), other) for other in near]
+        gains = [(likeness * _together(one, after[other]), other) for likeness, other in alike if likeness > least]
         found += [Succession(index, (other,), gain) for gain, other in sorted(gains, reverse=True)[:_MOST]]
     return found
 

@@ -66,7 +66,8 @@ def without_strays(
     least = min(LEAST_FRAMES, frames)
     # From the latest on: what is left of a mother may be a stray itself.
     for one in sorted(kept, key=lambda one: -one.begin):
-        if one.daughters:
+        # A sister may have become her mother's already.
+        if one.daughters or one not in kept:
             continue
         lasts = len(one.masks) >= least or (one.mother is not None and one.end == frames - 1)
         # Somebody may look in at the border for a moment.
