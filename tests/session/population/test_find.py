@@ -15,6 +15,7 @@ from napari_sam2.session.population.dim_objects import show_dim
 from napari_sam2.session.population.finder import FindOptions
 from napari_sam2.session.population.found_objects import paint_objects
 from napari_sam2.session.population.mask_proposals import MaskProposal
+from napari_sam2.session.population.newcomers import newcomers, passing
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import load_model
 
@@ -100,3 +101,27 @@ def test_region_and_area_choose(session: Session) -> None:
     assert all(200 <= area <= 900 for area in found.areas)
     with pytest.raises(ValueError, match="no mask on any frame"):
         session.find_objects(0, like=77)
+
+
+def test_newcomers_are_found_while_tracking() -> None:
+    def frame(t: int) -> np.ndarray:
+        late = ((80, 120, 11, 100),) if t >= 2 else ()
+        return picture((40, 40 + 2 * t, 12, 120), *late, seed=t)
+
+    session = Session(load_model("sam2_nano"), np.stack([frame(t) for t in range(5)]))
+    frames = [result.frame for result in session.propagate_finding(every=2)]
+    assert frames == list(range(5))
+    first, late = session.labels[0][40, 40], session.labels[4][80, 120]
+    assert session.labels[4][40, 48] == first != 0
+    assert late not in {0, first}
+    assert session.labels[0][80, 120] == 0
+    with pytest.raises(ValueError, match="every is a number of frames"):
+        session.propagate_finding(every=0)
+
+
+def test_what_is_tracked_already_is_no_newcomer() -> None:
+    found = paint_objects(0, [candidate(40, 40, 10), candidate(80, 100, 10, 0.5)], SIZE)
+    tracked = np.where(disc(42, 42, 10), 7, 0)
+    (only,) = newcomers(found, tracked).boxes
+    assert only == candidate(80, 100, 10).box
+    assert passing({1: 4, 2: 1}, 5) == [2]

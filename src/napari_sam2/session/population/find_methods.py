@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompt_methods import Prompting
+from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.step_methods import StepMethods
 
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder
 from .found_objects import FoundObjects
+from .newcomers import EVERY, newcomers, passing
 
 
 class Finding(Prompting, StepMethods):
     """Finds objects."""
 
     @property
+    @abstractmethod
     def encoder(self) -> FrameEncoder:
         """Source of image features."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def outputs(self) -> SessionOutputs:
         """Labels and scores."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def object_ids(self) -> tuple[int, ...]:
         """Labels of the objects."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def propagate(self, start: int | None = None, *, within: tuple[int, int] | None = None) -> Iterator[FrameResult]:
+        """Track objects over frames."""
+
+    @abstractmethod
+    def remove_object(self, object_id: int) -> None:
+        """Remove an object."""
 
     def find_objects(
         self,
@@ -96,6 +107,53 @@ class Finding(Prompting, StepMethods):
             for object_id, mask in zip(ids, found.masks, strict=True):
                 self.add_mask(found.frame, object_id, mask)
         return ids
+
+    def propagate_finding(self, start: int = 0, *, every: int = EVERY) -> Iterator[FrameResult]:
+        """Track forward, and look every few frames for objects that no track covers: these are added and tracked, too.
+
+        A newcomer that is not seen on half of the frames until the next look is removed again.
+
+        Parameters
+        ----------
+        start : int
+            First frame. Without any object, those found on it are tracked.
+        every : int
+            Frames from one look to the next.
+
+        Returns
+        -------
+        iterator of FrameResult
+            A result per frame. It can be closed at any frame.
+
+        Raises
+        ------
+        ValueError
+            If `start` is out of range or `every` is less than 1.
+        """
+        if every < 1:
+            raise ValueError(f"every is a number of frames, 1 or more, got {every}")
+        return self._propagate_finding(check_frame(start, self.stack.n_frames), every)
+
+    def _propagate_finding(self, start: int, every: int) -> Iterator[FrameResult]:
+        last = self.stack.n_frames - 1
+        fresh = self._add_newcomers(start)
+        for first in range(start, max(last, start + 1), every):
+            stop = min(first + every, last)
+            if self.object_ids:
+                # The first frame of a stretch was the last one of the stretch before.
+                for result in self.propagate(start=first, within=(first, stop)):
+                    if result.frame > first or first == start:
+                        yield result
+            labels, ahead = self.outputs.labels, range(first + 1, stop + 1)
+            seen = {i: sum(i in labels.object_ids(t) for t in ahead) for i in fresh}
+            for object_id in passing(seen, len(ahead)):
+                self.remove_object(object_id)
+            if stop < last:
+                fresh = self._add_newcomers(stop)
+
+    def _add_newcomers(self, frame: int) -> tuple[int, ...]:
+        found = newcomers(self.find_objects(frame), self.outputs.labels[frame])
+        return self.add_objects(found)
 
     def _example(self, object_id: int, frame: int) -> tuple[int, np.ndarray]:
         # The nearest frame on which it is drawn.
