@@ -1,7 +1,6 @@
 """All objects of a whole movie without prompts: found on every frame, and chosen and linked jointly.
 
-Of what was compared on movies with known lineages, finding anew on every frame and linking beat tracking by memory:
-nothing drifts, and a division needs no more than two daughters.
+Nothing drifts where every frame is looked at anew, and a division needs no more than two daughters.
 """
 
 from __future__ import annotations
