@@ -48,7 +48,8 @@ _MODEL = "model.config model"
 _TRACKING = "session.zoom session.features session.tracking"
 _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
 _CORE = (
-    f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.population session.core"
+    f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.run_methods "
+    "session.population session.core"
 )
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
@@ -83,6 +84,9 @@ RULES = {
     "session.step_recorder": Rule(f"{_TRACKING} session.results session.history", TORCH | ARRAYS),
     "session.step_methods": Rule(f"{_TRACKING} session.history session.step_recorder", TORCH | ARRAYS),
     "session.passes": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
+    "session.run_methods": Rule(
+        f"{_DATA} {_TRACKING} session.results session.passes session.step_methods", TORCH | ARRAYS
+    ),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
     "session.population": Rule(
         f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.step_methods", TORCH | ARRAYS

@@ -131,11 +131,11 @@ def test_lost_memories_are_made_anew(folder: Path, opened: Opened, saved: Sessio
 
 
 def test_a_newer_format_is_reported(folder: Path, opened: Opened, saved: Session) -> None:
-    change_header(folder, version=3, novelty={"colour": "red"})
+    change_header(folder, version=4, novelty={"colour": "red"})
     change_events(folder, lambda event: event.update(novelty=3))
     before = files_of(folder)
     session = opened()
-    assert "format 3, this one knows format 2" in session.problems[0]
+    assert "format 4, this one knows format 3" in session.problems[0]
     assert "novelty" in session.problems[1]
     assert len(session.problems) == 3
     assert_same_sessions(saved, session)

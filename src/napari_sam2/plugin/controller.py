@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.opened_session import OpenedSession
-    from napari_sam2.plugin.state.shown_prompts import ShownPrompts
     from napari_sam2.plugin.worker.messages import ModelChoice, Report, Tracked
     from napari_sam2.session.session import Session
 
@@ -130,11 +129,6 @@ class Controller(QObject):
         """Results on the stack on show."""
         space = self.layers.space
         return ResultStore((1, 1, 1)) if space is None else self.workspace.results(space)
-
-    @property
-    def prompts(self) -> ShownPrompts:
-        """Prompts on the stack on show."""
-        return self.edits.prompts
 
     @property
     def is_busy(self) -> bool:
@@ -281,8 +275,6 @@ class Controller(QObject):
         self.workspace.put(opened)
         self.open_space()
 
-    # Prompts
-
     def prepare(self) -> None:
         """Encode the frame on show, so that a click on it is answered at once."""
         # Called when the slider comes to rest. During a run the GPU has better to do, and the run encodes frames
@@ -296,20 +288,19 @@ class Controller(QObject):
         if (engine := self.engine) is not None:
             self._submit(lambda: engine.candidates(place), found, key="propose")
 
-    # Undo
-
     def undo(self) -> None:
         """Undo the last step."""
-        # During a run there is no undo, as the run still adds to its own step.
-        if not self.is_busy:
-            self._forget_tracking()
-            self.edits.change(lambda engine: engine.undo())
+        self._go(lambda engine: engine.undo())
 
     def redo(self) -> None:
         """Do the last undone step again."""
+        self._go(lambda engine: engine.redo())
+
+    def _go(self, move: Callable[[Engine], Report]) -> None:
+        # Not during a run, which still adds to its own step.
         if not self.is_busy:
             self._forget_tracking()
-            self.edits.change(lambda engine: engine.redo())
+            self.edits.change(move)
 
     # Tracking
 
@@ -364,8 +355,7 @@ class Controller(QObject):
     def set_threshold(self, threshold: float) -> None:
         """Draw objects only where their score reaches this."""
         self.threshold = threshold
-        # All engines, so that a stack that is shown later is drawn as this one. A number that the worker reads once per
-        # frame needs no lock.
+        # All, so that a stack that is shown later is drawn as this one. A number that is read needs no lock.
         for engine in self.workspace.engines.values():
             engine.threshold = threshold
         self.draw_again()
@@ -374,10 +364,8 @@ class Controller(QObject):
         """Write all results into the Labels layer again."""
         engine, space = self.engine, self.layers.space
         if engine is not None and space is not None:
-            threshold = self.threshold
-            self._submit(
-                lambda: engine.show_again(threshold), partial(self._display.show_report, space=space), key="again"
-            )
+            work = partial(engine.show_again, self.threshold)
+            self._submit(work, partial(self._display.show_report, space=space), key="again")
 
     def close(self) -> None:
         """Stop everything."""

@@ -58,7 +58,7 @@ def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None)
     from napari_sam2.session.free_memory import free_memory
     from napari_sam2.session.history import MAX_STEPS
 
-    model, prompts = controller.model, controller.prompts.drawings
+    model, prompts = controller.model, controller.edits.prompts.drawings
     # Prompts are counted as they are in the layers, sent or not; the estimate assumes one object where there is none
     # yet.
     objects = len({place.object_id for place in prompts}) or 1

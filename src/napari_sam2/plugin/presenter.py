@@ -63,7 +63,7 @@ class Presenter:
     def show(self) -> None:
         """Show everything."""
         layers, results, panel = self._layers, self._controller.results, self._panel
-        threshold, prompts = panel.threshold.value(), self._controller.prompts.drawings
+        threshold, prompts = panel.threshold.value(), self._controller.edits.prompts.drawings
         # Called after every change of any kind. The table comes first, as collecting its rows finds out which objects
         # there are, which colours and keys for new objects go by.
         rows = self._objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
@@ -125,7 +125,7 @@ class Presenter:
             text += f" · doubtful: {self.doubt.reason}"
         if layers.frame in results.stale_frames():
             text += " · stale: press Update"
-        elif self._controller.prompts.pending and not self._controller.edits.live:
+        elif self._controller.edits.prompts.pending and not self._controller.edits.live:
             text += " · new prompts: track or press Update"
         self._panel.frame_note.setText(text)
         self.show_state()

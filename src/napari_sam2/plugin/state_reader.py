@@ -34,7 +34,7 @@ class StateReader:
     def count(self, n_rows: int) -> None:
         """Count objects and prompts again, which takes too long for every step of a slider."""
         results, space = self._controller.results, self._layers.space
-        prompted = Counter(key.object_id for key in self._controller.prompts.drawings)
+        prompted = Counter(key.object_id for key in self._controller.edits.prompts.drawings)
         # A run leaves results on frames that have no prompt.
         self._n_untracked = sum(results.n_known(object_id) <= frames for object_id, frames in prompted.items())
         self._is_tracked = any(results.n_known(i) > prompted[i] for i in results.object_ids)
@@ -42,12 +42,12 @@ class StateReader:
         self._n_outside = 0
         if space is not None and space.selection.crop is not None:
             size = space.stack_shape[1], space.stack_shape[2]
-            self._n_outside = sum(_says_nothing(one, size) for one in self._controller.prompts.drawings.values())
+            self._n_outside = sum(_says_nothing(one, size) for one in self._controller.edits.prompts.drawings.values())
 
     def read(self, tool: str, *, one_object_per_click: bool = False, missing_model: str = "") -> PanelState:
         """Describe what there is now; ``missing_model`` is one that was chosen and is not on this machine."""
         controller, layers, space = self._controller, self._layers, self._layers.space
-        busy, edits, prompts = controller.is_busy, controller.edits, controller.prompts
+        busy, edits, prompts = controller.is_busy, controller.edits, controller.edits.prompts
         return PanelState(
             has_image=layers.image is not None,
             n_frames=1 if space is None else space.n_frames,
@@ -81,7 +81,9 @@ class StateReader:
 
     def _selected(self) -> ObjectState:
         layers = self._layers
-        mine = {k.frame: one for k, one in self._controller.prompts.drawings.items() if k.object_id == layers.selected}
+        mine = {
+            k.frame: one for k, one in self._controller.edits.prompts.drawings.items() if k.object_id == layers.selected
+        }
         here = mine.get(layers.frame)
         has_box = here is not None and any(shape.prompt_kind == "box" for shape in here.shapes)
         return ObjectState(self._objects.name_of(layers.selected), bool(mine), has_box)

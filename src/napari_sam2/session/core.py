@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,15 +21,14 @@ from napari_sam2.session.results.distinct_masks import distinct_masks
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
-from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
 from napari_sam2.session.tracking.memory.policies import make_policy, policy_name
-from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
-from napari_sam2.session.tracking.schedule import RUN_NAMES, schedule
+from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .passes import PassTracker
 from .prompt_methods import step_name
+from .run_methods import RunMethods
 from .state import SessionState
 from .step_recorder import StepRecorder
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(Finding):
+class TrackingSession(RunMethods, Finding):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.
@@ -247,134 +246,6 @@ class TrackingSession(Finding):
         self._recorder.forget()
         self._unfinished = self._untracked = None
         self.record()
-
-    # Tracking
-
-    def propagate(
-        self,
-        start: int | None = None,
-        direction: str = "forward",
-        max_frames: int | None = None,
-        object_ids: Iterable[int] | None = None,
-        *,
-        within: tuple[int, int] | None = None,
-    ) -> Iterator[FrameResult]:
-        """Track objects over frames.
-
-        Parameters
-        ----------
-        start : int, optional
-            First frame; the earliest prompted one where not given (the latest for ``"backward"``).
-        direction : str
-            ``"forward"``, ``"backward"``, ``"both"``: forward to the end, then backward from before the start; or
-            ``"outward"``: both ways for each object from its own first prompt, so that no object is searched before
-            anything is known of it. The others track every object over every frame, as the reference does.
-        max_frames : int, optional
-            Most frames in each direction, the start included.
-        object_ids : iterable of int, optional
-            Which objects; all where not given.
-        within : tuple of int, optional
-            First and last frame of the part of the stack to track; all of it where not given.
-
-        Returns
-        -------
-        iterator of FrameResult
-            A result per frame, as tracking goes. It can be closed at any frame; the session can then go on.
-
-        Raises
-        ------
-        ValueError
-            At once, for an unknown direction or object, a frame out of range, an object without prompts, or a start
-            given for ``"outward"``.
-        """
-        tracks = self._passes.promptable(object_ids)
-        n_frames = self.stack.n_frames
-        # Planned here and not in the iterator, so that errors come at once.
-        visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, within=within, num_frames=n_frames)
-        return self._run(TrackingRun(tuple(visits)), RUN_NAMES[direction])
-
-    def update(self) -> Iterator[FrameResult]:
-        """Track again what edits have made out of date, and nothing else.
-
-        Objects added after others were tracked are tracked over the frames that those cover.
-
-        Returns
-        -------
-        iterator of FrameResult
-            A result per frame with the objects tracked there. It can be closed at any frame and called again.
-
-        Raises
-        ------
-        ValueError
-            At once, if there is an object without prompts.
-        """
-        tracks = self._passes.promptable() if self._objects.tracks else []
-        # Tracking changes what is stale while it goes: the plan is fixed beforehand.
-        plans = {track.object_id: self._passes.update_plan(track).copy() for track in tracks}
-        return self._run(TrackingRun(tuple(schedule(plans))), "Update", plans)
-
-    def resume(self) -> Iterator[FrameResult]:
-        """Continue the last tracking run where it was closed, or where the program died.
-
-        Returns
-        -------
-        iterator of FrameResult
-            What is left of the run, as it would have come.
-
-        Raises
-        ------
-        ValueError
-            At once, if no run was left unfinished.
-        """
-        if self._unfinished is None:
-            raise ValueError("there is no tracking run to go on with: the last one came to its end")
-        return self._run(self._unfinished, "Continue tracking")
-
-    def _run(
-        self, run: TrackingRun, name: str, plans: Mapping[int, FrameDirections] | None = None
-    ) -> Iterator[FrameResult]:
-        # Memories must be complete before frames attend to them, and before a step keeps them.
-        self.catch_up()
-        self._recorder.begin_run(name, self._unfinished, goes_on=run is self._unfinished)
-        if run.left:
-            self._recorder.note(run.object_ids)
-        for object_id, plan in (plans or {}).items():
-            # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
-            if object_id in self._objects.tracks:
-                self._objects.tracks[object_id].stale = plan.copy()
-        with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
-            yield from self._steps(run)
-
-    def _steps(self, run: TrackingRun) -> Iterator[FrameResult]:
-        # Noticed while the run is paused at a yield: undo, redo, a reset, or another run.
-        epoch, turns = self._recorder.epoch, run.turns
-        # Saved before the first frame, so that it can be resumed if the program dies.
-        self._unfinished = run if run.left else None
-        self._recorder.keep()
-        self.record()
-        try:
-            while run.left:
-                visit = run.visits[run.done]
-                # True where an edit was made while this run rested: the rest of the run belongs to the edit's step.
-                if has_grown := self._recorder.note(visit.object_ids):
-                    self._recorder.keep()
-                frame, tracks, run = visit.frame, self._passes.track_next(run, turns), run.further()
-                if not tracks:
-                    continue
-                # Draw, save, then hand out: what the caller has seen is saved, and a run closed here loses nothing.
-                self._objects.draw(frame, [track.object_id for track in tracks])
-                result = self._objects.result(frame, tracks)
-                self._unfinished = run if run.left else None
-                self.record(None if has_grown else run)
-                yield result
-                if epoch != self._recorder.epoch:
-                    # The session is at another moment: this run has nothing to do with it.
-                    return
-            self._unfinished = None
-            self.record(run)
-        finally:
-            # Also when the caller closes the iterator or an error ends it.
-            self.rest()
 
     def catch_up(self) -> None:
         """Make the memories that a saved session lacks; done by itself when an opened session is first changed."""

@@ -25,7 +25,7 @@ from napari_sam2.storage.folder.schema import (
     RestoreFrameRecord,
 )
 
-from .state_reader import StateReader
+from .saved_objects import SavedObjects
 
 Value = TypeVar("Value")
 
@@ -33,7 +33,7 @@ Value = TypeVar("Value")
 class EarlierHistory:
     """Makes steps of the edits of a folder, for the session that was restored from it."""
 
-    def __init__(self, reader: StateReader) -> None:
+    def __init__(self, reader: SavedObjects) -> None:
         self._reader = reader
         self._saved, self._session = reader.saved, reader.session
         self._objects: SessionObjects = reader.session._objects

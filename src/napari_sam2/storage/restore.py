@@ -16,10 +16,10 @@ from napari_sam2.storage.folder.codec import read_image, read_row, read_visits
 from napari_sam2.storage.folder.schema import FrameRecord
 
 from .earlier_history import EarlierHistory
-from .state_reader import StateReader
+from .saved_objects import SavedObjects
 
 
-class Restorer(StateReader):
+class Restorer(SavedObjects):
     """Brings a new session to its saved state; damaged parts are left out and named in `problems`."""
 
     def restore(self) -> None:

@@ -144,7 +144,7 @@ def test_outlines_are_filled_once_and_not_by_the_window(desk: Desk, monkeypatch:
     desk.settle()
     assert len(filled) == 3
     assert threading.get_ident() not in {thread for _, thread in filled}
-    assert desk.widget.controller.prompts.drawings[PromptKey(0, 1)].mask((48, 56)).sum() == 2 * 11 * 17
+    assert desk.widget.controller.edits.prompts.drawings[PromptKey(0, 1)].mask((48, 56)).sum() == 2 * 11 * 17
 
 
 def test_an_outline_between_the_pixels_is_refused_in_words(desk: Desk) -> None:

@@ -42,12 +42,12 @@ class CandidateWalk(QObject):
     @property
     def can_go_on(self) -> bool:
         """Whether there is something to propose masks for."""
-        return self._here in self._controller.prompts.drawings and not self._controller.is_busy
+        return self._here in self._controller.edits.prompts.drawings and not self._controller.is_busy
 
     def show_next(self) -> None:
         """Show the next mask; after the last comes the one there was at first."""
         place = self._here
-        if place not in self._controller.prompts.drawings:
+        if place not in self._controller.edits.prompts.drawings:
             self._say("Click on an object first: the model then proposes masks for it.")
         elif self._is_on:
             self._show(self._at + 1)
@@ -69,7 +69,7 @@ class CandidateWalk(QObject):
     @property
     def _is_on(self) -> bool:
         # What was given is on its way until it is answered.
-        prompts = self._controller.prompts
+        prompts = self._controller.edits.prompts
         return self._place == self._here and (
             bool(prompts.unanswered) or prompts.drawings.get(self._here) == self._given
         )

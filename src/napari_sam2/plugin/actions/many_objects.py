@@ -68,7 +68,7 @@ class ManyObjects(QObject):
             self._go_on()
 
     def _go_on(self) -> None:
-        known = max((place.object_id for place in self._controller.prompts.drawings), default=0)
+        known = max((place.object_id for place in self._controller.edits.prompts.drawings), default=0)
         # It gets its name and its row with its first prompt.
         if self._is_prompted(self._layers.selected):
             self._layers.select(max(known + 1, self._objects.next_id()))
@@ -76,7 +76,7 @@ class ManyObjects(QObject):
             set_next(self._layers.points, self._layers.selected, POSITIVE)
 
     def _is_prompted(self, object_id: int) -> bool:
-        return any(place.object_id == object_id for place in self._controller.prompts.drawings)
+        return any(place.object_id == object_id for place in self._controller.edits.prompts.drawings)
 
     def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
         """Select the object under the mouse, where a click can mean nothing else."""

@@ -53,7 +53,7 @@ class ObjectMenu:
         self._absent(places, "Ends here")
 
     def _absent(self, places: Sequence[PromptKey], name: str) -> None:
-        space, known = self._layers.space, self._controller.prompts.drawings
+        space, known = self._layers.space, self._controller.edits.prompts.drawings
         assert space is not None
         # An object that is nowhere is no object: there is nothing left to track.
         for object_id in {place.object_id for place in places}:
@@ -68,7 +68,7 @@ class ObjectMenu:
         if not others:
             self._say("Select two or more objects to merge: Ctrl+click on their rows.")
             return
-        frames = {place.frame for place in self._controller.prompts.drawings if place.object_id in object_ids}
+        frames = {place.frame for place in self._controller.edits.prompts.drawings if place.object_id in object_ids}
         masks = {PromptKey(t, keep): np.isin(self._drawn(t), list(object_ids)) for t in sorted(frames)}
         drawn = {place: mask for place, mask in masks.items() if mask.any()}
         self._controller.edits.give(drawn, "Merge objects", without=others)

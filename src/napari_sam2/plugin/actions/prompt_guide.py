@@ -47,7 +47,7 @@ class PromptGuide(QObject):
         if space is None or n_rows != 1 or not len(layer.data):
             return
         key, row = self._layers.last_drawn(layer)
-        earlier = None if key is None else self._controller.prompts.drawings.get(key)
+        earlier = None if key is None else self._controller.edits.prompts.drawings.get(key)
         size = space.stack_shape[1:]
         if key is not None and earlier is not None and isinstance(row, DrawnPoint):
             text = self._points_drawn(key, [row], earlier) if row.label else ""

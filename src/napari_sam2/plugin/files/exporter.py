@@ -266,7 +266,7 @@ class Exporting(QObject):
             names=dict(self._objects.names),
             window=controller.window,
             region=layers.space.selection.crop,
-            drawings=controller.prompts.drawings,
+            drawings=controller.edits.prompts.drawings,
             is_axis_known=controller.is_axis_known,
         )
 

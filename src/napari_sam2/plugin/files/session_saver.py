@@ -182,7 +182,7 @@ class SessionSaver(QObject):
         assert space is not None
         return WidgetState(
             ImageNotes.of(image, space),
-            pending=tuple(controller.prompts.pending),
+            pending=tuple(controller.edits.prompts.pending),
             names=dict(objects.names),
             hidden=tuple(sorted(objects.hidden)),
             selected=layers.selected,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
 
 
-class StateReader(EntryReader):
+class SavedObjects(EntryReader):
     """Reads states of objects for a session of the same model; each memory is made once, so that states share it."""
 
     def __init__(self, session: TrackingSession, saved: SavedState, folder: Path) -> None:
