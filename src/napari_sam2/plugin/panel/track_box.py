@@ -23,6 +23,8 @@ _BUTTONS = {
     "resume": ("Continue", "Go on where tracking was stopped, with the memory it had"),
 }
 
+# Frames a second, from which on down seconds a frame are easier to grasp.
+_SLOW = 0.2
 _WAIT = "Wait for the run under way, or cancel it"
 
 
@@ -190,7 +192,7 @@ class TrackBox(QWidget):
 
 def speed(frames_per_second: float) -> str:
     """Say how fast a run is: frames a second, or seconds a frame where that is slow."""
-    if frames_per_second >= 1:
+    if frames_per_second > _SLOW:
         return f"{frames_per_second:.1f} frames/s"
     return f"{1 / max(frames_per_second, 1e-6):.1f} s a frame"
 
