@@ -239,6 +239,8 @@ def open_viewer(name: str, sequence: Sequence, axis: str) -> napari.Viewer:
 
 def tell(name: str, *, n_frames: int | None, pictures: Path | None) -> str:
     """Do one story; return its row of the table."""
+    # Work of the story before would be offered in this one.
+    os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
     data, axis, story = STORIES[name]
     sequence = Sequence.read(data, axis).part(n_frames, axis)
     viewer = open_viewer(name, sequence, axis)
