@@ -29,7 +29,6 @@ from napari_sam2.plugin.state.doubts import find_doubts
 from napari_sam2.plugin.state.object_names import ObjectNames
 
 from . import commands as keymap
-from .activity import Activity
 from .controller import Controller
 from .error_text import explain
 from .preferences import remember, remembered
@@ -93,7 +92,6 @@ class Sam2Widget(QWidget):
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         # Where in the list of doubtful frames the user is.
         self._doubt_at = -1
-        self._activity = Activity()
         self._was_docked = self._closed = False
         # From those that need nothing to those that need the others; the panel is full before anything listens to it.
         self.objects = ObjectNames()
@@ -381,12 +379,10 @@ class Sam2Widget(QWidget):
         latest = self.view.reader.latest
         if latest is not None and self.controller.is_running:
             self.panel.track_box.show_progress(latest.done, latest.total)
-            self._activity.show(latest.done, latest.total)
 
     def _tracking_ended(self, complete: bool) -> None:
         # Called on the GUI thread when a run has ended, was stopped, or failed. Tables are written and listeners told
         # last, so that they find everything as it will stay.
-        self._activity.close()
         self._restart_doubts()
         if complete:
             self.panel.track_box.show_complete()
@@ -452,7 +448,6 @@ class Sam2Widget(QWidget):
         # which write down what the layers hold; and the layers and keys last.
         self._closed = True
         self._load_soon.stop()
-        self._activity.close()
         self._paint_hold.end()
         self.controller.close()
         self.files.keeping.close()
