@@ -45,7 +45,12 @@ def test_every_command_has_help(run: Run, command: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [([], "COMMAND"), (["segmnt"], "'segmnt'"), (["segment", "a.tif"], "--prompts"), (["weights"], "ACTION")],
+    [
+        ([], "COMMAND"),
+        (["segmnt"], "'segmnt'"),
+        (["segment", "a.tif", "--output", "out"], "--prompts"),
+        (["weights"], "ACTION"),
+    ],
 )
 def test_words_that_make_no_command(run: Run, words: list[str], named: str) -> None:
     done = run(*words)
