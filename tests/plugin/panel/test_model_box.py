@@ -85,8 +85,8 @@ def test_licence_is_shown_before_anything_is_fetched(asked: Desk) -> None:
     assert CATALOG[NAME].notice in question.text()
     assert CATALOG[NAME].licence in question.text()
     question.button(QMessageBox.StandardButton.Cancel).click()
-    assert asked.find("download").isVisibleTo(asked.widget)
-    assert not asked.find("download_progress").isVisibleTo(asked.widget)
+    assert asked.find("download").isVisibleTo(asked.widget.panel.model_box)
+    assert not asked.find("download_progress").isVisibleTo(asked.widget.panel.model_box)
     assert not is_available(NAME)
 
 
@@ -96,8 +96,8 @@ def test_download_shows_progress_and_ends_in_the_cache(asked: Desk, gate: thread
     asked.until(lambda: 0 < bar.value() < bar.maximum() == SIZE // 1000, "the first half")
     gate.set()
     asked.until(lambda: is_available(NAME), "the second half")
-    asked.until(lambda: not bar.isVisibleTo(asked.widget), "the end")
-    assert not asked.find("download").isVisibleTo(asked.widget)
+    asked.until(lambda: not bar.isVisibleTo(asked.widget.panel.model_box), "the end")
+    assert not asked.find("download").isVisibleTo(asked.widget.panel.model_box)
     # The bytes are no model, and the widget says so.
     asked.until(lambda: any("cannot be read as" in record.message for record in notification_manager.records))
 
@@ -108,7 +108,7 @@ def test_download_can_be_cancelled(asked: Desk, gate: threading.Event) -> None:
     asked.until(lambda: bar.value() > 0, "the first half")
     asked.press("cancel_download")
     gate.set()
-    asked.until(lambda: asked.find("download").isVisibleTo(asked.widget), "the end")
+    asked.until(lambda: asked.find("download").isVisibleTo(asked.widget.panel.model_box), "the end")
     assert not is_available(NAME)
 
 
@@ -138,7 +138,7 @@ def test_the_model_in_use_stays_until_another_is_loaded(desk: Desk, tmp_path: Pa
     desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
     desk.settle()
     assert "The model in use stays" in desk.find("model_status").text()
-    assert desk.find("download").isVisibleTo(desk.widget)
+    assert desk.find("download").isVisibleTo(desk.widget.panel.model_box)
     # One that is broken.
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"not a checkpoint")
