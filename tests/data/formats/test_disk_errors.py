@@ -26,7 +26,7 @@ from napari_sam2.data.formats import FORMATS, Results, export_results
 folder, *names = sys.argv[1:]
 rng = np.random.default_rng(0)
 labels = rng.integers(0, 3, (2, 32, 40)).astype(np.uint16).repeat(2, axis=1).repeat(2, axis=2)
-results = Results(labels, Stack.from_array(rng.integers(0, 255, {shape}).astype(np.uint8)))
+results = Results(labels, Stack.from_array(rng.integers(0, 255, {shape}).astype(np.uint8), "t"))
 for name in names:
     # Whatever is loaded on first use must be there before.
     export_results(results, name, Path(folder, "free", FORMATS[name].filename))

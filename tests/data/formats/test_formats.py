@@ -414,7 +414,7 @@ def test_geometry_that_is_lost_is_told(tmp_path: Path, name: str) -> None:
 def test_ids_beyond_a_format_are_refused_and_never_wrapped(tmp_path: Path, name: str, odd: int) -> None:
     labels = np.zeros((3, 20, 30), np.int64)
     labels[0, 5:9, 6:12], labels[1, 12:15, 3:9] = 4, odd
-    results = Results(labels, Stack.from_array(np.zeros(labels.shape, np.uint8), rgb=False))
+    results = Results(labels, Stack.from_array(np.zeros(labels.shape, np.uint8), "t", rgb=False))
     with pytest.raises(ValueError, match=f"the format {name} cannot hold the object id {odd}: ids are whole numbers"):
         export_results(results, name, tmp_path / FORMATS[name].filename)
     assert list(tmp_path.iterdir()) == []
