@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make demo      segment the bundled samples, write labels, scores and an overlay"
-	@echo "make test      run the tests; ARGS='tests/data -k stack' narrows them down"
+	@echo "make test      run the tests; ARGS='tests/data -k stack' narrows them down, ARGS='-m slow' runs those that take long"
 	@echo "make lint      ruff, rules and formatting"
 	@echo "make types     mypy"
 	@echo "make manifest  the napari manifest and every name it refers to"
