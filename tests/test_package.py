@@ -77,7 +77,7 @@ def test_version_is_the_installed_one() -> None:
 def test_manifest_is_found_through_its_entry_point() -> None:
     manifest = PluginManifest.from_distribution("napari-sam2")
     assert manifest.name == "napari-sam2"
-    assert manifest.display_name == "SAM 2"
+    assert manifest.display_name == "napari-sam2"
 
 
 def test_every_name_in_the_manifest_imports() -> None:
