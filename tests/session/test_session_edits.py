@@ -201,6 +201,16 @@ def test_a_step_of_nothing_is_none(tracked: Session) -> None:
     assert tracked.undo_name == name
 
 
+def test_an_update_with_nothing_to_do_changes_nothing(prompted: Session) -> None:
+    resting(prompted).close()  # type: ignore[attr-defined]
+    prompted.add_points(0, 1, [(2, 2)], [0], replace=False)
+    prompted.undo()
+    left, names = prompted.unfinished, (prompted.undo_name, prompted.redo_name)
+    assert left
+    assert list(prompted.update()) == []
+    assert (prompted.unfinished, prompted.undo_name, prompted.redo_name) == (left, *names)
+
+
 def test_undo_inside_a_step_is_refused(tracked: Session) -> None:
     with tracked.step("Half"):
         tracked.remove_object(1)

@@ -110,9 +110,11 @@ class RunMethods(StepMethods):
     ) -> Iterator[FrameResult]:
         # Memories must be complete before frames attend to them, and before a step keeps them.
         self.catch_up()
+        # An update with nothing to do changes nothing: a run that was cut short can still be gone on with.
+        if not run.left:
+            return
         self._recorder.begin_run(name, self._unfinished, goes_on=run is self._unfinished)
-        if run.left:
-            self._recorder.note(run.object_ids)
+        self._recorder.note(run.object_ids)
         for object_id, plan in (plans or {}).items():
             # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
             if object_id in self._objects.tracks:
@@ -124,7 +126,7 @@ class RunMethods(StepMethods):
         # Noticed while the run is paused at a yield: undo, redo, a reset, or another run.
         epoch, turns = self._recorder.epoch, run.turns
         # Saved before the first frame, so that it can be resumed if the program dies.
-        self._unfinished = run if run.left else None
+        self._unfinished = run
         self._recorder.keep()
         self.record()
         try:
