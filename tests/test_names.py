@@ -47,6 +47,12 @@ def read(tree: ast.Module) -> Iterator[str]:
             yield from re.findall(r"\w+", node.value)
 
 
+def test_every_class_and_file_has_a_name_of_its_own(trees: dict[str, ast.Module]) -> None:
+    classes = [node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    files = [Path(module).name for module in trees if Path(module).name != "__init__.py"]
+    assert [name for name, count in Counter([*classes, *files]).items() if count > 1] == []
+
+
 def test_no_name_is_given_twice(trees: dict[str, ast.Module]) -> None:
     twice = []
     for module, tree in trees.items():

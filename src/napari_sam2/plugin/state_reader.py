@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from napari_sam2.plugin.state.panel_state import ObjectState, PanelState, RunProgress
+from napari_sam2.plugin.state.panel_state import PanelState, RunProgress, SelectedObject
 
 if TYPE_CHECKING:
     from napari_sam2.data.prompts.drawing import Drawing
@@ -79,14 +79,14 @@ class StateReader:
             problem=self.problem,
         )
 
-    def _selected(self) -> ObjectState:
+    def _selected(self) -> SelectedObject:
         layers = self._layers
         mine = {
             k.frame: one for k, one in self._controller.edits.prompts.drawings.items() if k.object_id == layers.selected
         }
         here = mine.get(layers.frame)
         has_box = here is not None and any(shape.prompt_kind == "box" for shape in here.shapes)
-        return ObjectState(self._objects.name_of(layers.selected), bool(mine), has_box)
+        return SelectedObject(self._objects.name_of(layers.selected), bool(mine), has_box)
 
     def _stopped(self) -> RunProgress | None:
         if not self._controller.can_resume or self._controller.is_busy:

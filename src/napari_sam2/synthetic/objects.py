@@ -12,7 +12,7 @@ from .imaging import draw_imaging
 from .photographs import photograph
 from .random_outlines import RandomOutline, draw_outline
 from .scene_motion import draw_camera, draw_crossing_paths, draw_path, log_uniform, still_path
-from .scene_settings import Drawing, SceneSettings
+from .scene_settings import DrawnScene, SceneSettings
 from .sprites import Scene, Sprite, background_size, compose, grid, level_maps
 from .textures import Field, Rng, noise_field, palette, texture
 
@@ -39,7 +39,7 @@ class Style:
     photographs: float
 
 
-def draw_shapes(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_shapes(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw 1 to 12 shapes that cross each other, with occluders and unlabelled look-alikes."""
     unit = min(settings.size)
     style = _draw_style(rng, settings, cluttered=0.2)
@@ -61,7 +61,7 @@ def draw_shapes(rng: Rng, settings: SceneSettings) -> Drawing:
     return _finish(rng, settings, style=style, sprites=sprites)
 
 
-def draw_natural(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_natural(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw one to four large things, each of several colour regions, before a background of the same kind."""
     unit = min(settings.size)
     style = replace(_draw_style(rng, settings, cluttered=0.7), regions=True)
@@ -80,7 +80,7 @@ def draw_natural(rng: Rng, settings: SceneSettings) -> Drawing:
     return _finish(rng, settings, style=style, sprites=sprites)
 
 
-def draw_absences(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_absences(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw two look-alikes that cross again and again, are gone for 20 to 60 frames, and come back with other looks.
 
     A third one that has no label stays. In short clips absences are shorter.
@@ -120,7 +120,7 @@ def _from_photograph(rng: Rng, style: Style) -> bool:
     return style.photographs > 0 and rng.random() < style.photographs
 
 
-def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sprite]) -> Drawing:
+def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sprite]) -> DrawnScene:
     camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=settings.motion)
     size = background_size(camera, settings.size)
     if _from_photograph(rng, style):
@@ -132,7 +132,7 @@ def _finish(rng: Rng, settings: SceneSettings, *, style: Style, sprites: list[Sp
     frames, labels = compose(Scene(background, camera, tuple(sprites)), settings.size)
     # Cameras for daylight are quieter than scientific ones.
     quiet = 0.5 if style.regions else 1.0
-    return Drawing(
+    return DrawnScene(
         frames, labels, draw_imaging(rng, settings.n_frames, size=settings.size, noise=quiet * settings.noise)
     )
 

@@ -13,16 +13,16 @@ from napari_sam2.synthetic.scenes.tissue import draw_tissue
 
 from .imaging import expose
 from .objects import draw_absences, draw_natural, draw_shapes
-from .scene_settings import ABSENCES, KINDS, Clip, Drawing, SceneSettings
+from .scene_settings import ABSENCES, KINDS, Clip, DrawnScene, SceneSettings
 from .textures import Rng
 
 
-def _draw_slices(rng: Rng, settings: SceneSettings) -> Drawing:
+def _draw_slices(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw a stack of slices through organs or through dense tissue."""
     return draw_tissue(rng, settings) if rng.random() < 0.35 else draw_organs(rng, settings)
 
 
-_DRAW: dict[str, Callable[[Rng, SceneSettings], Drawing]] = {
+_DRAW: dict[str, Callable[[Rng, SceneSettings], DrawnScene]] = {
     "shapes": draw_shapes,
     "cells": draw_cells,
     "slices": _draw_slices,

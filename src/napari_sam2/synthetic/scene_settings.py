@@ -61,7 +61,7 @@ class SceneSettings:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DrawnScene:
     """A scene before it is photographed."""
 
     # (T, Y, X, channels) float32, about 0..1; channels is 1 or 3.

@@ -10,16 +10,16 @@ from napari_sam2.plugin.state.panel_state import (
     BUSY,
     NEXT,
     PROBLEM,
-    ObjectState,
     PanelState,
     RunProgress,
+    SelectedObject,
     greyed,
     status_line,
     step_text,
 )
 
 READY = PanelState(has_image=True, n_frames=36, model="sam2_nano")
-THREE = ObjectState("object 3", is_prompted=True)
+THREE = SelectedObject("object 3", is_prompted=True)
 CLICKING = replace(READY, tool="click", selected=THREE)
 
 SENTENCES = {
@@ -33,7 +33,7 @@ SENTENCES = {
         CLICKING, n_candidates=3, candidate=1
     ),
     "Next click: a new object. Click a mask to correct it.": replace(
-        CLICKING, one_object_per_click=True, selected=ObjectState("object 4")
+        CLICKING, one_object_per_click=True, selected=SelectedObject("object 4")
     ),
     "Next box: around object 3. N: next object.": replace(CLICKING, tool="box"),
     "Next box: over object 3, in place of the one here; elsewhere, a new object.": replace(

@@ -22,7 +22,7 @@ class RunProgress:
 
 
 @dataclass(frozen=True)
-class ObjectState:
+class SelectedObject:
     """The selected object, as far as the next click is about it."""
 
     name: str = "object 1"
@@ -47,7 +47,7 @@ class PanelState:
     tool: str = ""
     is_positive: bool = True
     one_object_per_click: bool = False
-    selected: ObjectState = ObjectState()
+    selected: SelectedObject = SelectedObject()
     # Masks that the model proposed for the last click, and which of them is shown, from 1.
     n_candidates: int = 0
     candidate: int = 0

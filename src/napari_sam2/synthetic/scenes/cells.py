@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from napari_sam2.synthetic.imaging import Imaging, draw_imaging
 from napari_sam2.synthetic.random_outlines import draw_outline
 from napari_sam2.synthetic.scene_motion import Path, draw_camera, log_uniform, smooth_walk, still_path
-from napari_sam2.synthetic.scene_settings import Drawing, SceneSettings
+from napari_sam2.synthetic.scene_settings import DrawnScene, SceneSettings
 from napari_sam2.synthetic.sprites import Labels, Scene, Sprite, background_size, compose
 from napari_sam2.synthetic.textures import Field, Rng, colourise, palette
 
 from .cell_looks import Culture, draw_body, medium
 
 
-def draw_cells(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_cells(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw 4 to 40 cells; a dividing cell keeps its id and its daughter gets a new one."""
     count = int(rng.integers(4, 41))
     culture = _draw_culture(rng, settings, count=count)
     frames, labels = grow(rng, settings, culture=culture, count=count)
     if rng.random() < 0.12:
         frames = _stained(rng, frames)
-    return Drawing(frames, labels, _microscope(rng, settings, culture=culture))
+    return DrawnScene(frames, labels, _microscope(rng, settings, culture=culture))
 
 
 def grow(rng: Rng, settings: SceneSettings, *, culture: Culture, count: int) -> tuple[Field, Labels]:

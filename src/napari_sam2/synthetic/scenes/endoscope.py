@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_sam2.synthetic.imaging import draw_imaging
 from napari_sam2.synthetic.scene_motion import Path, draw_camera, draw_path, log_uniform, smooth_walk
-from napari_sam2.synthetic.scene_settings import Drawing, SceneSettings
+from napari_sam2.synthetic.scene_settings import DrawnScene, SceneSettings
 from napari_sam2.synthetic.sprites import Labels, Scene, background_size, compose
 from napari_sam2.synthetic.textures import Field, Rng, fractal_field, squash
 
@@ -16,7 +16,7 @@ from .tools import draw_tool
 from .tract import draw_glint, draw_polyp, draw_tract, tissue_colours
 
 
-def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_endoscope(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw one to four polyps and tools over tissue, with glints, smoke and a vignette."""
     strength = log_uniform(rng, 0.5, 3) * settings.motion
     camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=strength)
@@ -33,7 +33,7 @@ def draw_endoscope(rng: Rng, settings: SceneSettings) -> Drawing:
     smoky = bool(rng.random() < 0.25)
     frames, labels = film(rng, Scene(tract, camera, tuple(sprites)), size=settings.size, smoky=smoky)
     imaging = draw_imaging(rng, settings.n_frames, size=settings.size, noise=settings.noise)
-    return Drawing(frames, labels, replace(imaging, light=None))
+    return DrawnScene(frames, labels, replace(imaging, light=None))
 
 
 def film(rng: Rng, scene: Scene, *, size: tuple[int, int], smoky: bool) -> tuple[Field, Labels]:

@@ -10,7 +10,7 @@ import numpy as np
 from napari_sam2.synthetic.imaging import Imaging, draw_imaging
 from napari_sam2.synthetic.random_outlines import draw_outline
 from napari_sam2.synthetic.scene_motion import Path, draw_camera, log_uniform, smooth_walk
-from napari_sam2.synthetic.scene_settings import Drawing, SceneSettings
+from napari_sam2.synthetic.scene_settings import DrawnScene, SceneSettings
 from napari_sam2.synthetic.sprites import Labels, Scene, Sprite, background_size, compose, level_maps
 from napari_sam2.synthetic.textures import Field, Rng, fractal_field, noise_field, palette, texture
 
@@ -48,7 +48,7 @@ class Trunk:
     contrast: float
 
 
-def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_organs(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw bodies that grow and vanish, some nested, inside a body outline."""
     trunk = Trunk(
         centre=(np.array(settings.size) * rng.normal(0.5, 0.05, 2)).astype(np.float32),
@@ -70,7 +70,7 @@ def draw_organs(rng: Rng, settings: SceneSettings) -> Drawing:
             half, radius = 0.8 * lumps[-1].half, 0.5 * lumps[-1].radius
             lumps.append(replace(lumps[-1], half=half, radius=radius, value=value, label=label))
     frames, labels = cut_body(rng, settings, trunk=trunk, lumps=lumps)
-    return Drawing(frames, labels, scanner(rng, settings, contrast=trunk.contrast))
+    return DrawnScene(frames, labels, scanner(rng, settings, contrast=trunk.contrast))
 
 
 def cut_body(rng: Rng, settings: SceneSettings, *, trunk: Trunk, lumps: Sequence[Lump]) -> tuple[Field, Labels]:

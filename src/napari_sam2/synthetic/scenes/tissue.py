@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.synthetic.scene_motion import log_uniform
-from napari_sam2.synthetic.scene_settings import Drawing, SceneSettings
+from napari_sam2.synthetic.scene_settings import DrawnScene, SceneSettings
 from napari_sam2.synthetic.sprites import Labels
 from napari_sam2.synthetic.textures import Field, Rng, fractal_field, noise_field
 
@@ -49,7 +49,7 @@ class Dye:
     grain: Field
 
 
-def draw_tissue(rng: Rng, settings: SceneSettings) -> Drawing:
+def draw_tissue(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw cells that fill space, between bright walls or as bright nuclei."""
     n_frames, size = settings.n_frames, settings.size
     spacing = log_uniform(rng, 0.07, 0.28) * min(size)
@@ -64,7 +64,7 @@ def draw_tissue(rng: Rng, settings: SceneSettings) -> Drawing:
         frames[frame, ..., 0] = np.where(mask, field, dye.floor)
         labels[frame] = np.where(mask, owner, 0)
     frames *= coil_bias(rng, size)
-    return Drawing(frames, labels, scanner(rng, settings, contrast=dye.bright))
+    return DrawnScene(frames, labels, scanner(rng, settings, contrast=dye.bright))
 
 
 def _draw_tissue(rng: Rng, size: tuple[int, int], *, spacing: float, depth: float) -> Tissue:
