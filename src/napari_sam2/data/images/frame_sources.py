@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -115,6 +116,23 @@ class ArrayPlanes:
 
     def close(self) -> None:
         """Do nothing: an array is its owner's to close."""
+
+
+class FilePlanes(ArrayPlanes):
+    """Planes of an array in a file, read when they are asked for: damage and missing codecs surface only then."""
+
+    def __init__(self, array: Any, axes: str, path: Path, *, unreadable: tuple[type[Exception], ...]) -> None:
+        super().__init__(array, axes)
+        self._path = path
+        # What the library below raises.
+        self._unreadable = unreadable
+
+    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one plane or an area of it."""
+        try:
+            return super().read(index, area)
+        except self._unreadable as error:
+            raise ValueError(f"{self._path} cannot be read at {index}: {error}") from error
 
 
 class ClosablePlanes:

@@ -6,33 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import Size
-from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Channel, Opened
+from napari_sam2.data.images.frame_sources import Channel, FilePlanes, Opened
 from napari_sam2.data.images.selection import NoSuchSeriesError, chosen_series
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
 _PURPOSE = "reading CZI, ND2 and LIF files"
 _SUFFIXES = (".czi", ".nd2", ".lif")
 # What bioio and the libraries below it raise over a damaged file.
 _UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, IndexError, TypeError, AttributeError)
-
-
-class BioioPlanes(ArrayPlanes):
-    """Planes of an image that bioio has opened, read when they are asked for."""
-
-    def __init__(self, array: Any, axes: str, path: Path) -> None:
-        super().__init__(array, axes)
-        self._path = path
-
-    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one plane or an area of it."""
-        try:
-            return super().read(index, area)
-        except _UNREADABLE as error:
-            raise ValueError(f"{self._path} cannot be read at {index}: {error}") from error
 
 
 def is_bioio_file(path: Path) -> bool:
@@ -62,7 +45,7 @@ def _opened(image: Any, path: Path) -> Opened:
     lengths = dict(zip(order, image.shape, strict=True))
     kept = "".join(letter for letter in order if letter in "YXS" or lengths[letter] > 1)
     array = image.get_image_dask_data(kept)
-    planes = BioioPlanes(array, kept.lower(), path)
+    planes = FilePlanes(array, kept.lower(), path, unreadable=_UNREADABLE)
     # Micrometres, and seconds between time points.
     pixel = image.physical_pixel_sizes
     sizes = {

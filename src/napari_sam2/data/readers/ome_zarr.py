@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import Size
-from napari_sam2.data.images.frame_sources import WHOLE, Area, ArrayPlanes, Channel, Opened
+from napari_sam2.data.images.frame_sources import Channel, FilePlanes, Opened
 from napari_sam2.data.images.selection import check_level
 
 from .tiff_channels import make_window
@@ -18,30 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+# What zarr and its codecs raise over a missing codec or a damaged chunk.
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError)
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
 # Axes of an image whose metadata name none: version 0.1 and 0.2 were always these.
 _OLD_AXES = "tczyx"
 # Likely axes of a plain array, by their number.
 _BY_COUNT = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}
-
-
-class ZarrPlanes(ArrayPlanes):
-    """Planes of a zarr array, of which only the chunks that are needed are read."""
-
-    def __init__(self, array: Any, axes: str, path: Path) -> None:
-        super().__init__(array, axes)
-        self._path = path
-
-    def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
-        """Fetch one plane or an area of it."""
-        try:
-            return super().read(index, area)
-        # Missing codecs and damaged chunks surface here, as whatever the codec raises.
-        except (OSError, RuntimeError, ValueError, TypeError) as error:
-            raise ValueError(f"{self._path} cannot be read at {index}: {error}") from error
 
 
 class _Levels(NamedTuple):
@@ -76,7 +60,7 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
     places = [levels.axes.index("y"), levels.axes.index("x")] if {*"yx"} <= {*levels.axes} else [-2, -1]
     check_level(level, [(array.shape[places[0]], array.shape[places[1]]) for array in levels.arrays], str(path))
     _check_axes(levels.axes, levels.arrays[level].shape, path)
-    planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
+    planes = FilePlanes(levels.arrays[level], levels.axes, path, unreadable=_UNREADABLE)
     # A scale of 1 without a unit is what writers put in for "not calibrated".
     sizes = {
         letter: Size(scale, levels.units[letter], translation)
@@ -93,7 +77,7 @@ def _open_array(array: Any, path: Path, level: int) -> Opened:
     colour = array.ndim > 2 and array.shape[-1] in (3, 4)
     axes = named if {*"yx"} <= {*named} else _BY_COUNT.get(array.ndim - colour, "") + "s" * colour
     _check_axes(axes, array.shape, path)
-    planes = ZarrPlanes(array, axes, path)
+    planes = FilePlanes(array, axes, path, unreadable=_UNREADABLE)
     return Opened(planes, planes.leading)
 
 
