@@ -93,12 +93,10 @@ def _tracker(options: JobOptions, finding: FindingOptions, stack: Stack) -> Movi
 
 def _results(tracker: MovieTracker, whole: Stack, stack: Stack) -> tuple[Results, int]:
     from napari_sam2.data.formats import Results
-    from napari_sam2.data.labels.placed_results import place_labels, place_scores
+    from napari_sam2.data.labels.placed_results import place_results
 
     movie = tracker.result
-    labels, scores = movie.labels, movie.scores
-    if not stack.geometry.is_whole:
-        labels, scores = place_labels(labels, stack.geometry), place_scores(scores, stack.geometry)
+    labels, scores = place_results(movie.labels, movie.scores, stack.geometry)
     results = Results(labels, whole, scores, window=tracker.encoder.window, lineage=movie.lineage)
     return results, len(movie.lineage.tracks)
 

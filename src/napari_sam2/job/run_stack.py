@@ -120,7 +120,7 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
 def write(work: Work, folder: Path) -> JobReport:
     """Write what was tracked so far, whole: what is there already stays as it was if that fails."""
     from napari_sam2.data.formats import Results
-    from napari_sam2.data.labels.placed_results import place_labels, place_scores
+    from napari_sam2.data.labels.placed_results import place_results
 
     session, progress, whole = work.session, work.progress, work.whole
 
@@ -135,9 +135,7 @@ def write(work: Work, folder: Path) -> JobReport:
         "seconds": round(progress.seconds, 3),
         "model": work.model.describe(session.model),
     }
-    labels, scores = outputs.labels, outputs.scores
-    if not geometry.is_whole:
-        labels, scores = place_labels(labels, geometry), place_scores(scores, geometry)
+    labels, scores = place_results(outputs.labels, outputs.scores, geometry)
     results = Results(labels, whole, scores, window=session.encoder.window)
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.labels.label_stack import LabelStack
-from napari_sam2.data.labels.placed_results import place_labels, place_scores
+from napari_sam2.data.labels.placed_results import place_results
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
@@ -45,6 +45,5 @@ def read_contents(folder: Path) -> SavedContents:
     reader.read_results(labels, scores)
     objects = [reader.attempt("an object", lambda n: reader.prompts_of(saved.tracks[n]), n) for n in saved.objects]
     prompts = [prompt_outside(prompt, geometry) for found in objects if found for prompt in found.values()]
-    if not geometry.is_whole:
-        labels, scores = place_labels(labels, geometry), place_scores(scores, geometry)
-    return SavedContents(data, geometry, labels, scores, tuple(prompts), (*saved.problems, *reader.problems))
+    placed = place_results(labels, scores, geometry)
+    return SavedContents(data, geometry, *placed, tuple(prompts), (*saved.problems, *reader.problems))

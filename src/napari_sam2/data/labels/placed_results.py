@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.geometry import Geometry
 
 
+def place_results(labels: LabelStack, scores: ScoreTable, geometry: Geometry) -> tuple[LabelStack, ScoreTable]:
+    """Convert labels and scores of a part to the whole stack; those of a whole one are returned as they are."""
+    return (labels, scores) if geometry.is_whole else (place_labels(labels, geometry), place_scores(scores, geometry))
+
+
 def place_labels(labels: LabelStack, geometry: Geometry) -> LabelStack:
     """Convert label images of a part to the whole stack, with frames between tracked ones interpolated."""
     whole = LabelStack(geometry.whole_shape, labels.dtype)
