@@ -7,7 +7,7 @@ from statistics import median
 
 from .choice import MemoryChoice, nearest_conditioning
 from .observation import Observation
-from .policy import Frames, MemoryPolicy, RememberedFrame
+from .policy import Frames, MemoryPolicy, RememberedFrame, behind
 
 # Slots for recent frames that anchors never take.
 _LEAST_RECENT = 3
@@ -73,37 +73,37 @@ class DistractorMemory(MemoryPolicy):
 
     def choose(self, frame: int, conditioning: Frames, recent: Frames, *, step: int, num_frames: int) -> MemoryChoice:
         """Choose prompts and anchors, recent frames by rank, and pointers by distance."""
-        last, behind = frame - step, _behind(frame, recent, step)
+        last, passed = frame - step, behind(frame, recent, step)
         prompts = self._prompts(frame, list(conditioning))
         # The frame just passed is a recent one, even where it is an anchor.
-        anchors = [t for t in behind if t != last and is_anchor(recent[t], t)][: self.most_anchors - len(prompts)]
+        anchors = [t for t in passed if t != last and is_anchor(recent[t], t)][: self.most_anchors - len(prompts)]
         selected = [*prompts, *reversed(anchors)]
         room = max(self.rule.num_memories - len(selected), min(_LEAST_RECENT, self.rule.num_recent))
-        near = list(enumerate(self.recent_frames(behind, recent, last=last, step=step)[:room], 1))
+        near = list(enumerate(self.recent_frames(passed, recent, last=last, step=step)[:room], 1))
         maps = [(t, 0) for t in selected] + [(t, rank) for rank, t in reversed(near)]
         # Pointers of frames on which the object was hidden say nothing of it.
         reach = min(num_frames, self.rule.max_object_pointers)
         pointers = [(t, (frame - t) * step) for t in selected if (frame - t) * step >= 0]
-        others = [(t, (frame - t) * step) for t in behind if t not in selected and visible(recent[t])]
+        others = [(t, (frame - t) * step) for t in passed if t not in selected and visible(recent[t])]
         pointers += [(t, back) for t, back in others if back < reach][: self.rule.max_object_pointers - len(pointers)]
         return MemoryChoice(tuple(maps), tuple(pointers), max(reach - 1, 1))
 
     def needed(self, first: int, conditioning: Frames, recent: Frames, *, step: int) -> dict[int, bool]:
         """Anchors and frames that lie apart, as many as there are slots for, and the pointers of the last frames."""
-        last, behind = first - step, _behind(first, recent, step)
-        anchors = [t for t in behind if is_anchor(recent[t], t)][: self.most_anchors]
-        near = self.recent_frames(behind, recent, last=last, step=step)[: self.rule.num_recent]
+        last, passed = first - step, behind(first, recent, step)
+        anchors = [t for t in passed if is_anchor(recent[t], t)][: self.most_anchors]
+        near = self.recent_frames(passed, recent, last=last, step=step)[: self.rule.num_recent]
         # Later frames have others to begin with: the choice goes on from the nearest one that is no anchor, or, where
         # frames have to lie apart, from the nearest beyond a gap.
         for beyond in range(self.gap):
-            some = [t for t in behind if (first - t) * step > beyond]
+            some = [t for t in passed if (first - t) * step > beyond]
             near += self.recent_frames(some, recent, last=None, step=step)[: self.rule.num_recent]
-        pointers = [t for t in behind if t == last or (first - t) * step < self.rule.max_object_pointers]
+        pointers = [t for t in passed if t == last or (first - t) * step < self.rule.max_object_pointers]
         return dict.fromkeys(pointers, False) | dict.fromkeys((*anchors, *near), True)
 
-    def recent_frames(self, behind: list[int], recent: Frames, *, last: int | None, step: int) -> list[int]:
+    def recent_frames(self, passed: list[int], recent: Frames, *, last: int | None, step: int) -> list[int]:
         """The last frame, or the nearest that shows the object, and from there multiples of the stride."""
-        shown = [t for t in behind if visible(recent[t]) and (t == last or not is_anchor(recent[t], t))]
+        shown = [t for t in passed if visible(recent[t]) and (t == last or not is_anchor(recent[t], t))]
         return shown[:1] + [t for t in shown[1:] if t % self.stride == 0]
 
     def _prompts(self, frame: int, conditioning: list[int]) -> list[int]:
@@ -140,16 +140,11 @@ class StrictDistractorMemory(DistractorMemory):
             and rivals.distance > self.least_distance
         )
 
-    def recent_frames(self, behind: list[int], recent: Frames, *, last: int | None, step: int) -> list[int]:
+    def recent_frames(self, passed: list[int], recent: Frames, *, last: int | None, step: int) -> list[int]:
         """The last frame, and good ones that lie apart."""
         chosen: list[int] = []
-        for t in behind:
+        for t in passed:
             good = visible(recent[t]) and recent[t].iou > self.good and not is_anchor(recent[t], t)
             if (t == last) or (good and (not chosen or (chosen[-1] - t) * step >= self.gap)):
                 chosen.append(t)
         return chosen
-
-
-def _behind(frame: int, recent: Frames, step: int) -> list[int]:
-    """Tracked frames that a pass has behind it, the nearest first."""
-    return sorted((t for t in recent if (frame - t) * step > 0), key=lambda t: (frame - t) * step)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from .choice import MemoryChoice, nearest_conditioning, ranked_choice
-from .policy import Frames, MemoryPolicy, RememberedFrame
+from .policy import Frames, MemoryPolicy, RememberedFrame, behind
 
 
 def quality(seen: RememberedFrame) -> float:
@@ -43,7 +43,6 @@ class GatedMemory(MemoryPolicy):
 
     def walk(self, frame: int, conditioning: Frames, recent: Frames, *, step: int) -> list[int]:
         """Frames behind ``frame`` that are attended to, the nearest first; the one just passed in any case."""
-        known = {*conditioning, *recent}
-        behind = sorted((t for t in known if (frame - t) * step > 0), key=lambda t: (frame - t) * step)
-        kept = [t for t in behind if t == frame - step or t in conditioning or self.counts(recent[t])]
+        passed = behind(frame, {*conditioning, *recent}, step)
+        kept = [t for t in passed if t == frame - step or t in conditioning or self.counts(recent[t])]
         return kept[: self.rule.reach]

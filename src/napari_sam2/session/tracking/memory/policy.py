@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -33,6 +33,11 @@ class RememberedFrame(Protocol):
 
 
 Frames: TypeAlias = Mapping[int, RememberedFrame]
+
+
+def behind(frame: int, frames: Iterable[int], step: int) -> list[int]:
+    """Frames that a pass has behind it, the nearest first."""
+    return sorted((t for t in frames if (frame - t) * step > 0), key=lambda t: (frame - t) * step)
 
 
 @dataclass(frozen=True)
