@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from .mask_proposals import MaskProposal
+from .mask_proposals import MaskInFrame, MaskProposal
 
 # Masks of this IoU mean one object; of that, they are one candidate.
 _AGREE, _SAME = 0.7, 0.85
@@ -26,11 +26,9 @@ MOST_SHARED = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class Candidate(MaskInFrame):
     """A mask that may be chosen as an object."""
 
-    area: tuple[slice, slice]
-    mask: NDArray[np.bool_]
     # Squared score of the best mask that it was made of, times the number of places that led there; and that to the
     # power of one and a half, so that one object that many agree on outweighs two parts that few do.
     weight: float
@@ -39,11 +37,6 @@ class Candidate:
     def score(self) -> float:
         """How sure it is, 0..1."""
         return self.weight / (1 + self.weight)
-
-    @cached_property
-    def size(self) -> int:
-        """Its pixels."""
-        return int(np.count_nonzero(self.mask))
 
     @cached_property
     def diameter(self) -> float:
@@ -63,9 +56,7 @@ class Candidate:
         return rows.start, columns.start, rows.stop, columns.stop
 
 
-def shared_pixels(
-    ones: Sequence[MaskProposal | Candidate], others: Sequence[MaskProposal | Candidate], width: int
-) -> NDArray[np.int64]:
+def shared_pixels(ones: Sequence[MaskInFrame], others: Sequence[MaskInFrame], width: int) -> NDArray[np.int64]:
     """(ones, others): how many pixels each two masks share; ``width`` of the frame, whatever the height."""
     # As a product of sparse matrices with a column for each pixel: hundreds of masks in milliseconds.
     first, second = _pixels(ones, width), _pixels(others, width)
@@ -75,7 +66,7 @@ def shared_pixels(
     return np.asarray((first @ second.T).toarray())
 
 
-def _pixels(masks: Sequence[MaskProposal | Candidate], width: int) -> csr_array:
+def _pixels(masks: Sequence[MaskInFrame], width: int) -> csr_array:
     indices = []
     for one in masks:
         rows, columns = np.nonzero(one.mask)

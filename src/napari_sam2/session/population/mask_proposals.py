@@ -40,21 +40,27 @@ _FEW, _SPECK = 5, 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
-class MaskProposal:
-    """A mask that might be an object."""
+class MaskInFrame:
+    """A mask, kept in its box."""
 
     # Rows and columns of its bounding box in the frame, and the mask in it.
     area: tuple[slice, slice]
     mask: NDArray[np.bool_]
-    # How sure the model is, 0..1: the IoU that it expects times the share of the mask that is firm.
-    score: float
-    # Where it was looked for.
-    place: Blob
 
     @cached_property
     def size(self) -> int:
         """Its pixels."""
         return int(np.count_nonzero(self.mask))
+
+
+@dataclass(frozen=True, eq=False)
+class MaskProposal(MaskInFrame):
+    """A mask that might be an object."""
+
+    # How sure the model is, 0..1: the IoU that it expects times the share of the mask that is firm.
+    score: float
+    # Where it was looked for.
+    place: Blob
 
     @cached_property
     def radius(self) -> float:
@@ -65,25 +71,6 @@ class MaskProposal:
         """Whether a place in the frame lies inside."""
         row, column = round(y) - self.area[0].start, round(x) - self.area[1].start
         return 0 <= row < self.mask.shape[0] and 0 <= column < self.mask.shape[1] and bool(self.mask[row, column])
-
-    def overlap(self, other: MaskProposal) -> int:
-        """Number of pixels of the frame that both have."""
-        (top, bottom), (left, right) = (
-            (max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(self.area, other.area, strict=True)
-        )
-        if top >= bottom or left >= right:
-            return 0
-        return int(np.count_nonzero(_part(self, top, bottom, left, right) & _part(other, top, bottom, left, right)))
-
-    def iou(self, other: MaskProposal) -> float:
-        """Intersection over union."""
-        common = self.overlap(other)
-        return common / (self.size + other.size - common)
-
-
-def _part(one: MaskProposal, top: int, bottom: int, left: int, right: int) -> NDArray[np.bool_]:
-    y, x = (axis.start for axis in one.area)
-    return one.mask[top - y : bottom - y, left - x : right - x]
 
 
 def propose_masks(model: Sam2, image: NDArray[np.uint8], places: Iterable[Blob]) -> list[MaskProposal]:
