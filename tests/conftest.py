@@ -25,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["NAPARI_CONFIG"] = str(Path(folder.name, "settings.yaml"))
     os.environ["NAPARI_SAM2_HOME"] = str(Path(folder.name, "home"))
     os.environ["NAPARI_SAM2_CPU_DTYPE"] = "float32"
+    # Threads of several test processes get in each other's way.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _folder_or_skip(what: str, *, variable: str, default: Path) -> Path:
