@@ -58,6 +58,7 @@ _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
 # and the parts it names, all of which stand above it here: so no two parts lean on each other.
 RULES = {
     "option_fields": Rule("", NONE),
+    "wording": Rule("", NONE),
     "data.files": Rule("", ARRAYS),
     "data.images": Rule("data.files", ARRAYS),
     "data.readers": Rule("data.files data.images", ARRAYS),
@@ -103,7 +104,7 @@ RULES = {
     "job": Rule("weights option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
     "batch": Rule("weights job option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
     "cli": Rule(
-        "weights job batch option_fields",
+        "weights job batch option_fields wording",
         NONE,
         own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark",
         heavy_inside=TORCH | ARRAYS | {"napari"},
@@ -124,7 +125,7 @@ _PLUGIN_PARTS = {
     "plugin.palette": "plugin.widget",
 }
 RULES |= {
-    part: Rule(f"{_DATA} weights synthetic {own}", GUI | ARRAYS, own_inside=_PLUGIN_INSIDE)
+    part: Rule(f"{_DATA} weights synthetic wording {own}", GUI | ARRAYS, own_inside=_PLUGIN_INSIDE)
     for part, own in _PLUGIN_PARTS.items()
 }
 RULES["root"] = Rule("", NONE, own_inside="session session.results weights.load")

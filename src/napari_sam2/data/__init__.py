@@ -11,8 +11,8 @@ from napari_sam2.data.formats.tiff_and_tables import (
 )
 from napari_sam2.data.images.axes import Axis
 from napari_sam2.data.images.calibration import Calibration
-from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.geometry import Geometry
+from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_painter import compose_labels

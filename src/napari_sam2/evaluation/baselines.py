@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 from skimage.registration import optical_flow_ilk
 from skimage.transform import resize
 
-from napari_sam2.data.images.contrast import choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import choose_window, to_rgb8
 
 from .labelled_sequences import LabelledSequence
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from napari_sam2.data.images.contrast import choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import choose_window, to_rgb8
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.prompting.proposed_clicks import propose_clicks
 from napari_sam2.session.session import Session

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.data.files.atomic_files import read_json
-from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.readers.image_folder import visible_images
 from napari_sam2.data.readers.open_stack import open_stack

@@ -12,7 +12,7 @@ from .output_folder import LABELS, PROMPTS, RECORD, SCORES
 
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Results
-    from napari_sam2.data.images.contrast import Window
+    from napari_sam2.data.images.pixels.contrast import Window
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.labels.label_stack import LabelStack
 
@@ -92,7 +92,7 @@ class FinishedResults:
         return Results(kept, stack, scores, window=window, has_pixels=has_pixels, background=background)
 
     def _window(self) -> Window | None:
-        from napari_sam2.data.images.contrast import Window
+        from napari_sam2.data.images.pixels.contrast import Window
 
         limits = self.record.get("input", {}).get("contrast_limits")
         return Window(*limits) if limits else None

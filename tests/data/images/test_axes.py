@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_sam2.data import Calibration, Selection, Stack, open_stack
-from napari_sam2.data.images.contrast import Window, stretch
+from napari_sam2.data.images.pixels.contrast import Window, stretch
 
 SIZES = {"t": 4, "z": 5, "c": 3, "y": 12, "x": 14, "s": 3}
 

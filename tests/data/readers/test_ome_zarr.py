@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.data import Calibration, Selection, open_stack
-from napari_sam2.data.images.contrast import Window, stretch
+from napari_sam2.data.images.pixels.contrast import Window, stretch
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")
 

@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2 import Session, load_model
-from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.pixels.contrast import Window
 
 if TYPE_CHECKING:
     from conftest import Desk

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drawn_discs import SIZE, candidate, disc, picture
-from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.session.population.blobs import Blob, find_blobs
 from napari_sam2.session.population.candidates import make_candidates
 from napari_sam2.session.population.dim_objects import show_dim

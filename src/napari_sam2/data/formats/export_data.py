@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.formats.volume_labels import VolumeLabels
     from napari_sam2.data.images.axes import Axis
-    from napari_sam2.data.images.contrast import Window
+    from napari_sam2.data.images.pixels.contrast import Window
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.images.volume_series import VolumeSeries
     from napari_sam2.data.labels.lineage import Lineage

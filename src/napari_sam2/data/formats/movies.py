@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from napari_sam2.data.images.contrast import choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import choose_window, to_rgb8
 from napari_sam2.data.pictures.video_file import frame_rate, write_video
 
 if TYPE_CHECKING:

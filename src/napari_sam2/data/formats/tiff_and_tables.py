@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sam2.data.images.contrast import Window
+    from napari_sam2.data.images.pixels.contrast import Window
     from napari_sam2.data.images.volume_series import VolumeSeries
 
 # ImageJ counts bytes with 32 bits; a little is left for the header.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .calibration import Size
-    from .contrast import Window
     from .geometry import Affine
+    from .pixels.contrast import Window
 
 # Rows and columns to read of a frame.
 Area = tuple[slice, slice]

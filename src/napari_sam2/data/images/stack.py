@@ -11,11 +11,11 @@ import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
 
-from .composite import CompositeFrames
 from .frame_sources import ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneFrames
 from .geometry import Geometry
 from .locate import locate
-from .missing_pixels import MissingPixels
+from .pixels.composite import CompositeFrames
+from .pixels.missing_pixels import MissingPixels
 from .selection import Selection, check_axis, check_level
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import numpy as np
 from napari_sam2.data.images.frame_index import check_frame
 
 from .axes import Axis
-from .composite import CompositeFrames
 from .frame_sources import WHOLE, Area, ArrayPlanes, ClosablePlanes, FrameSource, Opened, PartFrames, PlaneSource
 from .geometry import Geometry
 from .locate import locate_volumes
-from .missing_pixels import MissingPixels
+from .pixels.composite import CompositeFrames
+from .pixels.missing_pixels import MissingPixels
 from .selection import Selection
 from .stack import Stack, channel_stacks
 

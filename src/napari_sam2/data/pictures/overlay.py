@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from napari_sam2.data.files.atomic_files import replacing
-from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.label_storage import LabelRuns
 

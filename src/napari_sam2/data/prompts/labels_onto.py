@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.images.calibration import Size, same_kind
-from napari_sam2.data.images.resample import sampled_plane
+from napari_sam2.data.images.pixels.resample import sampled_plane
 from napari_sam2.data.readers.ome_zarr import is_zarr
 
 if TYPE_CHECKING:

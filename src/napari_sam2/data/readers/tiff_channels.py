@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from napari_sam2.data.images.contrast import Window
 from napari_sam2.data.images.frame_sources import Channel
+from napari_sam2.data.images.pixels.contrast import Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

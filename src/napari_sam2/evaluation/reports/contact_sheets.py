@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_sam2.data.images.contrast import choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import choose_window, to_rgb8
 from napari_sam2.data.pictures.outlines import draw_caption, draw_objects, font
 from napari_sam2.evaluation.grading import Masks
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence

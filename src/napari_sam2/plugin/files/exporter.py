@@ -14,7 +14,7 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_array
-from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.drawn_prompts import drawn_prompt

@@ -14,7 +14,7 @@ from napari.utils.notifications import show_info
 
 from napari_sam2.data.formats import FORMATS, Results, export_results
 from napari_sam2.data.images.axes import axis_kind
-from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries

@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 
-from napari_sam2.data.images.resample import sampled_plane
+from napari_sam2.data.images.pixels.resample import sampled_plane
 from napari_sam2.data.labels.label_stack import label_dtype
 
 from .layer_frames import mark_as_made_for

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import ImageFeatures, Sam2

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from napari_sam2.data.images.contrast import Window
+from napari_sam2.data.images.pixels.contrast import Window
 
 # Nuclei of one culture differ in brightness by a factor of thirty and more. Values are compressed until the ground is
 # shown at a third of full brightness, where the model sees steps in brightness as well as anywhere.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from napari_sam2.data.files.atomic_files import read_json, write_json
 from napari_sam2.data.formats.volume_labels import VolumeLabels
-from napari_sam2.data.images.contrast import choose_window
+from napari_sam2.data.images.pixels.contrast import choose_window
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.scores import ScoreTable

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.images.contrast import choose_window, to_rgb8
+from napari_sam2.data.images.pixels.contrast import choose_window, to_rgb8
 from napari_sam2.evaluation.image_sets import WHOLE, Split
 from napari_sam2.evaluation.public_datasets import AnnotatedVideo, find_videos
 from napari_sam2.synthetic import Clip, SceneSettings, render_clip

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam2.data.images.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.session.zoom.crop_size import ROOM, WORTHWHILE
 from napari_sam2.training.data.augment import recolour, turn

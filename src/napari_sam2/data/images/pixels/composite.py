@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.images.frame_sources import WHOLE, Area
+
 from .contrast import Frames, Window, choose_window, stretch
-from .frame_sources import WHOLE, Area
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""What is done to the pixels of a frame: contrast, channels as colours, missing values, resampling."""
