@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from napari_sam2.job.run_stack import JobReport
+from napari_sam2.wording import counted
 
 from .input_error import EXIT_INTERRUPTED
 
@@ -32,15 +33,10 @@ def done_line(report: JobReport) -> str:
     """Format the line about what was tracked and where the results are."""
     # By steps, not frames: a frame that is passed in both directions is computed twice.
     rate = report.steps / report.seconds
-    tracked = f"{count(report.n_objects, 'object')} on {count(report.n_frames, 'frame')}"
+    tracked = f"{counted(report.n_objects, 'object')} on {counted(report.n_frames, 'frame')}"
     return f"{tracked}, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
 
 
 def stopped_line(report: JobReport) -> str:
     """Format the line about how far a stopped job came and where its results are."""
     return f"napari-sam2: stopped after {report.steps} of {report.planned} frames; what was done is in {report.folder}"
-
-
-def count(number: int, noun: str) -> str:
-    """Say how many there are of something."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,6 +14,7 @@ from napari_sam2.cli.interrupt import stop_on_interrupt
 from napari_sam2.cli.job_options import add_model_options, model_options
 from napari_sam2.cli.outcome import tell
 from napari_sam2.option_fields import add_options, read_options
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.training.finetune.finetuner import LabelledStack, Taught, TeachProgress
@@ -154,6 +155,6 @@ def _verdict(taught: Taught) -> str:
     before, after = taught.before, taught.after
     figures = ", ".join(f"{name} {before[name]:.3f} -> {after[name]:.3f}" for name in ("J&F", "J", "F"))
     count = sum(len(frames) for frames in taught.held_out_frames)
-    frames = f"{count} held-out {'frame' if count == 1 else 'frames'}"
+    frames = counted(count, "held-out frame")
     part = "" if taught.learned_share == 1 else f" with {taught.learned_share:.0%} of what was learned"
     return f"{'better' if taught.helped else 'not better'} on {frames}{part}, {figures}"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from napari_sam2.cli.input_error import EXIT_INTERRUPTED
 from napari_sam2.cli.interrupt import stop_on_interrupt
 from napari_sam2.cli.job_options import add_model_options, job_options
-from napari_sam2.cli.outcome import count, tell
+from napari_sam2.cli.outcome import tell
 from napari_sam2.job.options import InputOptions, JobOptions, ResultOptions
 from napari_sam2.job.run_volumes import run_volumes_job
 from napari_sam2.option_fields import add_options
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.session.volumes.volume_session import VolumeStep
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if not report.files:
         done = f"{report.done} of {report.n_times} volumes are finished"
         print(f"napari-sam2: stopped: {done}; the same command goes on from there", file=sys.stderr)
-    objects = f"{count(report.n_objects, 'object')} in {report.n_times} volumes, {report.seconds:.0f} s"
+    objects = f"{counted(report.n_objects, 'object')} in {report.n_times} volumes, {report.seconds:.0f} s"
     if report.files or args.json:
         tell(args, f"{objects}: {', '.join(report.files)} in {report.folder}", asdict(report))
     return 0 if report.files else EXIT_INTERRUPTED

@@ -78,7 +78,7 @@ class CandidateWalk(QObject):
         # Back on the GUI thread; the user may have gone elsewhere.
         if place != self._here:
             return
-        now = self._drawn(place)
+        now = self._layers.drawn_on(place.frame) == place.object_id
         others = [mask for mask in masks if not _alike(mask, now)]
         if others:
             self._place, self._masks = place, [now, *others]
@@ -98,14 +98,6 @@ class CandidateWalk(QObject):
         if self._place is not None and not self._is_on:
             self._place, self._given, self._masks = None, None, []
             self.changed.emit(0, 0)
-
-    def _drawn(self, place: PromptKey) -> NDArray[np.bool_]:
-        labels, space = self._layers.labels, self._layers.space
-        assert space is not None
-        if labels is None:
-            return np.zeros(space.stack_shape[1:], bool)
-        drawn: NDArray[np.bool_] = np.asarray(labels.data[space.index(place.frame)]) == place.object_id
-        return drawn
 
 
 def _alike(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:

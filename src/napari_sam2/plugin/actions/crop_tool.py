@@ -10,6 +10,7 @@ from napari.layers import Shapes
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_sam2.plugin.layers.layer_events import LayerFollower
 from napari_sam2.plugin.layers.layer_frames import REGION_KEY, is_made_for, is_region, layer_shape, mark_as_made_for
 from napari_sam2.plugin.layers.placement import layer_matrix
 
@@ -42,7 +43,7 @@ class CropTool(QObject):
         # The layer that was active before drawing, and is active again afterwards.
         self._before: Any = None
         # The rectangle's layer whose drawing is listened to.
-        self._followed: Any = None
+        self._follower = LayerFollower({"data": self._drawn})
         # The region changes with the image, when one is drawn, and when its layer is deleted.
         images.image_changed.connect(self._show)
         self._settled.connect(self._settle, Qt.ConnectionType.QueuedConnection)
@@ -56,7 +57,7 @@ class CropTool(QObject):
             return
         # One rectangle layer for each image, which is listened to while its image is chosen.
         layer = self._find(image) or self._make(image)
-        self._follow(layer)
+        self._follower.follow(layer)
         self._before = self._viewer.layers.selection.active
         layer.visible = True
         self._viewer.layers.selection.active = layer
@@ -69,17 +70,7 @@ class CropTool(QObject):
     def close(self) -> None:
         """Stop following the viewer."""
         self._viewer.layers.events.removed.disconnect(self._removed)
-        self._follow(None)
-
-    def _follow(self, layer: Any) -> None:
-        """Listen to one layer of a rectangle, and to none that was listened to before."""
-        if layer is self._followed:
-            return
-        if self._followed is not None:
-            self._followed.events.data.disconnect(self._drawn)
-        self._followed = layer
-        if layer is not None:
-            layer.events.data.connect(self._drawn)
+        self._follower.follow(None)
 
     def _find(self, image: Image) -> Any:
         return next((x for x in self._viewer.layers if is_region(x) and is_made_for(x, image)), None)
@@ -133,12 +124,12 @@ class CropTool(QObject):
         """Draw the region that is tracked, and no other."""
         image, region = self._layers.image, self._images.region
         if image is None:
-            self._follow(None)
+            self._follower.follow(None)
             return
         layer = self._find(image)
         if layer is None and region is not None:
             layer = self._make(image)
-        self._follow(layer)
+        self._follower.follow(layer)
         if layer is not None:
             wanted = [] if region is None else [corners_of(region)]
             # Blocked, or putting the rectangle in place would count as drawing it.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.plugin.worker.worker import WorkerRun, job
@@ -54,13 +53,13 @@ class Teaching(QObject):
 
     def accept(self, frames: Sequence[int]) -> int:
         """Call frames right as they are drawn now; return how many have a result and so could be."""
-        results, labels, space = self._controller.results, self._layers.labels, self._layers.space
-        if labels is None or space is None:
+        results, layers = self._controller.results, self._layers
+        if layers.labels is None or layers.space is None:
             return 0
         # The labels of the layer count, not the session's: the user may have painted since.
         known = [t for t in frames if results.is_known(t)]
         for frame in known:
-            results.accepted.set(frame, np.asarray(labels.data[space.index(frame)]))
+            results.accepted.set(frame, layers.drawn_on(frame))
         self.accepted_changed.emit()
         return len(known)
 

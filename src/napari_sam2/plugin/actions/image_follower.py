@@ -8,6 +8,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_sam2.data.images.geometry import Geometry
+from napari_sam2.plugin.layers.layer_events import connect, disconnect
 from napari_sam2.plugin.layers.layer_frames import (
     choosable_axes,
     current_frame,
@@ -88,7 +89,7 @@ class ImageFollower(QObject):
         self._companions = {key: kept for key, kept in self._companions.items() if key in known}
         self._show_axes()
         if image is not None:
-            self._join(image)
+            connect(image, self._events)
             layers.space = self._current_space(image, self._panel.axis.currentData())
             layers.frame = current_frame(image, layers.space, self._viewer)
             layers.select(self._objects.open(str(image.unique_id), layers.selected))
@@ -158,8 +159,7 @@ class ImageFollower(QObject):
         self._rest.stop()
         self._window_rest.stop()
         self._viewer.dims.events.current_step.disconnect(self._slider_moved)
-        if self._layers.image is not None:
-            self._part(self._layers.image)
+        disconnect(self._layers.image, self._events)
         for combo in self._panel.combos:
             combo.disconnect_viewer()
 
@@ -180,14 +180,6 @@ class ImageFollower(QObject):
         moves = dict.fromkeys(MOVES, self._image_moved)
         own = {"contrast_limits": self._contrast_changed, "axis_labels": self._axes_named, "data": self._data_replaced}
         return own | moves
-
-    def _join(self, image: Any) -> None:
-        for name, handler in self._events.items():
-            getattr(image.events, name).connect(handler)
-
-    def _part(self, image: Any) -> None:
-        for name, handler in self._events.items():
-            getattr(image.events, name).disconnect(handler)
 
     def _data_replaced(self, _event: Any = None) -> None:
         # Not within napari's event: opening the image anew takes its handlers off and puts them on again.
@@ -227,7 +219,7 @@ class ImageFollower(QObject):
         layers, combos = self._layers, self._panel.combos[1:4]
         # The layers in use are remembered before the combos are emptied, which makes the layers let go of them.
         if layers.image is not None:
-            self._part(layers.image)
+            disconnect(layers.image, self._events)
             self._companions[str(layers.image.unique_id)] = tuple(combo.layer for combo in combos)
         for combo in combos:
             combo.choose(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, label
@@ -69,13 +69,13 @@ class ObjectMenu:
             self._say("Select two or more objects to merge: Ctrl+click on their rows.")
             return
         frames = {place.frame for place in self._controller.edits.prompts.drawings if place.object_id in object_ids}
-        masks = {PromptKey(t, keep): np.isin(self._drawn(t), list(object_ids)) for t in sorted(frames)}
+        masks = {PromptKey(t, keep): np.isin(self._layers.drawn_on(t), list(object_ids)) for t in sorted(frames)}
         drawn = {place: mask for place, mask in masks.items() if mask.any()}
         self._controller.edits.give(drawn, "Merge objects", without=others)
 
     def _redraw(self, object_ids: Sequence[int], change: Callable[[Mask], Mask], name: str) -> None:
         frame = self._layers.frame
-        image = self._drawn(frame)
+        image = self._layers.drawn_on(frame)
         masks = {}
         for object_id in object_ids:
             before = image == object_id
@@ -87,13 +87,6 @@ class ObjectMenu:
             self._controller.edits.give(masks, name)
         else:
             self._say(f"{name}: there is nothing of that kind on this frame.")
-
-    def _drawn(self, frame: int) -> NDArray[Any]:
-        labels, space = self._layers.labels, self._layers.space
-        assert space is not None
-        if labels is None:
-            return np.zeros(space.stack_shape[1:], np.uint16)
-        return np.asarray(labels.data[space.index(frame)])
 
 
 def largest_piece(mask: Mask) -> Mask:

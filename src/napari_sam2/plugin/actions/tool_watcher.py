@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2.plugin.layers.layer_events import LayerFollower
 from napari_sam2.plugin.layers.layer_frames import is_region
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ToolWatcher(QObject):
         super().__init__()
         self._viewer = viewer
         self._layers = layers
-        self._followed: Any = None
+        self._follower = LayerFollower({"mode": self._notice})
         self._is_closed = False
         # napari makes no layer the active one between two of them.
         self._soon = QTimer(self)
@@ -65,20 +66,11 @@ class ToolWatcher(QObject):
         self._soon.stop()
         self._viewer.layers.selection.events.active.disconnect(self._follow)
         self._viewer.dims.events.ndisplay.disconnect(self._notice)
-        self._listen(None)
+        self._follower.follow(None)
 
     def _follow(self, _event: Any = None) -> None:
-        self._listen(self._viewer.layers.selection.active)
+        self._follower.follow(self._viewer.layers.selection.active)
         self._notice()
-
-    def _listen(self, layer: Any) -> None:
-        if layer is self._followed:
-            return
-        if self._followed is not None:
-            self._followed.events.mode.disconnect(self._notice)
-        self._followed = layer
-        if layer is not None:
-            layer.events.mode.connect(self._notice)
 
     def _notice(self, _event: Any = None) -> None:
         self._soon.start()

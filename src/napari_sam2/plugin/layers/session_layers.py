@@ -15,6 +15,7 @@ from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, Pr
 from .eraser import Eraser
 from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, reaches_further, widen
 from .labels_on_disk import is_in_memory, wider_labels
+from .layer_events import connect, disconnect
 from .layer_frames import is_made_for, is_region
 from .placement import Placement, UnrelatedError, check_worlds
 from .points_and_shapes import (
@@ -106,17 +107,17 @@ class SessionLayers(QObject):
 
     def _set(self, name: str, layer: Any) -> None:
         # Called by the combo when a layer is chosen, made, or deleted.
-        self._leave(getattr(self, name), self._points_events)
+        disconnect(getattr(self, name), self._points_events)
         setattr(self, name, layer)
         self._read[name] = None
         if layer is not None:
             adopt(layer, object_id=self.selected)
-            self._join(layer, self._points_events)
+            connect(layer, self._points_events)
         self._notice(self._tell_prompts)
 
     def set_labels(self, layer: Labels | None) -> None:
         """Use another Labels layer."""
-        self._leave(self.labels, self._labels_events)
+        disconnect(self.labels, self._labels_events)
         if self._eraser is not None:
             self._eraser.release()
         self.labels = layer
@@ -128,7 +129,7 @@ class SessionLayers(QObject):
         else:
             # Not at once: another layer may take the place of this one, which is being chosen.
             self._notice(self._select_label)
-        self._join(layer, self._labels_events)
+        connect(layer, self._labels_events)
 
     def need_points(self) -> Points:
         """Return the Points layer, a new one where there is none."""
@@ -224,6 +225,13 @@ class SessionLayers(QObject):
             return str(error)
         return ""
 
+    def drawn_on(self, frame: int) -> NDArray[Any]:
+        """(Y, X) labels of the result layer on a frame; zeros where there is no such layer."""
+        assert self.space is not None
+        if self.labels is None:
+            return np.zeros(self.space.stack_shape[1:], np.uint16)
+        return np.asarray(self.labels.data[self.space.index(frame)])
+
     def source_plane(self, source: Labels) -> NDArray[Any]:
         """(Y, X) labels of any Labels layer as they are seen on the frame on show."""
         assert self.space is not None
@@ -315,15 +323,6 @@ class SessionLayers(QObject):
     def _moves(self) -> dict[str, Any]:
         return dict.fromkeys(MOVES, self._layer_moved)
 
-    def _join(self, layer: Any, events: dict[str, Any]) -> None:
-        for name, handler in events.items():
-            getattr(layer.events, name).connect(handler)
-
-    def _leave(self, layer: Any, events: dict[str, Any]) -> None:
-        if layer is not None:
-            for name, handler in events.items():
-                getattr(layer.events, name).disconnect(handler)
-
     def _data_changed(self, event: Any) -> None:
         # A point that is being dragged sends an event of its features at every step; only where it is dropped counts.
         self._dragging = str(event.action) == "changing"
@@ -365,8 +364,7 @@ class SessionLayers(QObject):
     def _tell_painted(self) -> None:
         if self.labels is not None and self.space is not None:
             # Copies, since the user goes on painting while the worker compares them.
-            frames, space = sorted(self._painted_on), self.space
-            self.painted.emit({frame: np.array(self.labels.data[space.index(frame)]) for frame in frames})
+            self.painted.emit({frame: self.drawn_on(frame).copy() for frame in sorted(self._painted_on)})
         self._painted_on.clear()
 
     def _label_selected(self, _event: Any) -> None:

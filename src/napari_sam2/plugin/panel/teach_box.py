@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QProgressBar, QWidget
 
+from napari_sam2.wording import counted
+
 from .arrange import column, make_buttons, row
 from .track_box import in_words
 
@@ -65,7 +67,7 @@ class TeachBox(QWidget):
         self._n_accepted = frames
         where = f" in {stacks} stacks" if stacks > 1 else ""
         missing = max(_LEAST_FRAMES - frames, 0)
-        text = f"{frames} frame{'' if frames == 1 else 's'} accepted{where}"
+        text = f"{counted(frames, 'frame')} accepted{where}"
         self.accepted.setText(f"{text}; {missing} more to teach" if missing else text)
         self.buttons["accept"].setChecked(here)
         self.buttons["accept"].setText("Accepted" if here else "Accept frame")
@@ -134,7 +136,7 @@ def _verdict(taught: Taught) -> str:
     # Measured on frames that were left out of teaching: on the others any model gets better.
     count = sum(len(frames) for frames in taught.held_out_frames)
     before, after = taught.before["J&F"], taught.after["J&F"]
-    frames = f"{count} frame{'' if count == 1 else 's'} it did not learn from"
+    frames = f"{counted(count, 'frame')} it did not learn from"
     said = "It helped" if taught.helped else "It did not help"
     if abs(after - before) < _NO_DIFFERENCE:
         said = "It made no difference"

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSpinBox, QWidget
 
 from napari_sam2.plugin.commands import tip
 from napari_sam2.plugin.worker.messages import TrackingRequest
+from napari_sam2.wording import counted
 
 from .arrange import column, make_buttons, row
 
@@ -121,7 +122,7 @@ class TrackBox(QWidget):
     def show_stale(self, frames: int, *, others: bool = False) -> None:
         """Show how many frames are out of date, and whether others may be that nobody has counted yet."""
         self._has_stale = frames > 0 or others
-        self.buttons["update"].setText(f"Update {frames} frame{'s' if frames > 1 else ''}" if frames else "Update")
+        self.buttons["update"].setText(f"Update {counted(frames, 'frame')}" if frames else "Update")
         self._enable()
 
     def show_memory(self, text: str, *, offer_disk: bool) -> None:

@@ -86,14 +86,13 @@ def _named(results: ResultStore, object_id: int, frame: int, kind: str) -> Doubt
 
 def _low_scores(results: ResultStore, object_id: int) -> list[Doubt]:
     score = results.series(object_id, "object_score")
-    return [
-        Doubt(int(t), f"confidence {score[t]:.2f}", (_SURE - score[t]) / _SURE) for t in _where(score < _SURE)
-    ]  # fmt: skip
+    low = np.flatnonzero(score < _SURE)
+    return [Doubt(int(t), f"confidence {score[t]:.2f}", (_SURE - score[t]) / _SURE) for t in low]
 
 
 def _poor_shapes(results: ResultStore, object_id: int) -> list[Doubt]:
     quality, area = results.series(object_id, "predicted_iou"), results.series(object_id, "area")
-    poor = _where((quality < _GOOD_SHAPE) & (area > 0))
+    poor = np.flatnonzero((quality < _GOOD_SHAPE) & (area > 0))
     return [Doubt(int(t), f"shape quality {quality[t]:.2f}", (_GOOD_SHAPE - quality[t]) / _GOOD_SHAPE) for t in poor]
 
 
@@ -103,7 +102,7 @@ def _area_changes(results: ResultStore, object_id: int) -> list[Doubt]:
     change = np.full(len(area), np.nan)
     change[1:] = np.diff(np.log(seen))
     size = np.abs(change)
-    found = _where((size > np.log(_GROWTH)) & (size > _UNUSUAL * _typical(size)))
+    found = np.flatnonzero((size > np.log(_GROWTH)) & (size > _UNUSUAL * _typical(size)))
     return [
         Doubt(int(t), f"area {'grows' if change[t] > 0 else 'shrinks'} {np.exp(size[t]):.1f} times at once",
               min(size[t] / np.log(4), 1.0))
@@ -117,14 +116,14 @@ def _jumps(results: ResultStore, object_id: int) -> list[Doubt]:
     way[1:] = np.hypot(*np.diff(centres, axis=0).T)
     with np.errstate(invalid="ignore", divide="ignore"):
         diameters = way / np.sqrt(area * 4 / np.pi)
-    found = _where((diameters > _WAY) & (way > _UNUSUAL * _typical(way)))
+    found = np.flatnonzero((diameters > _WAY) & (way > _UNUSUAL * _typical(way)))
     return [Doubt(int(t), f"jumps by {way[t]:.0f} pixels", min(diameters[t] / 2, 1.0)) for t in found]
 
 
 def _pieces(results: ResultStore, object_id: int) -> list[Doubt]:
     pieces = results.pieces(object_id)
     usual = max(np.nanmedian(pieces), 1.0) if np.isfinite(pieces).any() else 1.0
-    more = _where(pieces > usual)
+    more = np.flatnonzero(pieces > usual)
     return [Doubt(int(t), f"falls into {pieces[t]:.0f} pieces", min(0.3 + 0.1 * pieces[t], 0.9)) for t in more]
 
 
@@ -144,7 +143,7 @@ def _overlaps(results: ResultStore, object_id: int) -> list[Doubt]:
     for other in results.object_ids:
         if other != object_id:
             common = _common_part(boxes, results.boxes(other))
-            found = _where(common > _COMMON)
+            found = np.flatnonzero(common > _COMMON)
             doubts += [Doubt(int(t), f"lies on object {other}", float(common[t])) for t in found]
     return doubts
 
@@ -162,10 +161,6 @@ def _common_part(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDA
 def _typical(values: NDArray[np.float64]) -> float:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) else 0.0
-
-
-def _where(condition: NDArray[np.bool_]) -> NDArray[np.intp]:
-    return np.flatnonzero(condition)
 
 
 _MEASURES = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_sam2.wording import counted
+
 # What the mouse does next; empty where it does nothing of ours. "select" moves points that are there.
 TOOLS = ("click", "box", "outline", "line", "paint", "select", "region")
 # How a line of status is meant: what to do next, what goes on, what keeps the user from going on.
@@ -157,9 +159,9 @@ def _next_step(state: PanelState) -> str:
     if state.is_teaching:
         return "Teaching: tracking waits."
     if state.n_stale:
-        return f"{count(state.n_stale, 'frame')} out of date: Update (U)."
+        return f"{counted(state.n_stale, 'frame')} out of date: Update (U)."
     if state.stopped is None and state.n_untracked and state.n_frames > 1 and not state.has_pending:
-        return f"{count(state.n_untracked, 'object')}, not tracked: Track (K)."
+        return f"{counted(state.n_untracked, 'object')}, not tracked: Track (K)."
     if state.n_objects and not state.n_untracked and state.n_frames > 1:
         return "Tracked. J: next doubtful frame."
     if state.n_objects and not state.tool and not _waiting(state):
@@ -189,8 +191,3 @@ def greyed(state: PanelState) -> dict[str, str]:
 
 
 _TRACKING = ("track_both", "track_forward", "track_backward", "track_range", "update")
-
-
-def count(number: int, noun: str) -> str:
-    """Write a number of things: "1 frame", "2 frames"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from napari_sam2.wording import named_objects
+
 if TYPE_CHECKING:
     from napari_sam2.data.prompts.drawing import Drawing, PromptKey
 
@@ -50,7 +52,7 @@ class ShownPrompts:
 def edit_name(changes: dict[PromptKey, Drawing], known: dict[PromptKey, Drawing]) -> str:
     """Name the step of some changes, as in "Click on object 3"."""
     ids = sorted({key.object_id for key in changes})
-    what = f"object {ids[0]}" if len(ids) == 1 else f"{len(ids)} objects"
+    what = named_objects(ids)
     if len(changes) > 1:
         return f"Change prompts of {what}"
     ((key, drawing),) = changes.items()

@@ -13,6 +13,7 @@ from napari_sam2.data.labels.placed_results import place_scores
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.prompts.drawing import Drawing, PromptKey
 from napari_sam2.data.prompts.drawn_prompts import drawing_of
+from napari_sam2.wording import named_objects
 
 from .count_pieces import count_pieces
 from .messages import FrameUpdate, Report, State, Tracked, TrackingRequest
@@ -141,8 +142,7 @@ class Engine:
         for frame, image in images.items():
             changes |= self._painted(frame, image)
         ids = sorted({key.object_id for key in changes})
-        what = f"object {ids[0]}" if len(ids) == 1 else f"{len(ids)} objects"
-        return self.edit(changes, f"Paint {what}")
+        return self.edit(changes, f"Paint {named_objects(ids)}")
 
     def take_labels(self, frame: int, image: NDArray[Any]) -> Report:
         """Make prompts of another program's (Y, X) labels; objects that it does not have are kept."""

@@ -1,0 +1,15 @@
+"""Words that go with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: "1 frame", "2 frames"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def named_objects(object_ids: Sequence[int]) -> str:
+    """Name one object, count several: "object 3", "2 objects"."""
+    return f"object {object_ids[0]}" if len(object_ids) == 1 else counted(len(object_ids), "object")
