@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -9,6 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
 from napari_sam2.plugin.layers.prompt_colours import colour_prompts
+from napari_sam2.plugin.state.doubts import Doubt, find_doubts
 
 from .memory_notice import budget_of
 from .state_reader import StateReader
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.actions.finetuning import Teaching
     from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
     from napari_sam2.plugin.panel.panel import Panel
-    from napari_sam2.plugin.state.doubts import Doubt
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.state.result_store import ResultStore
 
@@ -48,8 +49,9 @@ class Presenter:
         self.reader = StateReader(controller, objects)
         tools.changed.connect(self.show_state)
         self._is_closed = False
-        # The doubtful frame that was gone to last.
-        self.doubt: Doubt | None = None
+        # The doubtful frame that was gone to last, and where it is in the list of them.
+        self._doubt: Doubt | None = None
+        self._doubt_at = -1
         self._tables = QTimer(panel)
         self._tables.setSingleShot(True)
         self._tables.setInterval(_TABLES_MS)
@@ -76,7 +78,7 @@ class Presenter:
         news = self._controller.edits.has_news and results.is_any
         panel.track_box.show_stale(len(results.stale_frames()), others=news)
         self.reader.count(len(rows))
-        self.show_undo()
+        self._show_busy()
         self.show_frame()
         self.show_window()
         self._show_region()
@@ -121,14 +123,28 @@ class Presenter:
         else:
             seen = "hidden" if row.object_score < self._panel.threshold.value() else "seen"
             text = f"{name} {seen}: confidence {row.object_score:.2f}, shape quality {row.predicted_iou:.2f}"
-        if self.doubt is not None and self.doubt.frame == layers.frame:
-            text += f" · doubtful: {self.doubt.reason}"
+        if self._doubt is not None and self._doubt.frame == layers.frame:
+            text += f" · doubtful: {self._doubt.reason}"
         if layers.frame in results.stale_frames():
             text += " · stale: press Update"
         elif self._controller.edits.prompts.pending and not self._controller.edits.live:
             text += " · new prompts: track or press Update"
         self._panel.frame_note.setText(text)
         self.show_state()
+
+    def next_doubt(self) -> int | None:
+        """Go on to the next doubtful frame of the selected object; returns it, or ``None`` where there is none."""
+        doubts = find_doubts(self._controller.results, self._layers.selected, self._panel.doubt.currentData())
+        if not doubts:
+            return None
+        self._doubt_at = (self._doubt_at + 1) % len(doubts)
+        doubt = doubts[self._doubt_at]
+        self._doubt = replace(doubt, reason=f"{doubt.reason} ({self._doubt_at + 1} of {len(doubts)})")
+        return doubt.frame
+
+    def restart_doubts(self) -> None:
+        """Begin with the most doubtful frame the next time."""
+        self._doubt, self._doubt_at = None, -1
 
     def show_state(self) -> None:
         """Say what the next click means, and what can be done."""
@@ -162,12 +178,15 @@ class Presenter:
 
     def show_undo(self) -> None:
         """Say what there is to undo, and what has to wait for a run to end."""
+        self._show_busy()
+        self.show_state()
+
+    def _show_busy(self) -> None:
         busy = self._controller.is_busy
         self._panel.track_box.show_waiting(self._teaching.is_running)
         if not busy:
             self._panel.track_box.show_resumable(self._controller.can_resume)
         self._panel.teach_box.show_busy(busy)
-        self.show_state()
 
     def _show_memory(self) -> None:
         controller, space = self._controller, self._layers.space

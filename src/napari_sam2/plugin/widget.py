@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
-from qtpy.QtWidgets import QMessageBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.plugin.actions.candidate_walk import CandidateWalk
 from napari_sam2.plugin.actions.crop_tool import CropTool
@@ -22,10 +21,10 @@ from napari_sam2.plugin.actions.prompt_guide import PromptGuide
 from napari_sam2.plugin.actions.result_choice import ResultChoice
 from napari_sam2.plugin.actions.teach_actions import TeachActions
 from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
+from napari_sam2.plugin.actions.track_actions import TrackActions
 from napari_sam2.plugin.layers.session_layers import SessionLayers
 from napari_sam2.plugin.panel.canvas_focus import CanvasFocus
 from napari_sam2.plugin.panel.panel import Panel
-from napari_sam2.plugin.state.doubts import find_doubts
 from napari_sam2.plugin.state.object_names import ObjectNames
 
 from . import commands as keymap
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtGui import QShowEvent
 
-    from napari_sam2.plugin.worker.messages import Tracked
     from napari_sam2.session.session import Session
 
 
@@ -90,40 +88,29 @@ class Sam2Widget(QWidget):
         super().__init__()
         # napari hands plugins a proxy, whose layers are never the same object twice.
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        # Where in the list of doubtful frames the user is.
-        self._doubt_at = -1
         self._was_docked = self._closed = False
         # From those that need nothing to those that need the others; the panel is full before anything listens to it.
-        self.objects = ObjectNames()
-        self.layers = SessionLayers(self._viewer)
-        self.controller = Controller(self.layers)
-        self.teaching = Teaching(self.controller)
-        self.panel = Panel(self._viewer, self.layers.refusal, self.layers.source_refusal)
-        self.watcher = ToolWatcher(self._viewer, self.layers)
-        self.view = Presenter(
-            self.controller, self.panel, objects=self.objects, teaching=self.teaching, tools=self.watcher
-        )
-        self.teach_actions = TeachActions(self.controller, self.teaching, self.panel)
-        self.tools = DrawTools(
-            self._viewer, self.controller, panel=self.panel, objects=self.objects, select=self._select
-        )
-        self.guide = PromptGuide(self.controller, self.objects, self._select)
-        self.many = ManyObjects(
-            self._viewer, self.controller, panel=self.panel, objects=self.objects, watcher=self.watcher
-        )
-        self.candidates = CandidateWalk(self.controller, say=lambda text: self.view.say(text))
-        self.menu = ObjectMenu(self.controller, say=lambda text: self.view.say(text))
-        self.images = ImageFollower(self._viewer, self.controller, panel=self.panel, objects=self.objects)
-        self.result_choice = ResultChoice(self.controller, self.panel)
-        self.region = CropTool(self._viewer, self.layers, self.images)
-        self.files = FileDialogs(
-            self._viewer, self.controller, panel=self.panel, images=self.images, objects=self.objects
-        )
+        viewer, objects = self._viewer, ObjectNames()
+        self.objects = objects
+        self.layers = SessionLayers(viewer)
+        self.controller = controller = Controller(self.layers)
+        self.teaching = Teaching(controller)
+        self.panel = panel = Panel(viewer, self.layers.refusal, self.layers.source_refusal)
+        self.watcher = ToolWatcher(viewer, self.layers)
+        self.view = Presenter(controller, panel, objects=objects, teaching=self.teaching, tools=self.watcher)
+        self.track_actions = TrackActions(controller, panel, self.view.reader)
+        self.teach_actions = TeachActions(controller, self.teaching, panel)
+        self.tools = DrawTools(viewer, controller, panel=panel, objects=objects, select=self._select)
+        self.guide = PromptGuide(controller, objects, self._select)
+        self.many = ManyObjects(viewer, controller, panel=panel, objects=objects, watcher=self.watcher)
+        self.candidates = CandidateWalk(controller, say=self.view.say)
+        self.menu = ObjectMenu(controller, say=self.view.say)
+        self.images = ImageFollower(viewer, controller, panel=panel, objects=objects)
+        self.result_choice = ResultChoice(controller, panel)
+        self.region = CropTool(viewer, self.layers, self.images)
+        self.files = FileDialogs(viewer, controller, panel=panel, images=self.images, objects=objects)
         self._paint_hold = RepaintGuard(self)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for part in (self.panel.head, self.panel, self.panel.foot):
-            layout.addWidget(part, 1 if part is self.panel else 0)
+        self._lay_out()
         # Loading torch would hold up the window's opening; and model and device may change together.
         self._load_soon = QTimer(self, singleShot=True)
         self._load_soon.timeout.connect(self._load_model)
@@ -141,16 +128,40 @@ class Sam2Widget(QWidget):
 
     # Putting together
 
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for part in (self.panel.head, self.panel, self.panel.foot):
+            layout.addWidget(part, 1 if part is self.panel else 0)
+
     def _recall(self) -> None:
         panel = self.panel
         panel.live_preview.setChecked(remembered("prompts", "live_preview", True))
         panel.threshold.setValue(remembered("results", "threshold", 0.5))
         self.controller.edits.live = panel.live_preview.isChecked()
         self.controller.threshold = panel.threshold.value()
-        self.controller.zoom = panel.model_box.zoom_factor
-        self.controller.memory = panel.model_box.memory.currentData()
+        self._read_session_settings()
 
     def _connect(self) -> None:
+        self._connect_choices()
+        self._connect_objects()
+        self._connect_controller()
+        self._connect_napari()
+        # Actions with a button; all of them may have a key as well. Qt passes on whether a button is down, which no
+        # action wants to know.
+        actions = self._actions()
+        for name in actions.keys() & self.panel.buttons.keys():
+            self.panel.buttons[name].clicked.connect(lambda _=False, action=actions[name]: action())
+        self._canvas_focus = CanvasFocus(self)
+        self._keyboard = keymap.Keyboard(actions)
+        self._keyboard.bind(self._viewer)
+        # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
+        # are closed. The controller comes first, because the files wait for its worker to end.
+        self.destroyed.connect(self._keyboard.release_all)
+        for part in (self.watcher, self.many, self.view, self.controller, self.files.keeping):
+            self.destroyed.connect(part.close)
+
+    def _connect_choices(self) -> None:
         panel, layers = self.panel, self.layers
         # Layers that the user chooses; the image is followed by `ImageFollower`.
         panel.points_layer.layer_changed.connect(layers.set_points)
@@ -160,60 +171,37 @@ class Sam2Widget(QWidget):
             combo.refused.connect(show_warning)
         # The model. Through the timer, so that two changes at once load one model.
         panel.model_box.chosen.connect(self._load_soon.start)
-        panel.model_box.zoom_changed.connect(self._session_settings_changed)
-        panel.model_box.memory_changed.connect(self._session_settings_changed)
+        panel.model_box.session_settings_changed.connect(self._session_settings_changed)
         panel.model_box.failed.connect(self._failed)
-        # Objects: what the table shows of them is changed in all other places, too.
-        panel.object_table.object_selected.connect(self._select)
-        panel.object_table.object_renamed.connect(self._rename)
-        panel.object_table.object_shown.connect(self._show_object)
-        panel.object_table.asked.connect(self._do_with_objects)
-        # Settings of how prompts are answered and results are drawn, and ways to go to a frame.
+        # Settings of how prompts are answered and results are drawn.
         panel.live_preview.toggled.connect(self._live_changed)
         panel.one_object_per_click.toggled.connect(self._switched)
         panel.threshold.valueChanged.connect(self._threshold_changed)
-        panel.doubt.currentIndexChanged.connect(self._restart_doubts)
-        panel.score_plot.frame_clicked.connect(self.images.go_to)
-        # Tracking runs.
-        panel.track_box.asked.connect(self._track)
-        panel.track_box.cancelled.connect(self.controller.stop)
-        panel.track_box.resumed.connect(self._resume)
-        self._connect_frame_table()
-        # Actions with a button; all of them may have a key as well. Qt passes on whether a button is down, which no
-        # action wants to know.
-        for name, action in self._actions().items():
-            if name in panel.buttons:
-                panel.buttons[name].clicked.connect(lambda _=False, action=action: action())
-        # What happens in napari itself: a label picked in the layer, a slider moved, an image opened.
-        layers.label_selected.connect(self._label_picked)
-        layers.labels_left.connect(show_warning)
-        layers.unusable.connect(show_warning)
+
+    def _connect_objects(self) -> None:
+        panel = self.panel
+        # Objects: what the table shows of them is changed in all other places, too.
+        panel.object_table.object_selected.connect(self._select)
+        panel.object_table.object_renamed.connect(self._rename)
+        panel.object_table.object_shown.connect(lambda i, shown: self.objects.show(i, shown, self.layers.labels))
+        panel.object_table.asked.connect(self._do_with_objects)
         self.guide.said.connect(panel.show_prompt_note)
+        self.candidates.changed.connect(self.view.show_candidates)
+        # Ways to go to a frame. The table of frames is filled only while it is unfolded, so unfolding fills it.
+        panel.doubt.currentIndexChanged.connect(lambda _index: self.view.restart_doubts())
+        panel.score_plot.frame_clicked.connect(self.images.go_to)
+        panel.frame_table.row_chosen.connect(self._row_chosen)
+        panel.frame_table.narrowed.connect(self.view.show_rows)
+        panel.frame_table.failed.connect(self._failed)
+        panel.sections["Frames"].unfolded.connect(self.view.show_rows)
+
+    def _connect_napari(self) -> None:
+        # A label picked in the layer, a slider moved, an image opened.
+        self.layers.label_selected.connect(self._label_picked)
+        self.layers.labels_left.connect(show_warning)
+        self.layers.unusable.connect(show_warning)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)
-        self._connect_controller()
-        self.teaching.accepted_changed.connect(self.view.show_accepted)
-        self.teach_actions.busy_changed.connect(self.view.show_undo)
-        self._canvas_focus = CanvasFocus(self)
-        self.candidates.changed.connect(self.view.show_candidates)
-        self._keyboard = keymap.Keyboard(self._actions())
-        self._keyboard.bind(self._viewer)
-        # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
-        # are closed. The controller comes first, because the files wait for its worker to end.
-        self.destroyed.connect(self._keyboard.release_all)
-        self.destroyed.connect(self.watcher.close)
-        self.destroyed.connect(self.many.close)
-        self.destroyed.connect(self.view.close)
-        self.destroyed.connect(self.controller.close)
-        self.destroyed.connect(self.files.keeping.close)
-
-    def _connect_frame_table(self) -> None:
-        table = self.panel.frame_table
-        # The table is filled only while it is unfolded, so unfolding fills it.
-        table.row_chosen.connect(self._row_chosen)
-        table.narrowed.connect(self.view.show_rows)
-        table.failed.connect(self._failed)
-        self.panel.sections["Frames"].unfolded.connect(self.view.show_rows)
 
     def _connect_controller(self) -> None:
         controller = self.controller
@@ -222,9 +210,11 @@ class Sam2Widget(QWidget):
         controller.preview_near.connect(self._paint_hold.start)
         controller.preview_shown.connect(lambda _frame: self._paint_hold.end())
         controller.preview_shown.connect(self.preview_shown)
-        # A run: frames come fast and only the last is kept; the panel follows with `results_changed`.
-        controller.tracking_finished.connect(self._tracking_ended)
-        controller.tracking_stepped.connect(self._tracking_stepped)
+        # Runs, and teaching, which makes them wait.
+        self.track_actions.busy_changed.connect(self.view.show_undo)
+        self.track_actions.ended.connect(self._tracking_ended)
+        self.teach_actions.busy_changed.connect(self.view.show_undo)
+        self.teaching.accepted_changed.connect(self.view.show_accepted)
         controller.results_changed.connect(self._results_changed)
         controller.model_changed.connect(self.panel.model_box.show_status)
         controller.model_loaded.connect(self.panel.model_box.model_loaded)
@@ -242,10 +232,10 @@ class Sam2Widget(QWidget):
             "take_window": self.controller.reopen,
             "draw_region": self.region.draw,
             "whole_frame": self.region.clear,
-            "help": self._show_help,
+            "help": self.panel.show_help,
             "candidates": self.candidates.show_next,
-            "undo": lambda: self._go(self.controller.undo),
-            "redo": lambda: self._go(self.controller.redo),
+            "undo": self.track_actions.undo,
+            "redo": self.track_actions.redo,
             "next_doubtful": self._next_doubtful,
             "accept": self.teach_actions.accept,
             "track_both": lambda: track.ask("both"),
@@ -253,7 +243,7 @@ class Sam2Widget(QWidget):
             "track_backward": lambda: track.ask("backward"),
             "update": lambda: track.ask("update"),
             "cancel": self.controller.stop,
-            "resume": self._resume,
+            "resume": self.track_actions.resume,
             "save_session": self.files.ask_and_save,
             "open_session": self.files.ask_and_open,
             "new_points": lambda: self.images.make(layers.need_points),
@@ -288,9 +278,12 @@ class Sam2Widget(QWidget):
         if choice is not None:
             self.controller.load_model(choice)
 
-    def _session_settings_changed(self) -> None:
+    def _read_session_settings(self) -> None:
         self.controller.zoom = self.panel.model_box.zoom_factor
         self.controller.memory = self.panel.model_box.memory.currentData()
+
+    def _session_settings_changed(self) -> None:
+        self._read_session_settings()
         self.controller.reopen()
 
     def _select(self, object_id: int) -> None:
@@ -300,7 +293,7 @@ class Sam2Widget(QWidget):
             return
         self.objects.add(object_id)
         self.layers.select(object_id)
-        self._restart_doubts()
+        self.view.restart_doubts()
         self.view.show()
 
     def _rename(self, object_id: int, name: str) -> None:
@@ -328,22 +321,11 @@ class Sam2Widget(QWidget):
         self.many.turn_sign()
         self.view.show()
 
-    def _show_object(self, object_id: int, shown: bool) -> None:
-        self.objects.show(object_id, shown, self.layers.labels)
-
     # Frames
 
-    def _restart_doubts(self, _index: int = 0) -> None:
-        self._doubt_at = -1
-        self.view.doubt = None
-
     def _next_doubtful(self) -> None:
-        doubts = find_doubts(self.controller.results, self.layers.selected, self.panel.doubt.currentData())
-        if doubts:
-            self._doubt_at = (self._doubt_at + 1) % len(doubts)
-            doubt = doubts[self._doubt_at]
-            self.view.doubt = replace(doubt, reason=f"{doubt.reason} ({self._doubt_at + 1} of {len(doubts)})")
-            self.images.go_to(doubt.frame)
+        if (frame := self.view.next_doubt()) is not None:
+            self.images.go_to(frame)
             self.view.show_frame()
 
     def _row_chosen(self, frame: int, object_id: int) -> None:
@@ -352,61 +334,19 @@ class Sam2Widget(QWidget):
 
     # Tracking
 
-    def _track(self, plan: Any) -> None:
-        # An update has something to do for stale frames or for prompts that are pending.
-        nothing = plan.kind == "update" and not (self.panel.track_box.can_update or self.controller.edits.has_news)
-        if self.controller.is_busy or nothing:
-            return
-        self.view.reader.latest, self.view.reader.problem = None, ""
-        self.panel.track_box.restart_progress()
-        self.controller.track(plan)
-        if self.controller.is_running:
-            self.panel.track_box.show_running()
-        self.view.show_undo()
-
-    def _resume(self) -> None:
-        self.controller.resume()
-        if self.controller.is_running:
-            self.panel.track_box.show_running()
-        self.view.show_undo()
-
-    def _tracking_stepped(self, tracked: Tracked) -> None:
-        self.view.reader.latest = tracked
-
     def _results_changed(self) -> None:
         # While a run goes on this comes once a second, not with each frame.
         self.view.show()
-        latest = self.view.reader.latest
-        if latest is not None and self.controller.is_running:
-            self.panel.track_box.show_progress(latest.done, latest.total)
+        self.track_actions.show_progress()
 
     def _tracking_ended(self, complete: bool) -> None:
-        # Called on the GUI thread when a run has ended, was stopped, or failed. Tables are written and listeners told
-        # last, so that they find everything as it will stay.
-        self._restart_doubts()
-        if complete:
-            self.panel.track_box.show_complete()
-        elif (latest := self.view.reader.latest) is not None:
-            self.panel.track_box.show_progress(latest.done, latest.total)
-        self.panel.track_box.show_idle(can_resume=self.controller.can_resume, text="Done." if complete else "Stopped.")
+        # Tables are written and listeners told last, so that they find everything as it will stay.
+        self.view.restart_doubts()
         self.view.show()
         self.view.write_tables()
         self.tracking_finished.emit(complete)
 
-    def _go(self, move: Callable[[], None]) -> None:
-        # A run that was stopped is given up by undo and redo; what it is continued with is the session's.
-        self.panel.show_prompt_note("")
-        move()
-        self.panel.track_box.show_idle(can_resume=self.controller.can_resume)
-
     # Settings and files
-
-    def _show_help(self) -> None:
-        # Opened without waiting, as a waiting dialog would stop the event loop; kept, or it would be gone at once.
-        close = QMessageBox.StandardButton.Close
-        self._help = QMessageBox(QMessageBox.Icon.NoIcon, "SAM 2", keymap.help_text(), close, self)
-        self._help.setObjectName("help_text")
-        self._help.open()
 
     def _live_changed(self, live: bool) -> None:
         self.controller.edits.live = live
@@ -452,11 +392,7 @@ class Sam2Widget(QWidget):
         self.controller.close()
         self.files.keeping.close()
         self.panel.model_box.close_down()
-        self.result_choice.close()
-        self.region.close()
-        self.watcher.close()
-        self.many.close()
-        self.view.close()
-        self.images.close()
-        self.layers.close()
+        parts = self.result_choice, self.region, self.watcher, self.many, self.view, self.images, self.layers
+        for part in parts:
+            part.close()
         self._keyboard.release_all()

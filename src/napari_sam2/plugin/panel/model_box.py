@@ -85,8 +85,8 @@ class ModelBox(QWidget):
 
     # Another model is to be loaded, or the same in another way.
     chosen = Signal()
-    zoom_changed = Signal()
-    memory_changed = Signal()
+    # The zoom or the memory.
+    session_settings_changed = Signal()
     # With the exception of a download.
     failed = Signal(object)
     # Bytes so far and in all, from the download's thread.
@@ -100,12 +100,12 @@ class ModelBox(QWidget):
         self._make_controls()
         self._lay_out()
         self._fill()
-        # Connected after filling, which is no choice. All but the zoom need the model to be loaded anew.
+        # Connected after filling, which is no choice. All but zoom and memory need the model to be loaded anew.
         self.model.currentIndexChanged.connect(self._model_changed)
         for combo in (self.device, self.preset, self.backend):
             combo.currentIndexChanged.connect(lambda _index: self.chosen.emit())
-        self.zoom.currentIndexChanged.connect(self._zoom_changed)
-        self.memory.currentIndexChanged.connect(self._memory_changed)
+        for setting in ("zoom", "memory"):
+            getattr(self, setting).currentIndexChanged.connect(lambda _index, name=setting: self._setting_changed(name))
         self.checkpoint.editingFinished.connect(self._model_changed)
         self._browse.clicked.connect(self._ask_for_file)
         self.download.clicked.connect(self.start_download)
@@ -281,12 +281,13 @@ class ModelBox(QWidget):
         for name, (_, text) in ZOOMS.items():
             self.zoom.addItem(text, name)
         self.zoom.setCurrentIndex(max(self.zoom.findData(remembered("model", "zoom", "auto")), 0))
-        for name, (text, what) in MEMORIES.items():
-            self.memory.addItem(text, name)
-            self.memory.setItemData(self.memory.count() - 1, what, Qt.ItemDataRole.ToolTipRole)
-        self.memory.setCurrentIndex(max(self.memory.findData(remembered("model", "memory", "auto")), 0))
         missing = set() if has_openvino() else {"openvino"}
-        for combo, kinds, setting in ((self.preset, PRESETS, "preset"), (self.backend, BACKENDS, "backend")):
+        explained = (
+            (self.preset, PRESETS, "preset"),
+            (self.backend, BACKENDS, "backend"),
+            (self.memory, MEMORIES, "memory"),
+        )
+        for combo, kinds, setting in explained:
             for name, (text, what) in kinds.items():
                 if name not in missing:
                     combo.addItem(text, name)
@@ -297,7 +298,8 @@ class ModelBox(QWidget):
         # The bundled one needs no heading; a heading cannot be chosen.
         group = ""
         for name, entry in CATALOG.items():
-            if not entry.bundled and (kind := _group_of(name)) != group:
+            kind = "general" if entry.notice is None else "medical, research only"
+            if not entry.bundled and kind != group:
                 group = kind
                 self.model.addItem(group)
                 self.model.model().item(self.model.count() - 1).setFlags(Qt.ItemFlag.NoItemFlags)
@@ -311,13 +313,9 @@ class ModelBox(QWidget):
         self._show_state()
         self.chosen.emit()
 
-    def _zoom_changed(self, _index: int) -> None:
-        remember("model", "zoom", self.zoom.currentData())
-        self.zoom_changed.emit()
-
-    def _memory_changed(self, _index: int) -> None:
-        remember("model", "memory", self.memory.currentData())
-        self.memory_changed.emit()
+    def _setting_changed(self, name: str) -> None:
+        remember("model", name, getattr(self, name).currentData())
+        self.session_settings_changed.emit()
 
     def _ask_for_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "SAM 2 checkpoint", "", "Checkpoints (*.pt *.pth *.safetensors)")
@@ -391,10 +389,6 @@ def detail_of(name: str) -> str:
         return "bundled"
     size = "" if entry.size_bytes is None else format_size(entry.size_bytes)
     return ", ".join(part for part in (size, "" if is_available(name) else "not here") if part)
-
-
-def _group_of(name: str) -> str:
-    return "medical, research only" if CATALOG[name].notice is not None else "general"
 
 
 def has_openvino() -> bool:

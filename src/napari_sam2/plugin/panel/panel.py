@@ -14,14 +14,16 @@ from qtpy.QtWidgets import (
     QFrame,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_sam2.plugin.commands import tip
+from napari_sam2.plugin.commands import help_text, tip
 from napari_sam2.plugin.state.doubts import DOUBT_KINDS
-from napari_sam2.plugin.state.panel_state import PanelState, count, greyed, status_line, step_text
+from napari_sam2.plugin.state.panel_state import PanelState, greyed, status_line, step_text
+from napari_sam2.wording import counted
 
 from .arrange import column, make_buttons, row
 from .files_box import FilesBox
@@ -160,11 +162,19 @@ class Panel(QScrollArea):
             self.buttons[name].setVisible(bool(state.undo_name or state.redo_name))
         self.buttons["remove_object"].setVisible(state.n_rows > 0)
         self.object_filter.setVisible(state.n_rows > _MANY)
-        self.object_count.setText(count(state.n_rows, "object") if state.n_rows else "Objects")
+        self.object_count.setText(counted(state.n_rows, "object") if state.n_rows else "Objects")
         self.sections["Scores"].setVisible(state.is_tracked)
         self.sections["Model"].set_title(_model_title(state))
         if state.missing_model:
             self.sections["Model"].unfold()
+
+    def show_help(self) -> None:
+        """Show how it goes, and all keys."""
+        # Opened without waiting, as a waiting dialog would stop the event loop; kept, or it would be gone at once.
+        close = QMessageBox.StandardButton.Close
+        self._help = QMessageBox(QMessageBox.Icon.NoIcon, "SAM 2", help_text(), close, self)
+        self._help.setObjectName("help_text")
+        self._help.open()
 
     def _name_and_explain(self) -> None:
         tips = {
