@@ -56,10 +56,10 @@ def read_marker(folder: Path) -> Marker | None:
     from napari_sam2.data.files.atomic_files import read_json
 
     try:
-        said = read_json(folder / MARKER)
-        if said.pop("version") != _VERSION:
+        values = read_json(folder / MARKER)
+        if values.pop("version") != _VERSION:
             return None
-        return Marker(**said)
+        return Marker(**values)
     # A damaged marker only means that the job is done again.
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None

@@ -114,8 +114,8 @@ def _write_exports(folder: Path, places: Mapping[str, Path], *, image: Path) -> 
 def _skipped(job: BatchJob, marker: Marker | None, present: dict[str, str]) -> JobResult | None:
     if marker is None or marker.state != DONE or marker.differences(present) or not (job.folder / LABELS).exists():
         return None
-    said = marker.n_frames, marker.n_objects, marker.seconds
-    return JobResult(job.name, SKIPPED, *said, message="done before")
+    counts = marker.n_frames, marker.n_objects, marker.seconds
+    return JobResult(job.name, SKIPPED, *counts, message="done before")
 
 
 @contextmanager

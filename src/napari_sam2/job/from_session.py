@@ -30,14 +30,14 @@ def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
     )
 
 
-def saved_model(asked: ModelOptions, said: ModelRecord) -> ModelOptions:
+def saved_model(asked: ModelOptions, record: ModelRecord) -> ModelOptions:
     """Choose the model: what was asked for, else the session's own; ValueError if that came from no file."""
     if asked.model is not None or asked.checkpoint is not None:
         return asked
     from napari_sam2.storage.locate_inputs import model_arguments
 
     # Options at their defaults count as not chosen, and take the session's value.
-    known = model_arguments(said)
+    known = model_arguments(record)
     return replace(
         asked,
         model=known.name if known.name in CATALOG else None,

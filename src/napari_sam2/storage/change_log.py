@@ -72,7 +72,7 @@ class _Written:
     """What the journal holds of an object, to find what differs now."""
 
     # Fields of its record as last written, but for the directions, which are compared by frame.
-    said: dict[str, object] = field(default_factory=dict)
+    fields: dict[str, object] = field(default_factory=dict)
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
     # Numbers of the prompts and memories that it refers to.
@@ -197,9 +197,9 @@ class ChangeLog:
         prompts = self._prompts.numbers(state.prompts)
         written.prompts = {number for _, number in prompts}
         written.memories = {number for pairs in memories.values() for _, number in pairs}
-        said: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories}
-        changed = {key: value for key, value in said.items() if written.said.get(key, ()) != value}
-        written.said |= changed
+        values: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories}
+        changed = {key: value for key, value in values.items() if written.fields.get(key, ()) != value}
+        written.fields |= changed
         # Directions are compared frame by frame: a pass over a long stack adds one frame at a time.
         for name in ("visited", "stale"):
             now = getattr(state, name)

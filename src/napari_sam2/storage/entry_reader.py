@@ -32,8 +32,8 @@ class EntryReader:
             return read(*arguments)
         except MALFORMED as error:
             # One damaged entry must not cost the user the others.
-            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            self.problems.append(f"{what} is damaged and left out: {said}")
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            self.problems.append(f"{what} is damaged and left out: {reason}")
             return None
 
     def read_results(self, labels: LabelStack, scores: ScoreTable) -> None:

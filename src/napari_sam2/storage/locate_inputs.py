@@ -69,8 +69,8 @@ def _checked(stack: Stack, data: DataRecord) -> Stack:
     where = "the image given" if stack.path is None else str(stack.path)
     for key, value in found.items():
         if getattr(data, key) != value:
-            said = getattr(data, key)
-            raise ValueError(f"{where} is not the image of this session: its {key} is {value}, not {said}")
+            saved = getattr(data, key)
+            raise ValueError(f"{where} is not the image of this session: its {key} is {value}, not {saved}")
     if data.axis != stack.axis:
         raise ValueError(f"{where} runs along {stack.axis}, the image of this session along {data.axis}")
     if data.sample != sample_hash(stack):

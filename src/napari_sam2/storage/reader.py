@@ -91,8 +91,8 @@ def _about_version(header: Header) -> list[str]:
     if header.version <= VERSION:
         return []
     program = header.versions.get("napari-sam2", "a newer version")
-    said = f"the session was written by napari-sam2 {program} in format {header.version}"
-    return [f"{said}, this one knows format {VERSION}: what it does not know is left out"]
+    origin = f"the session was written by napari-sam2 {program} in format {header.version}"
+    return [f"{origin}, this one knows format {VERSION}: what it does not know is left out"]
 
 
 def _go_on_saving(folder: Path, header: Header, session: TrackingSession) -> tuple[SessionWriter | None, list[str]]:

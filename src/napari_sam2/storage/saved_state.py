@@ -110,12 +110,12 @@ class SavedState:
             if track is not None:
                 self.tracks.setdefault(number, SavedTrack()).add(track)
         # Only what the event sets: all else is as it was.
-        said = event.model_fields_set
-        for key in said & {"objects", "undos", "redos", "window", "dtype", "run", "done", "remembered"}:
+        changed = event.model_fields_set
+        for key in changed & {"objects", "undos", "redos", "window", "dtype", "run", "done", "remembered"}:
             setattr(self, key, getattr(event, key))
         # Numbers that may still be referred to are kept, all others go, so that a long history takes no more than a
         # short one.
-        if said & {"undos", "redos", "objects"}:
+        if changed & {"undos", "redos", "objects"}:
             self._forget()
 
     def _add_step(self, number: int, step: StepRecord | None) -> None:

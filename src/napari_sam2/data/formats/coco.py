@@ -91,7 +91,7 @@ def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]
     # COCO boxes are x, y, width, height.
     rows, columns = region.area
     row = results.scores.get(region.frame, region.object_id)
-    said = {} if row is None else {"score": round(row.object_score, 6)}
+    score = {} if row is None else {"score": round(row.object_score, 6)}
     return {
         "id": number,
         "image_id": region.frame + 1,
@@ -101,7 +101,7 @@ def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]
         "area": int(region.mask.sum()),
         "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
         "iscrowd": 0,
-        **said,
+        **score,
     }
 
 

@@ -76,10 +76,10 @@ def _write(path: Path, results: Results, *, version: str) -> None:
                 # Every second pixel, not averages: labels are numbers of objects, which have no mean.
                 array[place] = image[:: 2**level, :: 2**level]
     # Version 0.5 nests all metadata under the key "ome".
-    said: dict[str, Any] = {"multiscales": [multiscale]}
-    said["image-label"] = _image_label(path, results, version)
+    attributes: dict[str, Any] = {"multiscales": [multiscale]}
+    attributes["image-label"] = _image_label(path, results, version)
     creator = {"_creator": {"name": _CREATOR}}
-    group.attrs.update(said | creator if old else {"ome": {"version": version, **said}} | creator)
+    group.attrs.update(attributes | creator if old else {"ome": {"version": version, **attributes}} | creator)
 
 
 def _level_sizes(stack: Stack) -> list[tuple[int, int]]:
@@ -129,7 +129,7 @@ def _properties(results: Results) -> list[dict[str, Any]]:
     for region in results.regions():
         # Volumes count by time point, not by plane.
         frame = region.frame // planes
-        said = found.setdefault(
+        properties = found.setdefault(
             region.object_id,
             {
                 "label-value": region.object_id,
@@ -140,10 +140,10 @@ def _properties(results: Results) -> list[dict[str, Any]]:
             },
         )
         # A time point counts once, however many of its planes show the object.
-        said["n_frames"] += said["n_frames"] == 0 or frame != said["last_frame"]
-        said["last_frame"] = frame
-    for object_id, said in found.items():
+        properties["n_frames"] += properties["n_frames"] == 0 or frame != properties["last_frame"]
+        properties["last_frame"] = frame
+    for object_id, properties in found.items():
         scores = [row.object_score for row in results.scores if row.object_id == object_id]
         if scores:
-            said["mean_object_score"] = round(float(np.mean(scores)), 6)
+            properties["mean_object_score"] = round(float(np.mean(scores)), 6)
     return [found[object_id] for object_id in sorted(found)]

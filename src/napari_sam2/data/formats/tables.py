@@ -39,8 +39,8 @@ def write_tracks(path: Path, results: Results) -> None:
         writer.writerow(["track_id", *axes, "y", "x", "object_score"])
         for object_id, frame, *centre in tracks_array(results).tolist():
             score = _score(results, int(object_id), int(frame))
-            said = "" if score is None else f"{score:.6f}"
-            writer.writerow([int(object_id), int(frame), *(f"{value:.3f}" for value in centre), said])
+            score_text = "" if score is None else f"{score:.6f}"
+            writer.writerow([int(object_id), int(frame), *(f"{value:.3f}" for value in centre), score_text])
 
 
 def write_scores(path: Path, results: Results) -> None:

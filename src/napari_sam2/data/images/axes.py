@@ -48,12 +48,12 @@ class Axis:
         return replace(self, size=size, scale=scale, translation=self.translation + start * step)
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Axis:
+    def from_json(cls, values: Mapping[str, Any]) -> Axis:
         """Read an axis from the fields of a JSON object; ``ValueError`` if one is damaged."""
-        scale, unit = said.get("scale"), said.get("unit")
-        size = whole_number(said["size"], "the size of an axis")
-        translation = float(said.get("translation", 0.0))
-        return cls(str(said["name"]), size, None if scale is None else float(scale), translation, unit and str(unit))
+        scale, unit = values.get("scale"), values.get("unit")
+        size = whole_number(values["size"], "the size of an axis")
+        translation = float(values.get("translation", 0.0))
+        return cls(str(values["name"]), size, None if scale is None else float(scale), translation, unit and str(unit))
 
 
 # What people and programs call the axes before Y and X.
@@ -83,6 +83,6 @@ def measured_axes(names: Sequence[str], shape: Sequence[int], sizes: Mapping[str
         if size is None or (name in "yx" and not {"x", "y"} <= {*known}):
             axes.append(Axis(name, length))
         else:
-            scale, said, translation = size.converted(unit)
-            axes.append(Axis(name, length, scale, translation, unit if name == "y" else said))
+            scale, own_unit, translation = size.converted(unit)
+            axes.append(Axis(name, length, scale, translation, unit if name == "y" else own_unit))
     return tuple(axes)

@@ -153,10 +153,10 @@ class Geometry(ImagePart):
 
     def to_json(self) -> dict[str, Any]:
         """Return the geometry as an object that JSON can hold."""
-        said = self.selection.to_json() | {"crop": list(self.crop)}
+        values = self.selection.to_json() | {"crop": list(self.crop)}
         return {
-            **{key: said.pop(key) for key in ("axis", "crop", "every")},
-            "selection": said,
+            **{key: values.pop(key) for key in ("axis", "crop", "every")},
+            "selection": values,
             "whole": list(self.whole_shape),
             "shape": list(self.stack_shape),
             "axes": [asdict(axis) for axis in self.axes],
@@ -164,12 +164,12 @@ class Geometry(ImagePart):
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned, also by versions that did not write axes yet.
 
         Parameters
         ----------
-        said : mapping
+        values : mapping
             The JSON object.
 
         Returns
@@ -184,7 +184,7 @@ class Geometry(ImagePart):
         """
         try:
             # Sizes are checked before anything is allocated by them: session files come from other people.
-            n_frames, height, width = said["whole"]
+            n_frames, height, width = values["whole"]
             sizes = (
                 ("a number of frames", n_frames, _MOST_FRAMES),
                 *(("a side", n, _LONGEST_SIDE) for n in (height, width)),
@@ -192,15 +192,15 @@ class Geometry(ImagePart):
             for what, size, most in sizes:
                 if not 1 <= whole_number(size, what) <= most:
                     raise ValueError(f"{size} is no {what.removeprefix('a ')}")
-            part = {**(said.get("selection") or {}), **{key: said.get(key) for key in ("axis", "crop")}}
-            selection = Selection.from_json(part | {"every": said["every"]})
+            part = {**(values.get("selection") or {}), **{key: values.get(key) for key in ("axis", "crop")}}
+            selection = Selection.from_json(part | {"every": values["every"]})
             # Repeated frames make a large stack of a small file.
             if selection.every.denominator > _MOST_FRAMES // n_frames:
                 raise ValueError(f"{selection.every} of {n_frames} frames are too many")
             # Older session files have no axes: they are those of the frames, unmeasured.
             bare = cls.of((n_frames, height, width), selection.axis or "t")
-            axes = tuple(Axis.from_json(one) for one in said["axes"]) if said.get("axes") else bare.axes
-            geometry = cls(axes, selection, said.get("affine"))
+            axes = tuple(Axis.from_json(one) for one in values["axes"]) if values.get("axes") else bare.axes
+            geometry = cls(axes, selection, values.get("affine"))
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"the part of an image is damaged: {type(error).__name__}: {error}") from error
         # The shape is in the file twice; a mismatch means that somebody edited one of them.

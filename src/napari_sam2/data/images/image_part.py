@@ -46,8 +46,8 @@ class ImagePart:
         if self.selection.crop is not None:
             crop = _checked_crop(self.selection.crop, *self.whole_shape[1:])
             # One way to say that frames are whole.
-            said = None if crop == (0, 0, *self.whole_shape[1:]) else crop
-            object.__setattr__(self, "selection", replace(self.selection, crop=said))
+            kept = None if crop == (0, 0, *self.whole_shape[1:]) else crop
+            object.__setattr__(self, "selection", replace(self.selection, crop=kept))
         # An axis of size 0 is left to `Stack`, which reports it better.
         if any(place >= max(size, 1) for place, size in zip(self.places, self.shape, strict=False)):
             raise ValueError(f"an image of shape {self.shape} has no place {self.places}")
@@ -73,15 +73,15 @@ class ImagePart:
         bare = cls(tuple(map(Axis, (axis, "y", "x"), shape)), Selection(axis=axis))
         return bare if calibration is None else bare.calibrated(calibration)
 
-    def calibrated(self, said: Calibration) -> Self:
+    def calibrated(self, calibration: Calibration) -> Self:
         """Return the same frames with other sizes of a pixel and a step."""
         # Only scales and units change: where the image begins in the world stays.
-        height, width = said.pixel_size or (None, None)
+        height, width = calibration.pixel_size or (None, None)
         axes = list(self.axes)
-        axes[-2] = replace(axes[-2], scale=height, unit=said.unit)
-        axes[-1] = replace(axes[-1], scale=width, unit=said.unit)
+        axes[-2] = replace(axes[-2], scale=height, unit=calibration.unit)
+        axes[-1] = replace(axes[-1], scale=width, unit=calibration.unit)
         if self.tracked is not None:
-            axes[self.tracked] = replace(axes[self.tracked], scale=said.step, unit=said.step_unit)
+            axes[self.tracked] = replace(axes[self.tracked], scale=calibration.step, unit=calibration.step_unit)
         return replace(self, axes=tuple(axes))
 
     # What the frames are

@@ -48,20 +48,20 @@ def placed(size: Size, position: float | None, unit: str | None) -> Size:
 
 
 def _metamorph(tif: TiffFile) -> dict[str, Size]:
-    said: Mapping[str, Any] = tif.stk_metadata or {}
-    unit = said.get("CalibrationUnits")
+    metadata: Mapping[str, Any] = tif.stk_metadata or {}
+    unit = metadata.get("CalibrationUnits")
     sizes = {}
     # Without a calibration MetaMorph writes 1 pixel.
     if unit_name(unit) is not None:
-        stage = np.ravel(said.get("StagePosition", ()))[:2].tolist()
+        stage = np.ravel(metadata.get("StagePosition", ()))[:2].tolist()
         at = dict(zip("xy", stage, strict=False))
         for letter in "xy":
-            size = Size(float(said[f"{letter.upper()}Calibration"]), unit)
+            size = Size(float(metadata[f"{letter.upper()}Calibration"]), unit)
             sizes[letter] = placed(size, at.get(letter), unit)
-    steps = np.ravel(said.get("ZDistance", ())).astype(float)
+    steps = np.ravel(metadata.get("ZDistance", ())).astype(float)
     if steps.size > 1 and steps[0]:
         sizes["z"] = Size(abs(float(steps[0])), unit_name(unit) or "um")
-    times = np.ravel(said.get("TimeCreated", ())).astype(float)
+    times = np.ravel(metadata.get("TimeCreated", ())).astype(float)
     # Milliseconds since midnight.
     if times.size > 1 and times[-1] > times[0]:
         sizes["t"] = Size(float(times[-1] - times[0]) / (times.size - 1), "ms")
@@ -89,8 +89,8 @@ def _micromanager(tif: TiffFile) -> dict[str, Size]:
     return sizes
 
 
-def _position(said: Mapping[str, Any], key: str) -> float | None:
-    return None if said.get(key) is None else float(said[key])
+def _position(metadata: Mapping[str, Any], key: str) -> float | None:
+    return None if metadata.get(key) is None else float(metadata[key])
 
 
 def _metres(value: Any) -> Size:
@@ -99,26 +99,26 @@ def _metres(value: Any) -> Size:
 
 
 def _fei(tif: TiffFile) -> dict[str, Size]:
-    said: Mapping[str, Any] = tif.fei_metadata or {}
-    scan = said.get("Scan") or said.get("EScan") or said["IScan"]
-    stage: Mapping[str, Any] = said.get("Stage", {})
+    metadata: Mapping[str, Any] = tif.fei_metadata or {}
+    scan = metadata.get("Scan") or metadata.get("EScan") or metadata["IScan"]
+    stage: Mapping[str, Any] = metadata.get("Stage", {})
     names = {"x": ("PixelWidth", "StageX"), "y": ("PixelHeight", "StageY")}
     return {letter: placed(_metres(scan[key]), _position(stage, place), "m") for letter, (key, place) in names.items()}
 
 
 def _lsm(tif: TiffFile) -> dict[str, Size]:
-    said: Mapping[str, Any] = tif.lsm_metadata or {}
-    sizes = {letter: _metres(said[f"VoxelSize{letter.upper()}"]) for letter in "zyx"}
+    metadata: Mapping[str, Any] = tif.lsm_metadata or {}
+    sizes = {letter: _metres(metadata[f"VoxelSize{letter.upper()}"]) for letter in "zyx"}
     # Spelt so by Zeiss.
-    return sizes | {"t": Size(float(said.get("TimeIntervall") or 0), "s")}
+    return sizes | {"t": Size(float(metadata.get("TimeIntervall") or 0), "s")}
 
 
 def _zeiss_sem(tif: TiffFile) -> dict[str, Size]:
-    said: Mapping[str, Any] = tif.sem_metadata or {}
-    _, size, unit = said.get("ap_image_pixel_size") or said["ap_pixel_size"]
+    metadata: Mapping[str, Any] = tif.sem_metadata or {}
+    _, size, unit = metadata.get("ap_image_pixel_size") or metadata["ap_pixel_size"]
     return {letter: Size(float(size), str(unit)) for letter in "yx"}
 
 
 def _olympus(tif: TiffFile) -> dict[str, Size]:
-    said: Mapping[str, Any] = tif.sis_metadata or {}
-    return {letter: _metres(said[f"pixelsize{letter}"]) for letter in "yx"}
+    metadata: Mapping[str, Any] = tif.sis_metadata or {}
+    return {letter: _metres(metadata[f"pixelsize{letter}"]) for letter in "yx"}

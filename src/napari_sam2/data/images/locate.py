@@ -39,8 +39,8 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
         raise ValueError(f"{name} has no second axis to take index {selection.at} of: {_described(opened)}")
     _check_channels(opened, selection, name)
     # Frames without a name count as time, as most unlabelled stacks are time-lapses.
-    said = "" if tracked is None else axes[tracked]
-    axis = axis or (said if said in AXES else "t")
+    tracked_name = "" if tracked is None else axes[tracked]
+    axis = axis or (tracked_name if tracked_name in AXES else "t")
     return Geometry(_axes(opened, axis, tracked), replace(selection.whole, axis=axis), opened.affine)
 
 

@@ -102,12 +102,12 @@ class Selection:
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Selection:
+    def from_json(cls, values: Mapping[str, Any]) -> Selection:
         """Read what `to_json` returned; missing keys take their defaults.
 
         Parameters
         ----------
-        said : mapping
+        values : mapping
             The JSON object.
 
         Returns
@@ -120,16 +120,16 @@ class Selection:
         ValueError
             If it is damaged.
         """
-        at, crop, axis, series = (said.get(key) for key in ("at", "crop", "axis", "series"))
+        at, crop, axis, series = (values.get(key) for key in ("at", "crop", "axis", "series"))
         try:
             return cls(
                 tuple(map(_index, at)) if isinstance(at, list | tuple) else None if at is None else _index(at),
-                tuple(map(_index, said.get("channels", ()))),
-                tuple((_number(low), _number(high)) for low, high in said.get("windows", ())),
-                _index(said.get("level", 0)),
+                tuple(map(_index, values.get("channels", ()))),
+                tuple((_number(low), _number(high)) for low, high in values.get("windows", ())),
+                _index(values.get("level", 0)),
                 None if crop is None else _box(crop),
                 # Not Fraction(text), which takes "1e9999999" and then computes for minutes.
-                Fraction(*map(int, str(said.get("every", 1)).split("/"))),
+                Fraction(*map(int, str(values.get("every", 1)).split("/"))),
                 None if axis is None else str(axis),
                 None if series is None else str(series),
             )

@@ -292,8 +292,8 @@ def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: st
     frames: FrameSource = each[0]
     missing = MissingPixels()
     if several:
-        said = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
-        frames = CompositeFrames(channel_stacks(each, missing), selection.windows, said)
+        defaults = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
+        frames = CompositeFrames(channel_stacks(each, missing), selection.windows, defaults)
     stack = Stack(frames, geometry=geometry, path=path)
     stack.missing = missing
     stack.is_axis_known = axis is not None or stack.n_frames == 1 or opened.axes[geometry.tracked or 0] != "n"

@@ -63,16 +63,16 @@ def ome_metadata(axes: Sequence[Axis]) -> dict[str, Any]:
 
 
 def _from_imagej(tif: TiffFile) -> dict[str, tuple[float | None, str | None]]:
-    said = tif.imagej_metadata or {}
-    unit = unit_name(_text(said.get("unit")))
+    metadata = tif.imagej_metadata or {}
+    unit = unit_name(_text(metadata.get("unit")))
     # ImageJ stores pixels per unit as a rational; its reciprocal is the size.
     tags = tif.pages.first.tags
     height, width = (_size_from_resolution(tags.valueof(name)) for name in ("YResolution", "XResolution"))
     # Without a unit, one pixel per pixel is what every uncalibrated file says.
     known = bool(unit) or (height, width) != (1.0, 1.0)
     return {
-        "t": (_number(said.get("finterval")), _text(said.get("tunit")) or "s"),
-        "z": (_number(said.get("spacing")), _text(said.get("zunit")) or unit),
+        "t": (_number(metadata.get("finterval")), _text(metadata.get("tunit")) or "s"),
+        "z": (_number(metadata.get("spacing")), _text(metadata.get("zunit")) or unit),
         **({"y": (height, unit), "x": (width, unit)} if known else {}),
     }
 
@@ -82,10 +82,12 @@ def _from_ome(xml: str) -> dict[str, Size]:
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
         return {}
-    said = pixels.attrib
+    attributes = pixels.attrib
     # Seconds and micrometres are the defaults of the OME schema.
     names = {"t": ("TimeIncrement", "s"), **{name: (f"PhysicalSize{name.upper()}", "um") for name in "zyx"}}
-    found = {name: (_number(said.get(key)), said.get(f"{key}Unit", unit)) for name, (key, unit) in names.items()}
+    found = {
+        name: (_number(attributes.get(key)), attributes.get(f"{key}Unit", unit)) for name, (key, unit) in names.items()
+    }
     known = _known(found)
     plane = pixels.find("{*}Plane")
     if plane is None:

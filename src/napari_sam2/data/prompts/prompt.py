@@ -180,16 +180,16 @@ def check_box(box: ArrayLike, shape: tuple[int, int] | None = None) -> tuple[flo
     if corners.shape != (4,):
         raise ValueError(f"a box is four numbers (y0, x0, y1, x1), not an array of shape {corners.shape}")
     y0, x0, y1, x1 = (float(corner) for corner in corners)
-    said = f"the box (y0={y0:g}, x0={x0:g}, y1={y1:g}, x1={x1:g})"
+    described = f"the box (y0={y0:g}, x0={x0:g}, y1={y1:g}, x1={x1:g})"
     if y1 <= y0 or x1 <= x0:
-        raise ValueError(f"{said} has no area: y1 must be above y0, and x1 above x0")
+        raise ValueError(f"{described} has no area: y1 must be above y0, and x1 above x0")
     if shape is None:
         return y0, x0, y1, x1
     height, width = shape
     # People draw over the edge to be sure of the corner.
     clipped = max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width))
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-        raise ValueError(f"{said} is outside the image of {_size(shape)}")
+        raise ValueError(f"{described} is outside the image of {_size(shape)}")
     return clipped
 
 

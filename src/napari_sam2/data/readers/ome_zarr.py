@@ -51,9 +51,9 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
         if not isinstance(node, zarr.Group):
             return _open_array(node, path, level)
         group = _image_group(node, path)
-        said = _metadata(group)
-        _check_version(said, path)
-        levels = _read_levels(group, said)
+        metadata = _metadata(group)
+        _check_version(metadata, path)
+        levels = _read_levels(group, metadata)
     except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
     # The check of the axes needs a valid level, and the message about levels needs Y and X: found leniently first.
@@ -67,7 +67,7 @@ def open_zarr(path: Path, level: int = 0) -> Opened:
         for letter, (scale, translation) in zip(levels.axes, levels.places[level], strict=True)
         if levels.units[letter] is not None or (scale, translation) != (1, 0)
     }
-    return Opened(planes, planes.leading, sizes, _channels(said))
+    return Opened(planes, planes.leading, sizes, _channels(metadata))
 
 
 def _open_array(array: Any, path: Path, level: int) -> Opened:
@@ -87,8 +87,8 @@ def _image_group(group: Any, path: Path) -> Any:
         return group
     # bioformats2raw puts each image of a file into a numbered group of its own, beside the group OME.
     images = [name for name, one in group.groups() if name != "OME" and "multiscales" in _metadata(one)]
-    said = _metadata(group)
-    if kind := next((kind for kind in ("plate", "well") if kind in said), None):
+    metadata = _metadata(group)
+    if kind := next((kind for kind in ("plate", "well") if kind in metadata), None):
         raise ValueError(f"{path} is a {kind} of many images: name the folder of one, such as {path / 'A/1/0'}")
     if len(images) != 1:
         found = (
@@ -103,20 +103,20 @@ def _image_group(group: Any, path: Path) -> Any:
 def _metadata(group: Any) -> Mapping[str, Any]:
     """Return the OME metadata of a group, which version 0.5 nests under the key ``ome``."""
     attributes = dict(group.attrs)
-    said: Mapping[str, Any] = attributes.get("ome", attributes)
-    return said
+    metadata: Mapping[str, Any] = attributes.get("ome", attributes)
+    return metadata
 
 
-def _check_version(said: Mapping[str, Any], path: Path) -> None:
+def _check_version(metadata: Mapping[str, Any], path: Path) -> None:
     # Version 0.5 names itself beside the images, earlier ones in each; without a name it is one of the first.
-    version = str(said.get("version") or said["multiscales"][0].get("version") or _VERSIONS[0])
+    version = str(metadata.get("version") or metadata["multiscales"][0].get("version") or _VERSIONS[0])
     if not version.startswith(_VERSIONS):
         known = f"{_VERSIONS[0]} to {_VERSIONS[-1]}"
         raise ValueError(f"{path} is an OME-Zarr image of version {version}: this program reads {known}")
 
 
-def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
-    multiscale = said["multiscales"][0]
+def _read_levels(group: Any, metadata: Mapping[str, Any]) -> _Levels:
+    multiscale = metadata["multiscales"][0]
     arrays = [group[dataset["path"]] for dataset in multiscale["datasets"]]
     # Version 0.3 has plain names, 0.4 objects with units, and earlier ones nothing.
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in multiscale.get("axes", _OLD_AXES)]
@@ -135,9 +135,9 @@ def _read_levels(group: Any, said: Mapping[str, Any]) -> _Levels:
     return _Levels(arrays, letters, {axis["name"].lower()[:1]: axis.get("unit") for axis in axes}, places)
 
 
-def _channels(said: Mapping[str, Any]) -> tuple[Channel, ...]:
+def _channels(metadata: Mapping[str, Any]) -> tuple[Channel, ...]:
     # The omero block is optional rendering metadata: channel names and the contrast they are shown with.
-    channels = said.get("omero", {}).get("channels", ())
+    channels = metadata.get("omero", {}).get("channels", ())
     windows = [channel.get("window", {}) for channel in channels]
     return tuple(
         Channel(channel.get("label"), make_window(window.get("start"), window.get("end")))

@@ -138,14 +138,16 @@ def open_tiff(path: Path, level: int = 0, *, indices: bool = False) -> Opened:
         layout = levels[check_level(level, sizes, str(path))]
         # The file says the sizes of the finest level.
         factors = {"y": sizes[0][0] / sizes[level][0], "x": sizes[0][1] / sizes[level][1]}
-        said = {name: size._replace(scale=size.scale * factors.get(name, 1)) for name, size in read_sizes(tif).items()}
+        pixel_sizes = {
+            name: size._replace(scale=size.scale * factors.get(name, 1)) for name, size in read_sizes(tif).items()
+        }
         channels = read_channels(tif)
         colours = None if indices else _palette(tif)
         planes = _source(tif, path, layout)
         # Only this source reads from the open file later on; memory maps have a handle of their own.
         if isinstance(planes, PageSource):
             opened.pop_all()
-    return Opened(planes if colours is None else PalettePlanes(planes, colours), layout.leading, said, channels)
+    return Opened(planes if colours is None else PalettePlanes(planes, colours), layout.leading, pixel_sizes, channels)
 
 
 def _palette(tif: tifffile.TiffFile) -> NDArray[np.uint8] | None:

@@ -44,8 +44,8 @@ def prompt_record(prompt: Prompt) -> PromptRecord:
     if prompt.mask is not None:
         mask = zlib.compress(np.packbits(prompt.mask).tobytes(), 1)
     drawing = None if prompt.drawing is None else drawing_record(prompt.drawing)
-    said = {"points": points, "labels": labels, "box": prompt.box, "mask": mask, "drawing": drawing}
-    given = {key: value for key, value in said.items() if value is not None}
+    values = {"points": points, "labels": labels, "box": prompt.box, "mask": mask, "drawing": drawing}
+    given = {key: value for key, value in values.items() if value is not None}
     return PromptRecord.model_validate({"frame": prompt.frame, "object": prompt.object_id, **given})
 
 

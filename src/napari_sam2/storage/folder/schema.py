@@ -59,9 +59,9 @@ def first_error(error: ValidationError) -> str:
     """Describe the first mistake in one line: where it is, what is wrong, and the value found."""
     mistake = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in mistake["loc"]) or "it"
-    said = repr(mistake["input"])
+    text = repr(mistake["input"])
     return (
-        f"{where}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, not {said if len(said) < 60 else said[:57] + '…'}"
+        f"{where}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, not {text if len(text) < 60 else text[:57] + '…'}"
     )
 
 

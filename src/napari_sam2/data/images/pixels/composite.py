@@ -21,12 +21,12 @@ class CompositeFrames:
     """Frames of uint8 RGB made of two or three channels, each with one contrast window for the whole stack."""
 
     def __init__(
-        self, channels: Sequence[Frames], windows: Sequence[tuple[float, float]], said: Sequence[Window | None]
+        self, channels: Sequence[Frames], windows: Sequence[tuple[float, float]], defaults: Sequence[Window | None]
     ) -> None:
         self._channels = channels
         # A user's windows (one for each channel, or one for all) come before those that the file records.
         given = [Window(*pair) for pair in windows]
-        self._windows: list[Window | None] = [*(given * len(channels) if len(given) == 1 else given or said)]
+        self._windows: list[Window | None] = [*(given * len(channels) if len(given) == 1 else given or defaults)]
         # What is missing is measured when the first frame is read, not on opening: that takes many frames.
         self._windows += [None] * (len(channels) - len(self._windows))
         # Threads that read the first frames together must all use the same measured windows.
