@@ -21,6 +21,7 @@ from napari_sam2.plugin.layers.layer_frames import (
     name_axis,
 )
 from napari_sam2.plugin.layers.layer_geometry import lay_on
+from napari_sam2.plugin.layers.patient_view import face_patient
 from napari_sam2.plugin.layers.session_layers import MOVES
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ImageFollower(QObject):
         # last, because it reads its prompts from those layers.
         self._leave()
         # No frames while layers change, so that no handler takes one image's prompts for another's.
+        face_patient(self._viewer.scene.camera, layers.image, image)
         layers.image, layers.space = image, None
         known = {str(layer.unique_id) for layer in self._viewer.layers}
         self._controller.workspace.forget_images(known)
