@@ -116,6 +116,10 @@ def test_folders_that_are_no_image(tmp_path: Path) -> None:
     zarr.create_group(tmp_path / "empty.zarr")
     with pytest.raises(ValueError, match=r"empty.zarr holds no image"):
         open_stack(tmp_path / "empty.zarr")
+    zarr.create_group(tmp_path / "bare.zarr").create_array("raw", data=IMAGE[0, 0])
+    with pytest.raises(ValueError, match=r"bare.zarr holds the arrays raw: name one, such as .*raw"):
+        open_stack(tmp_path / "bare.zarr")
+    assert len(open_stack(tmp_path / "bare.zarr" / "raw")) == len(IMAGE[0, 0])
     path = write_image(tmp_path / "torn.zarr", IMAGE[0, 0], "zyx", "0.5")
     (path / "1" / "zarr.json").unlink()
     with pytest.raises(ValueError, match=r"torn.zarr cannot be read as an OME-Zarr image: .*1"):

@@ -1,4 +1,4 @@
-"""PNG, JPEG, GIF, BMP and WebP: animations, pictures that a camera held sideways, and palettes."""
+"""PNG, JPEG, JPEG 2000, GIF, BMP, WebP and PNM: animations, pictures that a camera held sideways, and palettes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_animation_is_no_frame_of_a_folder(tmp_path: Path) -> None:
         open_stack(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a.bmp", "a.webp", "a.jpg", "a.gif"])
+@pytest.mark.parametrize("name", ["a.bmp", "a.webp", "a.jpg", "a.gif", "a.jp2", "a.ppm"])
 def test_other_kinds_of_still_images(tmp_path: Path, name: str) -> None:
     options = {"lossless": True} if name == "a.webp" else {"quality": 100} if name == "a.jpg" else {}
     moving_square(1)[0].save(tmp_path / name, **options)

@@ -55,6 +55,13 @@ def encode(path: Path, codec: str, options: dict[str, str], times: Sequence[int]
 # Group of pictures of changing length by scene cuts, B-frames, references over group borders, one group for all, no
 # groups at all, and containers that keep no times.
 VIDEOS: dict[str, tuple[str, dict[str, str]]] = {
+    "recorder.mpg": ("mpeg2video", {"bf": "2", "g": "12"}),
+    "camera.mts": ("libx264", {"bf": "3", "g": "12"}),
+    "transport.ts": ("mpeg2video", {"bf": "2", "g": "15"}),
+    "windows.wmv": ("wmv2", {"g": "12"}),
+    "flash.flv": ("flv", {"g": "12"}),
+    "telephone.3gp": ("libx264", {"bf": "0", "g": "12"}),
+    "broadcast.mxf": ("mpeg2video", {"bf": "2", "g": "12"}),
     "b-frames.mp4": ("libx264", {"bf": "3", "g": "12", "x264-params": "b-adapt=2:scenecut=60"}),
     "open-gop.mp4": ("libx264", {"bf": "3", "x264-params": "keyint=12:min-keyint=4:open-gop=1:b-pyramid=normal"}),
     "one-gop.mov": ("libx264", {"bf": "2", "g": "1000", "x264-params": "scenecut=0"}),

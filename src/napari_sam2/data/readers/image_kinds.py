@@ -16,6 +16,8 @@ _BEGINNINGS = {
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
     b"BM": "BMP",
+    b"\0\0\0\x0cjP  \r\n": "JPEG 2000",
+    **dict.fromkeys((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), "PNM"),
 }
 _SUFFIXES = {
     **dict.fromkeys((".tif", ".tiff", ".btf", ".tf8", ".stk", ".lsm"), "TIFF"),
@@ -25,13 +27,15 @@ _SUFFIXES = {
     ".gif": "GIF",
     ".bmp": "BMP",
     ".webp": "WebP",
+    **dict.fromkeys((".jp2", ".j2k"), "JPEG 2000"),
+    **dict.fromkeys((".pbm", ".pgm", ".ppm", ".pnm"), "PNM"),
 }
 # Beginnings this short may be chance: the ending has to agree.
-_SHORT = ("BMP",)
+_SHORT = ("BMP", "PNM")
 
 
 def image_kind(path: Path) -> str | None:
-    """Tell whether a file is a TIFF, PNG, JPEG, GIF, BMP or WebP image; None for anything else."""
+    """Tell whether a file is an image of a kind read here; None for anything else."""
     # A file whose beginning is damaged still is what its ending says, and must be missed.
     ending = _SUFFIXES.get(path.suffix.lower())
     try:

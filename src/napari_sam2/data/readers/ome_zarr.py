@@ -91,12 +91,10 @@ def _image_group(group: Any, path: Path) -> Any:
     if kind := next((kind for kind in ("plate", "well") if kind in metadata), None):
         raise ValueError(f"{path} is a {kind} of many images: name the folder of one, such as {path / 'A/1/0'}")
     if len(images) != 1:
-        found = (
-            f"the images {', '.join(sorted(images))}: name one, such as {path / sorted(images)[0]}"
-            if images
-            else "no image"
-        )
-        raise ValueError(f"{path} holds {found}")
+        # Without metadata there is no telling which array is the image.
+        kind, names = ("images", sorted(images)) if images else ("arrays", sorted(name for name, _ in group.arrays()))
+        choice = f"the {kind} {', '.join(names)}: name one, such as {path / names[0]}" if names else "no image"
+        raise ValueError(f"{path} holds {choice}")
     return group[images[0]]
 
 

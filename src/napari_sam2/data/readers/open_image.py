@@ -23,7 +23,10 @@ from .video import is_video, open_video
 if TYPE_CHECKING:
     import os
 
-_KINDS = "a TIFF, PNG, JPEG, GIF, video, zarr, NIfTI, DICOM, CZI, ND2, LIF or NumPy file, nor a folder of images"
+_KINDS = (
+    "a TIFF, PNG, JPEG, JPEG 2000, GIF, BMP, WebP, PNM, video, zarr, NIfTI, DICOM, CZI, ND2, LIF or NumPy file, nor a "
+    "folder of images"
+)
 
 
 def open_image(

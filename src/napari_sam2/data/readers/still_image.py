@@ -1,4 +1,4 @@
-"""Reading of single images: PNG, JPEG, GIF, BMP, WebP and TIFF, turned as cameras noted it, palettes resolved."""
+"""Reading of single images of every kind, turned as cameras noted it, palettes resolved."""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_SUFFIXES = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"}
+_SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".3gp", ".avi", ".mkv", ".webm", ".ogv", ".flv", ".wmv", ".asf", ".mxf", ".dv"),
+    *(".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts"),
+}
 # Frames on the way to the one that is wanted; enough to go backwards through a second or two without decoding again.
 _KEPT_BYTES = 128 * 2**20
 # Later than any frame.
@@ -185,7 +188,7 @@ def open_video(path: Path) -> Opened:
 
 def _video_stream(container: Any, path: Path) -> Any:
     if not container.streams.video:
-        raise ValueError(f"{path} holds no video")
+        raise ValueError(f"{path} holds no video, or its end is missing: copy or export it again")
     stream = container.streams.video[0]
     # Several frames are decoded at a time.
     stream.thread_type = "AUTO"
