@@ -77,6 +77,12 @@ def test_floats_that_are_no_labels(tmp_path: Path) -> None:
         read_label_prompts(tmp_path / "a.tif")
 
 
+def test_numbers_below_zero_are_no_labels(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((8, 9), -3, np.int16))
+    with pytest.raises(ValueError, match="frame 0 of .*a.tif holds -3, which is no label"):
+        read_label_prompts(tmp_path / "a.tif")
+
+
 def test_colours_that_are_no_labels(tmp_path: Path) -> None:
     palette_image(LABELS).convert("RGB").save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="is in colour: prompts are"):

@@ -55,6 +55,15 @@ def test_points_on_a_single_image(tmp_path: Path) -> None:
     assert (prompt.frame, prompt.points.tolist()) == (0, [[6, 7]])
 
 
+def test_tables_of_spreadsheets(tmp_path: Path) -> None:
+    """With a mark of the order of bytes, semicolons or tabs, and commas in numbers."""
+    (tmp_path / "p.csv").write_text("index;axis-0;axis-1;axis-2\n0;1;6,5;7\n", encoding="utf-8-sig")
+    (tmp_path / "q.csv").write_text("index\taxis-0\taxis-1\taxis-2\n0\t1\t6.5\t7\n", encoding="utf-8")
+    for name in ("p.csv", "q.csv"):
+        (prompt,) = read(tmp_path / name)
+        assert (prompt.frame, prompt.points.tolist()) == (1, [[6.5, 7]])
+
+
 def test_shapes_that_napari_saved(tmp_path: Path) -> None:
     corners = np.array([[10, 10], [10, 20], [20, 20], [20, 10]], float)
     turned = np.array([[5, 25], [10, 30], [5, 35], [0, 30]], float)
@@ -149,6 +158,7 @@ def test_coco_of_other_programs(tmp_path: Path) -> None:
     ("images", "annotation", "message"),
     [
         ([{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "b"}], {}, "2 images cannot be told among 4 frames"),
+        ([{"id": 1, "height": 80, "width": 100}], {"image_id": 1, "bbox": [1, 2, 3, 4]}, "image 1 is 80 x 100 pixels"),
         ([{"id": 1}], {"image_id": 2, "bbox": [1, 2, 3, 4]}, r"c\.json cannot be read as COCO"),
         ([{"id": 1}], {"image_id": 1}, r"c\.json cannot be read as COCO"),
         ([{"id": 1}], {"image_id": 1, "bbox": "wide"}, r"c\.json"),

@@ -40,7 +40,7 @@ def coco_prompts(
     """
     parts = PromptParts(source)
     try:
-        frames = _frames(document["images"], names, shape[0])
+        frames = _frames(document["images"], names, shape)
         for number, one in enumerate(document["annotations"], start=1):
             about = (frames[one["image_id"]], _object_id(one, number))
             mask = _mask(one.get("segmentation"), shape)
@@ -56,8 +56,15 @@ def coco_prompts(
     return parts.prompts()
 
 
-def _frames(images: Sequence[Mapping[str, Any]], names: Sequence[str], n_frames: int) -> dict[object, int]:
+def _frames(
+    images: Sequence[Mapping[str, Any]], names: Sequence[str], shape: tuple[int, int, int]
+) -> dict[object, int]:
     """Find the frame of every image, by its id."""
+    for image in images:
+        # Annotations of an image that was scaled would lie elsewhere.
+        size = image.get("height", shape[1]), image.get("width", shape[2])
+        if size != tuple(shape[1:]):
+            raise ValueError(f"image {image['id']} is {size[0]} x {size[1]} pixels, the frames {shape[1]} x {shape[2]}")
     for key in _FRAMES:
         if all(key in image for image in images):
             return {image["id"]: int(image[key]) for image in images}
@@ -65,8 +72,8 @@ def _frames(images: Sequence[Mapping[str, Any]], names: Sequence[str], n_frames:
     known = {name: frame for frame, name in enumerate(names)}
     if known and {*files.values()} <= {*known}:
         return {i: known[name] for i, name in files.items()}
-    if len(files) not in (1, n_frames):
-        raise ValueError(f"{len(files)} images cannot be told among {n_frames} frames: give each a frame_id, from 0")
+    if len(files) not in (1, shape[0]):
+        raise ValueError(f"{len(files)} images cannot be told among {shape[0]} frames: give each a frame_id, from 0")
     order = sorted(files, key=lambda i: natural_key(files[i]))
     return {i: frame for frame, i in enumerate(order)}
 

@@ -59,6 +59,8 @@ def _labels(image: NDArray[Any], name: str) -> NDArray[Any]:
         if (odd := image[image != np.round(image)]).size:
             raise ValueError(f"{name} holds {odd[0]:g}, which is no label: {advice}")
         image = image.astype(np.int64)
+    if image.min() < 0:
+        raise ValueError(f"{name} holds {image.min()}, which is no label: {advice}")
     n_labels = np.unique(image).size
     if n_labels > _MANY_LABELS:
         _, n_pieces = connected_parts(image, return_num=True)

@@ -80,7 +80,11 @@ def _read_rows(path: Path) -> list[_Row]:
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front.
         with path.open(newline="", encoding="utf-8-sig") as file:
-            table = list(csv.DictReader(file))
+            # Where the comma is the decimal sign, spreadsheets separate by semicolons.
+            delimiter = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            lines = (line.replace(",", ".") for line in file) if delimiter == ";" else file
+            table = list(csv.DictReader(lines, delimiter=delimiter))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a CSV file: {error}") from error
     if not table:
