@@ -79,7 +79,7 @@ def test_floats_that_are_no_labels(tmp_path: Path) -> None:
 
 def test_numbers_below_zero_are_no_labels(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.full((8, 9), -3, np.int16))
-    with pytest.raises(ValueError, match="frame 0 of .*a.tif holds -3, which is no label"):
+    with pytest.raises(ValueError, match=r"frame 0 of .*a\.tif holds -3, which is no label"):
         read_label_prompts(tmp_path / "a.tif")
 
 
