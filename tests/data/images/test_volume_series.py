@@ -156,6 +156,21 @@ def test_ome_zarr_has_four_axes(tmp_path: Path, results: Results, name: str) -> 
     assert scale["scale"] == [60.0, 3.0, 0.5, 0.25]
 
 
+def test_geff_has_a_node_for_each_volume(tmp_path: Path, results: Results) -> None:
+    geff = pytest.importorskip("geff", reason="geff is not installed")
+    path = export_results(results, "geff", tmp_path / FORMATS["geff"].filename)
+    graph, metadata = geff.read(path / "tracks.geff")
+    found = {(int(node["t"]), int(node["seg_id"])): [node[i] for i in "zyx"] for _, node in graph.nodes(data=True)}
+    labels = label_array()
+    assert found == {
+        (t, i): pytest.approx(np.argwhere(labels[t] == i).mean(axis=0))
+        for t in range(len(labels))
+        for i in (7, 300)
+        if (labels[t] == i).any()
+    }
+    assert [axis.scale for axis in metadata.axes] == [60.0, 3.0, 0.5, 0.25]
+
+
 def test_tables_say_time_and_plane(tmp_path: Path, results: Results) -> None:
     table = pd.read_csv(export_results(results, "csv", tmp_path / "scores.csv"))
     assert list(table.columns[:3]) == ["t", "z", "object"]

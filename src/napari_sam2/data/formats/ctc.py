@@ -77,11 +77,11 @@ def _parent(earlier: _Track | None, latest: dict[int, _Track], results: Results,
     return 0 if mother is None else mother.label
 
 
-def check_time(stack: Stack) -> None:
-    """Check that a stack can be written in this layout."""
+def check_time(stack: Stack, what: str) -> None:
+    """Check that a stack runs through time, as a format of tracks asks."""
     if stack.axis != "t":
         name = stack.path or "this stack"
-        raise ValueError(f"the Cell Tracking Challenge's format (ctc) is for time, and {name} runs along depth (z)")
+        raise ValueError(f"{what} is for time, and {name} runs along depth (z)")
 
 
 def is_ctc(path: Path) -> bool:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # Sides of chunks, and of the largest level that is not halved again, in pixels.
 _SIDE = 512
 _COARSEST = 256
-_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "s": "second"}
-_UNITS |= {"ms": "millisecond", "us": "microsecond", "min": "minute", "h": "hour"}
+OME_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "s": "second"}
+OME_UNITS |= {"ms": "millisecond", "us": "microsecond", "min": "minute", "h": "hour"}
 # Marks a folder as an earlier export, which may be replaced.
 _CREATOR = "napari-sam2"
 
@@ -109,7 +109,7 @@ def _multiscale(results: Results, n_levels: int, version: str) -> dict[str, Any]
 
 
 def _unit(unit: str | None) -> dict[str, str]:
-    return {"unit": _UNITS.get(unit, unit)} if unit else {}
+    return {"unit": OME_UNITS.get(unit, unit)} if unit else {}
 
 
 def _image_label(path: Path, results: Results, version: str) -> dict[str, Any]:

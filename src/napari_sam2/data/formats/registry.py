@@ -6,6 +6,7 @@ import difflib
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,12 +17,15 @@ from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav
 from .ctc import check_time, is_ctc, write_ctc
+from .geff import is_geff, write_geff
 from .kept_geometry import GEOMETRY, lost_geometry
+from .measurements import is_measurements, write_measurements
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
 from .tables import write_scores, write_tracks
 from .tiff_and_tables import write_labels_tiff
+from .trackmate import write_trackmate
 
 if TYPE_CHECKING:
     import os
@@ -154,9 +158,36 @@ _FORMATS = (
         "ctc",
         write_ctc,
         "sizes, scores; one id through a gap",
-        check=check_time,
+        check=partial(check_time, what="the Cell Tracking Challenge's format (ctc)"),
         is_own=is_ctc,
         keeps=("axis",),
+    ),
+    Format(
+        "geff",
+        "GEFF graph of the tracks, with the labels",
+        "tracks.zarr",
+        write_geff,
+        "names",
+        modules=("geff", "zarr"),
+        check=partial(check_time, what="GEFF (geff)"),
+        is_own=is_geff,
+        volumes=True,
+    ),
+    Format(
+        "trackmate",
+        "TrackMate XML with outlines",
+        "trackmate.xml",
+        write_trackmate,
+        "pieces apart, holes",
+        check=partial(check_time, what="TrackMate's format (trackmate)"),
+    ),
+    Format(
+        "measurements",
+        "tables of size, shape, brightness and motion",
+        "measurements",
+        write_measurements,
+        "shapes",
+        is_own=is_measurements,
     ),
     Format("coco", "COCO JSON", "coco.json", write_coco, "sizes, axis"),
     Format("sav", "SA-V JSON", "sav.json", write_sav, "sizes, axis, names, scores"),

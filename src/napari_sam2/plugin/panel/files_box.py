@@ -25,8 +25,8 @@ _BUTTONS = {
 # In which order formats are listed, the usual one first; those that are not named here come last.
 _GROUPS = {
     "Labels": ("tiff", "ome-tiff", "ome-zarr", "ome-zarr-0.4", "nifti", "dicom-seg", "ctc", "coco", "sav"),
-    "Tracks": ("tracks-layer", "tracks"),
-    "Tables": ("csv", "prompts"),
+    "Tracks": ("tracks-layer", "tracks", "geff", "trackmate"),
+    "Tables": ("csv", "measurements", "prompts"),
     "Pictures": ("png", "gif", "mp4", "cutout", "cutout-mp4", "cutout-png"),
 }
 _PLACES = {name: (group, place) for place, (group, name) in enumerate((g, n) for g in _GROUPS for n in _GROUPS[g])}
