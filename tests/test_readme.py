@@ -35,14 +35,16 @@ def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     frame = np.random.default_rng(3).normal(400, 30, SHAPE[1:]) + 3000 * (masks[0] | masks[1])
     tifffile.imwrite(tmp_path / "cells.tif", np.stack([frame] * SHAPE[0]).astype(np.uint16), photometric="minisblack")
     tifffile.imwrite(tmp_path / "mask.tif", masks[0].astype(np.uint8))
+    (tmp_path / "points.csv").write_text("index,axis-0,axis-1,axis-2\n0,0,120,85\n1,0,47,225\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_commands(cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (cells / "prompts.json").write_text(block("json"), encoding="utf-8")
     # What downloads takes a network.
     for command in commands():
+        if "--prompts" in command:
+            (cells / "prompts.json").write_text(block("json"), encoding="utf-8")
         if "download" not in command:
             assert main(shlex.split(command)) == 0, capsys.readouterr().err
     written = {path.name for path in (cells / "result").iterdir()}

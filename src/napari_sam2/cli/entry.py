@@ -19,6 +19,7 @@ from napari_sam2.cli.commands import (
     demo,
     evaluate,
     export,
+    prompts,
     resume,
     segment,
     teach,
@@ -36,6 +37,7 @@ from .parser import PROGRAM, Parser, PrintCompletion, meant
 # Each has SUMMARY, add_arguments(parser) and run(args), and is light to import.
 _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
+        "prompts": prompts,
         "segment": segment,
         "volumes": volumes,
         "run": run_command,
@@ -53,6 +55,7 @@ _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
 _EXAMPLES = """\
 examples:
   napari-sam2 demo
+  napari-sam2 prompts cells.tif
   napari-sam2 segment cells.tif --prompts prompts.json --output result
   napari-sam2 weights download sam2.1_hiera_tiny
 """

@@ -1,4 +1,4 @@
-"""Results shown in napari, where there is a screen."""
+"""napari, where there is a screen: results shown in it, and prompts clicked."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from napari_sam2.job.output_folder import LABELS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.prompts.prompt import Prompt
 
 _QT_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 _SCREEN_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -56,3 +59,22 @@ def add_results(viewer: ViewerModel, stacks: Sequence[Path]) -> None:
     viewer.dims.axis_labels = ("frame", "y", "x")
     viewer.dims.set_current_step(0, 0)
     viewer.reset_view()
+
+
+def click_prompts(stack: Stack, name: str) -> list[Prompt]:
+    """Open napari on a stack with the widget; returns what was clicked and drawn when its window is closed."""
+    import napari
+
+    from napari_sam2.data.images.lazy_array import LazyPlanes, StackPlanes
+
+    viewer = napari.Viewer(title=f"napari-sam2 prompts: {name}")
+    sizes = (stack.step or 1, *(stack.pixel_size or (1, 1)))
+    axes = (stack.axis, "y", "x")
+    image = LazyPlanes(StackPlanes(stack), 1)
+    viewer.add_image(image, name=name, rgb=stack.is_rgb, scale=sizes, axis_labels=axes)
+    viewer.dims.set_current_step(0, 0)
+    # Asked for by its name, as napari's menu does: what lies below the plugin does not import it.
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    napari.run()
+    prompts: list[Prompt] = widget.controller.edits.as_prompts()
+    return prompts

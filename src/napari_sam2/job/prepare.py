@@ -117,6 +117,9 @@ def read_job_prompts(options: JobOptions, stack: Stack | None = None) -> list[Pr
 
     if options.given is not None:
         return list(options.given)
+    if not options.prompts.exists():
+        made = f"'napari-sam2 prompts {options.input}' makes one, by clicking or from what other programs wrote"
+        raise FileNotFoundError(f"{options.prompts} does not exist: {made}")
     # A label image of the same name would track every grey value of the picture.
     if options.prompts.exists() and options.input.exists() and options.prompts.samefile(options.input):
         raise ValueError(f"{options.prompts} is the image itself: --prompts takes what says what to track in it")

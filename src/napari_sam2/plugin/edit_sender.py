@@ -6,12 +6,15 @@ and made to show what the session has when it has answered all edits.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.prompts.drawing import Drawing
+from napari_sam2.data.prompts.drawn_prompts import drawn_prompt
+from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.plugin.state.shown_prompts import Edit, ShownPrompts, edit_name
 from napari_sam2.plugin.worker.messages import State
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from napari_sam2.data.prompts.drawing import PromptKey
+    from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.layers.session_layers import SessionLayers
     from napari_sam2.plugin.state.workspace import Workspace
@@ -61,6 +65,19 @@ class EditSender(QObject):
         """Prompts on the stack on show."""
         space = self._layers.space
         return ShownPrompts() if space is None else self._workspace.prompts(space)
+
+    def as_prompts(self) -> list[Prompt]:
+        """Give what was said about the stack on show as prompts for its whole frames; also after the window is closed.
+
+        What says nothing, such as a box outside the image, is left out.
+        """
+        space, prompts = self._layers.space, []
+        if space is None:
+            return []
+        for key, drawing in self.prompts.drawings.items():
+            with suppress(ValueError):
+                prompts.append(prompt_outside(drawn_prompt(key, drawing, space.stack_shape[1:]), space))
+        return prompts
 
     @property
     def undo_name(self) -> str | None:

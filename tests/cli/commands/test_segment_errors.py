@@ -80,7 +80,10 @@ CASES: dict[str, tuple[Damage, list[str]]] = {
     "input is text": (swap("disk.tif", "hello"), ["disk.tif cannot be read as a TIFF file"]),
     "input cut short": (cut_short, ["disk.tif is cut short", "export it again"]),
     "input of other axes": (other_axes, ["disk.tif has the axes R (2), T (3), H (4)", "save one plane"]),
-    "no prompts file": (lambda folder: (folder / "prompts.json").unlink() or [], ["prompts.json", "No such file"]),
+    "no prompts file": (
+        lambda folder: (folder / "prompts.json").unlink() or [],
+        ["prompts.json does not exist: 'napari-sam2 prompts", "makes one"],
+    ),
     "prompts not JSON": (swap("prompts.json", "{'a'}"), ["prompts.json is not valid JSON", "line 1"]),
     "no prompts": (swap("prompts.json", '{"version": 1, "prompts": []}'), ["prompts.json holds no prompts"]),
     "unknown version": (swap("prompts.json", '{"version": 7, "prompts": []}'), ["version 7"]),

@@ -18,7 +18,9 @@ SUMMARY = "track the objects of a prompts file through a stack"
 _DESCRIPTION = """\
 Track objects through a stack: labels.tif, scores.csv, session.json and an overlay are written to a folder.
 
-prompts.json says what to track. Coordinates are (row, column) in pixels, frames count from 0:
+prompts.json says what to track. 'napari-sam2 prompts INPUT' makes it: by clicking in napari, or of napari's CSV, COCO's
+JSON, TrackMate's XML or an image of labels, which --prompts takes as they are, too. By hand, coordinates are
+(row, column) in pixels and frames count from 0:
   {"version": 1, "prompts": [
     {"frame": 0, "object": 1, "points": [[120, 85], [140, 60]], "labels": [1, 0]},
     {"frame": 0, "object": 2, "box": [30, 200, 64, 250]},
@@ -41,8 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     known = "a TIFF stack, an OME-Zarr folder, a video, a NIfTI or DICOM scan, or a folder of images"
     parser.add_argument("input", metavar="INPUT", type=Path, help=known)
-    asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--prompts", type=Path, metavar="FILE", help="the prompts file, or an image of labels")
+    # Neither is checked for by argparse, which could not say how prompts are made.
+    asked = parser.add_mutually_exclusive_group()
+    given = "what 'napari-sam2 prompts' makes, or a CSV, COCO, TrackMate or label file"
+    asked.add_argument("--prompts", type=Path, metavar="FILE", help=given)
     asked.add_argument("--find", action="store_true", help="find all objects of all frames, without prompts")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     add_options(parser, JobOptions, "overwrite", "save")
@@ -52,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track, write the results and print where they are; returns the exit status."""
+    if args.prompts is None and not args.find:
+        raise ValueError(
+            "nothing says what to track: --prompts FILE is wanted, or --find for all objects. "
+            f"'napari-sam2 prompts {args.input}' makes the file, by clicking or from what other programs wrote"
+        )
     # Without prompts there is no prompts file, but results have a place for one.
     prompts = args.prompts or args.output / PROMPTS
     options = job_options(args, stack=args.input, prompts=prompts, output=args.output)

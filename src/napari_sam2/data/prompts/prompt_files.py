@@ -1,4 +1,4 @@
-"""Reading of prompts from any file that holds some: JSON, COCO, napari's CSV, label images."""
+"""Reading of prompts from any file that holds some: JSON, COCO, napari's CSV, TrackMate's XML, label images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .coco_prompts import coco_prompts, is_coco
 from .label_image import read_label_prompts
 from .napari_csv import read_napari_csv
 from .prompt import read_prompts
+from .trackmate import trackmate_prompts
 
 if TYPE_CHECKING:
     import os
@@ -32,6 +33,9 @@ def read_prompt_file(path: str | os.PathLike[str], opener: StackOpener) -> list[
     if suffix == ".csv":
         with opener() as stack:
             return read_napari_csv(source, stack.shape)
+    if suffix == ".xml":
+        with opener() as stack:
+            return trackmate_prompts(source, stack)
     if suffix != ".json":
         with opener() as stack:
             return read_label_prompts(source, stack)
