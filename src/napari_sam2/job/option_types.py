@@ -15,20 +15,21 @@ def zoom_option(text: str) -> str | float:
         return text
 
 
-def channel_list(text: str) -> tuple[int, ...]:
-    """Read ``0,2``."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise ArgumentTypeError(f"whole numbers with commas between them are wanted, not {text!r}") from error
+def channel_list(text: str) -> tuple[int | str, ...]:
+    """Read ``0,2`` or ``GFP,DAPI``."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise ArgumentTypeError(f"names or numbers of channels with commas between them are wanted, not {text!r}")
+    return tuple(int(part) if re.fullmatch(r"-?[0-9]+", part) else part for part in parts)
 
 
 def crop_box(text: str) -> tuple[int, int, int, int]:
     """Read ``y0,x0,y1,x1``."""
-    numbers = channel_list(text)
-    if len(numbers) != 4:
-        raise ArgumentTypeError(f"a crop is four whole numbers y0,x0,y1,x1, not {text!r}")
-    return numbers[0], numbers[1], numbers[2], numbers[3]
+    try:
+        y0, x0, y1, x1 = map(int, text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(f"a crop is four whole numbers y0,x0,y1,x1, not {text!r}") from error
+    return y0, x0, y1, x1
 
 
 def every_frame(text: str) -> Fraction:

@@ -91,12 +91,12 @@ class InputOptions:
         choices=("t", "z"),
     )
     at: int | None = option(None, "the place on the other axis of a file with time and depth", metavar="N", type=int)
-    channels: tuple[int, ...] = option(
+    channels: tuple[int | str, ...] = option(
         (),
-        "the channel to track in, or up to three, which are shown to the model as red, green and blue",
+        "the channel to track in, by name or number, or up to three, which the model sees as red, green and blue",
         "--channel",
         "--channels",
-        metavar="N,...",
+        metavar="NAME|N,...",
         type=channel_list,
     )
     # (low, high) of channels shown together.

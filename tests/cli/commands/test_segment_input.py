@@ -116,8 +116,13 @@ def test_a_video(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) 
         (["--axis", "z", "--at", "1"], "2 channels, 0 to 1: choose one"),
         (["--axis", "z", "--at", "1", "--channels", "0,2"], "there is no channel 2"),
         (
-            ["--axis", "z", "--at", "1", "--channels", "0,x"],
-            "whole numbers with commas between them are wanted, not '0,x'",
+            ["--axis", "z", "--at", "1", "--channels", "0,"],
+            "names or numbers of channels with commas between them are wanted, not '0,'",
+        ),
+        (["--axis", "z", "--at", "1", "--channel", "GFP"], "2 channels, 0 to 1: there is no channel GFP"),
+        (
+            ["--axis", "z", "--at", "1", "--channel", "1", "--crop", "0,0,5,x"],
+            "four whole numbers y0,x0,y1,x1, not '0,0,5,x'",
         ),
         (["--axis", "z", "--at", "1", "--channel", "1", "--level", "2"], "no level 2"),
         (

@@ -195,6 +195,60 @@ def test_names_of_channels_are_said(tmp_path: Path) -> None:
         open_stack(path)
 
 
+def write_named(path: Path, *names: str) -> Path:
+    tifffile.imwrite(
+        path, image("tcyx"), metadata={"axes": "TCYX", "Channel": {"Name": names}}, photometric="minisblack"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "numbers"),
+    [
+        (("DAPI", "GFP", "phase"), ("GFP",), (1,)),
+        (("DAPI", "GFP", "phase"), ("gfp", 0), (1, 0)),
+        (("gfp", "GFP", "phase"), ("GFP",), (1,)),
+        # Wavelengths are names; a small number is that of a channel all the same.
+        (("405", "488", "1"), (488, 1), (1, 1)),
+        (("405", "488", "1"), ("1",), (2,)),
+    ],
+)
+def test_channels_by_name(
+    tmp_path: Path, names: tuple[str, ...], asked: tuple[int | str, ...], numbers: tuple[int, ...]
+) -> None:
+    path = write_named(tmp_path / "named.ome.tif", *names)
+    for one, number in zip(asked, numbers, strict=True):
+        with open_stack(path, selection=Selection(channels=(one,))) as stack:
+            assert stack.geometry.selection.channels == (number,)
+            np.testing.assert_array_equal(stack.read(2), image("tcyx")[2, number])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("GPF",), r"0 \(DAPI\), 1 \(GFP\), 2 \(phase\): there is no channel GPF \(did you mean GFP\?\)"),
+        (("yellow",), r"2 \(phase\): there is no channel yellow$"),
+        ((488,), "there is no channel 488"),
+        (("GFP", 1), r"up to 3 different ones, not \[1, 1\]"),
+    ],
+)
+def test_channels_that_are_not_there(tmp_path: Path, asked: tuple[int | str, ...], message: str) -> None:
+    path = write_named(tmp_path / "named.ome.tif", "DAPI", "GFP", "phase")
+    with pytest.raises(ValueError, match=message):
+        open_stack(path, selection=Selection(channels=asked))
+
+
+def test_two_channels_of_one_name(tmp_path: Path) -> None:
+    path = write_named(tmp_path / "named.ome.tif", "GFP", "GFP", "phase")
+    with pytest.raises(ValueError, match="2 channels are called GFP: choose one by its number"):
+        open_stack(path, selection=Selection(channels=("GFP",)))
+
+
+def test_a_selection_with_names_is_kept() -> None:
+    selection = Selection(channels=("GFP", 2))
+    assert Selection.from_json(selection.to_json()) == selection
+
+
 def test_levels_of_a_tiff_pyramid(tmp_path: Path) -> None:
     array = image("tyx")
     path = tmp_path / "pyramid.ome.tif"

@@ -55,6 +55,8 @@ def test_any_plane_of_an_image(tmp_path: Path, version: str) -> None:
         assert stack.calibration == Calibration((1.0, 0.5), 2.0, "um", "s")
         np.testing.assert_array_equal(stack.read(1), IMAGE[1, 0, 3, ::2, ::2])
         np.testing.assert_array_equal(stack.part(crop=(1, 2, 9, 20)).read(0), IMAGE[0, 0, 3, ::2, ::2][1:9, 2:20])
+    with open_stack(path, axis="t", selection=Selection(at=3, channels=("red", "DAPI"))) as stack:
+        assert stack.geometry.selection.channels == (2, 0)
     with pytest.raises(ValueError, match=r"0 \(DAPI\), 1 \(GFP\), 2 \(red\): choose"):
         open_stack(path, axis="t", selection=Selection(at=0))
     with pytest.raises(ValueError, match=r"no level 2: there are the levels 0 \(32 x 48\), 1 \(16 x 24\)"):

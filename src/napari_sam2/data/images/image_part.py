@@ -117,8 +117,8 @@ class ImagePart:
         for i, place in chosen.items():
             places[i] = place
         # Of several channels the first stands for all: they lie in the same place.
-        if "c" in self.names and self.selection.channels:
-            places[self.names.index("c")] = self.selection.channels[0]
+        if "c" in self.names and self.selection.channel_numbers:
+            places[self.names.index("c")] = self.selection.channel_numbers[0]
         return tuple(places)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from .selection import AXES, Selection, check_axis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .frame_sources import Channel, Opened
+    from .frame_sources import Opened
 
 _NAMES = {"t": "time", "z": "depth", "n": "frames", "c": "channels"}
 
@@ -37,7 +38,7 @@ def locate(opened: Opened, axis: str | None, selection: Selection, name: str) ->
         _check_at(selection.at, axes[other], size=sizes[other], name=name)
     elif selection.at not in (None, 0):
         raise ValueError(f"{name} has no second axis to take index {selection.at} of: {_described(opened)}")
-    _check_channels(opened, selection, name)
+    selection = _numbered(opened, selection, name)
     # Frames without a name count as time, as most unlabelled stacks are time-lapses.
     tracked_name = "" if tracked is None else axes[tracked]
     axis = axis or (tracked_name if tracked_name in AXES else "t")
@@ -48,7 +49,7 @@ def locate_volumes(opened: Opened, selection: Selection, name: str) -> Geometry:
     """Find a time-lapse of volumes; `Geometry.along` then returns each volume, or one plane over time."""
     if not {"t", "z"} <= {*opened.axes} or "n" in opened.axes:
         raise ValueError(f"{name} has {_described(opened)}: volumes over time take both time (T) and depth (Z)")
-    _check_channels(opened, selection, name)
+    selection = _numbered(opened, selection, name)
     axes = measured_axes(opened.axes + "yx", opened.planes.shape, opened.sizes)
     return Geometry(axes, replace(selection.whole, axis="z", at=0), opened.affine)
 
@@ -90,27 +91,46 @@ def _check_at(at: int | tuple[int, ...] | None, letter: str, *, size: int, name:
         raise ValueError(f"{places}: there is none at {at}")
 
 
-def _check_channels(opened: Opened, selection: Selection, name: str) -> None:
+def _numbered(opened: Opened, selection: Selection, name: str) -> Selection:
+    """Check the choice of channels, and put numbers in place of names."""
     place = opened.axes.find("c")
     count = 1 if place < 0 else opened.planes.shape[place]
-    wrong = [channel for channel in selection.channels if channel >= count]
-    if wrong or (count > 1 and not selection.channels):
-        asked = (
-            f"there is no channel {wrong[0]}"
-            if wrong
-            else "choose one, or up to three to show together (--channel 0, --channels 0,1)"
-        )
-        raise ValueError(f"{name} has {_channel_list(opened.channels, count)}: {asked}")
+    names = [channel.name or "" for channel in opened.channels[:count]]
+    try:
+        selection = replace(selection, channels=tuple(_number(one, names, count) for one in selection.channels))
+        if count > 1 and not selection.channels:
+            raise ValueError("choose one, or up to three to show together (--channel 0, --channels 0,1)")
+    except ValueError as error:
+        raise ValueError(f"{name} has {_channel_list(names, count)}: {error}") from error
     # Three channels become red, green and blue; channels with colours of their own have no place for that.
     if count > 1 and len(selection.channels) > 1 and len(opened.planes.shape) - len(opened.axes) > 2:
         raise ValueError(f"{name} has channels that are in colour themselves: choose one of them")
+    return selection
 
 
-def _channel_list(channels: Sequence[Channel], count: int) -> str:
-    names = ", ".join(f"{i} ({channel.name})" for i, channel in enumerate(channels[:count]) if channel.name)
+def _number(channel: int | str, names: Sequence[str], count: int) -> int:
+    """Find the number of a channel that is given by number or name; names may be numbers, too, as wavelengths are."""
+    if isinstance(channel, int) and channel < count:
+        return channel
+    asked, folded = str(channel), [name.casefold() for name in names]
+    # Spelt exactly so, if any is; else in small or large letters.
+    found = [i for i, name in enumerate(names) if name == asked]
+    found = found or [i for i, name in enumerate(folded) if name == asked.casefold()]
+    if len(found) > 1:
+        raise ValueError(f"{len(found)} channels are called {asked}: choose one by its number")
+    if not found:
+        near = difflib.get_close_matches(asked.casefold(), filter(None, folded), n=1)
+        raise ValueError(
+            f"there is no channel {asked}" + (f" (did you mean {names[folded.index(near[0])]}?)" if near else "")
+        )
+    return found[0]
+
+
+def _channel_list(names: Sequence[str], count: int) -> str:
+    known = ", ".join(f"{i} ({name})" for i, name in enumerate(names) if name)
     if count == 1:
-        return "one channel"
-    return f"{count} channels, {names or f'0 to {count - 1}'}"
+        return f"one channel, {known}" if known else "one channel"
+    return f"{count} channels, {known or f'0 to {count - 1}'}"
 
 
 def _described(opened: Opened) -> str:

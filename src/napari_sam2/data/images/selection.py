@@ -28,8 +28,9 @@ class Selection:
     at : int, tuple of int or None
         Index on the axis that is not tracked, where there are both time and depth. A tuple has one for each axis
         before Y and X that is neither tracked nor of channels.
-    channels : tuple of int
-        One channel, taken as it is, or two or three, shown as red, green and blue. Empty where there is only one.
+    channels : tuple of int or str
+        One channel, taken as it is, or two or three, shown as red, green and blue; by number or by the name that the
+        file gives it. Empty where there is only one.
     windows : tuple of tuple of float
         (low, high) for each of several channels, or one for all. Empty for what the file says, or percentiles.
     level : int
@@ -52,7 +53,7 @@ class Selection:
     """
 
     at: int | tuple[int, ...] | None = None
-    channels: tuple[int, ...] = ()
+    channels: tuple[int | str, ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
     level: int = 0
     crop: Box | None = None
@@ -66,7 +67,7 @@ class Selection:
         named = [
             *(("at", place) for place in places),
             ("level", self.level),
-            *(("a channel", c) for c in self.channels),
+            *(("a channel", c) for c in self.channel_numbers),
         ]
         for name, number in named:
             if number < 0:
@@ -81,6 +82,11 @@ class Selection:
         if every <= 0 or 1 not in (every.numerator, every.denominator):
             raise ValueError(f"every is a whole number (3: each third frame) or one over one (1/2: twice), not {every}")
         object.__setattr__(self, "every", every)
+
+    @property
+    def channel_numbers(self) -> tuple[int, ...]:
+        """Numbers of the channels; those that are named have one once the image is open."""
+        return tuple(channel for channel in self.channels if isinstance(channel, int))
 
     @property
     def whole(self) -> Selection:
@@ -124,7 +130,7 @@ class Selection:
         try:
             return cls(
                 tuple(map(_index, at)) if isinstance(at, list | tuple) else None if at is None else _index(at),
-                tuple(map(_index, values.get("channels", ()))),
+                tuple(one if isinstance(one, str) else _index(one) for one in values.get("channels", ())),
                 tuple((_number(low), _number(high)) for low, high in values.get("windows", ())),
                 _index(values.get("level", 0)),
                 None if crop is None else _box(crop),

@@ -277,22 +277,23 @@ class Stack:
 def stack_of(opened: Opened, axis: str | None, selection: Selection, *, name: str, path: Path | None = None) -> Stack:
     """Take the frames that a selection names out of an opened image."""
     geometry = locate(opened, axis, selection, name)
+    channels = geometry.selection.channel_numbers
     planes = ClosablePlanes(opened.planes, name)
     places, tracked = geometry.places, geometry.tracked
     # `locate` put an axis of one place in front; the source has none, so there is nothing to run along.
     if len(places) > len(opened.axes):
         places, tracked = places[1:], None
-    several = len(selection.channels) > 1 and "c" in opened.axes
+    several = len(channels) > 1 and "c" in opened.axes
     # One source for each channel, over the same file: closing one of them closes it for all.
     each = []
-    for channel in selection.channels if several else (0,):
+    for channel in channels if several else (0,):
         fixed = [channel if several and letter == "c" else at for letter, at in zip(opened.axes, places, strict=True)]
         each.append(PlaneFrames(planes, fixed, tracked))
     # A single channel keeps its type and range; several become 8-bit RGB.
     frames: FrameSource = each[0]
     missing = MissingPixels()
     if several:
-        defaults = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
+        defaults = [opened.channels[channel].window for channel in channels] if opened.channels else []
         frames = CompositeFrames(channel_stacks(each, missing), selection.windows, defaults)
     stack = Stack(frames, geometry=geometry, path=path)
     stack.missing = missing

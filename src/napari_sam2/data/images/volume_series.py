@@ -278,14 +278,15 @@ class _SharedPlanes:
 def series_of(opened: Opened, selection: Selection, *, name: str, path: Path | None = None) -> VolumeSeries:
     """Take the volumes that a selection names out of an opened image."""
     geometry = locate_volumes(opened, selection, name)
+    channels = geometry.selection.channel_numbers
     planes = ClosablePlanes(opened.planes, name)
-    several = len(selection.channels) > 1 and "c" in opened.axes
-    sources = [_GridFrames(planes, opened.axes, channel) for channel in selection.channels or (None,)]
+    several = len(channels) > 1 and "c" in opened.axes
+    sources = [_GridFrames(planes, opened.axes, channel) for channel in channels or (None,)]
     frames: FrameSource = sources[0]
     missing = MissingPixels()
     if several:
         # Display ranges of the file, where it has them, come before measured ones.
-        windows = [opened.channels[channel].window for channel in selection.channels] if opened.channels else []
+        windows = [opened.channels[channel].window for channel in channels] if opened.channels else []
         frames = CompositeFrames(channel_stacks(sources, missing), selection.windows, windows)
     # The flat stack of all planes has no depth of its own; the real axes are in `geometry`.
     n_planes, height, width = frames.shape[:3]
