@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types manifest clean
+.PHONY: help demo test lint types manifest docs packages clean
 
 help:
 	@echo "make demo      segment the bundled samples, write labels, scores and an overlay"
@@ -10,6 +10,8 @@ help:
 	@echo "make lint      ruff, rules and formatting"
 	@echo "make types     mypy"
 	@echo "make manifest  the napari manifest and every name it refers to"
+	@echo "make docs      the documentation as pages in site/; broken links are errors"
+	@echo "make packages  wheel and source archive in dist/, checked as the package index checks them"
 	@echo "make clean     remove the environment and the caches"
 
 demo: $(VENV)/.ready-demo
@@ -28,9 +30,23 @@ types: $(VENV)/.ready-dev
 manifest: $(VENV)/.ready-demo
 	$(BIN)/npe2 validate --imports napari-sam2
 
+# With environments of their own: they are small, and the package is not installed in them.
+docs: .venv-docs/.ready
+	.venv-docs/bin/mkdocs build --strict
+
+packages: .venv-release/.ready
+	rm -rf dist
+	.venv-release/bin/python -m build
+	.venv-release/bin/twine check --strict dist/*
+	.venv-release/bin/check-wheel-contents dist/*.whl
+
+.venv-%/.ready: scripts/setup_env.sh pyproject.toml constraints.txt
+	scripts/setup_env.sh $*
+	@touch $@
+
 $(VENV)/.ready-%: scripts/setup_env.sh pyproject.toml constraints.txt
 	scripts/setup_env.sh $*
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-docs .venv-release dist site .pytest_cache .mypy_cache .ruff_cache

@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Makes .venv with the package (editable) and its pinned dependencies.
-# usage: scripts/setup_env.sh demo|test|dev     PYTHON=python3.12 picks another interpreter
+# Makes .venv with the package (editable) and its pinned dependencies; for docs and release, .venv-docs and .venv-release
+# with nothing but the tools.
+# usage: scripts/setup_env.sh demo|test|dev|docs|release     PYTHON=python3.12 picks another interpreter
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-purpose=${1:?usage: scripts/setup_env.sh demo|test|dev}
+purpose=${1:?usage: scripts/setup_env.sh demo|test|dev|docs|release}
 python=${PYTHON:-python3}
 venv=.venv
+extras=(--editable '.[all]')
+case $purpose in
+  demo) ;;
+  docs | release) venv=.venv-$purpose extras=(--group "$purpose") ;;
+  *) extras+=(--group "$purpose") ;;
+esac
 
 fail() { echo "setup: $*" >&2; exit 1; }
 
@@ -19,8 +26,6 @@ if [ ! -x "$venv/bin/pip" ]; then
   "$python" -m venv --clear "$venv"
 fi
 
-extras=(--editable '.[all]')
-[ "$purpose" = demo ] || extras+=(--group "$purpose")
 # --group came with pip 25.1, --build-constraint with 25.3; Python 3.11 starts with an older pip.
 "$venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.3'
 "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt "${extras[@]}"
