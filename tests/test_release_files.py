@@ -44,6 +44,18 @@ def test_recipe_asks_for_what_the_package_asks_for() -> None:
     assert recipe["build"]["python"]["entry_points"] == scripts
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    # The rest of the file has tags of Python's, which a plain reader does not know.
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    nav = yaml.safe_load(text[text.index("\nnav:") : text.index("\nplugins:")])["nav"]
+    entries = [
+        one for entry in nav for value in entry.values() for one in (value if isinstance(value, list) else [value])
+    ]
+    named = [page if isinstance(page, str) else next(iter(page.values())) for page in entries]
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert sorted(named) == sorted(pages)
+
+
 def test_hub_page() -> None:
     said = load(".napari-hub/config.yml")
     assert said["visibility"] == "public"
