@@ -9,7 +9,7 @@ help:
 	@echo "make test      run the tests; ARGS='tests/data -k stack' narrows them down, ARGS='-m slow' runs those that take long"
 	@echo "make lint      ruff, rules and formatting"
 	@echo "make types     mypy"
-	@echo "make manifest  the napari manifest and every name it refers to"
+	@echo "make manifest  the napari manifest and every name it refers to, and that all requirements go together"
 	@echo "make docs      the documentation as pages in site/; broken links are errors"
 	@echo "make packages  wheel and source archive in dist/, checked as the package index checks them"
 	@echo "make clean     remove the environment and the caches"
@@ -29,6 +29,7 @@ types: $(VENV)/.ready-dev
 
 manifest: $(VENV)/.ready-demo
 	$(BIN)/npe2 validate --imports napari-sam2
+	$(BIN)/python -m pip check
 
 # With environments of their own: they are small, and the package is not installed in them.
 docs: .venv-docs/.ready
