@@ -110,7 +110,11 @@ class Desk:
         canvas = self.viewer.window._qt_viewer.canvas
         camera = self.viewer.scene.camera
         layer = self.viewer.layers[0]
-        position = layer.data_to_world((*([0] * (layer.ndim - 2)), y, x))[-2:]
+        # The view may be turned; a layer's axes are the last of the viewer's.
+        shown = [axis - self.viewer.dims.ndim + layer.ndim for axis in self.viewer.dims.displayed]
+        place = np.zeros(layer.ndim)
+        place[shown] = y, x
+        position = np.asarray(layer.data_to_world(place))[shown]
         centre = np.asarray(camera.center[-2:])
         height, width = canvas.size
         row, column = (np.asarray(position) - centre) * camera.zoom + (height / 2, width / 2)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.prompts.drawing import PromptKey
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.layers.session_layers import SessionLayers
+    from napari_sam2.plugin.layers.shown_colours import Looks
     from napari_sam2.plugin.state.opened_session import OpenedSession
     from napari_sam2.plugin.worker.messages import ModelChoice, Report, Tracked
     from napari_sam2.session.session import Session
@@ -69,17 +70,17 @@ class Controller(QObject):
         self.zoom: str | float = "auto"
         # Which earlier frames a frame attends to, as `Session` takes it.
         self.memory = "auto"
-        # What the frames on show are: "t" or "z".
-        self.axis = "t"
+        # What the frames on show are, "t" or "z", and whether that is known, or only what most are.
+        self.axis, self.is_axis_known = "t", True
         # Goes on with a session that was left on some frames, if there is one; whoever saves sessions knows.
         self.pick_up: Callable[[LayerFrames], bool] = lambda _space: False
-        # Whether that is known, or only what most are.
-        self.is_axis_known = True
         # The model, which loads on the worker's thread and opens a session when it has come.
         self._slot = ModelLoader(self.worker)
         self._slot.said.connect(self.model_changed)
         self._slot.failed.connect(self.failed)
         self._slot.ready.connect(self._use_model)
+        # How layers are shown that the model is to see as colours; whoever lets the user choose knows.
+        self.looks_of: Callable[[Any], Looks] = lambda _image: ()
         # What is known of every stack, so that the user can leave one and come back.
         self.workspace = Workspace()
         self._generation = 0  # Of models and images; what an earlier one still answers is not shown.
@@ -179,8 +180,8 @@ class Controller(QObject):
 
     def open_space(self) -> None:
         """Show the session of the stack on show, a new one where there is none."""
-        # Reached when a model is ready, when the image or the axis or the place on the other sliders changes, after a
-        # session was brought back, and when all start over. What the layers hold and the stack has not yet is new.
+        # Reached when model, image, axis, colours or sliders change, a session was brought back, or all start over.
+        # What the layers hold and the stack has not yet is new.
         self.layers.read_anew()
         self.edits.note_changes()
         self.results_changed.emit()
@@ -199,23 +200,25 @@ class Controller(QObject):
         if self.pick_up(space):
             return
         # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
-        model, zoom, memory, window = self.model, self.zoom, self.memory, model_window(image)
+        model, zoom, memory, looks = self.model, self.zoom, self.memory, self.looks_of(image)
         axis, drawings = self.axis, dict(self.workspace.prompts(space).sent)
+        # Colours have their limits in them.
+        window = None if looks else model_window(image)
 
         def work() -> tuple[Engine, Stack, Report]:
-            stack = make_stack(image, space, axis=axis)
+            stack = make_stack(image, space, axis=axis, looks=looks)
             engine = open_engine(model, stack, window, zoom=zoom, memory=memory)
             engine.threshold = self.threshold
             # Those of a session that is gone.
             return engine, stack, engine.take_over(drawings)
 
         def done(opened: tuple[Engine, Stack, Report]) -> None:
-            # The user may have moved to another stack meanwhile: the session is kept for when the user comes back, and
-            # the calls below are about the stack on show.
+            # The user may have moved to another stack meanwhile; the calls below are about the one on show.
             self.workspace.engines[space], stack, report = opened
-            self.workspace.stacks[space] = stack, window
+            self.workspace.stacks[space], self.workspace.looks[space] = (stack, window), looks
             if drawings:
                 self._display.show_preview(report, space)
+            self.results_changed.emit()  # The model may see something else now.
             self.edits.send_if_live()
             self.prepare()
 
@@ -257,7 +260,6 @@ class Controller(QObject):
 
     def close_space(self, space: LayerFrames) -> None:
         """Let go of the session of a stack; what it has saved stays."""
-        # Called before a folder's session takes the place of the one on the same stack.
         if space in self.workspace.engines:
             self._turn()
             self._let_go([self.workspace.engines.pop(space)])
@@ -269,8 +271,7 @@ class Controller(QObject):
 
     def adopt(self, opened: OpenedSession) -> None:
         """Go on with a session that was brought back; its prompts are in the layers already."""
-        # The layers were filled before; the session is put in before it is shown, so that `open_space` finds it and
-        # makes no new one.
+        # The layers were filled before; `open_space` finds the session and makes no new one.
         self._turn()
         self.workspace.put(opened)
         self.open_space()

@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
 from napari_sam2.plugin.layers.prompt_colours import colour_prompts
+from napari_sam2.plugin.layers.shown_colours import are_alike
 from napari_sam2.plugin.state.doubts import Doubt, find_doubts
 
 from .memory_notice import budget_of
@@ -210,13 +211,19 @@ class Presenter:
 
     def show_window(self) -> None:
         """Say which pixel values the model sees as black and white."""
-        image, window = self._layers.image, self._controller.window
+        image, space, window = self._layers.image, self._layers.space, self._controller.window
+        looks = () if space is None else self._controller.workspace.looks.get(space, ())
+        self._panel.window_row.setVisible(window is not None or bool(looks))
+        if image is None:
+            return
         # The button is there only where the session sees the image in another way than the user.
-        now = None if image is None else model_window(image)
-        self._panel.window_row.setVisible(window is not None)
-        if window is not None:
+        looks_now = self._controller.looks_of(image)
+        is_same = are_alike(looks, looks_now) and (bool(looks) or model_window(image) == window)
+        self._panel.buttons["take_window"].setVisible(not is_same)
+        if looks:
+            self._panel.window_note.setText(f"model sees {len(looks)} layers in colour")
+        elif window is not None:
             self._panel.window_note.setText(f"model sees {window[0]:.5g} to {window[1]:.5g}")
-            self._panel.buttons["take_window"].setVisible(now != window)
 
 
 def _write_tables(layer: Labels, results: ResultStore, names: Mapping[int, str], threshold: float) -> None:

@@ -52,6 +52,8 @@ class StateReader:
             has_image=layers.image is not None,
             n_frames=1 if space is None else space.n_frames,
             is_volume_view=len(layers.displayed) > 2,
+            wrong_planes=layers.wrong_planes,
+            is_across=space is not None and bool(space.order),
             model=controller.model_name,
             missing_model="" if controller.model_name or controller.is_loading else missing_model,
             is_loading=controller.is_loading,

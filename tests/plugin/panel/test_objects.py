@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 
 from napari_sam2.plugin.panel.object_table import COLUMNS
 
@@ -114,3 +115,23 @@ def test_threshold_decides_what_is_drawn(two: Desk) -> None:
     two.find("threshold").setValue(0.5)
     two.settle()
     np.testing.assert_array_equal(two.labels, two.widget.session.labels.to_array())
+
+
+def test_the_table_is_made_taller_by_its_handle(desk: Desk) -> None:
+    table, handle = desk.find("object_table"), desk.find("object_table_height")
+    usual, height, left = table.minimumHeight(), table.height(), Qt.MouseButton.LeftButton
+    QTest.mousePress(handle, left, pos=QPoint(20, 3))
+    QTest.mouseMove(handle, QPoint(20, 203))
+    QTest.mouseRelease(handle, left, pos=QPoint(20, 3))
+    assert table.minimumHeight() == height + 200
+    desk.until(lambda: table.height() >= height + 200)
+    # The panel scrolls where it does not fit any more, and the table is never too small to use.
+    before = table.height()
+    QTest.keyClick(handle, Qt.Key.Key_Up)
+    assert table.minimumHeight() < before
+    QTest.mouseDClick(handle, left)
+    assert table.minimumHeight() == usual
+    desk.until(lambda: table.height() == height)
+    for _ in range(40):
+        QTest.keyClick(handle, Qt.Key.Key_Up)
+    assert table.minimumHeight() == usual

@@ -17,6 +17,7 @@ from napari_sam2.plugin.files import autosave as recovery
 from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
 from napari_sam2.plugin.files.session_saver import SessionSaver
 from napari_sam2.plugin.layers.labels_on_disk import labels_on_disk
+from napari_sam2.plugin.layers.shown_colours import lie_on
 from napari_sam2.plugin.preferences import remembered
 from napari_sam2.plugin.state.export_choice import ExportChoice
 
@@ -56,6 +57,7 @@ class FileDialogs(QObject):
         self.keeping = SessionSaver(
             controller, objects, keep_unsaved=lambda: bool(remembered("files", "keep_unsaved", default=True))
         )
+        self.keeping.layers_on = lambda image: lie_on(image, viewer.layers)
         self._connect_exports()
         self._connect_sessions()
         # Looked for before anything of this window is there, so what is found is of windows that are closed.
@@ -137,8 +139,10 @@ class FileDialogs(QObject):
             # Where a widget was opened again the layers are as the user left them, and the session hears what is new.
             is_there = self.keeping.picked_up == opened.space == controller.layers.space
             if not is_there:
-                self._images.show(opened.image, opened.space, frame=min((p.frame for p in session.prompts), default=0))
+                first = min((prompt.frame for prompt in session.prompts), default=0)
+                self._images.show(opened.image, opened.space, frame=first)
             self.keeping.picked_up = None
+            self._images.colours.show(opened.image, opened.looks)
             names = {object_id: self._objects.default_name(object_id) for object_id in session.object_ids}
             self._objects.bring_back(names | notes.names, notes.hidden)
             controller.layers.fill(opened.drawings)

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.plugin.layers.layer_events import connect, disconnect
 from napari_sam2.plugin.layers.layer_frames import (
+    axis_across,
     choosable_axes,
     current_frame,
     current_space,
@@ -19,10 +20,13 @@ from napari_sam2.plugin.layers.layer_frames import (
     is_made_for,
     layer_shape,
     name_axis,
+    turn_view,
 )
 from napari_sam2.plugin.layers.layer_geometry import lay_on
 from napari_sam2.plugin.layers.patient_view import face_patient
 from napari_sam2.plugin.layers.session_layers import MOVES
+
+from .colour_choice import ColourChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +61,10 @@ class ImageFollower(QObject):
         self._layers = controller.layers
         self._panel = panel
         self._objects = objects
-        # By image, the layers that its clicks, shapes and results were in when it was left.
-        self._companions: dict[str, tuple[Any, ...]] = {}
+        # By image, and the axis of frames across its own planes, the layers that clicks, shapes and results were in.
+        self._companions: dict[tuple[str, int | None], tuple[Any, ...]] = {}
+        # Whether the view was turned here, to planes across the image's own.
+        self._is_turned = False
         # By image, the part of its planes that is looked at by itself.
         self._regions: dict[str, Box] = {}
         # Axes that had no name, by image and index: the user may change what they are said to be.
@@ -68,15 +74,18 @@ class ImageFollower(QObject):
         self._window_rest = self._timer(2 * _REST_MS, self._window_settled)
         # What can change the stack: the image, the axis, and the sliders. A layer that was made is chosen in its combo.
         panel.image_layer.layer_changed.connect(self.open)
-        panel.axis.currentIndexChanged.connect(self._space_changed)
+        panel.axis.currentIndexChanged.connect(self._axis_chosen)
+        # Chosen once more, it turns the view back.
+        panel.axis.activated.connect(self._turn_view)
         panel.frames_are.currentIndexChanged.connect(self._kind_chosen)
         self._layers.layer_added.connect(self._layer_added)
         self._layers.moved.connect(self._choose_again)
         self._replaced.connect(self._open_replaced, Qt.ConnectionType.QueuedConnection)
         viewer.dims.events.current_step.connect(self._slider_moved)
+        self.colours = ColourChoice(viewer, controller, panel=panel, changed=self.image_changed)
 
-    def open(self, image: Any) -> None:
-        """Turn to another image; the one left keeps its session, its layers and its names."""
+    def open(self, image: Any, *, keep_axis: bool = False) -> None:
+        """Turn to another image, or to frames across its planes; what is left keeps its session, layers and names."""
         layers = self._layers
         # Called by the combo of images, also when the chosen one was deleted, and once at the start. The order: leave
         # the old image, forget those that are gone, set frames and selection, choose the layers, and open the session
@@ -88,14 +97,15 @@ class ImageFollower(QObject):
         known = {str(layer.unique_id) for layer in self._viewer.layers}
         self._controller.workspace.forget_images(known)
         self._objects.forget_images(known)
-        self._companions = {key: kept for key, kept in self._companions.items() if key in known}
-        self._show_axes()
+        self._companions = {key: kept for key, kept in self._companions.items() if key[0] in known}
+        self._show_axes(keep=keep_axis)
         if image is not None:
             connect(image, self._events)
             layers.space = self._current_space(image, self._panel.axis.currentData())
             layers.frame = current_frame(image, layers.space, self._viewer)
             layers.select(self._objects.open(str(image.unique_id), layers.selected))
             self._show_frames()
+        self._turn_view()
         self._choose_companions(image)
         self._show_kind()
         self._controller.open_image()
@@ -110,11 +120,12 @@ class ImageFollower(QObject):
             self._regions[space.image] = space.selection.crop
         go_to_space(image, space, self._viewer, frame=frame)
         self._panel.image_layer.choose(image)
-        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.tracked), 0))
+        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.layer_axis), 0))
         for combo in self._panel.combos[1:4]:
             if combo.layer is not None:
                 combo.layer.visible = False
             combo.choose(None)
+        self._turn_view()
         self._space_changed()
         self.image_changed.emit()
 
@@ -161,6 +172,7 @@ class ImageFollower(QObject):
         self._rest.stop()
         self._window_rest.stop()
         self._viewer.dims.events.current_step.disconnect(self._slider_moved)
+        self.colours.close()
         disconnect(self._layers.image, self._events)
         for combo in self._panel.combos:
             combo.disconnect_viewer()
@@ -198,8 +210,8 @@ class ImageFollower(QObject):
         self._controller.replace_image(key)
         kept = "its prompts stay, and what was tracked is out of date"
         lost = f"its shape is {shape} now, and results go into a new layer"
-        show_warning(f"The data of {image.name} were replaced: {kept if shape == space.shape else lost}.")
-        self.open(image)
+        show_warning(f"The data of {image.name} were replaced: {kept if shape == space.layer_shape else lost}.")
+        self.open(image, keep_axis=True)
 
     def _image_moved(self, _event: Any = None) -> None:
         # Called by napari when the user moves, scales or calibrates the image: layers that were made for it go along,
@@ -222,16 +234,21 @@ class ImageFollower(QObject):
         # The layers in use are remembered before the combos are emptied, which makes the layers let go of them.
         if layers.image is not None:
             disconnect(layers.image, self._events)
-            self._companions[str(layers.image.unique_id)] = tuple(combo.layer for combo in combos)
+            self._companions[self._companion_key] = tuple(combo.layer for combo in combos)
         for combo in combos:
             combo.choose(None)
+
+    @property
+    def _companion_key(self) -> tuple[str, int | None]:
+        image, space = self._layers.image, self._layers.space
+        return str(image.unique_id if image else ""), space.layer_axis if space is not None and space.order else None
 
     def _choose_companions(self, image: Any) -> None:
         # What fits has changed with the image, so the combos read the layer list again.
         self._choose_again()
         if image is None:
             return
-        kept = self._companions.get(str(image.unique_id), (None, None, None))
+        kept = self._companions.get(self._companion_key, (None, None, None))
         for combo, layer in zip(self._panel.combos[1:4], kept, strict=True):
             if layer is not None and combo.offers(layer):
                 combo.choose(layer)
@@ -240,8 +257,9 @@ class ImageFollower(QObject):
 
     def _choose_own(self, combo: LayerCombo, image: Any) -> None:
         """Choose a layer that was made for this image; any other stays the user's own until chosen by hand."""
+        _, axis = self._companion_key
         for layer in self._viewer.layers:
-            if combo.offers(layer) and is_made_for(layer, image):
+            if combo.offers(layer) and is_made_for(layer, image) and axis_across(layer) == axis:
                 combo.choose(layer)
 
     def _layer_added(self, layer: Any) -> None:
@@ -253,11 +271,11 @@ class ImageFollower(QObject):
     def say_kind(self, kind: str) -> None:
         """Say whether the frames are time (``"t"``) or depth (``"z"``), where the image does not."""
         image, space = self._layers.image, self._layers.space
-        if image is None or space is None or space.tracked is None:
+        if image is None or space is None or space.layer_axis is None or space.order:
             return
         for layer in self._viewer.layers:
             if layer is image or (is_made_for(layer, image) and layer.ndim == image.ndim):
-                name_axis(layer, space.tracked, kind)
+                name_axis(layer, space.layer_axis, kind)
         # What was tracked stays as it is; a session with nothing in it may as well know.
         if not self._controller.has_work:
             self._controller.close_space(space)
@@ -270,6 +288,9 @@ class ImageFollower(QObject):
 
     def _axes_named(self, _event: Any = None) -> None:
         self._show_axes(keep=True)
+        # Along Y and X only a volume is tracked.
+        if self._layers.space is not None and self._panel.axis.currentData() != self._layers.space.layer_axis:
+            self._axis_chosen()
         self._show_kind()
 
     def _show_kind(self) -> None:
@@ -294,7 +315,7 @@ class ImageFollower(QObject):
         combo.blockSignals(True)
         combo.clear()
         for axis, name in axes:
-            combo.addItem(name if name.isidentifier() else f"axis {axis}", axis)
+            combo.addItem(name, axis)
         if keep:
             combo.setCurrentIndex(max(combo.findData(chosen), 0))
         combo.blockSignals(False)
@@ -305,6 +326,30 @@ class ImageFollower(QObject):
         if self._layers.space is not None:
             self._panel.track_box.set_frames(self._layers.space.n_frames)
             self._panel.track_box.set_frame(self._layers.frame)
+
+    def _axis_chosen(self, _index: int = 0) -> None:
+        image, space = self._layers.image, self._layers.space
+        if image is None or space is None:
+            return
+        axis = self._panel.axis.currentData()
+        if self._current_space(image, axis).order == space.order:
+            self._space_changed()
+            return
+        # Results across each other would overwrite each other: they have layers of their own, of which one set is seen.
+        before = [combo.layer for combo in self._panel.combos[1:4]]
+        self.open(image, keep_axis=True)
+        for layers, visible in ((before, False), ([combo.layer for combo in self._panel.combos[1:4]], True)):
+            for layer in layers:
+                if layer is not None:
+                    layer.visible = visible
+
+    def _turn_view(self, _index: int = 0) -> None:
+        """Show the planes that are frames, where others were asked for here; what the user rolled stays."""
+        if (space := self._layers.space) is None:
+            return
+        if space.order or self._is_turned:
+            turn_view(space, self._viewer)
+        self._is_turned = bool(space.order)
 
     def _space_changed(self) -> None:
         """Look at other frames: along another axis, or at another place on the axes that stand still."""
@@ -323,7 +368,7 @@ class ImageFollower(QObject):
         image, space = self._layers.image, self._layers.space
         if image is None or space is None:
             return
-        if self._current_space(image, space.tracked) != space:
+        if self._current_space(image, space.layer_axis) != space:
             self._space_changed()
             return
         self._layers.frame = current_frame(image, space, self._viewer)

@@ -42,7 +42,8 @@ class ToolWatcher(QObject):
         self._soon.setInterval(0)
         self._soon.timeout.connect(self.changed)
         viewer.layers.selection.events.active.connect(self._follow)
-        viewer.dims.events.ndisplay.connect(self._notice)
+        for event in (viewer.dims.events.ndisplay, viewer.dims.events.order):
+            event.connect(self._notice)
         self._follow()
 
     @property
@@ -65,7 +66,8 @@ class ToolWatcher(QObject):
         self._is_closed = True
         self._soon.stop()
         self._viewer.layers.selection.events.active.disconnect(self._follow)
-        self._viewer.dims.events.ndisplay.disconnect(self._notice)
+        for event in (self._viewer.dims.events.ndisplay, self._viewer.dims.events.order):
+            event.disconnect(self._notice)
         self._follower.follow(None)
 
     def _follow(self, _event: Any = None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2.data.formats import FORMATS, Results, export_results, tracks_array
+from napari_sam2.data.formats import FORMATS, Format, Results, export_results, tracks_array
 from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.scores import ScoreTable
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
+    from napari_sam2.plugin.layers.shown_colours import Looks
     from napari_sam2.plugin.state.object_names import ObjectNames
 
 # Choices beside the formats: prompts for the command line, and a layer that is no file.
@@ -51,9 +52,12 @@ def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_la
     nothing = "" if has_labels else "there are no results yet: prompt and track first"
     found = [ExportChoice(PROMPTS, "Prompts, for the command line", "prompts.json", reason=nothing)]
     found.append(ExportChoice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
-    # The stack is only asked for its shape and axes; no pixel is read while the menu opens.
-    stack = None if image is None or space is None else make_stack(image, space.whole, axis=axis)
+    if space is not None and space.order and not nothing:
+        found[0] = replace(found[0], reason="they lie across the image's own planes, which the command line tracks")
     for one in FORMATS.values():
+        # The stack is only asked for its shape and axes; no pixel is read while the menu opens.
+        frames = None if space is None else _frames_in(one, space.whole)
+        stack = None if image is None or frames is None else make_stack(image, frames, axis=axis)
         missing = [module for module in one.modules if importlib.util.find_spec(module) is None]
         reason = nothing
         # A package to install is the first thing to say: whether the stack fits matters after that.
@@ -69,6 +73,11 @@ def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_la
             ExportChoice(one.name, title, one.filename, one.is_own is not None, one.lost, one.needs_axis, reason)
         )
     return found
+
+
+def _frames_in(one: Format, space: LayerFrames) -> LayerFrames:
+    """Images of labels are written as the image lies, all else along the axis that was tracked."""
+    return space if one.keeps is None else space.in_own_planes
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +98,19 @@ class Material:
     names: dict[int, str] = field(default_factory=dict)
     # Pixel values shown black and white.
     window: tuple[float, float] | None = None
+    # How the layers are shown that the images are the colours of.
+    looks: Looks = ()
     # The part of the planes that the prompts are about.
     region: Box | None = None
     # The prompts, in pixels of that part.
     drawings: Mapping[PromptKey, Drawing] = field(default_factory=dict)
     # Whether the axis is what the image says.
     is_axis_known: bool = True
+
+    def for_format(self, name: str) -> Material:
+        """Take the frames that a format is written in; those across the tracked ones have no scores."""
+        space = _frames_in(FORMATS[name], self.space)
+        return self if space is self.space else replace(self, space=space, scores=ScoreTable())
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -112,12 +128,12 @@ class Material:
         labels = _Watched(self.space.stack_shape, label_dtype([0]), seen=seen)
         for frame in range(self.space.n_frames):
             seen(frame)
-            image = np.asarray(self.labels.data[self.space.plane(frame)])
+            image = np.asarray(self.labels.data[self.space.index(frame)])
             if frame in done or image.any():
                 labels.widen(label_dtype([int(image.max(initial=0))]))
                 labels.set(frame, image)
         window = None if self.window is None else Window(*self.window)
-        stack = make_stack(self.image, self.space, axis=self.axis)
+        stack = make_stack(self.image, self.space, axis=self.axis, looks=self.looks)
         return Results(labels, stack, self.scores, self.names, window)
 
 
@@ -182,7 +198,7 @@ class Exporting(QObject):
             if name == PROMPTS:
                 write_prompts(target, material.prompts)
                 return target
-            return export_results(material.results(seen), name, target)
+            return export_results(material.for_format(name).results(seen), name, target)
 
         self._start(work, lambda written: self.wrote.emit(f"Written to {written}"), target.name)
 
@@ -265,6 +281,7 @@ class Exporting(QObject):
             scores=controller.workspace.scores(space),
             names=dict(self._objects.names),
             window=controller.window,
+            looks=controller.workspace.looks.get(layers.space, ()),
             region=layers.space.selection.crop,
             drawings=controller.edits.prompts.drawings,
             is_axis_known=controller.is_axis_known,

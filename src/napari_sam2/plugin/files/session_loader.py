@@ -5,6 +5,7 @@ Everything here runs on the worker's thread, so layers are read and none is chan
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +17,29 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.plugin.layers.shown_colours import Looks
     from napari_sam2.session.session import Session
     from napari_sam2.storage.folder.schema import Header
 
     from .widget_state import WidgetState
 
+    # A layer, its frames, and how layers are shown that make their colours.
+    Candidate = tuple[Image, LayerFrames, Looks]
+
 
 def reopen(
-    folder: Path, header: Header, notes: WidgetState, *, candidates: list[tuple[Image, LayerFrames]], model: Any
+    folder: Path, header: Header, notes: WidgetState, *, candidates: list[Candidate], model: Any
 ) -> OpenedSession | None:
     """Open a session folder on the first layer that shows its image; None if no layer does."""
     from napari_sam2.storage.fingerprint import sample_hash
 
     data = header.data
-    for image, space in candidates:
+    for image, space, looks in candidates:
         # Shapes agree already; whether it is the image is told by a sample of its pixels, as file names change.
-        stack = make_stack(image, space, axis=data.axis)
+        stack = make_stack(image, space, axis=data.axis, looks=looks)
         if sample_hash(stack) == data.sample:
             session, problems = _open_session(folder, header, stack, model)
-            return _opened(session, notes, image, space, problems=problems)
+            return replace(_opened(session, notes, image, space, problems=problems), looks=looks)
     return None
 
 

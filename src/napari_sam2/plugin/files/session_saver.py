@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.plugin.layers.layer_frames import LayerFrames, frames_along, layer_shape
+from napari_sam2.plugin.layers.shown_colours import found_in
 from napari_sam2.plugin.state.opened_session import OpenedSession
 from napari_sam2.plugin.worker.worker import Job
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.worker.engine import Engine
     from napari_sam2.storage.folder.schema import DataRecord
+
+    from .session_loader import Candidate
 
 # Names and points are written this long after they have come to rest.
 _NOTES_MS = 400
@@ -55,6 +58,8 @@ class SessionSaver(QObject):
         self._layers = controller.layers
         self._objects = objects
         self._keep_unsaved = keep_unsaved
+        # Finds the layers that may make an image's colours, itself first; whoever has the viewer knows.
+        self.layers_on: Callable[[Image], list[Image]] = lambda image: [image]
         # Where the user wants the work on a stack to be, whichever session does it.
         self._chosen: dict[LayerFrames, Path] = {}
         # Sessions that were given a folder, or are about to be. One whose saving failed stays in here: it is not tried
@@ -181,7 +186,7 @@ class SessionSaver(QObject):
         assert image is not None
         assert space is not None
         return WidgetState(
-            ImageNotes.of(image, space),
+            ImageNotes.of(image, space, controller.workspace.looks.get(space, ())),
             pending=tuple(controller.edits.prompts.pending),
             names=dict(objects.names),
             hidden=tuple(sorted(objects.hidden)),
@@ -197,7 +202,7 @@ class SessionSaver(QObject):
         if folder is None or image is None or not folder.is_dir():
             return False
         self.picked_up = space
-        self.open(folder, [image], find=None)
+        self.open(folder, self.layers_on(image), find=None)
         return True
 
     def is_left(self, folder: Path, images: Collection[str]) -> bool:
@@ -230,7 +235,7 @@ class SessionSaver(QObject):
             header = read_header(place)
             notes, problems = WidgetState.read(place)
             candidates = spaces_in(images, header.data, notes)
-            paths = image_places(header.data, place)
+            paths = image_places(header.data, place) or notes.files
         except (ValueError, OSError) as error:
             self._not_opened(error)
             return
@@ -293,17 +298,20 @@ class SessionSaver(QObject):
             self._write_notes(self.folder)
 
 
-def spaces_in(images: Iterable[Image], data: DataRecord, notes: WidgetState) -> list[tuple[Image, LayerFrames]]:
+def spaces_in(images: Iterable[Image], data: DataRecord, notes: WidgetState) -> list[Candidate]:
     """List layers whose shape is that of a session's image, each with the frames that it would be."""
+    images = list(images)
     if notes.image is not None:
-        spaces = [(image, notes.image.space_in(image)) for image in images]
-        return [(image, space) for image, space in spaces if space is not None]
+        spaces = [(image, notes.image.space_in(image), found_in(notes.image.looks, image, images)) for image in images]
+        return [(image, space, looks) for image, space, looks in spaces if space is not None and looks is not None]
     if data.every != "1":
         raise ValueError(
             f"this session tracks every {data.every} frames, which the widget cannot: use napari-sam2 resume"
         )
     region = None if data.crop == (0, 0, *data.whole[1:]) else data.crop
-    return [(image, space) for image in images for space in _spaces_of(image, data.whole, data.selection.at, region)]
+    return [
+        (image, space, ()) for image in images for space in _spaces_of(image, data.whole, data.selection.at, region)
+    ]
 
 
 def _spaces_of(image: Image, whole: tuple[int, ...], at: object, region: Box | None) -> list[LayerFrames]:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.data.files.atomic_files import read_json, write_json
 from napari_sam2.data.prompts.drawing import PromptKey
 from napari_sam2.plugin.layers.layer_frames import LayerFrames, frames_along, layer_shape
+from napari_sam2.plugin.layers.shown_colours import ChannelLook
 from napari_sam2.plugin.state.shown_prompts import Edit
 
 if TYPE_CHECKING:
     from napari.layers import Image
+
+    from napari_sam2.plugin.layers.shown_colours import Looks
 
 FILE = "widget.json"
 _VERSION = 2
@@ -39,24 +42,27 @@ class ImageNotes:
     rgb: bool
     # The frames, without the id of their layer, which is another one each time.
     space: LayerFrames
+    # How layers are shown, where the frames are their colours.
+    looks: Looks = ()
 
     @classmethod
-    def of(cls, image: Image, space: LayerFrames) -> ImageNotes:
+    def of(cls, image: Image, space: LayerFrames, looks: Looks = ()) -> ImageNotes:
         """Describe a layer and the frames of it."""
         source = image.source
         path = None if source.path is None else str(Path(source.path).resolve())
-        return cls(image.name, path, source.reader_plugin, bool(image.rgb), replace(space, image=""))
+        return cls(image.name, path, source.reader_plugin, bool(image.rgb), replace(space, image=""), looks)
 
     def space_in(self, image: Image) -> LayerFrames | None:
         """Give the same frames of a layer; None if it has another shape."""
-        if layer_shape(image) != self.space.shape or bool(image.rgb) != self.rgb:
+        if layer_shape(image) != self.space.layer_shape or bool(image.rgb) != self.rgb:
             return None
         return replace(self.space, image=str(image.unique_id))
 
     def to_json(self) -> dict[str, Any]:
         """Turn into values that JSON has."""
         about = {"name": self.name, "path": self.path, "reader": self.reader, "rgb": self.rgb}
-        return about | {"frames": self.space.to_json()}
+        colours = {"colours": [look.to_json() for look in self.looks]} if self.looks else {}
+        return about | {"frames": self.space.to_json()} | colours
 
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> ImageNotes:
@@ -71,7 +77,8 @@ class ImageNotes:
                 raise ValueError(f"an image of shape {shape} has no frames along {axis}")
             space = frames_along(axis, fixed, shape=shape, region=region and tuple(map(_index, region)))
         path, reader = (None if said[key] is None else str(said[key]) for key in ("path", "reader"))
-        return cls(str(said["name"]), path, reader, bool(said["rgb"]), space)
+        looks = tuple(map(ChannelLook.from_json, said.get("colours", ())))
+        return cls(str(said["name"]), path, reader, bool(said["rgb"]), space, looks)
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,12 @@ class WidgetState:
     selected: int = 1
     # Objects are drawn from this score on.
     threshold: float = 0.5
+
+    @property
+    def files(self) -> list[Path]:
+        """The image's file, where the session itself may not name it: of frames that only layers have."""
+        path = None if self.image is None or self.image.path is None else Path(self.image.path)
+        return [path] if path is not None and path.exists() else []
 
     def write(self, folder: Path) -> None:
         """Write them into a session folder."""

@@ -42,7 +42,7 @@ def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: 
     """Make an empty Labels layer on top of an image layer, over an array that is there or a new one."""
     layer = Labels(
         # Zeros take no memory before they are written to.
-        np.zeros(space.shape, label_dtype([object_id])) if data is None else data,
+        np.zeros(space.layer_shape, label_dtype([object_id])) if data is None else data,
         name=f"{image.name}: objects",
         opacity=0.6,
         colormap=CyclicLabelColormap(colors=transform_color(["transparent", *_PALETTE])),
@@ -56,7 +56,7 @@ def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: 
 
 def fits(layer: Labels, space: LayerFrames) -> bool:
     """Whether results on a stack can be written into a layer."""
-    if layer.multiscale or tuple(layer.data.shape) != space.shape:
+    if layer.multiscale or tuple(layer.data.shape) != space.layer_shape:
         return False
     # A dask array cannot be written to.
     return layer.dtype.kind in "ui" and hasattr(layer.data, "__setitem__") and not hasattr(layer.data, "dask")
@@ -72,26 +72,31 @@ def painted_frames(space: LayerFrames, edits: Any) -> set[int]:
 
     A brush is as thick along the axes that the layer edits as it is wide; in a rolled view it goes across frames.
     """
-    if space.tracked is None:
+    if space.layer_axis is None:
         return set()
     found: set[int] = set()
     for edit in edits:
         # An edit begins with its place in the data: a slice along each axis, or the indices of single pixels.
         at = [range(i.start, i.stop) if isinstance(i, slice) else np.unique(i).tolist() for i in edit[0]]
-        fixed = list(space.places)
-        for place in at[space.tracked]:
-            fixed[space.tracked] = place
-            is_here = all(i in along for i, along in zip(fixed, at, strict=False))
-            frame = space.frame_of((*fixed, 0, 0)) if is_here else None
+        fixed = list(space.position(0, 0, 0))
+        for place in at[space.layer_axis]:
+            fixed[space.layer_axis] = place
+            is_here = all(fixed[axis] in at[axis] for axis in _other_axes(space))
+            frame = space.frame_of(fixed) if is_here else None
             found |= set() if frame is None else {frame}
     return found
+
+
+def _other_axes(space: LayerFrames) -> list[int]:
+    """The layer's axes on which frames have one place."""
+    return [axis for axis in range(len(space.shape)) if axis not in (*space.plane_axes, space.layer_axis)]
 
 
 def reaches_further(layer: Labels, space: LayerFrames, edits: Any) -> bool:
     """Whether edits of a layer reach beyond the place on its other axes where a stack lies."""
     if layer.n_edit_dimensions < 3:
         return False
-    others = [axis for axis in range(len(space.shape) - 2) if axis != space.tracked]
+    others = _other_axes(space)
     reached = [np.unique(i) if not isinstance(i, slice) else range(i.start, i.stop) for edit in edits for i in edit[0]]
     n_axes = len(space.shape)
     return any(len(reached[start + axis]) > 1 for start in range(0, len(reached), n_axes) for axis in others)

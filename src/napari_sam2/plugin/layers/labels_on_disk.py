@@ -43,9 +43,9 @@ def labels_on_disk(image: Image, space: LayerFrames, folder: str | os.PathLike[s
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise ValueError(f"Labels go to a new folder, but {place} is there already: take another name.")
     # A frame is read and written at a time, so no chunk holds parts of two.
-    leading = (1,) * (len(space.shape) - 2)
-    chunks = (*leading, *(min(size, _CHUNK) for size in space.shape[-2:]))
-    array = zarr.create_array(store=str(place), shape=space.shape, chunks=chunks, dtype="uint32", fill_value=0)
+    shape = space.layer_shape
+    chunks = tuple(min(size, _CHUNK) if axis in space.plane_axes else 1 for axis, size in enumerate(shape))
+    array = zarr.create_array(store=str(place), shape=shape, chunks=chunks, dtype="uint32", fill_value=0)
     return new_labels_layer(image, space, object_id=object_id, data=array)
 
 

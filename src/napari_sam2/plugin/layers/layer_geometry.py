@@ -98,6 +98,23 @@ def layer_geometry(
     return Geometry(measured_axes(names, shape, sizes), selection, affine)
 
 
+def turned(said: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
+    """Say what `layer_geometry` takes of a layer whose last three axes, Z, Y and X, are taken in another order."""
+    matrix = matrix_of(said, len(order))[np.ix_([*order, -1], [*order, -1])]
+    units = said.get("units") or ["pixel"] * len(order)
+    found: dict[str, Any] = {"affine": matrix, "units": [units[axis] for axis in order]}
+    metadata = dict(said.get("metadata") or {})
+    if SCANNER_KEY in metadata:
+        # The world's axes were renamed with the data's: the scanner's matrix begins with the old names.
+        first = len(order) - 3
+        old = np.zeros((4, 4))
+        old[-1, -1] = 1
+        for letter, axis in zip("zyx", order[-3:], strict=True):
+            old["xyz".index("zyx"[axis - first]), "xyz".index(letter)] = 1
+        metadata[SCANNER_KEY] = (np.asarray(metadata[SCANNER_KEY], float) @ old).tolist()
+    return found | {"metadata": metadata}
+
+
 def _space(names: Sequence[str]) -> tuple[list[int], list[int]]:
     """Places of the axes of space among all, and their places among x, y, z."""
     rows = [i for i, name in enumerate(names) if name in ("x", "y", "z")]

@@ -90,10 +90,15 @@ class Placement:
         corners = np.stack(np.meshgrid(*((0, size - 1) for size in shape), indexing="ij"), -1).reshape(-1, n_axes)
         return bool(np.abs(self(corners) - corners).max() < _CLOSE)
 
-    @property
-    def keeps_planes(self) -> bool:
-        """Whether what lies in one plane of the layer lies in one plane of the image."""
-        return self.matrix is None or bool(np.abs(self.matrix[:-3, -3:-1]).max(initial=0) < _CLOSE)
+    def keeps_planes(self, axes: Sequence[int]) -> bool:
+        """Whether what lies in one plane of the layer lies in one of the image's planes of these two axes."""
+        if self.matrix is None:
+            return True
+        # A layer's axes are the last of the image's.
+        surplus = self.matrix.shape[0] - self.matrix.shape[1]
+        others = [row for row in range(self.matrix.shape[0] - 1) if row not in axes]
+        columns = [axis - surplus for axis in axes if axis >= surplus]
+        return bool(np.abs(self.matrix[np.ix_(others, columns)]).max(initial=0) < _CLOSE)
 
 
 def check_worlds(layer: Layer, image: Image) -> None:

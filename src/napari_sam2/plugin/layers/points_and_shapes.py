@@ -147,7 +147,7 @@ def _rows_of_points(
     signs, owners = points.features[PROMPT].astype(str), owners_of(points.features)
     for position, owner, sign in zip(placement(points.data), owners, signs, strict=True):
         # A region has pixels of its own, which count from its corner.
-        y, x = float(position[-2]) - space.crop[0], float(position[-1]) - space.crop[1]
+        y, x = (position[list(space.plane_axes)] - space.crop[:2]).tolist()
         frame = space.frame_of(position) if is_inside(y, x, space.stack_shape[1:]) else None
         yield _key(frame, owner), DrawnPoint(y, x, 0 if sign == NEGATIVE else 1)
 
@@ -158,7 +158,7 @@ def _rows_of_shapes(
     """Every row of a Shapes layer; without a key where it is no prompt of the stack."""
     for data, kind, owner in zip(shapes.data, shapes.shape_type, owners_of(shapes.features), strict=True):
         corners = placement(np.asarray(data, float))
-        flat = corners[:, -2:] - space.crop[:2]
+        flat = corners[:, list(space.plane_axes)] - space.crop[:2]
         shape = DrawnShape(str(kind), tuple((float(y), float(x)) for y, x in flat))
         # A shape belongs to the frame of its first corner.
         frame = space.frame_of(corners[0]) if shape.says_something(space.stack_shape[1:]) else None
@@ -175,7 +175,7 @@ def show_points(layer: Points, drawings: Drawings, space: LayerFrames, placement
 
     others = [row for row, (key, _) in enumerate(_rows_of_points(layer, space, placement)) if key is None]
     rows = [(key, point) for key, drawing in drawings.items() for point in drawing.points]
-    new = [_position(key, point.y, point.x, space) for key, point in rows]
+    new = [space.position(key.frame, point.y, point.x) for key, point in rows]
     signs = [POSITIVE if point.label else NEGATIVE for _, point in rows]
     data = placement.inverse(np.array(new, float).reshape(-1, len(space.shape)))
     features = features_of([key.object_id for key, _ in rows], signs)
@@ -196,7 +196,7 @@ def show_shapes(layer: Shapes, drawings: Drawings, space: LayerFrames, placement
     kinds = [str(layer.shape_type[row]) for row in others] + [shape.kind for _, shape in rows]
     data = [layer.data[row] for row in others]
     data += [
-        placement.inverse(np.array([_position(key, y, x, space) for y, x in shape.corners])) for key, shape in rows
+        placement.inverse(np.array([space.position(key.frame, y, x) for y, x in shape.corners])) for key, shape in rows
     ]
     features = [layer.features.iloc[others], features_of([key.object_id for key, _ in rows])]
     with _kept_defaults(layer):
@@ -206,10 +206,6 @@ def show_shapes(layer: Shapes, drawings: Drawings, space: LayerFrames, placement
             layer.add(data, shape_type=kinds, edge_color=_SHAPE_COLOUR)
         layer.features = pd.concat(features, ignore_index=True)
     layer.refresh()
-
-
-def _position(key: PromptKey, y: float, x: float, space: LayerFrames) -> tuple[float, ...]:
-    return (*space.plane(key.frame), y + space.crop[0], x + space.crop[1])
 
 
 @contextmanager
@@ -250,6 +246,11 @@ def _point_size(image: Image) -> float:
     shape = image.data[0].shape if image.multiscale else image.data.shape
     sides = shape[-3:-1] if image.rgb else shape[-2:]
     return float(max(2.0, min(sides) / 40))
+
+
+def are_alike(some: Drawings, others: Drawings) -> bool:
+    """Whether drawings are the same but for rounding."""
+    return some.keys() == others.keys() and all(some[key].is_like(others[key]) for key in some)
 
 
 def turn_selected(layer: Points) -> bool:

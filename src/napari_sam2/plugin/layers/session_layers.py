@@ -16,11 +16,12 @@ from .eraser import Eraser
 from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, reaches_further, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_events import connect, disconnect
-from .layer_frames import is_made_for, is_region
+from .layer_frames import is_made_for, is_region, mark_as_across
 from .placement import Placement, UnrelatedError, check_worlds
 from .points_and_shapes import (
     POSITIVE,
     adopt,
+    are_alike,
     last_row,
     new_points_layer,
     new_shapes_layer,
@@ -31,7 +32,7 @@ from .points_and_shapes import (
     show_points,
     show_shapes,
 )
-from .unusable_prompts import word_about
+from .unusable_prompts import word_about, wrong_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -185,6 +186,11 @@ class SessionLayers(QObject):
         return tuple(self._viewer.dims.displayed)
 
     @property
+    def wrong_planes(self) -> tuple[str, str] | None:
+        """Axes that the viewer shows and those of the frames, in words, where these are others."""
+        return None if self.space is None else wrong_planes(self._image, self.space, self._viewer)
+
+    @property
     def next_is_positive(self) -> bool:
         """Whether the next click is on the object, and not off it."""
         return self.points is None or next_sign(self.points) == POSITIVE
@@ -208,11 +214,11 @@ class SessionLayers(QObject):
             return ""
         if isinstance(layer, Shapes):
             turned = f"{layer.name} is turned out of the planes of {self.image.name}: its shapes lie on no one frame"
-            return "" if placement.keeps_planes else turned
+            return "" if placement.keeps_planes(self.space.plane_axes) else turned
         if not fits(layer, self.space):
-            return f"results cannot go into {layer.name}: it takes an array of {self.space.shape} whole numbers"
+            return f"results cannot go into {layer.name}: it takes an array of {self.space.layer_shape} whole numbers"
         elsewhere = f"{layer.name} does not lie on {self.image.name}: its scale, translation or turn is another"
-        return "" if placement.is_same_grid(self.space.shape) else elsewhere
+        return "" if placement.is_same_grid(self.space.layer_shape) else elsewhere
 
     def source_refusal(self, layer: Any) -> str:
         """Say in a line why labels cannot be taken from a Labels layer; empty where they can."""
@@ -268,7 +274,7 @@ class SessionLayers(QObject):
                 # The user is at it: what is new there is read first.
                 continue
             wanted = {key: part for key, drawing in drawings.items() if not (part := drawing.part(name)).is_empty}
-            if is_made_for(layer, self._image) and not _are_alike(now, wanted):
+            if is_made_for(layer, self._image) and not are_alike(now, wanted):
                 assert self.space is not None
                 _WRITERS[name](layer, wanted, self.space, self._placement(layer))
                 self._read[name] = _READERS[name](layer, self.space, self._placement(layer))
@@ -328,8 +334,8 @@ class SessionLayers(QObject):
         self._dragging = str(event.action) == "changing"
         if str(event.action) == "added":
             self._added[event.source] = self._added.get(event.source, 0) + len(event.data_indices)
-            layer, image = event.source, self.image
-            if image is not None and (word := word_about(layer, event.data_indices, image, self._viewer)):
+            layer, image, space = event.source, self.image, self.space
+            if image is not None and (word := word_about(layer, event.data_indices, image, self._viewer, space=space)):
                 self.unusable.emit(word)
         if str(event.action) in _SETTLED:
             self._notice(self._tell_prompts)
@@ -380,6 +386,7 @@ class SessionLayers(QObject):
 
     def _add(self, layer: Any, *, above_image: bool = False) -> Any:
         """Add a layer to the viewer and leave the active one active."""
+        mark_as_across(layer, self._image, self.space)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         if above_image:
@@ -390,7 +397,3 @@ class SessionLayers(QObject):
         # Last, so that the layer is in its place when its combo chooses it and results are drawn into it.
         self.layer_added.emit(layer)
         return layer
-
-
-def _are_alike(some: Mapping[PromptKey, Drawing], others: Mapping[PromptKey, Drawing]) -> bool:
-    return some.keys() == others.keys() and all(some[key].is_like(others[key]) for key in some)

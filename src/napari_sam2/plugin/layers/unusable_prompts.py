@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .layer_frames import layer_shape
+from .layer_frames import axis_name, frames_along, layer_shape, shows_planes
 from .placement import Placement
 
 if TYPE_CHECKING:
@@ -16,26 +16,42 @@ if TYPE_CHECKING:
     from napari.layers import Image, Points, Shapes
     from numpy.typing import NDArray
 
+    from .layer_frames import LayerFrames
+
 # Pixels reach half a pixel beyond their centres.
 _HALF = 0.5
 
 
-def word_about(layer: Points | Shapes, rows: Iterable[int], image: Image, viewer: ViewerModel) -> str | None:
-    """Say why rows of a layer are no prompts on an image; None where all are."""
-    dims = viewer.dims
-    # A layer's axes are the last of the viewer's.
-    if dims.ndisplay == 2 and {*dims.displayed} != {dims.ndim - 2, dims.ndim - 1}:
-        shown = " and ".join(dims.axis_labels[axis] for axis in dims.displayed)
+def word_about(
+    layer: Points | Shapes, rows: Iterable[int], image: Image, viewer: ViewerModel, *, space: LayerFrames | None = None
+) -> str | None:
+    """Say why rows of a layer are no prompts on frames of an image, its own planes by default; None where all are."""
+    space = space or frames_along(None, shape=layer_shape(image))
+    if (planes := wrong_planes(image, space, viewer)) is not None:
+        shown, frames = planes
+        if space.order:
+            return (
+                f"Frames are planes of {frames}, but the viewer shows {shown}: roll the axes, or track along another."
+            )
         return (
             f"SAM 2 takes the last two axes of {image.name} for Y and X, but the viewer shows {shown}: roll the axes "
             "back, or open the image with Y and X as its last axes."
         )
-    place, size = Placement.of(layer, image), np.array(layer_shape(image)[-2:])
-    beside = sum(_is_beside(place(np.atleast_2d(layer.data[row]))[:, -2:], size) for row in rows)
+    axes = list(space.plane_axes)
+    place, size = Placement.of(layer, image), np.array(space.whole_shape[1:])
+    beside = sum(_is_beside(place(np.atleast_2d(layer.data[row]))[:, axes], size) for row in rows)
     if beside:
         what = "A prompt beside the image does" if beside == 1 else f"{beside} prompts beside the image do"
         return f"{what} not count: {image.name} has {size[0]} rows and {size[1]} columns."
     return None
+
+
+def wrong_planes(image: Image, space: LayerFrames, viewer: ViewerModel) -> tuple[str, str] | None:
+    """Name the axes that the viewer shows, and those that frames are planes of; None where these are the same."""
+    if shows_planes(space, viewer):
+        return None
+    shown = " and ".join(axis_name(viewer.dims.axis_labels, axis) for axis in viewer.dims.displayed)
+    return shown, " and ".join(axis_name(image.axis_labels, axis) for axis in space.plane_axes)
 
 
 def _is_beside(corners: NDArray[np.floating], size: NDArray[np.integer]) -> bool:

@@ -25,7 +25,7 @@ from napari_sam2.plugin.state.doubts import DOUBT_KINDS
 from napari_sam2.plugin.state.panel_state import PanelState, greyed, status_line, step_text
 from napari_sam2.wording import counted
 
-from .arrange import column, make_buttons, row
+from .arrange import ResizeHandle, column, make_buttons, row
 from .files_box import FilesBox
 from .fold_section import FoldSection
 from .frame_table import FrameTable
@@ -111,7 +111,7 @@ class Panel(QScrollArea):
         self.shapes_layer = LayerCombo(viewer, Shapes, refusal=refusal)
         self.labels_layer = LayerCombo(viewer, Labels, refusal=refusal)
         self.source_labels = LayerCombo(viewer, Labels, refusal=source_refusal)
-        self.axis, self.frames_are, self.doubt = QComboBox(), QComboBox(), QComboBox()
+        self.axis, self.frames_are, self.doubt, self.colours = (QComboBox() for _ in range(4))
         self.live_preview = QCheckBox("Live preview")
         self.one_object_per_click = QCheckBox("Each click or box is a new object")
         self.object_filter, self.threshold = QLineEdit(), QDoubleSpinBox()
@@ -185,6 +185,7 @@ class Panel(QScrollArea):
             "source_labels": "Labels of yours to take as prompts: from a threshold, Cellpose or by hand",
             "axis": "The axis along which objects are tracked",
             "frames_are": "Whether frames are time points or slices, which the image does not say",
+            "colours": "What the model sees: this layer, or the colours that all layers in sight on it make together",
             "doubt": "What makes a frame doubtful",
             "live_preview": "Show the mask on this frame after every prompt",
             "one_object_per_click": "For many objects: click on each in turn; a click on a mask selects its object",
@@ -213,7 +214,7 @@ class Panel(QScrollArea):
             self.doubt.addItem(text, kind)
         for label in (self.window_note, self.frame_note, self.region_note, self.prompt_note):
             label.setWordWrap(True)
-        for combo in (self.doubt, self.axis):
+        for combo in (self.doubt, self.axis, self.colours):
             combo.setMinimumContentsLength(6)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.show_prompt_note("")
@@ -258,6 +259,8 @@ class Panel(QScrollArea):
     def _image(self) -> QWidget:
         form = _form(content := QWidget())
         form.addRow("image", self.image_layer)
+        self.colours_label = QLabel("colours of")
+        form.addRow(self.colours_label, self.colours)
         self.axis_label = QLabel("along")
         form.addRow(self.axis_label, self.axis)
         self.frames_are_label = QLabel("frames are")
@@ -293,6 +296,7 @@ class Panel(QScrollArea):
             ),
             self.object_filter,
             self.object_table,
+            ResizeHandle(self.object_table, "object_table_height"),
         )
 
     def _prompts(self) -> QWidget:

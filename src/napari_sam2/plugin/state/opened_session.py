@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.drawing import Drawing, PromptKey
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
+    from napari_sam2.plugin.layers.shown_colours import Looks
     from napari_sam2.plugin.worker.engine import Engine
 
     from .shown_prompts import Edit
@@ -35,3 +36,5 @@ class OpenedSession:
     pending: tuple[Edit, ...]
     # What could not be brought back.
     problems: tuple[str, ...]
+    # How layers were shown, where the frames are their colours.
+    looks: Looks = ()

@@ -41,6 +41,10 @@ class PanelState:
     has_image: bool = False
     n_frames: int = 1
     is_volume_view: bool = False
+    # Where the view shows other planes than the frames are: axes of those, and of the frames.
+    wrong_planes: tuple[str, str] | None = None
+    # Whether frames lie across the image's own planes.
+    is_across: bool = False
     # The model in use, as the user reads it; the one chosen, where it is not on this machine; whether one is coming.
     model: str = ""
     missing_model: str = ""
@@ -107,6 +111,9 @@ def status_line(state: PanelState) -> StatusText:
         return StatusText("Looking…", BUSY)
     if state.is_volume_view:
         return StatusText("Volume view: turn to 2-D to click (Ctrl+Y).", PROBLEM)
+    if state.wrong_planes is not None:
+        shown, frames = state.wrong_planes
+        return StatusText(f"The view shows {shown}, and frames are {frames}: roll it (Ctrl+E) to click.", PROBLEM)
     return StatusText(" ".join(part for part in (_waiting(state), _next_click(state), _next_step(state)) if part))
 
 
@@ -183,6 +190,8 @@ def greyed(state: PanelState) -> dict[str, str]:
         reasons |= dict.fromkeys((*names, "draw_region", *_TRACKING), why)
     if state.is_tracking or state.is_teaching:
         reasons |= dict.fromkeys((*_TRACKING, "undo", "redo"), "Wait for the run under way, or cancel it")
+    if state.is_across:
+        reasons.setdefault("draw_region", "A region is a part of the image's own planes: track along its first axis")
     if not state.can_undo:
         reasons.setdefault("undo", "There is nothing to undo")
     if not state.can_redo:

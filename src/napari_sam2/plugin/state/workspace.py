@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
+    from napari_sam2.plugin.layers.shown_colours import Looks
     from napari_sam2.plugin.state.opened_session import OpenedSession
     from napari_sam2.plugin.worker.engine import Engine
 
@@ -25,6 +26,8 @@ class Workspace:
         self.engines: dict[LayerFrames, Engine] = {}
         # Frames, and the pixel values that the model sees as black and white: a pair, or None.
         self.stacks: dict[LayerFrames, tuple[Stack, tuple[float, float] | None]] = {}
+        # How the layers were shown that the frames are the colours of; none where they are one layer.
+        self.looks: dict[LayerFrames, Looks] = {}
         # Stacks with results that the Labels layer does not show yet.
         self.unshown: set[LayerFrames] = set()
         self._results: dict[LayerFrames, ResultStore] = {}
@@ -59,7 +62,7 @@ class Workspace:
         """Take a session that was brought back in place of what there was; nothing is shown."""
         space = opened.space
         self.engines[space] = opened.engine
-        self.stacks[space] = opened.stack, opened.window
+        self.stacks[space], self.looks[space] = (opened.stack, opened.window), opened.looks
         self._results[space] = ResultStore(space.stack_shape, space.crop[:2])
         self._prompts[space] = ShownPrompts(dict(opened.drawings), list(opened.pending))
         self.unshown.add(space)
@@ -88,6 +91,7 @@ class Workspace:
         for space in gone:
             self.engines.pop(space, None)
             self.stacks.pop(space, None)
+            self.looks.pop(space, None)
             self._results.pop(space, None)
             self._prompts.pop(space, None)
         self.unshown -= gone

@@ -1,4 +1,4 @@
-"""Two or three channels combined into one RGB image."""
+"""Several channels combined into one RGB image: as red, green and blue, or each in colours of its own."""
 
 from __future__ import annotations
 
@@ -55,3 +55,28 @@ class CompositeFrames:
                 if self._windows[i] is None:
                     self._windows[i] = choose_window(channel)
         return [window for window in self._windows if window is not None]
+
+
+class MixedFrames:
+    """Frames of uint8 RGB: the sum of channels, each shown within its window in the colours of a table.
+
+    ``tables`` hold what is black first and what is white last, (256, 3) uint8 each.
+    """
+
+    def __init__(
+        self, channels: Sequence[Frames], windows: Sequence[Window], tables: Sequence[NDArray[np.uint8]]
+    ) -> None:
+        self._channels = list(zip(channels, windows, tables, strict=True))
+        self.shape: tuple[int, ...] = (*channels[0].shape, 3)
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+
+    def read(self, frame: int, area: Area = WHOLE) -> NDArray[Any]:
+        """Fetch one frame or an area of it."""
+        images = (table[stretch(channel.read(frame)[area], window)] for channel, window, table in self._channels)
+        # Light adds up, and no more than white can be shown.
+        return np.minimum(sum(image.astype(np.uint16) for image in images), 255).astype(np.uint8)
+
+    def close(self) -> None:
+        """Close the files of the channels."""
+        for channel, _, _ in self._channels:
+            channel.close()
