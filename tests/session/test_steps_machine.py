@@ -42,7 +42,9 @@ def bits(session: Session) -> dict[str, Any]:
         "scores": list(session.outputs.scores),
         "unfinished": session.unfinished,
         "prompts": {i: list(track.prompts) for i, track in tracks.items()},
-        "directions": {i: (track.visited.spans(), track.stale.spans()) for i, track in tracks.items()},
+        "directions": {
+            i: (track.visited.spans(), track.stale.spans(), track.fills.spans()) for i, track in tracks.items()
+        },
         "memories": {
             (i, name): [(t, *map(plain, memory_values(memory))) for t, memory in table.items()]
             for i, track in tracks.items()
@@ -144,9 +146,9 @@ class SessionMachine(RuleBasedStateMachine):
         self.go_on(some)
 
     @precondition(lambda self: self.session.object_ids and self.can_track)
-    @rule(some=st.integers(1, N_FRAMES))
-    def update(self, some: int) -> None:
-        self.run = self.session.update()
+    @rule(some=st.integers(1, N_FRAMES), both_ways=st.booleans())
+    def update(self, some: int, both_ways: bool) -> None:
+        self.run = self.session.update(both_ways=both_ways)
         self.go_on(some)
 
     @precondition(lambda self: self.session.unfinished)

@@ -61,6 +61,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--interactive", choices=MODES, help="instead, click on more and more frames: the worst of all, or in one pass"
     )
     parser.add_argument(
+        "--both-ways", action="store_true", help="with --interactive: frames between two clicked ones come from both"
+    )
+    parser.add_argument(
         "--find", action="store_true", help="instead, click where the model proposes to, and count the objects found"
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"most clicked frames (default {ROUNDS})")
@@ -127,6 +130,8 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--scenes is about rendered clips: give --generated N, too")
     if args.interactive and (args.prompt or args.calibration):
         raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
+    if args.both_ways and not args.interactive:
+        raise ValueError("--both-ways is about corrections: give --interactive, too")
     if args.find and (args.prompt or args.interactive or args.calibration):
         raise ValueError("--find gives its own clicks: leave out --prompt, --interactive and --calibration")
     if args.output.suffix == ".html":
@@ -165,7 +170,9 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
     report = evaluate_interactively(
         model,
         _sequences(args),
-        interaction=InteractionSettings(args.interactive, rounds=args.rounds, clicks=args.clicks),
+        interaction=InteractionSettings(
+            args.interactive, rounds=args.rounds, clicks=args.clicks, both_ways=args.both_ways
+        ),
         session_factory=_session_factory(args),
         done=watch.interacted,
     )

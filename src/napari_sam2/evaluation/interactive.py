@@ -7,7 +7,7 @@ tracked again. *Online* it is gone over once, with a stop at each frame that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class InteractionSettings:
     rounds: int = ROUNDS
     # Most clicks on each of them.
     clicks: int = CLICKS
+    # Whether frames between two clicked ones are tracked from both.
+    both_ways: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -105,11 +107,13 @@ class SimulatedUser:
         self.clicked[object_id].append(frame)
 
     def _track_again(self) -> None:
+        both_ways = self.interaction.both_ways
         if self.interaction.mode == "offline":
             self._track_all()
-        else:
-            # Only what comes after a click: frames that a single pass has behind it stay as they were.
-            self._keep(self.session.update())
+        if self.interaction.mode == "online" or both_ways:
+            # Only what comes after a click, or lies between two: other frames that a single pass has behind it stay as
+            # they were.
+            self._keep(self.session.update(both_ways=both_ways))
 
     def _track_all(self) -> None:
         starts: dict[int, list[int]] = {}
@@ -159,7 +163,7 @@ def evaluate_interactively(
     means = [mean_figures([r["rounds"][k] for r in reports.values()]) for k in range(interaction.rounds)]
     return {
         "model": model.config.name,
-        "interactive": {"mode": interaction.mode, "rounds": interaction.rounds, "clicks": interaction.clicks},
+        "interactive": asdict(interaction),
         "mean": _summary(means),
         "sequences": reports,
     }

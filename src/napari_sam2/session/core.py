@@ -129,6 +129,12 @@ class TrackingSession(RunMethods, Finding):
         return {object_id: tuple(frames.tolist()) for object_id, frames in self.stale_frames().items()}
 
     @property
+    def one_sided(self) -> dict[int, tuple[int, ...]]:
+        """By object, the frames between two of its prompts that ``update(both_ways=True)`` would track from both."""
+        plans = {object_id: self._passes.between_plan(track) for object_id, track in self._objects.tracks.items()}
+        return {object_id: tuple(plan.frames.tolist()) for object_id, plan in plans.items() if plan}
+
+    @property
     def unfinished(self) -> int:
         """Frames that are left of the last tracking run, if it was closed or cut short; see `resume`."""
         return 0 if self._unfinished is None else self._unfinished.left

@@ -8,6 +8,7 @@ from napari_sam2.data.prompts.prompt import check_object_id
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.fill_between import frames_between
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.object_track import ObjectTrack
 from napari_sam2.session.tracking.run_plan import TrackingRun, update_plan
@@ -40,6 +41,10 @@ class PassTracker:
         """The frames of an object that `Session.update` would track, with their directions."""
         return update_plan(track, self._objects.tracks.values(), num_frames=self._tracker.num_frames)
 
+    def between_plan(self, track: ObjectTrack) -> FrameDirections:
+        """The frames of an object that `Session.update` would track from both sides."""
+        return frames_between(track, self.update_plan(track), num_frames=self._tracker.num_frames)
+
     def track_next(self, run: TrackingRun, turns: frozenset[int]) -> list[ObjectTrack]:
         """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
         visit, known = run.visits[run.done], self._objects.tracks
@@ -51,6 +56,7 @@ class PassTracker:
             prompted = [frame for track in known.values() for frame in track.prompts]
             for track in tracks:
                 track.bank.starts = {min(prompted), max(prompted), *turns}
+                track.bank.waiting = track.fills.going(1)
                 # Commit may move an answer to another crop, so its frame has to be drawn again.
                 self._objects.outdate(self._answerer.commit(track))
             # Objects with the same memories go through the model together; the tracker groups them.

@@ -10,6 +10,7 @@ from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.fill_between import both_ways_visits
 from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
 from napari_sam2.session.tracking.schedule import RUN_NAMES, schedule
 
@@ -68,15 +69,23 @@ class RunMethods(StepMethods):
         visits = pass_visits(tracks, direction, start=start, max_frames=max_frames, within=within, num_frames=n_frames)
         return self._run(TrackingRun(tuple(visits)), RUN_NAMES[direction])
 
-    def update(self) -> Iterator[FrameResult]:
+    def update(self, *, both_ways: bool = False) -> Iterator[FrameResult]:
         """Track again what edits have made out of date, and nothing else.
 
         Objects added after others were tracked are tracked over the frames that those cover.
 
+        Parameters
+        ----------
+        both_ways : bool
+            Frames between two prompts of an object are tracked from both, and the two masks are blended by distance and
+            certainty: a correction mends the frames before it, too. Stretches that have come from both sides since
+            their prompts last changed are left as they are.
+
         Returns
         -------
         iterator of FrameResult
-            A result per frame with the objects tracked there. It can be closed at any frame and called again.
+            A result per frame with the objects tracked there; both ways, a second one when the frame comes from the
+            other side. It can be closed at any frame and called again.
 
         Raises
         ------
@@ -86,7 +95,13 @@ class RunMethods(StepMethods):
         tracks = self._passes.promptable() if self._objects.tracks else []
         # Tracking changes what is stale while it goes: the plan is fixed beforehand.
         plans = {track.object_id: self._passes.update_plan(track).copy() for track in tracks}
-        return self._run(TrackingRun(tuple(schedule(plans))), "Update", plans)
+        if not (both_ways and tracks):
+            return self._run(TrackingRun(tuple(schedule(plans))), "Update", plans)
+        # Which frames came from both sides is known only once all memories are there.
+        self.catch_up()
+        between = {track.object_id: self._passes.between_plan(track) for track in tracks}
+        visits = both_ways_visits(plans, between, num_frames=self.stack.n_frames)
+        return self._run(TrackingRun(tuple(visits)), "Update both ways", plans, between)
 
     def resume(self) -> Iterator[FrameResult]:
         """Continue the last tracking run where it was closed, or where the program died.
@@ -106,7 +121,11 @@ class RunMethods(StepMethods):
         return self._run(self._unfinished, "Continue tracking")
 
     def _run(
-        self, run: TrackingRun, name: str, plans: Mapping[int, FrameDirections] | None = None
+        self,
+        run: TrackingRun,
+        name: str,
+        plans: Mapping[int, FrameDirections] | None = None,
+        between: Mapping[int, FrameDirections] | None = None,
     ) -> Iterator[FrameResult]:
         # Memories must be complete before frames attend to them, and before a step keeps them.
         self.catch_up()
@@ -119,8 +138,18 @@ class RunMethods(StepMethods):
             # Kept, so that a run closed half-way can be taken up again for an object tracked for the first time.
             if object_id in self._objects.tracks:
                 self._objects.tracks[object_id].stale = plan.copy()
+        if run is not self._unfinished:
+            self._begin_fills(run, between or {})
         with self._encoder.reading_ahead([visit.frame for visit in run.visits[run.done :]]):
             yield from self._steps(run)
+
+    def _begin_fills(self, run: TrackingRun, between: Mapping[int, FrameDirections]) -> None:
+        """Note what a run is going to bring about from both sides, in place of what an earlier one left undone."""
+        for object_id in run.object_ids:
+            if track := self._objects.tracks.get(object_id):
+                for frame in track.fills.going(1):
+                    del track.fills[frame]
+                track.fills.merge(between.get(object_id, FrameDirections()))
 
     def _steps(self, run: TrackingRun) -> Iterator[FrameResult]:
         # Noticed while the run is paused at a yield: undo, redo, a reset, or another run.

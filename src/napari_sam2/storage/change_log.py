@@ -17,7 +17,7 @@ from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.storage.folder.codec import image_record, prompt_record, visit_spans
-from napari_sam2.storage.folder.schema import DirectionChanges, Event, FrameRecord, StepRecord, TrackRecord
+from napari_sam2.storage.folder.schema import DIRECTIONS, DirectionChanges, Event, FrameRecord, StepRecord, TrackRecord
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
@@ -75,6 +75,7 @@ class _Written:
     fields: dict[str, object] = field(default_factory=dict)
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
+    fills: FrameDirections = field(default_factory=FrameDirections)
     # Numbers of the prompts and memories that it refers to.
     prompts: set[int] = field(default_factory=set)
     memories: set[int] = field(default_factory=set)
@@ -201,7 +202,7 @@ class ChangeLog:
         changed = {key: value for key, value in values.items() if written.fields.get(key, ()) != value}
         written.fields |= changed
         # Directions are compared frame by frame: a pass over a long stack adds one frame at a time.
-        for name in ("visited", "stale"):
+        for name in DIRECTIONS:
             now = getattr(state, name)
             put, drop = now.changes_since(getattr(written, name))
             if put or drop:

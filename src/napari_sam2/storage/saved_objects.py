@@ -50,6 +50,7 @@ class SavedObjects(EntryReader):
             recent=self.table(what, saved.recent, self.memory),
             visited=self.directions(saved.visited),
             stale=self.directions(saved.stale),
+            fills=self.directions(saved.fills),
         )
 
     def state_in_step(self, object_id: int, record: TrackRecord) -> ObjectState:

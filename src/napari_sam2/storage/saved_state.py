@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.storage.folder.journal import read_journal
 from napari_sam2.storage.folder.schema import (
+    DIRECTIONS,
+    DirectionChanges,
     EditRecord,
     Event,
     FrameRecord,
@@ -35,14 +37,17 @@ class SavedTrack:
     recent: Numbered = ()
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
+    fills: FrameDirections = field(default_factory=FrameDirections)
     version: int = 0
 
     def add(self, record: TrackRecord) -> None:
         """Apply the changes of a later event."""
         # Tables are replaced as a whole; directions, which grow frame by frame, are changed in place.
-        for key in record.model_fields_set - {"visited", "stale"}:
+        for key in record.model_fields_set - {*DIRECTIONS}:
             setattr(self, key, getattr(record, key))
-        for directions, changes in ((self.visited, record.visited), (self.stale, record.stale)):
+        for name in DIRECTIONS:
+            directions: FrameDirections = getattr(self, name)
+            changes: DirectionChanges | None = getattr(record, name)
             if changes is not None:
                 for frame in changes.drop:
                     directions.pop(frame, None)

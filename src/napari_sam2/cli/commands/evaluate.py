@@ -74,7 +74,8 @@ def _interactive_summary(report: dict[str, Any]) -> str:
     mean, clicks = report["mean"], report["interactive"]["clicks"]
     by_count = " ".join(f"{figures['J&F']:.3f}" for figures in mean["rounds"])
     goals = ", ".join(f"{goal}: {count or 'not reached'}" for goal, count in mean["frames_until"].items())
-    how = f"{report['interactive']['mode']}, up to {clicks} clicks a frame"
+    ways = ", both ways" if report["interactive"]["both_ways"] else ""
+    how = f"{report['interactive']['mode']}{ways}, up to {clicks} clicks a frame"
     return f"{report['model']}, {how}: J&F after 1, 2, ... frames {by_count}; frames until J&F {goals}"
 
 

@@ -63,6 +63,10 @@ class FrameDirections(MutableMapping[int, int]):
         """Frames that have a direction, rising."""
         return np.flatnonzero(self._array)
 
+    def going(self, direction: int) -> list[int]:
+        """Frames that have this direction, rising."""
+        return np.flatnonzero(self._array == direction).tolist()
+
     def array(self, length: int) -> NDArray[np.int8]:
         """Direction of each of so many frames, 0 for none."""
         made = np.zeros(length, np.int8)

@@ -27,6 +27,7 @@ from napari_sam2.session.zoom.crop import align
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
 
 from .crop_follower import CropChoice, CropFollower
+from .fill_between import blend
 from .memory.choice import MemoryChoice, MemoryRule
 from .memory.exclusion import excluded
 from .memory.looks import prototypes
@@ -138,6 +139,8 @@ class FrameTracker:
                 records[index] = record
         if self.policy.exclusive:
             records = self._exclude(tracks, members, records=records, frame=frame, step=step)
+        if step < 0:
+            records = [self._blended(track, record, frame) for (track, _), record in zip(members, records, strict=True)]
         # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
         # tracked.
         for (track, _), record in zip(members, records, strict=True):
@@ -175,21 +178,33 @@ class FrameTracker:
             for i, (record, (_, crop)) in enumerate(zip(records, members, strict=True))
         ]
 
+    def _blended(self, track: ObjectTrack, record: FrameMemory, frame: int) -> FrameMemory:
+        """The same, blended with what was tracked from the other side, where the frame is to come from both."""
+        stretch, earlier = track.stretch(frame), track.bank.recent.get(frame)
+        if stretch is None or earlier is None or earlier.low_res_bhw is None:
+            return record
+        first, last = stretch
+        blended = blend(earlier, record, share=(frame - first) / (last - first), frame_size=self.frame_size)
+        # The forward mask's map may be gone by now.
+        return self._remembered(blended, frame) if blended is earlier else blended
+
+    def _remembered(self, record: FrameMemory, frame: int) -> FrameMemory:
+        """The same with the memory map of its mask."""
+        memory = self.model.remember(
+            self.encoder.encode(frame, record.view),
+            soft_mask(upsample_to_input(record.logits_bhw, self.model.config)),
+            visible_b=torch.tensor([record.object_score_logit > 0], device=record.logits_bhw.device),
+        )
+        return replace(record, memory_bchw=memory)
+
     def _suppressed(self, record: FrameMemory, crop: CropChoice, frame: int) -> FrameMemory:
         """The same frame as if the object were not to be seen on it."""
         logits = torch.full_like(record.logits_bhw, SUPPRESSED_LOGIT)
         # The map is encoded again, as that of a hidden object.
-        memory = self.model.remember(
-            self.encoder.encode(frame, record.view),
-            soft_mask(upsample_to_input(logits, self.model.config)),
-            visible_b=torch.tensor([False], device=logits.device),
-        )
+        hidden = self._remembered(replace(record, low_res_bhw=logits, object_score_logit=SUPPRESSED_LOGIT), frame)
         return replace(
-            record,
-            low_res_bhw=logits,
+            hidden,
             pointer_bc=self.model.no_obj_ptr.clone(),
-            object_score_logit=SUPPRESSED_LOGIT,
-            memory_bchw=memory,
             place=None if crop.place is None else hidden_place(crop.place, self.frame_size),
             observation=NOTHING_SEEN,
             prototype_c=None,
@@ -198,7 +213,10 @@ class FrameTracker:
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
         # A batch needs memories in the same slots, and one set of features for all or one for each.
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
-        choices = [track.bank.choose(frame, step=step, num_frames=self.num_frames) for track, _ in members]
+        choices = [
+            track.bank.choose(frame, step=step, num_frames=self.num_frames, within=track.stretch(frame))
+            for track, _ in members
+        ]
         for index, (_, crop) in enumerate(members):
             groups.setdefault((choices[index].layout, crop.view is None), []).append(index)
         found: dict[int, FrameMemory] = {}

@@ -81,6 +81,8 @@ class MemoryBank:
         self.recent: dict[int, FrameMemory] = {}
         # Frames at which passes start or turn: tracking from there may attend to frames on its other side.
         self.starts: Collection[int] = ()
+        # Frames whose mask waits for that from the other side.
+        self.waiting: Collection[int] = ()
 
     def get(self, frame: int) -> FrameMemory | None:
         """Memory of a frame, if it is kept."""
@@ -111,12 +113,15 @@ class MemoryBank:
             if old == frame or old in self.starts:
                 continue  # It is going to be shown, or tracked first, even if no frame attends to it.
             # What no frame will attend to goes; of what some attend to by its pointer alone, the pointer is kept.
-            if old not in needed:
+            total -= memory.nbytes
+            if old in self.waiting:
+                self.recent[old] = replace(memory, memory_bchw=None)
+            elif old not in needed:
                 del self.recent[old]
-                total -= memory.nbytes
+                continue
             elif not needed[old]:
                 self.recent[old] = memory.thin()
-                total -= memory.nbytes - self.recent[old].nbytes
+            total += self.recent[old].nbytes
 
     def _needed(self, frame: int, step: int) -> dict[int, bool]:
         """Frames that will be attended to, and whether to their map or the pointer alone."""
@@ -146,9 +151,12 @@ class MemoryBank:
             prompted = min(self.conditioning, key=lambda t: abs(t - frame))
         return (self.conditioning[prompted].observation or NOTHING_SEEN).as_prompt(prompted)
 
-    def choose(self, frame: int, *, step: int, num_frames: int) -> MemoryChoice:
-        """Choose those of the memories that a frame attends to."""
-        choice = self.policy.choose(frame, self.conditioning, self.recent, step=step, num_frames=num_frames)
+    def choose(self, frame: int, *, step: int, num_frames: int, within: tuple[int, int] | None = None) -> MemoryChoice:
+        """Choose those of the memories that a frame attends to; of tracked frames only those between two, if given."""
+        recent = self.recent
+        if within is not None:
+            recent = {t: memory for t, memory in recent.items() if within[0] < t < within[1]}
+        choice = self.policy.choose(frame, self.conditioning, recent, step=step, num_frames=num_frames)
         # A memory that was thinned out, or whose map is not encoded yet, has only its pointer to attend to.
         whole = tuple((t, slot) for t, slot in choice.spatial if self._has_map(t))
         choice = replace(choice, spatial=whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -27,6 +27,8 @@ class ObjectState:
     # Frames that were tracked, and those of them whose result is out of date.
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
+    # Frames between two prompts: -1 where they came from both sides, 1 where the run under way brings that about.
+    fills: FrameDirections = field(default_factory=FrameDirections)
 
     @property
     def memories(self) -> Iterator[FrameMemory]:
@@ -49,6 +51,7 @@ class ObjectTrack:
         self.staged: dict[int, FrameMemory] = {}
         self.visited = FrameDirections()
         self.stale = FrameDirections()
+        self.fills = FrameDirections()
 
     def result(self, frame: int) -> FrameMemory | None:
         """Latest result on a frame, if it is kept."""
@@ -58,14 +61,39 @@ class ObjectTrack:
         """Whether the result on a frame answers a prompt, also one that was removed and not replaced by tracking."""
         return frame in self.prompts or (frame in self.stale and frame not in self.visited)
 
+    @property
+    def ends(self) -> list[int]:
+        """Frames whose result is given, rising: the ends of the stretches in between."""
+        return sorted(self.prompts)
+
+    def stretch(self, frame: int) -> tuple[int, int] | None:
+        """The conditioning frames between which a run brings a frame about from both sides, if one does."""
+        if self.fills.get(frame) != 1:
+            return None
+        before, after = neighbours(frame, self.bank.conditioning)
+        return None if before is None or after is None else (before, after)
+
     def mark_tracked(self, frame: int, step: int) -> None:
         """Record that a pass tracked a frame, in the direction ``step``."""
         self.visited[frame] = step
         self.stale.pop(frame, None)
+        # The way back is the second of two that fill a frame; any other pass is one from one side.
+        fill = self.fills.pop(frame, 0)
+        if fill == 1:
+            self.fills[frame] = step
 
     def mark_downstream_stale(self, frame: int) -> None:
         """Mark the tracked frames whose results came after that of ``frame``, and so depend on it, as out of date."""
         downstream = self.visited.after(frame)
+        # What came from two prompts depends on them and on no others.
+        ends, (before, after) = self.ends, neighbours(frame, self.ends)
+        for filled in self.fills.going(-1):
+            downstream.pop(filled, None)
+        for filled, way in list(self.fills.items()):
+            if (before is None or before < filled) and (after is None or filled < after):
+                del self.fills[filled]
+                if way < 0:
+                    downstream[filled] = 1 if ends and ends[0] < filled else -1
         # A prompted frame keeps the answer to its prompt: tracking does not change it.
         for prompted in self.prompts:
             downstream.pop(prompted, None)
@@ -97,10 +125,17 @@ class ObjectTrack:
             recent=dict(self.bank.recent),
             visited=self.visited.copy(),
             stale=self.stale.copy(),
+            fills=self.fills.copy(),
         )
 
     def restore(self, state: ObjectState) -> None:
         """Go back to a recorded state."""
         self.prompts, self.staged = dict(state.prompts), dict(state.staged)
         self.bank.conditioning, self.bank.recent = dict(state.conditioning), dict(state.recent)
-        self.visited, self.stale = state.visited.copy(), state.stale.copy()
+        self.visited, self.stale, self.fills = state.visited.copy(), state.stale.copy(), state.fills.copy()
+
+
+def neighbours(frame: int, frames: Iterable[int]) -> tuple[int | None, int | None]:
+    """The nearest of some frames before a frame and after it, ``None`` where there is none."""
+    others = set(frames)
+    return max((t for t in others if t < frame), default=None), min((t for t in others if t > frame), default=None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,13 +150,14 @@ def read_visits(spans: Sequence[VisitSpan], n_frames: int) -> tuple[Visit, ...]:
     for first, last, step, ids in spans:
         check_frame(first, n_frames)
         check_frame(last, n_frames)
-        # A few short spans can stand for billions of frames; a run goes over each at most once a direction.
-        if len(visits) > 2 * n_frames:
+        # A few short spans can stand for billions of frames; a run goes over each at most twice a direction, where some
+        # objects are tracked from both sides and others from one.
+        if len(visits) > 4 * n_frames:
             raise ValueError(f"the run goes over {len(visits)} frames")
         visits += [Visit(frame, step, ids) for frame in range(first, last + step, step)]
-    for one, other in pairwise(visits):
-        if one.step == other.step and (other.frame - one.frame) * one.step <= 0:
-            raise ValueError("the run goes over a frame twice in one direction")
+    seen = Counter((visit.frame, visit.step, object_id) for visit in visits for object_id in visit.object_ids)
+    if max(seen.values(), default=0) > 1:
+        raise ValueError("the run goes over a frame twice in one direction")
     return tuple(visits)
 
 

@@ -262,6 +262,10 @@ class DirectionChanges(Record):
     drop: tuple[Frame, ...]
 
 
+# Fields of a track that are changed in place.
+DIRECTIONS = ("visited", "stale", "fills")
+
+
 class TrackRecord(Record):
     """Changes of an object; see `ObjectState`. Fields that are not set have not changed."""
 
@@ -272,6 +276,8 @@ class TrackRecord(Record):
     recent: Numbered = ()
     visited: DirectionChanges | None = None
     stale: DirectionChanges | None = None
+    # Missing in sessions of the first versions.
+    fills: DirectionChanges | None = None
     version: Number = 0
 
 
