@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.step_methods import StepMethods
 
-from .finder import LEAST_SCORE, FindOptions, ObjectFinder
+from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
 from .found_objects import FoundObjects
 from .newcomers import EVERY, newcomers, passing
 
@@ -79,6 +79,18 @@ class Finding(Prompting, StepMethods):
         ValueError
             If an argument is out of range, or the example is no object of the session or has no mask.
         """
+        return finish(self.finding_objects(frame, area=area, like=like, region=region, min_score=min_score))
+
+    def finding_objects(
+        self,
+        frame: int,
+        *,
+        area: tuple[float, float] | None = None,
+        like: int | None = None,
+        region: Sequence[float] | None = None,
+        min_score: float = LEAST_SCORE,
+    ) -> Generator[float, None, FoundObjects]:
+        """Find objects as `find_objects` does, in steps: yields the share that is done, and can be closed."""
         frame = check_frame(frame, self.stack.n_frames)
         box = None if region is None else (*map(float, region),)
         if box is not None and len(box) != 4:
@@ -86,7 +98,7 @@ class Finding(Prompting, StepMethods):
         low, high = area or (0.0, float("inf"))
         options = FindOptions(min_area=low, max_area=high, min_score=min_score, region=box)
         example = None if like is None else self._example(like, frame)
-        return ObjectFinder(self.encoder).find(frame, options, like=example)
+        return (yield from ObjectFinder(self.encoder).finding(frame, options, like=example))
 
     def add_objects(self, found: FoundObjects) -> tuple[int, ...]:
         """Add what `find_objects` found as new objects, each prompted by its mask; all are one step of undo.
@@ -132,11 +144,13 @@ class Finding(Prompting, StepMethods):
         """
         if every < 1:
             raise ValueError(f"every is a number of frames, 1 or more, got {every}")
-        return self._propagate_finding(check_frame(start, self.stack.n_frames), every)
+        steps = self.tracking_and_finding(check_frame(start, self.stack.n_frames), every)
+        return (step for step in steps if isinstance(step, FrameResult))
 
-    def _propagate_finding(self, start: int, every: int) -> Iterator[FrameResult]:
+    def tracking_and_finding(self, start: int, every: int = EVERY) -> Iterator[FrameResult | int]:
+        """Do as `propagate_finding` does; also yields each frame that is being looked at or has changed beside it."""
         last = self.stack.n_frames - 1
-        fresh = self._add_newcomers(start)
+        fresh = yield from self._adding_newcomers(start)
         for first in range(start, max(last, start + 1), every):
             stop = min(first + every, last)
             if self.object_ids:
@@ -146,14 +160,24 @@ class Finding(Prompting, StepMethods):
                         yield result
             labels, ahead = self.outputs.labels, range(first + 1, stop + 1)
             seen = {i: sum(i in labels.object_ids(t) for t in ahead) for i in fresh}
-            for object_id in passing(seen, len(ahead)):
-                self.remove_object(object_id)
+            if gone := passing(seen, len(ahead)):
+                for object_id in gone:
+                    self.remove_object(object_id)
+                yield from (first, *ahead)
             if stop < last:
-                fresh = self._add_newcomers(stop)
+                fresh = yield from self._adding_newcomers(stop)
 
-    def _add_newcomers(self, frame: int) -> tuple[int, ...]:
-        found = newcomers(self.find_objects(frame), self.outputs.labels[frame])
-        return self.add_objects(found)
+    def _adding_newcomers(self, frame: int) -> Generator[int, None, tuple[int, ...]]:
+        looking = self.finding_objects(frame)
+        while True:
+            try:
+                next(looking)
+            except StopIteration as end:
+                added = self.add_objects(newcomers(end.value, self.outputs.labels[frame]))
+                break
+            yield frame
+        yield frame
+        return added
 
     def _example(self, object_id: int, frame: int) -> tuple[int, np.ndarray]:
         # The nearest frame on which it is drawn.

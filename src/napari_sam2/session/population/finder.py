@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from .candidates import Candidate, make_candidates
 from .choose import choose_objects
 from .dim_objects import show_dim
 from .found_objects import FoundObjects, paint_objects
-from .mask_proposals import propose_masks
+from .mask_proposals import proposing_masks
 
 # Beside the blobs, places on a grid of so many rows and columns: what is large and uneven shows no blob.
 _GRID = 8
@@ -22,6 +24,18 @@ _GRID = 8
 LEAST_SCORE = 0.1
 # An object is like an example from half to twice its size, and where its features point the same way.
 _SIZES, _SAME_WAY = (0.5, 2.0), 0.5
+
+Found = TypeVar("Found")
+
+
+def finish(steps: Generator[Any, None, Found]) -> Found:
+    """Go through all steps of something, and return what comes of it."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Found = end.value
+            return found
 
 
 @dataclass(frozen=True)
@@ -64,20 +78,23 @@ class ObjectFinder:
 
     def candidates(self, frame: int, options: FindOptions) -> list[Candidate]:
         """Masks that may be objects, the heaviest first; many overlap."""
+        return finish(self._candidates(frame, options))
+
+    def _candidates(self, frame: int, options: FindOptions) -> Generator[float, None, list[Candidate]]:
         image = show_dim(self.encoder.stack.read(frame), self.encoder.window)
         places = (*_grid(self.frame_size), *find_blobs(image.mean(axis=-1)))
         inside = [place for place in places if options.holds(place.y, place.x)]
-        made = make_candidates(propose_masks(self.encoder.model, image, inside), self.frame_size[1])
+        made = make_candidates((yield from proposing_masks(self.encoder.model, image, inside)), self.frame_size[1])
         return [one for one in made if options.want(one)]
 
-    def find(
+    def finding(
         self, frame: int, options: FindOptions, *, like: tuple[int, NDArray[np.bool_]] | None = None
-    ) -> FoundObjects:
-        """Find the objects of a frame.
+    ) -> Generator[float, None, FoundObjects]:
+        """Find the objects of a frame; yields the share that is done.
 
         ``like``: a frame and the (Y, X) mask of an example on it.
         """
-        made = self.candidates(frame, options)
+        made = yield from self._candidates(frame, options)
         if like is not None:
             made = self._like(made, frame, like)
         (chosen,) = choose_objects([made], self.frame_size).objects

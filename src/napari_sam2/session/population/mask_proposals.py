@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,14 +73,17 @@ class MaskProposal(MaskInFrame):
         return 0 <= row < self.mask.shape[0] and 0 <= column < self.mask.shape[1] and bool(self.mask[row, column])
 
 
-def propose_masks(model: Sam2, image: NDArray[np.uint8], places: Iterable[Blob]) -> list[MaskProposal]:
-    """Propose masks for places of a (Y, X, 3) image; several for most of them."""
+def proposing_masks(
+    model: Sam2, image: NDArray[np.uint8], places: Iterable[Blob]
+) -> Generator[float, None, list[MaskProposal]]:
+    """Propose masks for places of a (Y, X, 3) image, several for most of them; yields the share that is looked at."""
     by_side: dict[int, list[Blob]] = {}
     for place in places:
         # What is long or uneven shows as a blob smaller than itself: seen in a window twice as wide, too.
         for factor in (1, 2):
             by_side.setdefault(_side(place, image.shape[:2], factor), []).append(place)
     found: list[MaskProposal] = []
+    done, total = 0, sum(map(len, by_side.values()))
     # From large to small: most small blobs inside an object that was found are parts of it.
     for side in sorted(by_side, reverse=True):
         good = [one for one in found if one.score >= _FOUND_SCORE]
@@ -88,7 +91,11 @@ def propose_masks(model: Sam2, image: NDArray[np.uint8], places: Iterable[Blob])
         open_places = [
             place for place in by_side[side] if place.radius >= least and not any(_explains(one, place) for one in good)
         ]
-        found += _in_windows(model, image, open_places, side)
+        done += len(by_side[side]) - len(open_places)
+        for n_places, proposals in _in_windows(model, image, open_places, side):
+            found += proposals
+            done += n_places
+            yield done / total
     return found
 
 
@@ -101,19 +108,24 @@ def _side(place: Blob, frame_size: Sequence[int], factor: int) -> int:
     return min(factor * int(2 ** math.ceil(math.log2(wanted))), max(frame_size))
 
 
-def _in_windows(model: Sam2, image: NDArray[np.uint8], places: Sequence[Blob], side: int) -> Iterator[MaskProposal]:
+def _in_windows(
+    model: Sam2, image: NDArray[np.uint8], places: Sequence[Blob], side: int
+) -> Iterator[tuple[int, list[MaskProposal]]]:
+    """Yield the proposals of some windows at a time, and how many places these hold."""
     windows: dict[Crop, list[Blob]] = {}
     for place in places:
         windows.setdefault(_window(place, side, image.shape[:2]), []).append(place)
-    crops = list(windows)
+    crops, size = list(windows), (image.shape[0], image.shape[1])
     for first in range(0, len(crops), _WINDOWS_AT_ONCE):
         some = crops[first : first + _WINDOWS_AT_ONCE]
         features = _encode(model, [image[crop.crop] for crop in some])
+        proposals: list[MaskProposal] = []
         for index, crop in enumerate(some):
             one = ImageFeatures(*(x[index : index + 1] for x in vars(features).values()))
             for start in range(0, len(windows[crop]), _PLACES_AT_ONCE):
                 group = windows[crop][start : start + _PLACES_AT_ONCE]
-                yield from _decode(model, one, group, crop=crop, frame_size=(image.shape[0], image.shape[1]))
+                proposals += _decode(model, one, group, crop=crop, frame_size=size)
+        yield sum(len(windows[crop]) for crop in some), proposals
 
 
 def _window(place: Blob, side: int, frame_size: Sequence[int]) -> Crop:
