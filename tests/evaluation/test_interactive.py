@@ -89,6 +89,16 @@ def test_online_leaves_what_lies_behind(model: Sam2, axis: str) -> None:
     assert clicked == sorted(clicked)
 
 
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_frames_between_clicks_can_come_from_both(model: Sam2, mode: str) -> None:
+    sequence = jumping()
+    user = SimulatedUser(sequence, Session(model, sequence.stack), InteractionSettings(mode, rounds=2, both_ways=True))
+    for _ in user.rounds():
+        assert user.session.one_sided == {}
+    first, second = user.clicked[4]
+    assert set(user.session._objects.tracks[4].fills) == set(range(first + 1, second))
+
+
 def test_depth_is_looked_through_both_ways(model: Sam2) -> None:
     sequence = jumping("z")
     sequence.labels[3, 16:40, 50:66] = 4
@@ -156,7 +166,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     words = ["--generated", "1", "--interactive", "online", "--rounds", "2", "--clicks", "1", "--image-size", "64"]
     assert main(["evaluate", *words, *files, "--device", "cpu", "--zoom", "off"]) == 0
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert report["interactive"] == {"mode": "online", "rounds": 2, "clicks": 1}
+    assert report["interactive"] == {"mode": "online", "rounds": 2, "clicks": 1, "both_ways": False}
     assert report["settings"]["peak_memory_mb"] is None or report["settings"]["peak_memory_mb"] > 50
     assert (tmp_path / "table.md").read_text(encoding="utf-8").startswith("| sequence | objects | 1 | 2 |")
     assert "frames until J&F 0.75" in capsys.readouterr().out

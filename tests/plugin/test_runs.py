@@ -42,3 +42,55 @@ def test_points_layer_of_the_users_own_can_be_chosen(desk: Desk) -> None:
     assert isinstance(mine, Points)
     assert mine.features["prompt"].tolist() == ["positive", "positive"]
     assert {(p.frame, p.object_id) for p in desk.widget.session.prompts} == {(0, 1), (2, 1)}
+
+
+def test_a_correction_reaches_both_ways(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    assert not desk.find("update_both_ways").isVisibleTo(desk.widget)
+    desk.viewer.dims.set_point(0, 4)
+    desk.click_shown(30, 12)
+    assert desk.find("update_both_ways").isVisibleTo(desk.widget)
+    visited: list[int] = []
+    desk.widget.controller.tracking_stepped.connect(lambda step: visited.append(step.update.frame))
+    assert desk.track("update_both_ways")
+    assert visited == [1, 2, 3, 3, 2, 1, *range(5, 12)]
+    assert desk.find("progress").maximum() == desk.find("progress").value() == len(visited)
+    assert not desk.find("update_both_ways").isVisibleTo(desk.widget)
+    assert "Update both ways" in desk.find("undo").toolTip() or desk.widget.session.undo_name == "Update both ways"
+
+
+def test_what_is_accepted_is_locked(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    desk.viewer.dims.set_point(0, 5)
+    desk.widget.act("accept")
+    desk.settle()
+    session = desk.widget.session
+    assert session.accepted == {1: (5,)}
+    assert "locked" in desk.find("status_line").text()
+    assert "locked" in desk.find("frame_note").text()
+    before = desk.labels[5].copy()
+    desk.viewer.dims.set_point(0, 2)
+    desk.click_shown(30, 12)
+    desk.track("update")
+    assert (desk.labels[5] == before).all()
+    # Neither another model's session nor the threshold changes it.
+    desk.find("threshold").setValue(0.99)
+    desk.widget.controller.reopen()
+    desk.until(lambda: desk.widget.session not in (None, session), "a new session")
+    desk.settle()
+    desk.track()
+    assert desk.widget.session.accepted == {1: (5,)}
+    assert (desk.labels[5] == before).all()
+    # The step that is undone here is that of the run; the acceptance is one of its own.
+    desk.viewer.dims.set_point(0, 5)
+    desk.widget.act("accept")
+    desk.settle()
+    assert desk.widget.session.accepted == {}
+    desk.widget.act("undo")
+    desk.settle()
+    assert desk.widget.session.accepted == {1: (5,)}
+    assert desk.widget.controller.results.is_accepted(5)

@@ -138,6 +138,13 @@ class SessionMachine(RuleBasedStateMachine):
             self.session.add_points(frame, 6, [place], [1])
         self.note()
 
+    @precondition(lambda self: len(self.session.outputs.scores))
+    @rule(data=st.data(), withdraws=st.booleans())
+    def accept(self, data: st.DataObject, withdraws: bool) -> None:
+        row = data.draw(st.sampled_from(list(self.session.outputs.scores)))
+        (self.session.withdraw if withdraws else self.session.accept)(row.frame, [row.object_id])
+        self.note()
+
     @precondition(lambda self: self.session.object_ids and self.can_track)
     @rule(direction=direction, some=st.integers(1, N_FRAMES))
     def track(self, direction: str, some: int) -> None:

@@ -202,6 +202,7 @@ class Controller(QObject):
         # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
         model, zoom, memory, looks = self.model, self.zoom, self.memory, self.looks_of(image)
         axis, drawings = self.axis, dict(self.workspace.prompts(space).sent)
+        accepted = self.results.locked()
         # Colours have their limits in them.
         window = None if looks else model_window(image)
 
@@ -210,7 +211,7 @@ class Controller(QObject):
             engine = open_engine(model, stack, window, zoom=zoom, memory=memory)
             engine.threshold = self.threshold
             # Those of a session that is gone.
-            return engine, stack, engine.take_over(drawings)
+            return engine, stack, engine.take_over(drawings, accepted)
 
         def done(opened: tuple[Engine, Stack, Report]) -> None:
             # The user may have moved to another stack meanwhile; the calls below are about the one on show.
@@ -313,7 +314,7 @@ class Controller(QObject):
         if engine is None or space is None:
             self.failed.emit(ValueError("There is no model yet: choose one under Model, and an image under Data."))
             return
-        if plan.kind == "update" and self.results.is_outdated:
+        if plan.kind.startswith("update") and self.results.is_outdated:
             # The session that made them is gone: this one has nothing to go by but the prompts.
             plan = replace(plan, kind="both")
         # Jobs go before steps of a run: the session has all prompts before the first frame is tracked.

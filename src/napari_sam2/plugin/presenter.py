@@ -78,6 +78,7 @@ class Presenter:
         panel.score_plot.show_marks(prompted, results.stale(layers.selected))
         news = self._controller.edits.has_news and results.is_any
         panel.track_box.show_stale(len(results.stale_frames()), others=news)
+        panel.track_box.show_one_sided(max(results.state.one_sided.values(), default=0))
         self.reader.count(len(rows))
         self._show_busy()
         self.show_frame()
@@ -126,6 +127,8 @@ class Presenter:
             text = f"{name} {seen}: confidence {row.object_score:.2f}, shape quality {row.predicted_iou:.2f}"
         if self._doubt is not None and self._doubt.frame == layers.frame:
             text += f" · doubtful: {self._doubt.reason}"
+        if results.is_locked(layers.frame, layers.selected):
+            text += " · accepted, locked"
         if layers.frame in results.stale_frames():
             text += " · stale: press Update"
         elif self._controller.edits.prompts.pending and not self._controller.edits.live:

@@ -69,6 +69,7 @@ class StateReader:
             n_rows=self._n_rows,
             n_stale=0 if controller.is_running else len(controller.results.stale_frames()),
             n_outside=self._n_outside,
+            is_accepted=space is not None and controller.results.is_accepted(layers.frame),
             has_pending=bool(prompts.pending) and not edits.live,
             is_looking=bool(prompts.unanswered) and not busy,
             is_tracking=controller.is_running,

@@ -242,6 +242,7 @@ class Sam2Widget(QWidget):
             "track_forward": lambda: track.ask("forward"),
             "track_backward": lambda: track.ask("backward"),
             "update": lambda: track.ask("update"),
+            "update_both_ways": lambda: track.ask("update_both_ways"),
             "cancel": self.controller.stop,
             "resume": self.track_actions.resume,
             "save_session": self.files.ask_and_save,

@@ -26,6 +26,7 @@ from napari_sam2.session.tracking.memory.policies import make_policy, policy_nam
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop_size import make_zoom
 
+from .accept_methods import Accepting
 from .passes import PassTracker
 from .prompt_methods import step_name
 from .run_methods import RunMethods
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(RunMethods, Finding):
+class TrackingSession(RunMethods, Accepting, Finding):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.
@@ -220,6 +221,7 @@ class TrackingSession(RunMethods, Finding):
             raise ValueError(f"object {object_id} has no prompt on frame {frame}; its prompted frames: {prompted}")
         with self.step(f"Clear prompts of object {object_id}"):
             self._recorder.note([object_id])
+            self._unlock(frame, object_id)
             track.clear_prompts(frame)
             self._objects.redraw(frame, track)
 
@@ -289,6 +291,7 @@ class TrackingSession(RunMethods, Finding):
             # out of date.
             self._objects.tracks[prompt.object_id] = track
             self._objects.share_memory()
+            self._unlock(prompt.frame, prompt.object_id)
             track.prompts[prompt.frame] = prompt
             track.staged[prompt.frame] = memory
             track.stale.pop(prompt.frame, None)

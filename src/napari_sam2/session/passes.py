@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from napari_sam2.data.prompts.prompt import check_object_id
+import numpy as np
+
+from napari_sam2.data.prompts.prompt import Prompt, check_object_id
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.fill_between import frames_between
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
-from napari_sam2.session.tracking.object_track import ObjectTrack
+from napari_sam2.session.tracking.object_track import ObjectTrack, neighbours
 from napari_sam2.session.tracking.run_plan import TrackingRun, update_plan
 
 
@@ -50,6 +52,11 @@ class PassTracker:
         visit, known = run.visits[run.done], self._objects.tracks
         # Edits made while the run is paused take effect here: staged prompts join, removed objects drop out.
         tracks = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
+        # What a person has accepted is passed over.
+        for track in tracks:
+            if visit.frame in track.accepted:
+                track.mark_tracked(visit.frame, visit.step)
+        tracks = [track for track in tracks if visit.frame not in track.accepted]
         if tracks:
             # Memories near both ends of the prompts and near the turns of the run are kept: the next run may begin
             # there.
@@ -57,8 +64,22 @@ class PassTracker:
             for track in tracks:
                 track.bank.starts = {min(prompted), max(prompted), *turns}
                 track.bank.waiting = track.fills.going(1)
+                self._stage_accepted(track, visit.frame)
                 # Commit may move an answer to another crop, so its frame has to be drawn again.
                 self._objects.outdate(self._answerer.commit(track))
             # Objects with the same memories go through the model together; the tracker groups them.
             self._tracker.track(tracks, visit.frame, visit.step)
         return tracks
+
+    def _stage_accepted(self, track: ObjectTrack, frame: int) -> None:
+        """Have the nearest accepted frames on both sides attended to as mask prompts, and no farther ones."""
+        nearest = set(neighbours(frame, track.accepted)) - {None}
+        for old in [t for t in track.bank.conditioning if t not in track.prompts and t not in nearest]:
+            del track.bank.conditioning[old]
+        for near in sorted(t for t in nearest if t is not None):
+            if near in track.bank.conditioning or near in track.staged:
+                continue
+            # Its memory is made of the mask that was accepted, when it is first of use.
+            drawn = self._objects.outputs.mask(near, track.object_id)
+            mask = np.zeros(self._tracker.frame_size, bool) if drawn is None else drawn
+            track.staged[near] = self._answerer.predict(track, Prompt(near, track.object_id, mask=mask))

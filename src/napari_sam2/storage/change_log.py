@@ -271,4 +271,7 @@ def frame_records(outputs: SessionOutputs, frames: Iterable[int]) -> dict[int, F
 
 def _frame_record(outputs: FrameOutputs) -> FrameRecord:
     labels = None if outputs.labels is None else image_record(outputs.labels)
-    return FrameRecord(labels=labels, rows=tuple(row.values()[1:] for row in outputs.rows))  # type: ignore[misc]
+    accepted = tuple(row.object_id for row in outputs.rows if row.accepted)
+    rows = tuple(row.values()[1:] for row in outputs.rows)
+    # Left out where there are none, so that folders without accepted frames are as they always were.
+    return FrameRecord.model_validate({"labels": labels, "rows": rows} | ({"accepted": accepted} if accepted else {}))

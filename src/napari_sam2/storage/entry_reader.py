@@ -9,7 +9,7 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_row
+from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_rows
 from napari_sam2.storage.folder.schema import Numbered
 
 from .saved_state import SavedState, SavedTrack
@@ -46,8 +46,8 @@ class EntryReader:
         saved = self.saved.frames[check_frame(frame, self.shape[0])]
         if saved.labels is not None:
             labels.set(frame, read_image(saved.labels, self.shape[1:]))
-        for row in saved.rows:
-            scores.put(read_row(frame, row))
+        for row in read_rows(frame, saved):
+            scores.put(row)
 
     def table(self, what: str, pairs: Numbered, read: Callable[[int], T]) -> dict[int, T]:
         """Read the values of a table by frame; damaged ones are left out."""

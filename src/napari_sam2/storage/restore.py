@@ -12,7 +12,7 @@ from napari_sam2.session.state import SessionState
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
-from napari_sam2.storage.folder.codec import read_image, read_row, read_visits
+from napari_sam2.storage.folder.codec import read_image, read_rows, read_visits
 from napari_sam2.storage.folder.schema import FrameRecord
 
 from .earlier_history import EarlierHistory
@@ -72,9 +72,10 @@ class Restorer(SavedObjects):
         saved = self.saved.tracks[number]
         if saved.object is None:
             raise ValueError("it has no id")
-        # All tracked frames are out of date, but for those with a prompt.
+        # All tracked frames are out of date, but for those with a prompt, and those that a person accepted.
         prompts, visited = self.prompts_of(saved), self.directions(saved.visited)
-        stale = FrameDirections({frame: step for frame, step in visited.items() if frame not in prompts})
+        given = {*prompts, *self.session.outputs.scores.accepted(saved.object)}
+        stale = FrameDirections({frame: step for frame, step in visited.items() if frame not in given})
         return ObjectState(saved.object, prompts=prompts, visited=visited, stale=stale)
 
     def _history(self, numbers: Iterable[int]) -> list[Step]:
@@ -95,7 +96,7 @@ class Restorer(SavedObjects):
     def _outputs(self, frame: int, saved: FrameRecord) -> FrameOutputs:
         image = None if saved.labels is None else read_image(saved.labels, self.shape[1:])
         packed = None if image is None else PackedFrame.pack(LabelRuns.of(image))
-        return FrameOutputs(packed, tuple(read_row(frame, row) for row in saved.rows))
+        return FrameOutputs(packed, read_rows(frame, saved))
 
     def _run(self) -> tuple[TrackingRun | None, TrackingRun | None]:
         """The rest of the last run, and the part of it with results but no memories; ``None`` where there is none."""

@@ -70,10 +70,12 @@ def test_frame_that_is_drawn_differently_is_not_accepted_any_more(tracked: Desk)
     before = tracked.labels.copy()
     tracked.viewer.dims.set_point(0, 6)
     tracked.click_shown(30, 12)
-    tracked.track("update")
+    tracked.settle()
     same = (tracked.labels == before).all(axis=(1, 2))
-    assert not same[6]
-    assert tracked.widget.controller.results.accepted.frames_done == np.flatnonzero(same).tolist()
+    assert np.flatnonzero(~same).tolist() == [6]
+    assert tracked.widget.controller.results.accepted.frames_done == [t for t in range(12) if t != 6]
+    # The others are locked: nothing waits for an update.
+    assert not tracked.widget.session.stale
 
 
 def test_teaching_says_whether_it_helped_and_the_new_model_can_be_used(tracked: Desk, tmp_path: Path) -> None:
@@ -109,7 +111,8 @@ def test_teaching_says_whether_it_helped_and_the_new_model_can_be_used(tracked: 
     assert all(torch.allclose(value, written[name]) for name, value in new.state_dict().items())
     # Nothing is lost, and nothing old is passed off as new.
     np.testing.assert_array_equal(tracked.labels[1:], before[1:])
-    assert tracked.find("score_plot").stale == [(1, 11)]
+    # What was accepted stays as it is, and up to date.
+    assert tracked.find("score_plot").stale == [(8, 11)]
     assert tracked.track("update")
     assert tracked.find("score_plot").stale == []
     np.testing.assert_array_equal(tracked.labels, tracked.widget.session.labels.to_array())

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2.data.labels.scores import SCORE_COLUMNS
-
 from .tiff_and_tables import score_cells, write_scores_csv
 
 if TYPE_CHECKING:
@@ -51,9 +49,10 @@ def write_scores(path: Path, results: Results) -> None:
     planes = results.volumes.n_planes
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["t", "z", *SCORE_COLUMNS[1:]])
+        columns = results.scores.columns
+        writer.writerow(["t", "z", *columns[1:]])
         for row in results.scores:
-            writer.writerow([*divmod(row.frame, planes), *score_cells(row)[1:]])
+            writer.writerow([*divmod(row.frame, planes), *score_cells(row, columns)[1:]])
 
 
 def _score(results: Results, object_id: int, frame: int) -> float | None:

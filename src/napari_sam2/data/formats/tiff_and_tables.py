@@ -19,11 +19,11 @@ from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.tiff_sizes import imagej_metadata, ome_metadata
 from napari_sam2.data.labels.label_stack import LabelStack, check_label_image
-from napari_sam2.data.labels.scores import SCORE_COLUMNS, ScoreRow, ScoreTable
+from napari_sam2.data.labels.scores import ACCEPTED, SCORE_COLUMNS, ScoreRow, ScoreTable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,7 +96,7 @@ def write_labels_tiff(
 
 
 def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:
-    """Write scores as CSV with the columns of `SCORE_COLUMNS`.
+    """Write scores as CSV with the columns of `SCORE_COLUMNS`, and ``accepted`` where a person accepted anything.
 
     Scores keep six decimals and centroids three; cells of an empty mask stay empty.
 
@@ -109,25 +109,28 @@ def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:
     """
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(SCORE_COLUMNS)
+        writer.writerow(table.columns)
         for row in table:
-            writer.writerow(score_cells(row))
+            writer.writerow(score_cells(row, table.columns))
 
 
-def score_cells(row: ScoreRow) -> list[str]:
+def score_cells(row: ScoreRow, columns: Sequence[str] = SCORE_COLUMNS) -> list[str]:
     """Format a row as the cells of a CSV file.
 
     Parameters
     ----------
     row : ScoreRow
         The row.
+    columns : sequence of str
+        Those of its table.
 
     Returns
     -------
     list of str
-        In the order of `SCORE_COLUMNS`; empty where there is no value.
+        In the order of the columns; empty where there is no value.
     """
-    return [_cell(name, value) for name, value in zip(SCORE_COLUMNS, row.values(), strict=True)]
+    cells = [_cell(name, value) for name, value in zip(SCORE_COLUMNS, row.values(), strict=True)]
+    return [*cells, str(int(row.accepted))] if ACCEPTED in columns else cells
 
 
 def read_scores_csv(path: str | os.PathLike[str]) -> ScoreTable:
@@ -150,7 +153,7 @@ def read_scores_csv(path: str | os.PathLike[str]) -> ScoreTable:
     """
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != SCORE_COLUMNS:
+        if tuple(reader.fieldnames or ()) not in (SCORE_COLUMNS, (*SCORE_COLUMNS, ACCEPTED)):
             raise ValueError(f"{path} must have the columns {', '.join(SCORE_COLUMNS)}")
         table = ScoreTable()
         for cells in reader:
@@ -272,6 +275,7 @@ def _row(cells: dict[str, str]) -> ScoreRow:
         area=int(cells["area"]),
         centroid=centroid,
         bbox=bbox,
+        accepted=bool(int(cells.get(ACCEPTED, "0"))),
     )
 
 

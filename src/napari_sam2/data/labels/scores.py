@@ -11,6 +11,7 @@ from .label_storage import LabelRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -29,6 +30,8 @@ SCORE_COLUMNS = (
     "bbox_y1",
     "bbox_x1",
 )
+# One more where a person has accepted something: 1 or 0. Files without accepted frames are as they always were.
+ACCEPTED = "accepted"
 
 
 class Measures(NamedTuple):
@@ -102,6 +105,8 @@ class ScoreRow:
         (y, x) in data pixels; None for an empty mask.
     bbox : tuple of int or None
         (y0, x0, y1, x1), the ends excluded; None for an empty mask.
+    accepted : bool
+        Whether a person has called the mask right; nothing but a person changes it then.
     """
 
     frame: int
@@ -111,6 +116,7 @@ class ScoreRow:
     area: int = 0
     centroid: tuple[float, float] | None = None
     bbox: tuple[int, int, int, int] | None = None
+    accepted: bool = False
 
     @classmethod
     def from_mask(cls, frame: int, object_id: int, *, scores: tuple[float, float], mask: NDArray[np.bool_]) -> ScoreRow:
@@ -155,6 +161,8 @@ class ScoreTable:
     def __init__(self, rows: Iterable[ScoreRow] = ()) -> None:
         # By frame, then object: a frame's rows are read and replaced together.
         self._rows: dict[int, dict[int, ScoreRow]] = {}
+        # By object, the frames of its accepted rows.
+        self._accepted: dict[int, set[int]] = {}
         for row in rows:
             self.put(row)
 
@@ -168,6 +176,26 @@ class ScoreTable:
     def object_ids(self) -> list[int]:
         """The objects that have a row, in rising order."""
         return sorted({object_id for rows in self._rows.values() for object_id in rows})
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """`SCORE_COLUMNS`, and `ACCEPTED` where a row is."""
+        return (*SCORE_COLUMNS, ACCEPTED) if any(self._accepted.values()) else SCORE_COLUMNS
+
+    def accepted(self, object_id: int) -> AbstractSet[int]:
+        """Frames on which a person has accepted an object.
+
+        Parameters
+        ----------
+        object_id : int
+            Its label.
+
+        Returns
+        -------
+        set of int
+            It follows the table.
+        """
+        return self._accepted.setdefault(object_id, set())
 
     def on_frame(self, frame: int) -> tuple[ScoreRow, ...]:
         """Return the rows of a frame.
@@ -209,6 +237,8 @@ class ScoreTable:
             The row.
         """
         self._rows.setdefault(row.frame, {})[row.object_id] = row
+        accepted = self._accepted.setdefault(row.object_id, set())
+        accepted.add(row.frame) if row.accepted else accepted.discard(row.frame)
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object's rows.
@@ -232,7 +262,9 @@ class ScoreTable:
         """
         for frame in frames:
             rows = self._rows.get(frame, {})
-            rows.pop(object_id, None) if object_id is not None else rows.clear()
+            for gone in [object_id] if object_id is not None else list(rows):
+                rows.pop(gone, None)
+                self._accepted.get(gone, set()).discard(frame)
             if not rows:
                 self._rows.pop(frame, None)
 
@@ -242,7 +274,8 @@ class ScoreTable:
         Returns
         -------
         pandas.DataFrame
-            With the columns of `SCORE_COLUMNS`; centroid and box are missing where a mask is empty.
+            With the columns of `SCORE_COLUMNS`, centroid and box missing where a mask is empty; and with
+            ``accepted``, where anything was accepted.
         """
         # pandas takes a second to import, and few need it.
         import pandas as pd
@@ -250,4 +283,5 @@ class ScoreTable:
         table = pd.DataFrame([row.values() for row in self], columns=list(SCORE_COLUMNS))
         kinds = dict.fromkeys(SCORE_COLUMNS, "float64") | dict.fromkeys(("frame", "object", "area"), "int64")
         # pandas' own integer type, which can be missing.
-        return table.astype(kinds | {name: "Int64" for name in SCORE_COLUMNS if name.startswith("bbox")})
+        table = table.astype(kinds | {name: "Int64" for name in SCORE_COLUMNS if name.startswith("bbox")})
+        return table.assign(accepted=[row.accepted for row in self]) if ACCEPTED in self.columns else table

@@ -60,12 +60,15 @@ class Teaching(QObject):
         known = [t for t in frames if results.is_known(t)]
         for frame in known:
             results.accepted.set(frame, layers.drawn_on(frame))
+        # Shown at once; the session locks them, and says so when it has.
+        self._controller.edits.change(lambda engine: engine.accept(known))
         self.accepted_changed.emit()
         return len(known)
 
     def withdraw(self, frame: int) -> None:
         """Do not call a frame right any more."""
         self._controller.results.accepted.remove_frames([frame])
+        self._controller.edits.change(lambda engine: engine.withdraw([frame]))
         self.accepted_changed.emit()
 
     @property

@@ -56,7 +56,8 @@ class TrackActions(QObject):
 
     def _track(self, plan: TrackingRequest) -> None:
         # An update has something to do for stale frames or for prompts that are pending.
-        nothing = plan.kind == "update" and not (self._box.can_update or self._controller.edits.has_news)
+        can = {"update": self._box.can_update, "update_both_ways": self._box.can_update_both_ways}
+        nothing = not (can.get(plan.kind, True) or self._controller.edits.has_news)
         if self._controller.is_busy or nothing:
             return
         self._reader.latest, self._reader.problem = None, ""

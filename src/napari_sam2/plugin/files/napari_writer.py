@@ -184,8 +184,9 @@ def _scores(meta: Mapping[str, Any]) -> ScoreTable:
 
 def _row(said: Any) -> ScoreRow:
     scores = (float(said.object_score), float(said.predicted_iou))
+    accepted = bool(getattr(said, "accepted", False))
     if not said.area:
-        return ScoreRow(int(said.frame), int(said.object), *scores)
+        return ScoreRow(int(said.frame), int(said.object), *scores, accepted=accepted)
     centroid = (float(said.centroid_y), float(said.centroid_x))
     bbox = (int(said.bbox_y0), int(said.bbox_x0), int(said.bbox_y1), int(said.bbox_x1))
-    return ScoreRow(int(said.frame), int(said.object), *scores, int(said.area), centroid, bbox)
+    return ScoreRow(int(said.frame), int(said.object), *scores, int(said.area), centroid, bbox, accepted)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -34,6 +36,8 @@ HEADINGS = ("frame", "id", "score", "IoU", "area", "state")
 # As the user reads them.
 _TITLES = ("frame", "id", "confidence", "shape", "area", "state")
 FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
+# As the band in the plot.
+_LOCK = "#3ddc84"
 STATES = ("seen", "hidden", "prompt", "stale")
 SEEN, HIDDEN, PROMPT, STALE = range(4)
 _TIPS = (
@@ -42,7 +46,7 @@ _TIPS = (
     "Confidence: how sure the model is that the object is there, 0 to 1",
     "Shape quality: how well the model thinks its mask fits, 0 to 1",
     "Pixels",
-    "Seen, hidden, prompted by you, or stale (out of date); ✓ where you accepted the frame",
+    "Seen, hidden, prompted by you, or stale (out of date); ✓ and a lock where you accepted it",
 )
 # The last one takes the rest, and must not ask for more.
 _WIDTHS = (42, 26, 72, 44, 44, 40)
@@ -71,10 +75,11 @@ class FrameRows:
 
 def frame_rows(results: ResultStore, object_ids: Iterable[int], threshold: float) -> FrameRows:
     """Collect what is known of some objects on all frames."""
-    accepted = results.marks(results.accepted.frames_done)
-    parts = [_rows_of(results, object_id, threshold) for object_id in object_ids]
+    ids = list(object_ids)
+    parts = [_rows_of(results, object_id, threshold) for object_id in ids]
     columns = tuple(np.concatenate([np.empty(0), *column]) for column in zip(*parts, strict=True)) or _NO_COLUMNS
-    return FrameRows(columns, accepted[columns[0].astype(int)])
+    locks = (results.locks(object_id)[part[0].astype(int)] for object_id, part in zip(ids, parts, strict=True))
+    return FrameRows(columns, np.concatenate([np.empty(0, bool), *locks]))
 
 
 _NO_COLUMNS = (np.empty(0),) * len(HEADINGS)
@@ -124,6 +129,8 @@ class _FrameModel(QAbstractTableModel):
         column = index.column()
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGN["text" if column == 5 else "number"]
+        if role == Qt.ItemDataRole.DecorationRole and column == 5 and self.rows.accepted[index.row()]:
+            return lock_picture()
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         value = self.rows.columns[column][index.row()]
@@ -141,6 +148,19 @@ class _FrameModel(QAbstractTableModel):
         values = self.rows.columns[column]
         descending = order == Qt.SortOrder.DescendingOrder
         self.rows = self.rows[np.argsort(-values if descending else values, kind="stable")]
+
+
+@cache
+def lock_picture() -> QPixmap:
+    """A padlock."""
+    picture = QPixmap(12, 12)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setPen(QPen(QColor(_LOCK), 1.5))
+    painter.drawArc(3, 1, 6, 8, 0, 180 * 16)
+    painter.fillRect(2, 5, 8, 6, QColor(_LOCK))
+    painter.end()
+    return picture
 
 
 class FrameTable(QWidget):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from napari_sam2.training.finetune.finetuner import Taught, TeachProgress
 
 _BUTTONS = {
-    "accept": ("Accept frame", "The labels on this frame are right, all of them: the model may learn from it"),
+    "accept": (
+        "Accept frame",
+        "All labels on this frame are right: they are locked, and the model may learn from them",
+    ),
     "accept_up_to": ("All up to here", "Accept every tracked frame from the first one to this one"),
     "teach": ("Teach", "Fine-tune a copy of the model on the accepted frames of all images"),
     "stop_teaching": ("Stop", "Give up; the model stays as it was"),

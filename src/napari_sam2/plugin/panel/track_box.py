@@ -19,6 +19,10 @@ _BUTTONS = {
     "track_forward": ("Forward  ⟶", "Track from the frame on show to the last one"),
     "track_range": ("Range", "Track the frames of the range only"),
     "update": ("Update", "Track again only what an edit has put out of date"),
+    "update_both_ways": (
+        "Update both ways",
+        "Track frames between two prompts of an object from both: a correction mends the frames before it, too",
+    ),
     "cancel": ("Cancel", "Stop after this frame; what is done stays"),
     "labels_on_disk": ("Keep labels on disk…", "Keep the Labels layer in a new zarr folder instead of in memory"),
     "resume": ("Continue", "Go on where tracking was stopped, with the memory it had"),
@@ -44,6 +48,7 @@ class TrackBox(QWidget):
         self._started = 0.0
         self._done_before = 0
         self._has_stale = False
+        self._has_one_sided = False
         self._running = False
         self._waiting = False
         self.buttons = make_buttons(_BUTTONS)
@@ -100,6 +105,11 @@ class TrackBox(QWidget):
         """Whether there is something to track again."""
         return self._has_stale
 
+    @property
+    def can_update_both_ways(self) -> bool:
+        """Whether that differs from an update, or from nothing."""
+        return self._has_one_sided
+
     def show_progress(self, done: int, total: int) -> None:
         """Show how far a run is, how fast and how long it will take."""
         # A new run counts from the start; one that is continued counts on, so its rate is that of the frames since.
@@ -123,6 +133,11 @@ class TrackBox(QWidget):
         """Show how many frames are out of date, and whether others may be that nobody has counted yet."""
         self._has_stale = frames > 0 or others
         self.buttons["update"].setText(f"Update {counted(frames, 'frame')}" if frames else "Update")
+        self._enable()
+
+    def show_one_sided(self, frames: int) -> None:
+        """Show how many frames between two prompts came from one side only."""
+        self._has_one_sided = frames > 0
         self._enable()
 
     def show_memory(self, text: str, *, offer_disk: bool) -> None:
@@ -156,9 +171,10 @@ class TrackBox(QWidget):
         for name in ("track_both", "track_forward", "track_backward", "track_range"):
             self.buttons[name].setEnabled(free)
             self.buttons[name].setToolTip(tip(name, _BUTTONS[name][1]) if free else _WAIT)
-        # It stands where it is of use, and nothing else does.
-        self.buttons["update"].setEnabled(free and self._has_stale)
-        self.buttons["update"].setVisible(self._has_stale and not self._running)
+        # They stand where they are of use, and nothing else does.
+        for name, of_use in (("update", self._has_stale), ("update_both_ways", self._has_one_sided)):
+            self.buttons[name].setEnabled(free and of_use)
+            self.buttons[name].setVisible(of_use and not self._running)
 
     def _lay_out(self) -> None:
         self.progress.setFixedHeight(8)
@@ -169,7 +185,7 @@ class TrackBox(QWidget):
         )
         column(
             self.buttons["track_both"],
-            row(*(self.buttons[name] for name in ("update", "resume", "cancel"))),
+            row(*(self.buttons[name] for name in ("update", "update_both_ways", "resume", "cancel"))),
             self.progress,
             self.status,
             self.memory_note,
@@ -180,7 +196,7 @@ class TrackBox(QWidget):
 
     def _connect(self) -> None:
         kinds = {"track_both": "both", "track_forward": "forward", "track_backward": "backward"}
-        kinds |= {"track_range": "range", "update": "update"}
+        kinds |= {"track_range": "range", "update": "update", "update_both_ways": "update_both_ways"}
         for name, kind in kinds.items():
             self.buttons[name].clicked.connect(lambda _=False, kind=kind: self.ask(kind))
         self.buttons["cancel"].clicked.connect(lambda _=False: self.cancelled.emit())

@@ -66,6 +66,8 @@ class PanelState:
     # Frames out of date, and prompts outside the region.
     n_stale: int = 0
     n_outside: int = 0
+    # Whether the frame on show is accepted.
+    is_accepted: bool = False
     # Whether prompts wait for Track or Update, and whether the model is answering one.
     has_pending: bool = False
     is_looking: bool = False
@@ -114,7 +116,9 @@ def status_line(state: PanelState) -> StatusText:
     if state.wrong_planes is not None:
         shown, frames = state.wrong_planes
         return StatusText(f"The view shows {shown}, and frames are {frames}: roll it (Ctrl+E) to click.", PROBLEM)
-    return StatusText(" ".join(part for part in (_waiting(state), _next_click(state), _next_step(state)) if part))
+    locked = "Frame accepted and locked (Y: unlock)." if state.is_accepted else ""
+    parts = (_waiting(state), locked, _next_click(state), _next_step(state))
+    return StatusText(" ".join(part for part in parts if part))
 
 
 def _waiting(state: PanelState) -> str:
@@ -199,4 +203,4 @@ def greyed(state: PanelState) -> dict[str, str]:
     return reasons
 
 
-_TRACKING = ("track_both", "track_forward", "track_backward", "track_range", "update")
+_TRACKING = ("track_both", "track_forward", "track_backward", "track_range", "update", "update_both_ways")

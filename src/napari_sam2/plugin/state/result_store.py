@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.scores import ScoreTable
-from napari_sam2.plugin.worker.messages import State
+from napari_sam2.plugin.worker.messages import AcceptedFrame, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,9 @@ class ResultStore:
         self.origin = origin
         self.table = ScoreTable()
         self.state = State()
+        # Labels of frames on which all is accepted, to learn from; and of whatever objects are accepted on any frame.
         self.accepted = LabelStack(shape, np.uint32)
+        self._locked = LabelStack(shape, np.uint32)
         # By object, (3, n_frames) of `COLUMNS`, NaN where there is no result.
         self._series: dict[int, NDArray[np.float64]] = {}
         # By object, frames whose result is of an earlier session: another model, window or zoom.
@@ -84,8 +87,13 @@ class ResultStore:
         for frames in self._outdated.values():
             frames.discard(frame)
         # The user has accepted labels, not a frame: other ones have to be accepted again.
-        if self.is_accepted(frame) and not np.array_equal(self.accepted[frame], update.image):
-            self.accepted.remove_frames([frame])
+        accepted = [row.object_id for row in update.rows.values() if row.accepted]
+        for stack in (self.accepted, self._locked):
+            stack.remove_frames([frame])
+        if accepted:
+            self._locked.set(frame, np.where(np.isin(update.image, accepted), update.image, 0).astype(np.uint32))
+        if accepted and len(accepted) == len(update.rows):
+            self.accepted.set(frame, update.image)
 
     def scores(self) -> pd.DataFrame:
         """All scores as a data frame, a new one each time; only rows of frames that have changed are made anew."""
@@ -102,7 +110,28 @@ class ResultStore:
 
     def forget_accepted(self) -> None:
         """Withdraw the acceptance of all frames."""
-        self.accepted.remove_frames(self.accepted.frames_done)
+        for row in [row for row in self.table if row.accepted]:
+            self.table.put(replace(row, accepted=False))
+        for stack in (self.accepted, self._locked):
+            stack.remove_frames(stack.frames_done)
+
+    def locked(self) -> list[AcceptedFrame]:
+        """What the user has accepted, as another session can take it over."""
+        found = []
+        for frame in self._locked.frames_done:
+            rows = [row for row in self.table.on_frame(frame) if row.accepted]
+            scores = {row.object_id: (row.object_score, row.predicted_iou) for row in rows}
+            found.append(AcceptedFrame(frame, self._locked[frame], scores))
+        return found
+
+    def is_locked(self, frame: int, object_id: int) -> bool:
+        """Whether the user has called an object right on a frame."""
+        row = self.table.get(frame, object_id)
+        return self.is_accepted(frame) or (row is not None and row.accepted)
+
+    def locks(self, object_id: int) -> NDArray[np.bool_]:
+        """(n_frames,) True where the user has called an object right."""
+        return self.marks({*self.accepted.frames_done, *self.table.accepted(object_id)})
 
     def outdate(self) -> None:
         """Keep all scores as results of a session that is gone, out of date until they are tracked again."""

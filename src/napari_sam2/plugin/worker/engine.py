@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from napari_sam2.data.prompts.drawn_prompts import drawing_of
 from napari_sam2.wording import named_objects
 
 from .count_pieces import count_pieces
-from .messages import FrameUpdate, Report, State, Tracked, TrackingRequest
+from .messages import AcceptedFrame, FrameUpdate, Report, State, Tracked, TrackingRequest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,11 +66,31 @@ class Engine:
                         problems.append(f"Object {key.object_id} on frame {key.frame}: {error}")
         return self._report(touched, problems)
 
-    def take_over(self, drawings: Mapping[PromptKey, Drawing]) -> Report:
-        """Give a new session the prompts of one that is gone; that can not be undone."""
+    def take_over(self, drawings: Mapping[PromptKey, Drawing], accepted: Iterable[AcceptedFrame] = ()) -> Report:
+        """Give a new session the prompts and accepted masks of one that is gone; that can not be undone."""
+        frames = {key.frame for key in drawings}
         report = self.edit(drawings, "Take over prompts")
+        for one in accepted:
+            self.session.take_accepted(one.frame, one.image, one.scores)
+            frames.add(one.frame)
         self.session.bring_back_history((), ())
-        return replace(report, state=self.state())
+        return self._report(frames, report.problems)
+
+    def accept(self, frames: Iterable[int], object_ids: Collection[int] | None = None) -> Report:
+        """Lock what is shown on frames, of all objects or some."""
+        scores = self.session.outputs.scores
+        known = [t for t in frames if scores.on_frame(t)]
+        # What the threshold hides is accepted as not there.
+        hides = [t for t in known if any(row.object_score < self.threshold for row in scores.on_frame(t))]
+        if known:
+            self.session.accept(known, object_ids, shown={t: self.frame_update(t).image for t in hides})
+        return self._report(known)
+
+    def withdraw(self, frames: Iterable[int]) -> Report:
+        """Unlock frames."""
+        known = [t for t in frames if self.session.outputs.scores.on_frame(t)]
+        self.session.withdraw(known)
+        return self._report(known)
 
     def remove_object(self, object_id: int) -> Report:
         """Remove an object with its prompts and results."""
@@ -202,6 +221,11 @@ class Engine:
             return (session.resume(), session.unfinished) if session.unfinished else ((), 0)
         if plan.kind == "update":
             return session.update(), len({t for frames in session.stale.values() for t in frames})
+        if plan.kind == "update_both_ways":
+            due = session.stale_frames().values()
+            both, rest = session.one_sided.values(), {t for frames in due for t in frames.tolist()}
+            filled = {t for frames in both for t in frames}
+            return session.update(both_ways=True), 2 * len(filled) + len(rest - filled)
         if plan.kind == "both":
             return session.propagate(direction="outward"), n_frames
         if plan.kind == "forward":
@@ -255,7 +279,7 @@ class Engine:
             if row is None:
                 continue
             rows[object_id] = row
-        hidden = [object_id for object_id, row in rows.items() if row.object_score < self.threshold]
+        hidden = [i for i, row in rows.items() if row.object_score < self.threshold and not row.accepted]
         if hidden:
             # What the user painted by hand is drawn in any case, whatever score the model gives it.
             painted = {key for key, drawing in self.drawings().items() if drawing.has_mask}
@@ -277,7 +301,9 @@ class Engine:
         for prompt in self.session.prompts:
             prompted.setdefault(prompt.object_id, []).append(prompt.frame)
         steps = self.session.undo_name, self.session.redo_name
-        return State({i: tuple(frames) for i, frames in prompted.items()}, self.session.stale_frames(), *steps)
+        one_sided = {object_id: len(frames) for object_id, frames in self.session.one_sided.items()}
+        prompts = {i: tuple(frames) for i, frames in prompted.items()}
+        return State(prompts, self.session.stale_frames(), one_sided, *steps)
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
         now, later = (order := sorted(frames))[:FRAMES_AT_ONCE], order[FRAMES_AT_ONCE:]

@@ -44,6 +44,17 @@ class FrameUpdate:
 
 
 @dataclass(frozen=True, eq=False)
+class AcceptedFrame:
+    """What a user has accepted on a frame."""
+
+    frame: int
+    # (Y, X) labels of the accepted objects.
+    image: NDArray[Any]
+    # Object score and predicted IoU by object id.
+    scores: dict[int, tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
 class State:
     """What the user interface has to know of a session."""
 
@@ -51,6 +62,8 @@ class State:
     prompted: dict[int, tuple[int, ...]] = field(default_factory=dict)
     # By object id, its frames that are out of date, rising.
     stale: dict[int, NDArray[np.intp]] = field(default_factory=dict)
+    # By object id, the number of its frames between two prompts that came from one side only.
+    one_sided: dict[int, int] = field(default_factory=dict)
     # Names of the steps that can be undone and done again; None where there is none.
     undo: str | None = None
     redo: str | None = None
@@ -76,7 +89,8 @@ class Report:
 class TrackingRequest:
     """What a tracking run is to visit."""
 
-    # ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, or ``"resume"`` for what is left of a run.
+    # ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, ``"update_both_ways"``, or ``"resume"`` for
+    # what is left of a run.
     kind: str
     # Where forward and backward runs start.
     frame: int = 0

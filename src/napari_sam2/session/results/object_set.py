@@ -38,7 +38,11 @@ class SessionObjects:
 
     def new_track(self, object_id: int) -> ObjectTrack:
         """Make an object that is not in the session yet."""
-        return ObjectTrack(object_id, MemoryBank(self._policy, spare_bytes=SPARE_BYTES))
+        return ObjectTrack(
+            object_id,
+            MemoryBank(self._policy, spare_bytes=SPARE_BYTES),
+            accepted=self.outputs.scores.accepted(object_id),
+        )
 
     def restore(self, states: Iterable[ObjectState]) -> None:
         """Replace all objects by these, in this order."""

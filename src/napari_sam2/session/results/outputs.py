@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,8 +67,10 @@ class SessionOutputs:
 
         ``masks``: all objects whose logits are known there, in their order; where masks overlap, objects with a prompt
         on the frame win over those without, and among equals the higher logit. Others keep the pixels they have, but
-        for those of objects with a prompt.
+        for those of objects with a prompt. What a person has accepted is left as it is.
         """
+        locked = self.accepted_on(frame)
+        masks, changed = [m for m in masks if m.object_id not in locked], set(changed) - locked
         # Labels are kept as runs, which are small; only the area that may change is drawn again.
         self.labels.widen(label_dtype(mask.object_id for mask in masks))
         runs = self.labels.runs(frame)
@@ -77,7 +80,7 @@ class SessionOutputs:
         reaches = [mask.reach(size) for mask in masks if mask.object_id in changed]
         bounds = [measures.bbox for object_id, measures in before.items() if object_id in changed]
         area = PixelBox.around([box for box in (*reaches, *bounds) if box is not None])
-        drawn = None if area is None else self._draw(runs, masks, changed=changed, area=area)
+        drawn = None if area is None else self._draw(runs, masks, changed=changed, area=area, locked=[*locked])
         if drawn is not None or (masks and not self.labels.is_set(frame)):
             self._touch(frame)
             self.labels.set_runs(frame, drawn or runs)
@@ -89,17 +92,23 @@ class SessionOutputs:
             if mask.object_id in changed
         }
         # An object that changed but has no mask any more loses its row.
-        for object_id in set(changed) - rows.keys():
+        for object_id in changed - rows.keys():
             if self.scores.get(frame, object_id) is not None:
                 self._touch(frame)
                 self.scores.remove_frames([frame], object_id)
-        self._put_rows(rows.values())
+        self.put_rows(rows.values())
         # Objects that lost or gained pixels to the changed ones keep their scores but are measured again.
-        others = (before.keys() | after.keys()) - set(changed)
+        others = (before.keys() | after.keys()) - changed
         self._measure_again(frame, [i for i in others if before.get(i) != after.get(i)], after)
 
     def _draw(
-        self, runs: LabelRuns, masks: Sequence[ObjectMask], *, changed: Collection[int], area: PixelBox
+        self,
+        runs: LabelRuns,
+        masks: Sequence[ObjectMask],
+        *,
+        changed: Collection[int],
+        area: PixelBox,
+        locked: Sequence[int] = (),
     ) -> LabelRuns | None:
         """Draw an area of a frame again; ``None`` if it is as it was."""
         image = runs.image()
@@ -118,11 +127,34 @@ class SessionOutputs:
         if others := [object_id for object_id in runs.object_ids if object_id not in known]:
             prompted = [mask.object_id for mask in masks if mask.is_prompted]
             kept = np.isin(earlier, others) & ~np.isin(painter.image, prompted)
+            # What a person has accepted stays, whoever claims it.
+            kept |= np.isin(earlier, locked)
             painter.image[kept] = earlier[kept]
         if np.array_equal(painter.image, earlier):
             return None
         earlier[...] = painter.image
         return LabelRuns.of(image)
+
+    def accepted_on(self, frame: int) -> set[int]:
+        """Objects whose mask on a frame a person has accepted."""
+        return {row.object_id for row in self.scores.on_frame(frame) if row.accepted}
+
+    def accept(
+        self, frame: int, object_ids: Collection[int], *, shown: NDArray[Any] | None = None, accepted: bool = True
+    ) -> None:
+        """Call some objects right on a frame, or not any more.
+
+        ``shown``: (Y, X) labels in place of those there are.
+        """
+        if shown is not None:
+            self._touch(frame)
+            image = self.labels[frame]
+            image[np.isin(image, object_ids)] = 0
+            self.labels.set(frame, np.where(np.isin(shown, object_ids), shown, image).astype(image.dtype))
+        rows = [row for row in self.scores.on_frame(frame) if row.object_id in object_ids]
+        self.put_rows([replace(row, accepted=accepted) for row in rows])
+        if shown is not None:
+            self._measure_again(frame, object_ids, measure(self.labels.runs(frame)))
 
     def remove_object(self, object_id: int) -> list[int]:
         """Remove an object everywhere; return the frames on which it was drawn."""
@@ -143,9 +175,10 @@ class SessionOutputs:
     def _measure_again(self, frame: int, object_ids: Iterable[int], measured: dict[int, Measures]) -> None:
         """Measure objects again that lost pixels to another one, or got them back; their scores stay."""
         rows = [self.scores.get(frame, object_id) for object_id in object_ids]
-        self._put_rows([row.measured(measured.get(row.object_id, Measures())) for row in rows if row is not None])
+        self.put_rows([row.measured(measured.get(row.object_id, Measures())) for row in rows if row is not None])
 
-    def _put_rows(self, rows: Iterable[ScoreRow]) -> None:
+    def put_rows(self, rows: Iterable[ScoreRow]) -> None:
+        """Put rows of scores in place of those there are."""
         for row in rows:
             if self.scores.get(row.frame, row.object_id) != row:
                 self._touch(row.frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -43,9 +44,11 @@ class ObjectState:
 class ObjectTrack:
     """Prompts and memories of one object."""
 
-    def __init__(self, object_id: int, bank: MemoryBank) -> None:
+    def __init__(self, object_id: int, bank: MemoryBank, accepted: AbstractSet[int] = frozenset()) -> None:
         self.object_id = object_id
         self.bank = bank
+        # Frames whose result a person has accepted; whoever keeps the results changes it.
+        self.accepted = accepted
         # As in `ObjectState`, but changed in place.
         self.prompts: dict[int, Prompt] = {}
         self.staged: dict[int, FrameMemory] = {}
@@ -64,7 +67,7 @@ class ObjectTrack:
     @property
     def ends(self) -> list[int]:
         """Frames whose result is given, rising: the ends of the stretches in between."""
-        return sorted(self.prompts)
+        return sorted(self.accepted | self.prompts.keys())
 
     def stretch(self, frame: int) -> tuple[int, int] | None:
         """The conditioning frames between which a run brings a frame about from both sides, if one does."""
@@ -94,9 +97,9 @@ class ObjectTrack:
                 del self.fills[filled]
                 if way < 0:
                     downstream[filled] = 1 if ends and ends[0] < filled else -1
-        # A prompted frame keeps the answer to its prompt: tracking does not change it.
-        for prompted in self.prompts:
-            downstream.pop(prompted, None)
+        # A prompted frame keeps the answer to its prompt, and an accepted one its mask: tracking does not change it.
+        for given in ends:
+            downstream.pop(given, None)
         self.stale.merge(downstream)
 
     def clear_prompts(self, frame: int) -> None:

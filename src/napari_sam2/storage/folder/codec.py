@@ -22,6 +22,7 @@ from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.storage.folder.fields import Box
 from napari_sam2.storage.folder.schema import (
     DrawingRecord,
+    FrameRecord,
     ImageRecord,
     ObservationRecord,
     PromptRecord,
@@ -120,6 +121,11 @@ def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.u
     image = np.zeros(size, dtype)
     image[y0:y1, x0:x1] = np.frombuffer(data, dtype).reshape(y1 - y0, x1 - x0)
     return image
+
+
+def read_rows(frame: int, record: FrameRecord) -> tuple[ScoreRow, ...]:
+    """Make a frame's rows of the score table of its record."""
+    return tuple(replace(read_row(frame, row), accepted=row[0] in record.accepted) for row in record.rows)
 
 
 def read_row(frame: int, row: Row) -> ScoreRow:

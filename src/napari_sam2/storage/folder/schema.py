@@ -188,6 +188,8 @@ class FrameRecord(Record):
 
     labels: ImageRecord | None
     rows: tuple[Row, ...]
+    # Objects that a person accepted there; missing in sessions of the first versions.
+    accepted: tuple[ObjectId, ...] = ()
 
 
 class DrawingRecord(Record):
