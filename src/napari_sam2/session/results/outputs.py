@@ -148,9 +148,9 @@ class SessionOutputs:
         """
         if shown is not None:
             self._touch(frame)
-            image = self.labels[frame]
-            image[np.isin(image, object_ids)] = 0
-            self.labels.set(frame, np.where(np.isin(shown, object_ids), shown, image).astype(image.dtype))
+            image, ids = self.labels[frame], list(object_ids)
+            image[np.isin(image, ids)] = 0
+            self.labels.set(frame, np.where(np.isin(shown, ids), shown, image).astype(image.dtype))
         rows = [row for row in self.scores.on_frame(frame) if row.object_id in object_ids]
         self.put_rows([replace(row, accepted=accepted) for row in rows])
         if shown is not None:

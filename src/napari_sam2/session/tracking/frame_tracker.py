@@ -213,9 +213,11 @@ class FrameTracker:
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
         # A batch needs memories in the same slots, and one set of features for all or one for each.
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
+        # What comes back from the second prompt of a stretch must not go by frames behind it, tracked before that prompt.
+        ends = [track.stretch(frame) if step < 0 else None for track, _ in members]
         choices = [
-            track.bank.choose(frame, step=step, num_frames=self.num_frames, within=track.stretch(frame))
-            for track, _ in members
+            track.bank.choose(frame, step=step, num_frames=self.num_frames, within=within)
+            for (track, _), within in zip(members, ends, strict=True)
         ]
         for index, (_, crop) in enumerate(members):
             groups.setdefault((choices[index].layout, crop.view is None), []).append(index)
