@@ -49,7 +49,7 @@ _TRACKING = "session.zoom session.features session.tracking"
 _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
 _CORE = (
     f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.run_methods "
-    "session.population session.core"
+    "session.accept_methods session.population session.core"
 )
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
@@ -88,6 +88,7 @@ RULES = {
     "session.run_methods": Rule(
         f"{_DATA} {_TRACKING} session.results session.passes session.step_methods", TORCH | ARRAYS
     ),
+    "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.step_methods", TORCH | ARRAYS),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
     "session.population": Rule(
         f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.step_methods", TORCH | ARRAYS

@@ -31,7 +31,7 @@ def test_accepting_changes_no_result(tracked: Session) -> None:
     labels, stale = tracked.labels.to_array(), tracked.stale
     tracked.accept(FRAME)
     assert tracked.accepted == {1: (FRAME,), 2: (FRAME,)}
-    assert (tracked.stale, tracked.undo_name) == (stale, "Accept 1 frame")
+    assert (tracked.stale, tracked.undo_name) == (stale, "Accept frame 5")
     np.testing.assert_array_equal(tracked.labels.to_array(), labels)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,6 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import label_dtype
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.session.results.object_set import SessionObjects
-from napari_sam2.wording import counted
 
 from .step_methods import StepMethods
 
@@ -63,7 +62,7 @@ class Accepting(StepMethods):
         known = {i for rows in self._places(frames, object_ids).values() for i in rows}
         if not known:
             raise ValueError("there is no result to accept: track first")
-        with self.step(f"Accept {counted(len(places), 'frame')}"):
+        with self.step(_named("Accept", places)):
             self._recorder.note(sorted(known))
             for frame, ids in places.items():
                 image = None if shown is None or frame not in shown else np.asarray(shown[frame])
@@ -109,7 +108,7 @@ class Accepting(StepMethods):
             The number of frames with something to withdraw.
         """
         places = self._places(frames, object_ids, accepted=True)
-        with self.step(f"Withdraw {counted(len(places), 'frame')}"):
+        with self.step(_named("Withdraw", places)):
             self._recorder.note(sorted({i for ids in places.values() for i in ids}))
             for frame, ids in places.items():
                 for object_id in ids:
@@ -141,3 +140,8 @@ class Accepting(StepMethods):
             if found := [i for i in ids if wanted is None or i in wanted]:
                 places[frame] = found
         return places
+
+
+def _named(action: str, places: Collection[int]) -> str:
+    """The name of a step, as "Accept frame 3" or "Accept 12 frames"."""
+    return f"{action} frame {min(places)}" if len(places) == 1 else f"{action} {len(places)} frames"

@@ -213,7 +213,7 @@ class FrameTracker:
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
         # A batch needs memories in the same slots, and one set of features for all or one for each.
         groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
-        # What comes back from the second prompt of a stretch must not go by frames behind it, tracked before that prompt.
+        # What comes back from the second prompt of a stretch must not go by frames behind that: they may be older.
         ends = [track.stretch(frame) if step < 0 else None for track, _ in members]
         choices = [
             track.bank.choose(frame, step=step, num_frames=self.num_frames, within=within)
