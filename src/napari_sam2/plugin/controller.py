@@ -201,8 +201,7 @@ class Controller(QObject):
             return
         # A new one is opened on the worker, as images may be slow to reach. All that it depends on is read now.
         model, zoom, memory, looks = self.model, self.zoom, self.memory, self.looks_of(image)
-        axis, drawings = self.axis, dict(self.workspace.prompts(space).sent)
-        accepted = self.results.locked()
+        axis, drawings, accepted = self.axis, dict(self.workspace.prompts(space).sent), self.results.locked()
         # Colours have their limits in them.
         window = None if looks else model_window(image)
 

@@ -13,11 +13,11 @@ from napari_sam2.session.results.outputs import FrameOutputs, SessionOutputs
 from napari_sam2.session.state import SessionState
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
-from napari_sam2.session.tracking.object_track import ObjectState
+from napari_sam2.session.tracking.object_track import DIRECTIONS, ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.storage.folder.codec import image_record, prompt_record, visit_spans
-from napari_sam2.storage.folder.schema import DIRECTIONS, DirectionChanges, Event, FrameRecord, StepRecord, TrackRecord
+from napari_sam2.storage.folder.schema import DirectionChanges, Event, FrameRecord, StepRecord, TrackRecord
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession

@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.object_track import DIRECTIONS
 from napari_sam2.storage.folder.journal import read_journal
 from napari_sam2.storage.folder.schema import (
-    DIRECTIONS,
     DirectionChanges,
     EditRecord,
     Event,

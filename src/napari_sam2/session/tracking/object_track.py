@@ -12,6 +12,9 @@ from napari_sam2.session.tracking.directions import FrameDirections
 
 from .memory_bank import FrameMemory, MemoryBank
 
+# The tables of directions that an `ObjectState` has.
+DIRECTIONS = ("visited", "stale", "fills")
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectState:

@@ -264,10 +264,6 @@ class DirectionChanges(Record):
     drop: tuple[Frame, ...]
 
 
-# Fields of a track that are changed in place.
-DIRECTIONS = ("visited", "stale", "fills")
-
-
 class TrackRecord(Record):
     """Changes of an object; see `ObjectState`. Fields that are not set have not changed."""
 
