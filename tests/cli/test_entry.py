@@ -35,7 +35,7 @@ def test_answers_that_need_no_model_load_no_torch(words: list[str]) -> None:
     assert done.stderr == "loaded\n"
 
 
-@pytest.mark.parametrize("command", ["segment", "batch", "demo", "weights", "evaluate", "train", "teach"])
+@pytest.mark.parametrize("command", ["prompts", "segment", "batch", "demo", "weights", "evaluate", "train", "teach"])
 def test_every_command_has_help(run: Run, command: str) -> None:
     done = run(command, "--help")
     assert done.status == 0

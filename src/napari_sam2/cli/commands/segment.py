@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if args.prompts is None and not args.find:
         raise ValueError(
             "nothing says what to track: --prompts FILE is wanted, or --find for all objects. "
-            f"'napari-sam2 prompts {args.input}' makes the file, by clicking or from what other programs wrote"
+            f"'napari-sam2 prompts {args.input}' makes the file, by clicking or from what other programs wrote "
+            "(see 'napari-sam2 segment --help')"
         )
     # Without prompts there is no prompts file, but results have a place for one.
     prompts = args.prompts or args.output / PROMPTS
