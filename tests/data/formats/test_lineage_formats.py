@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from napari_sam2.data.formats import Results, export_results
 from napari_sam2.data.formats.geff import is_geff
 from napari_sam2.data.formats.track_graph import Descent, descents_of
 from napari_sam2.data.labels.lineage import Lineage, Track
+from napari_sam2.data.prompts.prompt_files import read_prompt_file
 
 TIME = Calibration((0.5, 0.25), 2.0, "um", "s")
 # 1 divides into 2 and 3; 3 goes on as 5; 4 is alone, and hidden on frame 2.
@@ -125,6 +127,22 @@ def test_trackmate_by_another_reader(results: Results, tmp_path: Path) -> None:
     key_of = {number: (int(node["FRAME"]), node["name"]) for number, node in nodes.items()}
     expected = {((t, names[i]), (u, names[j])) for (t, i), (u, j) in followers()}
     assert {(key_of[a], key_of[b]) for a, b in graph.edges} == expected
+
+
+def test_trackmate_comes_back_as_prompts(results: Results, tmp_path: Path) -> None:
+    path = export_results(results, "trackmate", tmp_path / "trackmate.xml")
+    tracks: dict[int, list[tuple[float, ...]]] = {}
+    for prompt in read_prompt_file(path, lambda: nullcontext(results.stack)):
+        assert prompt.points is not None
+        tracks.setdefault(prompt.object_id, []).append((prompt.frame, *prompt.points[0].tolist()))
+    expected: dict[int, list[tuple[float, ...]]] = {}
+    for (frame, object_id), centre in sorted(spots().items()):
+        # What goes on under another number without a sister is one branch.
+        expected.setdefault(3 if object_id == 5 else object_id, []).append((frame, *centre))
+    found = sorted(tracks.values())
+    assert [np.shape(one) for one in found] == [np.shape(one) for one in sorted(expected.values())]
+    for one, other in zip(found, sorted(expected.values()), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_outlines_of_trackmate_cover_the_objects(results: Results, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from .coco_prompts import coco_prompts, is_coco
 from .label_image import read_label_prompts
 from .napari_csv import read_napari_csv
 from .prompt import read_prompts
-from .trackmate import trackmate_prompts
+from .trackmate_spots import trackmate_prompts
 
 if TYPE_CHECKING:
     import os
