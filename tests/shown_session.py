@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
+
+from napari_sam2.plugin.layers.layer_frames import is_made_for
 
 Prompts = dict[tuple[int, int], list[Any]]
 
@@ -19,20 +22,23 @@ def drawn(desk: Any) -> Prompts:
 
 
 def shown(desk: Any) -> tuple[Prompts, Prompts]:
-    """Clicks and shapes of the layers in use."""
+    """Clicks and shapes of the widget's own layers in use, as far as they lie on frames of the image."""
     points: Prompts = {}
     shapes: Prompts = {}
     layers = desk.widget.layers
-    if layers.points is not None:
+    n_frames = layers.space.n_frames
+    if layers.points is not None and is_made_for(layers.points, layers.image):
         features = layers.points.features
         for (t, y, x), owner, sign in zip(
             layers.points.data, features["object"], features["prompt"].astype(str), strict=True
         ):
-            points.setdefault((round(t), int(owner)), []).append((round(y), round(x), int(sign == "positive")))
-    if layers.shapes is not None:
+            if t < n_frames:
+                points.setdefault((round(t), int(owner)), []).append((round(y), round(x), int(sign == "positive")))
+    if layers.shapes is not None and is_made_for(layers.shapes, layers.image):
         owners = layers.shapes.features["object"]
         for corners, kind, owner in zip(layers.shapes.data, layers.shapes.shape_type, owners, strict=True):
-            shapes.setdefault((round(corners[0][0]), int(owner)), []).append(str(kind))
+            if corners[0][0] < n_frames:
+                shapes.setdefault((round(corners[0][0]), int(owner)), []).append(str(kind))
     return points, shapes
 
 
@@ -45,9 +51,21 @@ def check_agreement(desk: Any) -> tuple[Prompts, bytes]:
         for kind in (tuple, str)
     }
     for layer, found, kind in zip((layers.points, layers.shapes), shown(desk), (tuple, str), strict=True):
-        if layer is not None:
+        # What is undone stays in a layer of the user's own.
+        if layer is not None and is_made_for(layer, layers.image):
             # Their order in a layer is nobody's business.
             assert {k: sorted(v) for k, v in found.items()} == {k: sorted(v) for k, v in of_kind[kind].items()}
     if layers.labels is not None:
         np.testing.assert_array_equal(desk.labels, desk.widget.session.labels.to_array())
     return prompts, desk.widget.session.labels.to_array().astype(np.uint32).tobytes()
+
+
+# What a layer has besides the state that it is made from.
+_ASIDE = ("selected_data", "mode", "selected_label", "preserve_labels", "current_face_color", "current_border_color")
+
+
+def everything_of(layer: Any) -> dict[str, str]:
+    """All that there is to a layer, as values that can be compared."""
+    aside = {name: getattr(layer, name, None) for name in (*_ASIDE, "current_edge_color", "feature_defaults", "keymap")}
+    with np.printoptions(threshold=sys.maxsize):
+        return {name: repr(value) for name, value in {**layer._get_state(), **aside, "data": layer.data}.items()}

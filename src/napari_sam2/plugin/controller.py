@@ -182,7 +182,7 @@ class Controller(QObject):
         """Show the session of the stack on show, a new one where there is none."""
         # Reached when model, image, axis, colours or sliders change, a session was brought back, or all start over.
         # What the layers hold and the stack has not yet is new.
-        self.layers.read_anew()
+        self.layers.come_back()
         self.edits.note_changes()
         self.results_changed.emit()
         image, space = self.layers.image, self.layers.space
@@ -271,9 +271,10 @@ class Controller(QObject):
 
     def adopt(self, opened: OpenedSession) -> None:
         """Go on with a session that was brought back; its prompts are in the layers already."""
-        # The layers were filled before; `open_space` finds the session and makes no new one.
+        # The layers were filled before, and are compared with it; `open_space` finds it and makes no new one.
         self._turn()
         self.workspace.put(opened)
+        self.layers.come_back(anew=True)
         self.open_space()
 
     def prepare(self) -> None:

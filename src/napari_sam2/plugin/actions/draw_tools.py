@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 
-from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, POSITIVE, next_sign, set_next, turn_selected
+from napari_sam2.plugin.layers.layer_frames import is_own
+from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, POSITIVE, next_sign, turn_selected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +64,10 @@ class DrawTools:
     def switch_sign(self) -> None:
         """Turn selected points round, or else the next one."""
         points = self._layers.points
-        if points is None or (str(points.mode) == "select" and turn_selected(points)):
-            return
-        set_next(points, self._layers.selected, POSITIVE if next_sign(points) == NEGATIVE else NEGATIVE)
+        if points is not None and not is_own(points):
+            show_warning(f"{points.name} is your own layer and stays as it is: click with New object or Click.")
+        elif points is not None and not (str(points.mode) == "select" and turn_selected(points)):
+            self._layers.set_next(POSITIVE if next_sign(points) == NEGATIVE else NEGATIVE)
 
     def start_clicking(self) -> None:
         """Let the next click on the canvas be a prompt."""

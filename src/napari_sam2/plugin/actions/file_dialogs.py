@@ -17,6 +17,7 @@ from napari_sam2.plugin.files import autosave as recovery
 from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
 from napari_sam2.plugin.files.session_saver import SessionSaver
 from napari_sam2.plugin.layers.labels_on_disk import labels_on_disk
+from napari_sam2.plugin.layers.layer_frames import is_own
 from napari_sam2.plugin.layers.shown_colours import lie_on
 from napari_sam2.plugin.preferences import remembered
 from napari_sam2.plugin.state.export_choice import ExportChoice
@@ -185,7 +186,7 @@ class FileDialogs(QObject):
         except (ValueError, OSError, MissingExtraError) as error:
             self._failed(error)
             return
-        if layers.labels is not None:
+        if layers.labels is not None and is_own(layers.labels):
             layers.labels.visible = False
         layers.put_labels(new)
 

@@ -18,6 +18,7 @@ from napari_sam2.plugin.layers.layer_frames import (
     go_to_frame,
     go_to_space,
     is_made_for,
+    is_own,
     layer_shape,
     name_axis,
     turn_view,
@@ -112,7 +113,7 @@ class ImageFollower(QObject):
         self.image_changed.emit()
 
     def show(self, image: Any, space: LayerFrames, *, frame: int) -> None:
-        """Turn to some frames of an image, with none of its layers chosen; those chosen before are hidden."""
+        """Turn to some frames of an image, with no layers chosen; those of the widget that were are hidden."""
         # Called for a session that was brought back: first region, sliders, image and axis, then the layers.
         if space.selection.crop is None:
             self._regions.pop(space.image, None)
@@ -122,7 +123,7 @@ class ImageFollower(QObject):
         self._panel.image_layer.choose(image)
         self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.layer_axis), 0))
         for combo in self._panel.combos[1:4]:
-            if combo.layer is not None:
+            if combo.layer is not None and is_own(combo.layer):
                 combo.layer.visible = False
             combo.choose(None)
         self._turn_view()
@@ -340,7 +341,7 @@ class ImageFollower(QObject):
         self.open(image, keep_axis=True)
         for layers, visible in ((before, False), ([combo.layer for combo in self._panel.combos[1:4]], True)):
             for layer in layers:
-                if layer is not None:
+                if layer is not None and is_own(layer):
                     layer.visible = visible
 
     def _turn_view(self, _index: int = 0) -> None:

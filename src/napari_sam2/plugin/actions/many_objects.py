@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
-from napari_sam2.plugin.layers.points_and_shapes import POSITIVE, set_next
+from napari_sam2.plugin.layers.points_and_shapes import POSITIVE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,8 +72,7 @@ class ManyObjects(QObject):
         # It gets its name and its row with its first prompt.
         if self._is_prompted(self._layers.selected):
             self._layers.select(max(known + 1, self._objects.next_id()))
-        if self._layers.points is not None:
-            set_next(self._layers.points, self._layers.selected, POSITIVE)
+        self._layers.set_next(POSITIVE)
 
     def _is_prompted(self, object_id: int) -> bool:
         return any(place.object_id == object_id for place in self._controller.edits.prompts.drawings)

@@ -15,7 +15,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.labels.label_storage import bounding_box
 from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey
-from napari_sam2.plugin.layers.points_and_shapes import OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,15 +66,11 @@ class PromptGuide(QObject):
     def _box_drawn(self, layer: Any, place: PromptKey, box: Box, earlier: Drawing) -> str:
         name = self._objects.name_of(place.object_id)
         known = _reaches(earlier, self._size)
-        if not known or any(_meet(box, other) for other in known):
+        other = self._objects.next_id()
+        if not known or any(_meet(box, place) for place in known) or not self._layers.give_last(layer, other):
             return (
                 "" if earlier.box(self._size) is None else f"The new box of {name} takes the place of the one before."
             )
-        other = self._objects.next_id()
-        features = layer.features.copy()
-        features.loc[features.index[-1], OBJECT] = other
-        with layer.events.features.blocker():
-            layer.features = features
         self._select(other)
         return f"Taken as another object, {self._objects.name_of(other)}: the box lies apart from {name}."
 

@@ -312,10 +312,20 @@ def axis_across(layer: Layer) -> int | None:
     return axis
 
 
+def is_own(layer: Layer) -> bool:
+    """Whether a layer was made by the widget; any other is the user's, a copy of such a layer included."""
+    return bool(layer.metadata.get(_LAYER_KEY) == str(layer.unique_id))
+
+
 def is_made_for(layer: Layer, image: Image) -> bool:
     """Whether a layer was made by the widget for an image."""
-    made_for = layer.metadata.get(_IMAGE_KEY), layer.metadata.get(_LAYER_KEY)
-    return made_for == (str(image.unique_id), str(layer.unique_id))
+    return is_own(layer) and layer.metadata.get(_IMAGE_KEY) == str(image.unique_id)
+
+
+def is_for_prompts(layer: Layer, image: Image, space: LayerFrames | None) -> bool:
+    """Whether a layer was made by the widget for prompts, or results, on frames of an image."""
+    across = space.layer_axis if space is not None and space.order else None
+    return is_made_for(layer, image) and not is_region(layer) and axis_across(layer) == across
 
 
 def is_region(layer: Layer) -> bool:

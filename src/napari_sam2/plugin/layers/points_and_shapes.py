@@ -14,7 +14,7 @@ from .layer_frames import mark_as_made_for
 from .layer_geometry import transform_like
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from napari.layers import Image
@@ -66,20 +66,6 @@ def new_shapes_layer(image: Image, *, object_id: int) -> Shapes:
     return layer
 
 
-def adopt(layer: Points | Shapes, *, object_id: int) -> None:
-    """Give a layer of the user's own the features that prompts need."""
-    features = layer.features.copy()
-    if OBJECT not in features:
-        features[OBJECT] = object_id
-    if isinstance(layer, Points) and PROMPT not in features:
-        features[PROMPT] = _signs([POSITIVE] * len(features))
-    if list(features) != list(layer.features):
-        layer.features = features
-        if isinstance(layer, Points):
-            colour_by_sign(layer)
-    set_next(layer, object_id)
-
-
 def colour_by_sign(layer: Points) -> None:
     """Colour points by whether they are on or off the object."""
     layer.face_color_cycle = dict(PROMPT_COLOURS)
@@ -93,10 +79,7 @@ def set_next(layer: Points | Shapes, object_id: int, sign: str | None = None) ->
     """Say which object, and on or off it, the next points or shapes are about."""
     defaults: dict[str, Any] = {OBJECT: object_id}
     if isinstance(layer, Points):
-        earlier = layer.feature_defaults
-        kept = earlier[PROMPT].iloc[0] if PROMPT in earlier and len(earlier) else POSITIVE
-        kept = kept if kept in PROMPT_COLOURS else POSITIVE
-        defaults[PROMPT] = sign or kept
+        defaults[PROMPT] = sign or next_sign(layer)
     layer.feature_defaults = defaults
     if isinstance(layer, Points):
         # The point clicked last is still selected, and keeps its colour.
@@ -106,46 +89,54 @@ def set_next(layer: Points | Shapes, object_id: int, sign: str | None = None) ->
 
 def next_sign(layer: Points) -> str:
     """Whether the next point will be on or off the object."""
-    value = str(layer.feature_defaults[PROMPT].iloc[0])
+    defaults = layer.feature_defaults
+    value = str(defaults[PROMPT].iloc[0]) if PROMPT in defaults and len(defaults) else POSITIVE
     return value if value in PROMPT_COLOURS else POSITIVE
 
 
 def last_row(
-    layer: Points | Shapes, space: LayerFrames, placement: Placement
+    layer: Points | Shapes, space: LayerFrames, placement: Placement, *, owners: Sequence[int] = ()
 ) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
     """Read the last point or shape of a layer that has any."""
     rows: Iterator[tuple[PromptKey | None, DrawnPoint | DrawnShape]] = (
-        _rows_of_points(layer, space, placement)
+        _rows_of_points(layer, space, placement, owners)
         if isinstance(layer, Points)
-        else _rows_of_shapes(layer, space, placement)
+        else _rows_of_shapes(layer, space, placement, owners)
     )
     return list(rows)[-1]
 
 
-def read_points(points: Points, space: LayerFrames, placement: Placement) -> dict[PromptKey, Drawing]:
-    """Read the clicks on a stack's frames; those outside the frames are passed over."""
+def read_points(
+    points: Points, space: LayerFrames, placement: Placement, *, owners: Sequence[int] = ()
+) -> dict[PromptKey, Drawing]:
+    """Read the clicks on a stack's frames; those outside the frames are passed over.
+
+    ``owners`` are the objects of the rows, for a layer that does not name them.
+    """
     found: dict[PromptKey, list[DrawnPoint]] = {}
-    for key, point in _rows_of_points(points, space, placement):
+    for key, point in _rows_of_points(points, space, placement, owners):
         if key is not None:
             found.setdefault(key, []).append(point)
     return {key: Drawing(points=tuple(rows)) for key, rows in found.items()}
 
 
-def read_shapes(shapes: Shapes, space: LayerFrames, placement: Placement) -> dict[PromptKey, Drawing]:
+def read_shapes(
+    shapes: Shapes, space: LayerFrames, placement: Placement, *, owners: Sequence[int] = ()
+) -> dict[PromptKey, Drawing]:
     """Read the shapes on a stack's frames; those outside the frames are passed over."""
     found: dict[PromptKey, list[DrawnShape]] = {}
-    for key, shape in _rows_of_shapes(shapes, space, placement):
+    for key, shape in _rows_of_shapes(shapes, space, placement, owners):
         if key is not None:
             found.setdefault(key, []).append(shape)
     return {key: Drawing(shapes=tuple(rows)) for key, rows in found.items()}
 
 
 def _rows_of_points(
-    points: Points, space: LayerFrames, placement: Placement
+    points: Points, space: LayerFrames, placement: Placement, owners: Sequence[int]
 ) -> Iterator[tuple[PromptKey | None, DrawnPoint]]:
     """Every row of a Points layer; without a key where it is no prompt of the stack."""
-    signs, owners = points.features[PROMPT].astype(str), owners_of(points.features)
-    for position, owner, sign in zip(placement(points.data), owners, signs, strict=True):
+    signs = signs_of(points.features)
+    for position, owner, sign in zip(placement(points.data), owners_of(points.features, owners), signs, strict=True):
         # A region has pixels of its own, which count from its corner.
         y, x = (position[list(space.plane_axes)] - space.crop[:2]).tolist()
         frame = space.frame_of(position) if is_inside(y, x, space.stack_shape[1:]) else None
@@ -153,10 +144,10 @@ def _rows_of_points(
 
 
 def _rows_of_shapes(
-    shapes: Shapes, space: LayerFrames, placement: Placement
+    shapes: Shapes, space: LayerFrames, placement: Placement, owners: Sequence[int]
 ) -> Iterator[tuple[PromptKey | None, DrawnShape]]:
     """Every row of a Shapes layer; without a key where it is no prompt of the stack."""
-    for data, kind, owner in zip(shapes.data, shapes.shape_type, owners_of(shapes.features), strict=True):
+    for data, kind, owner in zip(shapes.data, shapes.shape_type, owners_of(shapes.features, owners), strict=True):
         corners = placement(np.asarray(data, float))
         flat = corners[:, list(space.plane_axes)] - space.crop[:2]
         shape = DrawnShape(str(kind), tuple((float(y), float(x)) for y, x in flat))
@@ -169,11 +160,13 @@ def _key(frame: int | None, owner: int | None) -> PromptKey | None:
     return None if frame is None or owner is None else PromptKey(frame, owner)
 
 
-def show_points(layer: Points, drawings: Drawings, space: LayerFrames, placement: Placement) -> None:
+def show_points(
+    layer: Points, drawings: Drawings, space: LayerFrames, placement: Placement, *, owners: Sequence[int] = ()
+) -> None:
     """Make a Points layer show the clicks of a stack; its other rows stay."""
     import pandas as pd
 
-    others = [row for row, (key, _) in enumerate(_rows_of_points(layer, space, placement)) if key is None]
+    others = [row for row, (key, _) in enumerate(_rows_of_points(layer, space, placement, owners)) if key is None]
     rows = [(key, point) for key, drawing in drawings.items() for point in drawing.points]
     new = [space.position(key.frame, point.y, point.x) for key, point in rows]
     signs = [POSITIVE if point.label else NEGATIVE for _, point in rows]
@@ -187,11 +180,13 @@ def show_points(layer: Points, drawings: Drawings, space: LayerFrames, placement
     layer.refresh()
 
 
-def show_shapes(layer: Shapes, drawings: Drawings, space: LayerFrames, placement: Placement) -> None:
+def show_shapes(
+    layer: Shapes, drawings: Drawings, space: LayerFrames, placement: Placement, *, owners: Sequence[int] = ()
+) -> None:
     """Make a Shapes layer show the shapes of a stack; its other rows stay."""
     import pandas as pd
 
-    others = [row for row, (key, _) in enumerate(_rows_of_shapes(layer, space, placement)) if key is None]
+    others = [row for row, (key, _) in enumerate(_rows_of_shapes(layer, space, placement, owners)) if key is None]
     rows = [(key, shape) for key, drawing in drawings.items() for shape in drawing.shapes]
     kinds = [str(layer.shape_type[row]) for row in others] + [shape.kind for _, shape in rows]
     data = [layer.data[row] for row in others]
@@ -218,12 +213,19 @@ def _kept_defaults(layer: Points | Shapes) -> Iterator[None]:
         layer.feature_defaults = defaults
 
 
-def owners_of(features: pd.DataFrame) -> list[int | None]:
-    """Object of each row; None where a row names none."""
+def owners_of(features: pd.DataFrame, owners: Sequence[int] = ()) -> list[int | None]:
+    """Object of each row; None where a row names none. Without that feature it is as ``owners`` say."""
     import pandas as pd
 
+    if OBJECT not in features:
+        return [*owners, *[None] * (len(features) - len(owners))]
     values = pd.to_numeric(features[OBJECT], errors="coerce").to_numpy(float, na_value=np.nan)
     return [int(value) if np.isfinite(value) and value >= 1 else None for value in values]
+
+
+def signs_of(features: pd.DataFrame) -> list[str]:
+    """Whether each click is on its object or off it, on it where it does not say."""
+    return features[PROMPT].astype(str).tolist() if PROMPT in features else [POSITIVE] * len(features)
 
 
 def features_of(object_ids: list[int], signs: list[str] | None = None) -> pd.DataFrame:
@@ -253,12 +255,20 @@ def are_alike(some: Drawings, others: Drawings) -> bool:
     return some.keys() == others.keys() and all(some[key].is_like(others[key]) for key in some)
 
 
+def give_last_row(layer: Points | Shapes, object_id: int) -> None:
+    """Give the point or shape that was added last to another object; nothing is told of it."""
+    features = layer.features.copy()
+    features.loc[features.index[-1], OBJECT] = object_id
+    with layer.events.features.blocker():
+        layer.features = features
+
+
 def turn_selected(layer: Points) -> bool:
     """Turn selected points from on the object to off it and back; False if none is selected."""
     if not layer.selected_data:
         return False
     features = layer.features.copy()
-    signs = features[PROMPT].astype(str).tolist()
+    signs = signs_of(features)
     for row in layer.selected_data:
         signs[row] = POSITIVE if signs[row] == NEGATIVE else NEGATIVE
     features[PROMPT] = _signs(signs)

@@ -8,7 +8,8 @@ import numpy as np
 from napari.layers import Points
 
 from .labels_layer import colour_of
-from .points_and_shapes import NEGATIVE, PROMPT, owners_of
+from .layer_frames import is_own
+from .points_and_shapes import NEGATIVE, owners_of, signs_of
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def colour_prompts(layer: Points | Shapes | None, labels: Labels | None, *, selected: int) -> None:
-    """Give points their borders, and shapes their edges, in the colours that the labels have."""
-    if layer is None or labels is None:
+    """Give points of the widget's their borders, and shapes their edges, in the colours that the labels have."""
+    if layer is None or labels is None or not is_own(layer):
         return
     wanted = _colours([owner or 0 for owner in owners_of(layer.features)], labels)
     mine = _colours([selected], labels)[0]
@@ -25,7 +26,7 @@ def colour_prompts(layer: Points | Shapes | None, labels: Labels | None, *, sele
         # Setting anything makes napari draw the layer again, and the window with it.
         if not np.allclose(layer.border_color, wanted):
             layer.border_color = wanted
-        symbols = ["x" if sign == NEGATIVE else "disc" for sign in layer.features[PROMPT].astype(str)]
+        symbols = ["x" if sign == NEGATIVE else "disc" for sign in signs_of(layer.features)]
         if [str(symbol) for symbol in layer.symbol] != symbols:
             layer.symbol = symbols
     elif not np.allclose(layer.edge_color, wanted):

@@ -10,28 +10,14 @@ import numpy as np
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey
-
 from .eraser import Eraser
 from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, reaches_further, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_events import connect, disconnect
-from .layer_frames import is_made_for, is_region, mark_as_across
+from .layer_frames import is_for_prompts, is_made_for, is_own, is_region, mark_as_across
 from .placement import Placement, UnrelatedError, check_worlds
-from .points_and_shapes import (
-    POSITIVE,
-    adopt,
-    are_alike,
-    last_row,
-    new_points_layer,
-    new_shapes_layer,
-    next_sign,
-    read_points,
-    read_shapes,
-    set_next,
-    show_points,
-    show_shapes,
-)
+from .points_and_shapes import POSITIVE, new_points_layer, new_shapes_layer, next_sign, set_next
+from .prompt_layer import PromptLayer
 from .unusable_prompts import word_about, wrong_planes
 
 if TYPE_CHECKING:
@@ -41,11 +27,11 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
+    from napari_sam2.data.prompts.drawing import Drawing, DrawnPoint, DrawnShape, PromptKey
+
     from .layer_frames import LayerFrames
 
 _SETTLED = ("added", "changed", "removed")
-_READERS: dict[str, Callable[..., dict[PromptKey, Drawing]]] = {"points": read_points, "shapes": read_shapes}
-_WRITERS: dict[str, Callable[..., None]] = {"points": show_points, "shapes": show_shapes}
 # What moves a layer in the world.
 MOVES = ("scale", "translate", "rotate", "shear", "affine", "units")
 
@@ -86,8 +72,7 @@ class SessionLayers(QObject):
         self._dragging = False
         # Points and shapes added since the last report, by layer.
         self._added: dict[Points | Shapes, int] = {}
-        # What the Points and the Shapes layer held when they were last read or written; None before that.
-        self._read: dict[str, dict[PromptKey, Drawing] | None] = {}
+        self._parts = {part: PromptLayer(part) for part in ("points", "shapes")}
         # Frames that the user has painted on and that are not reported yet.
         self._painted_on: set[int] = set()
         # Reports that are collected and not made yet.
@@ -110,9 +95,9 @@ class SessionLayers(QObject):
         # Called by the combo when a layer is chosen, made, or deleted.
         disconnect(getattr(self, name), self._points_events)
         setattr(self, name, layer)
-        self._read[name] = None
+        self._parts[name].choose(layer, image=self.image, space=self.space, object_id=self.selected)
         if layer is not None:
-            adopt(layer, object_id=self.selected)
+            self.set_next()
             connect(layer, self._points_events)
         self._notice(self._tell_prompts)
 
@@ -133,12 +118,23 @@ class SessionLayers(QObject):
         connect(layer, self._labels_events)
 
     def need_points(self) -> Points:
-        """Return the Points layer, a new one where there is none."""
-        return self.points or self._add(new_points_layer(self._image, object_id=self.selected))
+        """Return the widget's Points layer for the image, a new one where none is chosen."""
+        return self._own("points") or self._add(new_points_layer(self._image, object_id=self.selected))
 
     def need_shapes(self) -> Shapes:
-        """Return the Shapes layer, a new one where there is none."""
-        return self.shapes or self._add(new_shapes_layer(self._image, object_id=self.selected))
+        """Return the widget's Shapes layer for the image, a new one where none is chosen."""
+        return self._own("shapes") or self._add(new_shapes_layer(self._image, object_id=self.selected))
+
+    def _own(self, name: str) -> Any:
+        layer = getattr(self, name)
+        if layer is None or is_made_for(layer, self._image):
+            return layer
+        # One of the user's own is not drawn in by the tools: what was taken from it shows in the widget's.
+        alike = (x for x in self._viewer.layers if type(x) is type(layer))
+        own = next((x for x in alike if is_for_prompts(x, self._image, self.space)), None)
+        if own is not None:
+            self.layer_added.emit(own)
+        return own
 
     def need_labels(self, object_id: int = 0) -> Labels:
         """Return the Labels layer, a new one where there is none, or none on disk with room for an object."""
@@ -153,7 +149,8 @@ class SessionLayers(QObject):
             new = new_labels_layer(self._image, self.space, object_id=max(object_id, self.selected))
         else:
             new, text = wider_labels(labels, self._image, self.space, object_id=object_id)
-            labels.visible = False
+            if is_own(labels):
+                labels.visible = False
             self.labels_left.emit(text)
         return self._add(new, above_image=True)
 
@@ -164,10 +161,18 @@ class SessionLayers(QObject):
     def select(self, object_id: int) -> None:
         """Make an object the one that prompts are about."""
         self.selected = object_id
-        for layer in (self.points, self.shapes):
-            if layer is not None:
-                set_next(layer, object_id)
+        self.set_next()
         self._select_label()
+
+    def set_next(self, sign: str | None = None) -> None:
+        """Have the next points and shapes be about the selected object, and on or off it."""
+        for layer in (self.points, self.shapes):
+            if layer is not None and is_own(layer):
+                set_next(layer, self.selected, sign)
+
+    def give_last(self, layer: Points | Shapes, object_id: int) -> bool:
+        """Give what was drawn last in a layer to another object; False where the user's own layer says whose it is."""
+        return self._part(layer).give_last(object_id)
 
     def notice_move(self) -> None:
         """Read the prompts again, because the image lies elsewhere."""
@@ -246,9 +251,10 @@ class SessionLayers(QObject):
 
     # Prompts in them
 
-    def read_anew(self) -> None:
-        """Take all prompts in the layers for new ones the next time, as another stack is on show."""
-        self._read = {}
+    def come_back(self, *, anew: bool = False) -> None:
+        """Turn to another stack: what the layers held when it was left is no news, unless all is to be read anew."""
+        for part in self._parts.values():
+            part.come_back(self.space, anew=anew)
 
     def changes(self, drawings: Mapping[PromptKey, Drawing]) -> dict[PromptKey, Drawing]:
         """Find what has changed in the layers since they were last read: new drawings in place of some of these.
@@ -256,28 +262,17 @@ class SessionLayers(QObject):
         What a layer that was just chosen holds is added; empty drawings take a prompt away.
         """
         changed: dict[PromptKey, Drawing] = {}
-        for name, _, now in self._shown_now():
-            before, self._read[name] = self._read.get(name), now
-            for key in {**(before or {}), **now}:
-                known = changed.get(key, drawings.get(key, Drawing()))
-                old, new = (before or {}).get(key, Drawing()), now.get(key, Drawing())
-                drawing = known.joined(new) if before is None else known.changed(old, new)
-                # Where image and layer were moved together, coordinates are the same but for rounding.
-                if drawing != known and not (before is not None and old.is_like(new)):
-                    changed[key] = drawing
+        for part, space, placement in self._placed():
+            now = part.read(space, placement, object_id=self.selected)
+            part.take_changes(now, space, drawings, changed)
         return changed
 
     def show(self, drawings: Mapping[PromptKey, Drawing]) -> None:
         """Make the layers hold these drawings; layers of the user's own are left as they are."""
-        for name, layer, now in self._shown_now():
-            if self._dragging or now != self._read.get(name):
-                # The user is at it: what is new there is read first.
-                continue
-            wanted = {key: part for key, drawing in drawings.items() if not (part := drawing.part(name)).is_empty}
-            if is_made_for(layer, self._image) and not are_alike(now, wanted):
-                assert self.space is not None
-                _WRITERS[name](layer, wanted, self.space, self._placement(layer))
-                self._read[name] = _READERS[name](layer, self.space, self._placement(layer))
+        for part, space, placement in self._placed():
+            # While the user is at it, what is new there is read first.
+            if not self._dragging and is_made_for(part.layer, self._image):
+                part.show(part.read(space, placement, object_id=self.selected), space, placement, drawings)
 
     def fill(self, drawings: Mapping[PromptKey, Drawing]) -> None:
         """Make the layers that some drawings need, empty."""
@@ -288,15 +283,18 @@ class SessionLayers(QObject):
     def last_drawn(self, layer: Points | Shapes) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
         """Read the point or shape that was added last to a layer."""
         assert self.space is not None
-        return last_row(layer, self.space, self._placement(layer))
+        return self._part(layer).last_drawn(self.space, self._placement(layer), object_id=self.selected)
 
-    def _shown_now(self) -> Iterator[tuple[str, Any, dict[PromptKey, Drawing]]]:
-        """Read the Points and the Shapes layer, where there are any."""
-        for name, layer in (("points", self.points), ("shapes", self.shapes)):
-            if layer is not None and self.space is not None and self.image is not None:
+    def _part(self, layer: Points | Shapes) -> PromptLayer:
+        return self._parts["points" if isinstance(layer, Points) else "shapes"]
+
+    def _placed(self) -> Iterator[tuple[PromptLayer, LayerFrames, Placement]]:
+        """List the layers of prompts that there are, and how they lie on the image."""
+        for part in self._parts.values():
+            if part.layer is not None and self.space is not None and self.image is not None:
                 # One that has no place on the image was moved a moment ago, and its combo is about to give it up.
                 with suppress(UnrelatedError):
-                    yield name, layer, _READERS[name](layer, self.space, self._placement(layer))
+                    yield part, self.space, self._placement(part.layer)
 
     # What happens in them
 
@@ -337,6 +335,8 @@ class SessionLayers(QObject):
             layer, image, space = event.source, self.image, self.space
             if image is not None and (word := word_about(layer, event.data_indices, image, self._viewer, space=space)):
                 self.unusable.emit(word)
+        if str(event.action) == "removed":
+            self._part(event.source).rows_removed(event.data_indices)
         if str(event.action) in _SETTLED:
             self._notice(self._tell_prompts)
 
