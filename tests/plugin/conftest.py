@@ -21,7 +21,7 @@ from napari_sam2.weights.load import save_checkpoint, source_of
 from small_model import build_small, drifting_textures, single_thread
 
 # Only a test that fails waits as long, or a machine that has much else to do.
-PATIENCE_S = 60
+PATIENCE_S = 240
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -159,6 +159,21 @@ class Desk:
         self.press(name)
         self.until(lambda: len(self.finished) > before, "tracking")
         return self.finished[-1]
+
+    def leave(self) -> None:
+        """Close the dock and the window."""
+        self.viewer.window.remove_dock_widget("all")
+        self.until(lambda: self.widget._closed)
+        self.viewer.close()
+
+    def reopen_dock(self) -> None:
+        """Close the dock and open it again."""
+        self.viewer.window.remove_dock_widget(self.widget)
+        self.widget = Sam2Widget(self.viewer)
+        self.viewer.window.add_dock_widget(self.widget, name="SAM 2 again")
+        self.__post_init__()
+        self.until(lambda: self.widget.session is not None, "the session")
+        self.settle()
 
     @property
     def labels(self) -> np.ndarray:

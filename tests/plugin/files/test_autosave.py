@@ -70,6 +70,9 @@ def test_unsaved_work_is_discarded_only_after_a_question(desk: Desk, open_desk: 
 
 
 def test_nothing_is_kept_where_nothing_was_done_or_it_is_not_wanted(desk: Desk) -> None:
+    desk.widget.files.keeping.keep_up()
+    desk.settle()
+    assert desk.widget.session.folder is None
     desk.widget.files.keeping._keep_unsaved = lambda: False
     desk.press("new_object")
     desk.click_shown(20, 30)
@@ -79,10 +82,12 @@ def test_nothing_is_kept_where_nothing_was_done_or_it_is_not_wanted(desk: Desk) 
     desk.widget.files.keeping._keep_unsaved = lambda: True
     desk.widget.files.keeping.keep_up()
     desk.until(lambda: desk.widget.session.folder is not None)
+    # What was removed can be undone, also later.
     desk.press("remove_object")
     desk.settle()
+    folder = desk.widget.session.folder
     desk.viewer.window.remove_dock_widget("all")
-    assert list(recovery.recovery_folder().iterdir()) == []
+    assert list(recovery.recovery_folder().resolve().iterdir()) == [folder]
 
 
 def test_another_model_goes_on_in_a_folder_beside(desk: Desk, tmp_path: Path) -> None:

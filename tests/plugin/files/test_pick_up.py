@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     from conftest import Desk
 
 
-def reopen(desk: Desk) -> None:
-    """Close the dock and open it again."""
-    desk.viewer.window.remove_dock_widget(desk.widget)
-    desk.widget = Sam2Widget(desk.viewer)
-    desk.viewer.window.add_dock_widget(desk.widget, name="SAM 2 again")
-    desk.widget.preview_shown.connect(desk.previews.append)
-    desk.widget.tracking_finished.connect(desk.finished.append)
-    desk.until(lambda: desk.widget.session is not None, "the session")
-    desk.settle()
-
-
 @pytest.mark.parametrize("saved", [True, False], ids=["saved", "unsaved"])
 def test_session_is_picked_up(desk: Desk, tmp_path: Path, *, saved: bool) -> None:
     desk.press("new_object")
@@ -41,7 +30,7 @@ def test_session_is_picked_up(desk: Desk, tmp_path: Path, *, saved: bool) -> Non
     desk.settle()
     folder = desk.widget.files.keeping.folder
     before, prompts, layers = desk.labels.copy(), desk.widget.session.prompts, list(desk.viewer.layers)
-    reopen(desk)
+    desk.reopen_dock()
     assert desk.widget.files.keeping.folder == folder
     assert list(desk.viewer.layers) == layers
     assert desk.widget.layers.labels is labels
@@ -61,6 +50,29 @@ def test_session_is_picked_up(desk: Desk, tmp_path: Path, *, saved: bool) -> Non
         desk.press("undo")
         desk.settle()
         assert {prompt.object_id for prompt in desk.widget.session.prompts} == object_ids
+    for _ in range(2):
+        desk.press("redo")
+        desk.settle()
+    np.testing.assert_array_equal(desk.labels, before)
+
+
+def test_what_was_removed_can_be_undone_after_reopening(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    before = desk.labels.copy()
+    desk.press("remove_object")
+    desk.settle()
+    desk.until(lambda: desk.widget.files.keeping.folder is not None, "the folder")
+    desk.reopen_dock()
+    desk.press("undo")
+    desk.settle()
+    np.testing.assert_array_equal(desk.labels, before)
+    # Nothing is left, but for what can be done again.
+    for _ in range(2):
+        desk.press("undo")
+        desk.settle()
+    desk.reopen_dock()
     for _ in range(2):
         desk.press("redo")
         desk.settle()

@@ -131,7 +131,7 @@ class SessionSaver(QObject):
             pass
         # An empty session is not worth a folder. One that is on its way to a folder is left alone until `_changed`
         # comes.
-        elif self._controller.has_work and engine not in self._starting:
+        elif _has_work(engine) and engine not in self._starting:
             self._start(engine, space)
         self.folder_changed.emit()
 
@@ -283,7 +283,7 @@ class SessionSaver(QObject):
             # It is still inside a step: the folders are let go of when the program ends.
             return
         for space, engine in self._controller.workspace.engines.items():
-            folder, has_work = engine.session.folder, bool(engine.session.object_ids)
+            folder, has_work = engine.session.folder, _has_work(engine)
             engine.session.close()
             if folder is not None and has_work:
                 _LEFT[space] = folder
@@ -296,6 +296,11 @@ class SessionSaver(QObject):
         self._rest.stop()
         if self._layers.image is not None and self._layers.space is not None and self.folder is not None:
             self._write_notes(self.folder)
+
+
+def _has_work(engine: Engine) -> bool:
+    """Whether there is something in a session, or was before the steps that can be undone, or done again."""
+    return bool(engine.session.object_ids) or any(engine.session.history)
 
 
 def spaces_in(images: Iterable[Image], data: DataRecord, notes: WidgetState) -> list[Candidate]:
