@@ -9,6 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from many_examples import TIMES
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
@@ -18,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     napari reads its variable once, at import, so this cannot wait for a fixture.
     """
     # Examples are counted, not timed.
-    hypothesis.settings.register_profile("napari-sam2", deadline=None)
+    hypothesis.settings.register_profile("napari-sam2", deadline=None, max_examples=100 * TIMES)
     hypothesis.settings.load_profile("napari-sam2")
     folder = tempfile.TemporaryDirectory(prefix="napari-sam2-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)

@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from many_examples import examples
 from napari_sam2 import FrameResult, Session
 from napari_sam2.session.results import object_set
 from session_state import memory_values
@@ -238,9 +245,5 @@ class SessionMachine(RuleBasedStateMachine):
 def test_steps_lead_back_and_forth_whatever_is_done(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without spare memory the masks of most frames are soon known from their labels only.
     monkeypatch.setattr(object_set, "SPARE_BYTES", spare)
-    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     with single_thread():
-        SessionMachine.TestCase.settings = settings(
-            max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=checks, print_blob=True
-        )
-        SessionMachine.TestCase("runTest").runTest()
+        run_state_machine_as_test(SessionMachine, settings=examples(12, steps=14))

@@ -1,12 +1,8 @@
-"""An object at a place in the world, through every reader, layer and writer: each file's own library finds it there.
-
-``NAPARI_SAM2_EXAMPLES=2000`` tries so many images with each test.
-"""
+"""An object at a place in the world, through every reader, layer and writer: each file's own library finds it there."""
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -15,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from napari.layers import Image, Labels, Points
 
+from many_examples import examples
 from napari_sam2.data import Axis, LabelStack, Selection, Stack, open_stack
 from napari_sam2.data.formats import FORMATS, Results, export_results
 from napari_sam2.data.images.geometry import Geometry
@@ -35,13 +32,8 @@ from napari_sam2.plugin.layers.points_and_shapes import features_of, read_points
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not installed")
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")
 
-many = settings(
-    max_examples=int(os.environ.get("NAPARI_SAM2_EXAMPLES", "25")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    # Files are written for every example: those that fail are small as they are.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
+# Files are written for every example: those that fail are small as they are.
+many = examples(25, shrinks=False)
 # 2026-11: napari says that it shows turned volumes only roughly. Formats say what they cannot hold.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning"),

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from napari.layers import Image, Labels, Points
 from napari.utils.notifications import notification_manager
 
+from many_examples import examples
 from napari_sam2.plugin.layers.labels_layer import labels_on_plane
 from napari_sam2.plugin.layers.layer_frames import frames_along
 from napari_sam2.plugin.layers.placement import SCANNER_KEY, Placement, UnrelatedError
@@ -47,7 +48,7 @@ transforms = st.fixed_dictionaries(
 
 # 2026-11: napari says that it shows turned volumes only roughly.
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(mine=transforms, images=transforms, place=st.tuples(*(st.floats(-5, 30) for _ in range(3))))
 def test_a_place_of_a_layer_is_that_of_the_image_where_it_is_seen(mine: Any, images: Any, place: Any) -> None:
     layer, image = Points(np.zeros((1, 3)), ndim=3, **mine), Image(np.zeros(SHAPE), **images)
