@@ -81,3 +81,11 @@ def test_run_that_was_stopped_says_where(desk: Desk) -> None:
     assert "Stopped after frame" in desk.find("status_line").text()
     assert desk.find("resume").isVisible()
     assert not desk.find("cancel").isVisible()
+
+
+def test_a_long_line_is_readable_in_a_narrow_dock(desk: Desk) -> None:
+    line = desk.find("status_line")
+    desk.widget.view.say("The image is not there any more: " + "look for it where it was. " * 8)
+    desk.until(lambda: line.height() >= line.heightForWidth(line.width()), "the whole text")
+    desk.widget.view.say("")
+    desk.until(lambda: line.height() == line.minimumHeight(), "two lines again")

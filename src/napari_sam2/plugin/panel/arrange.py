@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.commands import tip
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Pixels for each press of an arrow key.
 _STEP = 24
+_HANDLE_HEIGHT = 10
 
 
 def make_buttons(kinds: Mapping[str, tuple[str, str]]) -> dict[str, QPushButton]:
@@ -53,18 +54,19 @@ def column(*parts: QWidget, into: QWidget | None = None) -> QWidget:
     return widget
 
 
-class ResizeHandle(QFrame):
+class ResizeHandle(QLabel):
     """A bar below a part that makes it taller or shorter: dragged, or with the arrow keys."""
 
     def __init__(self, part: QWidget, name: str) -> None:
-        super().__init__()
+        # As napari shows where its own parts can be resized.
+        super().__init__("•••")
         self._part = part
         self._least = part.minimumHeight()
         # What the mouse's place on the screen is more than the height, while the button is down.
         self._offset = 0.0
         self.setObjectName(name)
-        self.setFrameStyle(QFrame.Shape.HLine | QFrame.Shadow.Sunken)
-        self.setFixedHeight(7)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setFixedHeight(_HANDLE_HEIGHT)
         self.setCursor(Qt.CursorShape.SizeVerCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setToolTip("Drag for a taller table, or use the arrow keys; double-click for the usual one")

@@ -35,7 +35,10 @@ class StatusBar(QLabel):
         self.setTextFormat(Qt.TextFormat.PlainText)
         # No jumping between one line and two.
         self.setMinimumHeight(_LINES * self.fontMetrics().lineSpacing() + 12)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        # Long lines need a third where the dock is narrow.
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.status = StatusText("")
         self._restyle()
 
