@@ -56,9 +56,9 @@ def test_a_correction_reaches_both_ways(desk: Desk) -> None:
     desk.widget.controller.tracking_stepped.connect(lambda step: visited.append(step.update.frame))
     assert desk.track("update_both_ways")
     assert visited == [1, 2, 3, 3, 2, 1, *range(5, 12)]
-    assert desk.find("progress").maximum() == desk.find("progress").value() == len(visited)
+    assert desk.find("progress").maximum() == desk.find("progress").value()
     assert not desk.find("update_both_ways").isVisibleTo(desk.widget)
-    assert "Update both ways" in desk.find("undo").toolTip() or desk.widget.session.undo_name == "Update both ways"
+    assert desk.widget.session.undo_name == "Update both ways"
 
 
 def test_what_is_accepted_is_locked(desk: Desk) -> None:
