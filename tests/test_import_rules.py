@@ -49,7 +49,7 @@ _TRACKING = "session.zoom session.features session.tracking"
 _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
 _CORE = (
     f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.run_methods "
-    "session.accept_methods session.population session.core"
+    "session.track_edits session.lineage_methods session.accept_methods session.population session.core"
 )
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
@@ -90,6 +90,12 @@ RULES = {
     ),
     "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.step_methods", TORCH | ARRAYS),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
+    "session.track_edits": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
+    "session.lineage_methods": Rule(
+        f"{_DATA} {_TRACKING} session.results session.prompt_methods session.step_methods session.step_recorder "
+        "session.track_edits",
+        TORCH | ARRAYS,
+    ),
     "session.population": Rule(
         f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.step_methods", TORCH | ARRAYS
     ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def bits(session: Session) -> dict[str, Any]:
         "scores": list(session.outputs.scores),
         "unfinished": session.unfinished,
         "prompts": {i: list(track.prompts) for i, track in tracks.items()},
+        "spans": {i: track.span for i, track in tracks.items()},
         "directions": {
             i: (track.visited.spans(), track.stale.spans(), track.fills.spans()) for i, track in tracks.items()
         },
@@ -62,6 +64,17 @@ def bits(session: Session) -> dict[str, Any]:
             )
         },
     }
+
+
+def check_lineage(session: Session) -> None:
+    """Nothing is known of an object where it is not there, and children begin after their parent."""
+    spans = {i: track.span for i, track in session._objects.tracks.items()}
+    for object_id, track in session._objects.tracks.items():
+        known = {*track.state().frames, *session.outputs.frames_of(object_id)}
+        assert all(frame in track.span for frame in known)
+        if track.span.parent is not None:
+            end, begin = spans[track.span.parent].end, track.span.begin
+            assert end is not None and begin is not None and end < begin
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -107,20 +120,17 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(frame=frame, object_id=object_id, place=place, label=st.integers(0, 1), replace=st.booleans())
     def click(self, frame: int, object_id: int, place: tuple[int, int], label: int, replace: bool) -> None:
-        self.session.add_points(frame, object_id, [place], [label], replace=replace)
-        self.note()
+        self.attempt(self.session.add_points, frame, object_id, [place], [label], replace)
 
     @rule(frame=frame, object_id=object_id, place=place)
     def box(self, frame: int, object_id: int, place: tuple[int, int]) -> None:
-        self.session.add_box(frame, object_id, (*place, place[0] + 9, place[1] + 12))
-        self.note()
+        self.attempt(self.session.add_box, frame, object_id, (*place, place[0] + 9, place[1] + 12))
 
     @rule(frame=frame, object_id=object_id, place=place, side=st.integers(0, 20))
     def mask(self, frame: int, object_id: int, place: tuple[int, int], side: int) -> None:
         mask = np.zeros(FRAMES.shape[1:], bool)
         mask[place[0] : place[0] + side, place[1] : place[1] + side] = True
-        self.session.add_mask(frame, object_id, mask)
-        self.note()
+        self.attempt(self.session.add_mask, frame, object_id, mask)
 
     @precondition(lambda self: self.session.prompts)
     @rule(data=st.data())
@@ -141,8 +151,8 @@ class SessionMachine(RuleBasedStateMachine):
         """Several edits as one step."""
         with self.session.step("Exchange"):
             self.session.remove_object(data.draw(st.sampled_from(self.session.object_ids)))
-            self.session.add_points(frame, 5, [place], [1])
-            self.session.add_points(frame, 6, [place], [1])
+            self.session.add_points(frame, new := max(self.session.object_ids, default=0) + 1, [place], [1])
+            self.session.add_points(frame, new + 1, [place], [1])
         self.note()
 
     @precondition(lambda self: len(self.session.outputs.scores))
@@ -151,6 +161,49 @@ class SessionMachine(RuleBasedStateMachine):
         row = data.draw(st.sampled_from(list(self.session.outputs.scores)))
         (self.session.withdraw if withdraws else self.session.accept)(row.frame, [row.object_id])
         self.note()
+
+    def attempt(self, edit: Callable[..., object], *arguments: Any) -> None:
+        """Do an edit that may be refused, which then changes nothing."""
+        before = bits(self.session)
+        with suppress(ValueError):
+            edit(*arguments)
+            before = bits(self.session)
+        assert bits(self.session) == before
+        self.note()
+        check_lineage(self.session)
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data(), frame=st.none() | frame)
+    def end(self, data: st.DataObject, frame: int | None) -> None:
+        self.attempt(self.session.end, data.draw(st.sampled_from(self.session.object_ids)), frame)
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data(), frame=frame)
+    def divide(self, data: st.DataObject, frame: int) -> None:
+        ids = st.sampled_from(self.session.object_ids)
+        mother = data.draw(ids)
+        # Among her daughters there is mostly what follows of her.
+        daughters = data.draw(st.lists(ids, max_size=2)) + data.draw(st.sampled_from([[mother], [mother], []]))
+        self.attempt(self.session.divide, frame, mother, daughters)
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data())
+    def merge(self, data: st.DataObject) -> None:
+        ids = st.sampled_from(self.session.object_ids)
+        self.attempt(self.session.merge, data.draw(ids), data.draw(ids))
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data(), frame=frame)
+    def swap(self, data: st.DataObject, frame: int) -> None:
+        ids = st.sampled_from(self.session.object_ids)
+        self.attempt(self.session.swap, data.draw(ids), data.draw(ids), frame)
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data(), frame=frame, places=st.lists(place, min_size=1, max_size=3))
+    def split(self, data: st.DataObject, frame: int, places: list[tuple[int, int]]) -> None:
+        object_id = data.draw(st.sampled_from(self.session.object_ids))
+        drawn = self.session.outputs.frames_of(object_id)
+        self.attempt(self.session.split, object_id, data.draw(st.sampled_from(drawn)) if drawn else frame, places)
 
     @precondition(lambda self: self.session.object_ids and self.can_track)
     @rule(direction=direction, some=st.integers(1, N_FRAMES))

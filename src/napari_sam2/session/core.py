@@ -27,17 +27,19 @@ from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .accept_methods import Accepting
+from .lineage_methods import LineageMethods
 from .passes import PassTracker
 from .prompt_methods import step_name
 from .run_methods import RunMethods
 from .state import SessionState
 from .step_recorder import StepRecorder
+from .track_edits import TrackEditor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(RunMethods, Accepting, Finding):
+class TrackingSession(RunMethods, LineageMethods, Accepting, Finding):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.
@@ -79,6 +81,7 @@ class TrackingSession(RunMethods, Accepting, Finding):
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
         self._objects = SessionObjects(outputs, model.config, policy)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
+        self._editor = TrackEditor(self._objects, self._answerer)
         self._recorder = StepRecorder(self._objects)
         # The run that `resume` goes on with.
         self._unfinished: TrackingRun | None = None
@@ -243,8 +246,11 @@ class TrackingSession(RunMethods, Accepting, Finding):
         """
         object_id = self._objects.known(check_object_id(object_id)).object_id
         with self.step(f"Remove object {object_id}"):
-            self._recorder.note([object_id])
+            children = self._children(object_id)
+            self._recorder.note([object_id, *children])
             self._objects.remove(object_id)
+            for child in children:
+                self._set_parent(child, object_id)
 
     def reset(self) -> None:
         """Remove all objects and results, and forget all steps; the frames and their features stay."""
@@ -281,6 +287,7 @@ class TrackingSession(RunMethods, Accepting, Finding):
         self.catch_up()
         known = self._objects.tracks.get(prompt.object_id)
         track = known or self._objects.new_track(prompt.object_id)
+        track.span.check(prompt.object_id, prompt.frame)
         # Whatever can fail comes first, so that a failure leaves everything as it was. The logits of frames tracked
         # long ago are gone; their mask is still in the labels.
         drawn = self._objects.outputs.mask(prompt.frame, track.object_id) if prompt.frame in track.visited else None

@@ -50,8 +50,9 @@ class PassTracker:
     def track_next(self, run: TrackingRun, turns: frozenset[int]) -> list[ObjectTrack]:
         """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
         visit, known = run.visits[run.done], self._objects.tracks
-        # Edits made while the run is paused take effect here: staged prompts join, removed objects drop out.
-        tracks = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
+        # Edits made while the run is paused take effect here: staged prompts join, removed and ended objects drop out.
+        there = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
+        tracks = [track for track in there if visit.frame in track.span]
         # What a person has accepted is passed over.
         for track in tracks:
             if visit.frame in track.accepted:

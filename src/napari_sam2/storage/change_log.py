@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.history import Step
 from napari_sam2.session.results.outputs import FrameOutputs, SessionOutputs
@@ -198,7 +199,8 @@ class ChangeLog:
         prompts = self._prompts.numbers(state.prompts)
         written.prompts = {number for _, number in prompts}
         written.memories = {number for pairs in memories.values() for _, number in pairs}
-        values: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories}
+        span = () if state.span == LifeSpan() else astuple(state.span)
+        values: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories, "span": span}
         changed = {key: value for key, value in values.items() if written.fields.get(key, ()) != value}
         written.fields |= changed
         # Directions are compared frame by frame: a pass over a long stack adds one frame at a time.

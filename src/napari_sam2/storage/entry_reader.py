@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_rows
+from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_rows, read_span
 from napari_sam2.storage.folder.schema import Numbered
 
 from .saved_state import SavedState, SavedTrack
@@ -54,6 +55,11 @@ class EntryReader:
         # An index beyond the stack damages the whole table; a damaged value only its frame.
         found = {check_frame(frame, self.shape[0]): self.attempt(what, read, number) for frame, number in pairs}
         return {frame: value for frame, value in found.items() if value is not None}
+
+    def span_of(self, saved: SavedTrack) -> LifeSpan:
+        """Read when an object begins and ends, and its parent; nothing is known where that is damaged."""
+        what = f"begin, end and parent of object {saved.object}"
+        return self.attempt(what, read_span, saved.span, self.shape[0]) or LifeSpan()
 
     def prompt(self, number: int) -> Prompt:
         """Read a prompt, once: edits and objects that refer to the same one share it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import LabelRuns, PackedFrame
@@ -60,7 +61,12 @@ class Restorer(SavedObjects):
 
     def _read_objects(self, read: Callable[[int], ObjectState]) -> tuple[ObjectState, ...]:
         states = (self.attempt("an object", read, number) for number in self.saved.objects)
-        return tuple({state.object_id: state for state in states if state is not None}.values())
+        found = {state.object_id: state for state in states if state is not None}
+        # The parent of one may be lost.
+        orphans = [state for state in found.values() if state.span.parent not in (None, *found)]
+        self.problems += [f"the parent of object {state.object_id} is not there" for state in orphans]
+        found |= {state.object_id: replace(state, span=replace(state.span, parent=None)) for state in orphans}
+        return tuple(found.values())
 
     def _object(self, number: int) -> ObjectState:
         saved = self.saved.tracks[number]
@@ -76,7 +82,7 @@ class Restorer(SavedObjects):
         prompts, visited = self.prompts_of(saved), self.directions(saved.visited)
         given = {*prompts, *self.session.outputs.scores.accepted(saved.object)}
         stale = FrameDirections({frame: step for frame, step in visited.items() if frame not in given})
-        return ObjectState(saved.object, prompts=prompts, visited=visited, stale=stale)
+        return ObjectState(saved.object, prompts=prompts, visited=visited, stale=stale, span=self.span_of(saved))
 
     def _history(self, numbers: Iterable[int]) -> list[Step]:
         steps: list[Step] = []
@@ -109,10 +115,11 @@ class Restorer(SavedObjects):
         if not remembered <= saved.done <= len(visits):
             raise ValueError(f"{saved.done} of {len(visits)} frames are done")
         tracks = [track for number in saved.objects if (track := saved.tracks.get(number)) and track.prompts]
+        spans = {track.object: self.span_of(track) for track in tracks}
         # Objects are as old as their memories: their directions are brought up to the results here.
         for visit in visits[remembered : saved.done]:
             for track in tracks:
-                if track.object in visit.object_ids:
+                if track.object in visit.object_ids and visit.frame in spans[track.object]:
                     track.visited[visit.frame] = visit.step
                     track.stale.pop(visit.frame, None)
         # The session tracks the second part again, not drawn, before it uses memories: `TrackingSession.catch_up`.

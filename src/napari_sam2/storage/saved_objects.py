@@ -51,6 +51,7 @@ class SavedObjects(EntryReader):
             visited=self.directions(saved.visited),
             stale=self.directions(saved.stale),
             fills=self.directions(saved.fills),
+            span=self.span_of(saved),
         )
 
     def state_in_step(self, object_id: int, record: TrackRecord) -> ObjectState:

@@ -19,6 +19,7 @@ from napari_sam2.storage.folder.schema import (
     Numbered,
     PromptRecord,
     RestoreFrameRecord,
+    SpanOfLife,
     StepRecord,
     TrackRecord,
     VisitSpan,
@@ -38,6 +39,7 @@ class SavedTrack:
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
     fills: FrameDirections = field(default_factory=FrameDirections)
+    span: SpanOfLife = ()
     version: int = 0
 
     def add(self, record: TrackRecord) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from napari_sam2.data.files.optional_packages import load_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     from numpy.typing import DTypeLike, NDArray
@@ -68,6 +69,20 @@ class LabelRuns:
     def only(self, kept: NDArray[np.bool_]) -> LabelRuns:
         """Turn the runs where (N,) `kept` is False into background."""
         return LabelRuns(self.starts[kept], self.lengths[kept], self.values[kept], self.shape)
+
+    def relabelled(self, new_ids: Mapping[int, int], dtype: DTypeLike) -> LabelRuns:
+        """Give labels other ones, or 0 for background; of a type that holds them."""
+        values = self.values.astype(dtype)
+        for old, new in new_ids.items():
+            values[self.values == old] = new
+        kept = replace(self, values=values).only(values != 0)
+        # Two objects that became one may touch in a row: their runs are one, too.
+        ends = kept.starts + kept.lengths
+        goes_on = (kept.starts[1:] == ends[:-1]) & (kept.values[1:] == kept.values[:-1])
+        goes_on &= kept.starts[1:] % self.shape[1] != 0
+        firsts = np.flatnonzero(np.append(True, ~goes_on)[: kept.starts.size])
+        lengths = np.add.reduceat(kept.lengths, firsts) if firsts.size else kept.lengths
+        return LabelRuns(kept.starts[firsts], lengths, kept.values[firsts], self.shape)
 
     def astype(self, dtype: DTypeLike) -> LabelRuns:
         """Return the same runs with labels of another type."""

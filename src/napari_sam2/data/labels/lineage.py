@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+
+@dataclass(frozen=True)
+class LifeSpan:
+    """From when to when an object is there, and the object it was born of; ``None`` for what nobody has said."""
+
+    # Its first and last frame.
+    begin: int | None = None
+    end: int | None = None
+    # Label.
+    parent: int | None = None
+
+    def __contains__(self, frame: object) -> bool:
+        if not isinstance(frame, int):
+            return False
+        return (self.begin is None or frame >= self.begin) and (self.end is None or frame <= self.end)
+
+    def check(self, object_id: int, frame: int) -> None:
+        """Check that an object is there on a frame; ``ValueError`` if not."""
+        if self.begin is not None and frame < self.begin:
+            raise ValueError(f"object {object_id} begins on frame {self.begin}: it is not there on frame {frame}")
+        if self.end is not None and frame > self.end:
+            raise ValueError(f"object {object_id} ends on frame {self.end}: it is not there on frame {frame}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,21 @@ class Lineage:
     @classmethod
     def of(cls, tracks: Iterable[Track]) -> Lineage:
         """Make it of tracks in any order."""
+        return cls(tuple(tracks))
+
+    @classmethod
+    def of_frames(cls, frames: Iterable[Iterable[int]], parents: Mapping[int, int]) -> Lineage:
+        """Make it of the labels on each frame, and the parents of some of them.
+
+        A parent that is on no frame, or still there when its child begins, is left out.
+        """
+        spans: dict[int, tuple[int, int]] = {}
+        for frame, labels in enumerate(frames):
+            spans |= {label: (spans.get(label, (frame, frame))[0], frame) for label in labels}
+        tracks = []
+        for label, (begin, end) in spans.items():
+            parent = parents.get(label, 0)
+            tracks.append(Track(label, begin, end, parent if parent in spans and spans[parent][1] < begin else 0))
         return cls(tuple(tracks))
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -158,12 +158,36 @@ class SessionOutputs:
 
     def remove_object(self, object_id: int) -> list[int]:
         """Remove an object everywhere; return the frames on which it was drawn."""
-        drawn = [frame for frame in self.labels.frames_done if object_id in self.labels.object_ids(frame)]
+        drawn = self.frames_of(object_id)
         for frame in {*drawn, *(row.frame for row in self.scores if row.object_id == object_id)}:
             self._touch(frame)
         self.labels.remove_object(object_id)
         self.scores.remove_object(object_id)
         return drawn
+
+    def frames_of(self, object_id: int) -> list[int]:
+        """List the frames on which an object is drawn."""
+        return [frame for frame in self.labels.frames_done if object_id in self.labels.object_ids(frame)]
+
+    def relabel(self, frame: int, new_ids: Mapping[int, int]) -> None:
+        """Give objects other ids on a frame; 0 erases one, and of two that become one the larger has the score."""
+        earlier = self.on_frame(frame)
+        if not new_ids.keys() & {*self.labels.object_ids(frame), *(row.object_id for row in earlier.rows)}:
+            return
+        self.labels.widen(label_dtype(new_ids.values()))
+        runs = self.labels.runs(frame).relabelled(new_ids, self.labels.dtype)
+        measured = measure(runs)
+        rows: dict[int, ScoreRow] = {}
+        drawn = set[int]()
+        for row in sorted(earlier.rows, key=lambda row: row.area):
+            if object_id := new_ids.get(row.object_id, row.object_id):
+                # What a person has accepted is not what two are together.
+                is_alone = object_id not in drawn
+                drawn |= {object_id} if row.area else set()
+                taken = replace(row, object_id=object_id, accepted=row.accepted and is_alone)
+                rows[object_id] = taken.measured(measured.get(object_id, Measures()))
+        labels = None if earlier.labels is None else PackedFrame.pack(runs)
+        self.put_back(frame, FrameOutputs(labels, tuple(rows.values())))
 
     def mask(self, frame: int, object_id: int) -> NDArray[np.bool_] | None:
         """(Y, X) mask of an object as drawn on a frame, ``None`` where it has no pixels."""

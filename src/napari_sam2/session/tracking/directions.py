@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping
 from itertools import pairwise
 
 import numpy as np
@@ -87,6 +87,10 @@ class FrameDirections(MutableMapping[int, int]):
         # A frame comes later in its pass if it lies on the side to which its own direction points.
         ahead = (np.arange(len(self._array)) - frame) * self._array > 0
         return FrameDirections.of(self._array * ahead)
+
+    def only(self, frames: Container[int]) -> FrameDirections:
+        """Keep some frames."""
+        return FrameDirections.of(self._array * np.array([t in frames for t in range(len(self._array))], bool))
 
     def spans(self) -> list[tuple[int, int, int]]:
         """(first, last, direction) of frames in a row."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import TypeVar
 
+from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.tracking.directions import FrameDirections
 
 from .memory_bank import FrameMemory, MemoryBank
 
+T = TypeVar("T")
 # The tables of directions that an `ObjectState` has.
 DIRECTIONS = ("visited", "stale", "fills")
 
@@ -33,6 +36,42 @@ class ObjectState:
     stale: FrameDirections = field(default_factory=FrameDirections)
     # Frames between two prompts: -1 where they came from both sides, 1 where the run under way brings that about.
     fills: FrameDirections = field(default_factory=FrameDirections)
+    span: LifeSpan = field(default_factory=LifeSpan)
+
+    @property
+    def frames(self) -> set[int]:
+        """All frames about which anything is known."""
+        return set().union(self.prompts, self.staged, self.conditioning, self.recent, self.visited)
+
+    def only(self, frames: Container[int]) -> ObjectState:
+        """Keep what is known of some frames."""
+        return replace(
+            self,
+            prompts=_only(self.prompts, frames),
+            staged=_only(self.staged, frames),
+            conditioning=_only(self.conditioning, frames),
+            recent=_only(self.recent, frames),
+            visited=self.visited.only(frames),
+            stale=self.stale.only(frames),
+            fills=self.fills.only(frames),
+        )
+
+    def joined(self, other: ObjectState) -> ObjectState:
+        """Add what is known of frames about which nothing is known here."""
+        added = other.only(other.frames - self.frames)
+        visited, stale, fills = self.visited.copy(), self.stale.copy(), self.fills.copy()
+        for mine, theirs in ((visited, added.visited), (stale, added.stale), (fills, added.fills)):
+            mine.merge(theirs)
+        return replace(
+            self,
+            prompts={**self.prompts, **{t: replace(p, object_id=self.object_id) for t, p in added.prompts.items()}},
+            staged={**self.staged, **added.staged},
+            conditioning={**self.conditioning, **added.conditioning},
+            recent={**self.recent, **added.recent},
+            visited=visited,
+            stale=stale,
+            fills=fills,
+        )
 
     @property
     def memories(self) -> Iterator[FrameMemory]:
@@ -42,6 +81,10 @@ class ObjectState:
     def thinned(self) -> ObjectState:
         """The same, but of frames without a prompt only the pointers and scores."""
         return replace(self, recent={frame: memory.thin() for frame, memory in self.recent.items()})
+
+
+def _only(table: Mapping[int, T], frames: Container[int]) -> dict[int, T]:
+    return {frame: value for frame, value in table.items() if frame in frames}
 
 
 class ObjectTrack:
@@ -58,6 +101,7 @@ class ObjectTrack:
         self.visited = FrameDirections()
         self.stale = FrameDirections()
         self.fills = FrameDirections()
+        self.span = LifeSpan()
 
     def result(self, frame: int) -> FrameMemory | None:
         """Latest result on a frame, if it is kept."""
@@ -132,6 +176,7 @@ class ObjectTrack:
             visited=self.visited.copy(),
             stale=self.stale.copy(),
             fills=self.fills.copy(),
+            span=self.span,
         )
 
     def restore(self, state: ObjectState) -> None:
@@ -139,6 +184,7 @@ class ObjectTrack:
         self.prompts, self.staged = dict(state.prompts), dict(state.staged)
         self.bank.conditioning, self.bank.recent = dict(state.conditioning), dict(state.recent)
         self.visited, self.stale, self.fills = state.visited.copy(), state.stale.copy(), state.fills.copy()
+        self.span = state.span
 
 
 def neighbours(frame: int, frames: Iterable[int]) -> tuple[int | None, int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,14 +70,20 @@ def pass_visits(
         if start is not None:
             raise ValueError(f"outward tracking starts at each object's first prompt: leave out start={start}")
         plans = {t.object_id: outward(min(t.prompts), reach=reach, num_frames=num_frames) for t in tracks}
-        return [visit for visit in schedule(plans) if first <= visit.frame <= last]
+        return [visit for visit in _schedule(tracks, plans) if first <= visit.frame <= last]
     # Otherwise all objects share one plan, as in the reference, from the prompt at the end where the pass begins.
     prompted = [frame for track in tracks for frame in track.prompts]
     if start is None:
         start = max(prompted) if direction == "backward" else min(prompted)
     plan = straight(check_frame(start, num_frames), direction, reach=reach, num_frames=num_frames)
-    visits = schedule({track.object_id: plan for track in tracks})
+    visits = _schedule(tracks, {track.object_id: plan for track in tracks})
     return [visit for visit in visits if first <= visit.frame <= last]
+
+
+def _schedule(tracks: Iterable[ObjectTrack], plans: Mapping[int, Mapping[int, int]]) -> list[Visit]:
+    """Schedule plans of objects, each only where it is there: not before it is born, nor after its end."""
+    spans = {track.object_id: track.span for track in tracks}
+    return schedule({i: {t: step for t, step in plan.items() if t in spans[i]} for i, plan in plans.items()})
 
 
 def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:
@@ -88,7 +94,7 @@ def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames
     # A new object is tracked over the frames on which the others have results, both ways from its first prompt.
     covered = np.any([other.visited.array(num_frames) for other in tracks], axis=0)
     outwards = np.where(np.arange(num_frames) >= min(track.prompts), 1, -1)
-    plan = FrameDirections.of(outwards * covered)
+    plan = FrameDirections.of(outwards * covered).only(track.span)
     # Where an earlier, interrupted update has left a direction, that one counts.
     plan.merge(track.stale)
     return plan

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import PackedFrame
+from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.data.prompts.drawing import SHAPE_KINDS, Drawing, DrawnPoint, DrawnShape
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
@@ -27,6 +28,7 @@ from napari_sam2.storage.folder.schema import (
     ObservationRecord,
     PromptRecord,
     Row,
+    SpanOfLife,
     VisitSpan,
 )
 
@@ -135,6 +137,15 @@ def read_row(frame: int, row: Row) -> ScoreRow:
     centroid = None if y is None or x is None else (y, x)
     bbox = None if y0 is None or x0 is None or y1 is None or x1 is None else (y0, x0, y1, x1)
     return ScoreRow(frame, object_id, score, iou, area, centroid, bbox)
+
+
+def read_span(span: SpanOfLife, n_frames: int) -> LifeSpan:
+    """Make when an object begins and ends of its record."""
+    made = LifeSpan(*span)
+    first, last = (None if frame is None else check_frame(frame, n_frames) for frame in (made.begin, made.end))
+    if None not in (first, last) and made.end not in made:
+        raise ValueError(f"it begins on frame {first} and ends on frame {last}")
+    return made
 
 
 def visit_spans(visits: Iterable[Visit]) -> tuple[VisitSpan, ...]:

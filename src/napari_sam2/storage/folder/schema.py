@@ -33,8 +33,9 @@ from napari_sam2.storage.folder.fields import (
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
 # Format 2: memories may be older than results, which `Event.remembered` gives; frames in a row are written as one
 # span; labels are written as runs. Format 3: the history is of steps, which are states before and after; before, it was
-# of edits. Prompts keep how they were drawn. Formats 1 and 2 are still read.
-VERSION = 3
+# of edits. Prompts keep how they were drawn. Format 4: objects have a begin, an end and a parent. All earlier formats
+# are still read.
+VERSION = 4
 
 
 class Record(BaseModel):
@@ -264,6 +265,10 @@ class DirectionChanges(Record):
     drop: tuple[Frame, ...]
 
 
+# First and last frame of an object, and the object it was born of; nothing where all three are open.
+SpanOfLife = tuple[()] | tuple[Frame | None, Frame | None, ObjectId | None]
+
+
 class TrackRecord(Record):
     """Changes of an object; see `ObjectState`. Fields that are not set have not changed."""
 
@@ -276,6 +281,7 @@ class TrackRecord(Record):
     stale: DirectionChanges | None = None
     # Missing in sessions of the first versions.
     fills: DirectionChanges | None = None
+    span: SpanOfLife = ()
     version: Number = 0
 
 
