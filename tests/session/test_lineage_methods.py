@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from napari_sam2 import Session
+from napari_sam2.data.formats import Results, export_results
+from napari_sam2.data.labels.lineage import Division
 from napari_sam2.model.sam2 import Sam2
 from session_state import RecordingTracker, everything
 
@@ -92,6 +94,16 @@ def test_a_mother_who_is_no_daughter_is_gone_from_the_frame_on(tracked: Session)
     assert tracked.divide(6, 1, np.array([7, 8])) == (7, 8)
     assert not (tracked.labels.to_array()[6:] == 1).any()
     assert tracked.parents == {7: 1, 8: 1}
+
+
+def test_exports_take_what_is_drawn(family: Session, frames: np.ndarray, tmp_path: Path) -> None:
+    lineage = family.drawn_lineage
+    assert lineage.divisions == (Division(6, 1, (7, 8)),)
+    results = Results(family.labels, family.stack, family.outputs.scores, lineage=lineage)
+    path = export_results(results, "ctc", tmp_path / "01_RES")
+    rows = {int(row[0]): row.tolist() for row in np.loadtxt(path / "res_track.txt", dtype=int)}
+    assert rows[1] == [1, 0, 5, 0] and {rows[7][3], rows[8][3]} == {1}
+    assert {rows[7][1], rows[8][1]} == {6}
 
 
 def test_two_fragments_become_one_track(tracked: Session) -> None:

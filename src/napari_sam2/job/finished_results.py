@@ -84,12 +84,23 @@ class FinishedResults:
         """Read all that formats are written from."""
         from napari_sam2.data.formats import Results
         from napari_sam2.data.formats.tiff_and_tables import read_scores_csv
+        from napari_sam2.data.labels.lineage import Lineage
         from napari_sam2.data.labels.scores import ScoreTable
 
         scores = ScoreTable() if self.scores is None else read_scores_csv(self.scores)
         window = self._window() if has_pixels else None
         kept = self._label_stack(labels)
-        return Results(kept, stack, scores, window=window, has_pixels=has_pixels, background=background)
+        lineage = Lineage.of_frames(map(kept.object_ids, range(labels.n_frames)), self._parents())
+        return Results(
+            kept, stack, scores, window=window, has_pixels=has_pixels, background=background, lineage=lineage
+        )
+
+    def _parents(self) -> dict[int, int]:
+        """The objects that others were born of, as the record says; ``ValueError`` if that is damaged."""
+        try:
+            return {int(child): int(parent) for child, parent in self.record.get("parents", {}).items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{RECORD} beside {self.labels} does not say who came from whom: {error}") from error
 
     def _window(self) -> Window | None:
         from napari_sam2.data.images.pixels.contrast import Window

@@ -129,6 +129,8 @@ def write_results(
         for one in pictures:
             one.write(draft / one.filename, results)
         described = {"input": describe_stack(results.stack, results.window), "prompts": PROMPTS, **record}
+        if results.parents:
+            described["parents"] = {str(child): parent for child, parent in results.parents.items()}
         write_session_json(draft / RECORD, described | {"files": names})
         # The user's own prompts file is never written over, not even with the same content.
         if (folder / PROMPTS).resolve() != prompts.path.resolve():

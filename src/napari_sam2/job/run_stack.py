@@ -120,6 +120,7 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
 def write(work: Work, folder: Path) -> JobReport:
     """Write what was tracked so far, whole: what is there already stays as it was if that fails."""
     from napari_sam2.data.formats import Results
+    from napari_sam2.data.labels.lineage import Lineage
     from napari_sam2.data.labels.placed_results import place_results
 
     session, progress, whole = work.session, work.progress, work.whole
@@ -136,7 +137,8 @@ def write(work: Work, folder: Path) -> JobReport:
         "model": work.model.describe(session.model),
     }
     labels, scores = place_results(outputs.labels, outputs.scores, geometry)
-    results = Results(labels, whole, scores, window=session.encoder.window)
+    lineage = Lineage.of_frames(map(labels.object_ids, range(whole.n_frames)), session.parents)
+    results = Results(labels, whole, scores, window=session.encoder.window, lineage=lineage)
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(
         folder=folder,

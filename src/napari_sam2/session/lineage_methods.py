@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2.data.images.frame_index import check_frame
-from napari_sam2.data.labels.lineage import LifeSpan
+from napari_sam2.data.labels.lineage import LifeSpan, Lineage
 from napari_sam2.data.prompts.prompt import check_mask, check_object_id
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.object_track import ObjectTrack
@@ -43,6 +43,12 @@ class LineageMethods(Prompting, StepMethods):
         """The object that each was born of, of those of which that is known."""
         spans = {object_id: track.span for object_id, track in self._objects.tracks.items()}
         return {object_id: span.parent for object_id, span in spans.items() if span.parent is not None}
+
+    @property
+    def drawn_lineage(self) -> Lineage:
+        """The first and last frame on which each object is drawn, and its parent, as exports take it."""
+        labels = self._objects.outputs.labels
+        return Lineage.of_frames(map(labels.object_ids, range(self.stack.n_frames)), self.parents)
 
     def end(self, object_id: int, frame: int | None) -> None:
         """Say which frame is an object's last: what is known of later ones is removed, and they are not tracked.

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.object_track import DIRECTIONS
+from napari_sam2.storage.folder.fields import SpanOfLife
 from napari_sam2.storage.folder.journal import read_journal
 from napari_sam2.storage.folder.schema import (
     DirectionChanges,
@@ -19,7 +20,6 @@ from napari_sam2.storage.folder.schema import (
     Numbered,
     PromptRecord,
     RestoreFrameRecord,
-    SpanOfLife,
     StepRecord,
     TrackRecord,
     VisitSpan,

@@ -38,6 +38,12 @@ def test_a_movie_is_found_followed_and_related(run: Run, movie: Path, tmp_path: 
     ends = {int(row[0]): int(row[2]) for row in tracks}
     assert all(ends[int(row[3])] < row[1] for row in tracks if row[3])
 
+    # The record of the run keeps who came from whom.
+    later = run("export", out, "--to", "ctc,tracks", "--output", tmp_path / "later")
+    assert later.status == 0, later.err
+    (table,) = (tmp_path / "later").rglob("res_track.txt")
+    np.testing.assert_array_equal(np.loadtxt(table, dtype=int, ndmin=2), tracks)
+
     again = run("segment", movie, "--axis", "t", "--find", "--output", out, "--divisions", "off")
     assert again.status == 2
     assert "--overwrite" in again.complaint

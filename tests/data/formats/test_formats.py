@@ -16,12 +16,21 @@ import tifffile
 
 from napari_sam2.data import Calibration, LabelStack, ScoreRow, ScoreTable, Stack, open_stack
 from napari_sam2.data.files.rle import encode_rle
-from napari_sam2.data.formats import FORMATS, Results, check_formats, export_results, find_format, tracks_array
+from napari_sam2.data.formats import (
+    FORMATS,
+    Results,
+    check_formats,
+    export_results,
+    find_format,
+    tracks_array,
+    tracks_graph,
+)
 from napari_sam2.data.formats.export_data import regions_of
 from napari_sam2.data.images.axes import Axis
 from napari_sam2.data.images.geometry import Geometry, affine_of
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.labels.lineage import Lineage
 from napari_sam2.data.pictures.outlines import object_color
 
 TIME = Calibration((0.5, 0.25), 2.0, "um", "s")
@@ -172,6 +181,22 @@ def test_tracks(tmp_path: Path, axis: str) -> None:
     first = table[(table["track_id"] == 1) & (table[axis] == 3)].iloc[0]
     assert (first["y"], first["x"], first["object_score"]) == (12.5, 15, 0.9)
     assert (table["track_id"] == 4).sum() == 4, "no row where the object is not"
+
+
+def test_parents_are_the_graph_of_tracks_and_in_the_table(tmp_path: Path) -> None:
+    layers = pytest.importorskip("napari.layers", reason="napari is not installed")
+    labels = label_array()
+    labels[:, 30:36] = 0
+    labels[4:][labels[4:] == 1] = 4
+    frames = [np.unique(image[image > 0]).tolist() for image in labels]
+    results = make_results(labels=labels, lineage=Lineage.of_frames(frames, {4: 1, 300: 1, 1: 4}))
+    assert tracks_graph(results) == {4: [1], 300: [1]}
+    layer = layers.Tracks(tracks_array(results), graph=tracks_graph(results))
+    assert layer.graph == {4: [1], 300: [1]}
+    table = pd.read_csv(export_results(results, "tracks", tmp_path / "tracks.csv"))
+    assert table.groupby("track_id")["parent_track_id"].max().fillna(0).to_dict() == {1: 0, 4: 1, 300: 1}
+    path = export_results(results, "ctc", tmp_path / "ctc")
+    assert np.loadtxt(path / "res_track.txt", dtype=int).tolist() == [[1, 0, 3, 0], [4, 4, 5, 1], [300, 4, 5, 1]]
 
 
 def test_cell_tracking_challenge(tmp_path: Path) -> None:

@@ -112,9 +112,8 @@ def test_menu_says_where_an_object_is_not_and_undo_takes_it_back(many: Desk) -> 
     assert not (many.labels[6] == 2).any()
     ask(many, "ends_here", 2)
     areas = many.widget.controller.results.series(3, "area")
-    said = {one.frame for one in many.widget.session.prompts if one.object_id == 3 and one.frame > 0}
-    assert said >= {6}
-    assert not np.nansum(areas[sorted(said)])
+    assert np.all(areas[:6] > 0) and not np.nansum(areas[6:])
+    assert many.widget.session.lineage.set_index("object")["end"][3] == 5
     for _ in range(2):
         many.press("undo")
         many.settle()
@@ -137,6 +136,32 @@ def test_menu_merges_and_tidies_up(many: Desk) -> None:
     assert prompt(many, 0, left).sum() == 225
     ask(many, "fill_holes", 0)
     assert "nothing of that kind" in many.find("status_line").text()
+
+
+def test_menu_divides_and_swaps_and_each_is_one_step(many: Desk) -> None:
+    assert many.track()
+    session = many.widget.session
+    many.viewer.dims.set_point(0, 5)
+    before = many.labels.copy()
+    ask(many, "swap", 0, 1)
+    first, second = session.object_ids[:2]
+    np.testing.assert_array_equal(many.labels[5:] == first, before[5:] == second)
+    many.press("undo")
+    many.settle()
+    torn = before[5].copy()
+    torn[torn == first] = 0
+    torn[2:6, 2:6] = torn[2:6, 10:14] = first
+    many.widget.layers.painted.emit({5: torn})
+    many.settle()
+    torn = many.labels[5].copy()
+    ask(many, "divides_here", 0)
+    born = [child for child, mother in session.parents.items() if mother == first]
+    assert len(born) == 2 and not (many.labels[5:] == first).any()
+    assert many.widget.controller.results.state.parents == session.parents
+    assert session.undo_name == "Divides here"
+    many.press("undo")
+    many.settle()
+    np.testing.assert_array_equal(many.labels[5], torn)
 
 
 def test_rows_are_selected_together_found_and_removed(many: Desk) -> None:

@@ -99,6 +99,11 @@ class Results:
         return cls(labels.planes, volumes.planes, labels.scores, window=window, volumes=volumes)
 
     @property
+    def parents(self) -> dict[int, int]:
+        """The object that each was born of, of those of which that is known."""
+        return {} if self.lineage is None else {one.label: one.parent for one in self.lineage.tracks if one.parent}
+
+    @property
     def axes(self) -> tuple[Axis, ...]:
         """The axes of the labels: (T, Y, X), or (T, Z, Y, X) for volumes over time."""
         return self.stack.axes if self.volumes is None else self.volumes.axes

@@ -29,16 +29,26 @@ def tracks_array(results: Results) -> NDArray[np.float64]:
     return np.array(sorted(rows), np.float64).reshape(-1, 4)
 
 
+def tracks_graph(results: Results) -> dict[int, list[int]]:
+    """Return the graph of a napari Tracks layer: by object, the one that it was born of, where that is known."""
+    return {child: [parent] for child, parent in results.parents.items()}
+
+
 def write_tracks(path: Path, results: Results) -> None:
-    """Write tracks as CSV: ``track_id``, ``t`` or ``z``, ``y``, ``x``, and the object score where there is one."""
+    """Write tracks as CSV: ``track_id``, ``t`` or ``z``, ``y``, ``x``, and the object score where there is one.
+
+    Where it is known which object was born of which, a column ``parent_track_id`` comes last.
+    """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         axes = [results.stack.axis] if results.volumes is None else ["t", "z"]
-        writer.writerow(["track_id", *axes, "y", "x", "object_score"])
+        parents = results.parents
+        writer.writerow(["track_id", *axes, "y", "x", "object_score", *(["parent_track_id"] if parents else [])])
         for object_id, frame, *centre in tracks_array(results).tolist():
             score = _score(results, int(object_id), int(frame))
             score_text = "" if score is None else f"{score:.6f}"
-            writer.writerow([int(object_id), int(frame), *(f"{value:.3f}" for value in centre), score_text])
+            born = [parents.get(int(object_id), "")] if parents else []
+            writer.writerow([int(object_id), int(frame), *(f"{value:.3f}" for value in centre), score_text, *born])
 
 
 def write_scores(path: Path, results: Results) -> None:

@@ -1,4 +1,4 @@
-"""What the table's context menu does with objects: absent here, ended here, merged, cleaned up."""
+"""What the table's context menu does with objects: absent, ended or divided here, merged, swapped, cleaned up."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.plugin.controller import Controller
+    from napari_sam2.session.session import Session
 
     Mask = NDArray[np.bool_]
 
@@ -35,6 +36,9 @@ class ObjectMenu:
             "not_here": self._not_here,
             "ends_here": self._ends_here,
             "merge": self._merge,
+            "divides_here": self._divides_here,
+            "swap": self._swap,
+            "split": self._split,
             "keep_largest": lambda ids: self._redraw(ids, largest_piece, "Keep largest piece"),
             "fill_holes": lambda ids: self._redraw(ids, binary_fill_holes, "Fill holes"),
         }
@@ -44,13 +48,17 @@ class ObjectMenu:
         self._absent([PromptKey(self._layers.frame, object_id) for object_id in object_ids], "Not on this frame")
 
     def _ends_here(self, object_ids: Sequence[int]) -> None:
-        results, frame = self._controller.results, self._layers.frame
-        places = []
-        for object_id in object_ids:
-            # Wherever it is drawn from here on: what is said of other frames would tell the model nothing new.
-            drawn = np.flatnonzero(results.series(object_id, "area")[frame:] > 0) + frame
-            places += [PromptKey(t, object_id) for t in sorted({frame, *drawn.tolist()})]
-        self._absent(places, "Ends here")
+        frame = self._layers.frame
+        if frame == 0:
+            self._say("There is nothing before this frame: remove the object instead.")
+            return
+
+        def end(session: Session) -> None:
+            with session.step("Ends here"):
+                for object_id in object_ids:
+                    session.end(object_id, frame - 1)
+
+        self._edit_tracks(end)
 
     def _absent(self, places: Sequence[PromptKey], name: str) -> None:
         space, known = self._layers.space, self._controller.edits.prompts.drawings
@@ -68,10 +76,48 @@ class ObjectMenu:
         if not others:
             self._say("Select two or more objects to merge: Ctrl+click on their rows.")
             return
-        frames = {place.frame for place in self._controller.edits.prompts.drawings if place.object_id in object_ids}
-        masks = {PromptKey(t, keep): np.isin(self._layers.drawn_on(t), list(object_ids)) for t in sorted(frames)}
-        drawn = {place: mask for place, mask in masks.items() if mask.any()}
-        self._controller.edits.give(drawn, "Merge objects", without=others)
+
+        def merge(session: Session) -> None:
+            with session.step("Merge objects"):
+                for other in others:
+                    session.merge(keep, other)
+
+        self._edit_tracks(merge)
+
+    def _divides_here(self, object_ids: Sequence[int]) -> None:
+        mother, *others = object_ids
+        frame = self._layers.frame
+        if not others:
+            self._split(object_ids, dividing=True)
+            return
+        # Where she is still drawn, tracking has gone on with her as with one of her daughters.
+        is_drawn = bool((self._layers.drawn_on(frame) == mother).any())
+        daughters = [mother, *others] if is_drawn else others
+        self._edit_tracks(lambda session: session.divide(frame, mother, daughters))
+
+    def _swap(self, object_ids: Sequence[int]) -> None:
+        one, other = object_ids
+        frame = self._layers.frame
+        self._edit_tracks(lambda session: session.swap(one, other, frame))
+
+    def _split(self, object_ids: Sequence[int], *, dividing: bool = False) -> None:
+        (object_id,) = object_ids
+        frame = self._layers.frame
+        pieces, n_pieces = label(self._layers.drawn_on(frame) == object_id, np.ones((3, 3), bool))
+        if n_pieces < 2:
+            self._say(f"{object_id} is in one piece on this frame: paint its parts as objects, or erase between them.")
+            return
+
+        def split(session: Session) -> None:
+            with session.step("Divides here" if dividing else "Split"):
+                parts = session.split(object_id, frame, [pieces == part for part in range(1, n_pieces + 1)])
+                if dividing:
+                    session.divide(frame, object_id, parts)
+
+        self._edit_tracks(split)
+
+    def _edit_tracks(self, edit: Callable[[Session], object]) -> None:
+        self._controller.edits.change(lambda engine: engine.edit_tracks(edit))
 
     def _redraw(self, object_ids: Sequence[int], change: Callable[[Mask], Mask], name: str) -> None:
         frame = self._layers.frame

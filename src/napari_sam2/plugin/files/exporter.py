@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_sam2.data.formats import FORMATS, Format, Results, export_results, tracks_array
 from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
+from napari_sam2.data.labels.lineage import Lineage
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.drawn_prompts import drawn_prompt
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
@@ -104,6 +105,8 @@ class Material:
     region: Box | None = None
     # The prompts, in pixels of that part.
     drawings: Mapping[PromptKey, Drawing] = field(default_factory=dict)
+    # By object, the one that it was born of.
+    parents: Mapping[int, int] = field(default_factory=dict)
     # Whether the axis is what the image says.
     is_axis_known: bool = True
 
@@ -134,7 +137,8 @@ class Material:
                 labels.set(frame, image)
         window = None if self.window is None else Window(*self.window)
         stack = make_stack(self.image, self.space, axis=self.axis, looks=self.looks)
-        return Results(labels, stack, self.scores, self.names, window)
+        lineage = Lineage.of_frames(map(labels.object_ids, range(self.space.n_frames)), self.parents)
+        return Results(labels, stack, self.scores, self.names, window, lineage=lineage)
 
 
 class _Watched(LabelStack):
@@ -284,6 +288,7 @@ class Exporting(QObject):
             looks=controller.workspace.looks.get(layers.space, ()),
             region=layers.space.selection.crop,
             drawings=controller.edits.prompts.drawings,
+            parents=controller.workspace.parents(space),
             is_axis_known=controller.is_axis_known,
         )
 
@@ -292,4 +297,7 @@ def tracks_layer(rows: NDArray[np.float64], material: Material) -> dict[str, Any
     """Give the arguments of a Tracks layer that lies on the image, in all its dimensions."""
     space = material.space
     data = [(row[0], *space.position(int(row[1]), row[2], row[3])) for row in rows]
-    return {"data": np.array(data), "name": f"{material.image.name}: tracks", **transform_like(material.image)}
+    there = {int(row[0]) for row in rows}
+    graph = {child: [parent] for child, parent in material.parents.items() if {child, parent} <= there}
+    name = f"{material.image.name}: tracks"
+    return {"data": np.array(data), "graph": graph, "name": name, **transform_like(material.image)}

@@ -21,6 +21,12 @@ MENU = {
     "keep_largest": ("Keep largest piece", "Drop the smaller pieces of its mask on this frame"),
     "fill_holes": ("Fill holes", "Fill the holes of its mask on this frame"),
     "merge": ("Merge", "Make all selected objects one: the one that clicks are about"),
+    "divides_here": (
+        "Divides here",
+        "From the frame on show on the other selected objects are its daughters; or, alone, the pieces of its mask",
+    ),
+    "swap": ("Swap from here", "Exchange two objects from the frame on show on"),
+    "split": ("Split", "Make the pieces of its mask on this frame objects of their own from here on"),
     "remove": ("Remove", "Remove the objects with their prompts and their labels"),
 }
 COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
@@ -120,7 +126,8 @@ class ObjectTable(QTableWidget):
             action = menu.addAction(text)
             action.setObjectName(name)
             action.setToolTip(what)
-            action.setEnabled(name != "merge" or len(self.selected_ids) > 1)
+            count = len(self.selected_ids)
+            action.setEnabled({"merge": count > 1, "swap": count == 2, "split": count == 1}.get(name, True))
             action.triggered.connect(lambda _=False, name=name: self._ask(name))
         return menu
 

@@ -49,6 +49,11 @@ class Workspace:
                 table.put(row)
         return table
 
+    def parents(self, planes: LayerFrames) -> dict[int, int]:
+        """By object on whole planes or a region in them, the one that it was born of."""
+        spaces = [space for space in self._results if space.whole == planes]
+        return {child: parent for space in spaces for child, parent in self._results[space].state.parents.items()}
+
     def prompts(self, space: LayerFrames) -> ShownPrompts:
         """Prompts on a stack."""
         return self._prompts.setdefault(space, ShownPrompts())

@@ -99,6 +99,16 @@ class Engine:
             self.session.remove_object(object_id)
         return self._report(frames)
 
+    def edit_tracks(self, edit: Callable[[Session], object]) -> Report:
+        """Have whole tracks edited, as the session can; what it refuses is reported."""
+        known, problems = self.session.history[0], list[str]()
+        try:
+            edit(self.session)
+        except ValueError as error:
+            problems.append(f"{str(error)[0].upper()}{str(error)[1:]}")
+        new = [step for step in self.session.history[0] if step not in known]
+        return self._report({frame for step in new for frame in step.frames}, problems)
+
     def _take_away(self, key: PromptKey, *, is_last: bool) -> set[int]:
         session = self.session
         if not is_last:
@@ -300,10 +310,14 @@ class Engine:
         prompted: dict[int, list[int]] = {}
         for prompt in self.session.prompts:
             prompted.setdefault(prompt.object_id, []).append(prompt.frame)
-        steps = self.session.undo_name, self.session.redo_name
-        one_sided = {object_id: len(frames) for object_id, frames in self.session.one_sided.items()}
-        prompts = {i: tuple(frames) for i, frames in prompted.items()}
-        return State(prompts, self.session.stale_frames(), one_sided, *steps)
+        return State(
+            {i: tuple(frames) for i, frames in prompted.items()},
+            self.session.stale_frames(),
+            {object_id: len(frames) for object_id, frames in self.session.one_sided.items()},
+            self.session.parents,
+            undo=self.session.undo_name,
+            redo=self.session.redo_name,
+        )
 
     def _report(self, frames: Iterable[int], problems: Iterable[str] = ()) -> Report:
         now, later = (order := sorted(frames))[:FRAMES_AT_ONCE], order[FRAMES_AT_ONCE:]

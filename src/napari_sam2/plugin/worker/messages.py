@@ -64,6 +64,8 @@ class State:
     stale: dict[int, NDArray[np.intp]] = field(default_factory=dict)
     # By object id, the number of its frames between two prompts that came from one side only.
     one_sided: dict[int, int] = field(default_factory=dict)
+    # By object id, the object that it was born of.
+    parents: dict[int, int] = field(default_factory=dict)
     # Names of the steps that can be undone and done again; None where there is none.
     undo: str | None = None
     redo: str | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.data.labels.scores import Measures
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.frame_result import FrameResult
@@ -16,7 +18,7 @@ from napari_sam2.session.step_methods import StepMethods
 
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
 from .found_objects import FoundObjects
-from .newcomers import EVERY, newcomers, passing
+from .newcomers import EVERY, birth_frame, newcomers, passing
 
 
 class Finding(Prompting, StepMethods):
@@ -38,8 +40,29 @@ class Finding(Prompting, StepMethods):
         """Labels of the objects."""
 
     @abstractmethod
-    def propagate(self, start: int | None = None, *, within: tuple[int, int] | None = None) -> Iterator[FrameResult]:
+    def propagate(
+        self,
+        start: int | None = None,
+        direction: str = "forward",
+        max_frames: int | None = None,
+        object_ids: Iterable[int] | None = None,
+        *,
+        within: tuple[int, int] | None = None,
+    ) -> Iterator[FrameResult]:
         """Track objects over frames."""
+
+    @property
+    @abstractmethod
+    def parents(self) -> dict[int, int]:
+        """The object that each was born of."""
+
+    @abstractmethod
+    def divide(self, frame: int, mother: int, daughters: Iterable[int]) -> tuple[int, ...]:
+        """Say that an object divides."""
+
+    @abstractmethod
+    def merge(self, keep: int, other: int) -> None:
+        """Make two objects one."""
 
     @abstractmethod
     def remove_object(self, object_id: int) -> None:
@@ -123,7 +146,9 @@ class Finding(Prompting, StepMethods):
     def propagate_finding(self, start: int = 0, *, every: int = EVERY) -> Iterator[FrameResult]:
         """Track forward, and look every few frames for objects that no track covers: these are added and tracked, too.
 
-        A newcomer that is not seen on half of the frames until the next look is removed again.
+        A newcomer that is not seen on half of the frames until the next look is removed again. One that lies beside an
+        object which has lost about half of its area meanwhile is its daughter: the object divides (`divide`), and the
+        newcomer is tracked back to that frame.
 
         Parameters
         ----------
@@ -162,10 +187,13 @@ class Finding(Prompting, StepMethods):
             seen = {i: sum(i in labels.object_ids(t) for t in ahead) for i in fresh}
             if gone := passing(seen, len(ahead)):
                 for object_id in gone:
-                    self.remove_object(object_id)
-                yield from (first, *ahead)
+                    self._take_back(object_id)
+                # One that passes may have been a daughter since the look before.
+                yield from range(max(first - every, start), stop + 1)
             if stop < last:
                 fresh = yield from self._adding_newcomers(stop)
+                if self._relate(fresh, first, stop):
+                    yield from (first, *ahead)
 
     def _adding_newcomers(self, frame: int) -> Generator[int, None, tuple[int, ...]]:
         looking = self.finding_objects(frame)
@@ -179,6 +207,36 @@ class Finding(Prompting, StepMethods):
         yield frame
         return added
 
+    def _relate(self, fresh: Sequence[int], first: int, stop: int) -> bool:
+        """Find mothers for newcomers of a frame among the objects tracked since the last look; say if there are any."""
+        earlier = len(self.parents)
+        measured = {i: self._measures(i, range(first, stop + 1)) for i in self.object_ids}
+        mothers = [i for i in self.object_ids if i not in fresh]
+        for newcomer in fresh:
+            here = measured[newcomer].get(stop, Measures())
+            births = {i: birth_frame(measured[i], here) for i in mothers}
+            near = [(_distance(measured[i][stop], here), i, frame) for i, frame in births.items() if frame is not None]
+            if near:
+                _, mother, frame = min(near)
+                mothers.remove(mother)
+                with self.step(f"Divide object {mother}"):
+                    self.divide(frame, mother, (mother, newcomer))
+                    for _ in self.propagate(stop, "backward", object_ids=[newcomer], within=(frame, stop)):
+                        pass
+        return len(self.parents) > earlier
+
+    def _take_back(self, object_id: int) -> None:
+        """Remove a newcomer that passed; where it was a daughter, her sister goes on as the mother."""
+        mother = self.parents.get(object_id)
+        self.remove_object(object_id)
+        sisters = [child for child, parent in self.parents.items() if parent == mother]
+        if mother is not None and len(sisters) == 1:
+            self.merge(mother, sisters[0])
+
+    def _measures(self, object_id: int, frames: Iterable[int]) -> dict[int, Measures]:
+        rows = {frame: self.outputs.scores.get(frame, object_id) for frame in frames}
+        return {t: Measures(row.area, row.centroid, row.bbox) for t, row in rows.items() if row is not None}
+
     def _example(self, object_id: int, frame: int) -> tuple[int, np.ndarray]:
         # The nearest frame on which it is drawn.
         labels = self.outputs.labels
@@ -187,3 +245,7 @@ class Finding(Prompting, StepMethods):
             raise ValueError(f"object {object_id} has no mask on any frame: it cannot be an example")
         nearest = min(drawn, key=lambda t: abs(t - frame))
         return nearest, labels[nearest] == object_id
+
+
+def _distance(one: Measures, other: Measures) -> float:
+    return math.dist(one.centroid or (), other.centroid or ())

@@ -102,7 +102,6 @@ class MovieTracker:
     def _painted(self, tracks: Sequence[tuple[Track, Tracklet]]) -> TrackedMovie:
         labels = LabelStack((self._n_frames, *self._size), label_dtype([len(tracks)]))
         scores = ScoreTable()
-        seen: dict[int, list[int]] = {}
         for frame in range(self._n_frames):
             here = [(one.masks[frame], track.label) for track, one in tracks if frame in one.masks]
             image = np.zeros(self._size, labels.dtype)
@@ -115,16 +114,6 @@ class MovieTracker:
             for mask, label in here:
                 row = ScoreRow(frame, label, object_score=mask.score, predicted_iou=mask.score)
                 scores.put(row.measured(measured.get(label, Measures())))
-            for label in measured:
-                seen.setdefault(label, []).append(frame)
-        return TrackedMovie(labels, scores, _lineage([track for track, _ in tracks], seen))
-
-
-def _lineage(tracks: Sequence[Track], seen: dict[int, list[int]]) -> Lineage:
-    """Take from the tracks what was covered all over when they were painted."""
-    spans = {label: (frames[0], frames[-1]) for label, frames in seen.items()}
-    return Lineage.of(
-        Track(one.label, *spans[one.label], one.parent if one.parent in spans else 0)
-        for one in tracks
-        if one.label in spans
-    )
+        # What was covered all over when it was painted is left out.
+        parents = {track.label: track.parent for track, _ in tracks}
+        return TrackedMovie(labels, scores, Lineage.of_frames(map(labels.object_ids, range(self._n_frames)), parents))

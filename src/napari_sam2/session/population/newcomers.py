@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_sam2.data.labels.scores import Measures
 
 from .found_objects import FoundObjects
 
@@ -15,6 +19,10 @@ from .found_objects import FoundObjects
 EVERY = 10
 _UNTRACKED = 0.8
 _SEEN = 0.5
+# An object that is tracked through its division goes on as one of its daughters: its area falls below this share. Her
+# sister lies within so many diameters of the mother, has at least this share of the larger one's area, and both
+# together have about what the mother had.
+_SHRUNKEN, _REACH, _LEAST_SISTER, _TOGETHER = 0.75, 1.5, 0.4, 0.5
 
 
 def newcomers(found: FoundObjects, tracked: NDArray[Any]) -> FoundObjects:
@@ -27,3 +35,21 @@ def newcomers(found: FoundObjects, tracked: NDArray[Any]) -> FoundObjects:
 def passing(seen: Mapping[int, int], frames: int) -> list[int]:
     """Objects that were seen on too few of the frames since they came."""
     return [object_id for object_id, count in seen.items() if count < _SEEN * frames]
+
+
+def birth_frame(mother: Mapping[int, Measures], newcomer: Measures) -> int | None:
+    """Find the frame on which an object divided, if a newcomer on the last frame may be one of its daughters.
+
+    ``mother``: by frame, what was tracked of the object up to there.
+    """
+    seen = {frame: measures for frame, measures in sorted(mother.items()) if measures.area}
+    if len(seen) < 2 or max(seen) != max(mother) or newcomer.centroid is None:
+        return None
+    # She divides where most of her is gone from one frame to the next.
+    _, before, frame = min((seen[b].area / seen[a].area, a, b) for a, b in pairwise(seen))
+    whole, sister = seen[before].area, seen[max(seen)]
+    areas = sorted((sister.area, newcomer.area))
+    is_near = math.dist(sister.centroid or (), newcomer.centroid) < _REACH * 2 * math.sqrt(whole / math.pi)
+    is_part = sister.area < _SHRUNKEN * whole and areas[0] >= _LEAST_SISTER * areas[1]
+    together = sum(areas) / whole
+    return frame if is_near and is_part and _TOGETHER < together < 1 / _TOGETHER else None

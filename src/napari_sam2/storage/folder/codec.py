@@ -20,7 +20,7 @@ from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check
 from napari_sam2.session.tracking.memory.observation import Motion, Observation
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
-from napari_sam2.storage.folder.fields import Box
+from napari_sam2.storage.folder.fields import Box, SpanOfLife
 from napari_sam2.storage.folder.schema import (
     DrawingRecord,
     FrameRecord,
@@ -28,7 +28,6 @@ from napari_sam2.storage.folder.schema import (
     ObservationRecord,
     PromptRecord,
     Row,
-    SpanOfLife,
     VisitSpan,
 )
 

@@ -32,3 +32,5 @@ Shape = tuple[
     Annotated[int, Field(ge=1, le=LONGEST_SIDE)],
     Annotated[int, Field(ge=1, le=LONGEST_SIDE)],
 ]
+# First and last frame of an object, and its parent; nothing where all three are open.
+SpanOfLife = tuple[()] | tuple[Frame | None, Frame | None, ObjectId | None]

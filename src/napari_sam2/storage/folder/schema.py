@@ -27,14 +27,14 @@ from napari_sam2.storage.folder.fields import (
     PathText,
     Pixel,
     Shape,
+    SpanOfLife,
     Text,
 )
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
 # Format 2: memories may be older than results, which `Event.remembered` gives; frames in a row are written as one
 # span; labels are written as runs. Format 3: the history is of steps, which are states before and after; before, it was
-# of edits. Prompts keep how they were drawn. Format 4: objects have a begin, an end and a parent. All earlier formats
-# are still read.
+# of edits. Prompts keep how they were drawn. Format 4: objects begin, end and have a parent. All earlier ones are read.
 VERSION = 4
 
 
@@ -263,10 +263,6 @@ class DirectionChanges(Record):
 
     put: tuple[Span, ...]
     drop: tuple[Frame, ...]
-
-
-# First and last frame of an object, and the object it was born of; nothing where all three are open.
-SpanOfLife = tuple[()] | tuple[Frame | None, Frame | None, ObjectId | None]
 
 
 class TrackRecord(Record):
