@@ -19,6 +19,7 @@ from .option_types import channel_list, crop_box, every_frame, format_names, zoo
 if TYPE_CHECKING:
     from napari_sam2.data.images.selection import Selection
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.labels.lineage import LifeSpan
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
 
@@ -228,6 +229,8 @@ class JobOptions:
     )
     # Read already, from a session folder that stands in place of the prompts file.
     given: tuple[Prompt, ...] | None = None
+    # From there, too: the begin, end and parent of objects that have one.
+    spans: tuple[tuple[int, LifeSpan], ...] = ()
 
     def words(self, *names: str) -> list[str]:
         """Return the named options, and those of model and part, as words of a command."""
@@ -236,10 +239,10 @@ class JobOptions:
         return words + [str(word) for window in windows for word in ("--contrast-limits", *window)]
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the options, without `given` prompts, as plain data that JSON can hold."""
+        """Return the options, without what was read from a session folder, as plain data that JSON can hold."""
         # Through JSON and back: paths and fractions become text at any depth.
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(self, given=None)), default=str))
-        del plain["given"]
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(self, given=None, spans=())), default=str))
+        del plain["given"], plain["spans"]
         return plain
 
     @classmethod

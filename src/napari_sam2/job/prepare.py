@@ -148,16 +148,20 @@ def count_steps(session: Session, direction: str, *, start: int | None = None, m
 
     n_frames = session.stack.n_frames
     reach = n_frames if max_frames is None else max_frames
+    # An object is tracked only where it is there.
+    spans = session.spans
     # Outward runs start each object at its own first prompt.
     first: dict[int, int] = {}
     for prompt in session.prompts:
         first[prompt.object_id] = min(prompt.frame, first.get(prompt.object_id, prompt.frame))
     if direction == "outward":
-        return len(schedule({i: outward(frame, reach=reach, num_frames=n_frames) for i, frame in first.items()}))
+        plans = {i: outward(frame, reach=reach, num_frames=n_frames) for i, frame in first.items()}
+        return len(schedule({i: {t: way for t, way in plan.items() if t in spans[i]} for i, plan in plans.items()}))
     if start is None:
         prompted = [prompt.frame for prompt in session.prompts]
         start = max(prompted) if direction == "backward" else min(prompted)
-    return len(straight(start, direction, reach=reach, num_frames=n_frames))
+    plan = straight(start, direction, reach=reach, num_frames=n_frames)
+    return sum(any(frame in span for span in spans.values()) for frame in plan)
 
 
 def command_words(options: JobOptions, prompts: Path, axis: str) -> list[str]:
@@ -186,6 +190,8 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
     )
     for prompt in job.inside:
         session.add_prompt(prompt)
+    if options.spans:
+        session.take_spans(dict(options.spans))
     return session
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,14 +35,25 @@ class LineageMethods(Prompting, StepMethods):
         # pandas takes a second to import, and few need it.
         import pandas as pd
 
-        rows = [(i, t.span.begin, t.span.end, t.span.parent) for i, t in self._objects.tracks.items()]
+        rows = [(object_id, *astuple(span)) for object_id, span in self.spans.items()]
         return pd.DataFrame(rows, columns=["object", "begin", "end", "parent"]).astype("Int64")
 
     @property
     def parents(self) -> dict[int, int]:
         """The object that each was born of, of those of which that is known."""
-        spans = {object_id: track.span for object_id, track in self._objects.tracks.items()}
-        return {object_id: span.parent for object_id, span in spans.items() if span.parent is not None}
+        return {object_id: span.parent for object_id, span in self.spans.items() if span.parent is not None}
+
+    @property
+    def spans(self) -> dict[int, LifeSpan]:
+        """By object, its begin, end and parent."""
+        return {object_id: track.span for object_id, track in self._objects.tracks.items()}
+
+    def take_spans(self, spans: Mapping[int, LifeSpan]) -> None:
+        """Take the begins, ends and parents that objects have in another session with the same prompts."""
+        with self.step("Take lineage"):
+            self._recorder.note(spans)
+            for object_id, span in spans.items():
+                self._known(object_id).span = span
 
     @property
     def drawn_lineage(self) -> Lineage:

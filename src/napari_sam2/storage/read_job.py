@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.images.selection import Selection
+from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.data.readers.open_stack import open_stack
-from napari_sam2.storage.folder.codec import MALFORMED, read_prompt
+from napari_sam2.storage.folder.codec import MALFORMED, read_prompt, read_span
 from napari_sam2.storage.folder.layout import read_header
 from napari_sam2.storage.folder.schema import DataRecord, ModelRecord
 
@@ -26,6 +28,8 @@ class SavedJob:
     image: Path
     selection: Selection
     prompts: tuple[Prompt, ...]
+    # By object, its begin, end and parent, in frames of the selection.
+    spans: dict[int, LifeSpan]
     # With contrast limits where the image is the session's own.
     settings: Settings
     model: ModelRecord
@@ -54,7 +58,8 @@ def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
     if image is not None:
         # Another image has its own dark and bright.
         settings.pop("contrast_limits", None)
-    return SavedJob(own, geometry.selection, tuple(prompts), settings, header.model)
+    spans = _spans(saved, {prompt.object_id for prompt in prompts}, geometry.stack_shape[0])
+    return SavedJob(own, geometry.selection, tuple(prompts), spans, settings, header.model)
 
 
 def _own_image(data: DataRecord, folder: Path) -> Path:
@@ -62,6 +67,18 @@ def _own_image(data: DataRecord, folder: Path) -> Path:
         if stack.path is None:
             raise ValueError("the session's image was in memory and not in a file: name one")
         return stack.path
+
+
+def _spans(saved: SavedState, object_ids: Collection[int], n_frames: int) -> dict[int, LifeSpan]:
+    """Read what is said of when the prompted objects begin and end, and who came from whom."""
+    try:
+        tracks = [saved.tracks[number] for number in saved.objects]
+        spans = {
+            track.object: read_span(track.span, n_frames) for track in tracks if track.object is not None and track.span
+        }
+    except MALFORMED as error:
+        raise ValueError(f"the session's lineage cannot be used: {error}") from error
+    return {i: span for i, span in spans.items() if i in object_ids and (span.parent or i) in object_ids}
 
 
 def _prompts(saved: SavedState, geometry: Geometry, size: tuple[int, int]) -> list[Prompt]:

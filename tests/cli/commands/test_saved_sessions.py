@@ -103,6 +103,31 @@ def test_run_does_the_same_again(run: Run, saved: Path, tmp_path: Path) -> None:
     assert record["model"]["image_size"] == 64
 
 
+def test_run_and_resume_keep_to_the_lineage(run: Run, saved: Path, tmp_path: Path) -> None:
+    folder = saved / "session.napari-sam2"
+    session = Session.open(folder)
+    mother, frame, mask = 1, 4, np.zeros(session.stack.shape[1:], bool)
+    mask[4:12, 4:12] = True
+    # This model hides what it tracks.
+    for t in range(8):
+        session.add_mask(t, mother, mask)
+    (new,) = session.divide(frame, mother, [mother])
+    session.end(new, frame)
+    before = session.labels.to_array()
+    session.close()
+    for command in ("resume", "run"):
+        out = tmp_path / command
+        done = run(command, folder, "--output", out, "--overlay", "none", "--export", "ctc")
+        assert done.status == 0, done.err
+        labels = results(out)[0]
+        assert [t for t, image in enumerate(labels) if (image == new).any()] == [frame]
+        assert not (labels[frame:] == mother).any() and (labels[:frame] == mother).any()
+        tracks = np.loadtxt(out / "ctc" / "res_track.txt", dtype=int, ndmin=2).tolist()
+        assert [new, frame, frame, mother] in tracks
+        assert json.loads((out / "session.json").read_text(encoding="utf-8"))["parents"] == {str(new): mother}
+    np.testing.assert_array_equal(results(tmp_path / "resume")[0], before)
+
+
 def test_run_with_another_model_and_on_another_image(
     run: Run, saved: Path, disk: DiskStack, fast: list[object], tmp_path: Path
 ) -> None:
