@@ -11,7 +11,7 @@ from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.storage.folder.codec import MALFORMED, read_image, read_prompt, read_rows, read_span
-from napari_sam2.storage.folder.schema import Numbered
+from napari_sam2.storage.folder.fields import Numbered
 
 from .saved_state import SavedState, SavedTrack
 

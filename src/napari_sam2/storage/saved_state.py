@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.object_track import DIRECTIONS
-from napari_sam2.storage.folder.fields import SpanOfLife
+from napari_sam2.storage.folder.fields import Numbered, SpanOfLife
 from napari_sam2.storage.folder.journal import read_journal
 from napari_sam2.storage.folder.schema import (
     DirectionChanges,
@@ -17,7 +17,6 @@ from napari_sam2.storage.folder.schema import (
     Event,
     FrameRecord,
     MemoryRecord,
-    Numbered,
     PromptRecord,
     RestoreFrameRecord,
     StepRecord,

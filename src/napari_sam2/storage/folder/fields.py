@@ -34,3 +34,7 @@ Shape = tuple[
 ]
 # First and last frame of an object, and its parent; nothing where all three are open.
 SpanOfLife = tuple[()] | tuple[Frame | None, Frame | None, ObjectId | None]
+# Frames with the number of their prompt or memory, in an order that counts.
+Numbered = tuple[tuple[Frame, Number], ...]
+# (frame, direction), or (first, last, direction) of frames in a row.
+Span = tuple[Frame, Direction] | tuple[Frame, Frame, Direction]

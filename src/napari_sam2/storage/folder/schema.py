@@ -22,11 +22,13 @@ from napari_sam2.storage.folder.fields import (
     Frame,
     Index,
     Number,
+    Numbered,
     ObjectId,
     Packed,
     PathText,
     Pixel,
     Shape,
+    Span,
     SpanOfLife,
     Text,
 )
@@ -250,12 +252,6 @@ class MemoryRecord(Record):
     place: tuple[Finite, Finite, Finite] | None
     # Missing where the policy keeps nothing else.
     observation: ObservationRecord | None = None
-
-
-# (frame, direction), or (first, last, direction) of frames in a row.
-Span = tuple[Frame, Direction] | tuple[Frame, Frame, Direction]
-# Frames with the number of their prompt or memory, in an order that counts.
-Numbered = tuple[tuple[Frame, Number], ...]
 
 
 class DirectionChanges(Record):
