@@ -470,6 +470,9 @@ class WidgetMachine(RuleBasedStateMachine):
             assert everything_of(layer) == before, layer.name
 
 
+# 2026-11: without a GPU, vispy's drawing has twice ended the process where layers had gone and others came or moved: no
+# test for every run.
+@pytest.mark.slow
 @pytest.mark.timeout(600 * TIMES)
 def test_one_truth_whatever_is_done(open_desk: Callable[..., Desk], checkpoint: Path) -> None:
     def sit_down() -> Desk:
