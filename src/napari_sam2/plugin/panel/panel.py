@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -128,6 +129,8 @@ class Panel(QScrollArea):
         self._tips = {name: button.toolTip() for name, button in self.buttons.items()}
         self._name_and_explain()
         self.head = column(self.files_box.recovery, self.status)
+        # The dock's title bar lies over the first pixels.
+        self.head.layout().setContentsMargins(0, 4, 0, 0)
         self.foot = column(self.files_box)
         self.foot.layout().setContentsMargins(6, 2, 6, 4)
         self._lay_out()
@@ -217,6 +220,8 @@ class Panel(QScrollArea):
         for combo in (self.doubt, self.axis, self.colours):
             combo.setMinimumContentsLength(6)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        for combo in (self.axis, self.colours):
+            combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.show_prompt_note("")
 
     def _lay_out(self) -> None:
