@@ -22,6 +22,7 @@ class Key:
 # Letters that no layer kind of napari's uses.
 KEYS = (
     Key("N", "new_object", "New object, and click on it"),
+    Key("G", "find_objects", "Find all objects on this frame"),
     Key("Q", "switch_sign", "Next click on the object or off it; turns selected points round"),
     Key("K", "track_both", "Track both ways"),
     Key("U", "update", "Track again what is out of date"),

@@ -24,6 +24,9 @@ def _command(action: str) -> Command:
 
 # npe2 finds a command by the name of a function.
 new_object = _command("new_object")
+find_objects = _command("find_objects")
+find_take = _command("find_take")
+find_cancel = _command("find_cancel")
 remove_object = _command("remove_object")
 click = _command("tool_click")
 box = _command("tool_box")

@@ -164,6 +164,11 @@ class Presenter:
         self.reader.candidates = n_masks, at
         self.show_state()
 
+    def show_proposals(self, n_proposals: int, n_taken: int) -> None:
+        """Say how many objects were found and wait, and how many of them would be taken."""
+        self.reader.proposals = n_proposals, n_taken
+        self.show_undo()
+
     def say(self, problem: str) -> None:
         """Say what went wrong, until the user does something else; without a problem, that all is well."""
         self.reader.problem = problem
@@ -187,7 +192,7 @@ class Presenter:
 
     def _show_busy(self) -> None:
         busy = self._controller.is_busy
-        self._panel.track_box.show_waiting(self._teaching.is_running)
+        self._panel.track_box.show_waiting(busy and not self._controller.is_running)
         if not busy:
             self._panel.track_box.show_resumable(self._controller.can_resume)
         self._panel.teach_box.show_busy(busy)

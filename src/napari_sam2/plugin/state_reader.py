@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from napari_sam2.plugin.state.panel_state import PanelState, RunProgress, SelectedObject
+from napari_sam2.plugin.state.panel_state import FINDING, PanelState, RunProgress, SelectedObject
 
 if TYPE_CHECKING:
     from napari_sam2.data.prompts.drawing import Drawing
@@ -28,6 +28,8 @@ class StateReader:
         self.latest: Tracked | None = None
         # Masks that the model proposed, and the one on show.
         self.candidates = 0, 0
+        # Objects that were found and are not taken yet, and those of them that are going to be.
+        self.proposals = 0, 0
         self._n_untracked = self._n_rows = self._n_outside = 0
         self._is_tracked = False
 
@@ -48,6 +50,7 @@ class StateReader:
         """Describe what there is now; ``missing_model`` is one that was chosen and is not on this machine."""
         controller, layers, space = self._controller, self._layers, self._layers.space
         busy, edits, prompts = controller.is_busy, controller.edits, controller.edits.prompts
+        is_finding = busy and controller.worker.run_kind == FINDING
         return PanelState(
             has_image=layers.image is not None,
             n_frames=1 if space is None else space.n_frames,
@@ -74,7 +77,10 @@ class StateReader:
             is_looking=bool(prompts.unanswered) and not busy,
             is_tracking=controller.is_running,
             stopped=self._stopped(),
-            is_teaching=busy and not controller.is_running,
+            is_teaching=busy and not controller.is_running and not is_finding,
+            is_finding=is_finding,
+            n_proposals=self.proposals[0],
+            n_taken=self.proposals[1],
             undo_name=edits.undo_name or "",
             redo_name=edits.redo_name or "",
             can_undo=edits.undo_name is not None and not busy,

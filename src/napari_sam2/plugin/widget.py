@@ -17,6 +17,7 @@ from napari_sam2.plugin.actions.finetuning import Teaching
 from napari_sam2.plugin.actions.image_follower import ImageFollower
 from napari_sam2.plugin.actions.many_objects import ManyObjects
 from napari_sam2.plugin.actions.object_menu import ObjectMenu
+from napari_sam2.plugin.actions.population.find_actions import FindActions
 from napari_sam2.plugin.actions.prompt_guide import PromptGuide
 from napari_sam2.plugin.actions.result_choice import ResultChoice
 from napari_sam2.plugin.actions.teach_actions import TeachActions
@@ -106,6 +107,7 @@ class Sam2Widget(QWidget):
         self.candidates = CandidateWalk(controller, say=self.view.say)
         self.menu = ObjectMenu(controller, say=self.view.say)
         self.images = ImageFollower(viewer, controller, panel=panel, objects=objects)
+        self.finding = FindActions(viewer, controller, box=panel.find_box, images=self.images, say=self.view.say)
         self.result_choice = ResultChoice(controller, panel)
         self.region = CropTool(viewer, self.layers, self.images)
         self.files = FileDialogs(viewer, controller, panel=panel, images=self.images, objects=objects)
@@ -173,7 +175,6 @@ class Sam2Widget(QWidget):
         panel.model_box.chosen.connect(self._load_soon.start)
         panel.model_box.session_settings_changed.connect(self._session_settings_changed)
         panel.model_box.failed.connect(self._failed)
-        # Settings of how prompts are answered and results are drawn.
         panel.live_preview.toggled.connect(self._live_changed)
         panel.one_object_per_click.toggled.connect(self._switched)
         panel.threshold.valueChanged.connect(self._threshold_changed)
@@ -187,6 +188,7 @@ class Sam2Widget(QWidget):
         panel.object_table.asked.connect(self._do_with_objects)
         self.guide.said.connect(panel.show_prompt_note)
         self.candidates.changed.connect(self.view.show_candidates)
+        self.finding.changed.connect(self.view.show_proposals)
         # Ways to go to a frame. The table of frames is filled only while it is unfolded, so unfolding fills it.
         panel.doubt.currentIndexChanged.connect(lambda _index: self.view.restart_doubts())
         panel.score_plot.frame_clicked.connect(self.images.go_to)
@@ -196,7 +198,6 @@ class Sam2Widget(QWidget):
         panel.sections["Frames"].unfolded.connect(self.view.show_rows)
 
     def _connect_napari(self) -> None:
-        # A label picked in the layer, a slider moved, an image opened.
         self.layers.label_selected.connect(self._label_picked)
         self.layers.labels_left.connect(show_warning)
         self.layers.unusable.connect(show_warning)
@@ -252,7 +253,7 @@ class Sam2Widget(QWidget):
             "new_labels": lambda: self.images.make(layers.need_labels),
             "tool_click": tools.start_clicking,
             "tool_paint": tools.start_painting,
-        }
+        } | self.finding.actions
         return actions | {tool: partial(tools.start_drawing, mode) for tool, mode in SHAPE_TOOLS.items()}
 
     def act(self, name: str) -> None:
@@ -288,8 +289,7 @@ class Sam2Widget(QWidget):
         self.controller.reopen()
 
     def _select(self, object_id: int) -> None:
-        # Called by the table, the Labels layer and the tools. Selecting in one selects in the others, which report it
-        # again: this is where the circle ends.
+        # What is selected in the table, the layer or a tool is selected in the others, which report it: this ends it.
         if object_id == self.layers.selected and object_id in self.objects.names:
             return
         self.objects.add(object_id)
@@ -393,7 +393,7 @@ class Sam2Widget(QWidget):
         self.controller.close()
         self.files.keeping.close()
         self.panel.model_box.close_down()
-        parts = self.result_choice, self.region, self.watcher, self.many, self.view, self.images, self.layers
-        for part in parts:
+        for part in (self.finding, self.result_choice, self.region, self.watcher, self.many, self.view, self.images):
             part.close()
+        self.layers.close()
         self._keyboard.release_all()

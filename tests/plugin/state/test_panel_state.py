@@ -66,6 +66,17 @@ SENTENCES = {
     "No model on this machine: choose one, or go on with sam2_nano.": replace(READY, model=""),
     "Tracking. You can look and click meanwhile; Cancel keeps what is done.": replace(CLICKING, is_tracking=True),
     "Stopped (4 of 36): Continue.": replace(READY, n_objects=1, n_untracked=1, stopped=RunProgress(4, 36)),
+    "Looking for objects on this frame. Cancel leaves everything as it is.": replace(CLICKING, is_finding=True),
+    "Click on a proposal to leave it out. Take 23 objects.": replace(READY, tool="find", n_proposals=23, n_taken=23),
+    "Click on a proposal to leave it out, a grey one to take it. Take 1 object.": replace(
+        READY, tool="find", n_proposals=2, n_taken=1
+    ),
+    "All proposals are left out: click on one to take it, or move the score down.": replace(
+        READY, tool="find", n_proposals=2
+    ),
+    "2 proposals on this frame: Take or Cancel. Press New object (N), then click on it in the image.": replace(
+        READY, n_proposals=2, n_taken=2
+    ),
     "Object 3 on frame 0: lies outside the image": replace(
         CLICKING, problem="Object 3 on frame 0: lies outside the image"
     ),

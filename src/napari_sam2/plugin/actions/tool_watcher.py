@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2.plugin.layers.layer_events import LayerFollower
-from napari_sam2.plugin.layers.layer_frames import is_region
+from napari_sam2.plugin.layers.layer_frames import is_proposals, is_region
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -54,6 +54,8 @@ class ToolWatcher(QObject):
             return ""
         if is_region(layer):
             return "region" if str(layer.mode) == "add_rectangle" else ""
+        if is_proposals(layer):
+            return "find"
         if all(layer is not ours for ours in (layers.points, layers.shapes, layers.labels)):
             return ""
         return _MODES.get(type(layer).__name__, {}).get(str(layer.mode), "")

@@ -29,6 +29,8 @@ class TrackActions(QObject):
         self._panel = panel
         self._box = panel.track_box
         self._reader = reader
+        # Whether the last run adds objects.
+        self._finds_new = False
         self._box.asked.connect(self._track)
         self._box.cancelled.connect(controller.stop)
         self._box.resumed.connect(self.resume)
@@ -62,6 +64,7 @@ class TrackActions(QObject):
             return
         self._reader.latest, self._reader.problem = None, ""
         self._box.restart_progress()
+        self._finds_new = plan.kind == "find_new"
         self._controller.track(plan)
         self._show_begun()
 
@@ -80,6 +83,9 @@ class TrackActions(QObject):
         elif (latest := self._reader.latest) is not None:
             self._box.show_progress(latest.done, latest.total)
         self._box.show_idle(can_resume=self._controller.can_resume, text="Done." if complete else "Stopped.")
+        # Newcomers are prompts of the session that the layers and the tables do not know of yet.
+        if self._finds_new:
+            self._controller.edits.change(lambda engine: engine.show(()))
         self.ended.emit(complete)
 
     def _go(self, move: Callable[[], None]) -> None:

@@ -36,6 +36,8 @@ _IMAGE_KEY = "napari_sam2_image"
 _LAYER_KEY = "napari_sam2_layer"
 # Marks the layers in which a region is drawn.
 REGION_KEY = "napari_sam2_region"
+# Marks the layers that show what was found and is not taken yet.
+PROPOSALS_KEY = "napari_sam2_proposals"
 # And those for frames that lie across the image's own planes, with the axis that these run along.
 _AXIS_KEY = "napari_sam2_axis"
 _T = TypeVar("_T")
@@ -325,9 +327,21 @@ def is_made_for(layer: Layer, image: Image) -> bool:
 def is_for_prompts(layer: Layer, image: Image, space: LayerFrames | None) -> bool:
     """Whether a layer was made by the widget for prompts, or results, on frames of an image."""
     across = space.layer_axis if space is not None and space.order else None
-    return is_made_for(layer, image) and not is_region(layer) and axis_across(layer) == across
+    return is_made_for(layer, image) and not why_no_prompts(layer) and axis_across(layer) == across
 
 
 def is_region(layer: Layer) -> bool:
     """Whether a layer is for drawing a region."""
     return bool(layer.metadata.get(REGION_KEY))
+
+
+def is_proposals(layer: Layer) -> bool:
+    """Whether a layer shows proposals."""
+    return bool(layer.metadata.get(PROPOSALS_KEY))
+
+
+def why_no_prompts(layer: Layer) -> str:
+    """Say what else a layer is for than prompts and results; empty where it may hold them."""
+    if is_region(layer):
+        return f"{layer.name} shows the region"
+    return f"{layer.name} shows what is not taken yet" if is_proposals(layer) else ""

@@ -14,7 +14,7 @@ from .eraser import Eraser
 from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, reaches_further, widen
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_events import connect, disconnect
-from .layer_frames import is_for_prompts, is_made_for, is_own, is_region, mark_as_across
+from .layer_frames import is_for_prompts, is_made_for, is_own, mark_as_across, why_no_prompts
 from .placement import Placement, UnrelatedError, check_worlds
 from .points_and_shapes import POSITIVE, new_points_layer, new_shapes_layer, next_sign, set_next
 from .prompt_layer import PromptLayer
@@ -209,8 +209,8 @@ class SessionLayers(QObject):
         """Say in a line why a layer cannot go with the image; empty where it can."""
         if self.image is None or self.space is None:
             return "there is no image for it"
-        if is_region(layer):
-            return f"{layer.name} shows the region"
+        if why := why_no_prompts(layer):
+            return why
         try:
             placement = Placement.of(layer, self.image)
         except UnrelatedError as error:
@@ -228,10 +228,10 @@ class SessionLayers(QObject):
     def source_refusal(self, layer: Any) -> str:
         """Say in a line why labels cannot be taken from a Labels layer; empty where they can."""
         # Labels on any grid are taken as they are seen on the frame on show.
-        if self.image is None or self.space is None:
-            return "there is no image for it"
+        if why := "there is no image for it" if self.image is None else why_no_prompts(layer):
+            return why
         try:
-            check_worlds(layer, self.image)
+            check_worlds(layer, self._image)
         except UnrelatedError as error:
             return str(error)
         return ""

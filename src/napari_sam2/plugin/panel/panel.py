@@ -33,6 +33,7 @@ from .frame_table import FrameTable
 from .layer_combo import LayerCombo
 from .model_box import ModelBox
 from .object_table import ObjectTable
+from .population.find_box import FindBox
 from .score_plot import ScorePlot
 from .status_bar import StatusBar
 from .teach_box import TeachBox
@@ -65,6 +66,7 @@ _BUTTONS = {
     "whole_frame": ("Whole", "Track whole frames again; what was tracked in the region stays until then"),
     "take_window": ("Use", "Let the model see the image with its contrast limits of now; prompts stay, tracks do not"),
     "new_object": ("New object", "Start another object, and click on it"),
+    "find_objects": ("Find objects", "Look for all objects on this frame; you choose which of them are taken"),
     "remove_object": ("Remove", "Remove the selected object with its prompts and its labels"),
     "take_labels": ("Take labels", "Take all labels of this frame as masks to track"),
     "undo": ("Undo", "Take back the last prompt, stroke or tracking run"),
@@ -91,7 +93,7 @@ _WIDTHS = {
 # What frames can be, as the user is asked.
 FRAME_KINDS = {"": "time or depth?", "t": "time", "z": "depth"}
 # A few clicks do the same.
-_SELDOM = "tool_scribble"
+_SELDOM = "tool_outline", "tool_scribble"
 # Objects from which on a filter helps.
 _MANY = 10
 _TOOL_STYLE = (
@@ -122,6 +124,7 @@ class Panel(QScrollArea):
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
+        self.find_box = FindBox()
         self.buttons = make_buttons({**TOOLS, **_BUTTONS})
         for name, width in _WIDTHS.items():
             self.buttons[name].setFixedWidth(width)
@@ -161,6 +164,8 @@ class Panel(QScrollArea):
         if not state.has_image:
             self.track_box.show_impossible(reasons["track_both"])
         # What cannot be of use yet is not there yet.
+        self.find_box.show_state(state)
+        self.track_box.show_find_new(offered=state.n_frames > 1 and state.n_rows > 0)
         for name in ("undo", "redo"):
             self.buttons[name].setVisible(bool(state.undo_name or state.redo_name))
         self.buttons["remove_object"].setVisible(state.n_rows > 0)
@@ -286,13 +291,14 @@ class Panel(QScrollArea):
         return content
 
     def _objects(self) -> QWidget:
-        tools = row(*(self.buttons[name] for name in TOOLS if name != _SELDOM), spacing=3)
+        tools = row(*(self.buttons[name] for name in TOOLS if name not in _SELDOM), spacing=3)
         for name in TOOLS:
             self.buttons[name].setCheckable(True)
             # They must stand side by side in a narrow dock; the one that is on is framed, too.
             self.buttons[name].setStyleSheet(_TOOL_STYLE)
         return column(
-            self.buttons["new_object"],
+            row(self.buttons["new_object"], self.buttons["find_objects"]),
+            self.find_box,
             tools,
             self.prompt_note,
             self.one_object_per_click,
@@ -307,7 +313,8 @@ class Panel(QScrollArea):
     def _prompts(self) -> QWidget:
         return column(
             self.live_preview,
-            row(self.buttons[_SELDOM], self.buttons["candidates"]),
+            row(*(self.buttons[name] for name in _SELDOM)),
+            self.buttons["candidates"],
             row(self.source_labels, self.buttons["take_labels"]),
         )
 

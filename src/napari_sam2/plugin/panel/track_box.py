@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QProgressBar, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QProgressBar, QSpinBox, QWidget
 
 from napari_sam2.plugin.commands import tip
 from napari_sam2.plugin.worker.messages import TrackingRequest
@@ -57,6 +57,9 @@ class TrackBox(QWidget):
         self.last.setObjectName("range_last")
         for box, end in ((self.first, "First"), (self.last, "Last")):
             box.setToolTip(f"{end} frame of the range")
+        self.find_new = QCheckBox("Find new objects while tracking")
+        self.find_new.setObjectName("find_new")
+        self.find_new.setToolTip("Track both ways also looks, every ten frames, for objects that none covers")
         self.progress, self.status = QProgressBar(), QLabel()
         self.progress.setObjectName("progress")
         self.progress.setToolTip("Frames tracked")
@@ -117,6 +120,9 @@ class TrackBox(QWidget):
             self._done_before = 0
         self.progress.setRange(0, total)
         self.progress.setValue(done)
+        if not done:
+            self.status.setText("Looking for objects…")
+            return
         rate = (done - self._done_before) / max(time.monotonic() - self._started, 1e-6)
         left = (total - done) / rate
         self.status.setText(f"{done} of {total} frames · {speed(rate)} · {in_words(left)} left")
@@ -139,6 +145,10 @@ class TrackBox(QWidget):
         """Show how many frames between two prompts came from one side only."""
         self._has_one_sided = frames > 0
         self._enable()
+
+    def show_find_new(self, *, offered: bool) -> None:
+        """Offer to look for new objects, or do not."""
+        self.find_new.setVisible(offered)
 
     def show_memory(self, text: str, *, offer_disk: bool) -> None:
         """Show how much memory tracking takes; no text where there is plenty."""
@@ -185,6 +195,7 @@ class TrackBox(QWidget):
         )
         column(
             self.buttons["track_both"],
+            self.find_new,
             row(*(self.buttons[name] for name in ("update", "update_both_ways", "resume", "cancel"))),
             self.progress,
             self.status,
@@ -204,6 +215,8 @@ class TrackBox(QWidget):
 
     def ask(self, kind: str) -> None:
         """Ask for a run, as its button does."""
+        if kind == "both" and self.find_new.isChecked():
+            kind = "find_new"
         self.asked.emit(TrackingRequest(kind, self._frame, self.first.value(), self.last.value()))
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from napari_sam2.wording import counted
 
 # What the mouse does next; empty where it does nothing of ours. "select" moves points that are there.
-TOOLS = ("click", "box", "outline", "line", "paint", "select", "region")
+TOOLS = ("click", "box", "outline", "line", "paint", "select", "region", "find")
 # How a line of status is meant: what to do next, what goes on, what keeps the user from going on.
 NEXT, BUSY, PROBLEM = "next", "busy", "problem"
+# Kind of the worker's run that looks for objects.
+FINDING = "finding"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ class PanelState:
     is_tracking: bool = False
     stopped: RunProgress | None = None
     is_teaching: bool = False
+    # Whether objects are being looked for; what was found, and how many of it are going to be taken.
+    is_finding: bool = False
+    n_proposals: int = 0
+    n_taken: int = 0
     # What undo and redo would do, in words, and whether they can now.
     undo_name: str = ""
     redo_name: str = ""
@@ -109,6 +115,8 @@ def status_line(state: PanelState) -> StatusText:
         return StatusText("No model on this machine: choose one, or go on with sam2_nano.", PROBLEM)
     if state.is_tracking:
         return StatusText("Tracking. You can look and click meanwhile; Cancel keeps what is done.", BUSY)
+    if state.is_finding:
+        return StatusText("Looking for objects on this frame. Cancel leaves everything as it is.", BUSY)
     if state.is_looking:
         return StatusText("Looking…", BUSY)
     if state.is_volume_view:
@@ -123,6 +131,8 @@ def status_line(state: PanelState) -> StatusText:
 
 def _waiting(state: PanelState) -> str:
     """What was said already and is not taken up yet."""
+    if state.n_proposals and state.tool != "find":
+        return f"{counted(state.n_proposals, 'proposal')} on this frame: Take or Cancel."
     if state.n_outside:
         one = state.n_outside == 1
         prompts = "1 prompt lies" if one else f"{state.n_outside} prompts lie"
@@ -138,6 +148,8 @@ def _waiting(state: PanelState) -> str:
 
 def _next_click(state: PanelState) -> str:
     name = state.selected.name
+    if state.tool == "find" and state.n_proposals:
+        return _next_proposal(state)
     if state.tool == "region":
         return "Drag a rectangle: only what is in it will be tracked."
     if state.tool == "select":
@@ -162,6 +174,13 @@ def _next_click(state: PanelState) -> str:
     return "" if state.n_objects else "Press New object (N), then click on it in the image."
 
 
+def _next_proposal(state: PanelState) -> str:
+    if not state.n_taken:
+        return "All proposals are left out: click on one to take it, or move the score down."
+    grey = ", a grey one to take it" if state.n_taken < state.n_proposals else ""
+    return f"Click on a proposal to leave it out{grey}. Take {counted(state.n_taken, 'object')}."
+
+
 def _other_masks(state: PanelState) -> str:
     return f" Tab: another mask ({state.candidate} of {state.n_candidates})." if state.n_candidates > 1 else ""
 
@@ -169,6 +188,8 @@ def _other_masks(state: PanelState) -> str:
 def _next_step(state: PanelState) -> str:
     if state.is_teaching:
         return "Teaching: tracking waits."
+    if state.n_proposals:
+        return ""
     if state.n_stale:
         return f"{counted(state.n_stale, 'frame')} out of date: Update (U)."
     if state.stopped is None and state.n_untracked and state.n_frames > 1 and not state.has_pending:
@@ -191,9 +212,10 @@ def greyed(state: PanelState) -> dict[str, str]:
     if not state.has_image:
         why = "Open an image first"
         names = ("new_object", "tool_click", "tool_box", "tool_outline", "tool_scribble", "tool_paint")
-        reasons |= dict.fromkeys((*names, "draw_region", *_TRACKING), why)
-    if state.is_tracking or state.is_teaching:
-        reasons |= dict.fromkeys((*_TRACKING, "undo", "redo"), "Wait for the run under way, or cancel it")
+        reasons |= dict.fromkeys((*names, "draw_region", "find_objects", *_TRACKING), why)
+    if state.is_tracking or state.is_teaching or state.is_finding:
+        why = "Wait for the run under way, or cancel it"
+        reasons |= dict.fromkeys((*_TRACKING, "find_objects", "undo", "redo"), why)
     if state.is_across:
         reasons.setdefault("draw_region", "A region is a part of the image's own planes: track along its first axis")
     if not state.can_undo:

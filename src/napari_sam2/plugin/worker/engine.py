@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from napari_sam2.data.prompts.drawn_prompts import drawing_of
 from napari_sam2.wording import named_objects
 
 from .count_pieces import count_pieces
+from .find_runs import FindRuns
 from .messages import AcceptedFrame, FrameUpdate, Report, State, Tracked, TrackingRequest
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.session.history import Step
+    from napari_sam2.session.population.found_objects import FoundObjects
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
 
@@ -38,6 +40,7 @@ class Engine:
     def __init__(self, session: Session) -> None:
         # While the worker runs, the GUI thread reads only plain values of it, such as its folder.
         self.session = session
+        self.find_runs = FindRuns(session)
         # Objects with a score below this are left out of what is drawn.
         self.threshold = 0.5
         # By object and frame, prompts and how they were drawn, which takes long to find out for masks of scripts.
@@ -49,6 +52,7 @@ class Engine:
         """Put drawings in place of those about the same objects and frames, as one step; empty ones take away."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
+        self.find_runs.end_step()
         touched: set[int] = set()
         problems: list[str] = []
         known = self.drawings()
@@ -94,6 +98,7 @@ class Engine:
 
     def remove_object(self, object_id: int) -> Report:
         """Remove an object with its prompts and results."""
+        self.find_runs.end_step()
         frames = set(self._frames_of(object_id))
         if object_id in self.session.object_ids:
             self.session.remove_object(object_id)
@@ -108,6 +113,12 @@ class Engine:
             problems.append(f"{str(error)[0].upper()}{str(error)[1:]}")
         new = [step for step in self.session.history[0] if step not in known]
         return self._report({frame for step in new for frame in step.frames}, problems)
+
+    def add_found(self, found: FoundObjects) -> Report:
+        """Add objects that were found on a frame, as one step."""
+        self.find_runs.end_step()
+        self.find_runs.add(found)
+        return self._report([found.frame])
 
     def _take_away(self, key: PromptKey, *, is_last: bool) -> set[int]:
         session = self.session
@@ -161,6 +172,8 @@ class Engine:
         return self._gone_to(self.session.redo)
 
     def _gone_to(self, move: Callable[[], Step | None]) -> Report:
+        self.find_runs.end_step()
+        self.find_runs.left_at = None
         # A step has every frame that it changed: those are drawn again.
         step = move()
         return self._report(() if step is None else step.frames)
@@ -215,6 +228,10 @@ class Engine:
 
     def track(self, plan: TrackingRequest) -> Generator[Tracked, None, None]:
         """Track frame by frame."""
+        if plan.kind == "find_new" or (plan.kind == "resume" and self.find_runs.left_at is not None):
+            yield from self._track_and_find(is_new=plan.kind == "find_new")
+            return
+        self.find_runs.left_at = None
         # The first step of the run does this, after the jobs that were queued before it: the session has all prompts by
         # now.
         steps, total = self._steps_of(plan)
@@ -222,6 +239,12 @@ class Engine:
         # estimate.
         for done, result in enumerate(steps, 1):
             yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
+
+    def _track_and_find(self, *, is_new: bool) -> Iterator[Tracked]:
+        total = self.session.stack.n_frames
+        start = min((prompt.frame for prompt in self.session.prompts), default=0)
+        for frame, done in self.find_runs.track(start if is_new else None):
+            yield Tracked(self.frame_update(frame), done, total, self.state())
 
     def _steps_of(self, plan: TrackingRequest) -> tuple[Iterable[FrameResult], int]:
         """Start one run of the session, so that its rest can be resumed later, and count its frames."""

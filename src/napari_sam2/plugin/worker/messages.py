@@ -91,8 +91,8 @@ class Report:
 class TrackingRequest:
     """What a tracking run is to visit."""
 
-    # ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, ``"update_both_ways"``, or ``"resume"`` for
-    # what is left of a run.
+    # ``"both"``, ``"forward"``, ``"backward"``, ``"range"``, ``"update"``, ``"update_both_ways"``, ``"find_new"`` for
+    # newcomers, too, or ``"resume"`` for what is left of a run.
     kind: str
     # Where forward and backward runs start.
     frame: int = 0

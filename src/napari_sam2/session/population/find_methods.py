@@ -172,10 +172,17 @@ class Finding(Prompting, StepMethods):
         steps = self.tracking_and_finding(check_frame(start, self.stack.n_frames), every)
         return (step for step in steps if isinstance(step, FrameResult))
 
-    def tracking_and_finding(self, start: int, every: int = EVERY) -> Iterator[FrameResult | int]:
-        """Do as `propagate_finding` does; also yields each frame that is being looked at or has changed beside it."""
+    def tracking_and_finding(
+        self, start: int, every: int = EVERY, *, is_looked_at: bool = False
+    ) -> Iterator[FrameResult | int]:
+        """Do as `propagate_finding` does; also yields each frame that is being looked at or has changed beside it.
+
+        ``is_looked_at``: nothing more is looked for on the first frame.
+        """
         last = self.stack.n_frames - 1
-        fresh = yield from self._adding_newcomers(start)
+        fresh: tuple[int, ...] = ()
+        if not is_looked_at:
+            fresh = yield from self._adding_newcomers(start)
         for first in range(start, max(last, start + 1), every):
             stop = min(first + every, last)
             if self.object_ids:

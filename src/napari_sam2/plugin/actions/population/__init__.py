@@ -1,0 +1,1 @@
+"""What the controls of finding many objects at once do."""

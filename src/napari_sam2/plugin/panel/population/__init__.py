@@ -1,0 +1,1 @@
+"""Controls of finding many objects at once."""
