@@ -1,7 +1,7 @@
 """Six stories on real data, with real mouse and keys: how many actions each takes, and what a newcomer is told.
 
 Run it where there is a screen, or under a virtual one. The sequences are looked for where ``NAPARI_SAM2_TEST_DATA``
-points, else in ``../shared/data``::
+points, else in ``../shared/data``; the population where ``NAPARI_SAM2_LINEAGE`` points, else in ``../shared/lineage``::
 
     scripts/qt_run.sh --virtual-display .venv/bin/python benchmarks/stories.py [STORY...] [--pictures FOLDER]
 
@@ -35,6 +35,7 @@ from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.plugin.widget import Sam2Widget
 
 DATA = Path(os.environ.get("NAPARI_SAM2_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+LINEAGE = Path(os.environ.get("NAPARI_SAM2_LINEAGE", DATA.parent / "lineage"))
 PATIENCE_S = 900
 WINDOW = (1440, 900)
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractItemView)
@@ -48,6 +49,8 @@ class Newcomer:
 
     viewer: napari.Viewer
     widget: Sam2Widget
+    # Where pictures of it go that are taken on the way.
+    pictures: Path | None = None
     actions: list[str] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
     ended: list[bool] = field(default_factory=list)
@@ -133,15 +136,15 @@ class Sequence:
     labels: np.ndarray
 
     @classmethod
-    def read(cls, name: str, axis: str) -> Sequence:
-        if not (DATA / name).is_dir():
-            raise SystemExit(f"no {name} in {DATA}: set NAPARI_SAM2_TEST_DATA")
-        source = DATA / name / "frames"
+    def read(cls, name: str, axis: str, *, root: Path = DATA) -> Sequence:
+        if not (root / name).is_dir():
+            raise SystemExit(f"no {name} in {root}: set NAPARI_SAM2_TEST_DATA and NAPARI_SAM2_LINEAGE")
+        source = root / name / "frames"
         with open_stack(source if source.is_dir() else source.with_suffix(".tif"), axis=axis) as stack:
             frames = np.stack([stack.read(t) for t in range(stack.n_frames)])
         import tifffile
 
-        return cls(frames, tifffile.imread(DATA / name / "labels.tif"))
+        return cls(frames, tifffile.imread(root / name / "labels.tif"))
 
     def part(self, n_frames: int | None, axis: str) -> Sequence:
         """Keep the first time points, or the slices around the one with the largest objects."""
@@ -244,6 +247,28 @@ def four_axes(hand: Newcomer, sequence: Sequence) -> str:
     return f"seen in {seen}, J {sequence.quality(found, 0, places):.2f}"
 
 
+def population(hand: Newcomer, sequence: Sequence) -> str:
+    """All nuclei of a movie: found, taken, tracked, and with them those that come later."""
+    hand.key(Qt.Key.Key_G)
+    hand.wait(lambda: hand.widget.panel.find_box.buttons["find_take"].isVisible())
+    QTest.qWait(300)
+    if hand.pictures is not None:
+        take(hand.viewer, hand.pictures.with_name(f"{hand.pictures.name}-proposals"))
+    hand.press("find_take")
+    hand.wait(lambda: hand.widget.controller.worker.is_idle)
+    labels = hand.widget.layers.labels
+    places = sequence.places(0, int(sequence.labels[0].max()))
+    found = int(np.asarray(labels.data[0]).max())
+    first = sequence.quality(np.asarray(labels.data), 0, places)
+    hand.press("find_new")
+    hand.track()
+    hand.wait(lambda: hand.widget.controller.worker.is_idle)
+    late = len(hand.widget.session.object_ids) - found
+    last = len(sequence.frames) - 1
+    end = sequence.quality(np.asarray(labels.data), last, sequence.places(last, 1000))
+    return f"{found} found of {len(places)} (J {first:.2f}), {late} later; J {end:.2f} on the last frame"
+
+
 def judged(hand: Newcomer, sequence: Sequence, frame: int, places: list[tuple[float, float]]) -> str:
     return f"{sequence.quality(np.asarray(hand.widget.layers.labels.data), frame, places):.2f}"
 
@@ -256,6 +281,7 @@ STORIES = {
     "plant-side": ("plantseg_ovule_cells", "z", plant_side),
     "mri": ("brats2013_flair_pat0005", "z", mri),
     "four-axes": ("ctc_fluo_n2dh_sim01", "t", four_axes),
+    "population": ("ctc_fluo_n2dh_sim01", "t", population),
 }
 
 
@@ -279,13 +305,14 @@ def tell(name: str, *, n_frames: int | None, pictures: Path | None) -> str:
     # Work of the story before would be offered in this one.
     os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
     data, axis, story = STORIES[name]
-    sequence = Sequence.read(data, axis).part(n_frames, axis)
+    root = LINEAGE if name == "population" else DATA
+    sequence = Sequence.read(data, axis, root=root).part(n_frames, axis)
     viewer = open_viewer(name, sequence, axis)
     try:
         widget = Sam2Widget(viewer)
         viewer.window.add_dock_widget(widget, name="SAM 2")
         viewer.dims.set_point(0, 0)
-        hand = Newcomer(viewer, widget)
+        hand = Newcomer(viewer, widget, pictures=None if pictures is None else pictures / name)
         hand.wait(lambda: widget.session is not None)
         QTest.qWait(300)
         first = hand.controls

@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation: window and widget at work, after teaching, with a region and an error.
+"""Make the pictures of the documentation: window and widget at work, with proposals, after teaching, with an error.
 
 Run it where there is a screen, or under a virtual one::
 
@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Before napari is imported: the pictures must not depend on anybody's settings, nor on work that was not saved.
 os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
@@ -25,7 +26,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QDockWidget
 
-from napari_sam2.plugin.files.sample_data import endoscope
+from napari_sam2.plugin.files.sample_data import cells, endoscope
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.synthetic.samples import make_sample
 
@@ -47,11 +48,11 @@ def wait(condition: Callable[[], object]) -> None:
         QTest.qWait(20)
 
 
-def open_sample() -> tuple[napari.Viewer, Sam2Widget]:
-    """Open the endoscope sample with the widget beside it."""
+def open_sample(sample: Callable[[], list[Any]] = endoscope) -> tuple[napari.Viewer, Sam2Widget]:
+    """Open a sample with the widget beside it."""
     viewer = napari.Viewer()
     viewer.window.resize(*WINDOW)
-    data, options, _ = endoscope()[0]
+    data, options, _ = sample()[0]
     viewer.add_image(data, **options)
     widget = Sam2Widget(viewer)
     viewer.window.add_dock_widget(widget, name="SAM 2")
@@ -78,6 +79,19 @@ def track(widget: Sam2Widget) -> None:
         wait(lambda before=before: len(shown) > before)
     widget.panel.track_box.ask("both")
     wait(lambda: ended)
+
+
+def show_proposals(folder: Path) -> None:
+    """Find the cells of a sample, leave one out, and take the window."""
+    viewer, widget = open_sample(cells)
+    try:
+        narrow(viewer, widget)
+        widget.finding.find()
+        wait(lambda: widget.panel.find_box.buttons["find_take"].isVisible())
+        widget.finding.toggle(1)
+        whole_window(viewer, folder / "find-dark.png")
+    finally:
+        viewer.close()
 
 
 def show_most_hidden(widget: Sam2Widget) -> int:
@@ -174,6 +188,7 @@ def main() -> None:
             later.grab().save(str(folder / f"teach-{theme}.png"))
     finally:
         viewer.close()
+    show_proposals(folder)
 
 
 if __name__ == "__main__":

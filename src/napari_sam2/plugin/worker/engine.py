@@ -82,6 +82,7 @@ class Engine:
 
     def accept(self, frames: Iterable[int], object_ids: Collection[int] | None = None) -> Report:
         """Lock what is shown on frames, of all objects or some."""
+        self.find_runs.end_step()
         scores = self.session.outputs.scores
         known = [t for t in frames if scores.on_frame(t)]
         # What the threshold hides is accepted as not there.
@@ -92,6 +93,7 @@ class Engine:
 
     def withdraw(self, frames: Iterable[int]) -> Report:
         """Unlock frames."""
+        self.find_runs.end_step()
         known = [t for t in frames if self.session.outputs.scores.on_frame(t)]
         self.session.withdraw(known)
         return self._report(known)
@@ -106,6 +108,7 @@ class Engine:
 
     def edit_tracks(self, edit: Callable[[Session], object]) -> Report:
         """Have whole tracks edited, as the session can; what it refuses is reported."""
+        self.find_runs.end_step()
         known, problems = self.session.history[0], list[str]()
         try:
             edit(self.session)
