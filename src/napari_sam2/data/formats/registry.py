@@ -16,16 +16,16 @@ from napari_sam2.data.files.optional_packages import extra_of, load_extra
 from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav
-from .ctc import check_time, is_ctc, write_ctc
-from .geff import is_geff, write_geff
 from .kept_geometry import GEOMETRY, lost_geometry
-from .measurements import is_measurements, write_measurements
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
 from .tables import write_scores, write_tracks
 from .tiff_and_tables import write_labels_tiff
-from .trackmate import write_trackmate
+from .tracks.ctc import check_time, is_ctc, write_ctc
+from .tracks.geff import is_geff, write_geff
+from .tracks.measurements import is_measurements, write_measurements
+from .tracks.trackmate import write_trackmate
 
 if TYPE_CHECKING:
     import os

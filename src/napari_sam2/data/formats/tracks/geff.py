@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.files.optional_packages import load_extra
+from napari_sam2.data.formats.ome_zarr_labels import OME_UNITS, is_ome_zarr_labels, write_ome_zarr_04
 
-from .ome_zarr_labels import OME_UNITS, is_ome_zarr_labels, write_ome_zarr_04
 from .track_graph import TrackGraph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_sam2.data.formats.export_data import Results
     from napari_sam2.data.images.axes import Axis
-
-    from .export_data import Results
 
 # Names in the folder that is written.
 _GRAPH, _LABELS = "tracks.geff", "labels.ome.zarr"

@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from .export_data import regions_of
+from napari_sam2.data.formats.export_data import regions_of
+
 from .track_graph import TrackGraph
 
 if TYPE_CHECKING:
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2.data.formats.export_data import Region, Results
     from napari_sam2.data.images.stack import Stack
-
-    from .export_data import Region, Results
 
 # The version whose files this one is like; TrackMate refuses files that name none.
 _VERSION = "7.11.1"

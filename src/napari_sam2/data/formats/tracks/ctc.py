@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from .export_data import regions_of
+from napari_sam2.data.formats.export_data import regions_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_sam2.data.formats.export_data import Results
     from napari_sam2.data.images.stack import Stack
-
-    from .export_data import Results
 
 _LARGEST = np.iinfo(np.uint16).max
 # File names that an export writes; a folder with any other is not replaced.

@@ -13,8 +13,8 @@ import pytest
 
 from napari_sam2.data import Calibration, Stack, open_stack
 from napari_sam2.data.formats import Results, export_results
-from napari_sam2.data.formats.geff import is_geff
-from napari_sam2.data.formats.track_graph import Descent, descents_of
+from napari_sam2.data.formats.tracks.geff import is_geff
+from napari_sam2.data.formats.tracks.track_graph import Descent, descents_of
 from napari_sam2.data.labels.lineage import Lineage, Track
 from napari_sam2.data.prompts.prompt_files import read_prompt_file
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .tables import tracks_array
+from napari_sam2.data.formats.tables import tracks_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from .export_data import Results
+    from napari_sam2.data.formats.export_data import Results
 
 
 class Descent(NamedTuple):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .export_data import regions_of
+from napari_sam2.data.formats.export_data import regions_of
+
 from .track_graph import descents_of
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from napari_sam2.data.formats.export_data import Region, Results
     from napari_sam2.data.images.stack import Stack
-
-    from .export_data import Region, Results
 
 # Names of the tables in the folder that is written.
 _ROWS, _TRACKS = "measurements.csv", "tracks.csv"

@@ -1,0 +1,1 @@
+"""Tracks, families and measurements of objects, for other programs."""
