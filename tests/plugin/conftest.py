@@ -24,6 +24,7 @@ from small_model import build_small, drifting_textures, single_thread
 PATIENCE_S = 240
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Windows share one screen and one keyboard: what opens one is run by one process."""
     for item in items:

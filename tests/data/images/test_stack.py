@@ -265,7 +265,7 @@ def test_files_that_are_no_stack(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"text.tif cannot be read as a TIFF"):
         open_stack(tmp_path / "text.tif")
     (tmp_path / "film.xyz").write_bytes(b"....")
-    with pytest.raises(ValueError, match=r"film.xyz is not a TIFF, PNG, JPEG, GIF, video"):
+    with pytest.raises(ValueError, match=r"film.xyz is not a TIFF, PNG, JPEG, .*video"):
         open_stack(tmp_path / "film.xyz")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     with pytest.raises(ValueError, match=r"broken.png cannot be read"):
