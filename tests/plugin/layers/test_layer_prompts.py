@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2.data.prompts.drawing import DrawnShape, PromptKey
+from napari_sam2.plugin.layers.placement import Placement
+from napari_sam2.plugin.layers.points_and_shapes import show_points
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -377,3 +380,17 @@ def test_a_brush_over_several_places_of_another_axis(
         frame for frame in range(space.n_frames) if labels.data[space.index(frame)].any()
     }
     assert any("beyond the stack on show" in record.message for record in notification_manager.records)
+
+
+def test_a_row_that_is_no_prompt_may_stay_alone(desk: Desk) -> None:
+    """Without an object and without a sign, as rows are that others add."""
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    points = desk.widget.layers.points
+    with points.events.features.blocker(), points.events.data.blocker():
+        points.data = np.array([[0, 20, 30], [0, 2, 2]], float)
+        signs = pd.Categorical(["positive", None], categories=["positive", "negative"])
+        points.features = pd.DataFrame({"object": [1, 0], "prompt": signs})
+    show_points(points, {}, desk.widget.layers.space, Placement.of(points, desk.widget.layers.image))
+    assert points.data.tolist() == [[0, 2, 2]]
+    assert points.features["prompt"].tolist() == ["positive"]

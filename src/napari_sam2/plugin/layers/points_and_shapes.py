@@ -175,7 +175,9 @@ def show_points(
     with _kept_defaults(layer):
         layer.selected_data = set()
         layer.data = np.concatenate([layer.data[others], data])
-        layer.features = pd.concat([layer.features.iloc[others], features], ignore_index=True)
+        table = pd.concat([layer.features.iloc[others], features], ignore_index=True)
+        # Rows that others added may have made plain text of the signs, for which an empty table has no default.
+        layer.features = table.assign(**{PROMPT: _signs(signs_of(table))})
         colour_by_sign(layer)
     layer.refresh()
 
@@ -241,7 +243,8 @@ def features_of(object_ids: list[int], signs: list[str] | None = None) -> pd.Dat
 def _signs(values: list[str]) -> pd.Categorical:
     import pandas as pd
 
-    return pd.Categorical(values, categories=[POSITIVE, NEGATIVE])
+    known = [value if value in PROMPT_COLOURS else POSITIVE for value in values]
+    return pd.Categorical(known, categories=[POSITIVE, NEGATIVE])
 
 
 def _point_size(image: Image) -> float:
