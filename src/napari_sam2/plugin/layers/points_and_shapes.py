@@ -174,9 +174,10 @@ def show_points(
     features = features_of([key.object_id for key, _ in rows], signs)
     with _kept_defaults(layer):
         layer.selected_data = set()
-        layer.data = np.concatenate([layer.data[others], data])
+        # Features first: the layer cuts its table to the number of rows.
         table = pd.concat([layer.features.iloc[others], features], ignore_index=True)
-        # Rows that others added may have made plain text of the signs, for which an empty table has no default.
+        layer.data = np.concatenate([layer.data[others], data])
+        # Rows that others added may have no sign.
         layer.features = table.assign(**{PROMPT: _signs(signs_of(table))})
         colour_by_sign(layer)
     layer.refresh()
