@@ -40,7 +40,8 @@ def test_points_layer_of_the_users_own_can_be_chosen(desk: Desk) -> None:
     desk.find("points_layer").setCurrentText("mine")
     desk.settle()
     assert isinstance(mine, Points)
-    assert mine.features["prompt"].tolist() == ["positive", "positive"]
+    # It is read, and stays as it is.
+    assert mine.features.empty
     assert {(p.frame, p.object_id) for p in desk.widget.session.prompts} == {(0, 1), (2, 1)}
 
 
