@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from napari_sam2 import Session
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.storage.folder.journal import read_journal
+from napari_sam2.storage.folder.schema import VERSION
 from session_state import assert_same_prompts, assert_same_sessions
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -131,11 +132,11 @@ def test_lost_memories_are_made_anew(folder: Path, opened: Opened, saved: Sessio
 
 
 def test_a_newer_format_is_reported(folder: Path, opened: Opened, saved: Session) -> None:
-    change_header(folder, version=4, novelty={"colour": "red"})
+    change_header(folder, version=VERSION + 1, novelty={"colour": "red"})
     change_events(folder, lambda event: event.update(novelty=3))
     before = files_of(folder)
     session = opened()
-    assert "format 4, this one knows format 3" in session.problems[0]
+    assert f"format {VERSION + 1}, this one knows format {VERSION}" in session.problems[0]
     assert "novelty" in session.problems[1]
     assert len(session.problems) == 3
     assert_same_sessions(saved, session)

@@ -164,7 +164,7 @@ def test_exports_lie_as_the_image_does(turned: Desk, volume: np.ndarray, tmp_pat
         desk.until(lambda: not exporting.is_running, name)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), desk.labels)
     # The table counts the frames that were tracked.
-    rows = (tmp_path / "scores.csv").read_text().splitlines()
+    rows = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 1 + volume.shape[1]
     found: list[np.ndarray] = []
     exporting.add_tracks(lambda centres, material: found.append(centres))

@@ -71,7 +71,7 @@ def test_proposals_are_clicked_narrowed_taken_and_undone_in_one_step(bench: Desk
     assert all(layer.data[0][place] == 1 for place in MIDDLES)
     bench.click(*MIDDLES[1])
     bench.until(lambda: bench.find("find_take").text() == "Take 2 objects")
-    assert "a grey one to take it" in line.text()
+    assert "on one that is only outlined to take it" in line.text()
     assert layer.data[0][MIDDLES[1]] == 0
     bench.find("find_bar").setValue(100)
     assert not bench.find("find_take").isEnabled()

@@ -68,7 +68,7 @@ SENTENCES = {
     "Stopped (4 of 36): Continue.": replace(READY, n_objects=1, n_untracked=1, stopped=RunProgress(4, 36)),
     "Looking for objects on this frame. Cancel leaves everything as it is.": replace(CLICKING, is_finding=True),
     "Click on a proposal to leave it out. Take 23 objects.": replace(READY, tool="find", n_proposals=23, n_taken=23),
-    "Click on a proposal to leave it out, a grey one to take it. Take 1 object.": replace(
+    "Click on a proposal to leave it out, on one that is only outlined to take it. Take 1 object.": replace(
         READY, tool="find", n_proposals=2, n_taken=1
     ),
     "All proposals are left out: click on one to take it, or move the score down.": replace(

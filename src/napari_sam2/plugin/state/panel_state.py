@@ -177,8 +177,8 @@ def _next_click(state: PanelState) -> str:
 def _next_proposal(state: PanelState) -> str:
     if not state.n_taken:
         return "All proposals are left out: click on one to take it, or move the score down."
-    grey = ", a grey one to take it" if state.n_taken < state.n_proposals else ""
-    return f"Click on a proposal to leave it out{grey}. Take {counted(state.n_taken, 'object')}."
+    outlined = ", on one that is only outlined to take it" if state.n_taken < state.n_proposals else ""
+    return f"Click on a proposal to leave it out{outlined}. Take {counted(state.n_taken, 'object')}."
 
 
 def _other_masks(state: PanelState) -> str:

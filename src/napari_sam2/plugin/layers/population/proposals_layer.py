@@ -26,7 +26,8 @@ _INSIDE, _TAKEN, _LEFT_OUT = 1, 2, 3
 _COLOURS: dict[int | None, Any] = {
     _INSIDE: (0.75, 1.0, 0.0, 0.28),
     _TAKEN: (0.75, 1.0, 0.0, 1.0),
-    _LEFT_OUT: (0.75, 0.75, 0.75, 0.8),
+    # Grey is not seen on a bright cell.
+    _LEFT_OUT: (1.0, 0.45, 0.15, 1.0),
 }
 
 
