@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,40 +100,49 @@ def test_segment_says_how_prompts_are_made(run: Run, tmp_path: Path, words: list
     assert done.status == (0 if "--help" in words else 2)
 
 
+# Runs the command, and clicks in its window before it is closed as its button does.
+CLICKS = """
+import sys
+
+import napari
+import numpy as np
+from napari.layers import Points
+from qtpy.QtCore import QTimer
+
+from napari_sam2.cli import main
+
+
+def click():
+    viewer = napari.current_viewer()
+    scale = viewer.layers["disk.tif"].scale
+    np.testing.assert_allclose(scale, (2, 0.5, 0.25))
+    layer = viewer.add_layer(Points([[2, 20, 18], [2, 8, 40]], features={"object": [1, 5]}, scale=scale))
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    widget.panel.points_layer.choose(layer)
+    QTimer.singleShot(200, viewer.window._qt_window.close)
+
+
+run = napari.run
+napari.run = lambda: (QTimer.singleShot(500, click), run())
+sys.exit(main(["prompts", sys.argv[1], "--output", sys.argv[2]]))
+"""
+
+
 @pytest.mark.xdist_group("windows")
 @pytest.mark.skipif(
     why_no_viewer({**os.environ, "CI": ""}) is not None, reason="there is no screen, or no Qt binding for it"
 )
-def test_clicks_are_saved_when_the_window_is_closed(
-    run: Run, disk: DiskStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import napari
-    from napari.layers import Points
-    from qtpy.QtCore import QTimer
-
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path / "cache"))
-
-    def hands() -> None:
-        viewer = napari.current_viewer()
-        assert viewer is not None
-        scale = viewer.layers["disk.tif"].scale
-        np.testing.assert_allclose(scale, (2, 0.5, 0.25))
-        layer = viewer.add_layer(Points([[2, 20, 18], [2, 8, 40]], features={"object": [1, 5]}, scale=scale))
-        _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
-        widget.panel.points_layer.choose(layer)
-        # As the button of the window does, whether a model has been loaded by then or not.
-        QTimer.singleShot(200, viewer.window._qt_window.close)
-
-    original = napari.run
-
-    def run_with_hands() -> None:
-        QTimer.singleShot(500, hands)
-        original()
-
-    monkeypatch.setattr(napari, "run", run_with_hands)
-    done = run("prompts", disk.path, "--output", tmp_path / "clicked.json")
-    assert done.status == 0, done.err
+def test_clicks_are_saved_when_the_window_is_closed(disk: DiskStack, tmp_path: Path) -> None:
+    # In a process of its own: what napari keeps of a window would stay for tests that follow.
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [sys.executable, "-c", CLICKS, str(disk.path), str(tmp_path / "clicked.json")],
+        env=environment | {"NAPARI_SAM2_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
     found = read_prompts(tmp_path / "clicked.json")
     assert [(one.frame, one.object_id, one.points.tolist()) for one in found] == [  # type: ignore[union-attr]
         (2, 1, [[20, 18]]),
