@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -27,9 +29,23 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["NAPARI_CONFIG"] = str(Path(folder.name, "settings.yaml"))
     os.environ["NAPARI_SAM2_HOME"] = str(Path(folder.name, "home"))
     os.environ["NAPARI_SAM2_CPU_DTYPE"] = "float32"
-    # Threads of several test processes get in each other's way.
+    # Threads of several test processes get in each other's way, and so do windows on one screen.
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        if "DISPLAY" in os.environ and shutil.which("Xvfb"):
+            os.environ["DISPLAY"] = _own_screen(config)
+
+
+def _own_screen(config: pytest.Config) -> str:
+    """Start a virtual screen that ends with the tests; returns its name."""
+    number, told = os.pipe()
+    command = ["Xvfb", "-displayfd", str(told), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[told], stderr=subprocess.DEVNULL)
+    config.add_cleanup(server.wait)
+    config.add_cleanup(server.terminate)
+    os.close(told)
+    with os.fdopen(number, encoding="ascii") as pipe:
+        return f":{pipe.readline().strip()}"
 
 
 def _folder_or_skip(what: str, *, variable: str, default: Path) -> Path:

@@ -25,14 +25,6 @@ from small_model import build_small, drifting_textures, single_thread
 PATIENCE_S = 240
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Windows share one screen and one keyboard: what opens one is run by one process."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("windows"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     with single_thread():

@@ -128,7 +128,6 @@ sys.exit(main(["prompts", sys.argv[1], "--output", sys.argv[2]]))
 """
 
 
-@pytest.mark.xdist_group("windows")
 @pytest.mark.skipif(
     why_no_viewer({**os.environ, "CI": ""}) is not None, reason="there is no screen, or no Qt binding for it"
 )
