@@ -7,17 +7,14 @@ Run it where there is a screen, or under a virtual one::
 
 from __future__ import annotations
 
-import os
+# First: it keeps napari, which reads its settings when it is imported, from the user's.
+from sample_window import open_sample, wait
+
+# isort: split
+
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-# Before napari is imported: the film must not depend on anybody's settings, nor on work that was not saved.
-os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
-os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings.yaml"))
 
 import napari
 import numpy as np
@@ -35,18 +32,8 @@ WINDOW = (900, 700)
 # Of the film; the text must stay legible, and the file small.
 WIDTH, COLOURS = 760, 128
 N_CELLS = 8
-PATIENCE_S = 600
 SHORT_MS, LONG_MS = 120, 1200
 ARROW = ((0, 0), (0, 17), (4, 13), (7, 19), (10, 18), (7, 12), (12, 12))
-
-
-def wait(condition: Callable[[], object]) -> None:
-    """Let Qt work until a condition holds."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the widget did not get there")
-        QTest.qWait(20)
 
 
 @dataclass
@@ -134,18 +121,11 @@ def play(film: Film, widget: Sam2Widget) -> None:
 def main() -> None:
     """Write the film."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images/nuclei.gif")
-    viewer = napari.Viewer()
+    viewer, widget = open_sample(cells, WINDOW)
     try:
-        viewer.window.resize(*WINDOW)
         # What is done here takes no layer controls.
         for dock in (viewer.window._qt_viewer.dockLayerList, viewer.window._qt_viewer.dockLayerControls):
             dock.hide()
-        data, options, _ = cells()[0]
-        viewer.add_image(data, **options)
-        widget = Sam2Widget(viewer)
-        viewer.window.add_dock_widget(widget, name="SAM 2")
-        viewer.dims.set_point(0, 0)
-        wait(lambda: widget.session is not None)
         film = Film(viewer)
         play(film, widget)
         film.save(path)

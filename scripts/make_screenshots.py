@@ -7,17 +7,13 @@ Run it where there is a screen, or under a virtual one::
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+# First: it keeps napari, which reads its settings when it is imported, from the user's.
+from sample_window import SCRATCH, open_sample, wait
 
-# Before napari is imported: the pictures must not depend on anybody's settings, nor on work that was not saved.
-os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
-os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings.yaml"))
+# isort: split
+
+import sys
+from pathlib import Path
 
 import napari
 import numpy as np
@@ -30,35 +26,11 @@ from napari_sam2.plugin.files.sample_data import cells, endoscope
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.synthetic.samples import make_sample
 
-SCRATCH = Path(os.environ["NAPARI_SAM2_HOME"])
 WINDOW = (1440, 900)
 NARROW = 320
-PATIENCE_S = 600
 # Long enough to show what teaching looks like, not to teach anything.
 TEACHING_MINUTES = 0.2
 THEMES = ("dark", "light")
-
-
-def wait(condition: Callable[[], object]) -> None:
-    """Let Qt work until a condition holds."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the widget did not get there")
-        QTest.qWait(20)
-
-
-def open_sample(sample: Callable[[], list[Any]] = endoscope) -> tuple[napari.Viewer, Sam2Widget]:
-    """Open a sample with the widget beside it."""
-    viewer = napari.Viewer()
-    viewer.window.resize(*WINDOW)
-    data, options, _ = sample()[0]
-    viewer.add_image(data, **options)
-    widget = Sam2Widget(viewer)
-    viewer.window.add_dock_widget(widget, name="SAM 2")
-    viewer.dims.set_point(0, 0)
-    wait(lambda: widget.session is not None)
-    return viewer, widget
 
 
 def track(widget: Sam2Widget) -> None:
@@ -83,7 +55,7 @@ def track(widget: Sam2Widget) -> None:
 
 def show_proposals(folder: Path) -> None:
     """Find the cells of a sample, leave one out, and take the window."""
-    viewer, widget = open_sample(cells)
+    viewer, widget = open_sample(cells, WINDOW)
     try:
         narrow(viewer, widget)
         widget.finding.find()
@@ -164,7 +136,7 @@ def main() -> None:
     """Write the pictures."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
     folder.mkdir(parents=True, exist_ok=True)
-    viewer, widget = open_sample()
+    viewer, widget = open_sample(endoscope, WINDOW)
     try:
         narrow(viewer, widget)
         for theme in THEMES:

@@ -98,7 +98,7 @@ class Results:
         """
         return cls(labels.planes, volumes.planes, labels.scores, window=window, volumes=volumes)
 
-    @property
+    @cached_property
     def parents(self) -> dict[int, int]:
         """The object that each was born of, of those of which that is known."""
         return {} if self.lineage is None else {one.label: one.parent for one in self.lineage.tracks if one.parent}

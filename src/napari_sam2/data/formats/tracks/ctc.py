@@ -71,8 +71,7 @@ def _parent(earlier: _Track | None, latest: dict[int, _Track], results: Results,
     """Label that a new track goes on from: the object's own before a gap, or its mother's."""
     if earlier is not None:
         return earlier.label
-    born = None if results.lineage is None else results.lineage.by_label.get(object_id)
-    mother = None if born is None else latest.get(born.parent)
+    mother = latest.get(results.parents.get(object_id, 0))
     return 0 if mother is None else mother.label
 
 

@@ -64,7 +64,7 @@ def descents_of(labels: Iterable[int], results: Results) -> dict[int, Descent]:
     """Find out where objects stand in their families; a mother that has no pixels counts as none."""
     tracks = {} if results.lineage is None else results.lineage.by_label
     known = set(labels)
-    mothers = {label: tracks[label].parent for label in known & {*tracks} if tracks[label].parent in known}
+    mothers = {label: parent for label, parent in results.parents.items() if {label, parent} <= known}
     n_children = Counter(mothers.values())
     found: dict[int, Descent] = {}
     # Mothers end before their daughters begin, so in the order of beginnings each mother comes first.
