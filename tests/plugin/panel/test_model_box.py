@@ -17,6 +17,8 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_sam2.plugin.panel.model_box import detail_of
 from napari_sam2.plugin.widget import Sam2Widget
+from napari_sam2.plugin.worker import model_loader
+from napari_sam2.plugin.worker.engine import load
 from napari_sam2.weights.catalog import BUNDLED_NAME, CATALOG, is_available
 
 if TYPE_CHECKING:
@@ -113,17 +115,20 @@ def test_download_can_be_cancelled(asked: Desk, gate: threading.Event) -> None:
 
 
 def test_a_file_that_is_no_checkpoint_is_told(
-    open_desk: Callable[..., Desk], frames: np.ndarray, tmp_path: Path
+    open_desk: Callable[..., Desk], frames: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "broken.pt"
     path.write_bytes(b"not a checkpoint")
+    # The model that the widget starts with is still on its way when the file is chosen.
+    chosen = threading.Event()
+    monkeypatch.setattr(model_loader, "load", lambda choice: load(choice) if chosen.wait(60) else None)
     desk = open_desk(frames)
     desk.widget.panel.model_box.set_checkpoint(path)
+    chosen.set()
     # It takes no other's place: the model that the widget starts with is loaded all the same.
     desk.until(lambda: desk.widget.session is not None)
-    # Which of the two loads ends first is chance.
-    desk.until(lambda: any("broken.pt cannot be read" in one.message for one in notification_manager.records))
-    desk.until(lambda: desk.find("model_status").text().startswith("Ready: sam2_nano"))
+    assert any("broken.pt cannot be read" in record.message for record in notification_manager.records)
+    assert desk.find("model_status").text().startswith("Ready: sam2_nano")
 
 
 def clicked(desk: Desk) -> Session:
