@@ -22,7 +22,8 @@ from napari_sam2.session.tracking.object_track import ObjectTrack
 from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.session.zoom.crop_size import whole_if_none
 
-from .frame_result import FrameResult, upsample_logits
+from .frame_result import FrameResult
+from .upsample import upsample_logits
 
 
 def frame_result(
@@ -158,8 +159,8 @@ class ObjectMask:
         part = area.meet(reach)
         if part is None:
             return None
-        _, logits = upsample_logits(self.memory.logits_bhw[0], self.memory.view, frame_size)
-        return part, logits[part.moved(-view.top, -view.left).crop]
+        seen = part.moved(-view.top, -view.left).crop
+        return part, upsample_logits(self.memory.logits_bhw[0], view.size, seen)
 
 
 def _pixels_of_cells(first: int, end: int, pixels: float) -> tuple[int, int]:

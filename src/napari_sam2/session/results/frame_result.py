@@ -10,41 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from torch import Tensor
 
 from napari_sam2.data.labels.label_painter import LabelPainter
 from napari_sam2.data.labels.label_stack import label_dtype
-from napari_sam2.model.mask_decoder import resize_logits
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.session.zoom.crop_size import whole_if_none
 
-
-def upsample_logits(
-    low_res_hw: Tensor, view: Crop | None, frame_size: tuple[int, int]
-) -> tuple[tuple[slice, slice], NDArray[np.float32]]:
-    """Upsample the mask logits of one object to the frame's size.
-
-    Parameters
-    ----------
-    low_res_hw : Tensor
-        (h, w) on the mask decoder's grid.
-    view : Crop or None
-        The part of the frame that the grid covers; ``None`` for all of it.
-    frame_size : tuple of int
-        (Y, X) of the frame in pixels.
-
-    Returns
-    -------
-    crop : tuple of slice
-        Rows and columns of the frame that the logits cover.
-    logits : ndarray
-        (h, w) float32 of the crop.
-    """
-    seen = whole_if_none(view, frame_size)
-    # One object at a time, and on the CPU: how many go together, and where, can change the last bit.
-    logits: NDArray[np.float32] = resize_logits(low_res_hw[None, None].cpu(), seen.size)[0, 0].numpy()
-    return seen.crop, logits
+from .upsample import upsample_logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +83,8 @@ class FrameResult:
             (h, w) float32 of the crop.
         """
         # Results of a session without zoom have no crops.
-        view = self.views[row] if self.views else None
-        return upsample_logits(torch.from_numpy(self.low_res_logits[row]), view, self.size)
+        crop = whole_if_none(self.views[row] if self.views else None, self.size)
+        return crop.crop, upsample_logits(torch.from_numpy(self.low_res_logits[row]), crop.size)
 
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
