@@ -135,7 +135,7 @@ class TrackingSession(RunMethods, LineageMethods, Accepting, Finding):
     @property
     def one_sided(self) -> dict[int, tuple[int, ...]]:
         """By object, the frames between two of its prompts that ``update(both_ways=True)`` would track from both."""
-        plans = {object_id: self._passes.between_plan(track) for object_id, track in self._objects.tracks.items()}
+        plans = self._passes.between_plans(self._passes.update_plans())
         return {object_id: tuple(plan.frames.tolist()) for object_id, plan in plans.items() if plan}
 
     @property
@@ -153,8 +153,7 @@ class TrackingSession(RunMethods, LineageMethods, Accepting, Finding):
 
     def stale_frames(self) -> dict[int, NDArray[np.intp]]:
         """The frames of `stale` as arrays, for long stacks."""
-        plans = {object_id: self._passes.update_plan(track) for object_id, track in self._objects.tracks.items()}
-        return {object_id: plan.frames for object_id, plan in plans.items() if plan}
+        return {object_id: plan.frames for object_id, plan in self._passes.update_plans().items() if plan}
 
     def state(self) -> SessionState:
         """Take a snapshot of all but labels and scores, always complete; tensors are shared with it."""

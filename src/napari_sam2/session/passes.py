@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.fill_between import frames_between
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.object_track import ObjectTrack, neighbours
-from napari_sam2.session.tracking.run_plan import TrackingRun, update_plan
+from napari_sam2.session.tracking.run_plan import TrackingRun, update_plans
 
 
 class PassTracker:
@@ -39,13 +39,15 @@ class PassTracker:
                 raise ValueError(f"object {track.object_id} has no prompts: add one, or remove the object")
         return tracks
 
-    def update_plan(self, track: ObjectTrack) -> FrameDirections:
-        """The frames of an object that `Session.update` would track, with their directions."""
-        return update_plan(track, self._objects.tracks.values(), num_frames=self._tracker.num_frames)
+    def update_plans(self, tracks: Iterable[ObjectTrack] | None = None) -> dict[int, FrameDirections]:
+        """By object, the frames that `Session.update` would track, with their directions; by default of all."""
+        known = self._objects.tracks.values()
+        return update_plans(known if tracks is None else tracks, known, num_frames=self._tracker.num_frames)
 
-    def between_plan(self, track: ObjectTrack) -> FrameDirections:
-        """The frames of an object that `Session.update` would track from both sides."""
-        return frames_between(track, self.update_plan(track), num_frames=self._tracker.num_frames)
+    def between_plans(self, plans: Mapping[int, FrameDirections]) -> dict[int, FrameDirections]:
+        """Of the objects of such plans, the frames that `Session.update` would track from both sides."""
+        known, num_frames = self._objects.tracks, self._tracker.num_frames
+        return {i: frames_between(known[i], plan, num_frames=num_frames) for i, plan in plans.items()}
 
     def track_next(self, run: TrackingRun, turns: frozenset[int]) -> list[ObjectTrack]:
         """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
@@ -62,8 +64,9 @@ class PassTracker:
             # Memories near both ends of the prompts and near the turns of the run are kept: the next run may begin
             # there.
             prompted = [frame for track in known.values() for frame in track.prompts]
+            starts = {min(prompted), max(prompted), *turns}
             for track in tracks:
-                track.bank.starts = {min(prompted), max(prompted), *turns}
+                track.bank.starts = starts
                 track.bank.waiting = track.fills.going(1)
                 self._stage_accepted(track, visit.frame)
                 # Commit may move an answer to another crop, so its frame has to be drawn again.

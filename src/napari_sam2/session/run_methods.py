@@ -94,12 +94,12 @@ class RunMethods(StepMethods):
         """
         tracks = self._passes.promptable() if self._objects.tracks else []
         # Tracking changes what is stale while it goes: the plan is fixed beforehand.
-        plans = {track.object_id: self._passes.update_plan(track).copy() for track in tracks}
+        plans = {object_id: plan.copy() for object_id, plan in self._passes.update_plans(tracks).items()}
         if not (both_ways and tracks):
             return self._run(TrackingRun(tuple(schedule(plans))), "Update", plans)
         # Which frames came from both sides is known only once all memories are there.
         self.catch_up()
-        between = {track.object_id: self._passes.between_plan(track) for track in tracks}
+        between = self._passes.between_plans(self._passes.update_plans(tracks))
         visits = both_ways_visits(plans, between, num_frames=self.stack.n_frames)
         return self._run(TrackingRun(tuple(visits)), "Update both ways", plans, between)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.session.tracking.directions import FrameDirections
@@ -86,14 +87,23 @@ def _schedule(tracks: Iterable[ObjectTrack], plans: Mapping[int, Mapping[int, in
     return schedule({i: {t: step for t, step in plan.items() if t in spans[i]} for i, plan in plans.items()})
 
 
-def update_plan(track: ObjectTrack, tracks: Iterable[ObjectTrack], *, num_frames: int) -> FrameDirections:
-    """Plan the frames of an object that `Session.update` would track, with their directions."""
+def update_plans(
+    wanted: Iterable[ObjectTrack], tracks: Iterable[ObjectTrack], *, num_frames: int
+) -> dict[int, FrameDirections]:
+    """By object, the frames that `Session.update` would track, with their directions; ``tracks``: all there are."""
+    # A new object is tracked over the frames on which the others have results.
+    covered = np.zeros(num_frames, bool)
+    for track in tracks:
+        covered |= track.visited.array(num_frames) != 0
+    return {track.object_id: _update_plan(track, covered) for track in wanted}
+
+
+def _update_plan(track: ObjectTrack, covered: NDArray[np.bool_]) -> FrameDirections:
     # An object that was tracked before only needs what edits have made out of date.
     if track.visited or not track.prompts:
         return track.stale
-    # A new object is tracked over the frames on which the others have results, both ways from its first prompt.
-    covered = np.any([other.visited.array(num_frames) for other in tracks], axis=0)
-    outwards = np.where(np.arange(num_frames) >= min(track.prompts), 1, -1)
+    # A new one goes both ways from its first prompt.
+    outwards = np.where(np.arange(len(covered)) >= min(track.prompts), 1, -1)
     plan = FrameDirections.of(outwards * covered).only(track.span)
     # Where an earlier, interrupted update has left a direction, that one counts.
     plan.merge(track.stale)
