@@ -63,7 +63,7 @@ RULES = {
     "data.images": Rule("data.files", ARRAYS),
     "data.readers": Rule("data.files data.images", ARRAYS),
     "data.labels": Rule(_IMAGES, ARRAYS),
-    "data.prompts": Rule(_IMAGES, ARRAYS),
+    "data.prompts": Rule(f"{_IMAGES} data.labels", ARRAYS),
     "data.pictures": Rule(f"{_IMAGES} data.labels", ARRAYS),
     "data.formats": Rule(f"{_IMAGES} data.labels data.prompts data.pictures", ARRAYS),
     "data": Rule(_DATA.removesuffix(" data"), ARRAYS),

@@ -15,6 +15,7 @@ from napari_sam2 import Session
 from napari_sam2.data.labels.label_painter import compose_labels
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results import compose, object_set
 from napari_sam2.session.results.compose import ObjectMask
@@ -47,7 +48,8 @@ def masks_of(result: FrameResult, painted: dict[int, np.ndarray] | None = None) 
         FrameMemory(torch.from_numpy(logits[None]), torch.zeros(1, 4), 1.0, 1.0, view=view)
         for logits, view in zip(result.low_res_logits, result.views or [None] * len(result.ious), strict=True)
     ]
-    return [ObjectMask(i, m, (painted or {}).get(i)) for i, m in zip(result.object_ids, memories, strict=True)]
+    prompts = {i: Prompt(0, i, mask=mask) for i, mask in (painted or {}).items()}
+    return [ObjectMask(i, m, prompts.get(i)) for i, m in zip(result.object_ids, memories, strict=True)]
 
 
 def written(result: FrameResult, painted: dict[int, np.ndarray] | None = None) -> SessionOutputs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import tifffile
 
 from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
 from napari_sam2.data.images.frame_index import check_frame, whole_number
+from napari_sam2.data.labels.label_storage import bounding_box
 from napari_sam2.data.readers.still_image import read_image
 
 if TYPE_CHECKING:
@@ -86,7 +88,12 @@ class Prompt:
     @property
     def says_absent(self) -> bool:
         """Whether it states that the object is absent from the frame: a mask without any pixel."""
-        return self.mask is not None and not self.mask.any()
+        return self.mask is not None and self.mask_bounds[0] == slice(0, 0)
+
+    @cached_property
+    def mask_bounds(self) -> tuple[slice, slice]:
+        """Rows and columns around the pixels of its mask; empty slices where there are none."""
+        return (slice(0, 0), slice(0, 0)) if self.mask is None else bounding_box(self.mask)
 
 
 def check_object_id(object_id: int) -> int:

@@ -15,6 +15,7 @@ from torch.nn.functional import max_pool2d
 
 from napari_sam2.data.labels.label_storage import bounding_box
 from napari_sam2.data.labels.scores import ScoreRow
+from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import NO_OBJECT_LOGIT
 from napari_sam2.session.tracking.memory_bank import FrameMemory
@@ -122,8 +123,8 @@ class ObjectMask:
     object_id: int
     # Its latest result there, with the logits.
     memory: FrameMemory
-    # (Y, X) bool mask that the user gave, which is drawn to the pixel in place of the logits.
-    painted: NDArray[np.bool_] | None
+    # The prompt whose mask the user gave, which is drawn to the pixel in place of the logits.
+    painted: Prompt | None
     # Whether the memory answers a prompt on the frame: then it wins over objects that have none.
     is_prompted: bool = False
 
@@ -136,7 +137,7 @@ class ObjectMask:
         """Find a box that holds all pixels of the mask; ``None`` where it has none."""
         # A box is enough: it only limits the area that has to be drawn again.
         if self.painted is not None:
-            return PixelBox.of(*bounding_box(self.painted))
+            return PixelBox.of(*self.painted.mask_bounds)
         # From positive cells of the grid to pixels of the crop, then of the frame.
         positive = (self.memory.logits_bhw[0] > 0).cpu().numpy()
         cells = PixelBox.of(*bounding_box(positive))
@@ -149,16 +150,16 @@ class ObjectMask:
 
     def logits(self, area: PixelBox, frame_size: tuple[int, int]) -> tuple[PixelBox, NDArray[np.float32]] | None:
         """Upsample the logits in the part of an area in which they may be positive; ``None`` if there is none."""
-        if self.painted is not None:
-            # Above any logit of the model: a painted mask keeps all its pixels.
-            return area, np.where(self.painted[area.crop], np.float32(np.inf), np.float32(-np.inf))
         view = whole_if_none(self.memory.view, frame_size)
         # Compare crops first: most objects lie elsewhere, and their masks need not be read at all.
-        if area.meet(PixelBox.of_view(view)) is None or (reach := self.reach(frame_size)) is None:
+        if self.painted is None and area.meet(PixelBox.of_view(view)) is None:
             return None
-        part = area.meet(reach)
-        if part is None:
+        reach = self.reach(frame_size)
+        if reach is None or (part := area.meet(reach)) is None:
             return None
+        if self.painted is not None and self.painted.mask is not None:
+            # Above any logit of the model: a painted mask keeps all its pixels.
+            return part, np.where(self.painted.mask[part.crop], np.float32(np.inf), np.float32(-np.inf))
         seen = part.moved(-view.top, -view.left).crop
         return part, upsample_logits(self.memory.logits_bhw[0], view.size, seen)
 
@@ -175,7 +176,7 @@ def object_masks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectMask]:
     for track in live_tracks(frame, tracks):
         memory, prompt = track.result(frame), track.prompts.get(frame)
         if memory is not None:
-            painted = None if prompt is None else prompt.mask
+            painted = prompt if prompt is not None and prompt.mask is not None else None
             masks.append(ObjectMask(track.object_id, memory, painted, track.is_prompted(frame)))
     return masks
 
