@@ -26,7 +26,7 @@ def track(options: argparse.Namespace) -> dict[str, Any]:
 
     from napari_sam2.benchmark.memory import PeakMemory, resident_bytes
     from napari_sam2.benchmark.models import stand_in
-    from napari_sam2.session.estimate import estimate_memory
+    from napari_sam2.session.memory_estimate import estimate_memory
     from napari_sam2.session.session import Session
     from napari_sam2.weights.load import load_model
 

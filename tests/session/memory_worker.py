@@ -11,7 +11,7 @@ import torch
 from napari_sam2.benchmark.memory import PeakMemory, resident_bytes
 from napari_sam2.benchmark.models import stand_in
 from napari_sam2.benchmark.scene import MovingDiscs
-from napari_sam2.session.estimate import estimate_memory
+from napari_sam2.session.memory_estimate import estimate_memory
 from napari_sam2.session.session import Session
 
 

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass, replace
 
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.estimate import estimate_memory
+from napari_sam2.session.memory_estimate import estimate_memory
 
 from .memory import PeakMemory
 from .timing import Patience, repeat

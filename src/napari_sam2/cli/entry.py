@@ -30,7 +30,7 @@ from napari_sam2.cli.commands import (
 from napari_sam2.cli.commands import run as run_command
 from napari_sam2.job.errors import describe_error
 
-from .input_error import EXIT_ERROR, EXIT_INTERRUPTED
+from .exit_status import EXIT_ERROR, EXIT_INTERRUPTED
 from .interrupt import terminated_like_interrupted
 from .parser import PROGRAM, Parser, PrintCompletion, meant
 

@@ -43,8 +43,8 @@ def on_terminal(steps: Iterator[Step], planned: int, name: str) -> Iterator[Step
 
 
 def _memory_line(session: Session) -> str:
-    from napari_sam2.session.estimate import estimate_memory
     from napari_sam2.session.features.prefetch import frame_bytes
+    from napari_sam2.session.memory_estimate import estimate_memory
 
     objects = [prompt.object_id for prompt in session.prompts]
     # Memory grows with the prompted frames of one object, which tracking never drops.

@@ -12,7 +12,7 @@ from typing import Any
 from napari_sam2.job.run_stack import JobReport
 from napari_sam2.wording import counted
 
-from .input_error import EXIT_INTERRUPTED
+from .exit_status import EXIT_INTERRUPTED
 
 
 def tell(args: argparse.Namespace, text: str, values: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .input_error import EXIT_ERROR
+from .exit_status import EXIT_ERROR
 
 PROGRAM = "napari-sam2"
 

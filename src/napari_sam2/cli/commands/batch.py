@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.cli.batch_options import RowReader, resource_list, worker_count
-from napari_sam2.cli.input_error import EXIT_FAILED, EXIT_INTERRUPTED
+from napari_sam2.cli.exit_status import EXIT_FAILED, EXIT_INTERRUPTED
 from napari_sam2.cli.job import on_terminal
 from napari_sam2.cli.job_options import add_job_options
 from napari_sam2.cli.outcome import tell
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> JobList:
     from napari_sam2.batch.folder import read_folder
-    from napari_sam2.batch.table import read_table
+    from napari_sam2.batch.job_table import read_table
 
     if not args.jobs.exists():
         raise FileNotFoundError(f"{args.jobs} does not exist")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.input_error import EXIT_INTERRUPTED
+from napari_sam2.cli.exit_status import EXIT_INTERRUPTED
 from napari_sam2.cli.job import run_job
 from napari_sam2.cli.job_options import add_model_options, model_options
 from napari_sam2.cli.outcome import done_line, stopped_line

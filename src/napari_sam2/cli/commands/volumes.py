@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.input_error import EXIT_INTERRUPTED
+from napari_sam2.cli.exit_status import EXIT_INTERRUPTED
 from napari_sam2.cli.interrupt import stop_on_interrupt
 from napari_sam2.cli.job_options import add_model_options, job_options
 from napari_sam2.cli.outcome import tell

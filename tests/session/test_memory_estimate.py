@@ -11,7 +11,7 @@ import torch
 from napari_sam2 import Session
 from napari_sam2.model.config import CONFIGS, InferenceOptions
 from napari_sam2.model.sam2 import Sam2, build_sam2
-from napari_sam2.session.estimate import estimate_memory
+from napari_sam2.session.memory_estimate import estimate_memory
 from napari_sam2.session.results.object_set import SPARE_BYTES
 
 SHAPE = (100, 512, 512)
