@@ -49,7 +49,8 @@ _TRACKING = "session.zoom session.features session.tracking"
 _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
 _CORE = (
     f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.run_methods "
-    "session.track_edits session.lineage_methods session.accept_methods session.population session.core"
+    "session.track_edits session.lineage_methods session.accept_methods session.quality session.review_methods "
+    "session.population session.core"
 )
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
@@ -89,6 +90,8 @@ RULES = {
         f"{_DATA} {_TRACKING} session.results session.passes session.step_methods", TORCH | ARRAYS
     ),
     "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.step_methods", TORCH | ARRAYS),
+    "session.quality": Rule(_DATA, ARRAYS),
+    "session.review_methods": Rule("session.accept_methods session.quality", NONE),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
     "session.track_edits": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.lineage_methods": Rule(
@@ -113,7 +116,7 @@ RULES = {
     "cli": Rule(
         "weights job batch option_fields wording",
         NONE,
-        own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark",
+        own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark backends",
         heavy_inside=TORCH | ARRAYS | {"napari"},
     ),
 }

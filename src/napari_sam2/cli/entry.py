@@ -13,21 +13,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from types import MappingProxyType, ModuleType
 
-from napari_sam2.cli.commands import (
-    batch,
-    benchmark,
-    demo,
-    evaluate,
-    export,
-    prompts,
-    resume,
-    segment,
-    teach,
-    train,
-    volumes,
-    weights,
-)
+from napari_sam2.cli.commands import batch, benchmark, demo, export, prompts, resume, segment, volumes
 from napari_sam2.cli.commands import run as run_command
+from napari_sam2.cli.commands.models import evaluate, export_onnx, teach, train, weights
 from napari_sam2.job.errors import describe_error
 
 from .exit_status import EXIT_ERROR, EXIT_INTERRUPTED
@@ -50,6 +38,7 @@ _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "benchmark": benchmark,
         "train": train,
         "teach": teach,
+        "export-onnx": export_onnx,
     }
 )
 _EXAMPLES = """\

@@ -13,6 +13,7 @@ _EXTRAS = {
     **dict.fromkeys(("geff", "geff_spec"), "geff"),
     "highdicom": "medical",
     "nibabel": "medical",
+    **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
     "openvino": "openvino",
     "pydicom": "medical",
     "zarr": "zarr",

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from commandline import DiskStack, Run
 
-from napari_sam2.cli.commands.teach import parse_frames, read_labelled
+from napari_sam2.cli.commands.models.teach import parse_frames, read_labelled
 
 SHORT = ["--image-size", 64, "--steps", 1]
 

@@ -1,0 +1,1 @@
+"""Commands about models: to get, measure, train and hand them over."""
