@@ -99,6 +99,21 @@ def test_frames_between_clicks_can_come_from_both(model: Sam2, mode: str) -> Non
     assert set(user.session._objects.tracks[4].fills) == set(range(first + 1, second))
 
 
+@pytest.mark.parametrize("mode", ["offline", "online"])
+@pytest.mark.parametrize("choice", ["score", "worth"])
+def test_the_next_frame_can_be_chosen_without_the_truth(model: Sam2, mode: str, choice: str) -> None:
+    sequence = jumping()
+    user = SimulatedUser(sequence, Session(model, sequence.stack), InteractionSettings(mode, rounds=3, choice=choice))
+    list(user.rounds())
+    clicked = user.clicked[4]
+    assert len(clicked) == len(set(clicked)) > 1
+    assert mode == "offline" or clicked == sorted(clicked)
+    chosen = user.next_frame(4)
+    # It is the same for other labels, as long as no mask is wholly right.
+    sequence.labels[:, 0, 0] = 4
+    assert user.next_frame(4) == chosen
+
+
 def test_depth_is_looked_through_both_ways(model: Sam2) -> None:
     sequence = jumping("z")
     sequence.labels[3, 16:40, 50:66] = 4

@@ -26,7 +26,7 @@ from napari_sam2.weights.load import load_model
 from .finding import evaluate_finding
 from .grading import Masks
 from .image_sets import Split
-from .interactive import CLICKS, MODES, ROUNDS, InteractionSettings, SimulatedUser, evaluate_interactively
+from .interactive import CHOICES, CLICKS, MODES, ROUNDS, InteractionSettings, SimulatedUser, evaluate_interactively
 from .labelled_sequences import LabelledSequence, read_sequences
 from .reports.contact_sheets import draw_sheet, spread_frames
 from .reports.html_report import Page, make_entry
@@ -62,6 +62,13 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--both-ways", action="store_true", help="with --interactive: frames between two clicked ones come from both"
+    )
+    parser.add_argument(
+        "--choice",
+        choices=CHOICES,
+        default=CHOICES[0],
+        help="with --interactive: the next frame is the worst one in truth, that of the lowest object score, or the "
+        "one where a correction is expected to bring most",
     )
     parser.add_argument(
         "--find", action="store_true", help="instead, click where the model proposes to, and count the objects found"
@@ -130,8 +137,9 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--scenes is about rendered clips: give --generated N, too")
     if args.interactive and (args.prompt or args.calibration):
         raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
-    if args.both_ways and not args.interactive:
-        raise ValueError("--both-ways is about corrections: give --interactive, too")
+    for name, given in (("--both-ways", args.both_ways), ("--choice", args.choice != CHOICES[0])):
+        if given and not args.interactive:
+            raise ValueError(f"{name} is about corrections: give --interactive, too")
     if args.find and (args.prompt or args.interactive or args.calibration):
         raise ValueError("--find gives its own clicks: leave out --prompt, --interactive and --calibration")
     if args.output.suffix == ".html":
@@ -171,7 +179,7 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
         model,
         _sequences(args),
         interaction=InteractionSettings(
-            args.interactive, rounds=args.rounds, clicks=args.clicks, both_ways=args.both_ways
+            args.interactive, rounds=args.rounds, clicks=args.clicks, both_ways=args.both_ways, choice=args.choice
         ),
         session_factory=_session_factory(args),
         done=watch.interacted,

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.quality.worth import worth_of_corrections
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.session import Session
 
@@ -23,6 +24,8 @@ from .metrics import region_similarity
 from .simulated_clicks import correct
 
 MODES = ("offline", "online")
+# By what the next frame is chosen: the truth, which no user has; the lowest object score; what a correction is worth.
+CHOICES = ("truth", "score", "worth")
 ROUNDS, CLICKS = 8, 3
 GOOD_ENOUGH = 0.75
 GOALS = (0.75, 0.85)
@@ -40,10 +43,14 @@ class InteractionSettings:
     clicks: int = CLICKS
     # Whether frames between two clicked ones are tracked from both.
     both_ways: bool = False
+    # One of `CHOICES`.
+    choice: str = "truth"
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode={self.mode!r} is not one of {', '.join(MODES)}.")
+        if self.choice not in CHOICES:
+            raise ValueError(f"choice={self.choice!r} is not one of {', '.join(CHOICES)}.")
         for name in ("rounds", "clicks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
@@ -78,18 +85,37 @@ class SimulatedUser:
     def next_frame(self, object_id: int) -> int | None:
         """Frame to click on next, ``None`` where all are good enough.
 
-        Offline the one of lowest J that was not clicked on yet; online the first after the last click, in the order of
-        tracking, whose J is below `GOOD_ENOUGH`.
+        Offline the worst one, by the choice, that was not clicked on yet; online the first after the last click, in the
+        order of tracking, that is taken to be below `GOOD_ENOUGH`. One that is right already costs no click.
         """
         clicked = self.clicked[object_id]
         if self.interaction.mode == "offline":
-            left = {t: self._j(t, object_id) for t in self.sequence.graded if t not in clicked}
-            worst = min(left, key=lambda t: left[t], default=None)
-            return worst if worst is not None and left[worst] < 1 else None
+            order = self._from_worst(object_id)
+            return next((t for t in order if t not in clicked and self._j(t, object_id) < 1), None)
         # A single pass never goes back.
         order = self._order(object_id)
         ahead = order[order.index(clicked[-1]) + 1 :]
-        return next((t for t in ahead if self._j(t, object_id) < GOOD_ENOUGH), None)
+        known = self._goodness(object_id)
+        return next((t for t in ahead if known.get(t, 0.0) < GOOD_ENOUGH and self._j(t, object_id) < 1), None)
+
+    def _goodness(self, object_id: int) -> dict[int, float]:
+        """By frame, how good the mask is by what the user goes by."""
+        if self.interaction.choice == "truth":
+            return {t: self._j(t, object_id) for t in self.sequence.graded}
+        if self.interaction.choice == "score":
+            rows = self.session.outputs.scores
+            return {row.frame: row.object_score for row in rows if row.object_id == object_id}
+        quality = self.session.expected_quality(object_id)
+        return dict(zip(quality.frames.tolist(), quality.mean.tolist(), strict=True))
+
+    def _from_worst(self, object_id: int) -> list[int]:
+        if self.interaction.choice == "worth":
+            quality = self.session.expected_quality(object_id)
+            worth = worth_of_corrections(quality, self.clicked[object_id])
+            known = dict(zip(quality.frames.tolist(), (-worth).tolist(), strict=True))
+        else:
+            known = self._goodness(object_id)
+        return sorted(self.sequence.graded, key=lambda t: known.get(t, 0.0))
 
     def _order(self, object_id: int) -> list[int]:
         first, graded = self.sequence.prompt_frame(object_id), self.sequence.graded

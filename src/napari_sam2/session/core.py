@@ -26,10 +26,10 @@ from napari_sam2.session.tracking.memory.policies import make_policy, policy_nam
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop_size import make_zoom
 
-from .accept_methods import Accepting
 from .lineage_methods import LineageMethods
 from .passes import PassTracker
 from .prompt_methods import step_name
+from .review_methods import Reviewing
 from .run_methods import RunMethods
 from .state import SessionState
 from .step_recorder import StepRecorder
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(RunMethods, LineageMethods, Accepting, Finding):
+class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.

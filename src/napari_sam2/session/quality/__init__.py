@@ -1,0 +1,1 @@
+"""How good masks are likely to be, from what tracking leaves behind."""

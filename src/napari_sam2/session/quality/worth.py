@@ -1,0 +1,97 @@
+"""Where a correction brings most, and how good the result is in all, by the expected quality of its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .expected_quality import ExpectedQuality
+
+# What a corrected frame is expected to have, and the share of the gain that each further frame keeps of the one before.
+_CORRECTED, _KEPT = 0.9, 0.93
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How good the masks of all objects are in the mean, and would be after more corrections."""
+
+    frames: int
+    mean: float
+    # The mean J lies within so much of it in four of five cases.
+    margin: float
+    corrections: int
+    after: float
+
+
+def worth_of_corrections(quality: ExpectedQuality, prompted: Collection[int]) -> NDArray[np.float64]:
+    """What a correction on each frame of one object is expected to bring, summed over the frames that depend on it.
+
+    A frame depends on those between it and its nearest prompt. Result: (n,), in frames made wholly right; 0 on prompted
+    frames.
+    """
+    worth: NDArray[np.float64] = np.clip(_CORRECTED - quality.mean, 0, None)
+    steps = _away_from_prompts(quality.frames, prompted)
+    # From the ends of each stretch towards its prompt: what the next frame is worth, a little less, comes on top.
+    for i in np.argsort(-_distance(quality.frames, prompted), kind="stable"):
+        following = i + steps[i]
+        if steps[i] and 0 <= following < len(worth) and steps[following] == steps[i]:
+            worth[i] += _KEPT * worth[following]
+    worth[np.isin(quality.frames, list(prompted))] = 0
+    return worth
+
+
+def corrected(quality: ExpectedQuality, frame: int, prompted: Collection[int]) -> ExpectedQuality:
+    """What is expected once a frame has been corrected and the object tracked again."""
+    steps = _away_from_prompts(quality.frames, prompted)
+    at = int(np.searchsorted(quality.frames, frame))
+    ways = (np.arange(len(quality.frames)) - at) * (steps[at] or 1)
+    better = np.where(ways >= 0, _CORRECTED * _KEPT ** np.abs(ways), 0.0)
+    return replace(quality, mean=np.maximum(quality.mean, better))
+
+
+def outlook(
+    qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]], *, corrections: int = 3
+) -> Outlook | None:
+    """Say how good the result is and what a few corrections, each where it brings most, would make of it.
+
+    ``None`` where nothing has been tracked.
+    """
+    known = {i: quality for i, quality in qualities.items() if len(quality.frames)}
+    if not known:
+        return None
+    mean = _mean(known.values())
+    # Errors on the frames of one object go together; those of different objects do not.
+    halves = [float(np.mean(quality.high - quality.low)) / 2 for quality in known.values()]
+    margin = float(np.mean(halves)) / np.sqrt(len(known))
+    seen = {i: {*prompted.get(i, ())} for i in known}
+    for _ in range(corrections):
+        worths = {i: worth_of_corrections(quality, seen[i]) for i, quality in known.items()}
+        best = max(worths, key=lambda i: worths[i].max())
+        if worths[best].max() <= 0:
+            break
+        frame = int(known[best].frames[worths[best].argmax()])
+        known[best] = corrected(known[best], frame, seen[best])
+        seen[best].add(frame)
+    frames = sum(len(quality.frames) for quality in known.values())
+    return Outlook(frames, mean, margin, corrections, _mean(known.values()))
+
+
+def _mean(qualities: Iterable[ExpectedQuality]) -> float:
+    return float(np.mean(np.concatenate([quality.mean for quality in qualities])))
+
+
+def _distance(frames: NDArray[np.intp], prompted: Collection[int]) -> NDArray[np.intp]:
+    anchors = np.array(sorted(prompted) or [frames[0]])
+    distance: NDArray[np.intp] = np.abs(frames[:, None] - anchors).min(axis=1)
+    return distance
+
+
+def _away_from_prompts(frames: NDArray[np.intp], prompted: Collection[int]) -> NDArray[np.intp]:
+    """(n,) 1 or -1: on which side the frames lie that depend on each; 0 on the prompted ones."""
+    anchors = np.array(sorted(prompted) or [frames[0]])
+    nearest = anchors[np.abs(frames[:, None] - anchors).argmin(axis=1)]
+    steps: NDArray[np.intp] = np.sign(frames - nearest)
+    return steps

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from napari_sam2.session.quality.expected_quality import ExpectedQuality
+from napari_sam2.session.quality.worth import corrected, outlook, worth_of_corrections
+
+
+def quality(*means: float, half: float = 0.1) -> ExpectedQuality:
+    mean = np.array(means)
+    return ExpectedQuality(np.arange(len(mean)), mean, np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1))
+
+
+def test_the_first_bad_frame_of_a_stretch_is_worth_most() -> None:
+    known = quality(0.9, 0.9, 0.3, 0.3, 0.3, 0.3)
+    worth = worth_of_corrections(known, {0})
+    assert worth.argmax() == 2
+    assert worth[0] == 0
+    # From the other side it is the last one.
+    assert worth_of_corrections(quality(0.3, 0.3, 0.3, 0.9, 0.9), {4}).argmax() == 2
+
+
+def test_a_worse_frame_late_is_worth_less_than_one_on_which_many_depend() -> None:
+    worth = worth_of_corrections(quality(0.9, 0.5, 0.5, 0.5, 0.5, 0.5, 0.1), {0})
+    assert worth.argmax() == 1
+
+
+def test_between_two_prompts_each_side_depends_on_its_own() -> None:
+    worth = worth_of_corrections(quality(0.9, 0.5, 0.9, 0.9, 0.5, 0.9), {0, 5})
+    np.testing.assert_allclose(worth[[1, 4]], worth[1])
+    assert worth[2] == worth[3] == pytest.approx(0)
+
+
+def test_a_correction_helps_on_the_far_side_of_its_prompt_only() -> None:
+    before = quality(0.9, 0.4, 0.4, 0.4, 0.4)
+    after = corrected(before, 2, {0})
+    np.testing.assert_array_equal(after.mean[:2], before.mean[:2])
+    assert (after.mean[2:] > before.mean[2:]).all()
+    assert (np.diff(after.mean[2:]) < 0).all()
+
+
+def test_what_is_good_gains_nothing() -> None:
+    assert worth_of_corrections(quality(0.95, 0.93, 0.92), {0}).tolist() == [0, 0, 0]
+    seen = outlook({1: quality(0.95, 0.93, 0.92)}, {1: {0}})
+    assert seen is not None
+    assert seen.after == seen.mean
+
+
+def test_the_outlook_counts_all_objects() -> None:
+    known = {1: quality(0.9, 0.9, 0.9), 2: quality(0.9, 0.3, 0.3)}
+    seen = outlook(known, {1: {0}, 2: {0}}, corrections=1)
+    assert seen is not None
+    assert (seen.frames, seen.mean) == (6, pytest.approx(0.7))
+    assert seen.after == pytest.approx((0.9 * 5 + 0.9 * 0.93) / 6)
+    # Independent objects, narrower together.
+    alone = outlook({2: known[2]}, {2: {0}})
+    assert alone is not None
+    assert seen.margin == pytest.approx(alone.margin / np.sqrt(2))
+    assert outlook({}, {}) is None
