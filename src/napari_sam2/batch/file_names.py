@@ -6,9 +6,13 @@ from pathlib import Path
 
 # All endings are compared in lower case.
 PROMPTS_ENDING = ".prompts.json"
-LABELS_ENDINGS = (".labels.tif", ".labels.tiff", ".labels.png")
+# Before the ending of any file that labels are read from.
+LABELS_MARK = ".labels"
 SESSION_ENDING = ".napari-sam2"
-_DOUBLE_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.zarr", ".nii.gz")
+_DOUBLE_ENDINGS = (
+    *(".ome.tif", ".ome.tiff", ".ome.zarr", ".ome.zarr.zip", ".zarr.zip"),
+    *(".nii.gz", ".hdr.gz", ".img.gz", ".mgh.gz"),
+)
 
 
 def plain_name(path: Path) -> str:
@@ -23,7 +27,8 @@ def plain_name(path: Path) -> str:
 def prompts_name(path: Path) -> str | None:
     """Return the name of the stack that a file or session holds prompts for; ``None`` for any other file."""
     lower = path.name.lower()
-    for ending in (PROMPTS_ENDING, *LABELS_ENDINGS, SESSION_ENDING):
+    for ending in (PROMPTS_ENDING, SESSION_ENDING):
         if lower.endswith(ending):
             return path.name[: -len(ending)]
-    return None
+    plain = plain_name(path)
+    return plain[: -len(LABELS_MARK)] if plain.lower().endswith(LABELS_MARK) else None

@@ -12,15 +12,18 @@ from .jobs import BatchJob, JobList, JobPaths, OptionReader, check_name, same_na
 def read_folder(folder: Path, output: Path, read_options: OptionReader) -> JobList:
     """Find stacks and their prompts in a folder.
 
-    ``NAME.tif``, or any other stack that is called ``NAME``, goes with ``NAME.prompts.json``, ``NAME.labels.tif`` or
-    the session folder ``NAME.napari-sam2``.
+    ``NAME.tif``, or any other stack that is called ``NAME``, goes with ``NAME.prompts.json``, ``NAME.labels.tif`` (or
+    ``NAME.labels.nii.gz`` and the like) or the session folder ``NAME.napari-sam2``.
     """
+    from napari_sam2.data.readers.scans.nifti import has_header
+
     folder, output = folder.resolve(), output.resolve()
     # By name of the stack: files of images, and files of prompts.
     images: dict[str, list[Path]] = defaultdict(list)
     prompts: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path == output:
+        # Of two files that are one image, the header stands for both.
+        if path.name.startswith(".") or path == output or has_header(path):
             continue
         name = prompts_name(path)
         kind, name = (images, plain_name(path)) if name is None else (prompts, name)

@@ -283,3 +283,23 @@ def test_ctrl_c_leaves_it_to_go_on(run: Run, stacks: Path, fast: list[object], t
     assert "went on where it had stopped" in read_summary(out)["long"]["message"]
     assert run("batch", table, "--output", tmp_path / "whole", *fast).status == 0
     assert_same_results(out / "long", tmp_path / "whole" / "long")
+
+
+def test_names_of_prompts_and_stacks_in_any_ending(tmp_path: Path) -> None:
+    from napari_sam2.batch.file_names import plain_name, prompts_name
+
+    labels = ["a.labels.tif", "a.labels.png", "a.labels.nii.gz", "a.labels.hdr", "a.labels.ome.zarr", "a.prompts.json"]
+    assert {prompts_name(tmp_path / name) for name in labels} == {"a"}
+    stacks = ["a.nii.gz", "a.hdr", "a.img.gz", "a.mgz", "a.nrrd", "a.ome.zarr.zip", "a.zarr.zip", "a.ome.tif"]
+    assert {plain_name(tmp_path / name) for name in stacks} == {"a"}
+    assert {prompts_name(tmp_path / name) for name in stacks} == {None}
+
+
+def test_a_pair_of_files_is_one_stack(tmp_path: Path) -> None:
+    from napari_sam2.batch.folder import read_folder
+
+    for name in ("a.hdr", "a.img", "a.labels.hdr", "a.labels.img"):
+        (tmp_path / name).touch()
+    found = read_folder(tmp_path, tmp_path / "out", lambda _options, _folder, paths: paths)
+    assert (found.mistakes, found.skipped) == ([], [])
+    assert [job.options.prompts.name for job in found.jobs] == ["a.labels.hdr"]

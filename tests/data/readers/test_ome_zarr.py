@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,38 @@ def test_a_plate_is_many_images(tmp_path: Path, kind: str) -> None:
     zarr.create_group(tmp_path / "p.zarr").attrs.update({"ome": {"version": "0.5", kind: {}}})
     with pytest.raises(ValueError, match=f"is a {kind} of many images: name the folder of one"):
         open_stack(tmp_path / "p.zarr")
+
+
+@pytest.mark.parametrize("name", ["image.zarr.zip", "image.ome.zarr.zip", "image.ozx"])
+@pytest.mark.parametrize("top", ["", "image.ome.zarr"])
+def test_zarr_in_a_zip_file(tmp_path: Path, name: str, top: str) -> None:
+    """As zarr's own store writes it, and as a folder is zipped with its name."""
+    write_image(tmp_path / "folder" / top, IMAGE, "tczyx", "0.5")
+    path = tmp_path / name
+    with zipfile.ZipFile(path, "w") as file:
+        for one in sorted((tmp_path / "folder").rglob("*")):
+            file.write(one, one.relative_to(tmp_path / "folder"))
+    with open_stack(path, axis="z", selection=Selection(at=1, channels=(2,), level=1)) as stack:
+        assert stack.calibration == Calibration((1.0, 0.5), 1.5, "um", "um")
+        np.testing.assert_array_equal(stack.read(4), IMAGE[1, 2, 4, ::2, ::2])
+    # Closed with the stack: on Windows it could not be moved otherwise.
+    path.rename(tmp_path / "moved.zip")
+
+
+def test_zip_files_without_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "image.zarr.zip"
+    path.write_bytes(b"no zip file")
+    with pytest.raises(ValueError, match=r"image.zarr.zip cannot be read as an OME-Zarr image"):
+        open_stack(path)
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("readme.txt", "nothing")
+    with pytest.raises(ValueError, match=r"image.zarr.zip is a zip file without zarr in it"):
+        open_stack(path)
+    with zipfile.ZipFile(path, "w") as file:
+        group = zarr.create_group(tmp_path / "two")
+        for name in "ab":
+            group.create_array(name, shape=(3, 4), dtype="u1")
+        for one in sorted((tmp_path / "two").rglob("*")):
+            file.write(one, one.relative_to(tmp_path / "two"))
+    with pytest.raises(ValueError, match=r"holds the arrays a, b: zip the one to track by itself"):
+        open_stack(path)

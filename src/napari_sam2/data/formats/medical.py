@@ -11,7 +11,7 @@ from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.images.calibration import in_millimetres, in_seconds
 from napari_sam2.data.labels.label_stack import label_dtype
 from napari_sam2.data.pictures.outlines import object_color
-from napari_sam2.data.readers.dicom import has_dicom, series_files
+from napari_sam2.data.readers.scans.dicom import has_dicom, series_files
 
 if TYPE_CHECKING:
     from pathlib import Path

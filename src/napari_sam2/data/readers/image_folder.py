@@ -1,4 +1,4 @@
-"""Reader of folders of images, an image for each frame."""
+"""Reader of folders of images: an image for each frame, or a volume for each time point."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class FolderSource:
-    """Frames in a folder, one image file each, in natural order of their names."""
+    """Frames or volumes in a folder, one file each, in natural order of their names."""
 
     def __init__(self, folder: Path, *, indices: bool = False) -> None:
         self._indices = indices
@@ -36,13 +36,17 @@ class FolderSource:
         for path, header in zip(self.files, headers, strict=True):
             if header != usual:
                 raise ValueError(f"{path} is {header}, but the folder's other images are {usual}")
-        self.shape: tuple[int, ...] = (len(self.files), *usual.shape)
+        # Time-lapses of volumes come as a file for each time point, as a rule without names of axes.
+        self.axes = "n" if usual.depth is None else "tz"
+        leading = (len(self.files), *(() if usual.depth is None else (usual.depth,)))
+        self.shape: tuple[int, ...] = (*leading, *usual.shape)
         self.dtype: np.dtype[Any] = np.dtype(usual.dtype)
-        self.sizes = _pixel_size(self.files[0])
+        self.sizes = _sizes(self.files[0], "yx" if usual.depth is None else "zyx")
 
     def read(self, index: tuple[int, ...], area: Area = WHOLE) -> NDArray[Any]:
         """Fetch one frame; its file is opened for that and closed again."""
-        return read_image(self.files[index[0]], indices=self._indices)[area]
+        plane = index[1] if len(index) > 1 else None
+        return read_image(self.files[index[0]], indices=self._indices, plane=plane)[area]
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -77,10 +81,10 @@ def _image_files(folder: Path) -> list[Path]:
     return files
 
 
-def _pixel_size(path: Path) -> dict[str, Size]:
-    """Take the pixel size from the first image; a single image says nothing about the step to the next."""
+def _sizes(path: Path, axes: str) -> dict[str, Size]:
+    """Take sizes from the first file, which says nothing about the step to the next."""
     if not is_tiff_file(path):
         return {}
     opened = open_tiff(path)
     opened.planes.close()
-    return {name: size for name, size in opened.sizes.items() if name in "yx"}
+    return {name: size for name, size in opened.sizes.items() if name in axes}

@@ -1,8 +1,11 @@
-"""Reader of OME-Zarr images (0.1 to 0.5) and plain zarr arrays."""
+"""Reader of OME-Zarr images (0.1 to 0.5) and plain zarr arrays, in folders or in one zip file each."""
 
 from __future__ import annotations
 
 import json
+import zipfile
+from contextlib import ExitStack
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What zarr and its codecs raise over a missing codec or a damaged chunk.
-_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError)
+_UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, zipfile.BadZipFile)
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
+# What zarr hierarchies in a zip file are called.
+_ZIPPED = (".zarr.zip", ".ozx")
 # Axes of an image whose metadata name none: version 0.1 and 0.2 were always these.
 _OLD_AXES = "tczyx"
 # Likely axes of a plain array, by their number.
@@ -38,29 +43,63 @@ class _Levels(NamedTuple):
     places: Sequence[Sequence[tuple[float, float]]]
 
 
+class ZarrPlanes(FilePlanes):
+    """Planes of a zarr array. A zip file stays open until they are closed."""
+
+    def __init__(self, array: Any, axes: str, path: Path) -> None:
+        super().__init__(array, axes, path, unreadable=_UNREADABLE)
+
+    def close(self) -> None:
+        """Close the folder or file."""
+        self._array.store.close()
+
+
 def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is a zarr group or array."""
+    """Tell whether a folder is a zarr group or array, or whether a file is called like one in a zip."""
+    if path.is_file():
+        return path.name.lower().endswith(_ZIPPED)
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
 def open_zarr(path: Path, level: int = 0) -> Opened:
     """Open an OME-Zarr image (0.1 to 0.5) or a zarr array."""
-    zarr = load_extra("zarr", "reading zarr folders")
-    try:
-        node = zarr.open(store=str(path), mode="r")
-        if not isinstance(node, zarr.Group):
-            return _open_array(node, path, level)
-        group = _image_group(node, path)
-        metadata = _metadata(group)
-        _check_version(metadata, path)
-        levels = _read_levels(group, metadata)
-    except (KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
+    zarr = load_extra("zarr", "reading zarr")
+    with ExitStack() as on_error:
+        try:
+            node = _open_node(zarr, path)
+            on_error.callback(node.store.close)
+            opened = _open_group(node, path, level) if isinstance(node, zarr.Group) else _open_array(node, path, level)
+        except (
+            *(KeyError, TypeError, IndexError, AttributeError, OSError, RuntimeError),
+            *(json.JSONDecodeError, zipfile.BadZipFile),
+        ) as error:
+            raise ValueError(f"{path} cannot be read as an OME-Zarr image: {error!r}") from error
+        on_error.pop_all()
+    return opened
+
+
+def _open_node(zarr: Any, path: Path) -> Any:
+    if path.is_dir():
+        return zarr.open(store=str(path), mode="r")
+    # A hierarchy is zipped with its folder or without.
+    with zipfile.ZipFile(path) as file:
+        marks = [PurePosixPath(name) for name in file.namelist() if PurePosixPath(name).name in _MARKS]
+    if not marks:
+        raise ValueError(f"{path} is a zip file without zarr in it")
+    top = min(marks, key=lambda mark: len(mark.parts)).parent
+    return zarr.open(store=zarr.storage.ZipStore(path, mode="r"), path="" if top.name == "" else str(top), mode="r")
+
+
+def _open_group(node: Any, path: Path, level: int) -> Opened:
+    group = _image_group(node, path)
+    metadata = _metadata(group)
+    _check_version(metadata, path)
+    levels = _read_levels(group, metadata)
     # The check of the axes needs a valid level, and the message about levels needs Y and X: found leniently first.
     places = [levels.axes.index("y"), levels.axes.index("x")] if {*"yx"} <= {*levels.axes} else [-2, -1]
     check_level(level, [(array.shape[places[0]], array.shape[places[1]]) for array in levels.arrays], str(path))
     _check_axes(levels.axes, levels.arrays[level].shape, path)
-    planes = FilePlanes(levels.arrays[level], levels.axes, path, unreadable=_UNREADABLE)
+    planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
     # A scale of 1 without a unit is what writers put in for "not calibrated".
     sizes = {
         letter: Size(scale, levels.units[letter], translation)
@@ -77,7 +116,7 @@ def _open_array(array: Any, path: Path, level: int) -> Opened:
     colour = array.ndim > 2 and array.shape[-1] in (3, 4)
     axes = named if {*"yx"} <= {*named} else _BY_COUNT.get(array.ndim - colour, "") + "s" * colour
     _check_axes(axes, array.shape, path)
-    planes = FilePlanes(array, axes, path, unreadable=_UNREADABLE)
+    planes = ZarrPlanes(array, axes, path)
     return Opened(planes, planes.leading)
 
 
@@ -93,7 +132,8 @@ def _image_group(group: Any, path: Path) -> Any:
     if len(images) != 1:
         # Without metadata there is no telling which array is the image.
         kind, names = ("images", sorted(images)) if images else ("arrays", sorted(name for name, _ in group.arrays()))
-        choice = f"the {kind} {', '.join(names)}: name one, such as {path / names[0]}" if names else "no image"
+        how = f"name one, such as {path / names[0]}" if path.is_dir() and names else "zip the one to track by itself"
+        choice = f"the {kind} {', '.join(names)}: {how}" if names else "no image"
         raise ValueError(f"{path} holds {choice}")
     return group[images[0]]
 

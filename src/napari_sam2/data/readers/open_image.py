@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam2.data.images.frame_sources import ArrayPlanes, Opened
 from napari_sam2.data.images.selection import check_level
 
 from .animation import is_animation, open_animation
 from .bioio_files import is_bioio_file, open_bioio
-from .dicom import has_dicom, open_dicom
 from .image_folder import FolderSource
-from .nifti import is_nifti, open_nifti
+from .numpy_files import is_npz, open_numpy
 from .ome_zarr import is_zarr, open_zarr
+from .scans.dicom import has_dicom, open_dicom
+from .scans.itk_files import is_itk_file, open_itk
+from .scans.nifti import is_nifti, open_nifti
 from .still_image import is_image_file, is_tiff_file, read_image
 from .tiff import open_tiff
 from .video import is_video, open_video
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import os
 
 _KINDS = (
-    "a TIFF, PNG, JPEG, JPEG 2000, GIF, BMP, WebP, PNM, video, zarr, NIfTI, DICOM, CZI, ND2, LIF or NumPy file, nor a "
-    "folder of images"
+    "a TIFF, PNG, JPEG, JPEG 2000, GIF, BMP, WebP, PNM, video, zarr, NIfTI, Analyze, MGH, NRRD, MetaImage, DICOM, CZI, "
+    "ND2, LIF or NumPy file, nor a folder of images"
 )
 
 
@@ -60,14 +60,16 @@ def _open_series(place: Path, series: str | None) -> Opened | None:
         return open_bioio(place, series)
     if has_dicom(place):
         return open_dicom(place, series)
+    if is_npz(place):
+        return open_numpy(place, series)
     if series is not None:
-        raise ValueError(f"{place} is no DICOM series and no CZI, ND2 or LIF file: --series is for those")
+        raise ValueError(f"{place} is no DICOM series and no CZI, ND2, LIF or npz file: --series is for those")
     return None
 
 
 def _open_folder(place: Path, indices: bool) -> Opened:
     folder = FolderSource(place, indices=indices)
-    return Opened(folder, "n", folder.sizes)
+    return Opened(folder, folder.axes, folder.sizes)
 
 
 def _open_file(place: Path, indices: bool) -> Opened:
@@ -76,8 +78,10 @@ def _open_file(place: Path, indices: bool) -> Opened:
         return open_video(place)
     if is_nifti(place):
         return open_nifti(place)
+    if is_itk_file(place):
+        return open_itk(place)
     if place.suffix.lower() == ".npy":
-        return _open_npy(place)
+        return open_numpy(place)
     if is_image_file(place):
         if is_animation(place):
             return open_animation(place)
@@ -86,17 +90,3 @@ def _open_file(place: Path, indices: bool) -> Opened:
         planes = ArrayPlanes(image, "yxs" if image.ndim == 3 else "yx")
         return Opened(planes, "")
     raise ValueError(f"{place} is not {_KINDS}")
-
-
-def _open_npy(place: Path) -> Opened:
-    try:
-        # Mapped, so that frames are read one by one; pickles could run code.
-        array = np.load(place, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{place} cannot be read as a NumPy file: {error}") from error
-    samples = "s" if array.ndim > 2 and array.shape[-1] in (3, 4) else ""
-    letters = {2: "yx", 3: "nyx", 4: "tzyx", 5: "tczyx"}.get(array.ndim - len(samples))
-    if letters is None:
-        raise ValueError(f"{place} holds an array of shape {array.shape}, which is no stack of images")
-    planes = ArrayPlanes(array, letters + samples)
-    return Opened(planes, planes.leading)

@@ -29,14 +29,16 @@ _ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 class ImageHeader(NamedTuple):
-    """Shape and type of an image."""
+    """Shape and type of an image, and of how many planes it is, where it is a volume."""
 
     shape: tuple[int, ...]
     dtype: str
+    depth: int | None = None
 
     def __str__(self) -> str:
         kind = "grey" if len(self.shape) == 2 else "colour"
-        return f"{self.shape[0]} x {self.shape[1]} {self.dtype} {kind}"
+        planes = "" if self.depth is None else f"{self.depth} planes of "
+        return f"{planes}{self.shape[0]} x {self.shape[1]} {self.dtype} {kind}"
 
 
 def is_image_file(path: Path) -> bool:
@@ -49,15 +51,16 @@ def is_tiff_file(path: Path) -> bool:
     return image_kind(path) == "TIFF"
 
 
-def read_image(path: Path, *, indices: bool = False) -> NDArray[Any]:
-    """Read one image as (Y, X), (Y, X, 3) or (Y, X, 4) in the file's type.
+def read_image(path: Path, *, indices: bool = False, plane: int | None = None) -> NDArray[Any]:
+    """Read one image, or one plane of a volume, as (Y, X), (Y, X, 3) or (Y, X, 4) in the file's type.
 
     Images of a palette become RGB, or stay the indices into it: those are the labels of a label image.
     """
     if is_tiff_file(path):
         opened = open_tiff(path, indices=indices)
         with closing(opened.planes):
-            return opened.planes.read(_only_plane(path, opened))
+            planes = _planes(path, opened)
+            return opened.planes.read(planes[plane or 0])
     try:
         with Image.open(path) as image:
             _check_single(path, image)
@@ -72,8 +75,9 @@ def read_header(path: Path, *, indices: bool = False) -> ImageHeader:
     if is_tiff_file(path):
         opened = open_tiff(path, indices=indices)
         with closing(opened.planes):
-            leading = len(_only_plane(path, opened))
-            return ImageHeader(opened.planes.shape[leading:], opened.planes.dtype.name)
+            depth = len(_planes(path, opened))
+            shape = opened.planes.shape[len(opened.axes) :]
+            return ImageHeader(shape, opened.planes.dtype.name, depth if depth > 1 else None)
     try:
         with Image.open(path) as image:
             _check_single(path, image)
@@ -109,12 +113,12 @@ def _check_single(path: Path, image: Image.Image) -> None:
         raise ValueError(f"{path} holds {count} frames where a single image is wanted")
 
 
-def _only_plane(path: Path, opened: Opened) -> tuple[int, ...]:
-    """Return the index of an image's only plane; ``ValueError`` if it has several."""
+def _planes(path: Path, opened: Opened) -> list[tuple[int, ...]]:
+    """List the indices of an image's planes: one, or those of a volume; ``ValueError`` for all else."""
     leading = opened.planes.shape[: len(opened.axes)]
-    if any(size != 1 for size in leading):
-        raise ValueError(f"{path} holds {math.prod(leading)} frames where a single image is wanted")
-    return (0,) * len(leading)
+    if any(size != 1 and letter not in "zn" for size, letter in zip(leading, opened.axes, strict=True)):
+        raise ValueError(f"{path} holds {math.prod(leading)} frames where a single image or a volume is wanted")
+    return list(np.ndindex(leading))
 
 
 def _plain_mode(mode: str, *, indices: bool) -> str:

@@ -16,9 +16,8 @@ from napari_sam2.data.images.calibration import Size
 from napari_sam2.data.images.frame_sources import WHOLE, Area, Opened
 from napari_sam2.data.images.geometry import affine_of
 from napari_sam2.data.images.selection import chosen_series
-
-from .image_folder import natural_key
-from .still_image import is_image_file
+from napari_sam2.data.readers.image_folder import natural_key
+from napari_sam2.data.readers.still_image import is_image_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,0 +1,1 @@
+"""Readers of scans: DICOM, NIfTI and its kin, NRRD and MetaImage."""
