@@ -21,6 +21,7 @@ from .run_one import JobResult, Tools, do_job
 from .shared_model import shared_model
 
 if TYPE_CHECKING:
+    from napari_sam2.job.run_stack import Progress
     from napari_sam2.session.results.frame_result import FrameResult
 
 _PURPOSE = "doing jobs in several processes"
@@ -79,7 +80,7 @@ def do_plain(task: Mapping[str, Any]) -> dict[str, Any]:
     return asdict(do_job(job, Tools(shared_model, _unwatched, task["keep_sessions"])))
 
 
-def _unwatched(steps: Iterator[FrameResult], _planned: int, _name: str) -> Iterator[FrameResult]:
+def _unwatched(steps: Iterator[FrameResult], _progress: Progress, _name: str) -> Iterator[FrameResult]:
     return steps
 
 

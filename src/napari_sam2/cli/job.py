@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from napari_sam2.job.options import JobOptions
 from napari_sam2.job.prepare import started_job
-from napari_sam2.job.run_stack import JobReport, track_and_write
+from napari_sam2.job.run_stack import JobReport, Progress, track_and_write
 
 from .interrupt import stop_on_interrupt
 
@@ -29,11 +29,13 @@ def run_job(options: JobOptions) -> JobReport:
         return track_and_write(work, on_terminal)
 
 
-def on_terminal(steps: Iterator[Step], planned: int, name: str) -> Iterator[Step]:
+def on_terminal(steps: Iterator[Step], progress: Progress, name: str) -> Iterator[Step]:
     """Pass results on with a progress bar; Ctrl-C ends tracking after the current frame."""
     from tqdm import tqdm
 
-    with stop_on_interrupt() as stop, tqdm(total=planned, desc=name, unit="frame") as bar:
+    # What goes on counts on; its speed is that of the steps to come.
+    total, before = progress.before + progress.planned, progress.before
+    with stop_on_interrupt() as stop, tqdm(total=total, initial=before, desc=name, unit="frame") as bar:
         for result in steps:
             # Handed on before the stop is looked at: the frame is done and counts.
             yield result

@@ -39,4 +39,5 @@ def done_line(report: JobReport) -> str:
 
 def stopped_line(report: JobReport) -> str:
     """Format the line about how far a stopped job came and where its results are."""
-    return f"napari-sam2: stopped after {report.steps} of {report.planned} frames; what was done is in {report.folder}"
+    done, planned = report.before + report.steps, report.before + report.planned
+    return f"napari-sam2: stopped after {done} of {planned} frames; what was done is in {report.folder}"

@@ -59,7 +59,7 @@ def what_is_left(session: Session) -> Run:
     done = session.labels.frames_done
     # Interrupted within a run: its remaining steps are stored in the session.
     if session.unfinished:
-        return session.resume(), Progress(session.unfinished, done)
+        return session.resume(), Progress(session.unfinished, done, before=session.behind)
     # Only prompts so far: the whole run.
     if not has_tracked(session):
         return session.propagate(direction="outward"), Progress(count_steps(session, "outward"))

@@ -12,15 +12,15 @@ from napari_sam2.option_fields import option
 
 from .options import JobOptions
 from .output_folder import PROMPTS, PromptFile, check_output, write_results
-from .run_stack import JobReport
+from .run_stack import JobReport, Progress
 
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Results
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.session.population.movie import MovieTracker
 
-# Takes the frames to come, how many there are and the name of the input; passes them on, and may end before they do.
-WatchFrames: TypeAlias = "Callable[[Iterator[int], int, str], Iterator[int]]"
+# As `run_stack.Watch`, of frames.
+WatchFrames: TypeAlias = "Callable[[Iterator[int], Progress, str], Iterator[int]]"
 _DIVISIONS = ("auto", "off")
 
 
@@ -55,7 +55,7 @@ def find_and_write(options: JobOptions, finding: FindingOptions, watch: WatchFra
             raise ValueError("--every leaves out frames that --find needs: cells are followed from frame to frame")
         stack = whole if part.crop is None else whole.part(crop=part.crop, every=part.every)
         tracker = _tracker(options, finding, stack)
-        done = list(watch(tracker.run(), stack.n_frames, whole.path.name if whole.path else "frames"))
+        done = list(watch(tracker.run(), Progress(stack.n_frames), whole.path.name if whole.path else "frames"))
         complete = len(done) == stack.n_frames
         place = folder.path if complete else folder.for_partial
         record = {

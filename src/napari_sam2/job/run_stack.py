@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
 
-# Takes the steps to come, how many there are and the name of the input; passes them on, shows how far it is, and may
+# Takes the steps to come, the progress so far and the name of the input; passes them on, shows how far it is, and may
 # end before they do.
-Watch: TypeAlias = "Callable[[Iterator[FrameResult], int, str], Iterator[FrameResult]]"
+Watch: TypeAlias = "Callable[[Iterator[FrameResult], Progress, str], Iterator[FrameResult]]"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class JobReport:
     n_objects: int
     # Time the steps took.
     seconds: float
+    # Steps of the same run that were taken before it was interrupted.
+    before: int = 0
 
     @property
     def complete(self) -> bool:
@@ -50,9 +52,11 @@ class JobReport:
 class Progress:
     """Which frames were tracked, and how long it took."""
 
-    def __init__(self, planned: int, earlier: Iterable[int] = ()) -> None:
+    def __init__(self, planned: int, earlier: Iterable[int] = (), *, before: int = 0) -> None:
+        # Steps to take, frames tracked earlier, and steps that an interrupted run had taken.
         self.planned = planned
         self.earlier = tuple(earlier)
+        self.before = before
         self.frames: list[int] = []
         self._begun = time.perf_counter()
 
@@ -96,7 +100,7 @@ class Work:
 def track(work: Work, watch: Watch) -> None:
     """Track until the end, or until `watch` ends it, and count the frames in the work's progress."""
     name = work.whole.path.name if work.whole.path else "frames"
-    for result in watch(work.steps, work.progress.planned, name):
+    for result in watch(work.steps, work.progress, name):
         work.progress.frames.append(result.frame)
 
 
@@ -148,6 +152,7 @@ def write(work: Work, folder: Path) -> JobReport:
         planned=progress.planned,
         n_objects=len(session.object_ids),
         seconds=progress.seconds,
+        before=progress.before,
     )
 
 

@@ -102,11 +102,9 @@ class StateReader:
             return None
         if self.latest is not None:
             return RunProgress(self.latest.done, self.latest.total, self.latest.update.frame)
-        # From before the session was opened: what is left is known, and no more.
+        # From before the session was opened.
         session = self._controller.session
-        left = 0 if session is None else session.unfinished
-        n_frames = self._controller.results.n_frames
-        return RunProgress(max(n_frames - left, 0), n_frames)
+        return None if session is None else RunProgress(session.behind, session.behind + session.unfinished)
 
 
 def _says_nothing(drawing: Drawing, size: tuple[int, int]) -> bool:

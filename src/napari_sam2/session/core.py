@@ -143,6 +143,11 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         """Frames that are left of the last tracking run, if it was closed or cut short; see `resume`."""
         return 0 if self._unfinished is None else self._unfinished.left
 
+    @property
+    def behind(self) -> int:
+        """Frames that are done of the last tracking run, if it was closed or cut short."""
+        return 0 if self._unfinished is None else self._unfinished.done
+
     def prepare(self, frame: int) -> None:
         """Do beforehand what the first click on a frame would wait for: encode the frame and warm the model up."""
         self.catch_up()

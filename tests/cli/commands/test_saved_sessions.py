@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import tifffile
 from commandline import DiskStack, Run, start_script, write_entries
 
 from napari_sam2 import Session
+from napari_sam2.job.run_stack import Progress
 from napari_sam2.session.results.frame_result import FrameResult
 
 
@@ -73,7 +75,7 @@ def test_a_full_disk_says_how_to_go_on(run: Run, saved: Path, disk: DiskStack, f
 
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill_up(steps: Iterator[FrameResult], _planned: int, _name: str) -> Iterator[FrameResult]:
+    def fill_up(steps: Iterator[FrameResult], _progress: Progress, _name: str) -> Iterator[FrameResult]:
         yield from steps
         # No file may grow beyond 300 bytes: what a full disk says, without filling one.
         resource.setrlimit(resource.RLIMIT_FSIZE, (300, limit[1]))
@@ -91,6 +93,27 @@ def test_a_full_disk_says_how_to_go_on(run: Run, saved: Path, disk: DiskStack, f
     done = run("resume", output, "--overlay", "none")
     assert done.status == 0, done.err
     assert_same_results(saved, output)
+
+
+def test_what_goes_on_counts_on(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
+    from napari_sam2.job.options import JobOptions, ModelOptions
+    from napari_sam2.job.prepare import started_job
+    from napari_sam2.job.run_stack import track_and_write
+
+    def some(steps: Iterator[FrameResult], progress: Progress, _name: str) -> Iterator[FrameResult]:
+        yield from islice(steps, progress.planned - 2)
+
+    model = ModelOptions(checkpoint=Path(str(fast[1])), image_size=64)
+    options = JobOptions(disk.path, disk.prompts, tmp_path / "half", model, exports=(), save=True)
+    with started_job(options) as work:
+        report = track_and_write(work, some)
+    assert report.steps == report.planned - 2
+    done = run("resume", tmp_path / "half", "--overlay", "none", "--json")
+    assert done.status == 0, done.err
+    assert f" {report.steps}/{report.planned} [" in done.err
+    assert f" {report.planned}/{report.planned} [" in done.err
+    told = json.loads(done.out)
+    assert (told["before"], told["steps"], told["planned"]) == (report.steps, 2, 2)
 
 
 def test_run_does_the_same_again(run: Run, saved: Path, tmp_path: Path) -> None:

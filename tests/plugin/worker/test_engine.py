@@ -56,8 +56,11 @@ def test_a_range_left_half_way_is_continued_to_its_end(engine: Engine, prompted:
     done = [first.update.frame, next(run).update.frame]
     run.close()
     assert engine.session.unfinished == len(visited) - 2
-    done += [step.update.frame for step in engine.track(TrackingRequest("resume"))]
-    assert done == visited
+    rest = list(engine.track(TrackingRequest("resume")))
+    assert done + [step.update.frame for step in rest] == visited
+    # What goes on counts on.
+    assert [step.done for step in rest] == list(range(3, len(visited) + 1))
+    assert {step.total for step in rest} == {len(visited)}
 
 
 def test_a_stroke_is_compared_where_it_changed_something() -> None:

@@ -20,7 +20,7 @@ from napari_sam2.cli.outcome import tell
 if TYPE_CHECKING:
     from napari_sam2.batch.jobs import BatchJob, JobList
     from napari_sam2.batch.run_one import JobResult
-    from napari_sam2.job.run_stack import Watch
+    from napari_sam2.job.run_stack import Progress, Watch
     from napari_sam2.session.results.frame_result import FrameResult
 
 SUMMARY = "track the objects of many stacks, here or on a cluster"
@@ -141,8 +141,8 @@ def _results(args: argparse.Namespace, jobs: list[BatchJob]) -> Generator[JobRes
 
 
 def _watch(title: str) -> Watch:
-    def watch(steps: Iterator[FrameResult], planned: int, _name: str) -> Iterator[FrameResult]:
-        return on_terminal(steps, planned, title)
+    def watch(steps: Iterator[FrameResult], progress: Progress, _name: str) -> Iterator[FrameResult]:
+        return on_terminal(steps, progress, title)
 
     return watch
 

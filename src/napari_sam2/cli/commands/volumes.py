@@ -81,8 +81,9 @@ def _on_terminal(steps: Iterator[VolumeStep], name: str) -> Iterator[VolumeStep]
     with stop_on_interrupt() as stop, tqdm(desc=name, unit="volume") as bar:
         for step in steps:
             yield step
-            # How many volumes there are to track is known with the first step.
-            bar.total = step.planned
+            # How many volumes there are to track, and were tracked before, is known with the first step.
+            if bar.total is None:
+                bar.total, bar.n, bar.initial = step.planned, step.done, step.done
             bar.update(step.done - bar.n)
             bar.set_postfix(time=step.time, plane=step.plane)
             if stop.is_set():

@@ -237,11 +237,10 @@ class Engine:
         self.find_runs.left_at = None
         # The first step of the run does this, after the jobs that were queued before it: the session has all prompts by
         # now.
-        steps, total = self._steps_of(plan)
-        # Between two steps other jobs may add prompts, and so objects and frames to visit: the total is a first
-        # estimate.
-        for done, result in enumerate(steps, 1):
-            yield Tracked(self.frame_update(result.frame), done, max(total, done), self.state())
+        # What goes on counts on.
+        before = self.session.behind if plan.kind == "resume" else 0
+        for done, result in enumerate(self._steps_of(plan), before + 1):
+            yield Tracked(self.frame_update(result.frame), done, done + self.session.unfinished, self.state())
 
     def _track_and_find(self, *, is_new: bool) -> Iterator[Tracked]:
         total = self.session.stack.n_frames
@@ -249,25 +248,20 @@ class Engine:
         for frame, done in self.find_runs.track(start if is_new else None):
             yield Tracked(self.frame_update(frame), done, total, self.state())
 
-    def _steps_of(self, plan: TrackingRequest) -> tuple[Iterable[FrameResult], int]:
-        """Start one run of the session, so that its rest can be resumed later, and count its frames."""
-        session, n_frames = self.session, self.session.stack.n_frames
+    def _steps_of(self, plan: TrackingRequest) -> Iterable[FrameResult]:
+        """Start one run of the session, so that its rest can be resumed later."""
+        session = self.session
         if plan.kind == "resume":
             # It may have come to its end in the step in which it was stopped.
-            return (session.resume(), session.unfinished) if session.unfinished else ((), 0)
-        if plan.kind == "update":
-            return session.update(), len({t for frames in session.stale.values() for t in frames})
-        if plan.kind == "update_both_ways":
-            due = session.stale_frames().values()
-            both, rest = session.one_sided.values(), {t for frames in due for t in frames.tolist()}
-            filled = {t for frames in both for t in frames}
-            return session.update(both_ways=True), 2 * len(filled) + len(rest - filled)
+            return session.resume() if session.unfinished else ()
+        if plan.kind in ("update", "update_both_ways"):
+            return session.update(both_ways=plan.kind == "update_both_ways")
         if plan.kind == "both":
-            return session.propagate(direction="outward"), n_frames
+            return session.propagate(direction="outward")
         if plan.kind == "forward":
-            return session.propagate(plan.frame), n_frames - plan.frame
+            return session.propagate(plan.frame)
         if plan.kind == "backward":
-            return session.propagate(plan.frame, "backward"), plan.frame + 1
+            return session.propagate(plan.frame, "backward")
         # What is left is a range of frames, whose ends the user may give in either order.
         first, last = sorted((plan.first, plan.last))
         prompted = sorted(p.frame for p in session.prompts)
@@ -276,7 +270,7 @@ class Engine:
         start, direction = (inside[0], "both") if inside else (last, "backward")
         if not inside and prompted and prompted[0] < first:
             start, direction = first, "forward"
-        return session.propagate(start, direction, within=(first, last)), last - first + 1
+        return session.propagate(start, direction, within=(first, last))
 
     # What there is to show
 
