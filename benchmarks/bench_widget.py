@@ -160,15 +160,6 @@ def open_desk(
         desk.widget.controller.close()
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    def to_screen(text: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}\n")
-
-    return to_screen
-
-
 def test_opening(benchmark, say: Callable[[str], None]) -> None:
     seconds: list[float] = []
 

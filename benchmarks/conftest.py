@@ -1,6 +1,9 @@
-"""Models of random weights: the time does not depend on them."""
+"""Models of random weights, as the time does not depend on them, and a way to say what was measured."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -20,3 +23,12 @@ SIDE = 512
 def model(request: pytest.FixtureRequest) -> Sam2:
     variant, preset = request.param
     return stand_in(variant, preset=preset)
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    def to_screen(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return to_screen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from many_examples import TIMES, examples
+from napari_sam2 import Session
 from shown_session import check_agreement, everything_of
 from small_model import drifting_textures
 
@@ -47,10 +49,24 @@ IN_ORDER = (0, 1, 2)
 
 @dataclass
 class Steps:
-    """What an image's session held after each step that can be undone, and after those that can be done again."""
+    """What an image's session held after each step that can be undone, and after those that can be done again.
+
+    None where nobody saw it: a click during a run, say, is a step after another.
+    """
 
     done: list[Any]
     undone: list[Any] = field(default_factory=list)
+
+
+def contents(session: Session) -> list[Any]:
+    """What a session holds, as values that can be compared."""
+    steps = [[step.name for step in book] for book in session.history]
+    with np.printoptions(threshold=sys.maxsize):
+        prompts = [repr(prompt) for prompt in session.prompts]
+    return [
+        *(session.labels.to_array().astype(np.uint32).tobytes(), list(session.outputs.scores)),
+        *(prompts, dict(session.stale), session.unfinished, session.accepted, session.lineage.to_csv(), steps),
+    ]
 
 
 class WidgetMachine(RuleBasedStateMachine):
@@ -123,25 +139,29 @@ class WidgetMachine(RuleBasedStateMachine):
         prompts, labels = check_agreement(self.desk)
         return prompts, labels, dict(session.stale), session.unfinished
 
-    def settle(self, *, n_errors: int = 0, goes_on: bool = False) -> None:
-        """Wait for all answers; check that there was one step at most, one notice at most, and no other change."""
+    def settle(self, *, n_errors: int | None = 0, goes_on: bool = False) -> None:
+        """Wait for all answers; check that there was one notice at most, and no change without a step.
+
+        ``n_errors`` is None where an action may be refused.
+        """
         now, name = self.state(), self.layers.image.name
         notices = [record for record in notification_manager.records if record.severity in ("error", "warning")]
         notification_manager.records.clear()
         assert not self.raised
         messages = [record.message for record in notices]
         assert len(messages) <= 1, messages
-        assert sum(record.severity == "error" for record in notices) == n_errors, messages
+        assert n_errors is None or sum(record.severity == "error" for record in notices) == n_errors, messages
         history = self.desk.widget.session.history
         steps = self.steps.setdefault(name, Steps([now]))
-        if len(history[0]) == len(steps.done):
-            steps.done.append(now)
+        if (n_new := len(history[0]) + 1 - len(steps.done)) > 0:
+            steps.done += [*[None] * (n_new - 1), now]
             steps.undone.clear()
         elif goes_on:
             # A run goes on in the step that is there.
             steps.done[-1] = now
         assert len(history[0]) == len(steps.done) - 1
         assert len(history[1]) == len(steps.undone)
+        steps.done[-1] = steps.done[-1] or now
         assert now == steps.done[-1]
 
     # Prompts
@@ -187,17 +207,20 @@ class WidgetMachine(RuleBasedStateMachine):
         labels.mode = "pan_zoom"
         self.settle()
 
-    @rule(at=place, label=object_id, thick=st.booleans())
-    def fill_or_paint_thickly(self, at: tuple[int, int], label: int, thick: bool) -> None:
-        labels = self.layers.need_labels()
+    @rule(at=place, label=object_id, how=st.sampled_from(["fill", "thick", "polygon"]))
+    def paint_otherwise(self, at: tuple[int, int], label: int, how: str) -> None:
+        """Fill, draw a polygon, or paint over several frames."""
+        labels, t = self.layers.need_labels(), self.layers.frame
         labels.selected_label = label
         self.settle()
-        if thick:
+        if how == "thick":
             labels.n_edit_dimensions = 3
             labels.paint((1, *at), label)
             labels.n_edit_dimensions = 2
+        elif how == "fill":
+            labels.fill((t, *at), label)
         else:
-            labels.fill((self.layers.frame, *at), label)
+            labels.paint_polygon(np.array([[t, *at], [t, at[0] + 9, at[1]], [t, *(one + 7 for one in at)]]), label)
         self.settle()
 
     # Prompts in napari's own ways
@@ -210,14 +233,29 @@ class WidgetMachine(RuleBasedStateMachine):
         layer.selected_data = {index % len(layer.data)}
         return layer
 
-    @rule(kind=kinds, index=which, at=place)
-    def drag(self, kind: str, index: int, at: tuple[int, int]) -> None:
+    @rule(kind=kinds, index=which, at=place, every=st.booleans())
+    def drag(self, kind: str, index: int, at: tuple[int, int], every: bool) -> None:
         layer = self.one_of(kind, index)
         if layer is not None:
             (row,) = layer.selected_data
             data = [np.array(one) for one in layer.data]
-            data[row][..., 1:] += np.array(at) - np.atleast_2d(data[row])[0, 1:]
+            way = np.array(at) - np.atleast_2d(data[row])[0, 1:]
+            for one in data if every else [data[row]]:
+                one[..., 1:] += way
             layer.data = np.array(data) if kind == "points" else data
+            self.settle()
+
+    @rule(kind=kinds, index=which, colour=st.sampled_from(["red", "lime"]), size=st.integers(1, 20))
+    def recolour(self, kind: str, index: int, colour: str, size: int) -> None:
+        layer = self.one_of(kind, index)
+        if layer is not None:
+            # Of what is selected, and of everything.
+            layer.current_face_color = colour
+            layer.face_color = colour
+            if kind == "points":
+                layer.size = size
+            else:
+                layer.edge_width = size
             self.settle()
 
     @rule(kind=kinds, index=which)
@@ -331,19 +369,26 @@ class WidgetMachine(RuleBasedStateMachine):
         self.desk.widget._select(owner)
         self.settle()
 
-    @rule(
-        action=st.sampled_from(["not_here", "ends_here", "merge", "keep_largest", "fill_holes", "remove", "candidates"])
-    )
+    @rule(action=st.sampled_from(["candidates", "accept"]))
+    def do_with_the_frame(self, action: str) -> None:
+        self.desk.widget.act(action)
+        self.settle()
+
+    @rule(action=st.sampled_from(["not_here", "ends_here", "keep_largest", "fill_holes", "remove", "split"]))
+    def do_with_an_object(self, action: str) -> None:
+        table = self.desk.find("object_table")
+        if table.selected_ids:
+            table.asked.emit(action, table.selected_ids)
+            self.settle(n_errors=None)
+
+    @rule(action=st.sampled_from(["merge", "divide", "swap"]))
     def do_with_objects(self, action: str) -> None:
         table = self.desk.find("object_table")
-        if action == "merge":
-            table.selectAll()
-        if action == "candidates":
-            self.desk.widget.act(action)
-            self.settle()
-        elif table.selected_ids:
+        table.selectAll()
+        # As the menu offers them.
+        if len(table.selected_ids) == 2 or (len(table.selected_ids) > 2 and action != "swap"):
             table.asked.emit(action, table.selected_ids)
-            self.settle()
+            self.settle(n_errors=None)
 
     @rule(t=frame)
     def scroll(self, t: int) -> None:
@@ -362,7 +407,7 @@ class WidgetMachine(RuleBasedStateMachine):
         button = self.desk.find(name)
         return bool(button.isEnabled() and button.isVisibleTo(self.desk.widget))
 
-    @rule(name=st.sampled_from(["track_both", "track_forward", "track_backward", "update"]))
+    @rule(name=st.sampled_from(["track_both", "track_forward", "track_backward", "update", "update_both_ways"]))
     def track(self, name: str) -> None:
         if self.desk.widget.session.prompts and self.can(name):
             self.desk.track(name)
@@ -376,6 +421,8 @@ class WidgetMachine(RuleBasedStateMachine):
             return
         desk.press("track_both")
         desk.until(lambda: desk.widget.controller.is_running or len(desk.finished) > before)
+        if click is not None:
+            self.layers.need_points().add([0, *click])
         desk.widget.controller.stop()
         desk.until(lambda: len(desk.finished) > before, "the end of the run")
         self.settle()
@@ -448,6 +495,33 @@ class WidgetMachine(RuleBasedStateMachine):
         self.desk.widget.files.open(str(folder))
         self.desk.until(lambda: done, "the opened session")
         self.steps = {name: self.here}
+        self.settle()
+
+    @rule()
+    def kill(self) -> None:
+        """See what would be there, had the program ended at this moment."""
+        folder = self.keep_folder()
+        if folder is None:
+            return
+        self.n_folders += 1
+        copy = self.folder / f"{self.n_folders}.napari-sam2"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("lock"))
+        session = self.desk.widget.session
+        after = Session.open(copy, frames=session.stack.whole, model=session.model)
+        assert after.problems == ()
+        assert contents(after) == contents(session)
+        after.close()
+
+    @rule()
+    def take_all_away(self) -> None:
+        """Delete all layers, the image first of all, and put others in their place."""
+        viewer = self.desk.viewer
+        viewer.layers.clear()
+        self.desk.until(lambda: self.layers.image is None, "no image")
+        self.before = {}
+        viewer.add_image(FRAMES, name="image")
+        self.fill()
+        self.steps = {}
         self.settle()
 
     def keep_folder(self) -> Path | None:

@@ -62,7 +62,8 @@ def edit_name(changes: dict[PromptKey, Drawing], known: dict[PromptKey, Drawing]
     if before is None:
         before = type(drawing)()
     new_points = len(drawing.points) - len(before.points)
-    new_shapes = [shape for shape in drawing.shapes if shape not in before.shapes]
+    # One that was pasted onto itself is there twice.
+    new_shapes = [shape for shape in drawing.shapes if shape not in before.shapes] or drawing.shapes
     if new_points < 0 or len(drawing.shapes) < len(before.shapes):
         return f"Delete a prompt of {what}"
     if len(drawing.shapes) > len(before.shapes):
