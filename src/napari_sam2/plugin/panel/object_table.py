@@ -77,6 +77,8 @@ class ObjectTable(QTableWidget):
         self._needle = ""
         # The rows shown last, to leave the table alone where nothing is new; None after the user has changed it.
         self._shown: tuple[list[ObjectRow], int | None] | None = None
+        # What each row was filled with.
+        self._filled: list[ObjectRow | None] = []
         self.itemSelectionChanged.connect(self._selection_changed)
         self.itemChanged.connect(self._item_changed)
 
@@ -155,8 +157,11 @@ class ObjectTable(QTableWidget):
         # Filling is not choosing or renaming.
         self.blockSignals(True)
         self.setRowCount(len(rows))
+        # Filling all of fifty rows takes longer than a click may.
         for index, row in enumerate(rows):
-            self._fill(index, row)
+            if self._filled[index : index + 1] != [row]:
+                self._fill(index, row)
+        self._filled = list[ObjectRow | None](rows)
         self._select([index for index, row in enumerate(rows) if row.object_id in chosen], rows, selected)
         self.blockSignals(False)
         self.narrow(self._needle)
@@ -206,7 +211,8 @@ class ObjectTable(QTableWidget):
             self.object_selected.emit(self.selected_id)
 
     def _item_changed(self, item: QTableWidgetItem) -> None:
-        self._shown = None
+        # The row shows something else now than it was filled with.
+        self._shown, self._filled[item.row()] = None, None
         object_id = self._id_at(item.row())
         if item.column() == COLUMNS.index("name"):
             self.object_renamed.emit(object_id, item.text().strip())
