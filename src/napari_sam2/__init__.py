@@ -6,6 +6,7 @@ its own start, which must not wait for torch.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
     from napari_sam2.weights.load import load_model, save_checkpoint
+
+# PyTorch's threads wait for each other at every product, and would keep their cores busy while they wait: for up to 15
+# milliseconds with GNU's OpenMP, 200 with Intel's and LLVM's. Beside other programs that makes a frame many times as
+# long. What a user has set stays, and it counts only where PyTorch is not loaded yet.
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+    os.environ |= {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}
 
 try:
     from ._version import __version__
