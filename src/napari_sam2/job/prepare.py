@@ -17,6 +17,7 @@ from .run_stack import Progress, Work
 if TYPE_CHECKING:
     from napari_sam2.data.formats import Format
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.labels.lineage import LifeSpan
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.model.sam2 import Sam2
     from napari_sam2.session.results.frame_result import FrameResult
@@ -50,6 +51,8 @@ class CheckedJob:
     start: int | None
     # What to write besides labels and scores.
     formats: tuple[Format, ...]
+    # What is known of when objects begin and end, and who came from whom.
+    spans: dict[int, LifeSpan]
 
 
 @contextmanager
@@ -65,11 +68,12 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
         check_prompts(prompts, whole, options.prompts)
         formats = check_formats(options.exports, whole)
         stack = whole if part.crop is None and part.every == 1 else whole.part(crop=part.crop, every=part.every)
+        spans = dict(options.spans) or _read_spans(options, stack)
         inside = [_prompt_inside(prompt, stack, options.prompts) for prompt in prompts]
         start = options.start
         if start is not None:
             start = stack.geometry.frame_inside(_check_frame_of(whole, start))
-        yield CheckedJob(options, whole, stack, prompts, inside, start, tuple(formats))
+        yield CheckedJob(options, whole, stack, prompts, inside, start, tuple(formats), spans)
 
 
 @contextmanager
@@ -190,9 +194,17 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
     )
     for prompt in job.inside:
         session.add_prompt(prompt)
-    if options.spans:
-        session.take_spans(dict(options.spans))
+    session.take_spans(job.spans)
     return session
+
+
+def _read_spans(options: JobOptions, stack: Stack) -> dict[int, LifeSpan]:
+    from napari_sam2.data.prompts.lineage_files import read_lineage_file
+
+    # Where frames are left out, those of a lineage are not the stack's.
+    if options.given is not None or options.part.every != 1 or stack.axis != "t":
+        return {}
+    return read_lineage_file(options.prompts)
 
 
 def _check_frame_of(stack: Stack, frame: int) -> int:

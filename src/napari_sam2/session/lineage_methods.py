@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.lineage import LifeSpan, Lineage
+from napari_sam2.data.prompts.lineage_files import read_lineage_file
 from napari_sam2.data.prompts.prompt import check_mask, check_object_id
+from napari_sam2.data.prompts.prompt_files import read_prompt_file
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.object_track import ObjectTrack
 
@@ -20,6 +23,8 @@ from .step_methods import StepMethods
 from .track_edits import Piece, Recipe, TrackEditor
 
 if TYPE_CHECKING:
+    import os
+
     import pandas as pd
 
 
@@ -49,11 +54,41 @@ class LineageMethods(Prompting, StepMethods):
         return {object_id: track.span for object_id, track in self._objects.tracks.items()}
 
     def take_spans(self, spans: Mapping[int, LifeSpan]) -> None:
-        """Take the begins, ends and parents that objects have in another session with the same prompts."""
-        with self.step("Take lineage"):
-            self._recorder.note(spans)
-            for object_id, span in spans.items():
-                self._known(object_id).span = span
+        """Take the begins, ends and parents that objects have elsewhere; those of unknown objects are passed over."""
+        tracks = self._objects.tracks
+        known = {i: span for i, span in spans.items() if i in tracks}
+        if known:
+            with self.step("Take lineage"):
+                self._recorder.note(known)
+                for object_id, span in known.items():
+                    tracks[object_id].span = span if span.parent in tracks else replace(span, parent=None)
+
+    def take_tracks(self, path: str | os.PathLike[str]) -> tuple[int, ...]:
+        """Add the objects of a file of tracks, each prompted wherever it is, with their lineage; all are one step.
+
+        Parameters
+        ----------
+        path : path-like
+            A folder of the Cell Tracking Challenge, a GEFF, or TrackMate's XML. Other files of prompts have no lineage.
+
+        Returns
+        -------
+        tuple of int
+            The objects. Where the session has some already, these get numbers above them.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, or is about another image.
+        """
+        prompts, spans = read_prompt_file(path, lambda: nullcontext(self.stack)), read_lineage_file(path)
+        above = max(self._objects.tracks, default=0)
+        with self.step("Take tracks"):
+            for prompt in prompts:
+                self.add_prompt(replace(prompt, object_id=prompt.object_id + above))
+            mothers = {i: None if one.parent is None else one.parent + above for i, one in spans.items()}
+            self.take_spans({i + above: replace(one, parent=mothers[i]) for i, one in spans.items()})
+        return tuple(sorted({prompt.object_id + above for prompt in prompts}))
 
     @property
     def drawn_lineage(self) -> Lineage:

@@ -28,6 +28,7 @@ close the window. With --from, prompts are made of
   a CSV file of a Points or Shapes layer, as napari saves it,
   COCO's JSON: masks, else boxes,
   TrackMate's XML: spots become clicks, tracks objects,
+  a folder of the Cell Tracking Challenge, or a GEFF: masks or clicks, tracks objects,
   an image of labels (0 is the background), or a stack of them: each label becomes a mask.
 """
 _EXAMPLES = """\

@@ -33,17 +33,21 @@ def read_label_prompts(path: str | os.PathLike[str], onto: Stack | None = None) 
     Colours of a palette count by their index; floats are labels where they are whole numbers. With ``onto``, all frames
     of the image to prompt, labels that lie elsewhere or run another way are put in place.
     """
-    place, opened = open_image(path, indices=True)
-    with stack_of(opened, None, Selection(), name=str(place), path=place) as stack:
-        labels = np.stack([_labels(stack.read(t), f"frame {t} of {path}") for t in range(stack.n_frames)])
-        if onto is not None:
-            labels = labels_onto(labels, stack, onto)
+    labels = read_labels(path, onto)
     return [
         Prompt(frame, int(label), mask=image == label)
         for frame, image in enumerate(labels)
         for label in np.unique(image)
         if label > 0
     ]
+
+
+def read_labels(path: str | os.PathLike[str], onto: Stack | None = None) -> NDArray[Any]:
+    """Read (T, Y, X) labels, put onto the frames of an image where one is given."""
+    place, opened = open_image(path, indices=True)
+    with stack_of(opened, None, Selection(), name=str(place), path=place) as stack:
+        labels = np.stack([_labels(stack.read(t), f"frame {t} of {path}") for t in range(stack.n_frames)])
+        return labels if onto is None else labels_onto(labels, stack, onto)
 
 
 def _labels(image: NDArray[Any], name: str) -> NDArray[Any]:

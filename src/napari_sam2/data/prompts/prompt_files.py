@@ -1,4 +1,4 @@
-"""Reading of prompts from any file that holds some: JSON, COCO, napari's CSV, TrackMate's XML, label images."""
+"""Reading of prompts from any file that holds some: JSON, COCO, CSV, TrackMate's XML, tracks, label images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from .coco_prompts import coco_prompts, is_coco
 from .label_image import read_label_prompts
 from .napari_csv import read_napari_csv
 from .prompt import read_prompts
-from .trackmate_spots import trackmate_prompts
+from .tracks.ctc_folder import ctc_prompts, is_ctc_folder
+from .tracks.geff_graph import find_geff, geff_prompts
+from .tracks.trackmate_spots import trackmate_prompts
 
 if TYPE_CHECKING:
     import os
@@ -36,6 +38,12 @@ def read_prompt_file(path: str | os.PathLike[str], opener: StackOpener) -> list[
     if suffix == ".xml":
         with opener() as stack:
             return trackmate_prompts(source, stack)
+    if is_ctc_folder(source):
+        with opener() as stack:
+            return ctc_prompts(source, stack)
+    if find_geff(source) is not None:
+        with opener() as stack:
+            return geff_prompts(source, stack)
     if suffix != ".json":
         with opener() as stack:
             return read_label_prompts(source, stack)

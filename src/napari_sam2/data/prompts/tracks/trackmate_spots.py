@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
-from .prompt_parts import PromptParts
+from napari_sam2.data.prompts.prompt_parts import PromptParts
+
+from .branches import Branches, find_branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from napari_sam2.data.images.stack import Stack
-
-    from .prompt import Prompt
+    from napari_sam2.data.labels.lineage import LifeSpan
+    from napari_sam2.data.prompts.prompt import Prompt
 
 _ADVICE = "prompts are what TrackMate saves, or its action Export tracks to XML file writes"
 
@@ -45,8 +45,8 @@ def trackmate_prompts(source: Path, stack: Stack) -> list[Prompt]:
     A track that divides or merges becomes an object for each branch. Spots of no track are left out, unless there are
     no tracks at all: then each is on an object of its own.
     """
+    root = _root(source)
     try:
-        root = ElementTree.parse(source).getroot()
         if root.tag == "TrackMate":
             voxel, spots = _image_voxel(root, stack, source), _model_spots(root)
         elif root.tag == "Tracks":
@@ -57,13 +57,28 @@ def trackmate_prompts(source: Path, stack: Stack) -> list[Prompt]:
         for spot in spots:
             if (frame := _frame(spot, voxel, stack)) is not None:
                 parts.add_point(frame, spot.object_id, spot.y / voxel.y, spot.x / voxel.x)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{source} is not valid XML: {error}") from error
     except KeyError as error:
         raise ValueError(f"{source} cannot be read as TrackMate's XML: {error} is missing") from error
     except (ValueError, OverflowError, ZeroDivisionError) as error:
         raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
     return parts.prompts()
+
+
+def trackmate_spans(source: Path) -> dict[int, LifeSpan]:
+    """Read begin, end and parent of each branch; nothing of tracks that were exported by themselves."""
+    root = _root(source)
+    return {} if root.tag != "TrackMate" else dict(_branches(root, _visible(root)).spans)
+
+
+def _root(source: Path) -> Element:
+    try:
+        return ElementTree.parse(source).getroot()
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{source} is not valid XML: {error}") from error
+
+
+def _visible(root: Element) -> dict[str, Element]:
+    return {spot.attrib["ID"]: spot for spot in root.iter("Spot") if spot.get("VISIBILITY", "1") != "0"}
 
 
 def _frame(spot: _Spot, voxel: _Voxel, stack: Stack) -> int | None:
@@ -75,27 +90,16 @@ def _frame(spot: _Spot, voxel: _Voxel, stack: Stack) -> int | None:
 
 
 def _model_spots(root: Element) -> Iterator[_Spot]:
-    spots = {spot.attrib["ID"]: spot for spot in root.iter("Spot") if spot.get("VISIBILITY", "1") != "0"}
-    branches = _branches(root, spots) or {name: number for number, name in enumerate(spots, start=1)}
+    spots = _visible(root)
+    branches = _branches(root, spots).object_of or {name: number for number, name in enumerate(spots, start=1)}
     for name, object_id in branches.items():
         z, y, x = (float(spots[name].attrib[f"POSITION_{axis}"]) for axis in "ZYX")
         yield _Spot(int(spots[name].attrib["FRAME"]), z, y, x, object_id)
 
 
-def _branches(root: Element, spots: Mapping[str, Element]) -> dict[str, int]:
-    """Number the branches of all tracks that were not filtered out; by spot, in the order of time."""
-    time = {name: int(spot.attrib["FRAME"]) for name, spot in spots.items()}
-    edges = [edge for edge in _edges(root) if edge[0] in time and edge[1] in time]
-    # The file does not say which end of an edge comes first in time.
-    edges = [(one, two) if time[one] <= time[two] else (two, one) for one, two in edges]
-    after, before = Counter(one for one, _ in edges), Counter(two for _, two in edges)
-    # A spot goes on with the object of the one before, where neither has another neighbour on that side.
-    goes_on = {two: one for one, two in edges if after[one] == before[two] == 1}
-    branches: dict[str, int] = {}
-    numbers = count(1)
-    for name in sorted({name for edge in edges for name in edge}, key=lambda name: (time[name], int(name))):
-        branches[name] = branches[goes_on[name]] if name in goes_on else next(numbers)
-    return branches
+def _branches(root: Element, spots: Mapping[str, Element]) -> Branches[str]:
+    """Branches of all tracks that were not filtered out."""
+    return find_branches({name: int(spot.attrib["FRAME"]) for name, spot in spots.items()}, _edges(root))
 
 
 def _edges(root: Element) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""Tracks of other programs, as prompts and as a lineage."""
