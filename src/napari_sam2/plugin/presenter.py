@@ -11,7 +11,9 @@ from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
 from napari_sam2.plugin.layers.prompt_colours import colour_prompts
 from napari_sam2.plugin.layers.shown_colours import are_alike
-from napari_sam2.plugin.state.doubts import Doubt, find_doubts
+from napari_sam2.plugin.state.division_queue import question
+from napari_sam2.plugin.state.doubts import MIXED, Doubt, find_doubts
+from napari_sam2.plugin.state.family_tree import family_rows
 
 from .memory_notice import budget_of
 from .state_reader import StateReader
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.state.result_store import ResultStore
+    from napari_sam2.session.population.proposed_divisions import DivisionProposal
 
     from .controller import Controller
 
@@ -86,11 +89,12 @@ class Presenter:
         self._show_region()
         self._show_memory()
         self.show_rows()
+        self.show_lineage()
+        panel.measure_box.show_selected(layers.selected)
         for prompts_layer in (layers.points, layers.shapes):
             colour_prompts(prompts_layer, layers.labels, selected=layers.selected)
         # During a run napari would colour and tabulate anew at every interval; it is done at the end.
         if layers.labels is not None and not self._controller.is_running:
-            self._objects.apply(layers.labels)
             self._tables.start()
 
     def close(self) -> None:
@@ -112,11 +116,25 @@ class Presenter:
         threshold = self._panel.threshold.value()
         self._panel.frame_table.refresh(self._controller.results, self._layers.selected, threshold)
 
+    def show_lineage(self) -> None:
+        """Draw the tracks and who was born of whom."""
+        plot, results, labels = self._panel.lineage_plot, self._controller.results, self._layers.labels
+        if not plot.isVisible():
+            return
+        lives = {i: life for i in results.object_ids if (life := results.life(i)) is not None}
+        proposed = [(one.frame, one.mother, i) for one in results.open_divisions for i in one.daughters]
+        plot.show_rows(
+            family_rows(lives, results.state.parents), results.n_frames,
+            colours={i: colour_of(labels, i) for i in lives}, proposed=proposed,
+        )  # fmt: skip
+        plot.show_selected(self._layers.selected)
+
     def show_frame(self) -> None:
         """Say which frame is on show, and how the selected object is doing on it."""
         layers, results = self._layers, self._controller.results
         self._panel.track_box.set_frame(layers.frame)
         self._panel.score_plot.show_frame(layers.frame)
+        self._panel.lineage_plot.show_frame(layers.frame)
         self.show_accepted()
         row = results.table.get(layers.frame, layers.selected)
         name = self._objects.name_of(layers.selected)
@@ -134,17 +152,32 @@ class Presenter:
         elif self._controller.edits.prompts.pending and not self._controller.edits.live:
             text += " · new prompts: track or press Update"
         self._panel.frame_note.setText(text)
+        division = results.division_on(layers.frame, layers.selected)
+        names = {i: self._objects.name_of(i) for i in results.object_ids} if division is not None else {}
+        self.reader.division = "" if division is None else question(division, names)
         self.show_state()
 
-    def next_doubt(self) -> int | None:
-        """Go on to the next doubtful frame of the selected object; returns it, or ``None`` where there is none."""
+    def next_doubt(self) -> Doubt | None:
+        """Go on to the next frame that deserves a look: proposed divisions, then doubts of the selected object."""
+        if (division := self._next_division()) is not None:
+            return Doubt(division.frame, "divides", 1.0, division.mother)
         doubts = find_doubts(self._controller.results, self._layers.selected, self._panel.doubt.currentData())
         if not doubts:
             return None
         self._doubt_at = (self._doubt_at + 1) % len(doubts)
         doubt = doubts[self._doubt_at]
         self._doubt = replace(doubt, reason=f"{doubt.reason} ({self._doubt_at + 1} of {len(doubts)})")
-        return doubt.frame
+        return doubt
+
+    def _next_division(self) -> DivisionProposal | None:
+        kind, results = self._panel.doubt.currentData(), self._controller.results
+        if kind not in (MIXED, "division") or self._controller.is_running:
+            return None
+        results.find_divisions()
+        proposed = results.divisions
+        # The user is led around once before the doubts of the selected object, and again and again by divisions alone.
+        found = proposed.next(results.open_divisions)
+        return found or (proposed.next(results.open_divisions) if kind == "division" else None)
 
     def restart_doubts(self) -> None:
         """Begin with the most doubtful frame the next time."""
@@ -168,6 +201,11 @@ class Presenter:
         """Say how many objects were found and wait, and how many of them would be taken."""
         self.reader.proposals = n_proposals, n_taken
         self.show_undo()
+
+    def show_daughters(self, n_daughters: int) -> None:
+        """Say whom the next click is about while the daughters of an object are clicked on."""
+        self.reader.n_daughters = n_daughters
+        self.show_frame()
 
     def say(self, problem: str) -> None:
         """Say what went wrong, until the user does something else; without a problem, that all is well."""

@@ -30,6 +30,8 @@ class StateReader:
         self.candidates = 0, 0
         # Objects that were found and are not taken yet, and those of them that are going to be.
         self.proposals = 0, 0
+        # What is asked about a division on show, and daughters of another that were clicked on.
+        self.division, self.n_daughters = "", 0
         self._n_untracked = self._n_rows = self._n_outside = 0
         self._is_tracked = False
 
@@ -81,6 +83,9 @@ class StateReader:
             is_finding=is_finding,
             n_proposals=self.proposals[0],
             n_taken=self.proposals[1],
+            n_divisions=0 if controller.is_running else len(controller.results.open_divisions),
+            division="" if controller.is_running else self.division,
+            n_daughters=self.n_daughters,
             undo_name=edits.undo_name or "",
             redo_name=edits.redo_name or "",
             can_undo=edits.undo_name is not None and not busy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
@@ -11,12 +10,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.plugin.actions.candidate_walk import CandidateWalk
 from napari_sam2.plugin.actions.crop_tool import CropTool
-from napari_sam2.plugin.actions.draw_tools import SHAPE_TOOLS, DrawTools
+from napari_sam2.plugin.actions.draw_tools import DrawTools
 from napari_sam2.plugin.actions.file_dialogs import FileDialogs
 from napari_sam2.plugin.actions.finetuning import Teaching
 from napari_sam2.plugin.actions.image_follower import ImageFollower
 from napari_sam2.plugin.actions.many_objects import ManyObjects
 from napari_sam2.plugin.actions.object_menu import ObjectMenu
+from napari_sam2.plugin.actions.population.division_actions import DivisionActions
 from napari_sam2.plugin.actions.population.find_actions import FindActions
 from napari_sam2.plugin.actions.prompt_guide import PromptGuide
 from napari_sam2.plugin.actions.result_choice import ResultChoice
@@ -105,7 +105,8 @@ class Sam2Widget(QWidget):
         self.guide = PromptGuide(controller, objects, self._select)
         self.many = ManyObjects(viewer, controller, panel=panel, objects=objects, watcher=self.watcher)
         self.candidates = CandidateWalk(controller, say=self.view.say)
-        self.menu = ObjectMenu(controller, say=self.view.say)
+        self.divisions = DivisionActions(viewer, controller, watcher=self.watcher, say=self.view.say)
+        self.menu = ObjectMenu(controller, tools=self.tools, divisions=self.divisions, say=self.view.say)
         self.images = ImageFollower(viewer, controller, panel=panel, objects=objects)
         self.finding = FindActions(viewer, controller, box=panel.find_box, images=self.images, say=self.view.say)
         self.result_choice = ResultChoice(controller, panel)
@@ -160,7 +161,7 @@ class Sam2Widget(QWidget):
         # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
         # are closed. The controller comes first, because the files wait for its worker to end.
         self.destroyed.connect(self._keyboard.release_all)
-        for part in (self.watcher, self.many, self.view, self.controller, self.files.keeping):
+        for part in (self.watcher, self.many, self.divisions, self.view, self.controller, self.files.keeping):
             self.destroyed.connect(part.close)
 
     def _connect_choices(self) -> None:
@@ -185,17 +186,20 @@ class Sam2Widget(QWidget):
         panel.object_table.object_selected.connect(self._select)
         panel.object_table.object_renamed.connect(self._rename)
         panel.object_table.object_shown.connect(lambda i, shown: self.objects.show(i, shown, self.layers.labels))
-        panel.object_table.asked.connect(self._do_with_objects)
+        panel.object_table.asked.connect(self.menu.do)
         self.guide.said.connect(panel.show_prompt_note)
         self.candidates.changed.connect(self.view.show_candidates)
         self.finding.changed.connect(self.view.show_proposals)
+        self.divisions.changed.connect(self.view.show_daughters)
         # Ways to go to a frame. The table of frames is filled only while it is unfolded, so unfolding fills it.
         panel.doubt.currentIndexChanged.connect(lambda _index: self.view.restart_doubts())
         panel.score_plot.frame_clicked.connect(self.images.go_to)
-        panel.frame_table.row_chosen.connect(self._row_chosen)
+        for chosen in (panel.frame_table.row_chosen, panel.lineage_plot.event_clicked, panel.measure_box.row_chosen):
+            chosen.connect(self._row_chosen)
         panel.frame_table.narrowed.connect(self.view.show_rows)
         panel.frame_table.failed.connect(self._failed)
         panel.sections["Frames"].unfolded.connect(self.view.show_rows)
+        panel.sections["Lineage"].unfolded.connect(self.view.show_lineage)
 
     def _connect_napari(self) -> None:
         self.layers.label_selected.connect(self._label_picked)
@@ -203,6 +207,7 @@ class Sam2Widget(QWidget):
         self.layers.unusable.connect(show_warning)
         self.images.frame_changed.connect(self.view.show_frame)
         self.images.image_changed.connect(self.view.show)
+        self.images.image_changed.connect(self.panel.measure_box.forget)
 
     def _connect_controller(self) -> None:
         controller = self.controller
@@ -224,12 +229,9 @@ class Sam2Widget(QWidget):
         controller.refused.connect(self._refused)
 
     def _actions(self) -> dict[str, Callable[[], None]]:
-        track, tools, layers = self.panel.track_box, self.tools, self.layers
+        track, layers = self.panel.track_box, self.layers
         actions: dict[str, Callable[[], None]] = {
-            "new_object": tools.new_object,
-            "remove_object": tools.remove_object,
             "switch_sign": self._switch_sign,
-            "take_labels": tools.take_labels,
             "take_window": self.controller.reopen,
             "draw_region": self.region.draw,
             "whole_frame": self.region.clear,
@@ -238,7 +240,8 @@ class Sam2Widget(QWidget):
             "undo": self.track_actions.undo,
             "redo": self.track_actions.redo,
             "next_doubtful": self._next_doubtful,
-            "accept": self.teach_actions.accept,
+            "accept": lambda: self.divisions.accept(self.teach_actions.accept),
+            "refuse_division": self.divisions.refuse,
             "track_both": lambda: track.ask("both"),
             "track_forward": lambda: track.ask("forward"),
             "track_backward": lambda: track.ask("backward"),
@@ -251,10 +254,8 @@ class Sam2Widget(QWidget):
             "new_points": lambda: self.images.make(layers.need_points),
             "new_shapes": lambda: self.images.make(layers.need_shapes),
             "new_labels": lambda: self.images.make(layers.need_labels),
-            "tool_click": tools.start_clicking,
-            "tool_paint": tools.start_painting,
-        } | self.finding.actions
-        return actions | {tool: partial(tools.start_drawing, mode) for tool, mode in SHAPE_TOOLS.items()}
+        }
+        return actions | self.tools.actions | self.finding.actions | self.menu.actions
 
     def act(self, name: str) -> None:
         """Do what a button or key of this name does."""
@@ -307,12 +308,6 @@ class Sam2Widget(QWidget):
         if object_id != self.layers.selected:
             self._select(object_id)
 
-    def _do_with_objects(self, action: str, object_ids: list[int]) -> None:
-        if action == "remove":
-            self.tools.remove_object()
-        else:
-            self.menu.do(action, object_ids)
-
     def _switched(self, on: bool) -> None:
         self.many.switch(on, self.tools)
         self.view.show()
@@ -325,8 +320,10 @@ class Sam2Widget(QWidget):
     # Frames
 
     def _next_doubtful(self) -> None:
-        if (frame := self.view.next_doubt()) is not None:
-            self.images.go_to(frame)
+        if (doubt := self.view.next_doubt()) is not None:
+            if doubt.object_id is not None:
+                self._select(doubt.object_id)
+            self.images.go_to(doubt.frame)
             self.view.show_frame()
 
     def _row_chosen(self, frame: int, object_id: int) -> None:
@@ -342,6 +339,7 @@ class Sam2Widget(QWidget):
 
     def _tracking_ended(self, complete: bool) -> None:
         # Tables are written and listeners told last, so that they find everything as it will stay.
+        self.controller.results.find_divisions()
         self.view.restart_doubts()
         self.view.show()
         self.view.write_tables()
@@ -393,7 +391,8 @@ class Sam2Widget(QWidget):
         self.controller.close()
         self.files.keeping.close()
         self.panel.model_box.close_down()
-        for part in (self.finding, self.result_choice, self.region, self.watcher, self.many, self.view, self.images):
+        mouse = (self.finding, self.divisions, self.region, self.watcher, self.many)
+        for part in (*mouse, self.result_choice, self.view, self.images):
             part.close()
         self.layers.close()
         self._keyboard.release_all()

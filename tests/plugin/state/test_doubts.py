@@ -30,7 +30,7 @@ def results(changes: dict[int, dict[str, Any]], **more: Any) -> ResultStore:
         rows = {1: steady(1, frame, **changes.get(frame, {}))}
         if frame in more.get("other", {}):
             rows[2] = steady(2, frame, **more["other"][frame])
-        store.take(FrameUpdate(frame, IMAGE, rows, {1: more.get("pieces", {}).get(frame, 1)}))
+        store.take(FrameUpdate(frame, IMAGE, rows, {1: (40,) * more.get("pieces", {}).get(frame, 1)}))
     store.state = State({1: (0,)})
     return store
 

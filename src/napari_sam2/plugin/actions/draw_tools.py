@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
+from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.plugin.layers.layer_frames import is_own
 from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, POSITIVE, next_sign, turn_selected
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
     from napari_sam2.plugin.state.object_names import ObjectNames
 
 # Buttons, and the mode of the Shapes layer that each stands for.
-SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso", "tool_scribble": "add_path"}
+_SHAPE_TOOLS = {"tool_box": "add_rectangle", "tool_outline": "add_polygon_lasso", "tool_scribble": "add_path"}
+
+# Files that tell what their folder is, and what the dialog lists.
+_IN_FOLDERS = ("res_track.txt", "man_track.txt", "zarr.json", ".zattrs")
+_TRACK_FILES = f"Tracks ({' '.join(_IN_FOLDERS)} *.xml)"
 
 
 class DrawTools:
@@ -40,6 +47,24 @@ class DrawTools:
         self._panel = panel
         self._objects = objects
         self._select = select
+
+    @property
+    def actions(self) -> dict[str, Callable[[], None]]:
+        """What buttons and keys do, by name."""
+        return {
+            "new_object": self.new_object,
+            "remove_object": self.remove_object,
+            "take_labels": self.take_labels,
+            "take_tracks": self.ask_and_take_tracks,
+            "tool_click": self.start_clicking,
+            "tool_paint": self.start_painting,
+            **{tool: partial(self.start_drawing, mode) for tool, mode in _SHAPE_TOOLS.items()},
+        }
+
+    @property
+    def selected_ids(self) -> list[int]:
+        """Objects that are selected in the table, the one that clicks are about first."""
+        return self._panel.object_table.selected_ids
 
     def new_object(self) -> None:
         """Start another object and wait for a click on it."""
@@ -100,6 +125,18 @@ class DrawTools:
             show_warning(f"No label of {source.name} lies on this frame of the image.")
             return
         self._controller.edits.take_labels(self._layers.frame, image)
+
+    def ask_and_take_tracks(self) -> None:
+        """Ask for a file of tracks, and take it."""
+        if self._has_image():
+            # A folder is named by a file in it, as a dialog asks for either.
+            path, _ = QFileDialog.getOpenFileName(self._panel, "Take tracks", "", _TRACK_FILES)
+            if path:
+                self.take_tracks(Path(path).parent if Path(path).name in _IN_FOLDERS else Path(path))
+
+    def take_tracks(self, path: Path) -> None:
+        """Take the objects of a Challenge folder, a GEFF or TrackMate's XML as prompts, with their lineage."""
+        self._controller.edits.change(lambda engine: engine.edit_tracks(lambda session: session.take_tracks(path)))
 
     def _has_image(self) -> bool:
         if self._layers.image is None:

@@ -16,6 +16,7 @@ from napari_sam2.plugin.error_text import explain
 from napari_sam2.plugin.files import autosave as recovery
 from napari_sam2.plugin.files.exporter import TRACKS_LAYER, Exporting, tracks_layer
 from napari_sam2.plugin.files.session_saver import SessionSaver
+from napari_sam2.plugin.layers.labels_layer import colour_of
 from napari_sam2.plugin.layers.labels_on_disk import labels_on_disk
 from napari_sam2.plugin.layers.layer_frames import is_own
 from napari_sam2.plugin.layers.shown_colours import lie_on
@@ -25,6 +26,7 @@ from napari_sam2.plugin.state.export_choice import ExportChoice
 if TYPE_CHECKING:
     from typing import Any
 
+    import pandas as pd
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
@@ -79,6 +81,13 @@ class FileDialogs(QObject):
         exporting.cancelled.connect(lambda: show_info("Export cancelled: nothing was written."))
         box.buttons["cancel_export"].clicked.connect(lambda _=False: exporting.cancel())
         exporting.failed.connect(self._failed)
+        self._panel.measure_box.asked.connect(lambda: exporting.measure(self._measured))
+
+    def _measured(self, rows: pd.DataFrame, tracks: pd.DataFrame) -> None:
+        labels = self._controller.layers.labels
+        colours = {int(i): colour_of(labels, int(i)) for i in rows["object"].unique()}
+        selected = self._controller.layers.selected
+        self._panel.measure_box.show_measurements(rows, tracks, colours=colours, selected=selected)
 
     def _connect_sessions(self) -> None:
         box, keeping = self._box, self.keeping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2.plugin.actions.population.division_actions import DivisionActions
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.session.session import Session
+
+    from .draw_tools import DrawTools
 
     Mask = NDArray[np.bool_]
 
@@ -23,16 +27,30 @@ if TYPE_CHECKING:
 class ObjectMenu:
     """Does with the selected objects what their menu says; every choice is one step to undo."""
 
-    def __init__(self, controller: Controller, *, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, controller: Controller, *, tools: DrawTools, divisions: DivisionActions, say: Callable[[str], None]
+    ) -> None:
         self._controller = controller
+        self._tools = tools
+        self._divisions = divisions
         self._layers = controller.layers
         self._say = say
 
+    @property
+    def actions(self) -> dict[str, Callable[[], None]]:
+        """What keys do with the selected objects, by name."""
+        names = ("divides_here", "ends_here", "merge", "split", "swap")
+        return {name: partial(self._do_with_selected, name) for name in names}
+
+    def _do_with_selected(self, action: str) -> None:
+        self.do(action, self._tools.selected_ids)
+
     def do(self, action: str, object_ids: Sequence[int]) -> None:
         """Do what was chosen; the first of the objects is the one that clicks are about."""
-        if self._layers.space is None or not object_ids:
+        if not object_ids or (self._layers.space is None and action != "remove"):
             return
         actions: dict[str, Callable[[Sequence[int]], None]] = {
+            "remove": lambda _ids: self._tools.remove_object(),
             "not_here": self._not_here,
             "ends_here": self._ends_here,
             "merge": self._merge,
@@ -88,7 +106,10 @@ class ObjectMenu:
         mother, *others = object_ids
         frame = self._layers.frame
         if not others:
-            self._split(object_ids, dividing=True)
+            if self._pieces(mother)[1] < 2:
+                self._divisions.ask_for_daughters(mother)
+            else:
+                self._split(object_ids, dividing=True)
             return
         # Where she is still drawn, tracking has gone on with her as with one of her daughters.
         is_drawn = bool((self._layers.drawn_on(frame) == mother).any())
@@ -96,14 +117,16 @@ class ObjectMenu:
         self._edit_tracks(lambda session: session.divide(frame, mother, daughters))
 
     def _swap(self, object_ids: Sequence[int]) -> None:
+        if len(object_ids) != 2:
+            self._say("Select two objects to swap: Ctrl+click on their rows.")
+            return
         one, other = object_ids
         frame = self._layers.frame
         self._edit_tracks(lambda session: session.swap(one, other, frame))
 
     def _split(self, object_ids: Sequence[int], *, dividing: bool = False) -> None:
-        (object_id,) = object_ids
-        frame = self._layers.frame
-        pieces, n_pieces = label(self._layers.drawn_on(frame) == object_id, np.ones((3, 3), bool))
+        object_id, frame = object_ids[0], self._layers.frame
+        pieces, n_pieces = self._pieces(object_id)
         if n_pieces < 2:
             self._say(f"{object_id} is in one piece on this frame: paint its parts as objects, or erase between them.")
             return
@@ -115,6 +138,10 @@ class ObjectMenu:
                     session.divide(frame, object_id, parts)
 
         self._edit_tracks(split)
+
+    def _pieces(self, object_id: int) -> tuple[NDArray[np.int32], int]:
+        pieces, n_pieces = label(self._layers.drawn_on(self._layers.frame) == object_id, np.ones((3, 3), bool))
+        return pieces, n_pieces
 
     def _edit_tracks(self, edit: Callable[[Session], object]) -> None:
         self._controller.edits.change(lambda engine: engine.edit_tracks(edit))

@@ -35,6 +35,8 @@ class ToolWatcher(QObject):
         self._viewer = viewer
         self._layers = layers
         self._follower = LayerFollower({"mode": self._notice})
+        # What the mouse does whatever layer is active; empty where that decides.
+        self._forced = ""
         self._is_closed = False
         # napari makes no layer the active one between two of them.
         self._soon = QTimer(self)
@@ -50,8 +52,8 @@ class ToolWatcher(QObject):
     def tool(self) -> str:
         """What the mouse does next, as `PanelState.tool` calls it."""
         layer, layers = self._viewer.layers.selection.active, self._layers
-        if layer is None:
-            return ""
+        if self._forced or layer is None:
+            return self._forced
         if is_region(layer):
             return "region" if str(layer.mode) == "add_rectangle" else ""
         if is_proposals(layer):
@@ -59,6 +61,11 @@ class ToolWatcher(QObject):
         if all(layer is not ours for ours in (layers.points, layers.shapes, layers.labels)):
             return ""
         return _MODES.get(type(layer).__name__, {}).get(str(layer.mode), "")
+
+    def force(self, tool: str) -> None:
+        """Say what the mouse does, whatever layer is active; empty lets the layer decide again."""
+        self._forced = tool
+        self._notice()
 
     def close(self) -> None:
         """Stop following the viewer."""

@@ -26,6 +26,7 @@ from napari_sam2.plugin.layers.layer_geometry import transform_like
 from napari_sam2.plugin.state.export_choice import ExportChoice
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
@@ -216,6 +217,18 @@ class Exporting(QObject):
 
         seen = self._shown_as("centres")
         self._start(lambda known: tracks_array(known.results(seen)), done, "centres")
+
+    def measure(self, show: Callable[[pd.DataFrame, pd.DataFrame], None]) -> None:
+        """Measure all objects and hand the tables, a row per frame and a row per track, to ``show``."""
+        from napari_sam2.data.formats.tracks.measurements import measurements, track_measurements
+
+        def work(material: Material) -> tuple[pd.DataFrame, pd.DataFrame]:
+            results = material.results(seen)
+            rows = measurements(results)
+            return rows, track_measurements(rows, results)
+
+        seen = self._shown_as("measurements")
+        self._start(work, lambda tables: show(*tables), "measurements")
 
     def cancel(self) -> None:
         """Give up what is being written; an older file of its name stays as it was."""

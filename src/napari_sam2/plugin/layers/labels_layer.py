@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,9 @@ _PALETTE = (
     *("#0dff73", "#0d8c73", "#99a60d", "#cc40bf", "#f20d33", "#a6ccff", "#b27366", "#1aff99", "#73b28c", "#d9e659"),
     *("#ff7fe6", "#cc0dff", "#0d7fbf", "#b26633", "#59ff4c", "#26b27f", "#f2e67f", "#bf4c99", "#d940f2", "#597fd9"),
 )
+# What a daughter's colour is turned by, as a share of the circle, and the lightness that it is half-way to.
+_TURN, _LIGHT, _DARK = 0.045, 0.85, 0.3
+_UNLISTED = (0.8, 0.8, 0.8, 1.0)
 # Entry of the layer's metadata with the scores of all frames, a data frame.
 SCORES_KEY = "object_scores"
 
@@ -148,10 +152,35 @@ def colour_of(layer: Labels | None, object_id: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def hide_labels(layer: Labels, hidden: Collection[int], colours: Mapping[int, Any]) -> None:
-    """Make some labels transparent."""
-    # None stands for all labels that are not listed.
-    table: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+def kin_colours(colours: Mapping[int, Any], parents: Mapping[int, int]) -> dict[int, Any]:
+    """Give daughters colours near their mother's, RGBA from 0 to 1: lighter and darker, and a little to either side."""
+    kin = dict(colours)
+    daughters: dict[int, list[int]] = {}
+    for child in sorted(parents.keys() & colours.keys()):
+        daughters.setdefault(parents[child], []).append(child)
+
+    def dye(mother: int) -> None:
+        for index, child in enumerate(daughters.pop(mother, ())):
+            kin[child] = _kin_colour(kin[mother], index)
+            dye(child)
+
+    for founder in [mother for mother in daughters if mother in colours and mother not in parents]:
+        dye(founder)
+    return kin
+
+
+def _kin_colour(mother: Any, index: int) -> tuple[float, ...]:
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(float(value) for value in mother[:3]))
+    side = 1 if index % 2 else -1
+    goal = _DARK if index % 2 else _LIGHT
+    turned = colorsys.hls_to_rgb((hue + side * _TURN) % 1, (lightness + goal) / 2, saturation)
+    return (*turned, float(mother[3]))
+
+
+def list_colours(layer: Labels, colours: Mapping[int, Any], *, hidden: Collection[int]) -> None:
+    """Give labels colours one by one, and make some transparent."""
+    # None stands for all labels that are not listed: those that a run adds are listed at its end.
+    table: dict[int | None, Any] = {None: "transparent" if hidden else _UNLISTED, 0: "transparent"}
     for object_id, colour in colours.items():
         table[object_id] = "transparent" if object_id in hidden else colour
     layer.colormap = DirectLabelColormap(color_dict=table)

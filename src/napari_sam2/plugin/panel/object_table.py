@@ -23,7 +23,7 @@ MENU = {
     "merge": ("Merge", "Make all selected objects one: the one that clicks are about"),
     "divides_here": (
         "Divides here",
-        "From the frame on show on the other selected objects are its daughters; or, alone, the pieces of its mask",
+        "From this frame on the other selected objects are its daughters; or its pieces; or what you click on next",
     ),
     "swap": ("Swap from here", "Exchange two objects from the frame on show on"),
     "split": ("Split", "Make the pieces of its mask on this frame objects of their own from here on"),

@@ -34,6 +34,8 @@ from .layer_combo import LayerCombo
 from .model_box import ModelBox
 from .object_table import ObjectTable
 from .population.find_box import FindBox
+from .population.lineage_plot import LineagePlot
+from .population.measure_box import MeasureBox
 from .score_plot import ScorePlot
 from .status_bar import StatusBar
 from .teach_box import TeachBox
@@ -69,6 +71,10 @@ _BUTTONS = {
     "find_objects": ("Find objects", "Look for all objects on this frame; you choose which of them are taken"),
     "remove_object": ("Remove", "Remove the selected object with its prompts and its labels"),
     "take_labels": ("Take labels", "Take all labels of this frame as masks to track"),
+    "take_tracks": (
+        "Take tracks…",
+        "Take objects with their lineage from a Challenge folder, a GEFF or TrackMate's XML",
+    ),
     "undo": ("Undo", "Take back the last prompt, stroke or tracking run"),
     "redo": ("Redo", "Do again what was taken back"),
     "next_doubtful": ("Next doubtful frame", "Go to the next frame that deserves a look"),
@@ -124,7 +130,7 @@ class Panel(QScrollArea):
         self.model_box, self.object_table = ModelBox(), ObjectTable()
         self.track_box, self.score_plot = TrackBox(), ScorePlot()
         self.frame_table, self.teach_box, self.files_box = FrameTable(), TeachBox(), FilesBox()
-        self.find_box = FindBox()
+        self.find_box, self.lineage_plot, self.measure_box = FindBox(), LineagePlot(), MeasureBox()
         self.buttons = make_buttons({**TOOLS, **_BUTTONS})
         for name, width in _WIDTHS.items():
             self.buttons[name].setFixedWidth(width)
@@ -172,6 +178,7 @@ class Panel(QScrollArea):
         self.object_filter.setVisible(state.n_rows > _MANY)
         self.object_count.setText(counted(state.n_rows, "object") if state.n_rows else "Objects")
         self.sections["Scores"].setVisible(state.is_tracked)
+        self.sections["Lineage"].setVisible(state.is_tracked and state.n_rows > 1)
         self.sections["Model"].set_title(_model_title(state))
         if state.missing_model:
             self.sections["Model"].unfold()
@@ -207,6 +214,8 @@ class Panel(QScrollArea):
             "object_table": "The objects; the selected one is the one that clicks are about",
             "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
             "Triangles: prompts. Green: accepted. Click to go to a frame",
+            "lineage_plot": "A bar for each object, joined to the one it was born of; dashed where that is proposed. "
+            "Click to go to an object and a frame",
         }
         for name, text in tips.items():
             control = getattr(self, name)
@@ -240,6 +249,7 @@ class Panel(QScrollArea):
             "Prompts": FoldSection("Prompts", self._prompts(), name="prompts"),
             "Range": FoldSection("Part of the stack", self.track_box.parts, name="range"),
             "Frames": FoldSection("Frames", self.frame_table),
+            "Measurements": FoldSection("Measurements", self.measure_box),
             "Teach": FoldSection("Teach", self.teach_box),
             "Session": FoldSection(
                 "Session and help", column(self.files_box.more, self.buttons["help"]), name="session"
@@ -249,6 +259,7 @@ class Panel(QScrollArea):
         self.sections = {
             "Model": FoldSection("Model", self.model_box),
             "Scores": FoldSection("Confidence", self._scores(), name="scores", is_open=True),
+            "Lineage": FoldSection("Lineage", self.lineage_plot),
             "More": FoldSection("More", column(*later.values())),
             **later,
         }
@@ -258,7 +269,7 @@ class Panel(QScrollArea):
         layout.addWidget(self._image())
         layout.addWidget(self.sections["Model"])
         layout.addWidget(self._objects(), 1)
-        for part in (self.track_box, self.sections["Scores"], self.sections["More"]):
+        for part in (self.track_box, *(self.sections[name] for name in ("Scores", "Lineage", "More"))):
             layout.addWidget(part)
         self.setWidget(inside)
         self.setWidgetResizable(True)
@@ -316,6 +327,7 @@ class Panel(QScrollArea):
             row(*(self.buttons[name] for name in _SELDOM)),
             self.buttons["candidates"],
             row(self.source_labels, self.buttons["take_labels"]),
+            self.buttons["take_tracks"],
         )
 
     def _scores(self) -> QWidget:

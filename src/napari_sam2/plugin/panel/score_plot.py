@@ -20,6 +20,24 @@ _TOP = 1.08
 # Height and colour of the band under accepted frames.
 _BAND = 0.05
 _ACCEPTED = "#3ddc84"
+# How strong axes and lines are, of 255.
+_FAINT = 110
+
+
+def style_plot(plot: pg.PlotWidget) -> tuple[QColor, QColor]:
+    """Give a plot's ground and axes the colours of napari's theme; returns the ink, and a faint one for lines."""
+    palette = plot.palette()
+    ink = palette.color(QPalette.ColorRole.WindowText)
+    faint = QColor(ink)
+    faint.setAlpha(_FAINT)
+    plot.setBackground(palette.color(QPalette.ColorRole.Window))
+    for side in ("left", "bottom"):
+        axis = plot.getPlotItem().getAxis(side)
+        axis.setPen(faint)
+        axis.setTextPen(ink)
+        axis.setStyle(tickLength=-4)
+    plot.getPlotItem().getAxis("left").setWidth(28)
+    return ink, faint
 
 
 class ScorePlot(pg.PlotWidget):
@@ -125,20 +143,8 @@ class ScorePlot(pg.PlotWidget):
             self._restyle()
 
     def _restyle(self) -> None:
-        # pyqtgraph has colours of its own: these follow napari's theme, and change with it.
-        palette = self.palette()
-        ground = palette.color(QPalette.ColorRole.Window)
-        ink = palette.color(QPalette.ColorRole.WindowText)
-        faint = QColor(ink)
-        faint.setAlpha(110)
-        self.setBackground(ground)
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(faint)
-            axis.setTextPen(ink)
-            axis.setStyle(tickLength=-4)
+        ink, faint = style_plot(self)
         self.getPlotItem().getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
-        self.getPlotItem().getAxis("left").setWidth(28)
         shade, hatch = QColor(ink), QColor(ink)
         shade.setAlpha(45)
         hatch.setAlpha(150)

@@ -21,6 +21,7 @@ MIXED = "mixed"
 DOUBT_KINDS = {
     MIXED: "all reasons",
     **DOUBTS,
+    "division": "divides",
     "pieces": "falls into pieces",
     "jump": "jumps",
     "border": "touches the border",
@@ -41,6 +42,8 @@ class Doubt:
     reason: str
     # 0 for none, rising.
     weight: float
+    # Whom it is about, where that is not the object asked for.
+    object_id: int | None = None
 
 
 def find_doubts(results: ResultStore, object_id: int, kind: str = MIXED) -> list[Doubt]:
@@ -50,6 +53,7 @@ def find_doubts(results: ResultStore, object_id: int, kind: str = MIXED) -> list
     """
     if kind in DOUBTS:
         return [_named(results, object_id, frame, kind) for frame in results.doubtful(object_id, kind)]
+    # Divisions are those of all objects: `ResultStore.open_divisions`.
     found = [doubt for name in _MEASURES if kind in (MIXED, name) for doubt in _MEASURES[name](results, object_id)]
     seen = {*results.state.prompted.get(object_id, ()), *results.accepted.frames_done}
     worst = _worst_of_stretches([doubt for doubt in found if kind != MIXED or doubt.frame not in seen])

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.layers.labels_layer import colour_of, hide_labels
+from napari_sam2.plugin.layers.labels_layer import colour_of, kin_colours, list_colours
 from napari_sam2.plugin.state.object_row import ObjectRow
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class _Objects:
     # By object id.
     names: dict[int, str] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
-    # The Labels layer's colours from before objects were hidden; None where none are.
+    # The Labels layer's colours from before objects were hidden or had mothers; None where it still has them.
     own_colormap: Any = None
     # The object that was selected when the image was left.
     selected: int = 1
@@ -38,8 +38,9 @@ class ObjectNames:
         self._here = _Objects()
         # What `apply` was last called with: setting a colormap draws the whole layer anew.
         self._applied: object = None
-        # All objects that `rows` has listed last.
+        # All objects that `rows` has listed last, and whom they were born of.
         self._known: list[int] = []
+        self._parents: Mapping[int, int] = {}
 
     def open(self, image: str, selected: int) -> int:
         """Turn to another image, by its unique id."""
@@ -103,18 +104,19 @@ class ObjectNames:
             self.apply(labels)
 
     def apply(self, labels: Labels) -> None:
-        """Give a Labels layer the colours it had, with hidden objects left out."""
-        wanted = (labels.unique_id, frozenset(self.hidden), frozenset(self._known) if self.hidden else frozenset())
-        if wanted == self._applied or (not self.hidden and self._here.own_colormap is None):
+        """Give a Labels layer the colours it had, daughters some near their mother's; leave out what is hidden."""
+        is_own = not (self.hidden or self._parents)
+        wanted = (labels.unique_id, frozenset(self.hidden), self._parents, () if is_own else self._known)
+        if wanted == self._applied or (is_own and self._here.own_colormap is None):
             return
         self._applied = wanted
-        if not self.hidden:
+        if is_own:
             labels.colormap, self._here.own_colormap = self._here.own_colormap, None
             return
         if self._here.own_colormap is None:
             self._here.own_colormap = labels.colormap
         colours = {object_id: self._here.own_colormap.map(object_id) for object_id in self._known}
-        hide_labels(labels, self.hidden, colours)
+        list_colours(labels, kin_colours(colours, self._parents), hidden=self.hidden)
 
     def rows(
         self, results: ResultStore, *, prompts: Iterable[PromptKey], threshold: float, labels: Labels | None
@@ -122,6 +124,10 @@ class ObjectNames:
         """Describe every object that was named, prompted or tracked."""
         n_prompts = Counter(place.object_id for place in set(prompts))
         self._known = sorted({*self.names, *results.object_ids, *n_prompts})
+        self._parents = results.state.parents
+        # The table shows the colours that the layer has.
+        if labels is not None:
+            self.apply(labels)
         rows = []
         for object_id in self._known:
             summary = results.summary(object_id, threshold)

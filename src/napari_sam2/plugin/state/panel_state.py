@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from napari_sam2.wording import counted
 
 # What the mouse does next; empty where it does nothing of ours. "select" moves points that are there.
-TOOLS = ("click", "box", "outline", "line", "paint", "select", "region", "find")
+TOOLS = ("click", "box", "outline", "line", "paint", "select", "region", "find", "daughters")
 # How a line of status is meant: what to do next, what goes on, what keeps the user from going on.
 NEXT, BUSY, PROBLEM = "next", "busy", "problem"
 # Kind of the worker's run that looks for objects.
@@ -81,6 +81,10 @@ class PanelState:
     is_finding: bool = False
     n_proposals: int = 0
     n_taken: int = 0
+    # Divisions that are proposed, on any frame; what is asked about the one on show; daughters clicked on so far.
+    n_divisions: int = 0
+    division: str = ""
+    n_daughters: int = 0
     # What undo and redo would do, in words, and whether they can now.
     undo_name: str = ""
     redo_name: str = ""
@@ -131,6 +135,8 @@ def status_line(state: PanelState) -> StatusText:
 
 def _waiting(state: PanelState) -> str:
     """What was said already and is not taken up yet."""
+    if state.division and state.tool != "daughters":
+        return f"{state.division} Y: yes, W: no."
     if state.n_proposals and state.tool != "find":
         return f"{counted(state.n_proposals, 'proposal')} on this frame: Take or Cancel."
     if state.n_outside:
@@ -150,6 +156,9 @@ def _next_click(state: PanelState) -> str:
     name = state.selected.name
     if state.tool == "find" and state.n_proposals:
         return _next_proposal(state)
+    if state.tool == "daughters":
+        which = "other" if state.n_daughters else "first"
+        return f"Click on the {which} daughter of {name}. Shift+D: give it up."
     if state.tool == "region":
         return "Drag a rectangle: only what is in it will be tracked."
     if state.tool == "select":
@@ -194,6 +203,8 @@ def _next_step(state: PanelState) -> str:
         return f"{counted(state.n_stale, 'frame')} out of date: Update (U)."
     if state.stopped is None and state.n_untracked and state.n_frames > 1 and not state.has_pending:
         return f"{counted(state.n_untracked, 'object')}, not tracked: Track (K)."
+    if state.n_divisions and not state.division:
+        return f"{counted(state.n_divisions, 'division')} proposed: J."
     if state.n_objects and not state.n_untracked and state.n_frames > 1:
         return "Tracked. J: next doubtful frame."
     if state.n_objects and not state.tool and not _waiting(state):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.data.labels.label_stack import LabelStack
-from napari_sam2.data.labels.scores import ScoreTable
+from napari_sam2.data.labels.scores import Measures, ScoreTable
 from napari_sam2.plugin.worker.messages import AcceptedFrame, State
+
+from .division_queue import DivisionQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.plugin.worker.messages import FrameUpdate
+    from napari_sam2.session.population.proposed_divisions import DivisionProposal
 
 DOUBTS = {
     "score": "lowest confidence",
@@ -53,8 +56,9 @@ class ResultStore:
         self._series: dict[int, NDArray[np.float64]] = {}
         # By object, frames whose result is of an earlier session: another model, window or zoom.
         self._outdated: dict[int, set[int]] = {}
-        # By frame, in how many parts each object is drawn.
-        self._pieces: dict[int, dict[int, int]] = {}
+        # By frame, pixels of the parts that each object is drawn in, the largest first.
+        self._pieces: dict[int, dict[int, tuple[int, ...]]] = {}
+        self.divisions = DivisionQueue()
         # What `scores` gave last, and the frames that have changed since.
         self._scores: pd.DataFrame | None = None
         self._changed: set[int] = set()
@@ -211,8 +215,37 @@ class ResultStore:
         """(n_frames,) parts that an object is drawn in; NaN where it is not drawn or they were not counted."""
         counts = np.full(self.n_frames, np.nan)
         for frame, pieces in self._pieces.items():
-            counts[frame] = pieces.get(object_id, np.nan)
+            if object_id in pieces:
+                counts[frame] = len(pieces[object_id])
         return counts
+
+    def find_divisions(self) -> None:
+        """Find out which divisions the tracks suggest."""
+        from napari_sam2.session.population.proposed_divisions import DrawnObject
+
+        measures: dict[int, dict[int, Measures]] = {}
+        for row in self.table:
+            if row.area:
+                measures.setdefault(row.object_id, {})[row.frame] = Measures(row.area, row.centroid, row.bbox)
+        pieces = {i: {t: self._pieces.get(t, {}).get(i, ()) for t in found} for i, found in measures.items()}
+        drawn = {i: DrawnObject(found, pieces[i]) for i, found in measures.items()}
+        self.divisions.look(drawn, self.state.parents)
+
+    @property
+    def open_divisions(self) -> list[DivisionProposal]:
+        """Divisions that are proposed and that nobody has answered."""
+        # Asked with every step of the slider, and mostly there is none.
+        return self.divisions.open(self.object_ids, self.state.parents) if self.divisions.is_any else []
+
+    def division_on(self, frame: int, selected: int) -> DivisionProposal | None:
+        """What is proposed on a frame, of the selected object first."""
+        here = [one for one in self.open_divisions if one.frame == frame]
+        return min(here, key=lambda one: one.mother != selected, default=None)
+
+    def life(self, object_id: int) -> tuple[int, int] | None:
+        """First and last frame on which an object is drawn; None where there is none."""
+        drawn = np.flatnonzero(self.series(object_id, "area") > 0)
+        return (int(drawn[0]), int(drawn[-1])) if len(drawn) else None
 
     def _measured(self, object_id: int, name: str, length: int) -> NDArray[np.float64]:
         values = np.full((self.n_frames, length), np.nan)

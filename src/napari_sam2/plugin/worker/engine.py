@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.data.labels.piece_sizes import piece_sizes
 from napari_sam2.data.labels.placed_results import place_scores
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.prompts.drawing import Drawing, PromptKey
 from napari_sam2.data.prompts.drawn_prompts import drawing_of
 from napari_sam2.wording import named_objects
 
-from .count_pieces import count_pieces
 from .find_runs import FindRuns
 from .messages import AcceptedFrame, FrameUpdate, Report, State, Tracked, TrackingRequest
 
@@ -316,7 +316,7 @@ class Engine:
             hidden = [object_id for object_id in hidden if (frame, object_id) not in painted]
         if hidden:
             image[np.isin(image, hidden)] = 0
-        return FrameUpdate(frame, image, self._in_place(rows), count_pieces(image, rows.values()))
+        return FrameUpdate(frame, image, self._in_place(rows), piece_sizes(image, rows.values()))
 
     def _in_place(self, rows: dict[int, ScoreRow]) -> dict[int, ScoreRow]:
         """Put the scores of a region where it lies in the planes."""

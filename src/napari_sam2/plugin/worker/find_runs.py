@@ -71,7 +71,7 @@ class FindRuns:
         session, first = self._session, self._first
         self.left_at, done = start, start - first
         is_looked_at = start in self._chosen_on and any(prompt.frame == start for prompt in session.prompts)
-        for step in session.tracking_and_finding(start, is_looked_at=is_looked_at):
+        for step in session.tracking_and_finding(start, is_looked_at=is_looked_at, dividing=False):
             if isinstance(step, FrameResult):
                 self.left_at, done = step.frame, step.frame - first + 1
                 yield step.frame, done

@@ -39,8 +39,8 @@ class FrameUpdate:
     image: NDArray[Any]
     # Scores by object id.
     rows: dict[int, ScoreRow]
-    # By object id, in how many separate parts it is drawn.
-    pieces: Mapping[int, int] = field(default_factory=dict)
+    # By object id, pixels of the separate parts that it is drawn in, the largest first.
+    pieces: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.ndimage import label
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.scores import Measures
@@ -19,6 +21,7 @@ from napari_sam2.session.step_methods import StepMethods
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
 from .found_objects import FoundObjects
 from .newcomers import EVERY, birth_frame, newcomers, passing
+from .proposed_divisions import DivisionProposal, drawn_objects, propose_divisions
 
 
 class Finding(Prompting, StepMethods):
@@ -59,6 +62,10 @@ class Finding(Prompting, StepMethods):
     @abstractmethod
     def divide(self, frame: int, mother: int, daughters: Iterable[int]) -> tuple[int, ...]:
         """Say that an object divides."""
+
+    @abstractmethod
+    def split(self, object_id: int, frame: int, parts: Sequence[ArrayLike]) -> tuple[int, ...]:
+        """Make several objects of one."""
 
     @abstractmethod
     def merge(self, keep: int, other: int) -> None:
@@ -173,11 +180,12 @@ class Finding(Prompting, StepMethods):
         return (step for step in steps if isinstance(step, FrameResult))
 
     def tracking_and_finding(
-        self, start: int, every: int = EVERY, *, is_looked_at: bool = False
+        self, start: int, every: int = EVERY, *, is_looked_at: bool = False, dividing: bool = True
     ) -> Iterator[FrameResult | int]:
         """Do as `propagate_finding` does; also yields each frame that is being looked at or has changed beside it.
 
-        ``is_looked_at``: nothing more is looked for on the first frame.
+        ``is_looked_at``: nothing more is looked for on the first frame. ``dividing``: whether newcomers get mothers;
+        without, `propose_divisions` knows of them afterwards.
         """
         last = self.stack.n_frames - 1
         fresh: tuple[int, ...] = ()
@@ -199,7 +207,7 @@ class Finding(Prompting, StepMethods):
                 yield from range(max(first - every, start), stop + 1)
             if stop < last:
                 fresh = yield from self._adding_newcomers(stop)
-                if self._relate(fresh, first, stop):
+                if dividing and self._relate(fresh, first, stop):
                     yield from (first, *ahead)
 
     def _adding_newcomers(self, frame: int) -> Generator[int, None, tuple[int, ...]]:
@@ -226,11 +234,45 @@ class Finding(Prompting, StepMethods):
             if near:
                 _, mother, frame = min(near)
                 mothers.remove(mother)
-                with self.step(f"Divide object {mother}"):
-                    self.divide(frame, mother, (mother, newcomer))
-                    for _ in self.propagate(stop, "backward", object_ids=[newcomer], within=(frame, stop)):
-                        pass
+                self.take_division(DivisionProposal(frame, mother, (mother, newcomer)))
         return len(self.parents) > earlier
+
+    def propose_divisions(self) -> list[DivisionProposal]:
+        """Find divisions that what is drawn suggests and nobody has said, the earliest first."""
+        return propose_divisions(drawn_objects(self.outputs.labels, self.outputs.scores), self.parents)
+
+    def take_division(self, division: DivisionProposal) -> tuple[int, ...]:
+        """Divide an object as `propose_divisions` says; a daughter who was found later is tracked back to her birth.
+
+        Parameters
+        ----------
+        division : DivisionProposal
+            What is proposed.
+
+        Returns
+        -------
+        tuple of int
+            The daughters.
+
+        Raises
+        ------
+        ValueError
+            If the session has changed so that the objects cannot divide so any more.
+        """
+        frame, mother, daughters = division.frame, division.mother, division.daughters
+        with self.step(f"Divide object {mother}"):
+            if division.is_in_pieces:
+                pieces, count = label(self.outputs.mask(frame, mother), np.ones((3, 3), bool))
+                sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+                largest = (1 + np.argsort(-sizes, kind="stable"))[:2]
+                daughters = self.split(mother, frame, [pieces == piece for piece in largest])
+            born = self.divide(frame, mother, daughters)
+            for daughter in born:
+                first = min(self.outputs.frames_of(daughter), default=frame)
+                if first > frame:
+                    for _ in self.propagate(first, "backward", object_ids=[daughter], within=(frame, first)):
+                        pass
+        return born
 
     def _take_back(self, object_id: int) -> None:
         """Remove a newcomer that passed; where it was a daughter, her sister goes on as the mother."""

@@ -37,19 +37,25 @@ def passing(seen: Mapping[int, int], frames: int) -> list[int]:
     return [object_id for object_id, count in seen.items() if count < _SEEN * frames]
 
 
+def are_sisters(mother: Measures, one: Measures, other: Measures) -> bool:
+    """Whether two objects may be what another one has become: near each other, alike, and together what she was."""
+    smaller, larger = sorted((one.area, other.area))
+    if not smaller or not mother.area or one.centroid is None or other.centroid is None:
+        return False
+    is_near = math.dist(one.centroid, other.centroid) < _REACH * 2 * math.sqrt(mother.area / math.pi)
+    together = (smaller + larger) / mother.area
+    return is_near and smaller >= _LEAST_SISTER * larger and _TOGETHER < together < 1 / _TOGETHER
+
+
 def birth_frame(mother: Mapping[int, Measures], newcomer: Measures) -> int | None:
     """Find the frame on which an object divided, if a newcomer on the last frame may be one of its daughters.
 
     ``mother``: by frame, what was tracked of the object up to there.
     """
     seen = {frame: measures for frame, measures in sorted(mother.items()) if measures.area}
-    if len(seen) < 2 or max(seen) != max(mother) or newcomer.centroid is None:
+    if len(seen) < 2 or max(seen) != max(mother):
         return None
     # She divides where most of her is gone from one frame to the next.
     _, before, frame = min((seen[b].area / seen[a].area, a, b) for a, b in pairwise(seen))
-    whole, sister = seen[before].area, seen[max(seen)]
-    areas = sorted((sister.area, newcomer.area))
-    is_near = math.dist(sister.centroid or (), newcomer.centroid) < _REACH * 2 * math.sqrt(whole / math.pi)
-    is_part = sister.area < _SHRUNKEN * whole and areas[0] >= _LEAST_SISTER * areas[1]
-    together = sum(areas) / whole
-    return frame if is_near and is_part and _TOGETHER < together < 1 / _TOGETHER else None
+    whole, sister = seen[before], seen[max(seen)]
+    return frame if sister.area < _SHRUNKEN * whole.area and are_sisters(whole, sister, newcomer) else None
