@@ -30,6 +30,7 @@ _TIPS = {
 # Columns that say which row it is, and the one that is drawn at first.
 _KEYS, _FIRST = ("object", "name", "frame"), "area"
 _THIN, _BOLD, _PALE = 1, 3, 110
+_AXIS_WIDTH = 48
 
 
 class _TableModel(QAbstractTableModel):
@@ -127,7 +128,12 @@ class MeasureBox(QWidget):
         """Take over the theme's colours."""
         super().changeEvent(event)
         if event.type() == event.Type.StyleChange and hasattr(self, "plot"):
-            style_plot(self.plot)
+            self._restyle()
+
+    def _restyle(self) -> None:
+        style_plot(self.plot)
+        # Values are longer than those of scores.
+        self.plot.getPlotItem().getAxis("left").setWidth(_AXIS_WIDTH)
 
     def _draw(self) -> None:
         self.plot.clear()
@@ -174,8 +180,7 @@ class MeasureBox(QWidget):
         plot.hideButtons()
         plot.setMouseEnabled(False, False)
         self.plot.setFixedHeight(140)
-        style_plot(self.plot)
-        plot.getAxis("left").setWidth(44)
+        self._restyle()
         view.setModel(self._model)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
