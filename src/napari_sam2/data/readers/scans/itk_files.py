@@ -7,7 +7,7 @@ import re
 import threading
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -129,10 +129,10 @@ def _nrrd(path: Path) -> _Header:
     vectors = [_numbers(one) for one in re.findall(r"none|\([^)]*\)", said.get("spacedirections", ""))]
     axes = _nrrd_axes(said, vectors, len(shape))
     data = path
-    if name := said.get("datafile"):
-        if name.startswith("LIST") or "%" in name:
+    if elsewhere := said.get("datafile"):
+        if elsewhere.startswith("LIST") or "%" in elsewhere:
             raise ValueError("its voxels lie in several files: save it as one")
-        data, start = path.parent / name, int(said.get("byteskip", 0))
+        data, start = path.parent / elsewhere, int(said.get("byteskip", 0))
         if n_lines := int(said.get("lineskip", 0)):
             start += sum(map(len, _first_lines(data, n_lines)))
     packing = {"gz": "gzip", "bz2": "bzip2", "txt": "text", "ascii": "text"}.get(said["encoding"].lower())
@@ -226,7 +226,7 @@ def _meta_place(said: Mapping[str, str], n_axes: int) -> tuple[dict[str, Size], 
     return sizes, np.diag([-1.0, -1.0, 1.0]) @ np.column_stack([columns, origin[:3]])
 
 
-def _dtype(name: str, order: str) -> np.dtype[Any]:
+def _dtype(name: str, order: Literal["<", ">"]) -> np.dtype[Any]:
     if name not in _DTYPES:
         raise ValueError(f"it holds {name} voxels, which are no numbers")
     return np.dtype(_DTYPES[name]).newbyteorder(order)
