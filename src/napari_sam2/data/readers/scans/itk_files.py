@@ -129,14 +129,14 @@ def _nrrd(path: Path) -> _Header:
     vectors = [_numbers(one) for one in re.findall(r"none|\([^)]*\)", said.get("spacedirections", ""))]
     axes = _nrrd_axes(said, vectors, len(shape))
     data = path
-    if elsewhere := said.get("datafile"):
-        if elsewhere.startswith("LIST") or "%" in elsewhere:
+    if apart := said.get("datafile"):
+        if apart.startswith("LIST") or "%" in apart:
             raise ValueError("its voxels lie in several files: save it as one")
-        data, start = path.parent / elsewhere, int(said.get("byteskip", 0))
+        data, start = path.parent / apart, int(said.get("byteskip", 0))
         if n_lines := int(said.get("lineskip", 0)):
             start += sum(map(len, _first_lines(data, n_lines)))
     packing = {"gz": "gzip", "bz2": "bzip2", "txt": "text", "ascii": "text"}.get(said["encoding"].lower())
-    order = ">" if said.get("endian", "little") == "big" else "<"
+    order: Literal["<", ">"] = ">" if said.get("endian", "little") == "big" else "<"
     sizes, place = _nrrd_place(said, axes, vectors)
     return _Header(
         shape, axes, _dtype(said["type"].lower(), order), data, start, packing or said["encoding"].lower(), sizes, place
