@@ -147,6 +147,9 @@ def _rows_of_shapes(
     shapes: Shapes, space: LayerFrames, placement: Placement, owners: Sequence[int]
 ) -> Iterator[tuple[PromptKey | None, DrawnShape]]:
     """Every row of a Shapes layer; without a key where it is no prompt of the stack."""
+    # napari 0.9.2 takes an outline without an area away again, and leaves its features behind.
+    if len(shapes.features) > len(shapes.data):
+        shapes.features = shapes.features.iloc[: len(shapes.data)]
     for data, kind, owner in zip(shapes.data, shapes.shape_type, owners_of(shapes.features, owners), strict=True):
         corners = placement(np.asarray(data, float))
         flat = corners[:, list(space.plane_axes)] - space.crop[:2]
