@@ -1,4 +1,4 @@
-"""Six stories on real data, with real mouse and keys: how many actions each takes, and what a newcomer is told.
+"""Stories on real data, with real mouse and keys: how many actions each takes, and what a newcomer is told.
 
 Run it where there is a screen, or under a virtual one. The sequences are looked for where ``NAPARI_SAM2_TEST_DATA``
 points, else in ``../shared/data``; the population where ``NAPARI_SAM2_LINEAGE`` points, else in ``../shared/lineage``::
@@ -247,6 +247,30 @@ def four_axes(hand: Newcomer, sequence: Sequence) -> str:
     return f"seen in {seen}, J {sequence.quality(found, 0, places):.2f}"
 
 
+def time_and_depth(hand: Newcomer, sequence: Sequence) -> str:
+    """A cell in volumes over time, through both with one id."""
+    labels = drifting(sequence.labels)
+    ids, sizes = np.unique(sequence.labels[sequence.labels > 0], return_counts=True)
+    object_id = int(ids[sizes.argmax()])
+    plane = int((labels[1] == object_id).sum((1, 2)).argmax())
+    depth = distance_transform_edt(np.pad(labels[1, plane] == object_id, 1))[1:-1, 1:-1]
+    hand.choose("axis", "time and depth")
+    hand.viewer.dims.set_point((0, 1), (1, plane))
+    hand.key(Qt.Key.Key_N)
+    hand.click(*map(float, np.unravel_index(depth.argmax(), depth.shape)))
+    hand.track()
+    found, truth = np.asarray(hand.widget.layers.labels.data) > 0, labels == object_id
+    overlap = [
+        float((one & other).sum() / max((one | other).sum(), 1)) for one, other in zip(found, truth, strict=True)
+    ]
+    return f"J of the volumes {', '.join(f'{value:.2f}' for value in overlap)}"
+
+
+def drifting(stack: np.ndarray) -> np.ndarray:
+    """(T, Z, Y, X) of a z-stack that moves up, down and aside."""
+    return np.stack([np.roll(stack, (time, 4 * time, 6 * time), (0, 1, 2)) for time in range(3)])
+
+
 def population(hand: Newcomer, sequence: Sequence) -> str:
     """All nuclei of a movie: found, taken, tracked, and with them those that come later."""
     hand.key(Qt.Key.Key_G)
@@ -281,6 +305,7 @@ STORIES = {
     "plant-side": ("plantseg_ovule_cells", "z", plant_side),
     "mri": ("brats2013_flair_pat0005", "z", mri),
     "four-axes": ("ctc_fluo_n2dh_sim01", "t", four_axes),
+    "time-and-depth": ("plantseg_ovule_cells", "z", time_and_depth),
     "population": ("ctc_fluo_n2dh_sim01", "t", population),
 }
 
@@ -295,6 +320,8 @@ def open_viewer(name: str, sequence: Sequence, axis: str) -> napari.Viewer:
             viewer.add_image(
                 image, name=channel, axis_labels=("t", "z", "y", "x"), colormap=colour, blending="additive"
             )
+    elif name == "time-and-depth":
+        viewer.add_image(drifting(sequence.frames), name=name, axis_labels=("t", "z", "y", "x"))
     else:
         viewer.add_image(sequence.frames, name=name, axis_labels=(axis, "y", "x"), rgb=sequence.frames.ndim == 4)
     return viewer
@@ -336,7 +363,7 @@ def take(viewer: napari.Viewer, path: Path) -> None:
 
 def main() -> None:
     """Tell the stories that are asked for, or all."""
-    parser = argparse.ArgumentParser(description="Count what six stories take.")
+    parser = argparse.ArgumentParser(description="Count what stories take.")
     parser.add_argument("stories", nargs="*", default=list(STORIES), metavar="STORY", help=", ".join(STORIES))
     parser.add_argument("--pictures", type=Path, help="folder for pictures of the window at the end")
     parser.add_argument("--frames", type=int, help="most frames of a sequence, for a slow machine")

@@ -59,6 +59,7 @@ class StateReader:
             is_volume_view=len(layers.displayed) > 2,
             wrong_planes=layers.wrong_planes,
             is_across=space is not None and bool(space.order),
+            is_through_volumes=space is not None and space.over is not None,
             model=controller.model_name,
             missing_model="" if controller.model_name or controller.is_loading else missing_model,
             is_loading=controller.is_loading,
@@ -106,7 +107,8 @@ class StateReader:
         if not self._controller.can_resume or self._controller.is_busy:
             return None
         if self.latest is not None:
-            return RunProgress(self.latest.done, self.latest.total, self.latest.update.frame)
+            frame, space = self.latest.update.frame, self._layers.space
+            return RunProgress(self.latest.done, self.latest.total, frame, "" if space is None else space.named(frame))
         # From before the session was opened.
         session = self._controller.session
         return None if session is None else RunProgress(session.behind, session.behind + session.unfinished)

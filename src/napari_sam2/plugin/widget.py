@@ -99,7 +99,7 @@ class Sam2Widget(QWidget):
         self.panel = panel = Panel(viewer, self.layers.refusal, self.layers.source_refusal)
         self.watcher = ToolWatcher(viewer, self.layers)
         self.view = Presenter(controller, panel, objects=objects, teaching=self.teaching, tools=self.watcher)
-        self.track_actions = TrackActions(controller, panel, self.view.reader)
+        self.track_actions = TrackActions(controller, panel, self.view.reader, say=self.view.say)
         self.teach_actions = TeachActions(controller, self.teaching, panel)
         self.tools = DrawTools(viewer, controller, panel=panel, objects=objects, select=self._select)
         self.guide = PromptGuide(controller, objects, self._select)
@@ -392,7 +392,8 @@ class Sam2Widget(QWidget):
         self.files.keeping.close()
         self.panel.model_box.close_down()
         mouse = (self.finding, self.divisions, self.region, self.watcher, self.many)
-        for part in (*mouse, self.result_choice, self.view, self.images):
+        runs = (self.track_actions, self.teach_actions)
+        for part in (*mouse, *runs, self.result_choice, self.view, self.images):
             part.close()
         self.layers.close()
         self._keyboard.release_all()

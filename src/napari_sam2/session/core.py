@@ -79,7 +79,7 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         self._answerer = PromptPredictor(self._tracker)
         # What results from it: objects with their labels and scores, and the runs and edits that change them.
         outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
-        self._objects = SessionObjects(outputs, model.config, policy)
+        self._objects = SessionObjects(outputs, model.config, policy, n_planes=self.stack.n_planes)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._editor = TrackEditor(self._objects, self._answerer)
         self._recorder = StepRecorder(self._objects)

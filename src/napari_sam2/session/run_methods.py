@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
@@ -181,6 +185,38 @@ class RunMethods(StepMethods):
         finally:
             # Also when the caller closes the iterator or an error ends it.
             self.rest()
+
+    def take_tracked(
+        self, frame: int, labels: NDArray[Any], rows: Iterable[ScoreRow], object_ids: Iterable[int], *, step: int
+    ) -> None:
+        """Take where objects were tracked to on a frame by others than this session, in place of what was known there.
+
+        Parameters
+        ----------
+        frame : int
+            Where.
+        labels : ndarray
+            (Y, X); pixels of other objects count neither here nor there.
+        rows : iterable of ScoreRow
+            The scores of the objects, as far as there are any.
+        object_ids : iterable of int
+            Which objects; those that are not there any more are left out. Those that are prompted or accepted on the
+            frame stay as they are.
+        step : int
+            1 where they came from an earlier frame, -1 where from a later one.
+        """
+        tracks = [self._objects.tracks[i] for i in object_ids if i in self._objects.tracks]
+        with self.step("Take what was tracked"):
+            self._recorder.note(track.object_id for track in tracks)
+            ids = [track.object_id for track in tracks if frame not in {*track.prompts, *track.accepted}]
+            self._objects.outputs.take(frame, labels, rows, ids)
+            for track in tracks:
+                track.mark_tracked(frame, step)
+
+    def keep_tracked(self) -> None:
+        """Save what was taken so far inside a step that is still open."""
+        self._recorder.keep()
+        self.record()
 
     @abstractmethod
     def rest(self) -> None:

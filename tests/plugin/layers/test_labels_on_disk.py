@@ -16,8 +16,8 @@ from zarr.storage import MemoryStore
 
 from napari_sam2.plugin.layers.labels_layer import write_frame
 from napari_sam2.plugin.layers.labels_on_disk import is_in_memory
-from napari_sam2.plugin.layers.layer_frames import current_space
 from napari_sam2.plugin.layers.session_layers import SessionLayers
+from napari_sam2.plugin.layers.viewing.sliders import current_space
 
 SHAPE = (100, 256, 256)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import dask.array as da
 import numpy as np
@@ -11,18 +12,22 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_sam2.plugin.layers.layer_frames import (
+    THROUGH_VOLUMES,
     LayerFrames,
     choosable_axes,
+    frames_along,
+    make_stack,
+    volumes_of,
+)
+from napari_sam2.plugin.layers.placement import SCANNER_KEY
+from napari_sam2.plugin.layers.viewing.sliders import (
     current_frame,
     current_space,
-    frames_along,
     go_to_frame,
     go_to_space,
-    make_stack,
     shows_planes,
     turn_view,
 )
-from napari_sam2.plugin.layers.placement import SCANNER_KEY
 
 SHAPE = (4, 5, 6)
 
@@ -118,3 +123,60 @@ def test_voxels_lie_where_they_did_in_the_scanner(axis: int, scanner: list[list[
     there = np.array(geometry.affine) @ [4, 3, 2, 1]
     z, y, x = space.position(2, 3, 4)
     np.testing.assert_allclose(there, np.array(own.affine) @ [x, y, z, 1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape", "offer"),
+    [
+        (("t", "z", "y", "x"), (3, 4, 5, 6), "time and depth"),
+        (("depth", "time", "y", "x"), (3, 4, 5, 6), "time and depth"),
+        (("a", "b", "y", "x"), (3, 4, 5, 6), "a (time) and b (depth)"),
+        (("a", "t", "y", "x"), (3, 4, 5, 6), "t (time) and a (depth)"),
+        (("t", "c", "y", "x"), (3, 4, 5, 6), None),
+        (("t", "z", "y", "x"), (1, 4, 5, 6), None),
+        (("t", "c", "z", "y", "x"), (3, 2, 4, 5, 6), "time and depth"),
+        (("a", "b", "z", "y", "x"), (3, 2, 4, 5, 6), None),
+        (("t", "y", "x"), (3, 5, 6), None),
+    ],
+)
+def test_volumes_over_time_are_offered(labels: tuple[str, ...], shape: tuple[int, ...], offer: str | None) -> None:
+    axes = dict(choosable_axes(Image(np.zeros(shape), axis_labels=labels)))
+    assert axes.get(THROUGH_VOLUMES) == offer
+
+
+@pytest.mark.parametrize("labels", [("t", "z", "y", "x"), ("z", "t", "y", "x"), ("t", "c", "z", "y", "x")])
+def test_planes_of_volumes_lie_where_they_are(labels: tuple[str, ...]) -> None:
+    sizes = {"t": 3, "z": 4, "c": 2, "y": 5, "x": 6}
+    shape = tuple(sizes[label] for label in labels)
+    data = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    image, viewer = Image(data, axis_labels=labels, scale=np.arange(2, 2 + len(shape))), ViewerModel()
+    viewer.add_layer(image)
+    space = current_space(image, THROUGH_VOLUMES, viewer)
+    assert (space.n_frames, space.n_planes, space.choice) == (12, 4, THROUGH_VOLUMES)
+    stack = make_stack(image, space, axis="t")
+    assert (stack.shape, stack.n_planes) == ((12, 5, 6), 4)
+    for frame in range(12):
+        time, plane = divmod(frame, 4)
+        at = {"t": time, "z": plane, "c": 0}
+        wanted = data[tuple(at[label] for label in labels[:-2])]
+        np.testing.assert_array_equal(stack.read(frame), wanted)
+        np.testing.assert_array_equal(data[space.index(frame)], wanted)
+        assert space.frame_of(space.position(frame, 1, 2)) == frame
+        go_to_frame(image, space, viewer, frame=frame)
+        assert current_frame(image, space, viewer) == frame
+        assert space.named(frame) == f"t {time}, z {plane}"
+    assert space.frame_of(np.add(space.position(0, 1, 2), 9)) is None
+    assert current_space(image, space.choice, viewer) == space
+    assert LayerFrames.from_json(json.loads(json.dumps(space.to_json()))) == replace(space, image="")
+    volumes = volumes_of(image, space, stack)
+    assert volumes is not None
+    assert volumes.shape == (3, 4, 5, 6)
+    assert [axis.scale for axis in volumes.axes] == [image.scale[labels.index(name)] for name in "tzyx"]
+    np.testing.assert_array_equal(volumes.volume(2).read(3), stack.read(11))
+
+
+@pytest.mark.parametrize("over", [1, 2, -1, "t", True])
+def test_a_damaged_axis_of_time_is_refused(over: object) -> None:
+    said = frames_along(1, (0,), shape=(3, 4, 5, 6)).to_json()
+    with pytest.raises(ValueError, match="axis"):
+        LayerFrames.from_json(said | {"over": over})

@@ -12,8 +12,9 @@ from napari.layers import Points
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.data.prompts.drawing import Drawing, PromptKey
-from napari_sam2.plugin.layers.layer_frames import current_space, is_own
+from napari_sam2.plugin.layers.layer_frames import is_own
 from napari_sam2.plugin.layers.session_layers import SessionLayers
+from napari_sam2.plugin.layers.viewing.sliders import current_space
 from shown_session import everything_of
 
 # Object, then the clicks on it.

@@ -80,6 +80,8 @@ class Stack:
         self.path = path
         # Whether the file or the user said that `axis`; else it is only what most unlabelled stacks are.
         self.is_axis_known = True
+        # Of one volume, where the frames are all planes of volumes over time, time point by time point.
+        self.n_planes: int | None = None
         self._whole: Stack | None = None
 
     @classmethod

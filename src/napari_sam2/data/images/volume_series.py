@@ -62,6 +62,7 @@ class VolumeSeries:
             raise ValueError(f"{planes.n_frames} planes do not make {n_times} volumes of one size")
         self.planes = planes
         self._n_times = n_times
+        planes.n_planes = planes.n_frames // n_times
         self.geometry = geometry or Geometry(tuple(map(Axis, "tzyx", self.shape)))
 
     @classmethod

@@ -12,20 +12,16 @@ from napari_sam2.plugin.layers.layer_events import connect, disconnect
 from napari_sam2.plugin.layers.layer_frames import (
     axis_across,
     choosable_axes,
-    current_frame,
-    current_space,
     frame_kind,
-    go_to_frame,
-    go_to_space,
     is_made_for,
     is_own,
     layer_shape,
     name_axis,
-    turn_view,
 )
 from napari_sam2.plugin.layers.layer_geometry import lay_on
-from napari_sam2.plugin.layers.patient_view import face_patient
 from napari_sam2.plugin.layers.session_layers import MOVES
+from napari_sam2.plugin.layers.viewing.patient_view import face_patient
+from napari_sam2.plugin.layers.viewing.sliders import current_frame, current_space, go_to_frame, go_to_space, turn_view
 
 from .colour_choice import ColourChoice
 
@@ -121,7 +117,7 @@ class ImageFollower(QObject):
             self._regions[space.image] = space.selection.crop
         go_to_space(image, space, self._viewer, frame=frame)
         self._panel.image_layer.choose(image)
-        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.layer_axis), 0))
+        self._panel.axis.setCurrentIndex(max(self._panel.axis.findData(space.choice), 0))
         for combo in self._panel.combos[1:4]:
             if combo.layer is not None and is_own(combo.layer):
                 combo.layer.visible = False
@@ -272,7 +268,7 @@ class ImageFollower(QObject):
     def say_kind(self, kind: str) -> None:
         """Say whether the frames are time (``"t"``) or depth (``"z"``), where the image does not."""
         image, space = self._layers.image, self._layers.space
-        if image is None or space is None or space.layer_axis is None or space.order:
+        if image is None or space is None or space.layer_axis is None or space.order or space.n_planes:
             return
         for layer in self._viewer.layers:
             if layer is image or (is_made_for(layer, image) and layer.ndim == image.ndim):
@@ -290,7 +286,7 @@ class ImageFollower(QObject):
     def _axes_named(self, _event: Any = None) -> None:
         self._show_axes(keep=True)
         # Along Y and X only a volume is tracked.
-        if self._layers.space is not None and self._panel.axis.currentData() != self._layers.space.layer_axis:
+        if self._layers.space is not None and self._panel.axis.currentData() != self._layers.space.choice:
             self._axis_chosen()
         self._show_kind()
 
@@ -369,7 +365,7 @@ class ImageFollower(QObject):
         image, space = self._layers.image, self._layers.space
         if image is None or space is None:
             return
-        if self._current_space(image, space.layer_axis) != space:
+        if self._current_space(image, space.choice) != space:
             self._space_changed()
             return
         self._layers.frame = current_frame(image, space, self._viewer)

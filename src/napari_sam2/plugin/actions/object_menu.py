@@ -65,8 +65,14 @@ class ObjectMenu:
     def _not_here(self, object_ids: Sequence[int]) -> None:
         self._absent([PromptKey(self._layers.frame, object_id) for object_id in object_ids], "Not on this frame")
 
+    @property
+    def _begin(self) -> int:
+        """The frame from which an edit of whole tracks counts; of volumes over time, the first of the one on show."""
+        space, frame = self._layers.space, self._layers.frame
+        return frame if space is None or not space.n_planes else frame - frame % space.n_planes
+
     def _ends_here(self, object_ids: Sequence[int]) -> None:
-        frame = self._layers.frame
+        frame = self._begin
         if frame == 0:
             self._say("There is nothing before this frame: remove the object instead.")
             return
@@ -113,19 +119,24 @@ class ObjectMenu:
             return
         # Where she is still drawn, tracking has gone on with her as with one of her daughters.
         is_drawn = bool((self._layers.drawn_on(frame) == mother).any())
-        daughters = [mother, *others] if is_drawn else others
-        self._edit_tracks(lambda session: session.divide(frame, mother, daughters))
+        daughters, begin = [mother, *others] if is_drawn else others, self._begin
+        self._edit_tracks(lambda session: session.divide(begin, mother, daughters))
 
     def _swap(self, object_ids: Sequence[int]) -> None:
         if len(object_ids) != 2:
             self._say("Select two objects to swap: Ctrl+click on their rows.")
             return
         one, other = object_ids
-        frame = self._layers.frame
+        frame = self._begin
         self._edit_tracks(lambda session: session.swap(one, other, frame))
 
     def _split(self, object_ids: Sequence[int], *, dividing: bool = False) -> None:
-        object_id, frame = object_ids[0], self._layers.frame
+        object_id, frame, space = object_ids[0], self._layers.frame, self._layers.space
+        if space is not None and space.n_planes:
+            self._say(
+                "Through time and depth nothing is split plane by plane: click on the parts as objects of their own."
+            )
+            return
         pieces, n_pieces = self._pieces(object_id)
         if n_pieces < 2:
             self._say(f"{object_id} is in one piece on this frame: paint its parts as objects, or erase between them.")

@@ -8,11 +8,14 @@ from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
+from napari_sam2.plugin.panel.activity import Activity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.panel.panel import Panel
+    from napari_sam2.training.finetune.finetuner import TeachProgress
 
     from .finetuning import Teaching
 
@@ -31,6 +34,7 @@ class TeachActions(QObject):
         self._teaching = teaching
         self._box = panel.teach_box
         self._track_box = panel.track_box
+        self._activity = Activity("SAM 2: teaching")
         slots: dict[str, Callable[[], None]] = {
             "accept": self.accept,
             "accept_up_to": self._accept_up_to,
@@ -43,7 +47,7 @@ class TeachActions(QObject):
             self._box.buttons[name].clicked.connect(lambda _=False, slot=slot: slot())
         # The button that starts passes on minutes; the rest tells how teaching goes, from the worker's steps.
         self._box.asked.connect(self._teach)
-        teaching.progressed.connect(self._box.show_progress)
+        teaching.progressed.connect(self._progressed)
         teaching.taught.connect(self._box.show_taught)
         teaching.ended.connect(self._ended)
         teaching.saved.connect(lambda path: show_info(f"Written to {path}; choose it under Model as own checkpoint."))
@@ -69,7 +73,16 @@ class TeachActions(QObject):
             self._track_box.show_idle(can_resume=False)
         self.busy_changed.emit()
 
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._activity.end()
+
+    def _progressed(self, progress: TeachProgress) -> None:
+        self._box.show_progress(progress)
+        self._activity.show(round(100 * progress.share_done), 100)
+
     def _ended(self, complete: bool) -> None:
+        self._activity.end()
         if not complete:
             self._box.show_idle("Stopped; the model is as it was.")
         self.busy_changed.emit()

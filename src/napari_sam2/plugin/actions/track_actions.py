@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.plugin.panel.activity import Activity
+from napari_sam2.plugin.state.panel_state import PARTS, WHOLE_ONLY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,12 +26,16 @@ class TrackActions(QObject):
     # With True at the end of a run, False where it was stopped or failed.
     ended = Signal(bool)
 
-    def __init__(self, controller: Controller, panel: Panel, reader: StateReader) -> None:
+    def __init__(
+        self, controller: Controller, panel: Panel, reader: StateReader, *, say: Callable[[str], None]
+    ) -> None:
         super().__init__()
+        self._say = say
         self._controller = controller
         self._panel = panel
         self._box = panel.track_box
         self._reader = reader
+        self._activity = Activity("SAM 2: tracking")
         # Whether the last run adds objects.
         self._finds_new = False
         self._box.asked.connect(self._track)
@@ -55,12 +62,21 @@ class TrackActions(QObject):
         """Show how far the run under way is."""
         if self._reader.latest is not None and self._controller.is_running:
             self._box.show_progress(self._reader.latest.done, self._reader.latest.total)
+            self._activity.show(self._reader.latest.done, self._reader.latest.total)
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._activity.end()
 
     def _track(self, plan: TrackingRequest) -> None:
         # An update has something to do for stale frames or for prompts that are pending.
         can = {"update": self._box.can_update, "update_both_ways": self._box.can_update_both_ways}
         nothing = not (can.get(plan.kind, True) or self._controller.edits.has_news)
         if self._controller.is_busy or nothing:
+            return
+        space = self._controller.layers.space
+        if space is not None and space.n_planes and f"track_{plan.kind}" in PARTS:
+            self._say(WHOLE_ONLY)
             return
         self._reader.latest, self._reader.problem = None, ""
         self._box.restart_progress()
@@ -78,6 +94,7 @@ class TrackActions(QObject):
 
     def _ended(self, complete: bool) -> None:
         # Called on the GUI thread when a run has ended, was stopped, or failed.
+        self._activity.end()
         if complete:
             self._box.show_complete()
         elif (latest := self._reader.latest) is not None:

@@ -21,7 +21,7 @@ from napari_sam2.data.labels.scores import ScoreTable
 from napari_sam2.data.prompts.drawn_prompts import drawn_prompt
 from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import write_prompts
-from napari_sam2.plugin.layers.layer_frames import make_stack
+from napari_sam2.plugin.layers.layer_frames import make_stack, volumes_of
 from napari_sam2.plugin.layers.layer_geometry import transform_like
 from napari_sam2.plugin.state.export_choice import ExportChoice
 
@@ -56,6 +56,8 @@ def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_la
     found.append(ExportChoice(TRACKS_LAYER, "Add a Tracks layer of the centres", "", reason=nothing))
     if space is not None and space.order and not nothing:
         found[0] = replace(found[0], reason="they lie across the image's own planes, which the command line tracks")
+    if space is not None and space.n_planes and not nothing:
+        found[0] = replace(found[0], reason="a file of prompts is about one volume, and these may be about several")
     for one in FORMATS.values():
         # The stack is only asked for its shape and axes; no pixel is read while the menu opens.
         frames = None if space is None else _frames_in(one, space.whole)
@@ -63,7 +65,9 @@ def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_la
         missing = [module for module in one.modules if importlib.util.find_spec(module) is None]
         reason = nothing
         # A package to install is the first thing to say: whether the stack fits matters after that.
-        if missing:
+        if space is not None and space.n_planes and not one.volumes:
+            reason = reason or "it cannot hold volumes over time"
+        elif missing:
             reason = f'the package {missing[0]} is not installed: pip install "napari-sam2[{one.extra}]"'
         elif stack is not None and one.check is not None:
             try:
@@ -138,8 +142,12 @@ class Material:
                 labels.set(frame, image)
         window = None if self.window is None else Window(*self.window)
         stack = make_stack(self.image, self.space, axis=self.axis, looks=self.looks)
-        lineage = Lineage.of_frames(map(labels.object_ids, range(self.space.n_frames)), self.parents)
-        return Results(labels, stack, self.scores, self.names, window, lineage=lineage)
+        volumes, frames = volumes_of(self.image, self.space, stack), range(self.space.n_frames)
+        # Who came from whom is asked of time points.
+        n_planes = self.space.n_planes or 1
+        ids = [{i for t in frames[at : at + n_planes] for i in labels.object_ids(t)} for at in frames[::n_planes]]
+        lineage = Lineage.of_frames(ids, self.parents)
+        return Results(labels, stack, self.scores, self.names, window, lineage=lineage, volumes=volumes)
 
 
 class _Watched(LabelStack):
@@ -309,8 +317,18 @@ class Exporting(QObject):
 def tracks_layer(rows: NDArray[np.float64], material: Material) -> dict[str, Any]:
     """Give the arguments of a Tracks layer that lies on the image, in all its dimensions."""
     space = material.space
-    data = [(row[0], *space.position(int(row[1]), row[2], row[3])) for row in rows]
+    data = [(row[0], *_place(space, row[1:])) for row in rows]
     there = {int(row[0]) for row in rows}
     graph = {child: [parent] for child, parent in material.parents.items() if {child, parent} <= there}
     name = f"{material.image.name}: tracks"
     return {"data": np.array(data), "graph": graph, "name": name, **transform_like(material.image)}
+
+
+def _place(space: LayerFrames, centre: NDArray[np.float64]) -> tuple[float, ...]:
+    """Data coordinates of a centre: (frame, y, x), or (time, plane, y, x) of volumes."""
+    *frame, y, x = centre.tolist()
+    place = list(space.position(0 if space.n_planes else int(frame[0]), y, x))
+    # The centre of a volume lies between planes.
+    for axis, at in zip(space.running if space.n_planes else (), frame, strict=False):
+        place[axis] = at
+    return tuple(place)

@@ -75,11 +75,11 @@ def _session_folder(place: Path) -> Path | None:
     if not header.is_file():
         return None
     try:
-        said = read_json(header)
+        found = read_json(header)
     except ValueError:
         # A damaged header in a folder of that name: the reader will say what is wrong with it.
         return folder if folder.suffix == ".napari-sam2" else None
-    return folder if isinstance(said, dict) and said.get("format") == "napari-sam2 session" else None
+    return folder if isinstance(found, dict) and found.get("format") == "napari-sam2 session" else None
 
 
 def _image_layers(place: Path, opened: Opened) -> list[LayerDataTuple]:

@@ -182,11 +182,11 @@ def _scores(meta: Mapping[str, Any]) -> ScoreTable:
     return ScoreTable() if table is None else ScoreTable(map(_row, table.itertuples(index=False)))
 
 
-def _row(said: Any) -> ScoreRow:
-    scores = (float(said.object_score), float(said.predicted_iou))
-    accepted = bool(getattr(said, "accepted", False))
-    if not said.area:
-        return ScoreRow(int(said.frame), int(said.object), *scores, accepted=accepted)
-    centroid = (float(said.centroid_y), float(said.centroid_x))
-    bbox = (int(said.bbox_y0), int(said.bbox_x0), int(said.bbox_y1), int(said.bbox_x1))
-    return ScoreRow(int(said.frame), int(said.object), *scores, int(said.area), centroid, bbox, accepted)
+def _row(row: Any) -> ScoreRow:
+    scores = (float(row.object_score), float(row.predicted_iou))
+    accepted = bool(getattr(row, "accepted", False))
+    if not row.area:
+        return ScoreRow(int(row.frame), int(row.object), *scores, accepted=accepted)
+    centroid = (float(row.centroid_y), float(row.centroid_x))
+    bbox = (int(row.bbox_y0), int(row.bbox_x0), int(row.bbox_y1), int(row.bbox_x1))
+    return ScoreRow(int(row.frame), int(row.object), *scores, int(row.area), centroid, bbox, accepted)

@@ -251,8 +251,8 @@ class SessionSaver(QObject):
             if opened is not None:
                 self._show(opened, notes, problems)
             elif find is None:
-                said = f"This is not the image of the session {place.name}: it has another size, or other pixels."
-                self._not_opened(ValueError(said))
+                text = f"This is not the image of the session {place.name}: it has another size, or other pixels."
+                self._not_opened(ValueError(text))
             elif paths:
                 self.open(place, find(paths[0], None if notes.image is None else notes.image.reader), find=None)
             else:

@@ -65,20 +65,20 @@ class ImageNotes:
         return about | {"frames": self.space.to_json()} | colours
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> ImageNotes:
+    def from_json(cls, values: dict[str, Any]) -> ImageNotes:
         """Read what `to_json` wrote, or a file from before frames were a geometry; an error if it is damaged."""
-        if "frames" in said:
-            space = LayerFrames.from_json(said["frames"])
+        if "frames" in values:
+            space = LayerFrames.from_json(values["frames"])
         else:
-            shape, axis, region = tuple(map(_index, said["shape"])), said["axis"], said["region"]
-            fixed = tuple(map(_index, said["fixed"]))
+            shape, axis, region = tuple(map(_index, values["shape"])), values["axis"], values["region"]
+            fixed = tuple(map(_index, values["fixed"]))
             n_leading = len(shape) - 2
             if (axis is None) != (n_leading == 0) or (axis is not None and _index(axis) >= n_leading):
                 raise ValueError(f"an image of shape {shape} has no frames along {axis}")
             space = frames_along(axis, fixed, shape=shape, region=region and tuple(map(_index, region)))
-        path, reader = (None if said[key] is None else str(said[key]) for key in ("path", "reader"))
-        looks = tuple(map(ChannelLook.from_json, said.get("colours", ())))
-        return cls(str(said["name"]), path, reader, bool(said["rgb"]), space, looks)
+        path, reader = (None if values[key] is None else str(values[key]) for key in ("path", "reader"))
+        looks = tuple(map(ChannelLook.from_json, values.get("colours", ())))
+        return cls(str(values["name"]), path, reader, bool(values["rgb"]), space, looks)
 
 
 @dataclass(frozen=True)
@@ -132,23 +132,23 @@ class WidgetState:
                 raise ValueError("it is a link, or far too large")
             return _parsed(read_json(path)), []
         except _BROKEN as error:
-            said = f"{type(error).__name__}: {error}"
-            return cls(), [f"{FILE} is damaged: names are lost ({said})"]
+            text = f"{type(error).__name__}: {error}"
+            return cls(), [f"{FILE} is damaged: names are lost ({text})"]
 
 
-def _parsed(said: dict[str, Any]) -> WidgetState:
+def _parsed(values: dict[str, Any]) -> WidgetState:
     # Every value is checked, since the file may come from somebody else; one that is wrong makes all of it count as
     # damaged.
-    image = None if said["image"] is None else ImageNotes.from_json(said["image"])
+    image = None if values["image"] is None else ImageNotes.from_json(values["image"])
     # In files of version 1 there are points and shapes in their place, which the session keeps now.
-    pending = () if image is None else tuple(_edit_of(edit, image.space) for edit in said.get("pending", ()))
-    threshold = float(said["threshold"])
+    pending = () if image is None else tuple(_edit_of(edit, image.space) for edit in values.get("pending", ()))
+    threshold = float(values["threshold"])
     return WidgetState(
         image=image,
         pending=pending,
-        names={_object(int(object_id)): str(name)[:200] for object_id, name in said["names"].items()},
-        hidden=tuple(map(_object, said["hidden"])),
-        selected=_object(said["selected"]),
+        names={_object(int(object_id)): str(name)[:200] for object_id, name in values["names"].items()},
+        hidden=tuple(map(_object, values["hidden"])),
+        selected=_object(values["selected"]),
         # Within the range of the panel's control; NaN is the one number that is not itself.
         threshold=min(max(threshold, 0.5), 0.99) if threshold == threshold else 0.5,
     )
@@ -174,11 +174,11 @@ def _edit_to_json(edit: Edit) -> list[Any]:
     return [edit.name, changes]
 
 
-def _edit_of(said: list[Any], space: LayerFrames) -> Edit:
+def _edit_of(edit: list[Any], space: LayerFrames) -> Edit:
     from napari_sam2.storage.folder.codec import read_drawing
     from napari_sam2.storage.folder.schema import DrawingRecord
 
-    name, changes = said
+    name, changes = edit
     size = space.stack_shape[1:]
     drawings = {
         PromptKey(_index(frame), _object(object_id)): read_drawing(DrawingRecord.model_validate(record), size)

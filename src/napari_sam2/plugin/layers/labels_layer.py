@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,15 +77,16 @@ def painted_frames(space: LayerFrames, edits: Any) -> set[int]:
 
     A brush is as thick along the axes that the layer edits as it is wide; in a rolled view it goes across frames.
     """
-    if space.layer_axis is None:
+    if not space.running:
         return set()
     found: set[int] = set()
     for edit in edits:
         # An edit begins with its place in the data: a slice along each axis, or the indices of single pixels.
         at = [range(i.start, i.stop) if isinstance(i, slice) else np.unique(i).tolist() for i in edit[0]]
         fixed = list(space.position(0, 0, 0))
-        for place in at[space.layer_axis]:
-            fixed[space.layer_axis] = place
+        for places in product(*(at[axis] for axis in space.running)):
+            for axis, place in zip(space.running, places, strict=True):
+                fixed[axis] = place
             is_here = all(fixed[axis] in at[axis] for axis in _other_axes(space))
             frame = space.frame_of(fixed) if is_here else None
             found |= set() if frame is None else {frame}
@@ -93,7 +95,7 @@ def painted_frames(space: LayerFrames, edits: Any) -> set[int]:
 
 def _other_axes(space: LayerFrames) -> list[int]:
     """The layer's axes on which frames have one place."""
-    return [axis for axis in range(len(space.shape)) if axis not in (*space.plane_axes, space.layer_axis)]
+    return [axis for axis in range(len(space.shape)) if axis not in (*space.plane_axes, *space.running)]
 
 
 def reaches_further(layer: Labels, space: LayerFrames, edits: Any) -> bool:

@@ -15,6 +15,7 @@ from napari_sam2.data.images.pixels.composite import MixedFrames
 from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.data.images.selection import AXES, Selection
 from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.images.volume_series import VolumeSeries
 
 from .layer_geometry import layer_geometry, scanner_like, transform_like, turned
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
 
-    from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from numpy.typing import ArrayLike, NDArray
 
@@ -40,25 +40,24 @@ REGION_KEY = "napari_sam2_region"
 PROPOSALS_KEY = "napari_sam2_proposals"
 # And those for frames that lie across the image's own planes, with the axis that these run along.
 _AXIS_KEY = "napari_sam2_axis"
+# In place of an axis to track along: through volumes over time.
+THROUGH_VOLUMES = -1
 _T = TypeVar("_T")
 
 
 class FramesView:
-    """The frames along one axis of an array of any kind, lazily: only the frame that is asked for is read.
+    """The whole frames of an array of any kind, lazily: only the frame that is asked for is read."""
 
-    ``index`` is that of any one of them.
-    """
-
-    def __init__(self, array: Any, index: tuple[int | slice, ...], axis: int) -> None:
-        self._array = array
-        self._before, self._after = index[:axis], index[axis + 1 :]
+    def __init__(self, array: Any, space: LayerFrames) -> None:
+        self._array, self._space = array, space.whole
         # Colour is an axis more than the index has.
+        index = self._space.index(0)
         sides = [size for size, i in zip(array.shape, index, strict=False) if isinstance(i, slice)]
-        self.shape = (array.shape[axis], *sides, *array.shape[len(index) :])
+        self.shape = (space.n_frames, *sides, *array.shape[len(index) :])
         self.dtype = np.dtype(array.dtype)
 
     def __getitem__(self, frame: int) -> NDArray[Any]:
-        return np.asarray(self._array[(*self._before, frame, *self._after)])
+        return np.asarray(self._array[self._space.index(frame)])
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,8 @@ class LayerFrames(Geometry):
     image: str = ""
     # The layer's axes in the order of `axes`, rows and columns of the frames last; empty where that is the same.
     order: tuple[int, ...] = ()
+    # The axis of time, where the frames are all planes of volumes over time, time point by time point.
+    over: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,6 +90,26 @@ class LayerFrames(Geometry):
         return None if self.tracked is None else (self.order or range(len(self.axes)))[self.tracked]
 
     @property
+    def choice(self) -> int | None:
+        """What the user chose these frames by: the axis that they run along, or `THROUGH_VOLUMES`."""
+        return self.layer_axis if self.over is None else THROUGH_VOLUMES
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The layer's axes along which one comes from one frame to another."""
+        return tuple(axis for axis in (self.over, self.layer_axis) if axis is not None)
+
+    @property
+    def n_planes(self) -> int | None:
+        """Planes of a volume, where the frames are those of volumes over time."""
+        return None if self.over is None else super().n_frames
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames there are."""
+        return super().n_frames * (1 if self.over is None else self.shape[self.over])
+
+    @property
     def plane_axes(self) -> tuple[int, int]:
         """The layer's axes that are rows and columns of the frames."""
         row, column = (self.order or tuple(range(len(self.axes))))[-2:]
@@ -98,6 +119,14 @@ class LayerFrames(Geometry):
     def in_own_planes(self) -> LayerFrames:
         """All planes of a volume that the layer's last two axes make, where these frames lie across them."""
         return frames_along(0, shape=self.layer_shape, image=self.image) if self.order else self
+
+    def plane(self, frame: int) -> tuple[int, ...]:
+        """Index of the plane that a frame lies in, on the axes before Y and X."""
+        if self.over is None:
+            return super().plane(frame)
+        time, plane = divmod(frame, super().n_frames)
+        places = super().plane(plane)
+        return (*places[: self.over], time, *places[self.over + 1 :])
 
     def index(self, frame: int) -> tuple[int | slice, ...]:
         """Index of a frame in the layer's data."""
@@ -109,21 +138,36 @@ class LayerFrames(Geometry):
 
     def frame_of(self, position: ArrayLike) -> int | None:
         """Frame that data coordinates lie on; None if they lie on none of these."""
-        place = np.asarray(position)
-        return super().frame_of(place[list(self.order)] if self.order else place)
+        place = np.array(position, float)
+        if self.over is None:
+            return super().frame_of(place[list(self.order)] if self.order else place)
+        time, place[self.over] = round(place[self.over]), 0
+        plane = super().frame_of(place)
+        is_here = plane is not None and 0 <= time < self.shape[self.over]
+        return time * super().n_frames + plane if is_here and plane is not None else None
+
+    def named(self, frame: int) -> str:
+        """Call a frame as the user counts: by its number, or by time point and plane."""
+        return f"frame {frame}" if not self.n_planes else "t {}, z {}".format(*divmod(frame, self.n_planes))
 
     def _in_layer(self, values: tuple[_T, ...]) -> tuple[_T, ...]:
         return tuple(values[self.order.index(i)] for i in range(len(values))) if self.order else values
 
     def to_json(self) -> dict[str, Any]:
         """Return the frames as an object that JSON can hold."""
-        return super().to_json() | ({"order": list(self.order)} if self.order else {})
+        over = {} if self.over is None else {"over": self.over}
+        return super().to_json() | ({"order": list(self.order)} if self.order else {}) | over
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned; ``ValueError`` if it is damaged."""
-        order = tuple(whole_number(axis, "an axis") for axis in said.get("order", ()))
-        return replace(super().from_json(said), order=order)
+        order = tuple(whole_number(axis, "an axis") for axis in values.get("order", ()))
+        space, over = replace(super().from_json(values), order=order), values.get("over")
+        if over is None:
+            return space
+        if not 0 <= whole_number(over, "an axis") < len(space.axes) - 2 or over == space.tracked or order:
+            raise ValueError(f"axis {over} is none on which volumes follow each other")
+        return replace(space, over=over)
 
 
 def frames_along(
@@ -153,13 +197,31 @@ def choosable_axes(layer: Image) -> list[tuple[int, str]]:
     """Axes that can be tracked, with the names to show: all but the last two, and these too in a single volume."""
     n_axes = len(layer_shape(layer))
     is_volume = n_axes == 3 and frame_kind(layer, 0) == "z"
-    return [(axis, axis_name(layer.axis_labels, axis)) for axis in range(n_axes if is_volume else n_axes - 2)]
+    found = [(axis, axis_name(layer.axis_labels, axis)) for axis in range(n_axes if is_volume else n_axes - 2)]
+    if (volumes := volume_axes(layer)) is not None:
+        time, depth = (axis_name(layer.axis_labels, axis) for axis in volumes)
+        is_named = frame_kind(layer, volumes[0]) and frame_kind(layer, volumes[1])
+        found.append((THROUGH_VOLUMES, "time and depth" if is_named else f"{time} (time) and {depth} (depth)"))
+    return found
+
+
+def volume_axes(layer: Image) -> tuple[int, int] | None:
+    """The axes of time and depth of volumes over time, by name; of two axes without names time is the first."""
+    shape = layer_shape(layer)
+    kinds = [axis_kind(str(label)) for label in layer.axis_labels[: len(shape) - 2]]
+    if len(kinds) == 2 and None in kinds:
+        first = kinds[0] or {"t": "z", "z": "t", None: "t"}.get(kinds[1], "c")
+        kinds = [first, "z" if first == "t" else "t"]
+    axes = tuple(kinds.index(kind) if kind in kinds else -1 for kind in AXES)
+    return (axes[0], axes[1]) if all(axis >= 0 and shape[axis] > 1 for axis in axes) else None
 
 
 def frame_kind(layer: Image, axis: int | None) -> str | None:
     """What the places along an axis are by its name: ``"t"`` or ``"z"``; None where it does not say."""
     if axis is None:
         return None
+    if axis == THROUGH_VOLUMES:
+        return "t"
     # Along Y or X of a volume they are slices as well.
     kind = "z" if axis >= len(layer.axis_labels) - 2 else axis_kind(str(layer.axis_labels[axis]))
     return kind if kind in AXES else None
@@ -169,68 +231,6 @@ def name_axis(layer: Layer, axis: int, name: str) -> None:
     """Give an axis of a layer a name."""
     labels = [str(label) for label in layer.axis_labels]
     layer.axis_labels = (*labels[:axis], name, *labels[axis + 1 :])
-
-
-def current_space(layer: Image, axis: int | None, viewer: ViewerModel, region: Box | None = None) -> LayerFrames:
-    """Frames along an axis, the other axes as the viewer's sliders stand."""
-    shape = layer_shape(layer)
-    if axis is None or len(shape) == 2:
-        return frames_along(None, shape=shape, image=str(layer.unique_id), region=region)
-    place = data_position(layer, viewer)
-    # Frames across the planes of a volume have no other axes, and a region is one in these planes.
-    is_turned = axis >= len(shape) - 2
-    others = [] if is_turned else [i for i in range(len(shape) - 2) if i != axis]
-    region = None if is_turned else region
-    fixed = tuple(int(np.clip(round(place[i]), 0, shape[i] - 1)) for i in others)
-    return frames_along(axis, fixed, shape=shape, image=str(layer.unique_id), region=region)
-
-
-def data_position(layer: Layer, viewer: ViewerModel) -> tuple[float, ...]:
-    """Where the viewer's sliders stand, in a layer's data coordinates."""
-    return tuple(float(value) for value in layer.world_to_data(viewer.dims.point))
-
-
-def current_frame(layer: Image, space: LayerFrames, viewer: ViewerModel) -> int:
-    """Frame that the viewer shows."""
-    if space.layer_axis is None:
-        return 0
-    return int(np.clip(round(data_position(layer, viewer)[space.layer_axis]), 0, space.n_frames - 1))
-
-
-def go_to_frame(layer: Image, space: LayerFrames, viewer: ViewerModel, *, frame: int) -> None:
-    """Move the viewer's slider to a frame."""
-    if (along := space.layer_axis) is None:
-        return
-    place = list(data_position(layer, viewer))
-    place[along] = float(frame)
-    viewer.dims.set_point(_viewer_axis(along, space, viewer), float(layer.data_to_world(place)[along]))
-
-
-def go_to_space(layer: Image, space: LayerFrames, viewer: ViewerModel, *, frame: int) -> None:
-    """Move all of the viewer's sliders to where a frame lies."""
-    world = layer.data_to_world(space.position(frame, 0, 0))
-    axes = [axis for axis in range(len(space.shape)) if axis not in space.plane_axes]
-    # All at once: moved one by one, the sliders would pass through stacks that nobody asked for.
-    viewer.dims.set_point([_viewer_axis(axis, space, viewer) for axis in axes], [float(world[axis]) for axis in axes])
-
-
-def turn_view(space: LayerFrames, viewer: ViewerModel) -> None:
-    """Have the viewer show the planes of some frames, rows before columns, unless it does already."""
-    if shows_planes(space, viewer):
-        return
-    shown = [_viewer_axis(axis, space, viewer) for axis in space.plane_axes]
-    viewer.dims.order = (*(axis for axis in range(viewer.dims.ndim) if axis not in shown), *shown)
-
-
-def shows_planes(space: LayerFrames, viewer: ViewerModel) -> bool:
-    """Whether the viewer shows the planes of some frames, in whichever direction, or a volume."""
-    planes = {_viewer_axis(axis, space, viewer) for axis in space.plane_axes}
-    return viewer.dims.ndisplay > 2 or {*viewer.dims.displayed} == planes
-
-
-def _viewer_axis(axis: int, space: LayerFrames, viewer: ViewerModel) -> int:
-    # The viewer may have more axes than this layer; a layer's are the last of them.
-    return int(viewer.dims.ndim) - len(space.shape) + axis
 
 
 def make_stack(layer: Image, space: LayerFrames, *, axis: str, looks: Looks = ()) -> Stack:
@@ -247,17 +247,34 @@ def make_stack(layer: Image, space: LayerFrames, *, axis: str, looks: Looks = ()
             channel.missing = stack.missing
     path = layer.source.path
     # A session of the command line would take other frames of that file, along another axis or in grey.
-    stack.path = None if path is None or space.order or looks else Path(path)
-    said = {**transform_like(layer), "metadata": layer.metadata}
-    said = said if not space.order else turned(said, space.order)
-    stack.geometry = layer_geometry(said, space.shape, *_named(layer, space, axis))
+    stack.path = None if path is None or space.order or looks or space.n_planes else Path(path)
+    stack.n_planes = space.n_planes
+    placed = {**transform_like(layer), "metadata": layer.metadata}
+    placed = placed if not space.order else turned(placed, space.order)
+    stack.geometry = layer_geometry(placed, space.shape, *_named(layer, space, axis))
+    if space.n_planes:
+        # All planes have no depth of their own.
+        stack.geometry = Geometry.of(stack.shape, axis, stack.geometry.calibration)
     return stack if space.is_whole else stack.part(crop=space.crop)
+
+
+def volumes_of(layer: Image, space: LayerFrames, planes: Stack) -> VolumeSeries | None:
+    """Volumes over time, with their geometry, where the frames of a layer are the planes of such; else None."""
+    if space.over is None:
+        return None
+    kinds = {space.over: "t", space.layer_axis: "z"}
+    names = [*(kinds.get(axis, f"axis {axis}") for axis in range(len(space.shape) - 2)), "y", "x"]
+    placed = {**transform_like(layer), "metadata": layer.metadata}
+    whole = layer_geometry(placed, space.shape, names, Selection(space.selection.at, axis="z"))
+    axes = tuple(axis for axis in whole.axes if not axis.name.startswith("axis"))
+    geometry = Geometry(axes, Selection(axis="z"), whole.affine)
+    return VolumeSeries(planes, space.shape[space.over], geometry=geometry)
 
 
 def _stack_of(layer: Image, space: LayerFrames, axis: str) -> Stack:
     data = layer.data[0] if layer.multiscale else layer.data
     if space.layer_axis is not None:
-        data = FramesView(data, space.whole.index(0), space.layer_axis)
+        data = FramesView(data, space)
     return Stack.from_array(data, axis, rgb=bool(layer.rgb))
 
 

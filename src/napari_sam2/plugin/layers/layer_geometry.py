@@ -34,7 +34,7 @@ def layer_options(axes: Sequence[Axis], affine: Affine | None = None) -> dict[st
 
     ``affine`` is that of a medical image, from (x, y, z, 1) to the world, in place of scale and translation.
     """
-    said: dict[str, Any] = {
+    placed: dict[str, Any] = {
         "axis_labels": tuple(axis.name for axis in axes),
         "scale": tuple(axis.scale or 1.0 for axis in axes),
         # Without a step of its own an axis counts frames.
@@ -42,15 +42,15 @@ def layer_options(axes: Sequence[Axis], affine: Affine | None = None) -> dict[st
     }
     if affine is None:
         translate = tuple(axis.translation for axis in axes)
-        return said | ({"translate": translate} if any(translate) else {})
+        return placed | ({"translate": translate} if any(translate) else {})
     # The scale says how large voxels are; the affine turns, flips and moves what has that size.
-    shown, scanner = _shown(np.array(affine), "z" in said["axis_labels"])
+    shown, scanner = _shown(np.array(affine), "z" in placed["axis_labels"])
     matrix = np.eye(len(axes) + 1)
     matrix[:-1, -1] = [0.0 if axis.name in "xyz" else axis.translation for axis in axes]
-    rows, at = _space(said["axis_labels"])
+    rows, at = _space(placed["axis_labels"])
     matrix[np.ix_(rows, [*rows, -1])] = shown[np.ix_(at, [*at, 3])]
-    matrix[np.ix_(rows, rows)] /= [said["scale"][row] for row in rows]
-    return said | {"affine": matrix, "metadata": {SCANNER_KEY: scanner.tolist()}}
+    matrix[np.ix_(rows, rows)] /= [placed["scale"][row] for row in rows]
+    return placed | {"affine": matrix, "metadata": {SCANNER_KEY: scanner.tolist()}}
 
 
 def transform_like(layer: Layer) -> dict[str, Any]:
@@ -70,25 +70,25 @@ def scanner_like(layer: Layer) -> dict[str, Any]:
 
 
 def layer_geometry(
-    said: Mapping[str, Any], shape: tuple[int, ...], names: Sequence[str], selection: Selection
+    placed: Mapping[str, Any], shape: tuple[int, ...], names: Sequence[str], selection: Selection
 ) -> Geometry:
     """Compute where frames of a layer lie in the world.
 
-    ``said`` holds what the layer has of scale, translate, rotate, shear, affine, units and metadata; ``shape`` is
+    ``placed`` holds what the layer has of scale, translate, rotate, shear, affine, units and metadata; ``shape`` is
     without the colour axis; ``names`` are to be the names of its axes, Y and X last.
     """
     n_axes = len(shape)
-    matrix = matrix_of(said, n_axes)
+    matrix = matrix_of(placed, n_axes)
     linear, offset = matrix[:-1, :-1], matrix[:-1, -1]
-    affine = _affine(matrix, names, (said.get("metadata") or {}).get(SCANNER_KEY))
+    affine = _affine(matrix, names, (placed.get("metadata") or {}).get(SCANNER_KEY))
     scales = np.diag(linear).copy()
     if affine is not None:
         # The affine has the signs and the place; what is left to the axes is their size.
         rows, at = _space(names)
         scales[rows], offset[rows] = np.linalg.norm(np.array(affine)[:3, at], axis=0), 0.0
     elif not np.allclose(linear, np.diag(scales)):
-        scales = np.asarray(said.get("scale", np.ones(n_axes)), float)
-    units = [unit_name(str(unit)) for unit in said.get("units") or ["pixel"] * n_axes]
+        scales = np.asarray(placed.get("scale", np.ones(n_axes)), float)
+    units = [unit_name(str(unit)) for unit in placed.get("units") or ["pixel"] * n_axes]
     sizes = {}
     for name, scale, unit, translation in zip(names, scales.tolist(), units, offset.tolist(), strict=True):
         # A scale of one in pixels says that nothing is known; a pixel has two sides.
@@ -98,12 +98,12 @@ def layer_geometry(
     return Geometry(measured_axes(names, shape, sizes), selection, affine)
 
 
-def turned(said: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
+def turned(placed: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
     """Say what `layer_geometry` takes of a layer whose last three axes, Z, Y and X, are taken in another order."""
-    matrix = matrix_of(said, len(order))[np.ix_([*order, -1], [*order, -1])]
-    units = said.get("units") or ["pixel"] * len(order)
+    matrix = matrix_of(placed, len(order))[np.ix_([*order, -1], [*order, -1])]
+    units = placed.get("units") or ["pixel"] * len(order)
     found: dict[str, Any] = {"affine": matrix, "units": [units[axis] for axis in order]}
-    metadata = dict(said.get("metadata") or {})
+    metadata = dict(placed.get("metadata") or {})
     if SCANNER_KEY in metadata:
         # The world's axes were renamed with the data's: the scanner's matrix begins with the old names.
         first = len(order) - 3

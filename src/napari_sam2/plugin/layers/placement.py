@@ -115,10 +115,10 @@ def layer_matrix(layer: Layer) -> NDArray[np.float64]:
     return matrix_of({name: getattr(layer, name) for name in TRANSFORM}, layer.ndim)
 
 
-def matrix_of(said: Mapping[str, Any], n_axes: int) -> NDArray[np.float64]:
+def matrix_of(placed: Mapping[str, Any], n_axes: int) -> NDArray[np.float64]:
     """(D + 1, D + 1) from data to the world, of what a layer has of scale, translate, rotate, shear and affine."""
-    own = Affine(**{key: said[key] for key in TRANSFORM[:-1] if key in said}, ndim=n_axes)
-    further = said.get("affine", np.eye(n_axes + 1))
+    own = Affine(**{key: placed[key] for key in TRANSFORM[:-1] if key in placed}, ndim=n_axes)
+    further = placed.get("affine", np.eye(n_axes + 1))
     # The layer's transform is its own one followed by the affine.
     matrix: NDArray[np.float64] = getattr(further, "affine_matrix", np.asarray(further, float)) @ own.affine_matrix
     return matrix

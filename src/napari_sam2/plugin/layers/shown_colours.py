@@ -53,13 +53,13 @@ class ChannelLook:
         return {"layer": self.name, "window": list(self.window), "table": self.table.hex()}
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Self:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` returned; an error if it is damaged."""
-        low, high = map(float, said["window"])
-        table = bytes.fromhex(said["table"])
+        low, high = map(float, values["window"])
+        table = bytes.fromhex(values["table"])
         if not np.isfinite([low, high]).all() or low >= high or len(table) != _TABLE:
             raise ValueError("the colours of a channel are damaged")
-        return cls(str(said["layer"])[:_LONGEST], (low, high), table)
+        return cls(str(values["layer"])[:_LONGEST], (low, high), table)
 
 
 Looks = tuple[ChannelLook, ...]

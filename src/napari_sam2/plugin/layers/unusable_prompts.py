@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .layer_frames import axis_name, frames_along, layer_shape, shows_planes
+from .layer_frames import axis_name, frames_along, layer_shape
 from .placement import Placement
+from .viewing.sliders import shows_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

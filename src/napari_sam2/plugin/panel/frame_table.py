@@ -41,7 +41,7 @@ _LOCK = "#3ddc84"
 STATES = ("seen", "hidden", "prompt", "stale")
 SEEN, HIDDEN, PROMPT, STALE = range(4)
 _TIPS = (
-    "Click to go to the frame",
+    "Click to go to the frame; through time and depth it is time · plane",
     "The object",
     "Confidence: how sure the model is that the object is there, 0 to 1",
     "Shape quality: how well the model thinks its mask fits, 0 to 1",
@@ -100,6 +100,8 @@ class _FrameModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self.rows = FrameRows(_NO_COLUMNS, np.empty(0, bool))
+        # Of a volume, where frames are the planes of volumes over time.
+        self.n_planes: int | None = None
         self._order: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
 
     def show_rows(self, rows: FrameRows) -> None:
@@ -134,6 +136,8 @@ class _FrameModel(QAbstractTableModel):
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         value = self.rows.columns[column][index.row()]
+        if column == 0 and self.n_planes:
+            return "{} · {}".format(*divmod(int(value), self.n_planes))
         if column == 5:
             return STATES[int(value)] + (" ✓" if self.rows.accepted[index.row()] else "")
         return f"{value:.2f}" if column in (2, 3) else str(int(value))
@@ -211,6 +215,7 @@ class FrameTable(QWidget):
             return
         wanted = results.object_ids if self.objects.currentIndex() else [selected]
         rows = frame_rows(results, wanted, threshold)
+        self._model.n_planes = results.n_planes
         kind = self.state.currentText()
         if kind == "accepted":
             rows = rows[rows.accepted]

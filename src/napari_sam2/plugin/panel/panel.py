@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.plugin.commands import help_text, tip
 from napari_sam2.plugin.state.doubts import DOUBT_KINDS
-from napari_sam2.plugin.state.panel_state import PanelState, greyed, status_line, step_text
+from napari_sam2.plugin.state.panel_state import PARTS, PanelState, greyed, status_line, step_text
 from napari_sam2.wording import counted
 
 from .arrange import ResizeHandle, column, make_buttons, row
@@ -171,7 +171,8 @@ class Panel(QScrollArea):
             self.track_box.show_impossible(reasons["track_both"])
         # What cannot be of use yet is not there yet.
         self.find_box.show_state(state)
-        self.track_box.show_find_new(offered=state.n_frames > 1 and state.n_rows > 0)
+        self.track_box.show_find_new(offered=state.n_frames > 1 and state.n_rows > 0 and not state.is_through_volumes)
+        self.track_box.show_reasons({name: reasons[name] for name in PARTS} if state.is_through_volumes else {})
         for name in ("undo", "redo"):
             self.buttons[name].setVisible(bool(state.undo_name or state.redo_name))
         self.buttons["remove_object"].setVisible(state.n_rows > 0)

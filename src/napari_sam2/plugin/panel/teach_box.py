@@ -140,7 +140,7 @@ def _verdict(taught: Taught) -> str:
     count = sum(len(frames) for frames in taught.held_out_frames)
     before, after = taught.before["J&F"], taught.after["J&F"]
     frames = f"{counted(count, 'frame')} it did not learn from"
-    said = "It helped" if taught.helped else "It did not help"
+    verdict = "It helped" if taught.helped else "It did not help"
     if abs(after - before) < _NO_DIFFERENCE:
-        said = "It made no difference"
-    return f"{said}: J&F {before:.3f} → {after:.3f} on {frames}."
+        verdict = "It made no difference"
+    return f"{verdict}: J&F {before:.3f} → {after:.3f} on {frames}."

@@ -51,6 +51,8 @@ class TrackBox(QWidget):
         self._has_one_sided = False
         self._running = False
         self._waiting = False
+        # By the name of a button, why it cannot be pressed whatever goes on.
+        self._reasons: dict[str, str] = {}
         self.buttons = make_buttons(_BUTTONS)
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setObjectName("range_first")
@@ -162,6 +164,12 @@ class TrackBox(QWidget):
             self.buttons[name].setEnabled(False)
             self.buttons[name].setToolTip(why)
 
+    def show_reasons(self, reasons: dict[str, str]) -> None:
+        """Say which of the buttons cannot be of use on these frames, and why."""
+        if reasons != self._reasons:
+            self._reasons = reasons
+            self._enable()
+
     def show_waiting(self, waiting: bool) -> None:
         """Say whether tracking has to wait for something else to end."""
         self._waiting = waiting
@@ -179,8 +187,9 @@ class TrackBox(QWidget):
     def _enable(self) -> None:
         free = not (self._running or self._waiting)
         for name in ("track_both", "track_forward", "track_backward", "track_range"):
-            self.buttons[name].setEnabled(free)
-            self.buttons[name].setToolTip(tip(name, _BUTTONS[name][1]) if free else _WAIT)
+            why = self._reasons.get(name) or ("" if free else _WAIT)
+            self.buttons[name].setEnabled(not why)
+            self.buttons[name].setToolTip(why or tip(name, _BUTTONS[name][1]))
         # They stand where they are of use, and nothing else does.
         for name, of_use in (("update", self._has_stale), ("update_both_ways", self._has_one_sided)):
             self.buttons[name].setEnabled(free and of_use)
@@ -215,7 +224,7 @@ class TrackBox(QWidget):
 
     def ask(self, kind: str) -> None:
         """Ask for a run, as its button does."""
-        if kind == "both" and self.find_new.isChecked():
+        if kind == "both" and self.find_new.isChecked() and not self.find_new.isHidden():
             kind = "find_new"
         self.asked.emit(TrackingRequest(kind, self._frame, self.first.value(), self.last.value()))
 

@@ -104,7 +104,7 @@ def _area_changes(results: ResultStore, object_id: int) -> list[Doubt]:
     area = results.series(object_id, "area")
     seen = np.where(area > 0, area, np.nan)
     change = np.full(len(area), np.nan)
-    change[1:] = np.diff(np.log(seen))
+    change[1:] = results.within_volumes(np.diff(np.log(seen)))
     size = np.abs(change)
     found = np.flatnonzero((size > np.log(_GROWTH)) & (size > _UNUSUAL * _typical(size)))
     return [
@@ -117,7 +117,7 @@ def _area_changes(results: ResultStore, object_id: int) -> list[Doubt]:
 def _jumps(results: ResultStore, object_id: int) -> list[Doubt]:
     centres, area = results.centres(object_id), results.series(object_id, "area")
     way = np.full(len(area), np.nan)
-    way[1:] = np.hypot(*np.diff(centres, axis=0).T)
+    way[1:] = results.within_volumes(np.hypot(*np.diff(centres, axis=0).T))
     with np.errstate(invalid="ignore", divide="ignore"):
         diameters = way / np.sqrt(area * 4 / np.pi)
     found = np.flatnonzero((diameters > _WAY) & (way > _UNUSUAL * _typical(way)))

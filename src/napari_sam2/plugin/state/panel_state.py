@@ -23,6 +23,8 @@ class RunProgress:
     total: int
     # The last frame; None where it is not known any more.
     frame: int | None = None
+    # What it is called, where that is more than its number.
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,9 @@ class PanelState:
     is_volume_view: bool = False
     # Where the view shows other planes than the frames are: axes of those, and of the frames.
     wrong_planes: tuple[str, str] | None = None
-    # Whether frames lie across the image's own planes.
+    # Whether frames lie across the image's own planes, and whether they are the planes of volumes over time.
     is_across: bool = False
+    is_through_volumes: bool = False
     # The model in use, as the user reads it; the one chosen, where it is not on this machine; whether one is coming.
     model: str = ""
     missing_model: str = ""
@@ -145,7 +148,7 @@ def _waiting(state: PanelState) -> str:
         return f"{prompts} outside the region: {'it waits' if one else 'they wait'} until you press Whole."
     if state.stopped is not None:
         run = state.stopped
-        where = "" if run.frame is None else f" after frame {run.frame}"
+        where = "" if run.frame is None else f" after {run.place or f'frame {run.frame}'}"
         return f"Stopped{where} ({run.done} of {run.total}): Continue."
     if state.has_pending:
         return "New prompts wait: Track (K) or Update (U)."
@@ -229,6 +232,9 @@ def greyed(state: PanelState) -> dict[str, str]:
         reasons |= dict.fromkeys((*_TRACKING, "find_objects", "undo", "redo"), why)
     if state.is_across:
         reasons.setdefault("draw_region", "A region is a part of the image's own planes: track along its first axis")
+    if state.is_through_volumes:
+        reasons |= {name: reasons.get(name, WHOLE_ONLY) for name in PARTS}
+        reasons.setdefault("draw_region", "Through time and depth whole planes are tracked")
     if not state.can_undo:
         reasons.setdefault("undo", "There is nothing to undo")
     if not state.can_redo:
@@ -236,4 +242,7 @@ def greyed(state: PanelState) -> dict[str, str]:
     return reasons
 
 
+# Runs over a part of the stack, and what is said of them where all volumes are tracked.
+PARTS = ("track_forward", "track_backward", "track_range", "update_both_ways")
+WHOLE_ONLY = "Through time and depth all volumes are tracked: Track (K), or Update (U)"
 _TRACKING = ("track_both", "track_forward", "track_backward", "track_range", "update", "update_both_ways")

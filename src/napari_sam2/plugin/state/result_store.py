@@ -41,12 +41,16 @@ class ResultStore:
     """Scores by object and frame, and which frames are prompted, stale and accepted.
 
     A copy of what the session has, which only the GUI thread uses. ``shape`` is (T, Y, X) of the stack; ``origin``
-    (y, x) is where it begins on the planes, as a region does not begin in their corner.
+    (y, x) is where it begins on the planes, as a region does not begin in their corner. ``n_planes`` are those of a
+    volume, where frames are the planes of volumes over time.
     """
 
-    def __init__(self, shape: tuple[int, int, int], origin: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], origin: tuple[int, int] = (0, 0), *, n_planes: int | None = None
+    ) -> None:
         self.shape = shape
         self.origin = origin
+        self.n_planes = n_planes
         self.table = ScoreTable()
         self.state = State()
         # Labels of frames on which all is accepted, to learn from; and of whatever objects are accepted on any frame.
@@ -110,7 +114,11 @@ class ResultStore:
             parts = [part for part in (kept, fresh) if len(part)]
             fresh = pd.concat(parts).sort_values(["frame", "object"], ignore_index=True) if parts else fresh
         self._scores, self._changed = fresh, set()
-        return fresh.copy()
+        table = fresh.copy()
+        if self.n_planes:
+            table.insert(1, "t", table["frame"] // self.n_planes)
+            table.insert(2, "z", table["frame"] % self.n_planes)
+        return table
 
     def forget_accepted(self) -> None:
         """Withdraw the acceptance of all frames."""
@@ -268,5 +276,11 @@ class ResultStore:
         area = self.series(object_id, "area")
         jumps = np.full(self.n_frames, np.nan)
         # Ratios, so that small objects count as much as large ones; +1 keeps an empty mask finite.
-        jumps[1:] = np.abs(np.diff(np.log(area + 1)))
+        jumps[1:] = self.within_volumes(np.abs(np.diff(np.log(area + 1))))
         return jumps
+
+    def within_volumes(self, changes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Leave out, as NaN, the changes from one frame to the next that lead from a volume to another."""
+        if self.n_planes:
+            changes[self.n_planes - 1 :: self.n_planes] = np.nan
+        return changes

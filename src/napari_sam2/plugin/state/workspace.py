@@ -36,7 +36,7 @@ class Workspace:
     def results(self, space: LayerFrames) -> ResultStore:
         """Results on a stack."""
         if space not in self._results:
-            self._results[space] = ResultStore(space.stack_shape, space.crop[:2])
+            self._results[space] = ResultStore(space.stack_shape, space.crop[:2], n_planes=space.n_planes)
         return self._results[space]
 
     def scores(self, planes: LayerFrames) -> ScoreTable:
@@ -68,7 +68,7 @@ class Workspace:
         space = opened.space
         self.engines[space] = opened.engine
         self.stacks[space], self.looks[space] = (opened.stack, opened.window), opened.looks
-        self._results[space] = ResultStore(space.stack_shape, space.crop[:2])
+        self._results[space] = ResultStore(space.stack_shape, space.crop[:2], n_planes=space.n_planes)
         self._prompts[space] = ShownPrompts(dict(opened.drawings), list(opened.pending))
         self.unshown.add(space)
 

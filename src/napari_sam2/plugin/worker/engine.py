@@ -17,6 +17,8 @@ from napari_sam2.wording import named_objects
 
 from .find_runs import FindRuns
 from .messages import AcceptedFrame, FrameUpdate, Report, State, Tracked, TrackingRequest
+from .run_step import RunStep
+from .volume_runs import VolumeRuns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +42,11 @@ class Engine:
     def __init__(self, session: Session) -> None:
         # While the worker runs, the GUI thread reads only plain values of it, such as its folder.
         self.session = session
-        self.find_runs = FindRuns(session)
+        # That of a run which goes on in turns: an edit ends it.
+        self._step = RunStep(session)
+        self.find_runs = FindRuns(session, self._step)
+        # Where the frames are the planes of volumes over time, they are tracked through both.
+        self._volumes = VolumeRuns(session, self._step) if session.stack.n_planes else None
         # Objects with a score below this are left out of what is drawn.
         self.threshold = 0.5
         # By object and frame, prompts and how they were drawn, which takes long to find out for masks of scripts.
@@ -52,7 +58,7 @@ class Engine:
         """Put drawings in place of those about the same objects and frames, as one step; empty ones take away."""
         from napari_sam2.session.prompting.threads import threads_for_a_click
 
-        self.find_runs.end_step()
+        self._step.end()
         touched: set[int] = set()
         problems: list[str] = []
         known = self.drawings()
@@ -82,7 +88,7 @@ class Engine:
 
     def accept(self, frames: Iterable[int], object_ids: Collection[int] | None = None) -> Report:
         """Lock what is shown on frames, of all objects or some."""
-        self.find_runs.end_step()
+        self._step.end()
         scores = self.session.outputs.scores
         known = [t for t in frames if scores.on_frame(t)]
         # What the threshold hides is accepted as not there.
@@ -93,14 +99,14 @@ class Engine:
 
     def withdraw(self, frames: Iterable[int]) -> Report:
         """Unlock frames."""
-        self.find_runs.end_step()
+        self._step.end()
         known = [t for t in frames if self.session.outputs.scores.on_frame(t)]
         self.session.withdraw(known)
         return self._report(known)
 
     def remove_object(self, object_id: int) -> Report:
         """Remove an object with its prompts and results."""
-        self.find_runs.end_step()
+        self._step.end()
         frames = set(self._frames_of(object_id))
         if object_id in self.session.object_ids:
             self.session.remove_object(object_id)
@@ -108,7 +114,7 @@ class Engine:
 
     def edit_tracks(self, edit: Callable[[Session], object]) -> Report:
         """Have whole tracks edited, as the session can; what it refuses is reported."""
-        self.find_runs.end_step()
+        self._step.end()
         known, problems = self.session.history[0], list[str]()
         try:
             edit(self.session)
@@ -119,7 +125,7 @@ class Engine:
 
     def add_found(self, found: FoundObjects) -> Report:
         """Add objects that were found on a frame, as one step."""
-        self.find_runs.end_step()
+        self._step.end()
         self.find_runs.add(found)
         return self._report([found.frame])
 
@@ -175,7 +181,7 @@ class Engine:
         return self._gone_to(self.session.redo)
 
     def _gone_to(self, move: Callable[[], Step | None]) -> Report:
-        self.find_runs.end_step()
+        self._step.end()
         self.find_runs.left_at = None
         # A step has every frame that it changed: those are drawn again.
         step = move()
@@ -231,6 +237,10 @@ class Engine:
 
     def track(self, plan: TrackingRequest) -> Generator[Tracked, None, None]:
         """Track frame by frame."""
+        if self._volumes is not None:
+            for frame, done, total in self._volumes.track(plan.kind):
+                yield Tracked(self.frame_update(frame), done, total, self.state())
+            return
         if plan.kind == "find_new" or (plan.kind == "resume" and self.find_runs.left_at is not None):
             yield from self._track_and_find(is_new=plan.kind == "find_new")
             return
@@ -333,7 +343,8 @@ class Engine:
         return State(
             {i: tuple(frames) for i, frames in prompted.items()},
             self.session.stale_frames(),
-            {object_id: len(frames) for object_id, frames in self.session.one_sided.items()},
+            # Through volumes all goes one way.
+            {} if self._volumes else {i: len(frames) for i, frames in self.session.one_sided.items()},
             self.session.parents,
             undo=self.session.undo_name,
             redo=self.session.redo_name,

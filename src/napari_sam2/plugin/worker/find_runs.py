@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from napari_sam2.wording import counted
@@ -13,20 +12,21 @@ if TYPE_CHECKING:
     from napari_sam2.session.population.found_objects import FoundObjects
     from napari_sam2.session.session import Session
 
+    from .run_step import RunStep
+
 
 class FindRuns:
     """Looks for objects in steps, with edits and previews in between."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, step: RunStep) -> None:
         self._session = session
+        # All that a run adds, tracks and removes is one step of undo.
+        self._step = step
         # The frame at which a run was left, for it to go on from; None where the last run was another or is over.
         self.left_at: int | None = None
         self._first = 0
         # Where the user has chosen what becomes an object: what was left out there stays out.
         self._chosen_on: set[int] = set()
-        # All that a run adds, tracks and removes is one step of undo: it is open from one frame to the next.
-        self._step = ExitStack()
-        self._is_open = False
 
     def find(self, frame: int) -> Generator[float | FoundObjects, None, None]:
         """Look for objects that no object of the session covers: yields the share that is done, and then those."""
@@ -54,16 +54,14 @@ class FindRuns:
         steps = self._steps(self._first if self.left_at is None else self.left_at)
         try:
             while True:
-                if not self._is_open:
-                    self._step.enter_context(self._session.step("Track and find new objects"))
-                    self._is_open = True
+                self._step.open("Track and find new objects")
                 step = next(steps, None)
                 if step is None:
                     return
                 yield step
         finally:
             steps.close()
-            self.end_step()
+            self._step.end()
 
     def _steps(self, start: int) -> Generator[tuple[int, int], None, None]:
         from napari_sam2.session.results.frame_result import FrameResult
@@ -83,8 +81,3 @@ class FindRuns:
         if first and ids:
             for result in session.propagate(first, "backward", object_ids=ids):
                 yield result.frame, session.stack.n_frames - result.frame
-
-    def end_step(self) -> None:
-        """Let what comes next be a step of its own; a run under way goes on in another."""
-        self._is_open = False
-        self._step.close()

@@ -20,12 +20,15 @@ SPARE_BYTES = 16 * 2**20
 class SessionObjects:
     """The objects of a session and their results."""
 
-    def __init__(self, outputs: SessionOutputs, config: Sam2Config, policy: MemoryPolicy) -> None:
+    def __init__(
+        self, outputs: SessionOutputs, config: Sam2Config, policy: MemoryPolicy, *, n_planes: int | None = None
+    ) -> None:
         # By label, in the order that decides ties where masks overlap.
         self.tracks: dict[int, ObjectTrack] = {}
         self.outputs = outputs
         self._config = config
         self._policy = policy
+        self._n_planes = n_planes
         # Frames whose labels agree with all masks that are still kept as logits.
         self._up_to_date: set[int] = set()
 
@@ -42,6 +45,7 @@ class SessionObjects:
             object_id,
             MemoryBank(self._policy, spare_bytes=SPARE_BYTES),
             accepted=self.outputs.scores.accepted(object_id),
+            n_planes=self._n_planes,
         )
 
     def restore(self, states: Iterable[ObjectState]) -> None:

@@ -156,6 +156,21 @@ class SessionOutputs:
         if shown is not None:
             self._measure_again(frame, object_ids, measure(self.labels.runs(frame)))
 
+    def take(self, frame: int, image: NDArray[Any], rows: Iterable[ScoreRow], object_ids: Collection[int]) -> None:
+        """Draw objects on a frame as they are in (Y, X) labels, with their scores; all others keep their pixels."""
+        ids = [*object_ids]
+        self._touch(frame)
+        self.labels.widen(label_dtype(ids))
+        drawn = self.labels[frame]
+        drawn[np.isin(drawn, ids)] = 0
+        taken = np.isin(image, ids) & (drawn == 0)
+        drawn[taken] = image[taken]
+        self.labels.set(frame, drawn)
+        measured = measure(self.labels.runs(frame))
+        for object_id in ids:
+            self.scores.remove_frames([frame], object_id)
+        self.put_rows(row.measured(measured.get(row.object_id, Measures())) for row in rows if row.object_id in ids)
+
     def remove_object(self, object_id: int) -> list[int]:
         """Remove an object everywhere; return the frames on which it was drawn."""
         drawn = self.frames_of(object_id)

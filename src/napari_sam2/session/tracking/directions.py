@@ -88,6 +88,17 @@ class FrameDirections(MutableMapping[int, int]):
         ahead = (np.arange(len(self._array)) - frame) * self._array > 0
         return FrameDirections.of(self._array * ahead)
 
+    def after_volume(self, frame: int, n_planes: int) -> FrameDirections:
+        """Keep the planes of a plane's own volume, and of those that were reached from it, of so many planes each."""
+        volumes, here = np.arange(len(self._array)) // n_planes, frame // n_planes
+        step = self._array[frame] if frame < len(self._array) else 0
+        reached = (volumes - here) * self._array > 0
+        # Both ways lead away from the first volume; from any other, one.
+        first = volumes[self._array > 0].min(initial=here) if step > 0 else here
+        if step < 0 or here > first:
+            reached &= self._array == step
+        return FrameDirections.of(self._array * (reached | (volumes == here)))
+
     def only(self, frames: Container[int]) -> FrameDirections:
         """Keep some frames."""
         return FrameDirections.of(self._array * np.array([t in frames for t in range(len(self._array))], bool))

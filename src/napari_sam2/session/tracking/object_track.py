@@ -90,9 +90,18 @@ def _only(table: Mapping[int, T], frames: Container[int]) -> dict[int, T]:
 class ObjectTrack:
     """Prompts and memories of one object."""
 
-    def __init__(self, object_id: int, bank: MemoryBank, accepted: AbstractSet[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        object_id: int,
+        bank: MemoryBank,
+        accepted: AbstractSet[int] = frozenset(),
+        *,
+        n_planes: int | None = None,
+    ) -> None:
         self.object_id = object_id
         self.bank = bank
+        # Of a volume, where frames are the planes of volumes.
+        self.n_planes = n_planes
         # Frames whose result a person has accepted; whoever keeps the results changes it.
         self.accepted = accepted
         # As in `ObjectState`, but changed in place.
@@ -134,7 +143,7 @@ class ObjectTrack:
 
     def mark_downstream_stale(self, frame: int) -> None:
         """Mark the tracked frames whose results came after that of ``frame``, and so depend on it, as out of date."""
-        downstream = self.visited.after(frame)
+        downstream = self.visited.after_volume(frame, n) if (n := self.n_planes) else self.visited.after(frame)
         # What came from two prompts depends on them and on no others.
         ends, (before, after) = self.ends, neighbours(frame, self.ends)
         for filled in self.fills.going(-1):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.formats.volume_labels import VolumeLabels
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.label_stack import LabelStack
@@ -34,6 +34,23 @@ class VolumeVisit:
     object_ids: tuple[int, ...]
 
 
+class KnownVolumes(Protocol):
+    """What is known of all volumes before one is tracked, as `VolumeLabels` has it."""
+
+    @property
+    def times_done(self) -> list[int]:
+        """Time points of volumes with results."""
+
+    def shows(self, time: int, object_id: int) -> bool:
+        """Whether an object has pixels in a volume."""
+
+    def volume(self, time: int) -> LabelStack:
+        """Fetch the labels of a volume, (Z, Y, X)."""
+
+    def scores_of(self, time: int) -> ScoreTable:
+        """Return the scores of a volume, with planes as frames."""
+
+
 def plan_visits(first: Mapping[int, int], n_times: int) -> list[VolumeVisit]:
     """Plan a run: forward for each object from its first prompted time point to the end, then backward from there."""
     visits = []
@@ -54,7 +71,7 @@ class VolumePass:
         self,
         visit: VolumeVisit,
         volumes: VolumeSeries,
-        known: VolumeLabels,
+        known: KnownVolumes,
         make_session: Callable[[Stack], Session],
     ) -> None:
         self._visit = visit
@@ -66,17 +83,21 @@ class VolumePass:
 
     def track(self, given: Sequence[Prompt]) -> Iterator[int]:
         """Track the objects through the volume."""
-        # Objects prompted in this volume start from their prompts, all others from the nearest volume that shows them.
+        # Objects prompted in this volume start from their prompts, all others from the nearest volume that shows them:
+        # that one is not on a plane does not say where it is.
         here = [prompt for prompt in given if prompt.object_id in self._visit.object_ids]
-        prompted = {prompt.object_id for prompt in here}
+        prompted = {prompt.object_id for prompt in here if not prompt.says_absent}
         carried: list[Prompt] = []
         for (source, plane), members in self._carried([i for i in self._visit.object_ids if i not in prompted]).items():
             carried += self._carry_plane(source, plane, members)
             yield plane
         # Then each is tracked through z, from its prompted or carried planes outward.
         session = self._make_session(self._volumes.volume(self._visit.time))
-        for prompt in (*here, *carried):
-            session.add_prompt(prompt)
+        there = {prompt.object_id for prompt in carried} | prompted
+        for prompt in (*carried, *here):
+            # One that is not found and is said not to be on a plane is nowhere in this volume.
+            if prompt.object_id in there:
+                session.add_prompt(prompt)
         if session.object_ids:
             for result in session.propagate(direction="outward"):
                 yield result.frame

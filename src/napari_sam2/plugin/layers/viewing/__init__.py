@@ -1,0 +1,1 @@
+"""Which frames the viewer shows, and from where."""
