@@ -39,6 +39,11 @@ KEYS = (
 )
 
 
+# Those that Qt has a use for, too, so that they cannot be bound.
+_QT_KEYS = (
+    ("Tab", "In the image, after a click: another mask that the model proposes"),
+    ("Shift+Tab", "From the image to the controls; Tab goes on among them, the space bar presses them"),
+)
 _STEPS = (
     "Press New object and click on it in the image. Click off it, or draw, until the mask is right.",
     "Do the same with other objects; tick the switch, and each click is a new one.",
@@ -50,7 +55,9 @@ _STEPS = (
 def help_text() -> str:
     """How the work goes, and all keys."""
     steps = "".join(f"<li>{step}</li>" for step in _STEPS)
-    keys = "".join(f"<tr><td><b>{_spelt(key.key)}</b>&nbsp;&nbsp;</td><td>{key.text}</td></tr>" for key in KEYS)
+    known = [(_spelt(key.key), key.text) for key in KEYS]
+    rows = [*known[:-2], *_QT_KEYS, *known[-2:]]
+    keys = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
     return f"<ol>{steps}</ol><table>{keys}</table>"
 
 

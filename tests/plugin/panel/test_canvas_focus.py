@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+import pytest
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractItemView, QApplication
 
@@ -33,6 +35,60 @@ def test_keys_reach_the_canvas_after_tracking_was_started_with_the_mouse(desk: D
     assert desk.find("object_table").object_ids == [1, 2]
     strike(desk, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not desk.labels[5].any()
+
+
+def test_whoever_works_with_the_keys_goes_on_from_there(desk: Desk) -> None:
+    desk.viewer.window.activate()
+    desk.press("new_object")
+    desk.settle()
+    image = QApplication.focusWidget()
+    # Out of the image, whatever Tab means there.
+    strike(desk, Qt.Key.Key_Backtab, Qt.KeyboardModifier.ShiftModifier)
+    assert QApplication.focusWidget() not in (None, image)
+    new, box = desk.find("new_object"), desk.find("tool_box")
+    new.setFocus(Qt.FocusReason.TabFocusReason)
+    strike(desk, Qt.Key.Key_Space)
+    assert desk.find("object_table").object_ids == [1, 2]
+    assert QApplication.focusWidget() is new
+    for _ in range(9):
+        if QApplication.focusWidget() is box:
+            break
+        strike(desk, Qt.Key.Key_Tab)
+    strike(desk, Qt.Key.Key_Space)
+    assert box.isChecked()
+    assert QApplication.focusWidget() is box
+    # Letters mean the same as in the image.
+    strike(desk, Qt.Key.Key_N)
+    assert desk.find("object_table").object_ids == [1, 2, 3]
+
+
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_tab_goes_from_top_to_bottom(desk: Desk, *, unfolded: bool) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    for section in desk.widget.panel.sections.values():
+        section.title.setChecked(unfolded)
+    QTest.qWait(50)
+    widget = desk.widget
+    chain, part = [], widget.nextInFocusChain()
+    while part is not widget:
+        is_stop = bool(part.focusPolicy() & Qt.FocusPolicy.TabFocus) and part.isEnabled() and part.focusProxy() is None
+        if is_stop and part.isVisible() and widget.isAncestorOf(part):
+            chain.append(part)
+        part = part.nextInFocusChain()
+    assert len(chain) > (30 if unfolded else 15)
+    places = [part.mapTo(widget, QPoint(0, 0)) for part in chain]
+    names = [part.objectName() or type(part).__name__ for part in chain]
+    wrong = []
+    for at, (before, after) in enumerate(pairwise(places)):
+        # Beside each other, from left to right.
+        is_row = abs(before.y() - after.y()) < 10
+        # What stands below the part that scrolls comes after all that is in it.
+        scrolls = [widget.panel.widget().isAncestorOf(part) for part in chain[at : at + 2]]
+        if scrolls != [True, False] and not (before.x() < after.x() if is_row else before.y() < after.y()):
+            wrong.append((names[at], names[at + 1]))
+    assert wrong == []
 
 
 def test_keys_reach_the_canvas_after_any_button_or_combo_and_from_the_table(desk: Desk) -> None:
