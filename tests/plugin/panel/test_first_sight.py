@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
@@ -34,6 +37,22 @@ def test_few_controls_are_in_sight_and_none_is_below_the_fold(desk: Desk) -> Non
         assert not part.visibleRegion().isEmpty(), name
         assert part.mapTo(desk.widget, QPoint(0, part.height())).y() <= desk.widget.height()
     assert desk.widget.panel.verticalScrollBar().maximum() == 0
+
+
+def test_few_controls_are_in_sight_with_several_axes_and_channels(
+    open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path
+) -> None:
+    planes = frames.reshape(3, 4, *frames.shape[1:])
+    desk = open_desk(planes, axis_labels=("t", "z", "y", "x"))
+    desk.viewer.add_image(planes, name="other", axis_labels=("t", "z", "y", "x"), blending="additive")
+    desk.load(checkpoint)
+    QTest.qWait(50)
+    seen = [part for part in controls(desk.widget) if part.objectName() or isinstance(part.parent(), QWidget)]
+    assert {"axis", "colours"} < {part.objectName() for part in seen}
+    assert len(seen) <= MOST_CONTROLS, [part.objectName() for part in seen]
+    # It comes with something to paint.
+    desk.press("new_object")
+    desk.until(lambda: desk.find("tool_paint").isVisible())
 
 
 def test_line_speaks_from_the_first_click_to_the_end(desk: Desk) -> None:

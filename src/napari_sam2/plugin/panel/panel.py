@@ -176,6 +176,7 @@ class Panel(QScrollArea):
         for name in ("undo", "redo"):
             self.buttons[name].setVisible(bool(state.undo_name or state.redo_name))
         self.buttons["remove_object"].setVisible(state.n_rows > 0)
+        self.buttons["tool_paint"].setVisible(state.n_rows > 0 or state.tool == "paint")
         self.object_filter.setVisible(state.n_rows > _MANY)
         self.object_count.setText(counted(state.n_rows, "object") if state.n_rows else "Objects")
         self.sections["Scores"].setVisible(state.is_tracked)

@@ -208,7 +208,7 @@ def _next_step(state: PanelState) -> str:
         return f"{counted(state.n_untracked, 'object')}, not tracked: Track (K)."
     if state.n_divisions and not state.division:
         return f"{counted(state.n_divisions, 'division')} proposed: J."
-    if state.n_objects and not state.n_untracked and state.n_frames > 1:
+    if state.stopped is None and state.n_objects and not state.n_untracked and state.n_frames > 1:
         return "Tracked. J: next doubtful frame."
     if state.n_objects and not state.tool and not _waiting(state):
         return "Choose a tool to go on, or N for the next object."
