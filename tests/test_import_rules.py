@@ -46,9 +46,9 @@ _IMAGES = "data.files data.images data.readers"
 _DATA = f"{_IMAGES} data.labels data.prompts data.pictures data.formats data"
 _MODEL = "model.config model"
 _TRACKING = "session.zoom session.features session.tracking"
-_BELOW_CORE = f"{_TRACKING} session.prompting session.results session.history session.state session.passes"
+_BELOW_CORE = f"{_TRACKING} session.prompting session.results session.steps session.state session.passes"
 _CORE = (
-    f"{_BELOW_CORE} session.prompt_methods session.step_recorder session.step_methods session.run_methods "
+    f"{_BELOW_CORE} session.prompt_methods session.run_methods "
     "session.track_edits session.lineage_methods session.accept_methods session.quality session.review_methods "
     "session.population session.core"
 )
@@ -81,26 +81,21 @@ RULES = {
     "session.tracking": Rule(f"{_DATA} {_MODEL} session.zoom session.features", TORCH | ARRAYS),
     "session.prompting": Rule(f"{_DATA} {_MODEL} {_TRACKING}", TORCH | ARRAYS),
     "session.results": Rule(f"{_DATA} {_MODEL} {_TRACKING}", TORCH | ARRAYS),
-    "session.history": Rule(f"{_TRACKING} session.results", TORCH | ARRAYS),
+    "session.steps": Rule(f"{_TRACKING} session.results", TORCH | ARRAYS),
     "session.state": Rule(f"{_TRACKING} session.results", TORCH | ARRAYS),
-    "session.step_recorder": Rule(f"{_TRACKING} session.results session.history", TORCH | ARRAYS),
-    "session.step_methods": Rule(f"{_TRACKING} session.history session.step_recorder", TORCH | ARRAYS),
     "session.passes": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
-    "session.run_methods": Rule(
-        f"{_DATA} {_TRACKING} session.results session.passes session.step_methods", TORCH | ARRAYS
-    ),
-    "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.step_methods", TORCH | ARRAYS),
+    "session.run_methods": Rule(f"{_DATA} {_TRACKING} session.results session.passes session.steps", TORCH | ARRAYS),
+    "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.steps", TORCH | ARRAYS),
     "session.quality": Rule(_DATA, ARRAYS),
     "session.review_methods": Rule("session.accept_methods session.quality", NONE),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
     "session.track_edits": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.lineage_methods": Rule(
-        f"{_DATA} {_TRACKING} session.results session.prompt_methods session.step_methods session.step_recorder "
-        "session.track_edits",
+        f"{_DATA} {_TRACKING} session.results session.prompt_methods session.steps session.track_edits",
         TORCH | ARRAYS,
     ),
     "session.population": Rule(
-        f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.step_methods", TORCH | ARRAYS
+        f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.steps", TORCH | ARRAYS
     ),
     "session.core": Rule(f"{_DATA} {_MODEL} {_CORE.removesuffix(' session.core')}", TORCH | ARRAYS),
     # A session folder says which model it was made with.

@@ -12,8 +12,8 @@ import zarr
 from napari.utils.notifications import notification_manager
 
 from napari_sam2.plugin import memory_notice as budget
-from napari_sam2.session.history import MAX_STEPS
 from napari_sam2.session.memory_estimate import estimate_memory
+from napari_sam2.session.steps.history import MAX_STEPS
 
 if TYPE_CHECKING:
     from conftest import Desk

@@ -55,8 +55,8 @@ class Budget:
 def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None) -> Budget:
     """Estimate what tracking on a stack is going to take."""
     from napari_sam2.session.free_memory import free_memory
-    from napari_sam2.session.history import MAX_STEPS
     from napari_sam2.session.memory_estimate import estimate_memory
+    from napari_sam2.session.steps.history import MAX_STEPS
 
     model, prompts = controller.model, controller.edits.prompts.drawings
     # Prompts are counted as they are in the layers, sent or not; the estimate assumes one object where there is none

@@ -13,7 +13,7 @@ from napari_sam2.data.labels.label_stack import label_dtype
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.session.results.object_set import SessionObjects
 
-from .step_methods import StepMethods
+from .steps.step_methods import StepMethods
 
 
 class Accepting(StepMethods):

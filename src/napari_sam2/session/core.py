@@ -32,7 +32,7 @@ from .prompt_methods import step_name
 from .review_methods import Reviewing
 from .run_methods import RunMethods
 from .state import SessionState
-from .step_recorder import StepRecorder
+from .steps.step_recorder import StepRecorder
 from .track_edits import TrackEditor
 
 if TYPE_CHECKING:

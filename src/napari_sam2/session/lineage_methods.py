@@ -19,7 +19,7 @@ from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.object_track import ObjectTrack
 
 from .prompt_methods import Prompting
-from .step_methods import StepMethods
+from .steps.step_methods import StepMethods
 from .track_edits import Piece, Recipe, TrackEditor
 
 if TYPE_CHECKING:

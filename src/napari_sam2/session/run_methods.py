@@ -19,7 +19,7 @@ from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
 from napari_sam2.session.tracking.schedule import RUN_NAMES, schedule
 
 from .passes import PassTracker
-from .step_methods import StepMethods
+from .steps.step_methods import StepMethods
 
 
 class RunMethods(StepMethods):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.session.history import Step
 from napari_sam2.session.results.outputs import FrameOutputs, SessionOutputs
 from napari_sam2.session.state import SessionState
+from napari_sam2.session.steps.history import Step
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import DIRECTIONS, ObjectState

@@ -9,10 +9,10 @@ from typing import TypeVar
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import LabelRuns, PackedFrame
 from napari_sam2.data.labels.scores import Measures, measure
-from napari_sam2.session.history import Step
 from napari_sam2.session.results.compose import contested_frames
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import FrameOutputs
+from napari_sam2.session.steps.history import Step
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.object_track import ObjectTrack
 from napari_sam2.storage.folder.codec import read_image, read_row

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from napari_sam2.data.files.atomic_files import replacing
-from napari_sam2.session.history import Step
+from napari_sam2.session.steps.history import Step
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.storage.folder.codec import observation_record

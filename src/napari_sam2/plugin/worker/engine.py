@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.prompt import Prompt
-    from napari_sam2.session.history import Step
     from napari_sam2.session.population.found_objects import FoundObjects
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
+    from napari_sam2.session.steps.history import Step
 
     from .messages import ModelChoice
 

@@ -16,7 +16,7 @@ from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
-from napari_sam2.session.step_methods import StepMethods
+from napari_sam2.session.steps.step_methods import StepMethods
 
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
 from .found_objects import FoundObjects

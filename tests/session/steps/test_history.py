@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from napari_sam2.data.labels.scores import ScoreRow
-from napari_sam2.session.history import History, Step
 from napari_sam2.session.results.outputs import RECORD_BYTES, FrameOutputs
+from napari_sam2.session.steps.history import History, Step
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState
 
