@@ -18,7 +18,7 @@ demo: $(VENV)/.ready-demo
 	scripts/qt_run.sh $(BIN)/napari-sam2 demo $(ARGS)
 
 test: $(VENV)/.ready-test
-	scripts/qt_run.sh --virtual-display $(BIN)/python -m pytest --numprocesses 2 $(ARGS)
+	scripts/qt_run.sh --virtual-display $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check
