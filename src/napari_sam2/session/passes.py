@@ -69,8 +69,8 @@ class PassTracker:
                 track.bank.starts = starts
                 track.bank.waiting = track.fills.going(1)
                 self._stage_accepted(track, visit.frame)
-            # Commit may move an answer to another crop, so its frame has to be drawn again.
-            self._objects.outdate(self._answerer.commit(tracks, known.values()))
+                # Commit may move an answer to another crop, so its frame has to be drawn again.
+                self._objects.outdate(self._answerer.commit(track))
             # Objects with the same memories go through the model together; the tracker groups them.
             self._tracker.track(tracks, visit.frame, visit.step)
         return tracks

@@ -11,9 +11,9 @@ import torch
 
 from napari_sam2 import Session
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.model.config import CONFIGS, InferenceOptions
+from napari_sam2.model.config import InferenceOptions
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.tracking.frame_tracker import batches, fill_holes, memory_rule
+from napari_sam2.session.tracking.frame_tracker import fill_holes, memory_rule
 from napari_sam2.session.tracking.prompt_tensors import mask_at_input, prompt_points
 from napari_sam2.session.tracking.schedule import Visit, outward, schedule, straight
 from napari_sam2.session.zoom.crop import Crop
@@ -98,20 +98,6 @@ def test_points_in_the_models_order_and_scale() -> None:
     np.testing.assert_allclose(points, expected, rtol=1e-6)
     points, labels = prompt_points(Prompt(0, 1, box=(2, 4, 40, 80)), Crop(0, 0, 50, 100), 256)
     assert (points.shape, labels.tolist()) == ((1, 2, 2), [[2, 3]])
-
-
-def test_batches_are_bounded_in_objects_and_in_windows() -> None:
-    one, two, three = (Crop(top, 0, 48, 48) for top in (0, 8, 16))
-    large, middle, small = (replace(CONFIGS["sam2_nano"], image_size=side) for side in (1024, 512, 384))
-    # The whole frame counts as one window.
-    assert batches([None] * 5, large) == [[0, 1, 2, 3], [4]]
-    assert batches([None] * 17, small) == [list(range(16)), [16]]
-    # Who shares a window lies side by side, and a batch has few windows.
-    assert batches([one, two, one, three, two], large) == [[0, 2], [1, 4], [3]]
-    assert batches([one, two, one, three, two], small) == [[0, 2, 1, 4, 3]]
-    lone = [Crop(top, 0, 48, 48) for top in range(6)]
-    assert batches(lone, middle) == [[0, 1, 2, 3], [4, 5]]
-    assert batches([], small) == []
 
 
 def test_options_shorten_the_memory(model: Sam2) -> None:

@@ -55,18 +55,6 @@ def test_half_precision_maps_keep_their_type() -> None:
     assert align(map_bchw, Crop(0, 0, 8, 8), Crop(1, 1, 8, 8)).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_the_place_of_a_mask_leaves_a_share_of_its_pixels_out(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    mask = rng.random((40, 56)) < rng.uniform(0.001, 0.5)
-    mask[rng.integers(40), rng.integers(56)] = True
-    found = place_of_mask(mask, whole(mask.shape))
-    ends = [np.quantile(places, (0.01, 0.99)) for places in np.nonzero(mask)]
-    assert found is not None
-    assert found.middle == pytest.approx([(first + last + 1) / 2 for first, last in ends])
-    assert found.extent == pytest.approx(max(last + 1 - first for first, last in ends))
-
-
 def test_the_place_of_a_mask_is_in_frame_pixels() -> None:
     grid = np.zeros((64, 64), bool)
     grid[16:32, 8:16] = True

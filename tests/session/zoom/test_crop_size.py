@@ -263,14 +263,14 @@ def test_an_answer_is_remembered_through_a_window_of_its_size(
     small = torch.nn.functional.adaptive_max_pool2d(torch.from_numpy(masks[:1]).float(), side) * 20 - 10
     place = place_of_mask(small[0].numpy() > 0, whole(frames.shape[1:]))
     track.staged[0] = replace(track.staged[0], low_res_bhw=small, view=None, place=place, object_score_logit=5.0)
-    session._answerer.commit([track])
+    session._answerer.commit(track)
     kept, zoom = track.bank.conditioning[0], make_zoom("auto", model.config.image_size)
     assert place is not None and zoom is not None and kept.view is not None
     assert kept.view == zoom.fresh(place, frames.shape[1:])
     found = place_of_mask(kept.logits_bhw[0].numpy() > 0, kept.view)
     assert found is not None and abs(found.y - 240) < 6 and abs(found.x - 300) < 6
     # So nothing changes from the first frame to the next.
-    (crop,) = session._tracker.crops.next_crops([track], 1, 1)
+    crop = session._tracker.crops.next_crop(track, 1, 1)
     assert crop.view is not None and crop.view.size == kept.view.size
 
 

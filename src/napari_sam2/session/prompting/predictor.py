@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,8 +28,6 @@ from .click_voting import Candidates, VotingRule, vote, voting_rule, weigh
 
 # Logits of an earlier result are limited to this before they go in again, as in the reference.
 PREVIOUS_LOGIT_LIMIT = 32.0
-# An object and a frame.
-Place: TypeAlias = tuple[int, int]
 # A first click's answer in the whole frame may be smaller than the object by this: the crop has room for it.
 UNSURE_OF_SIZE = 4 / 3
 
@@ -237,58 +233,38 @@ class PromptPredictor:
                 return self.tracker.condition([(track, crop)], features, [choice])
         return self.model.without_memory(features)
 
-    def _moved_to(self, staged: FrameMemory, view: Crop | None) -> FrameMemory:
-        """Move an answer to the crop in which tracking will see it."""
+    def _in_window_of_its_size(self, staged: FrameMemory) -> FrameMemory:
+        """Move an answer to the crop that fits its mask, as tracking will see it."""
+        view = self.crops.view_of_mask(staged.view, staged.place)
         if view == staged.view:
             return staged
         source, target = (whole_if_none(v, self.frame_size) for v in (staged.view, view))
         return replace(staged, low_res_bhw=align_logits(staged.logits_bhw[:, None], source, target)[:, 0], view=view)
 
-    def _views_of_staged(
-        self, tracks: Sequence[ObjectTrack], others: Iterable[ObjectTrack]
-    ) -> dict[Place, Crop | None]:
-        """By object and frame: in which crops answers are remembered; those on one frame may share one."""
-        views: dict[Place, Crop | None] = {}
-        known = list(others)
-        for frame in dict.fromkeys(frame for track in tracks for frame in track.staged):
-            waiting = {track.object_id: track.staged[frame] for track in tracks if frame in track.staged}
-            there = [track.bank.get(frame) for track in known if track.object_id not in waiting]
-            chosen = self.crops.views_of_masks(list(waiting.values()), [memory for memory in there if memory])
-            views |= {(i, frame): view for i, view in zip(waiting, chosen, strict=True)}
-        return views
-
     @torch.inference_mode()
-    def commit(self, tracks: Sequence[ObjectTrack], others: Iterable[ObjectTrack] = ()) -> list[int]:
+    def commit(self, track: ObjectTrack) -> list[int]:
         """Encode the memories of staged prompts and make their frames conditioning frames.
 
-        ``others``: objects whose crops may be shared.
-        Returns the frames on which a mask is shown in another crop than before.
+        Returns the frames on which the mask is shown in another crop than before.
         """
         moved = []
-        views = self._views_of_staged(tracks, others)
-        for track in tracks:
-            for frame in list(track.staged):
-                view = views[track.object_id, frame]
-                if view != track.staged[frame].view:
-                    moved.append(frame)
-                self._remember(track, frame, view)
+        for frame in list(track.staged):
+            # Memories are made of hard masks where the user prompted.
+            staged = self._in_window_of_its_size(track.staged[frame])
+            if staged.view != track.staged[frame].view:
+                moved.append(frame)
+            logits = upsample_to_input(staged.logits_bhw, self.model.config)
+            # Encode first, change the object afterwards: if encoding fails, the prompt stays staged and the next run
+            # tries again.
+            features = self.encoder.encode(frame, staged.view)
+            memory = self.model.remember(
+                features,
+                hard_mask(logits),
+                visible_b=torch.tensor([staged.object_score_logit > 0], device=logits.device),
+            )
+            # What the user prompted replaces what was tracked there.
+            (record,) = self.tracker.with_looks([replace(staged, memory_bchw=memory)], features)
+            track.bank.conditioning[frame] = record
+            track.bank.recent.pop(frame, None)
+            del track.staged[frame]
         return moved
-
-    def _remember(self, track: ObjectTrack, frame: int, view: Crop | None) -> None:
-        """Encode the memory of a staged prompt in a crop; its frame becomes a conditioning frame."""
-        # Memories are made of hard masks where the user prompted.
-        staged = self._moved_to(track.staged[frame], view)
-        logits = upsample_to_input(staged.logits_bhw, self.model.config)
-        # Encode first, change the object afterwards: if encoding fails, the prompt stays staged and the next run
-        # tries again.
-        features = self.encoder.encode(frame, view)
-        memory = self.model.remember(
-            features,
-            hard_mask(logits),
-            visible_b=torch.tensor([staged.object_score_logit > 0], device=logits.device),
-        )
-        # What the user prompted replaces what was tracked there.
-        (record,) = self.tracker.with_looks([replace(staged, memory_bchw=memory)], features)
-        track.bank.conditioning[frame] = record
-        track.bank.recent.pop(frame, None)
-        del track.staged[frame]

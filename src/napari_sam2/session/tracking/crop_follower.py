@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -13,10 +12,8 @@ from napari_sam2.session.tracking.prompt_tensors import Mask, prompt_bounds
 from napari_sam2.session.zoom.crop import Crop, ObjectLocation, cut_off, place_of_box, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
 from napari_sam2.session.zoom.object_motion import moved_place
-from napari_sam2.session.zoom.shared_windows import OwnWindow, share_windows
 
 from .memory.observation import Box
-from .memory_bank import FrameMemory
 from .object_track import ObjectTrack
 
 
@@ -43,39 +40,24 @@ class CropFollower:
         self.zoom = zoom
         self.frame_size = (encoder.stack.height, encoder.stack.width)
 
-    def next_crops(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[CropChoice]:
-        """Choose the crops for objects on the next frame of a pass; those near each other share one."""
-        crops = [self._own_crop(track, frame, step) for track in tracks]
-        lasts = [self._last_seen(track, frame, step) for track in tracks]
-        own = {
-            i: OwnWindow(crop.view, crop.place, None if last is None else last.view)
-            for i, (crop, last) in enumerate(zip(crops, lasts, strict=True))
-            if crop.view is not None and crop.place is not None
-        }
-        for i, view in zip(own, share_windows(list(own.values()), self.frame_size), strict=True):
-            crops[i] = replace(crops[i], view=view)
-        return crops
-
-    def _own_crop(self, track: ObjectTrack, frame: int, step: int) -> CropChoice:
-        """Choose the crop that an object would have alone."""
+    def next_crop(self, track: ObjectTrack, frame: int, step: int) -> CropChoice:
+        """Choose the crop for an object on the next frame of a pass."""
         if self.zoom is None:
             return WHOLE_FRAME
-        last = self._last_seen(track, frame, step)
+        # Begin with the result on the frame before.
+        last, near = track.bank.get(frame - step), True
+        if last is None and track.bank.conditioning:
+            # The pass begins here: the nearest prompted frame is all there is to go by.
+            last = track.bank.conditioning[min(track.bank.conditioning, key=lambda t: abs(t - frame))]
+            near = False
         # Nothing known, or its location was not recorded: use the whole frame.
         if last is None or last.place is None:
             return WHOLE_FRAME
-        place, near = last.place, track.bank.get(frame - step) is last
+        place = last.place
         # The crop moves along with a visible object; a hidden one, or one seen on a distant frame, cannot be matched.
         if near and last.view is not None and last.object_score_logit > 0:
             place = moved_place(self.encoder.look, place, (frame - step, frame), frame_size=self.frame_size)
         return CropChoice(self.zoom.follow(last.view, place, self.frame_size), place)
-
-    def _last_seen(self, track: ObjectTrack, frame: int, step: int) -> FrameMemory | None:
-        """The result on the frame before; where the pass begins, that of the nearest prompted frame."""
-        last, prompted = track.bank.get(frame - step), track.bank.conditioning
-        if last is None and prompted:
-            return prompted[min(prompted, key=lambda t: abs(t - frame))]
-        return last
 
     def wider(self, crop: CropChoice, low_res_hw: Tensor) -> CropChoice | None:
         """A crop with room for a mask that the present one cuts off; ``None`` if it does not."""
@@ -83,7 +65,8 @@ class CropFollower:
             return None
         # Only a mask that reaches an inner edge of the crop calls for a wider one.
         mask = (low_res_hw > 0).cpu().numpy()
-        if not cut_off(mask, crop.view, self.frame_size) or (seen := place_of_mask(mask, crop.view)) is None:
+        seen = place_of_mask(mask, crop.view)
+        if seen is None or not cut_off(mask, crop.view, self.frame_size):
             return None
         # The crop moves no farther than an object can in one frame, but gets as wide at once as the mask needs.
         near = replace(steady_place(seen, crop.place), extent=seen.extent)
@@ -147,33 +130,16 @@ class CropFollower:
             return [fresh]
         return [kept] if seen.size == fitting.size else [kept, fresh]
 
-    def views_of_masks(self, staged: Sequence[FrameMemory], there: Iterable[FrameMemory]) -> list[Crop | None]:
-        """Choose the crops in which masks predicted on one frame are remembered.
+    def view_of_mask(self, seen: Crop | None, place: ObjectLocation | None) -> Crop | None:
+        """Choose the crop in which a mask predicted in ``seen`` is remembered: the same, if its size suits the mask.
 
-        The crop in which a mask was predicted, if its size suits the mask, or one that it shares with others: tracking
-        continues in crops of this size, and memories that have to be rescaled are blurred.
-
-        ``there``: results of other objects on the frame.
+        Tracking continues in crops of this size, and memories that have to be rescaled are blurred.
         """
-        if self.zoom is None:
-            return [memory.view for memory in staged]
-        views = [self._view_of_mask(memory, self.zoom) for memory in staged]
-        own = {
-            i: OwnWindow(view, memory.place)
-            for i, (view, memory) in enumerate(zip(views, staged, strict=True))
-            if view is not None and memory.place is not None
-        }
-        taken = [memory.view for memory in there if memory.view is not None]
-        for i, view in zip(own, share_windows(list(own.values()), self.frame_size, there=taken), strict=True):
-            views[i] = view
-        return views
-
-    def _view_of_mask(self, staged: FrameMemory, zoom: Zoom) -> Crop | None:
-        if staged.place is None:
-            return staged.view
-        fresh = zoom.fresh(staged.place, self.frame_size)
-        sizes = [whole_if_none(view, self.frame_size).size for view in (staged.view, fresh)]
-        return staged.view if sizes[0] == sizes[1] else fresh
+        if self.zoom is None or place is None:
+            return seen
+        fresh = self.zoom.fresh(place, self.frame_size)
+        sizes = [whole_if_none(view, self.frame_size).size for view in (seen, fresh)]
+        return seen if sizes[0] == sizes[1] else fresh
 
     def place_now(self, low_res_hw: Tensor, crop: CropChoice) -> ObjectLocation | None:
         """The object's location in a crop, from the (h, w) logits found there; ``None`` without zoom."""

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from scipy.ndimage import label as connected_components
+from skimage.measure import label as connected_components
 from torch import Tensor
 
 from napari_sam2.model.config import Sam2Config
@@ -23,7 +23,7 @@ from napari_sam2.model.sam2 import (
     upsample_to_input,
 )
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.zoom.crop import Crop, align, shift_cells
+from napari_sam2.session.zoom.crop import align
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
 
 from .crop_follower import CropChoice, CropFollower
@@ -40,8 +40,6 @@ from .suppression import SUPPRESSED_LOGIT, overlaps
 
 # Logit of filled holes: just above the threshold, as in the reference.
 HOLE_LOGIT = 0.1
-# Which pixels of (object, row, column) touch the one in the middle.
-TOUCHING = np.pad(np.ones((1, 3, 3), bool), ((1, 1), (0, 0), (0, 0)))
 # Objects go through the model together as long as their inputs have no more pixels than this in all, which takes a
 # quarter of a gigabyte for a moment. More at once is no faster: the products are large enough.
 PIXELS_AT_ONCE = 4 * 1024**2
@@ -54,20 +52,8 @@ def objects_at_once(config: Sam2Config) -> int:
 
 
 def windows_at_once(config: Sam2Config) -> int:
-    """How many crops go together: each brings an encoder pass, which takes the most memory."""
+    """How many objects with crops of their own go together: each brings an encoder pass, which takes the most."""
     return max(objects_at_once(config) // 4, 1)
-
-
-def batches(views: Sequence[Crop | None], config: Sam2Config) -> list[list[int]]:
-    """Split objects, given by their crops, into batches; those that share a crop lie side by side."""
-    found: list[list[int]] = []
-    for i in sorted(range(len(views)), key=lambda i: views.index(views[i])):
-        seen = {views[i], *(views[j] for j in found[-1])} if found else set()
-        if found and len(found[-1]) < objects_at_once(config) and len(seen) <= windows_at_once(config):
-            found[-1].append(i)
-        else:
-            found.append([i])
-    return found
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
@@ -88,18 +74,21 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
     """
     if largest <= 0:
         return low_res_bhw
-    background = (low_res_bhw <= 0).cpu().numpy()
-    # An empty mask is one large background part; on a small grid it could pass for a hole.
-    background[background.all(axis=(1, 2))] = False
-    # Pixels that touch by corners only belong to one background part, as in the reference. All objects at once: what
-    # touches lies in one of the masks.
-    parts, _ = connected_components(background, structure=TOUCHING)
-    areas = np.bincount(parts.ravel())
-    small = areas <= largest
-    # Part 0 is the objects themselves.
-    small[0] = False
-    holes = torch.from_numpy(small[parts]).to(low_res_bhw.device)
-    return torch.where(holes, HOLE_LOGIT, low_res_bhw)
+    filled = low_res_bhw.clone()
+    for mask in filled:
+        background = (mask <= 0).cpu().numpy()
+        # An empty mask is one large background part; on a small grid it could pass for a hole.
+        if background.all():
+            continue
+        # Pixels that touch by corners only belong to one background part, as in the reference.
+        parts = connected_components(background, connectivity=2)
+        areas = np.bincount(parts.ravel())
+        small = areas <= largest
+        # Part 0 is the object itself.
+        small[0] = False
+        if small.any():
+            mask[torch.from_numpy(small[parts]).to(mask.device)] = HOLE_LOGIT
+    return filled
 
 
 def compared(records: Sequence[FrameMemory], prediction: MaskPrediction) -> list[FrameMemory]:
@@ -135,7 +124,7 @@ class FrameTracker:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
         # Choose a crop for each object and run the model.
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
-        members = self._with_crops(tracked, frame, step)
+        members = [(track, self._next_crop(track, frame, step)) for track in tracked]
         records = self._look(members, frame, step=step)
         # Where a mask is cut off by its crop, look again in a wider one. Once, not until it fits: a mask that leaks out
         # of every crop would be followed through the whole frame.
@@ -165,12 +154,10 @@ class FrameTracker:
         for track in tracks:
             track.mark_tracked(frame, step)
 
-    def _with_crops(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[tuple[ObjectTrack, CropChoice]]:
-        members = []
-        for track, crop in zip(tracks, self.crops.next_crops(tracks, frame, step), strict=True):
-            expected = self.policy.expect(track.bank.before(frame, step), step=step)
-            members.append((track, crop if expected is None else replace(crop, expected=expected)))
-        return members
+    def _next_crop(self, track: ObjectTrack, frame: int, step: int) -> CropChoice:
+        crop = self.crops.next_crop(track, frame, step)
+        expected = self.policy.expect(track.bank.before(frame, step), step=step)
+        return crop if expected is None else replace(crop, expected=expected)
 
     def _exclude(
         self,
@@ -237,11 +224,12 @@ class FrameTracker:
         found: dict[int, FrameMemory] = {}
         # Objects that attend to as many frames go through the model together, as many as fit comfortably. Those seen
         # in the whole frame, which is encoded once, come apart from those with crops.
-        for indices in groups.values():
-            for some in batches([members[i][1].view for i in indices], self.model.config):
-                batch = [indices[i] for i in some]
-                group = self._look_at_group([members[i] for i in batch], [choices[i] for i in batch], frame)
-                found |= zip(batch, group, strict=True)
+        for (_, is_whole), indices in groups.items():
+            at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
+            for first in range(0, len(indices), at_once):
+                some = indices[first : first + at_once]
+                group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame)
+                found |= zip(some, group, strict=True)
         return [found[index] for index in range(len(members))]
 
     def _look_at_group(
@@ -318,14 +306,15 @@ class FrameTracker:
     def _seen_from(self, crop: CropChoice, memory: FrameMemory) -> Tensor:
         """Resample a memory map to the present crop."""
         source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(crop.view, self.frame_size)
-        # Crops of one size show the object at the same spot, unless it shares them with others: then the map is moved
-        # by as many cells. To another size it is resampled.
-        moved = None
+        # Crops of one size go with the object: what they show lies at the same spot in each.
+        if source.size == target.size:
+            return memory.map_bchw
+        # Otherwise the map is resampled, shifted by as much as the object has moved since, so that it shows the object
+        # where it is expected now.
+        moved = (0.0, 0.0)
         if memory.place is not None and crop.place is not None:
             moved = crop.place.y - memory.place.y, crop.place.x - memory.place.x
-        if source.size != target.size:
-            return align(memory.map_bchw, source, target, moved=moved or (0.0, 0.0))
-        return memory.map_bchw if moved is None else shift_cells(memory.map_bchw, source, target, moved=moved)
+        return align(memory.map_bchw, source, target, moved=moved)
 
     def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
         """Make the records of a prediction, one per object, still without memory maps."""

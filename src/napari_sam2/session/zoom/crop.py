@@ -87,26 +87,16 @@ def place_of_mask(mask: NDArray[np.bool_], view: Crop) -> ObjectLocation | None:
     ``mask``: (h, w) bool, a grid of any size over the crop.
     Returns it in frame pixels, a few specks left out; ``None`` for an empty mask.
     """
-    if not mask.any():
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
         return None
+    # Quantiles instead of extremes: a few stray pixels must not make the crop larger.
+    ends = (SPECKS, 1 - SPECKS)
     cell_y, cell_x = view.height / mask.shape[0], view.width / mask.shape[1]
     # From cells to pixels; the last cell is included in full.
-    y0, y1 = _ends(np.count_nonzero(mask, axis=1)) * cell_y + view.top
-    x0, x1 = _ends(np.count_nonzero(mask, axis=0)) * cell_x + view.left
+    y0, y1 = np.quantile(rows, ends) * cell_y + view.top
+    x0, x1 = np.quantile(columns, ends) * cell_x + view.left
     return place_of_box(float(y0), float(x0), float(y1 + cell_y), float(x1 + cell_x))
-
-
-def _ends(counts: NDArray[np.int_]) -> NDArray[np.float64]:
-    """First and last place, of as many as are counted at each, with the specks left out.
-
-    Quantiles instead of extremes: a few stray pixels must not make the crop larger.
-    """
-    counted = np.cumsum(counts)
-    ranks = np.array((SPECKS, 1 - SPECKS)) * (counted[-1] - 1)
-    # What is counted at each place is there once, and between two places a quantile lies in between.
-    below, above = (np.searchsorted(counted, whole_rank(ranks), side="right") for whole_rank in (np.floor, np.ceil))
-    ends: NDArray[np.float64] = below + (above - below) * (ranks - np.floor(ranks))
-    return ends
 
 
 def cut_off(mask: NDArray[np.bool_], view: Crop, frame_size: tuple[int, int]) -> bool:
@@ -150,24 +140,6 @@ def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, f
         align_corners=False,
     )
     return resampled.to(map_bchw.dtype)
-
-
-def shift_cells(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, float]) -> Tensor:
-    """Move a map to another crop of the same size by whole cells, so that nothing is interpolated.
-
-    ``map_bchw``: (objects, channels, h, w) over ``source``.
-    ``moved``: how far, in pixels down and to the right, what the map shows has gone since.
-    Returns the same shape over ``target``; beyond the source, its border values are repeated.
-    """
-    height, width = map_bchw.shape[-2:]
-    down = round((target.top - moved[0] - source.top) / source.height * height)
-    right = round((target.left - moved[1] - source.left) / source.width * width)
-    if down == 0 and right == 0:
-        return map_bchw
-    device = map_bchw.device
-    rows = (torch.arange(height, device=device) + down).clamp(0, height - 1)
-    columns = (torch.arange(width, device=device) + right).clamp(0, width - 1)
-    return map_bchw[:, :, rows[:, None], columns]
 
 
 def cell_centres(view: Crop, shape: Sequence[int], device: torch.device) -> list[Tensor]:

@@ -54,7 +54,7 @@ class Zoom:
         ``frame_size``: (Y, X) in pixels.
         """
         side = self.side(place.extent, frame_size)
-        return None if side is None else window_around(place, side, frame_size)
+        return None if side is None else _window(place, side, frame_size)
 
     def around(self, y: float, x: float, frame_size: tuple[int, int]) -> Crop | None:
         """Choose a crop around a click on an object whose size is not known; ``None`` for the whole frame.
@@ -64,13 +64,11 @@ class Zoom:
         """
         if self.factor is not None:
             side = self.side(0, frame_size)
-            return None if side is None else window_around(ObjectLocation(y, x, 1), side, frame_size)
+            return None if side is None else _window(ObjectLocation(y, x, 1), side, frame_size)
         # One rung below the largest crop: two crops of nearly one size would see the same.
         largest = math.floor(2 * math.log2(WORTHWHILE * max(frame_size) / self.input_size))
         side = self._rung(largest - 1)
-        if side < self.input_size / MOST_MAGNIFIED:
-            return None
-        return window_around(ObjectLocation(y, x, 1), side, frame_size)
+        return _window(ObjectLocation(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
 
     def follow(self, view: Crop | None, place: ObjectLocation, frame_size: tuple[int, int]) -> Crop | None:
         """Choose the crop for the next frame.
@@ -84,7 +82,7 @@ class Zoom:
             return None
         # Keep the size as long as the object fits; only the position changes.
         if view is not None and LEAST_ROOM * place.extent <= side and (self.factor is not None or side <= most):
-            return window_around(place, side, frame_size)
+            return _window(place, side, frame_size)
         return self.fresh(place, frame_size)
 
 
@@ -122,8 +120,7 @@ def make_zoom(zoom: str | float, input_size: int) -> Zoom | None:
     raise ValueError(f"zoom is 'auto', 'off' or a factor of at least 1, got {zoom!r}")
 
 
-def window_around(place: ObjectLocation, side: int, frame_size: tuple[int, int]) -> Crop:
-    """The square crop of that side around a location."""
+def _window(place: ObjectLocation, side: int, frame_size: tuple[int, int]) -> Crop:
     # Inside the frame: moved in at the edges, and as long as the frame on an axis that is shorter than the side.
     (top, height), (left, width) = (
         (0, length) if side >= length else (min(max(round(centre - side / 2), 0), length - side), side)
