@@ -76,7 +76,7 @@ def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dic
 def collect(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     model = load_model(args.model)
-    with args.output.open("a") as file:
+    with args.output.open("a", encoding="utf-8") as file:
         for prompt in args.prompts:
             split = Split(args.held_out, held_out=args.held_out > 0)
             found = read_sequences(args.data, split=split) if args.data else generated_sequences(args.generated)
@@ -95,7 +95,7 @@ def table_of(
     paths: Sequence[Path],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any], list[dict[str, Any]]]:
     """Signs, J, and the sequence of each graded row; prompted frames, on which J is known, are left out."""
-    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
     tracks: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for line in lines:
         tracks.setdefault((line["sequence"], line["prompt"], line["object_id"]), []).append(line)
@@ -155,7 +155,7 @@ def fit(args: argparse.Namespace) -> None:
         "lows": np.maximum.accumulate([np.quantile(part, 0.1) for part in near]).round(3).tolist(),
         "highs": np.maximum.accumulate([np.quantile(part, 0.9) for part in near]).round(3).tolist(),
     }
-    args.output.write_text(json.dumps(kept), "utf-8")
+    args.output.write_text(json.dumps(kept), encoding="utf-8")
     sys.stdout.write(f"{len(j)} masks of {len(set(names))} sequences\n")
 
 

@@ -106,7 +106,8 @@ def test_the_next_frame_can_be_chosen_without_the_truth(model: Sam2, mode: str, 
     user = SimulatedUser(sequence, Session(model, sequence.stack), InteractionSettings(mode, rounds=3, choice=choice))
     list(user.rounds())
     clicked = user.clicked[4]
-    assert len(clicked) == len(set(clicked)) > 1
+    # Online the model may be sure of every frame.
+    assert len(clicked) == len(set(clicked)) >= (2 if mode == "offline" else 1)
     assert mode == "offline" or clicked == sorted(clicked)
     chosen = user.next_frame(4)
     # It is the same for other labels, as long as no mask is wholly right.
@@ -181,7 +182,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     words = ["--generated", "1", "--interactive", "online", "--rounds", "2", "--clicks", "1", "--image-size", "64"]
     assert main(["evaluate", *words, *files, "--device", "cpu", "--zoom", "off"]) == 0
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert report["interactive"] == {"mode": "online", "rounds": 2, "clicks": 1, "both_ways": False}
+    assert report["interactive"] == {
+        "mode": "online",
+        "rounds": 2,
+        "clicks": 1,
+        "both_ways": False,
+        "choice": "truth",
+    }
     assert report["settings"]["peak_memory_mb"] is None or report["settings"]["peak_memory_mb"] > 50
     assert (tmp_path / "table.md").read_text(encoding="utf-8").startswith("| sequence | objects | 1 | 2 |")
     assert "frames until J&F 0.75" in capsys.readouterr().out

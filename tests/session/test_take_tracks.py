@@ -19,7 +19,7 @@ def test_a_session_takes_tracks_with_their_lineage_in_one_step(model: Sam2, fram
     for t in range(4):
         image = sum(label * discs[label] for label in ((1,) if t < 2 else (2, 3)))
         tifffile.imwrite(tmp_path / f"mask{t:03}.tif", np.asarray(image, np.uint16))
-    (tmp_path / "res_track.txt").write_text("1 0 1 0\n2 2 3 1\n3 2 3 1\n")
+    (tmp_path / "res_track.txt").write_text("1 0 1 0\n2 2 3 1\n3 2 3 1\n", encoding="utf-8")
     session = Session(model, frames)
     session.add_mask(0, 1, disc(40, 46, 3, SIZE))
     assert session.take_tracks(tmp_path) == (2, 3, 4)

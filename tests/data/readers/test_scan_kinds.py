@@ -57,7 +57,7 @@ def test_analyze(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.array(stack.geometry.affine), nibabel.load(header).affine)
     with pytest.raises(ValueError, match=r"alone.hdr cannot be read .*its other half, .hdr or .img, is not beside it"):
         open_stack(tmp_path / "alone.hdr")
-    (tmp_path / "scan.hdr").write_text("ENVI\ndescription = {another program's header}\n")
+    (tmp_path / "scan.hdr").write_text("ENVI\ndescription = {another program's header}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"scan.img cannot be read .*its header is neither NIfTI nor Analyze"):
         open_stack(tmp_path / "scan.img")
 
@@ -201,7 +201,7 @@ def test_colour_as_itk_writes_it(tmp_path: Path) -> None:
             assert (stack.shape, stack.is_rgb, stack.axis) == ((6, 12, 16), True, "z")
             np.testing.assert_array_equal(stack.read(4), colours[4])
     text = f"{header}ElementDataFile = LOCAL\n".replace("MET_UCHAR", "MET_FLOAT")
-    (tmp_path / "a.mha").write_text(text)
+    (tmp_path / "a.mha").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="it has 3 float values for each voxel, which are neither grey nor colour"):
         open_stack(tmp_path / "a.mha")
 

@@ -145,7 +145,7 @@ def test_tracks_of_another_program_come_with_their_lineage(desk: Desk, tmp_path:
     for t in range(4):
         image = disc(20, 20, 8, SIZE) * 1 if t < 2 else 2 * disc(20, 13, 5, SIZE) + 3 * disc(20, 27, 5, SIZE)
         tifffile.imwrite(tmp_path / f"mask{t:03}.tif", image.astype(np.uint16))
-    (tmp_path / "res_track.txt").write_text("1 0 1 0\n2 2 3 1\n3 2 3 1\n")
+    (tmp_path / "res_track.txt").write_text("1 0 1 0\n2 2 3 1\n3 2 3 1\n", encoding="utf-8")
     desk.widget.tools.take_tracks(tmp_path)
     desk.settle()
     assert desk.widget.session.parents == {2: 1, 3: 1}

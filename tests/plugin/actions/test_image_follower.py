@@ -87,7 +87,7 @@ def test_four_axes_track_along_the_chosen_one_where_the_other_stands(
     desk.load(checkpoint)
     axis = desk.find("axis")
     assert axis.isVisibleTo(desk.widget)
-    assert [axis.itemText(i) for i in range(axis.count())] == ["z", "t"]
+    assert [axis.itemText(i) for i in range(axis.count())] == ["z", "t", "time and depth"]
     axis.setCurrentText("t")
     desk.viewer.dims.set_current_step(0, 1)
     desk.until(lambda: desk.widget.session is not None)

@@ -76,7 +76,7 @@ def network_of(kept: Sequence[Any]) -> Network:
 @cache
 def load_quality_model() -> QualityModel:
     """Read the networks that come with the package; ``benchmarks/quality.py fit`` makes them."""
-    kept = json.loads(files(__package__).joinpath("quality_model.json").read_text("utf-8"))
+    kept = json.loads(files(__package__).joinpath("quality_model.json").read_text(encoding="utf-8"))
     if tuple(kept["signs"]) != SIGNS:
         raise ValueError(f"quality_model.json was fitted to {kept['signs']}, not to {list(SIGNS)}: fit it anew")
     networks = [network_of(network) for network in kept["networks"]]

@@ -74,7 +74,7 @@ def test_true_tracks_of_the_challenge_are_read(stack: Stack, tmp_path: Path) -> 
     for frame, image in enumerate(labels_tyx()):
         tifffile.imwrite(folder / f"man_track{frame:03}.tif", image)
     lines = [f"{one.label} {one.begin} {one.end} {one.parent}" for one in TRACKS]
-    (folder / "man_track.txt").write_text("\n".join(lines) + "\n")
+    (folder / "man_track.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert read_lineage_file(folder.parent) == read_lineage_file(folder)
     assert read_lineage_file(folder)[2] == LifeSpan(2, 5, 1)
     assert len(read(folder.parent, stack)) == len(read(folder, stack)) == 14
@@ -88,9 +88,9 @@ def test_what_is_wrong_is_named(stack: Stack, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is of 40 x 56 pixels, and frames are of 30 x 56"):
         read(path, Stack.from_array(np.zeros((6, 30, 56), np.uint8)))
     table = path / "res_track.txt"
-    table.write_text("1 0 1 0\n")
+    table.write_text("1 0 1 0\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"label 4, which res_track\.txt does not name"):
         read(path, stack)
-    table.write_text("1 0 1 0\n2 a 4 1\n")
+    table.write_text("1 0 1 0\n2 a 4 1\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 2: '2 a 4 1' is not label"):
         read_lineage_file(path)
