@@ -1,4 +1,4 @@
-"""How good masks are, and what of their scores tells it: collects, fits and checks the estimate of docs/quality.md.
+"""How good masks are, and what of their scores tells it: collects, fits and checks the estimate of `expected_quality`.
 
 ``python benchmarks/quality.py collect --generated 48 drawn.jsonl`` tracks clips whose truth is known and writes a row
 for each object and frame; ``--data FOLDER`` takes labelled sequences. ``fit drawn.jsonl`` fits the estimate that comes

@@ -8,7 +8,7 @@ from .quality.worth import Outlook, outlook, worth_of_corrections
 
 
 class Reviewing(Accepting):
-    """Estimates of quality from scores, sizes and motion; see docs/quality.md for what they are worth."""
+    """Estimates of quality from scores, sizes and motion; ``benchmarks/quality.py check`` says what they are worth."""
 
     def expected_quality(self, object_id: int) -> ExpectedQuality:
         """Estimate how good the masks of an object are.
