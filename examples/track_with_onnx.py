@@ -3,7 +3,6 @@
 ``python track_with_onnx.py [FOLDER]``. Where the folder is not there yet, the bundled model is written into it.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -80,7 +79,10 @@ def resized(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "onnx")
     if not folder.is_dir():
-        subprocess.run(["napari-sam2", "export-onnx", "sam2_nano", "--output", folder], check=True)
+        # Once only, and the only part that needs PyTorch: the same as the command.
+        from napari_sam2.cli import main as napari_sam2
+
+        napari_sam2(["export-onnx", "sam2_nano", "--output", str(folder)])
     # A bright disc that moves over noise.
     rows, columns = np.ogrid[:200, :300]
     tracker, noise = Tracker(folder), np.random.default_rng(0)

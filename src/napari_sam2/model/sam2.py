@@ -210,7 +210,7 @@ class Sam2(nn.Module):
 
     def pointer_time_code(self, relative_n: Tensor) -> Tensor:
         """Time code of object pointers: none in this generation, (n, memory_dim) zeros."""
-        return torch.zeros(len(relative_n), self.config.memory_dim, device=self.device, dtype=self.dtype)
+        return torch.zeros(relative_n.shape[0], self.config.memory_dim, device=self.device, dtype=self.dtype)
 
     def decode(
         self,
