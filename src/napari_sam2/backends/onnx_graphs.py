@@ -19,14 +19,21 @@ from napari_sam2.model.sam2 import ImageFeatures, Sam2
 OPSET = 18
 
 
-class ImageGraph(nn.Module):
-    """Encodes a frame."""
+class ModelPart(nn.Module):
+    """A part of a model, with plain tensors in and out."""
 
-    outputs = ("s4", "s8", "s16", "unconditioned")
+    # Names of what comes out.
+    outputs: tuple[str, ...]
 
     def __init__(self, model: Sam2) -> None:
         super().__init__()
         self.model = model
+
+
+class ImageGraph(ModelPart):
+    """Encodes a frame."""
+
+    outputs = ("s4", "s8", "s16", "unconditioned")
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """``image``: (1, 3, H, W) uint8 RGB; the decoder takes ``unconditioned`` before anything is remembered."""
@@ -34,14 +41,10 @@ class ImageGraph(nn.Module):
         return features.s4_bchw, features.s8_bchw, features.s16_bchw, self.model.without_memory(features)
 
 
-class DecoderGraph(nn.Module):
+class DecoderGraph(ModelPart):
     """Answers prompts, of objects of one frame."""
 
     outputs = ("masks", "ious", "object_scores", "pointers")
-
-    def __init__(self, model: Sam2) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, s4: Tensor, s8: Tensor, conditioned: Tensor, points: Tensor, labels: Tensor
@@ -58,14 +61,10 @@ class DecoderGraph(nn.Module):
         return output.masks_bkhw, output.ious_bk, output.object_score_logits_b, pointers
 
 
-class MemoryGraph(nn.Module):
+class MemoryGraph(ModelPart):
     """Turns masks of a frame into memory maps."""
 
     outputs = ("memory",)
-
-    def __init__(self, model: Sam2) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, s16: Tensor, mask: Tensor, visible: Tensor) -> Tensor:
         """``mask``: (n, 1, H, W) in [0, 1] at the input's size; ``visible``: (n,) bool."""
@@ -73,14 +72,10 @@ class MemoryGraph(nn.Module):
         return self.model.remember(features, mask, visible_b=visible)
 
 
-class ConditioningGraph(nn.Module):
+class ConditioningGraph(ModelPart):
     """Conditions a frame on what is remembered of one object."""
 
     outputs = ("conditioned",)
-
-    def __init__(self, model: Sam2) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, s16: Tensor, memories: Tensor, slots: Tensor, pointers: Tensor, distances: Tensor) -> Tensor:
         """``memories``: (m, c, h, w), ``slots``: (m,), 0 for prompted frames, else how many frames ago.
@@ -109,7 +104,7 @@ class ConditioningGraph(nn.Module):
 class Graph:
     """A part of the model, inputs to record it with, and which of their axes may have any length."""
 
-    module: ImageGraph | DecoderGraph | MemoryGraph | ConditioningGraph
+    module: ModelPart
     inputs: Mapping[str, Tensor]
     free: Mapping[str, Mapping[int, str]]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from napari_sam2.data.labels.scores import ScoreRow
+
 from .accept_methods import Accepting
 from .quality.expected_quality import ExpectedQuality, expected_quality
 from .quality.worth import Outlook, outlook, worth_of_corrections
@@ -28,9 +30,7 @@ class Reviewing(Accepting):
         ValueError
             If there is no such object.
         """
-        track = self._objects.known(object_id)
-        rows = [row for row in self._objects.outputs.scores if row.object_id == object_id]
-        return expected_quality(rows, track.prompts, size=(self.stack.height, self.stack.width))
+        return self._qualities()[self._objects.known(object_id).object_id]
 
     def next_correction(self) -> tuple[int, int] | None:
         """Find where a correction brings most.
@@ -41,8 +41,8 @@ class Reviewing(Accepting):
             Frame and object; ``None`` where no frame is expected to gain.
         """
         best, found = 0.0, None
-        for object_id, track in self._objects.tracks.items():
-            quality = self.expected_quality(object_id)
+        for object_id, quality in self._qualities().items():
+            track = self._objects.tracks[object_id]
             worth = worth_of_corrections(quality, {*track.prompts, *track.accepted})
             if len(worth) and worth.max() > best:
                 best, found = float(worth.max()), (int(quality.frames[worth.argmax()]), object_id)
@@ -62,6 +62,14 @@ class Reviewing(Accepting):
             Expected mean J over all objects and frames, now and then; ``None`` where nothing has been tracked.
         """
         tracks = self._objects.tracks
-        qualities = {object_id: self.expected_quality(object_id) for object_id in tracks}
         checked = {object_id: {*track.prompts, *track.accepted} for object_id, track in tracks.items()}
-        return outlook(qualities, checked, corrections=corrections)
+        return outlook(self._qualities(), checked, corrections=corrections)
+
+    def _qualities(self) -> dict[int, ExpectedQuality]:
+        # In one pass over the table: it has a row for each object and frame.
+        rows: dict[int, list[ScoreRow]] = {object_id: [] for object_id in self._objects.tracks}
+        for row in self._objects.outputs.scores:
+            if row.object_id in rows:
+                rows[row.object_id].append(row)
+        size = self.stack.height, self.stack.width
+        return {i: expected_quality(own, self._objects.tracks[i].prompts, size=size) for i, own in rows.items()}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_sam2.plugin.layers.layer_events import until_released
 from napari_sam2.plugin.layers.points_and_shapes import POSITIVE
 
 if TYPE_CHECKING:
@@ -82,19 +83,8 @@ class ManyObjects(QObject):
         object_id = self._under(event)
         if event.button != _LEFT or not object_id or not self._means_selecting(event):
             return
-        # While the button is down the layer must not take the click for a prompt.
-        layer, tool = viewer.layers.selection.active, self._watcher.tool
-        mode = None if layer is None else layer.mode
-        if tool:
-            layer.mode = "pan_zoom"
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        if tool:
-            layer.mode = mode
-        if not moved:
+        layer = viewer.layers.selection.active if self._watcher.tool else None
+        if (yield from until_released(event, layer)):
             self._layers.label_selected.emit(object_id)
 
     def _means_selecting(self, event: Any) -> bool:

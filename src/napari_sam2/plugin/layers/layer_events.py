@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 Handlers = Mapping[str, Callable[..., None]]
@@ -18,6 +18,24 @@ def disconnect(layer: Any, handlers: Handlers) -> None:
     """Take the handlers off a layer again, if there is one."""
     for name, handler in handlers.items() if layer is not None else ():
         getattr(layer.events, name).disconnect(handler)
+
+
+def until_released(event: Any, layer: Any) -> Generator[None, None, bool]:
+    """Follow a pressed mouse button, and say whether it was a click, not a drag.
+
+    ``layer``: one that must not take it for a prompt meanwhile, if there is one.
+    """
+    mode = None if layer is None else layer.mode
+    if layer is not None:
+        layer.mode = "pan_zoom"
+    moved = False
+    yield
+    while event.type == "mouse_move":
+        moved = True
+        yield
+    if layer is not None:
+        layer.mode = mode
+    return not moved
 
 
 class LayerFollower:

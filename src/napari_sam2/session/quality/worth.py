@@ -33,9 +33,10 @@ def worth_of_corrections(quality: ExpectedQuality, prompted: Collection[int]) ->
     frames.
     """
     worth: NDArray[np.float64] = np.clip(_CORRECTED - quality.mean, 0, None)
-    steps = _away_from_prompts(quality.frames, prompted)
+    offsets = _from_prompts(quality.frames, prompted)
+    steps = np.sign(offsets)
     # From the ends of each stretch towards its prompt: what the next frame is worth, a little less, comes on top.
-    for i in np.argsort(-_distance(quality.frames, prompted), kind="stable"):
+    for i in np.argsort(-np.abs(offsets), kind="stable"):
         following = i + steps[i]
         if steps[i] and 0 <= following < len(worth) and steps[following] == steps[i]:
             worth[i] += _KEPT * worth[following]
@@ -45,7 +46,7 @@ def worth_of_corrections(quality: ExpectedQuality, prompted: Collection[int]) ->
 
 def corrected(quality: ExpectedQuality, frame: int, prompted: Collection[int]) -> ExpectedQuality:
     """What is expected once a frame has been corrected and the object tracked again."""
-    steps = _away_from_prompts(quality.frames, prompted)
+    steps = np.sign(_from_prompts(quality.frames, prompted))
     at = int(np.searchsorted(quality.frames, frame))
     ways = (np.arange(len(quality.frames)) - at) * (steps[at] or 1)
     better = np.where(ways >= 0, _CORRECTED * _KEPT ** np.abs(ways), 0.0)
@@ -83,15 +84,8 @@ def _mean(qualities: Iterable[ExpectedQuality]) -> float:
     return float(np.mean(np.concatenate([quality.mean for quality in qualities])))
 
 
-def _distance(frames: NDArray[np.intp], prompted: Collection[int]) -> NDArray[np.intp]:
+def _from_prompts(frames: NDArray[np.intp], prompted: Collection[int]) -> NDArray[np.intp]:
+    """(n,) how far each frame lies behind its nearest prompt, below 0 before it: those farther out depend on it."""
     anchors = np.array(sorted(prompted) or [frames[0]])
-    distance: NDArray[np.intp] = np.abs(frames[:, None] - anchors).min(axis=1)
-    return distance
-
-
-def _away_from_prompts(frames: NDArray[np.intp], prompted: Collection[int]) -> NDArray[np.intp]:
-    """(n,) 1 or -1: on which side the frames lie that depend on each; 0 on the prompted ones."""
-    anchors = np.array(sorted(prompted) or [frames[0]])
-    nearest = anchors[np.abs(frames[:, None] - anchors).argmin(axis=1)]
-    steps: NDArray[np.intp] = np.sign(frames - nearest)
-    return steps
+    nearest: NDArray[np.intp] = anchors[np.abs(frames[:, None] - anchors).argmin(axis=1)]
+    return frames - nearest

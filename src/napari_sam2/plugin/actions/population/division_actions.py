@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2.plugin.layers.layer_events import until_released
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -94,19 +96,7 @@ class DivisionActions(QObject):
             self.cancel()
         if self.mother is None or event.button != _LEFT or len(self._layers.displayed) > 2:
             return
-        # While the button is down the layer must not take the click for a prompt.
-        layer = viewer.layers.selection.active
-        mode = None if layer is None else layer.mode
-        if layer is not None:
-            layer.mode = "pan_zoom"
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        if layer is not None:
-            layer.mode = mode
-        if not moved:
+        if (yield from until_released(event, viewer.layers.selection.active)):
             self._clicked(event.position)
 
     def _clicked(self, position: Any) -> None:
