@@ -13,6 +13,10 @@ import pytest
 
 from many_examples import TIMES
 
+# What they assert says which values it met.
+HELPERS = ("batches", "commandline", "older_sessions", "session_driver", "session_state", "shown_session")
+pytest.register_assert_rewrite(*HELPERS)
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
