@@ -132,6 +132,14 @@ def test_what_the_window_waits_for(open_widget: tuple[napari.Viewer, Sam2Widget]
         layers.shapes.selected_data = {3}
         layers.shapes.remove_selected()
 
+    # What napari itself takes, before anything of ours is on show.
+    measure("napari alone adds a Labels layer", lambda: viewer.add_labels(np.zeros((3, SIDE, SIDE), np.uint8)))
+    measure("and a Points layer", lambda: viewer.add_points(ndim=3))
+    added = viewer.add_shapes([outline(y, x) for y, x in CENTRES], shape_type="polygon")
+    rest()
+    measure("and deletes a Shapes layer with fifty outlines", lambda: viewer.layers.remove(added))
+    del viewer.layers[1:]
+    rest()
     mine = viewer.add_shapes(
         [outline(y, x) for y, x in CENTRES], shape_type="polygon", features=features_of(list(range(1, N_OBJECTS + 1)))
     )

@@ -10,35 +10,26 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from scipy.optimize import isotonic_regression
 
 from napari_sam2 import Session, load_model
-from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.evaluation.evaluate_folder import generated_sequences
 from napari_sam2.evaluation.image_sets import Split
 from napari_sam2.evaluation.interactive import GOOD_ENOUGH
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity, roc_auc
 from napari_sam2.session import quality
-from napari_sam2.session.quality.expected_quality import QualityModel, load_quality_model, network_of
-from napari_sam2.session.quality.signs import SIGNS, signs_of
+from napari_sam2.session.quality.expected_quality import load_calibration
 
-QUALITY_MODEL = Path(quality.__path__[0]) / "quality_model.json"
-
-
-def stability(logits_hw: np.ndarray) -> float:
-    """Overlap of the masks at logits 1 and -1: how sharp the outline is."""
-    loose = np.count_nonzero(logits_hw > -1)
-    return float(np.count_nonzero(logits_hw > 1) / loose) if loose else 1.0
+CALIBRATION = Path(quality.__path__[0]) / "calibration.json"
 
 
 def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dict[str, Any]]:
@@ -55,10 +46,9 @@ def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dic
         else:
             session.add_points(frame, object_id, [deepest_point(truth)], [1])
         starts.setdefault(frame, []).append(object_id)
-    sharp: dict[tuple[int, int], float] = {}
     for start, object_ids in starts.items():
-        for result in session.propagate(start=start, direction=sequence.direction, object_ids=object_ids):
-            sharp |= {(result.frame, i): stability(result.low_res_logits[result.row(i)]) for i in object_ids}
+        for _ in session.propagate(start=start, direction=sequence.direction, object_ids=object_ids):
+            pass
     for row in session.outputs.scores:
         if row.frame in sequence.graded:
             mask = session.labels[row.frame] == row.object_id
@@ -68,7 +58,6 @@ def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dic
                 "prompted": sequence.prompt_frame(row.object_id),
                 "size": sequence.labels.shape[1:],
                 "frames": len(sequence.labels),
-                "stability": sharp.get((row.frame, row.object_id)),
                 "j": region_similarity(mask, sequence.truth(row.frame, row.object_id)),
             }
 
@@ -91,92 +80,82 @@ def collect(args: argparse.Namespace) -> None:
                 sequence.stack.close()
 
 
-def table_of(
-    paths: Sequence[Path],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[Any], list[dict[str, Any]]]:
-    """Signs, J, and the sequence of each graded row; prompted frames, on which J is known, are left out."""
-    lines = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
-    tracks: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
-    for line in lines:
-        tracks.setdefault((line["sequence"], line["prompt"], line["object_id"]), []).append(line)
-    signs, kept = [], []
-    for track in tracks.values():
-        rows = [ScoreRow(**{field.name: line[field.name] for field in fields(ScoreRow)}) for line in track]
-        prompted = {line["prompted"] for line in track}
-        made = signs_of(rows, prompted, size=tuple(track[0]["size"]))
-        tracked = [i for i, line in enumerate(track) if line["frame"] not in prompted]
-        signs.append(made[tracked])
-        kept += [track[i] for i in tracked]
-    j = np.array([line["j"] for line in kept])
-    return np.concatenate(signs), j, kept
+@dataclass(frozen=True)
+class Table:
+    """Graded masks: sharpness, J and what else is known of each; prompted ones, whose J is known, are left out."""
+
+    sharpness: NDArray[np.float64]
+    j: NDArray[np.float64]
+    lines: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, paths: Sequence[Path]) -> Table:
+        lines = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+        kept = [line for line in lines if line["frame"] != line["prompted"] and line["sharpness"] is not None]
+        return cls(np.array([line["sharpness"] for line in kept]), np.array([line["j"] for line in kept]), kept)
+
+    @property
+    def sequences(self) -> NDArray[np.str_]:
+        return np.array([line["sequence"] for line in self.lines])
 
 
-def fit_network(signs: Tensor, j: Tensor, *, units: int, seed: int) -> list[Any]:
-    """Fit one network by cross entropy with J as the chance."""
-    torch.manual_seed(seed)
-    net = torch.nn.Sequential(torch.nn.Linear(signs.shape[1], units), torch.nn.Tanh(), torch.nn.Linear(units, 1))
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=0.1)
-    for _ in range(400):
-        optimiser.zero_grad()
-        torch.nn.functional.binary_cross_entropy_with_logits(net(signs)[:, 0], j).backward()
-        optimiser.step()
-    w, b, v, c = (p.detach().double().numpy().round(4) for p in net.parameters())
-    return [w.T.tolist(), b.tolist(), v[0].tolist(), float(c[0])]
+def calibrate(sharpness: NDArray[np.float64], j: NDArray[np.float64]) -> dict[str, Any]:
+    """Mean J, and the ends of the interval around it, at levels of sharpness with as many masks between them."""
+    levels = np.unique(np.quantile(sharpness, np.linspace(0.02, 0.98, 13)).round(3))
+    levels = np.append(levels[levels < 0.99], 1.0)
+    near = [j[np.argsort(np.abs(sharpness - level), kind="stable")[: max(len(j) // 12, 10)]] for level in levels]
+
+    def rising(values: Sequence[float]) -> list[float]:
+        # A sharper mask is never expected to be worse.
+        return isotonic_regression(values).x.round(3).tolist()
+
+    parts = {
+        "mean": [part.mean() for part in near],
+        "low": [np.quantile(p, 0.1) for p in near],
+        "high": [np.quantile(p, 0.9) for p in near],
+    }
+    unknown = [float(value.round(3)) for value in (j.mean(), *np.quantile(j, [0.1, 0.9]))]
+    return {"sharpness": levels.tolist()} | {k: rising(v) for k, v in parts.items()} | {"unknown": unknown}
 
 
 def fit(args: argparse.Namespace) -> None:
-    signs, j, lines = table_of(args.records)
-    names = [line["sequence"] for line in lines]
-    centre, spread = signs.mean(0).round(4), (signs.std(0) + 1e-3).round(4)
-    standard = torch.tensor(np.clip((signs - centre) / spread, -4, 4)).float()
-    truth = torch.tensor(j).float()
-
-    def networks(rows: NDArray[np.bool_]) -> list[Any]:
-        return [fit_network(standard[rows], truth[rows], units=args.units, seed=seed) for seed in range(args.networks)]
-
-    # The spread of J is that around answers of networks that have not seen the sequence.
-    folds = np.array([zlib.crc32(name.encode()) % 5 for name in names])
-    unseen = np.zeros(len(j))
-    for fold in range(5):
-        if (folds == fold).any():
-            others = QualityModel(
-                centre, spread, [network_of(kept) for kept in networks(folds != fold)], *(np.zeros(1),) * 3
-            )
-            unseen[folds == fold] = others.mean(signs[folds == fold])
-    levels = np.linspace(0.05, 0.95, 10)
-    near = [j[np.argsort(np.abs(unseen - level))[: max(len(j) // 10, 1)]] for level in levels]
-    kept = {
-        "signs": SIGNS,
-        "centre": centre.tolist(),
-        "spread": spread.tolist(),
-        "networks": networks(np.ones(len(j), bool)),
-        "levels": levels.round(2).tolist(),
-        # Rising, so that a better estimate never has a worse interval.
-        "lows": np.maximum.accumulate([np.quantile(part, 0.1) for part in near]).round(3).tolist(),
-        "highs": np.maximum.accumulate([np.quantile(part, 0.9) for part in near]).round(3).tolist(),
-    }
-    args.output.write_text(json.dumps(kept), encoding="utf-8")
-    sys.stdout.write(f"{len(j)} masks of {len(set(names))} sequences\n")
+    table = Table.read(args.records)
+    args.output.write_text(json.dumps(calibrate(table.sharpness, table.j)) + "\n", encoding="utf-8")
+    sys.stdout.write(f"{len(table.j)} masks of {len(set(table.sequences))} sequences\n")
 
 
 def check(args: argparse.Namespace) -> None:
-    """How well the estimate, and what it is made of, tell masks of J below 0.75; and how often its interval held."""
-    signs, j, lines = table_of(args.records)
-    model = load_quality_model()
-    mean = model.mean(signs)
-    low, high = model.interval(mean)
-    good = j >= GOOD_ENOUGH
-    rivals = {
-        "estimate": mean,
-        "object score": signs[:, SIGNS.index("score")],
-        "predicted IoU": signs[:, SIGNS.index("iou")],
+    """How well the estimate, and its rivals, tell masks of J below 0.75; and how often its interval held."""
+    table = Table.read(args.records)
+    j, good, sequences = table.j, table.j >= GOOD_ENOUGH, table.sequences
+    mean, low, high = load_calibration().expect(table.sharpness)
+    # Ties of the estimate, which is flat in places, are decided by what it is made of.
+    rivals = {"estimate": mean + 1e-6 * table.sharpness} | {
+        name: np.array([line[column] for line in table.lines])
+        for name, column in (("object score", "object_score"), ("predicted IoU", "predicted_iou"))
     }
-    rivals["score x IoU"] = np.array([line["object_score"] * line["predicted_iou"] for line in lines])
-    rivals["stability"] = np.array([line["stability"] if line["stability"] is not None else 1.0 for line in lines])
+    mixed = [name for name in sorted(set(sequences)) if 0 < good[sequences == name].mean() < 1]
     report: dict[str, Any] = {"masks": len(j), "good": round(float(good.mean()), 3)}
-    report["AUC"] = {name: round(roc_auc(values, good), 3) for name, values in rivals.items()}
+    for rival, values in rivals.items():
+        within = [roc_auc(values[sequences == name], good[sequences == name]) for name in mixed]
+        report[f"AUC of {rival}"] = {
+            "all": round(roc_auc(values, good), 3), "within sequences": round(float(np.mean(within)), 3)
+        }  # fmt: skip
     report["mean J"], report["mean estimate"] = round(float(j.mean()), 3), round(float(mean.mean()), 3)
     report["within interval"] = round(float(((low <= j) & (j <= high)).mean()), 3)
+    report["calibration (estimate, J, masks)"] = [
+        [round(float(values[part].mean()), 2) for values in (mean, j)] + [int(part.sum())]
+        for level in np.arange(0, 1, 0.1)
+        if (part := (level <= mean) & (mean < level + 0.1)).any()
+    ]
+    # What the finish line says of each whole sequence: its mean J, within a margin.
+    held = []
+    for name in sorted(set(sequences)):
+        mine = sequences == name
+        objects = len({line["object_id"] for line in np.array(table.lines)[mine]})
+        margin = float((high - low)[mine].mean()) / 2 / np.sqrt(objects)
+        held.append(abs(mean[mine].mean() - j[mine].mean()) <= margin)
+    report["sequences whose mean lay within the margin"] = f"{sum(held)} of {len(held)}"
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
@@ -194,9 +173,7 @@ def main() -> None:
     collecting.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("records", type=Path, nargs="+")
-    fitting.add_argument("--output", type=Path, default=QUALITY_MODEL)
-    fitting.add_argument("--units", type=int, default=8)
-    fitting.add_argument("--networks", type=int, default=5)
+    fitting.add_argument("--output", type=Path, default=CALIBRATION)
     fitting.set_defaults(run=fit)
     checking = commands.add_parser("check")
     checking.add_argument("records", type=Path, nargs="+")

@@ -41,6 +41,7 @@ def assert_same_sessions(one: Session, other: Session) -> None:
     assert one.labels.dtype == other.labels.dtype
     assert one.labels.frames_done == other.labels.frames_done
     np.testing.assert_array_equal(one.labels.to_array(), other.labels.to_array())
+    # Equal in all fields, the sharpness of outlines among them.
     assert list(one.outputs.scores) == list(other.outputs.scores)
     assert one.stale == other.stale
     assert one.unfinished == other.unfinished

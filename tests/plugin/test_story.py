@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2 import Session, load_model
-from napari_sam2.plugin.state.doubts import find_doubts
+from napari_sam2.plugin.state.doubts import DOUBT_KINDS, MIXED, find_doubts
 from napari_sam2.plugin.state.result_store import DOUBTS
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def test_doubtful_frame_comes_with_its_reason(desk: Desk) -> None:
     desk.press("new_object")
     desk.click_shown(20, 30)
     desk.track()
+    desk.find("doubt").setCurrentText(DOUBT_KINDS[MIXED])
     doubts = find_doubts(desk.widget.controller.results, 1)
     for doubt in doubts[:2]:
         desk.press("next_doubtful")
@@ -170,6 +171,29 @@ def test_doubtful_frame_comes_with_its_reason(desk: Desk) -> None:
         assert f"doubtful: {doubt.reason} (" in desk.find("frame_note").text()
     desk.viewer.dims.set_point(0, next(t for t in range(12) if t != doubt.frame))
     assert "doubtful" not in desk.find("frame_note").text()
+
+
+def test_a_review_leads_to_where_corrections_bring_most_and_says_what_is_reached(desk: Desk) -> None:
+    for name, place in (("new_object", (20, 30)), ("new_object", (40, 50))):
+        desk.press(name)
+        desk.click_shown(*place)
+    desk.track()
+    widget, line = desk.widget, desk.find("status_line")
+    outlook = widget.session.outlook()
+    assert f"Tracked: about {outlook.mean:.2f} ± {outlook.margin:.2f} over 24 masks" in line.text()
+    first = widget.session.next_correction()
+    desk.press("next_doubtful")
+    assert (desk.viewer.dims.current_step[0], widget.layers.selected) == first
+    assert "doubtful: expected overlap" in desk.find("frame_note").text()
+    # To the end, accepting what is shown: nothing is left to gain, and the time is told.
+    for _ in range(24):
+        widget.act("accept")
+        desk.until(lambda: not widget.controller.is_busy and "Look" not in line.text(), line.text())
+        desk.press("next_doubtful")
+        if "Looked at" in line.text():
+            break
+    assert "no correction is expected to bring more" in line.text()
+    assert widget.session.next_correction() is None
 
 
 def test_keys_do_what_buttons_do(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from napari_sam2.plugin.layers.layer_frames import model_window
 from napari_sam2.plugin.layers.prompt_colours import colour_prompts
 from napari_sam2.plugin.layers.shown_colours import are_alike
 from napari_sam2.plugin.state.division_queue import question
-from napari_sam2.plugin.state.doubts import MIXED, Doubt, find_doubts
+from napari_sam2.plugin.state.doubts import MIXED, WORTH, Doubt, find_doubts, next_correction
 from napari_sam2.plugin.state.family_tree import family_rows
 
 from .memory_notice import budget_of
@@ -158,20 +158,31 @@ class Presenter:
         self.show_state()
 
     def next_doubt(self) -> Doubt | None:
-        """Go on to the next frame that deserves a look: proposed divisions, then doubts of the selected object."""
+        """Go on to the next frame that deserves a look: proposed divisions, then by what the user chose."""
         if (division := self._next_division()) is not None:
             return Doubt(division.frame, "divides", 1.0, division.mother)
-        doubts = find_doubts(self._controller.results, self._layers.selected, self._panel.doubt.currentData())
+        results, kind = self._controller.results, self._panel.doubt.currentData()
+        self.reader.looked_at = 0, 0.0
+        if kind == WORTH and not results.n_planes:
+            found = next_correction(results)
+            if found is None:
+                self.reader.looked_at = results.review.n_frames, results.review.seconds_a_frame
+            return found
+        doubts = find_doubts(results, self._layers.selected, MIXED if kind == WORTH else kind)
         if not doubts:
             return None
         self._doubt_at = (self._doubt_at + 1) % len(doubts)
         doubt = doubts[self._doubt_at]
-        self._doubt = replace(doubt, reason=f"{doubt.reason} ({self._doubt_at + 1} of {len(doubts)})")
-        return doubt
+        return replace(doubt, reason=f"{doubt.reason} ({self._doubt_at + 1} of {len(doubts)})")
+
+    def show_doubt(self, doubt: Doubt | None) -> None:
+        """Say why the frame on show was gone to."""
+        self._doubt = doubt
+        self.show_frame()
 
     def _next_division(self) -> DivisionProposal | None:
         kind, results = self._panel.doubt.currentData(), self._controller.results
-        if kind not in (MIXED, "division") or self._controller.is_running:
+        if kind not in (WORTH, MIXED, "division") or self._controller.is_running:
             return None
         results.find_divisions()
         proposed = results.divisions

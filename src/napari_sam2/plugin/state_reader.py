@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.prompts.drawing import Drawing
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.worker.messages import Tracked
+    from napari_sam2.session.quality.worth import Outlook
 
     from .controller import Controller
 
@@ -32,8 +33,11 @@ class StateReader:
         self.proposals = 0, 0
         # What is asked about a division on show, and daughters of another that were clicked on.
         self.division, self.n_daughters = "", 0
+        # Frames looked at in turn and seconds for each, once the last was looked at.
+        self.looked_at = 0, 0.0
         self._n_untracked = self._n_rows = self._n_outside = 0
         self._is_tracked = False
+        self._outlook: Outlook | None = None
 
     def count(self, n_rows: int) -> None:
         """Count objects and prompts again, which takes too long for every step of a slider."""
@@ -42,6 +46,8 @@ class StateReader:
         # A run leaves results on frames that have no prompt.
         self._n_untracked = sum(results.n_known(object_id) <= frames for object_id, frames in prompted.items())
         self._is_tracked = any(results.n_known(i) > prompted[i] for i in results.object_ids)
+        if not self._controller.is_running:
+            self._outlook = results.review.outlook() if self._is_tracked else None
         self._n_rows = n_rows
         self._n_outside = 0
         if space is not None and space.selection.crop is not None:
@@ -87,6 +93,9 @@ class StateReader:
             n_divisions=0 if controller.is_running else len(controller.results.open_divisions),
             division="" if controller.is_running else self.division,
             n_daughters=self.n_daughters,
+            outlook=self._outlook,
+            n_looked_at=self.looked_at[0],
+            seconds_a_frame=self.looked_at[1],
             undo_name=edits.undo_name or "",
             redo_name=edits.redo_name or "",
             can_undo=edits.undo_name is not None and not busy,

@@ -324,7 +324,7 @@ class Sam2Widget(QWidget):
             if doubt.object_id is not None:
                 self._select(doubt.object_id)
             self.images.go_to(doubt.frame)
-            self.view.show_frame()
+        self.view.show_doubt(doubt)
 
     def _row_chosen(self, frame: int, object_id: int) -> None:
         self._select(object_id)
@@ -340,6 +340,7 @@ class Sam2Widget(QWidget):
     def _tracking_ended(self, complete: bool) -> None:
         # Tables are written and listeners told last, so that they find everything as it will stay.
         self.controller.results.find_divisions()
+        self.controller.results.review.restart()
         self.view.restart_doubts()
         self.view.show()
         self.view.write_tables()

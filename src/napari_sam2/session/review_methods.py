@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from napari_sam2.data.labels.scores import ScoreRow
-
 from .accept_methods import Accepting
-from .quality.expected_quality import ExpectedQuality, expected_quality
-from .quality.worth import Outlook, outlook, worth_of_corrections
+from .quality.expected_quality import ExpectedQuality, expected_qualities
+from .quality.worth import Outlook, corrections_in_turn, outlook
 
 
 class Reviewing(Accepting):
-    """Estimates of quality from scores, sizes and motion; ``benchmarks/quality.py check`` says what they are worth."""
+    """Estimates of quality from how sharp outlines are; ``benchmarks/quality.py check`` says what they are worth."""
 
     def expected_quality(self, object_id: int) -> ExpectedQuality:
         """Estimate how good the masks of an object are.
@@ -40,13 +38,8 @@ class Reviewing(Accepting):
         tuple of int or None
             Frame and object; ``None`` where no frame is expected to gain.
         """
-        best, found = 0.0, None
-        for object_id, quality in self._qualities().items():
-            track = self._objects.tracks[object_id]
-            worth = worth_of_corrections(quality, {*track.prompts, *track.accepted})
-            if len(worth) and worth.max() > best:
-                best, found = float(worth.max()), (int(quality.frames[worth.argmax()]), object_id)
-        return found
+        first = next(corrections_in_turn(self._qualities(), self._checked()), None)
+        return None if first is None else (first[0].frame, first[0].object_id)
 
     def outlook(self, corrections: int = 3) -> Outlook | None:
         """Say how good the result is on the whole, and what further corrections would make of it.
@@ -61,15 +54,11 @@ class Reviewing(Accepting):
         Outlook or None
             Expected mean J over all objects and frames, now and then; ``None`` where nothing has been tracked.
         """
-        tracks = self._objects.tracks
-        checked = {object_id: {*track.prompts, *track.accepted} for object_id, track in tracks.items()}
-        return outlook(self._qualities(), checked, corrections=corrections)
+        return outlook(self._qualities(), self._checked(), corrections=corrections)
+
+    def _checked(self) -> dict[int, set[int]]:
+        """By object, the frames on which a person has said what is right."""
+        return {i: {*track.prompts, *track.accepted} for i, track in self._objects.tracks.items()}
 
     def _qualities(self) -> dict[int, ExpectedQuality]:
-        # In one pass over the table: it has a row for each object and frame.
-        rows: dict[int, list[ScoreRow]] = {object_id: [] for object_id in self._objects.tracks}
-        for row in self._objects.outputs.scores:
-            if row.object_id in rows:
-                rows[row.object_id].append(row)
-        size = self.stack.height, self.stack.width
-        return {i: expected_quality(own, self._objects.tracks[i].prompts, size=size) for i, own in rows.items()}
+        return expected_qualities(self._objects.outputs.scores, self._objects.tracks)

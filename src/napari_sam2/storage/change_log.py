@@ -275,5 +275,7 @@ def _frame_record(outputs: FrameOutputs) -> FrameRecord:
     labels = None if outputs.labels is None else image_record(outputs.labels)
     accepted = tuple(row.object_id for row in outputs.rows if row.accepted)
     rows = tuple(row.values()[1:] for row in outputs.rows)
-    # Left out where there are none, so that folders without accepted frames are as they always were.
-    return FrameRecord.model_validate({"labels": labels, "rows": rows} | ({"accepted": accepted} if accepted else {}))
+    sharpness = tuple(row.sharpness for row in outputs.rows)
+    # Left out where there is nothing to say, so that such folders are as they always were.
+    extra = ({"accepted": accepted} if accepted else {}) | ({"sharpness": sharpness} if any(sharpness) else {})
+    return FrameRecord.model_validate({"labels": labels, "rows": rows} | extra)

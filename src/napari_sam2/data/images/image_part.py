@@ -86,7 +86,7 @@ class ImagePart:
 
     # What the frames are
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the axes."""
         return tuple(axis.name for axis in self.axes)
@@ -96,7 +96,7 @@ class ImagePart:
         """Sizes of the axes."""
         return tuple(axis.size for axis in self.axes)
 
-    @property
+    @cached_property
     def tracked(self) -> int | None:
         """The axis that the frames run along; None for a single image without one."""
         axis = self.selection.axis
@@ -121,7 +121,7 @@ class ImagePart:
             places[self.names.index("c")] = self.selection.channel_numbers[0]
         return tuple(places)
 
-    @property
+    @cached_property
     def whole_shape(self) -> tuple[int, int, int]:
         """(T, Y, X) of all frames, uncropped."""
         n_frames = 1 if self.tracked is None else self.axes[self.tracked].size
@@ -145,7 +145,7 @@ class ImagePart:
         """Index among all frames of the image, for each of these; repeated frames come several times."""
         return tuple(map(self.frame_outside, range(self.n_frames)))
 
-    @property
+    @cached_property
     def crop(self) -> Box:
         """(y0, x0, y1, x1) in pixels of the image, the ends excluded."""
         return self.selection.crop or (0, 0, *self.whole_shape[1:])

@@ -107,6 +107,9 @@ class ScoreRow:
         (y0, x0, y1, x1), the ends excluded; None for an empty mask.
     accepted : bool
         Whether a person has called the mask right; nothing but a person changes it then.
+    sharpness : float or None
+        How clearly the model draws the outline, 0 to 1: IoU of the masks at logits 1 and -1. None where it did not draw
+        it. Kept in sessions, not in tables.
     """
 
     frame: int
@@ -117,6 +120,7 @@ class ScoreRow:
     centroid: tuple[float, float] | None = None
     bbox: tuple[int, int, int, int] | None = None
     accepted: bool = False
+    sharpness: float | None = None
 
     @classmethod
     def from_mask(cls, frame: int, object_id: int, *, scores: tuple[float, float], mask: NDArray[np.bool_]) -> ScoreRow:

@@ -39,7 +39,7 @@ class ObjectMenu:
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
         """What keys do with the selected objects, by name."""
-        names = ("divides_here", "ends_here", "merge", "split", "swap")
+        names = ("not_here", "divides_here", "ends_here", "merge", "split", "swap")
         return {name: partial(self._do_with_selected, name) for name in names}
 
     def _do_with_selected(self, action: str) -> None:

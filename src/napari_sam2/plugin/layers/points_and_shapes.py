@@ -192,19 +192,27 @@ def show_shapes(
     """Make a Shapes layer show the shapes of a stack; its other rows stay."""
     import pandas as pd
 
-    others = [row for row, (key, _) in enumerate(_rows_of_shapes(layer, space, placement, owners)) if key is None]
-    rows = [(key, shape) for key, drawing in drawings.items() for shape in drawing.shapes]
-    kinds = [str(layer.shape_type[row]) for row in others] + [shape.kind for _, shape in rows]
-    data = [layer.data[row] for row in others]
-    data += [
+    present = list(_rows_of_shapes(layer, space, placement, owners))
+    shown: dict[PromptKey, tuple[DrawnShape, ...]] = {}
+    for key, shape in present:
+        if key is not None:
+            shown[key] = (*shown.get(key, ()), shape)
+    # Only what differs is drawn again: napari takes milliseconds for each shape.
+    changed = {
+        key for key in {*shown, *drawings} if shown.get(key, ()) != (drawings[key].shapes if key in drawings else ())
+    }
+    rows = [(key, shape) for key, drawing in drawings.items() if key in changed for shape in drawing.shapes]
+    data = [
         placement.inverse(np.array([space.position(key.frame, y, x) for y, x in shape.corners])) for key, shape in rows
     ]
-    features = [layer.features.iloc[others], features_of([key.object_id for key, _ in rows])]
+    kept = [row for row, (key, _) in enumerate(present) if key not in changed]
+    features = [layer.features.iloc[kept], features_of([key.object_id for key, _ in rows])]
     with _kept_defaults(layer):
+        layer.selected_data = {row for row, (key, _) in enumerate(present) if key in changed}
+        layer.remove_selected()
         layer.selected_data = set()
-        layer.data = []
         if data:
-            layer.add(data, shape_type=kinds, edge_color=_SHAPE_COLOUR)
+            layer.add(data, shape_type=[shape.kind for _, shape in rows], edge_color=_SHAPE_COLOUR)
         layer.features = pd.concat(features, ignore_index=True)
     layer.refresh()
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from .result_store import ResultStore
 
-MIXED = "mixed"
+WORTH, MIXED = "worth", "mixed"
 # What the user can choose from; the first is the default.
 DOUBT_KINDS = {
+    WORTH: "where a correction brings most",
     MIXED: "all reasons",
     **DOUBTS,
     "division": "divides",
@@ -44,6 +45,19 @@ class Doubt:
     weight: float
     # Whom it is about, where that is not the object asked for.
     object_id: int | None = None
+
+
+def next_correction(results: ResultStore) -> Doubt | None:
+    """The frame of any object where a correction is expected to bring most, of those not gone to yet."""
+    found = results.review.next()
+    if found is None:
+        return None
+    frame, object_id = found.frame, found.object_id
+    doubts = [one for measure in _MEASURES.values() for one in measure(results, object_id) if one.frame == frame]
+    worst = max(doubts, key=lambda doubt: doubt.weight, default=None)
+    expected = results.review.expected(frame, object_id) or 0.0
+    reason = f"expected overlap {expected:.2f}" + (f", {worst.reason}" if worst else "")
+    return Doubt(frame, reason, found.worth, object_id)
 
 
 def find_doubts(results: ResultStore, object_id: int, kind: str = MIXED) -> list[Doubt]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from napari_sam2.wording import counted
+
+if TYPE_CHECKING:
+    from napari_sam2.session.quality.worth import Outlook
 
 # What the mouse does next; empty where it does nothing of ours. "select" moves points that are there.
 TOOLS = ("click", "box", "outline", "line", "paint", "select", "region", "find", "daughters")
@@ -88,6 +92,10 @@ class PanelState:
     n_divisions: int = 0
     division: str = ""
     n_daughters: int = 0
+    # How good the result is taken to be; frames looked at in turn and seconds for each, once the last was looked at.
+    outlook: Outlook | None = None
+    n_looked_at: int = 0
+    seconds_a_frame: float = 0.0
     # What undo and redo would do, in words, and whether they can now.
     undo_name: str = ""
     redo_name: str = ""
@@ -209,10 +217,23 @@ def _next_step(state: PanelState) -> str:
     if state.n_divisions and not state.division:
         return f"{counted(state.n_divisions, 'division')} proposed: J."
     if state.stopped is None and state.n_objects and not state.n_untracked and state.n_frames > 1:
-        return "Tracked. J: next doubtful frame."
+        return _finish_line(state)
     if state.n_objects and not state.tool and not _waiting(state):
         return "Choose a tool to go on, or N for the next object."
     return ""
+
+
+def _finish_line(state: PanelState) -> str:
+    """How good the result is taken to be, and what is to be gained."""
+    seen = state.outlook
+    if seen is None:
+        return "Tracked. J: next doubtful frame."
+    looked = f"Looked at {counted(state.n_looked_at, 'frame')}, {state.seconds_a_frame:.0f} s each. "
+    expected = f"Tracked: about {seen.mean:.2f} ± {seen.margin:.2f} over {counted(seen.frames, 'mask')}"
+    if not seen.corrections:
+        return f"{looked if state.n_looked_at else ''}{expected}; no correction is expected to bring more."
+    more = f"{counted(seen.corrections, 'correction')} {'brings' if seen.corrections == 1 else 'bring'}"
+    return f"{looked if state.n_looked_at else ''}{expected}; {more} about {seen.after:.2f}. J: the next."
 
 
 def step_text(action: str, name: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.data.labels.label_stack import LabelStack
-from napari_sam2.data.labels.scores import Measures, ScoreTable
+from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable
 from napari_sam2.plugin.worker.messages import AcceptedFrame, State
 
 from .division_queue import DivisionQueue
+from .review import Review
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +65,9 @@ class ResultStore:
         # By frame, pixels of the parts that each object is drawn in, the largest first.
         self._pieces: dict[int, dict[int, tuple[int, ...]]] = {}
         self.divisions = DivisionQueue()
+        # By object, how often its rows have changed.
+        self.revisions: Counter[int] = Counter()
+        self.review = Review(self)
         # What `scores` gave last, and the frames that have changed since.
         self._scores: pd.DataFrame | None = None
         self._changed: set[int] = set()
@@ -88,8 +93,10 @@ class ResultStore:
             if object_id not in update.rows and not np.isnan(values[0, frame]):
                 self.table.remove_frames([frame], object_id)
                 values[:, frame] = np.nan
+                self.revisions[object_id] += 1
         for row in update.rows.values():
             self.table.put(row)
+            self.revisions[row.object_id] += 1
             values = self._series.setdefault(row.object_id, np.full((len(COLUMNS), self.n_frames), np.nan))
             values[:, frame] = [getattr(row, column) for column in COLUMNS]
         for frames in self._outdated.values():
@@ -102,6 +109,12 @@ class ResultStore:
             self._locked.set(frame, np.where(np.isin(update.image, accepted), update.image, 0).astype(np.uint32))
         if accepted and len(accepted) == len(update.rows):
             self.accepted.set(frame, update.image)
+
+    def rows_of(self, object_id: int) -> list[ScoreRow]:
+        """The rows of an object, by frame, rising."""
+        values = self._series.get(object_id)
+        known = () if values is None else np.flatnonzero(~np.isnan(values[0])).tolist()
+        return [row for frame in known if (row := self.table.get(frame, object_id)) is not None]
 
     def scores(self) -> pd.DataFrame:
         """All scores as a data frame, a new one each time; only rows of frames that have changed are made anew."""
@@ -124,6 +137,7 @@ class ResultStore:
         """Withdraw the acceptance of all frames."""
         for row in [row for row in self.table if row.accepted]:
             self.table.put(replace(row, accepted=False))
+            self.revisions[row.object_id] += 1
         for stack in (self.accepted, self._locked):
             stack.remove_frames(stack.frames_done)
 

@@ -1,21 +1,21 @@
-"""The expected overlap (J) of each mask with the true one, with an interval; calibrated on masks of known truth."""
+"""The expected overlap (J) of each mask with the true one, with an interval; calibrated on masks of known truth.
+
+It follows from the sharpness of the outline alone. Object score, predicted IoU, size, motion and what came before were
+tried with it: fitted to some sequences, they misled on others.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from napari_sam2.data.labels.scores import ScoreRow
-
-from .signs import SIGNS, signs_of
 
 
 @dataclass(frozen=True)
@@ -38,75 +38,57 @@ class ExpectedQuality:
     high: NDArray[np.float64]
 
 
-# (signs, units), (units,), (units,) and one number.
-Network = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]
-
-
 @dataclass(frozen=True, eq=False)
-class QualityModel:
-    """Small networks from signs to J, averaged, and how far J spreads around what they say."""
+class Calibration:
+    """What J was at some levels of sharpness, all rising."""
 
-    # (signs,) to standardise them with.
-    centre: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    networks: Sequence[Network]
-    # (k,) levels of the estimate, rising, and the ends of the interval at each.
-    levels: NDArray[np.float64]
-    lows: NDArray[np.float64]
-    highs: NDArray[np.float64]
+    sharpness: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    # Mean, low and high where the sharpness is not known.
+    unknown: tuple[float, float, float]
 
-    def mean(self, signs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) expected J of (n, signs)."""
-        standard = np.clip((signs - self.centre) / self.spread, -4, 4)
-        answers = [expit(np.tanh(standard @ w + b) @ v + c) for w, b, v, c in self.networks]
-        mean: NDArray[np.float64] = np.mean(answers, axis=0)
-        return mean
-
-    def interval(self, mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(n,) lower and (n,) upper ends."""
-        return np.interp(mean, self.levels, self.lows), np.interp(mean, self.levels, self.highs)
-
-
-def network_of(kept: Sequence[Any]) -> Network:
-    """Make a network of what is kept of it in JSON."""
-    weights, biases, out, offset = kept
-    return np.array(weights), np.array(biases), np.array(out), float(offset)
+    def expect(self, sharpness: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(3, n) mean, low and high of (n,) values, NaN where one is not known."""
+        curves = [np.interp(sharpness, self.sharpness, values) for values in (self.mean, self.low, self.high)]
+        expected: NDArray[np.float64] = np.where(np.isnan(sharpness), np.array(self.unknown)[:, None], curves)
+        return expected
 
 
 @cache
-def load_quality_model() -> QualityModel:
-    """Read the networks that come with the package; ``benchmarks/quality.py fit`` makes them."""
-    kept = json.loads(files(__package__).joinpath("quality_model.json").read_text(encoding="utf-8"))
-    if tuple(kept["signs"]) != SIGNS:
-        raise ValueError(f"quality_model.json was fitted to {kept['signs']}, not to {list(SIGNS)}: fit it anew")
-    networks = [network_of(network) for network in kept["networks"]]
-    arrays = (np.array(kept[name]) for name in ("centre", "spread", "levels", "lows", "highs"))
-    centre, spread, levels, lows, highs = arrays
-    return QualityModel(centre, spread, networks, levels, lows, highs)
+def load_calibration() -> Calibration:
+    """Read the curves that come with the package; ``benchmarks/quality.py fit`` makes them."""
+    kept = json.loads(files(__package__).joinpath("calibration.json").read_text(encoding="utf-8"))
+    curves = (np.array(kept[name], float) for name in ("sharpness", "mean", "low", "high"))
+    sharpness, mean, low, high = curves
+    return Calibration(sharpness, mean, low, high, unknown=tuple(kept["unknown"]))
 
 
-def expected_quality(rows: Sequence[ScoreRow], prompted: Collection[int], *, size: tuple[int, int]) -> ExpectedQuality:
+def expected_quality(rows: Sequence[ScoreRow]) -> ExpectedQuality:
     """Estimate how good the masks of one object are.
 
     Parameters
     ----------
     rows : sequence of ScoreRow
         Of one object, by frame, rising.
-    prompted : collection of int
-        Frames with a prompt for it.
-    size : tuple of int
-        (Y, X) of the frames in pixels.
 
     Returns
     -------
     ExpectedQuality
         A value for each row; what a person has accepted is right.
     """
-    frames = np.array([row.frame for row in rows], np.intp)
-    if not len(rows):
-        return ExpectedQuality(frames, *(np.zeros(0) for _ in range(3)))
-    model = load_quality_model()
-    mean = model.mean(signs_of(rows, prompted, size=size))
-    low, high = model.interval(mean)
-    accepted = np.array([row.accepted for row in rows])
-    return ExpectedQuality(frames, *(np.where(accepted, 1.0, values) for values in (mean, low, high)))
+    sharpness = np.array([np.nan if row.sharpness is None else row.sharpness for row in rows], float)
+    accepted = np.array([row.accepted for row in rows], bool)
+    mean, low, high = np.where(accepted, 1.0, load_calibration().expect(sharpness))
+    return ExpectedQuality(np.array([row.frame for row in rows], np.intp), mean, low, high)
+
+
+def expected_qualities(table: Iterable[ScoreRow], object_ids: Collection[int]) -> dict[int, ExpectedQuality]:
+    """Estimate how good the masks of several objects are, by their ids."""
+    # In one pass over the table: it has a row for each object and frame.
+    rows: dict[int, list[ScoreRow]] = {object_id: [] for object_id in object_ids}
+    for row in table:
+        if row.object_id in rows:
+            rows[row.object_id].append(row)
+    return {object_id: expected_quality(own) for object_id, own in rows.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ class Outlook:
     mean: float
     # The mean J lies within so much of it in four of five cases.
     margin: float
+    # So many bring it to that: those asked for, or fewer if no more would bring anything.
     corrections: int
     after: float
 
@@ -53,6 +55,38 @@ def corrected(quality: ExpectedQuality, frame: int, prompted: Collection[int]) -
     return replace(quality, mean=np.maximum(quality.mean, better))
 
 
+@dataclass(frozen=True)
+class Correction:
+    """A frame of an object that is worth correcting."""
+
+    frame: int
+    object_id: int
+    # What it is expected to bring, in frames made wholly right.
+    worth: float
+
+
+def corrections_in_turn(
+    qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]]
+) -> Iterator[tuple[Correction, Mapping[int, ExpectedQuality]]]:
+    """Correct where it brings most, again and again, as long as anything is gained.
+
+    Each comes with what is then expected of all objects.
+    """
+    known = dict(qualities)
+    seen = {i: {*prompted.get(i, ())} for i in known}
+    worths = {i: worth_of_corrections(quality, seen[i]) for i, quality in known.items() if len(quality.frames)}
+    while worths:
+        best = max(worths, key=lambda i: worths[i].max())
+        at = int(worths[best].argmax())
+        if worths[best][at] <= 0:
+            return
+        found = Correction(int(known[best].frames[at]), best, float(worths[best][at]))
+        known[best] = corrected(known[best], found.frame, seen[best])
+        seen[best].add(found.frame)
+        worths[best] = worth_of_corrections(known[best], seen[best])
+        yield found, dict(known)
+
+
 def outlook(
     qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]], *, corrections: int = 3
 ) -> Outlook | None:
@@ -60,24 +94,14 @@ def outlook(
 
     ``None`` where nothing has been tracked.
     """
-    known = {i: quality for i, quality in qualities.items() if len(quality.frames)}
+    known = [quality for quality in qualities.values() if len(quality.frames)]
     if not known:
         return None
-    mean = _mean(known.values())
     # Errors on the frames of one object go together; those of different objects do not.
-    halves = [float(np.mean(quality.high - quality.low)) / 2 for quality in known.values()]
-    margin = float(np.mean(halves)) / np.sqrt(len(known))
-    seen = {i: {*prompted.get(i, ())} for i in known}
-    for _ in range(corrections):
-        worths = {i: worth_of_corrections(quality, seen[i]) for i, quality in known.items()}
-        best = max(worths, key=lambda i: worths[i].max())
-        if worths[best].max() <= 0:
-            break
-        frame = int(known[best].frames[worths[best].argmax()])
-        known[best] = corrected(known[best], frame, seen[best])
-        seen[best].add(frame)
-    frames = sum(len(quality.frames) for quality in known.values())
-    return Outlook(frames, mean, margin, corrections, _mean(known.values()))
+    margin = float(np.mean([np.mean(quality.high - quality.low) for quality in known])) / 2 / np.sqrt(len(known))
+    done = [after for _, after in islice(corrections_in_turn(qualities, prompted), corrections)]
+    frames = sum(len(quality.frames) for quality in known)
+    return Outlook(frames, _mean(known), margin, len(done), _mean((done or [qualities])[-1].values()))
 
 
 def _mean(qualities: Iterable[ExpectedQuality]) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
+from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from napari_sam2.data.labels.label_storage import bounding_box
@@ -131,7 +132,8 @@ class ObjectMask:
     def score_row(self, frame: int) -> ScoreRow:
         """The object's row of the score table, without measures of its mask."""
         score = float(expit(np.float32(self.memory.object_score_logit)))
-        return ScoreRow(frame, self.object_id, score, float(np.float32(self.memory.iou)))
+        iou, logits = float(np.float32(self.memory.iou)), self.memory.logits_bhw
+        return ScoreRow(frame, self.object_id, score, iou, sharpness=None if self.painted else _sharpness(logits))
 
     def reach(self, frame_size: tuple[int, int]) -> PixelBox | None:
         """Find a box that holds all pixels of the mask; ``None`` where it has none."""
@@ -203,3 +205,9 @@ def _may_meet(one: FrameMemory, other: FrameMemory) -> bool:
     # Resized to the frame, each of two masks grows by less than a cell of this grid.
     near = max_pool2d((one.logits_bhw > 0).float(), 5, stride=1, padding=2) > 0
     return bool(((other.logits_bhw > 0) & near).any())
+
+
+def _sharpness(logits_bhw: Tensor) -> float:
+    """IoU of the masks at logits 1 and -1; 1 where there is neither."""
+    inner, outer = (int((logits_bhw > level).sum()) for level in (1.0, -1.0))
+    return round(inner / outer, 4) if outer else 1.0

@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +127,10 @@ def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.u
 
 def read_rows(frame: int, record: FrameRecord) -> tuple[ScoreRow, ...]:
     """Make a frame's rows of the score table of its record."""
-    return tuple(replace(read_row(frame, row), accepted=row[0] in record.accepted) for row in record.rows)
+    rows = (replace(read_row(frame, row), accepted=row[0] in record.accepted) for row in record.rows)
+    return tuple(
+        replace(row, sharpness=sharp) for row, sharp in zip_longest(rows, record.sharpness[: len(record.rows)])
+    )
 
 
 def read_row(frame: int, row: Row) -> ScoreRow:

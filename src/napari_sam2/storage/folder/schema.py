@@ -193,6 +193,8 @@ class FrameRecord(Record):
     rows: tuple[Row, ...]
     # Objects that a person accepted there; missing in sessions of the first versions.
     accepted: tuple[ObjectId, ...] = ()
+    # Of each row, missing in sessions of the first versions.
+    sharpness: tuple[float | None, ...] = ()
 
 
 class DrawingRecord(Record):
