@@ -72,6 +72,13 @@ def test_what_was_mended_or_accepted_is_not_asked_for(store: ResultStore) -> Non
     assert store.review.expected(6, 2) == 1
 
 
+def test_a_frame_that_was_just_accepted_is_not_gone_to_again(store: ResultStore) -> None:
+    store.accepted.set(6, IMAGE)
+    found = store.review.next()
+    assert found is not None
+    assert found.frame != 6
+
+
 def test_corrections_to_come_are_worth_less_and_less(store: ResultStore) -> None:
     walk = Review(store)
     worths = [walk.next() for _ in range(3)]

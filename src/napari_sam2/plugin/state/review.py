@@ -74,7 +74,10 @@ class Review:
 
     def _given(self) -> dict[int, set[int]]:
         """By object, the frames on which the user has said what is right."""
-        return {i: {*frames, *self._results.table.accepted(i)} for i, frames in self._results.state.prompted.items()}
+        table, state = self._results.table, self._results.state
+        # Whole frames are known here before the session has answered, so that nobody is led to one twice.
+        whole = self._results.accepted.frames_done
+        return {i: {*frames, *table.accepted(i), *whole} for i, frames in state.prompted.items()}
 
     def _qualities(self) -> dict[int, ExpectedQuality]:
         from napari_sam2.session.quality.expected_quality import expected_quality
