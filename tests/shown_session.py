@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_sam2.plugin.layers.layer_frames import is_made_for
 
@@ -67,5 +68,9 @@ _ASIDE = ("selected_data", "mode", "selected_label", "preserve_labels", "current
 def everything_of(layer: Any) -> dict[str, str]:
     """All that there is to a layer, as values that can be compared."""
     aside = {name: getattr(layer, name, None) for name in (*_ASIDE, "current_edge_color", "feature_defaults", "keymap")}
+    state = {**layer._get_state(), **aside, "data": layer.data}
+    if isinstance(state.get("colormap"), CyclicLabelColormap):
+        # napari 0.9.2 gives a duplicate the same object, in which it keeps what is selected in either layer.
+        state["colormap"] = state["colormap"].colors
     with np.printoptions(threshold=sys.maxsize):
-        return {name: repr(value) for name, value in {**layer._get_state(), **aside, "data": layer.data}.items()}
+        return {name: repr(value) for name, value in state.items()}

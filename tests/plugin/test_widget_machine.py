@@ -401,6 +401,17 @@ class WidgetMachine(RuleBasedStateMachine):
         self.desk.until(lambda: self.desk.widget.session is not None, "the session")
         self.settle()
 
+    @rule(turned=st.booleans())
+    def replace_the_image(self, turned: bool) -> None:
+        image = self.layers.image
+        session, objects = self.desk.widget.session, set(self.desk.widget.session.object_ids)
+        image.data = np.array(image.data[::-1] if turned else image.data)
+        self.desk.until(lambda: self.desk.widget.session not in (None, session), "the session")
+        # It is another session: prompts stay, steps begin anew.
+        del self.steps[image.name]
+        self.settle()
+        assert set(self.desk.widget.session.object_ids) == objects
+
     # Runs
 
     def can(self, name: str) -> bool:
