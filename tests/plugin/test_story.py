@@ -185,7 +185,7 @@ def test_a_review_leads_to_where_corrections_bring_most_and_says_what_is_reached
     desk.press("next_doubtful")
     assert (desk.viewer.dims.current_step[0], widget.layers.selected) == first
     assert "doubtful: expected overlap" in desk.find("frame_note").text()
-    # To the end, accepting what is shown, as quick as the keys: the session has not answered when the next is asked for.
+    # To the end, accepting what is shown, as quick as the keys: the next is asked for before the session has answered.
     for _ in range(11):
         widget.act("accept")
         desk.press("next_doubtful")
