@@ -277,5 +277,7 @@ def _frame_record(outputs: FrameOutputs) -> FrameRecord:
     rows = tuple(row.values()[1:] for row in outputs.rows)
     sharpness = tuple(row.sharpness for row in outputs.rows)
     # Left out where there is nothing to say, so that such folders are as they always were.
-    extra = ({"accepted": accepted} if accepted else {}) | ({"sharpness": sharpness} if any(sharpness) else {})
+    extra = ({"accepted": accepted} if accepted else {}) | (
+        {"sharpness": sharpness} if sharpness != (None,) * len(sharpness) else {}
+    )
     return FrameRecord.model_validate({"labels": labels, "rows": rows} | extra)
