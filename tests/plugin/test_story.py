@@ -180,7 +180,7 @@ def test_a_review_leads_to_where_corrections_bring_most_and_says_what_is_reached
     desk.track()
     widget, line = desk.widget, desk.find("status_line")
     outlook = widget.session.outlook()
-    assert f"Tracked: about {outlook.mean:.2f} ± {outlook.margin:.2f} over 24 masks" in line.text()
+    assert f"Tracked: expected overlap {outlook.mean:.2f} ± {outlook.margin:.2f} over 24 masks" in line.text()
     first = widget.session.next_correction()
     desk.press("next_doubtful")
     assert (desk.viewer.dims.current_step[0], widget.layers.selected) == first

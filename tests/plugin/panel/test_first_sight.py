@@ -72,7 +72,7 @@ def test_line_speaks_from_the_first_click_to_the_end(desk: Desk) -> None:
     desk.widget.controller.tracking_stepped.connect(lambda _: said_meanwhile.append(line.text()))
     assert desk.track()
     assert all("Tracking. You can look and click meanwhile" in text for text in said_meanwhile)
-    assert "N: next object. Tracked: about 0." in line.text()
+    assert "N: next object. Tracked: expected overlap 0." in line.text()
     assert line.text().endswith("J: the next.")
     desk.viewer.dims.set_point(0, 6)
     desk.click_shown(30, 12)

@@ -52,11 +52,10 @@ SENTENCES = {
     "Next click: on object 3 (Q: off it). N: next object. Tracked. J: next doubtful frame.": replace(
         CLICKING, n_objects=3
     ),
-    f"{ON_THREE} Tracked: about 0.86 ± 0.04 over 500 masks; 3 corrections bring about 0.90. J: the next.": replace(
-        CLICKING, n_objects=3, outlook=Outlook(500, 0.86, 0.04, 3, 0.9)
-    ),
-    f"{ON_THREE} Looked at 12 frames, 4 s each. Tracked: about 0.91 ± 0.03 over 500 masks; no correction is expected "
-    "to bring more.": replace(
+    f"{ON_THREE} Tracked: expected overlap 0.86 ± 0.04 over 500 masks; 3 corrections bring about 0.90. "
+    "J: the next.": replace(CLICKING, n_objects=3, outlook=Outlook(500, 0.86, 0.04, 3, 0.9)),
+    f"{ON_THREE} Looked at 12 frames, 4 s each. Tracked: expected overlap 0.91 ± 0.03 over 500 masks; no correction is "
+    "expected to bring more.": replace(
         CLICKING, n_objects=3, outlook=Outlook(500, 0.91, 0.03, 0, 0.91), n_looked_at=12, seconds_a_frame=4.2
     ),
     "19 frames out of date: Update (U).": replace(READY, n_objects=1, n_stale=19),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WORTH, MIXED = "worth", "mixed"
 # What the user can choose from; the first is the default.
 DOUBT_KINDS = {
-    WORTH: "where a correction brings most",
+    WORTH: "most to gain",
     MIXED: "all reasons",
     **DOUBTS,
     "division": "divides",

@@ -229,7 +229,7 @@ def _finish_line(state: PanelState) -> str:
     if seen is None:
         return "Tracked. J: next doubtful frame."
     looked = f"Looked at {counted(state.n_looked_at, 'frame')}, {state.seconds_a_frame:.0f} s each. "
-    expected = f"Tracked: about {seen.mean:.2f} ± {seen.margin:.2f} over {counted(seen.frames, 'mask')}"
+    expected = f"Tracked: expected overlap {seen.mean:.2f} ± {seen.margin:.2f} over {counted(seen.frames, 'mask')}"
     if not seen.corrections:
         return f"{looked if state.n_looked_at else ''}{expected}; no correction is expected to bring more."
     more = f"{counted(seen.corrections, 'correction')} {'brings' if seen.corrections == 1 else 'bring'}"
