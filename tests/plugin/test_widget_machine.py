@@ -381,7 +381,7 @@ class WidgetMachine(RuleBasedStateMachine):
             table.asked.emit(action, table.selected_ids)
             self.settle(n_errors=None)
 
-    @rule(action=st.sampled_from(["merge", "divide", "swap"]))
+    @rule(action=st.sampled_from(["merge", "divides_here", "swap"]))
     def do_with_objects(self, action: str) -> None:
         table = self.desk.find("object_table")
         table.selectAll()

@@ -83,7 +83,7 @@ def test_a_prompt_there_opens_it(accepted: Session) -> None:
 def test_one_object_on_a_frame_and_taking_it_back(tracked: Session) -> None:
     tracked.accept([3, 4], [2])
     tracked.accept(range(12), [2])
-    assert tracked.withdraw([3, 7, 8]) == 3
+    assert tracked.release([3, 7, 8]) == 3
     assert tracked.accepted == {2: tuple(t for t in range(12) if t not in (3, 7, 8))}
     for _ in range(3):
         tracked.undo()

@@ -12,6 +12,10 @@ def test_every_tracked_frame_has_an_estimate(tracked: Session) -> None:
         quality = tracked.expected_quality(object_id)
         assert quality.frames.tolist() == [row.frame for row in rows]
         assert ((quality.low <= quality.high) & (quality.mean >= 0) & (quality.mean <= 1)).all()
+    table = tracked.estimates
+    assert table.columns.tolist() == ["frame", "object", "expected_j", "low", "high"]
+    assert table[["frame", "object"]].to_numpy().tolist() == tracked.scores[["frame", "object"]].to_numpy().tolist()
+    assert table[table.object == object_id].expected_j.tolist() == quality.mean.tolist()
     with pytest.raises(ValueError, match="object 99"):
         tracked.expected_quality(99)
 

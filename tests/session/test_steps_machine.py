@@ -159,7 +159,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(data=st.data(), withdraws=st.booleans())
     def accept(self, data: st.DataObject, withdraws: bool) -> None:
         row = data.draw(st.sampled_from(list(self.session.outputs.scores)))
-        (self.session.withdraw if withdraws else self.session.accept)(row.frame, [row.object_id])
+        (self.session.release if withdraws else self.session.accept)(row.frame, [row.object_id])
         self.note()
 
     def attempt(self, edit: Callable[..., object], *arguments: Any) -> None:

@@ -30,7 +30,7 @@ class Accepting(StepMethods):
 
     def accept(
         self,
-        frames: int | Iterable[int],
+        frame: int | Iterable[int],
         object_ids: Iterable[int] | None = None,
         *,
         shown: Mapping[int, ArrayLike] | None = None,
@@ -41,8 +41,8 @@ class Accepting(StepMethods):
 
         Parameters
         ----------
-        frames : int or iterable of int
-            Where; those without a result are left out.
+        frame : int or iterable of int
+            Where, on one frame or several; those without a result are left out.
         object_ids : iterable of int, optional
             Which objects; all with a result there where not given.
         shown : mapping, optional
@@ -58,19 +58,19 @@ class Accepting(StepMethods):
         ValueError
             If a frame or object is not there, or none of the frames has a result; nothing is changed then.
         """
-        places = self._places(frames, object_ids, accepted=False)
-        known = {i for rows in self._places(frames, object_ids).values() for i in rows}
+        places = self._places(frame, object_ids, accepted=False)
+        known = {i for rows in self._places(frame, object_ids).values() for i in rows}
         if not known:
             raise ValueError("there is no result to accept: track first")
         with self.step(_named("Accept", places)):
             self._recorder.note(sorted(known))
-            for frame, ids in places.items():
-                image = None if shown is None or frame not in shown else np.asarray(shown[frame])
-                self._objects.outputs.accept(frame, ids, shown=image)
+            for t, ids in places.items():
+                image = None if shown is None or t not in shown else np.asarray(shown[t])
+                self._objects.outputs.accept(t, ids, shown=image)
                 for object_id in ids:
                     # Right is right, whatever it was tracked from.
-                    self._objects.tracks[object_id].stale.pop(frame, None)
-                    self._objects.tracks[object_id].fills.pop(frame, None)
+                    self._objects.tracks[object_id].stale.pop(t, None)
+                    self._objects.tracks[object_id].fills.pop(t, None)
         return len(places)
 
     def take_accepted(self, frame: int, labels: ArrayLike, scores: Mapping[int, tuple[float, float]]) -> None:
@@ -94,25 +94,25 @@ class Accepting(StepMethods):
             outputs.put_rows([ScoreRow(frame, object_id, *scores[object_id]) for object_id in ids])
             outputs.accept(frame, ids, shown=np.asarray(labels))
 
-    def withdraw(self, frames: int | Iterable[int], object_ids: Iterable[int] | None = None) -> int:
+    def release(self, frame: int | Iterable[int], object_ids: Iterable[int] | None = None) -> int:
         """Take an acceptance back; the masks stay until they are tracked again.
 
         Parameters
         ----------
-        frames, object_ids
+        frame, object_ids
             As for `accept`.
 
         Returns
         -------
         int
-            The number of frames with something to withdraw.
+            The number of frames with something to release.
         """
-        places = self._places(frames, object_ids, accepted=True)
-        with self.step(_named("Withdraw", places)):
+        places = self._places(frame, object_ids, accepted=True)
+        with self.step(_named("Release", places)):
             self._recorder.note(sorted({i for ids in places.values() for i in ids}))
-            for frame, ids in places.items():
+            for t, ids in places.items():
                 for object_id in ids:
-                    self._unlock(frame, object_id)
+                    self._unlock(t, object_id)
         return len(places)
 
     def _unlock(self, frame: int, object_id: int) -> None:

@@ -88,14 +88,18 @@ def test_all_nuclei_of_a_frame_are_found_and_added(session: Session) -> None:
     # The ground is no object.
     assert max(found.areas) < 4 * math.pi * 13**2
     assert session.object_ids == ()
-    ids = session.add_objects(found.take([found.labels[30, 40], found.labels[80, 50]]))
+    for label, one in enumerate(found, 1):
+        np.testing.assert_array_equal(one.mask, found.labels == label)
+        assert (one.score, one.box) == (found.scores[label - 1], found.boxes[label - 1])
+    assert len(found[1:]) == len(found) - 1
+    ids = session.add_objects(0, found.take([found.labels[30, 40], found.labels[80, 50]]))
     assert session.object_ids == ids == (1, 2)
     alike = session.find_objects(0, like=1)
     assert all(0.5 <= area / session.scores.area[0] <= 2 for area in alike.areas)
 
 
 def test_region_and_area_choose(session: Session) -> None:
-    found = session.find_objects(0, region=(50, 90, 80, 140), area=(200, 900))
+    found = session.find_objects(0, region=(50, 90, 80, 140), min_area=200, max_area=900)
     assert len(found) >= 1
     assert all(50 <= (y0 + y1) / 2 <= 80 for y0, _, y1, _ in found.boxes)
     assert all(200 <= area <= 900 for area in found.areas)

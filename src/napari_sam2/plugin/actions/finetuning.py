@@ -65,10 +65,10 @@ class Teaching(QObject):
         self.accepted_changed.emit()
         return len(known)
 
-    def withdraw(self, frame: int) -> None:
+    def release(self, frame: int) -> None:
         """Do not call a frame right any more."""
         self._controller.results.accepted.remove_frames([frame])
-        self._controller.edits.change(lambda engine: engine.withdraw([frame]))
+        self._controller.edits.change(lambda engine: engine.release([frame]))
         self.accepted_changed.emit()
 
     @property

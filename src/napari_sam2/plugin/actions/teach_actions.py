@@ -56,7 +56,7 @@ class TeachActions(QObject):
         """Accept the labels on the frame on show, or take that back."""
         frame = self._controller.layers.frame
         if self._controller.results.is_accepted(frame):
-            self._teaching.withdraw(frame)
+            self._teaching.release(frame)
         elif not self._teaching.accept([frame]):
             show_warning(f"Nothing is known of frame {frame} yet: track it first.")
             self._teaching.accepted_changed.emit()

@@ -97,11 +97,11 @@ class Engine:
             self.session.accept(known, object_ids, shown={t: self.frame_update(t).image for t in hides})
         return self._report(known)
 
-    def withdraw(self, frames: Iterable[int]) -> Report:
+    def release(self, frames: Iterable[int]) -> Report:
         """Unlock frames."""
         self._step.end()
         known = [t for t in frames if self.session.outputs.scores.on_frame(t)]
-        self.session.withdraw(known)
+        self.session.release(known)
         return self._report(known)
 
     def remove_object(self, object_id: int) -> Report:

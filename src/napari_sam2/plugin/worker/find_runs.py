@@ -42,7 +42,7 @@ class FindRuns:
         self._chosen_on.add(found.frame)
         free = newcomers(found, self._session.labels[found.frame])
         with self._session.step(f"Find on frame {found.frame}: {counted(len(free), 'object')}"):
-            self._session.add_objects(free)
+            self._session.add_objects(found.frame, free)
 
     def track(self, start: int | None) -> Iterator[tuple[int, int]]:
         """Track from the first prompt to both ends and add newcomers, or go on where the last run was left.

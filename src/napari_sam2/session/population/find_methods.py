@@ -19,7 +19,7 @@ from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.steps.step_methods import StepMethods
 
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
-from .found_objects import FoundObjects
+from .found_objects import FoundObject, FoundObjects
 from .newcomers import EVERY, birth_frame, newcomers, passing
 from .proposed_divisions import DivisionProposal, drawn_objects, propose_divisions
 
@@ -79,8 +79,9 @@ class Finding(Prompting, StepMethods):
         self,
         frame: int,
         *,
-        area: tuple[float, float] | None = None,
         like: int | None = None,
+        min_area: float | None = None,
+        max_area: float | None = None,
         region: Sequence[float] | None = None,
         min_score: float = LEAST_SCORE,
     ) -> FoundObjects:
@@ -90,10 +91,10 @@ class Finding(Prompting, StepMethods):
         ----------
         frame : int
             Index of the frame.
-        area : tuple of float, optional
-            Least and greatest area in pixels.
         like : int, optional
             An object of the session as an example: only objects of about its size and looks are found.
+        min_area, max_area : float, optional
+            Least and greatest area in pixels.
         region : sequence of float, optional
             (y0, x0, y1, x1) in pixels: only objects whose middle is inside are found.
         min_score : float
@@ -102,21 +103,25 @@ class Finding(Prompting, StepMethods):
         Returns
         -------
         FoundObjects
-            Labels without overlap, with a score and a box each, the surest first.
+            A sequence of objects that do not overlap, each with a mask, a score and a box, the surest first.
 
         Raises
         ------
         ValueError
             If an argument is out of range, or the example is no object of the session or has no mask.
         """
-        return finish(self.finding_objects(frame, area=area, like=like, region=region, min_score=min_score))
+        looking = self.finding_objects(
+            frame, like=like, min_area=min_area, max_area=max_area, region=region, min_score=min_score
+        )
+        return finish(looking)
 
     def finding_objects(
         self,
         frame: int,
         *,
-        area: tuple[float, float] | None = None,
         like: int | None = None,
+        min_area: float | None = None,
+        max_area: float | None = None,
         region: Sequence[float] | None = None,
         min_score: float = LEAST_SCORE,
     ) -> Generator[float, None, FoundObjects]:
@@ -125,29 +130,31 @@ class Finding(Prompting, StepMethods):
         box = None if region is None else (*map(float, region),)
         if box is not None and len(box) != 4:
             raise ValueError(f"region is four numbers (y0, x0, y1, x1), got {region}")
-        low, high = area or (0.0, float("inf"))
-        options = FindOptions(min_area=low, max_area=high, min_score=min_score, region=box)
+        least, greatest = min_area or 0.0, float("inf") if max_area is None else max_area
+        options = FindOptions(min_area=least, max_area=greatest, min_score=min_score, region=box)
         example = None if like is None else self._example(like, frame)
         return (yield from ObjectFinder(self.encoder).finding(frame, options, like=example))
 
-    def add_objects(self, found: FoundObjects) -> tuple[int, ...]:
+    def add_objects(self, frame: int, proposals: Iterable[FoundObject]) -> tuple[int, ...]:
         """Add what `find_objects` found as new objects, each prompted by its mask; all are one step of undo.
 
         Parameters
         ----------
-        found : FoundObjects
-            All of it, or a part chosen with `take` or `above`.
+        frame : int
+            Index of the frame.
+        proposals : iterable of FoundObject
+            All that was found, or a part of it, chosen by hand or with `take` or `above`.
 
         Returns
         -------
         tuple of int
             The labels that the objects have got, in their order.
         """
-        first = max(self.object_ids, default=0) + 1
-        ids = tuple(range(first, first + len(found)))
-        with self.step(f"{len(found)} found objects" if len(found) != 1 else "A found object"):
-            for object_id, mask in zip(ids, found.masks, strict=True):
-                self.add_mask(found.frame, object_id, mask)
+        first, taken = max(self.object_ids, default=0) + 1, list(proposals)
+        ids = tuple(range(first, first + len(taken)))
+        with self.step(f"{len(taken)} found objects" if len(taken) != 1 else "A found object"):
+            for object_id, one in zip(ids, taken, strict=True):
+                self.add_mask(frame, object_id, one.mask)
         return ids
 
     def propagate_finding(self, start: int = 0, *, every: int = EVERY) -> Iterator[FrameResult]:
@@ -216,7 +223,7 @@ class Finding(Prompting, StepMethods):
             try:
                 next(looking)
             except StopIteration as end:
-                added = self.add_objects(newcomers(end.value, self.outputs.labels[frame]))
+                added = self.add_objects(frame, newcomers(end.value, self.outputs.labels[frame]))
                 break
             yield frame
         yield frame

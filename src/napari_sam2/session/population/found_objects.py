@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,20 @@ from numpy.typing import NDArray
 from .candidates import Candidate
 
 
+class FoundObject(NamedTuple):
+    """One object found on a frame."""
+
+    # (Y, X) bool.
+    mask: NDArray[np.bool_]
+    # How sure it is, 0..1.
+    score: float
+    # (y0, x0, y1, x1), the ends excluded.
+    box: tuple[int, int, int, int]
+
+
 @dataclass(frozen=True, eq=False)
-class FoundObjects:
-    """Objects found on a frame.
+class FoundObjects(Sequence[FoundObject]):
+    """Objects found on a frame: a sequence of `FoundObject`, each with its mask, score and box.
 
     Attributes
     ----------
@@ -35,10 +47,15 @@ class FoundObjects:
     def __len__(self) -> int:
         return len(self.scores)
 
-    @property
-    def masks(self) -> list[NDArray[np.bool_]]:
-        """(Y, X) mask of each."""
-        return [self.labels == label for label in range(1, len(self) + 1)]
+    @overload
+    def __getitem__(self, at: int) -> FoundObject: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[FoundObject]: ...
+    def __getitem__(self, at: int | slice) -> FoundObject | Sequence[FoundObject]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(len(self))[at]]
+        place = range(len(self))[at]
+        return FoundObject(self.labels == place + 1, self.scores[place], self.boxes[place])
 
     @property
     def areas(self) -> tuple[int, ...]:
