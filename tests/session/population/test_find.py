@@ -45,17 +45,31 @@ def test_an_even_ground_has_no_blobs() -> None:
     assert find_blobs(picture().astype(float)) == []
 
 
-def test_masks_that_agree_become_one_candidate() -> None:
-    def proposal(y: float, x: float, radius: float, place: Blob) -> MaskProposal:
-        one = candidate(y, x, radius)
-        return MaskProposal(one.area, one.mask, 0.8, place)
+def proposal(y: float, x: float, radius: float, place: Blob) -> MaskProposal:
+    one = candidate(y, x, radius)
+    return MaskProposal(one.area, one.mask, 0.8, place)
 
+
+def test_masks_that_agree_become_one_candidate() -> None:
     places = [Blob(40, 40 + i, 12, 1.0) for i in range(3)]
     masks = [proposal(40, 40 + i / 2, 12, place) for i, place in enumerate(places)]
-    first, second = make_candidates([*masks, proposal(40, 80, 12, places[0])], SIZE[1])
+    first, second = make_candidates([*masks, proposal(40, 80, 12, places[0])], np.zeros(SIZE))
     assert math.dist(first.centre, (40, 40.5)) < 1
     assert first.weight > second.weight
-    assert make_candidates([], SIZE[1]) == []
+    assert make_candidates([], np.zeros(SIZE)) == []
+
+
+def test_a_halo_weighs_less_than_the_object_in_it() -> None:
+    image = np.full(SIZE, 100.0)
+    halo, cell = (np.hypot(*np.ogrid[-40 : SIZE[0] - 40, -40 : SIZE[1] - 40]) < radius for radius in (16, 9))
+    image[halo], image[cell] = 104, 10
+    places = [Blob(40, 40 + i, 12, 1.0) for i in range(3)]
+    # All places but one lead to the halo.
+    proposals = [*(proposal(40, 40, 16, place) for place in places), proposal(40, 40, 9, places[0])]
+    assert make_candidates(proposals, image)[0].size == pytest.approx(np.count_nonzero(cell), rel=0.05)
+    # Without the cell's darkness it is an object like any other, and so is a spot in it.
+    image[cell] = 104
+    assert make_candidates(proposals, image)[0].size == pytest.approx(np.count_nonzero(halo), rel=0.05)
 
 
 def test_overlaps_go_to_the_surer_object() -> None:

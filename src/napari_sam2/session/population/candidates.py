@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion
 from scipy.sparse import csr_array
 
 from .mask_proposals import MaskInFrame, MaskProposal
@@ -21,6 +22,11 @@ _SHARE = 1 / 3
 _LEAST_SCORE = 0.25
 # Power of the agreement that a candidate weighs.
 _STEEPNESS = 1.5
+# Of two masks for one object, which have at least this IoU, the one whose outline has less than this share of the
+# other's contrast ends in the object's halo or in the ground: it weighs less by the third power of what is lacking.
+_RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
+# Pixels on both sides of an outline that its contrast is taken from.
+_RIM = 2
 # Two objects may share this part of the smaller one.
 MOST_SHARED = 0.3
 
@@ -83,8 +89,9 @@ def ious(shared_nm: NDArray[np.int64], sizes_n: NDArray[np.int64], sizes_m: NDAr
     return result
 
 
-def make_candidates(proposals: Sequence[MaskProposal], width: int) -> list[Candidate]:
-    """Merge proposals for a frame of that width into candidates, the heaviest first."""
+def make_candidates(proposals: Sequence[MaskProposal], image: NDArray[np.floating]) -> list[Candidate]:
+    """Merge proposals for a (Y, X) frame into candidates, the heaviest first."""
+    width = image.shape[1]
     masks = [one for one in proposals if one.score >= _LEAST_SCORE]
     if not masks:
         return []
@@ -101,7 +108,32 @@ def make_candidates(proposals: Sequence[MaskProposal], width: int) -> list[Candi
     for index in np.argsort(-weights, kind="stable").tolist():
         if not (iou_nn[index, kept] > _SAME).any():
             kept.append(index)
-    return [_voted(masks, np.flatnonzero(iou_nn[index] > _AGREE), float(weights[index])) for index in kept]
+    made = [_voted(masks, np.flatnonzero(iou_nn[index] > _AGREE), float(weights[index])) for index in kept]
+    return sorted(_without_halos(made, image), key=lambda one: -one.weight)
+
+
+def _without_halos(candidates: Sequence[Candidate], image: NDArray[np.floating]) -> list[Candidate]:
+    """Make those weigh less that a rival with a far clearer outline shares most of its object with."""
+    sizes = np.array([one.size for one in candidates])
+    iou_nn = ious(shared_pixels(candidates, candidates, image.shape[1]), sizes, sizes)
+    contrast_n = np.array([_contrast(one, image) for one in candidates])
+    clearest_n = np.where(iou_nn >= _RIVALS, contrast_n, 0).max(axis=1)
+    # Where nothing has an outline, none is fainter.
+    shares = np.divide(contrast_n, clearest_n, out=np.ones(len(candidates)), where=clearest_n > 0)
+    factors = np.minimum(shares / _FAINT, 1) ** _FALL
+    return [replace(one, weight=one.weight * float(factor)) for one, factor in zip(candidates, factors, strict=True)]
+
+
+def _contrast(one: Candidate, image: NDArray[np.floating]) -> float:
+    """Difference of the mean brightness on both sides of an outline."""
+    rows, columns = (slice(max(side.start - _RIM, 0), side.stop + _RIM) for side in one.area)
+    pixels = image[rows, columns]
+    mask = np.zeros(pixels.shape, bool)
+    top, left = one.area[0].start - rows.start, one.area[1].start - columns.start
+    mask[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] = one.mask
+    inside = mask & ~binary_erosion(mask, iterations=_RIM)
+    outside = binary_dilation(mask, iterations=_RIM) & ~mask
+    return abs(float(pixels[inside].mean() - pixels[outside].mean())) if outside.any() else 0.0
 
 
 def _voted(masks: Sequence[MaskProposal], agreeing: NDArray[np.intp], weight: float) -> Candidate:

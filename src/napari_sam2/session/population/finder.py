@@ -81,10 +81,12 @@ class ObjectFinder:
         return finish(self._candidates(frame, options))
 
     def _candidates(self, frame: int, options: FindOptions) -> Generator[float, None, list[Candidate]]:
-        image = show_dim(self.encoder.stack.read(frame), self.encoder.window)
+        pixels = self.encoder.stack.read(frame)
+        image = show_dim(pixels, self.encoder.window)
         places = (*_grid(self.frame_size), *find_blobs(image.mean(axis=-1)))
         inside = [place for place in places if options.holds(place.y, place.x)]
-        made = make_candidates((yield from proposing_masks(self.encoder.model, image, inside)), self.frame_size[1])
+        proposals = yield from proposing_masks(self.encoder.model, image, inside)
+        made = make_candidates(proposals, pixels.reshape(*self.frame_size, -1).mean(axis=-1, dtype=np.float32))
         return [one for one in made if options.want(one)]
 
     def finding(
