@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pytestqt.exceptions import capture_exceptions
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -350,3 +351,14 @@ def test_every_row_of_the_table_has_a_test() -> None:
     for place in ROWS.values():
         file, name = place.split("::") if "::" in place else (Path(__file__).name, place)
         assert f"def {name}(" in Path(__file__).with_name(file).read_text(encoding="utf-8"), place
+
+
+def test_an_outline_drawn_almost_on_a_line_is_no_error(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.press("tool_outline")
+    with capture_exceptions() as raised:
+        desk.drag((3, 5), (2, 41))
+        desk.settle()
+    assert not raised
+    shapes = desk.widget.layers.shapes
+    assert len(shapes.features) == len(shapes.data)

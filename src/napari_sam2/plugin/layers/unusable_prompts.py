@@ -40,7 +40,10 @@ def word_about(
         )
     axes = list(space.plane_axes)
     place, size = Placement.of(layer, image), np.array(space.whole_shape[1:])
-    beside = sum(_is_beside(place(np.atleast_2d(layer.data[row]))[:, axes], size) for row in rows)
+    # napari 0.9.2 names the row of an outline without an area, too, which it has just taken away.
+    n_rows = len(layer.data)
+    there = [row for row in rows if -n_rows <= row < n_rows]
+    beside = sum(_is_beside(place(np.atleast_2d(layer.data[row]))[:, axes], size) for row in there)
     if beside:
         what = "A prompt beside the image does" if beside == 1 else f"{beside} prompts beside the image do"
         return f"{what} not count: {image.name} has {size[0]} rows and {size[1]} columns."
