@@ -407,8 +407,11 @@ class WidgetMachine(RuleBasedStateMachine):
         session, objects = self.desk.widget.session, set(self.desk.widget.session.object_ids)
         image.data = np.array(image.data[::-1] if turned else image.data)
         self.desk.until(lambda: self.desk.widget.session not in (None, session), "the session")
-        # It is another session: prompts stay, steps begin anew.
-        del self.steps[image.name]
+        # It is another session: prompts stay, steps begin anew, and what was tracked is on show until it is updated.
+        self.desk.settle()
+        if self.desk.widget.session.prompts and self.can("update"):
+            self.desk.track("update")
+        self.steps[image.name] = Steps([None])
         self.settle()
         assert set(self.desk.widget.session.object_ids) == objects
 

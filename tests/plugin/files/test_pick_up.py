@@ -56,6 +56,21 @@ def test_session_is_picked_up(desk: Desk, tmp_path: Path, *, saved: bool) -> Non
     np.testing.assert_array_equal(desk.labels, before)
 
 
+def test_work_of_the_last_moment_is_picked_up(desk: Desk) -> None:
+    labels = desk.widget.layers.need_labels()
+    labels.data_setitem((np.zeros(9, int), np.arange(30, 39), np.arange(2, 11)), 5)
+    desk.settle()
+    # Too young for the folder in the cache.
+    assert desk.widget.files.keeping.folder is None
+    before, (prompt,) = desk.labels.copy(), desk.widget.session.prompts
+    desk.reopen_dock()
+    assert desk.widget.files.keeping.folder is not None
+    np.testing.assert_array_equal(desk.labels, before)
+    (after,) = desk.widget.session.prompts
+    assert (after.frame, after.object_id) == (prompt.frame, prompt.object_id) == (0, 5)
+    np.testing.assert_array_equal(after.mask, prompt.mask)
+
+
 def test_what_was_removed_can_be_undone_after_reopening(desk: Desk) -> None:
     desk.press("new_object")
     desk.click_shown(20, 30)

@@ -284,12 +284,29 @@ class SessionSaver(QObject):
             return
         for space, engine in self._controller.workspace.engines.items():
             folder, has_work = engine.session.folder, _has_work(engine)
+            if folder is None and has_work:
+                folder = self._keep_at_the_end(engine, space)
             engine.session.close()
             if folder is not None and has_work:
                 _LEFT[space] = folder
             elif folder is not None and recovery.is_recovery(folder):
                 recovery.discard(folder)
         recovery.prune()
+
+    def _keep_at_the_end(self, engine: Engine, space: LayerFrames) -> Path | None:
+        """Save work that is too young for the timer, or whose turn never came; returns its folder, if it has got one."""
+        image = self._layers.image
+        if image is None or not self._keep_unsaved():
+            return None
+        folder = recovery.next_free(self._chosen[space]) if space in self._chosen else recovery.new_folder(image.name)
+        try:
+            engine.session.save(folder)
+        except OSError as error:
+            self.failed.emit(error)
+            return None
+        if space == self._layers.space:
+            self._write_notes(folder)
+        return folder
 
     def write_down(self) -> None:
         """Write down what has changed in the layers, where there is a folder already."""
