@@ -294,7 +294,7 @@ class SessionSaver(QObject):
         recovery.prune()
 
     def _keep_at_the_end(self, engine: Engine, space: LayerFrames) -> Path | None:
-        """Save work that is too young for the timer, or whose turn never came; returns its folder, if it has got one."""
+        """Save work that is too young for the timer, or whose turn never came; returns its folder, if there is one."""
         image = self._layers.image
         if image is None or not self._keep_unsaved():
             return None
