@@ -193,3 +193,16 @@ def test_zip_files_without_an_image(tmp_path: Path) -> None:
             file.write(one, one.relative_to(tmp_path / "two"))
     with pytest.raises(ValueError, match=r"holds the arrays a, b: zip the one to track by itself"):
         open_stack(path)
+
+
+@pytest.mark.parametrize("scale", [(1.0, 0.25, 1.0), (2.0, 1.0, 0.5)])
+def test_a_pixel_of_which_one_side_is_1_is_calibrated(tmp_path: Path, scale: tuple[float, float, float]) -> None:
+    shift = tuple(0.0 if one == 1 else 25.75 for one in scale)
+    group = zarr.open_group(tmp_path / "image.zarr", mode="w")
+    group.create_array("0", data=np.zeros((3, 6, 8), np.uint8))
+    transforms = [{"type": "scale", "scale": list(scale)}, {"type": "translation", "translation": list(shift)}]
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    datasets = [{"path": "0", "coordinateTransformations": transforms}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    with open_stack(tmp_path / "image.zarr") as stack:
+        np.testing.assert_allclose(stack.geometry.to_world((2, 3, 4)), np.multiply((2, 3, 4), scale) + shift)

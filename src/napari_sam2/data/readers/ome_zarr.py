@@ -100,12 +100,12 @@ def _open_group(node: Any, path: Path, level: int) -> Opened:
     check_level(level, [(array.shape[places[0]], array.shape[places[1]]) for array in levels.arrays], str(path))
     _check_axes(levels.axes, levels.arrays[level].shape, path)
     planes = ZarrPlanes(levels.arrays[level], levels.axes, path)
-    # A scale of 1 without a unit is what writers put in for "not calibrated".
-    sizes = {
-        letter: Size(scale, levels.units[letter], translation)
-        for letter, (scale, translation) in zip(levels.axes, levels.places[level], strict=True)
-        if levels.units[letter] is not None or (scale, translation) != (1, 0)
-    }
+    said = dict(zip(levels.axes, levels.places[level], strict=True))
+    # A scale of 1 without a unit is what writers put in for "not calibrated"; of a pixel's height and width one may be
+    # 1, but not both.
+    calibrated = {letter for letter, place in said.items() if levels.units[letter] is not None or place != (1, 0)}
+    calibrated |= {*"yx"} if calibrated & {*"yx"} else set()
+    sizes = {i: Size(scale, levels.units[i], shift) for i, (scale, shift) in said.items() if i in calibrated}
     return Opened(planes, planes.leading, sizes, _channels(metadata))
 
 
