@@ -27,7 +27,7 @@ from napari_sam2.evaluation.interactive import GOOD_ENOUGH
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity, roc_auc
 from napari_sam2.session import quality
-from napari_sam2.session.quality.expected_quality import load_calibration
+from napari_sam2.session.quality.expected_quality import load_curves
 
 CALIBRATION = Path(quality.__path__[0]) / "calibration.json"
 
@@ -128,7 +128,7 @@ def check(args: argparse.Namespace) -> None:
     """How well the estimate, and its rivals, tell masks of J below 0.75; and how often its interval held."""
     table = Table.read(args.records)
     j, good, sequences = table.j, table.j >= GOOD_ENOUGH, table.sequences
-    mean, low, high = load_calibration().expect(table.sharpness)
+    mean, low, high = load_curves().expect(table.sharpness)
     # Ties of the estimate, which is flat in places, are decided by what it is made of.
     rivals = {"estimate": mean + 1e-6 * table.sharpness} | {
         name: np.array([line[column] for line in table.lines])

@@ -87,7 +87,9 @@ RULES = {
     "session.run_methods": Rule(f"{_DATA} {_TRACKING} session.results session.passes session.steps", TORCH | ARRAYS),
     "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.steps", TORCH | ARRAYS),
     "session.quality": Rule(_DATA, ARRAYS),
-    "session.review_methods": Rule(f"{_DATA} session.accept_methods session.quality", NONE),
+    "session.review_methods": Rule(
+        f"{_DATA} session.accept_methods session.quality", NONE, heavy_inside=frozenset({"pandas"})
+    ),
     "session.prompt_methods": Rule(f"{_DATA} session.results", TORCH | ARRAYS),
     "session.track_edits": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.lineage_methods": Rule(

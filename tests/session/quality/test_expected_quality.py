@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.session.quality.expected_quality import (
-    Calibration,
+    QualityCurves,
     expected_qualities,
     expected_quality,
-    load_calibration,
+    load_curves,
 )
 
 
@@ -33,13 +33,13 @@ def test_a_sharper_mask_is_never_expected_to_be_worse(values: list[float | None]
 def test_the_curves_tell_a_sharp_mask_from_a_blurred_one() -> None:
     blurred, sharp = expected_quality([row(0, 0.4), row(1, 0.95)]).mean
     assert blurred < 0.4 < 0.7 < sharp
-    curves = load_calibration()
+    curves = load_curves()
     for values in (curves.sharpness, curves.mean, curves.low, curves.high):
         assert (np.diff(values) >= 0).all()
 
 
 def test_of_a_mask_from_elsewhere_the_usual_is_expected() -> None:
-    curves = Calibration(
+    curves = QualityCurves(
         np.array([0.0, 1.0]), np.array([0.2, 0.8]), np.array([0.1, 0.7]), np.array([0.3, 0.9]), unknown=(0.5, 0.0, 1.0)
     )
     np.testing.assert_allclose(curves.expect(np.array([0.5, np.nan])), [[0.5, 0.5], [0.4, 0.0], [0.6, 1.0]])

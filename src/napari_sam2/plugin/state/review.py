@@ -5,25 +5,42 @@ All that is said of quality is an estimate: see `napari_sam2.session.quality`.
 
 from __future__ import annotations
 
+from collections import Counter
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sam2.data.labels.label_stack import LabelStack
+    from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+    from napari_sam2.plugin.worker.messages import State
     from napari_sam2.session.quality.expected_quality import ExpectedQuality
     from napari_sam2.session.quality.worth import Correction, Outlook
-
-    from .result_store import ResultStore
 
 # Whoever looks at a frame for longer has done something else meanwhile; in seconds.
 _LONGEST_LOOK = 60.0
 
 
+class Reviewed(Protocol):
+    """Results that can be reviewed: those of one stack."""
+
+    table: ScoreTable
+    state: State
+    # Frames on which all is accepted.
+    accepted: LabelStack
+    # By object, how often its rows have changed.
+    revisions: Counter[int]
+    n_planes: int | None
+
+    def rows_of(self, object_id: int) -> list[ScoreRow]:
+        """The rows of an object, by frame, rising."""
+
+
 class Review:
     """A walk through the results of one stack, the frame where a correction brings most first."""
 
-    def __init__(self, results: ResultStore, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, results: Reviewed, clock: Callable[[], float] = monotonic) -> None:
         self._results = results
         self._clock = clock
         # By object: how often its rows had changed when they were estimated, and the estimate.

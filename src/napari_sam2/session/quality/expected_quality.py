@@ -39,7 +39,7 @@ class ExpectedQuality:
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class QualityCurves:
     """What J was at some levels of sharpness, all rising."""
 
     sharpness: NDArray[np.float64]
@@ -57,12 +57,12 @@ class Calibration:
 
 
 @cache
-def load_calibration() -> Calibration:
+def load_curves() -> QualityCurves:
     """Read the curves that come with the package; ``benchmarks/quality.py fit`` makes them."""
     kept = json.loads(files(__package__).joinpath("calibration.json").read_text(encoding="utf-8"))
     curves = (np.array(kept[name], float) for name in ("sharpness", "mean", "low", "high"))
     sharpness, mean, low, high = curves
-    return Calibration(sharpness, mean, low, high, unknown=tuple(kept["unknown"]))
+    return QualityCurves(sharpness, mean, low, high, unknown=tuple(kept["unknown"]))
 
 
 def expected_quality(rows: Sequence[ScoreRow]) -> ExpectedQuality:
@@ -80,7 +80,7 @@ def expected_quality(rows: Sequence[ScoreRow]) -> ExpectedQuality:
     """
     sharpness = np.array([np.nan if row.sharpness is None else row.sharpness for row in rows], float)
     accepted = np.array([row.accepted for row in rows], bool)
-    mean, low, high = np.where(accepted, 1.0, load_calibration().expect(sharpness))
+    mean, low, high = np.where(accepted, 1.0, load_curves().expect(sharpness))
     return ExpectedQuality(np.array([row.frame for row in rows], np.intp), mean, low, high)
 
 
