@@ -151,8 +151,8 @@ class Controller(QObject):
 
     @property
     def has_work(self) -> bool:
-        """Whether there is any prompt or result."""
-        return bool(self.results.object_ids)
+        """Whether there is any prompt or result, be it of a session just opened, whose results are still to come."""
+        return bool(self.results.object_ids) or (self.engine is not None and bool(self.engine.session.object_ids))
 
     # Model and stack
 
