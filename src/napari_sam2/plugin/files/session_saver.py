@@ -136,15 +136,17 @@ class SessionSaver(QObject):
         self.folder_changed.emit()
 
     def _start(self, engine: Engine, space: LayerFrames) -> None:
+        if (target := self._place_for(space)) is not None:
+            self._starting.add(engine)
+            self._move(engine, target, lambda _earlier: self._changed(engine))
+
+    def _place_for(self, space: LayerFrames) -> Path | None:
+        """A new folder for work that is in none; None where it is not to be kept."""
         if space in self._chosen:
             # Another model, window or zoom: what the earlier session knew stays where it is.
-            target = recovery.next_free(self._chosen[space])
-        elif self._keep_unsaved() and self._layers.image is not None:
-            target = recovery.new_folder(self._layers.image.name)
-        else:
-            return
-        self._starting.add(engine)
-        self._move(engine, target, lambda _earlier: self._changed(engine))
+            return recovery.next_free(self._chosen[space])
+        image = self._layers.image
+        return recovery.new_folder(image.name) if self._keep_unsaved() and image is not None else None
 
     def _move(self, engine: Engine, target: Path, done: Callable[[Path | None], None]) -> None:
         # In the queue with all other jobs: no prompt or frame is half in the folder and half not.
@@ -295,10 +297,8 @@ class SessionSaver(QObject):
 
     def _keep_at_the_end(self, engine: Engine, space: LayerFrames) -> Path | None:
         """Save work that is too young for the timer, or whose turn never came; returns its folder, if there is one."""
-        image = self._layers.image
-        if image is None or not self._keep_unsaved():
+        if (folder := self._place_for(space)) is None:
             return None
-        folder = recovery.next_free(self._chosen[space]) if space in self._chosen else recovery.new_folder(image.name)
         try:
             engine.session.save(folder)
         except OSError as error:

@@ -45,6 +45,8 @@ class Review:
         self._clock = clock
         # By object: how often its rows had changed when they were estimated, and the estimate.
         self._known: dict[int, tuple[int, ExpectedQuality]] = {}
+        # The same of all objects, with the frames that need no correction.
+        self._outlook: tuple[object, Outlook | None] = None, None
         self._visited: set[tuple[int, int]] = set()
         # When the frame on show was gone to, and seconds spent on those before it.
         self._since: float | None = None
@@ -80,7 +82,11 @@ class Review:
         """How good the results are on the whole, and what a few corrections bring; ``None`` where nothing is known."""
         from napari_sam2.session.quality.worth import outlook
 
-        return outlook(self._qualities(), self._given())
+        # Asked for with every change of any kind, of which few are about results.
+        made_of = dict(self._results.revisions), self._given()
+        if self._outlook[0] != made_of:
+            self._outlook = made_of, outlook(self._qualities(), made_of[1])
+        return self._outlook[1]
 
     def expected(self, frame: int, object_id: int) -> float | None:
         """Expected overlap of a mask with the true one."""
