@@ -18,14 +18,20 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 N_FRAMES = 400
 
 
-def interrupt_after_some_frames(process: subprocess.Popen[str], *signals: signal.Signals) -> str:
-    """Press Ctrl-C once the progress bar has moved; everything the command wrote to stderr."""
+def wait_for_the_bar(process: subprocess.Popen[str]) -> str:
+    """Everything the command wrote to stderr until its progress bar moved."""
     seen = ""
     assert process.stderr is not None
     while "/s" not in seen.rpartition("\r")[2]:
         letter = process.stderr.read(1)
         assert letter, seen
         seen += letter
+    return seen
+
+
+def interrupt_after_some_frames(process: subprocess.Popen[str], *signals: signal.Signals) -> str:
+    """Press Ctrl-C once the progress bar has moved; everything the command wrote to stderr."""
+    seen = wait_for_the_bar(process)
     for one in signals or (signal.SIGINT,):
         process.send_signal(one)
     out, rest = process.communicate()
@@ -55,14 +61,15 @@ def test_sigterm_keeps_what_was_done(tmp_path: Path, checkpoint: Path, count: in
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path: Path, checkpoint: Path) -> None:
     first = start_long_run(tmp_path, checkpoint)
-    assert first.stderr is not None
-    while "frame/s" not in first.stderr.readline(200):
-        pass
+    wait_for_the_bar(first)
+    # Held, so that it is not done before the second one has started.
+    first.send_signal(signal.SIGSTOP)
     second = start_long_run(tmp_path, checkpoint, "--overwrite")
     _, said = second.communicate()
     assert second.returncode == 2
     assert f"another run is writing to {tmp_path / 'result'}" in said
     first.send_signal(signal.SIGTERM)
+    first.send_signal(signal.SIGCONT)
     first.communicate()
     assert first.returncode == 130
     assert frames_done(tmp_path / "result") > 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commandline import DiskStack, Run, start_script, write_entries
+from commandline import DiskStack, Run, draw_disk, start_script, write_entries
 
 from napari_sam2 import Session
 from napari_sam2.job.run_stack import Progress
@@ -180,10 +180,13 @@ def test_run_in_a_part_of_the_image(run: Run, disk: DiskStack, fast: list[object
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_resume_goes_on(run: Run, saved: Path, disk: DiskStack, fast: list[object], tmp_path: Path, how: int) -> None:
-    stopped = tmp_path / "stopped"
-    words = ["segment", disk.path, "--prompts", disk.prompts, "--output", stopped, "--save", *fast]
-    with start_script(*words) as process:
+def test_resume_goes_on(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path, how: int) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    # Long enough to be stopped on the way, however late the signal comes.
+    tifffile.imwrite(disk.path, draw_disk(100)[0], metadata={"axes": "TYX"}, imagej=True)
+    words = ["segment", disk.path, "--prompts", disk.prompts, "--save", *fast]
+    assert run(*words, "--output", whole).status == 0
+    with start_script(*words, "--output", stopped) as process:
         # Once a frame is in the journal.
         while '"done":2' not in journal_in(stopped / "session.napari-sam2"):
             assert process.poll() is None
@@ -192,10 +195,10 @@ def test_resume_goes_on(run: Run, saved: Path, disk: DiskStack, fast: list[objec
     assert process.returncode != 0
     resumed = run("resume", stopped / "session.napari-sam2", "--overlay", "none")
     assert resumed.status == 0, resumed.err
-    assert_same_results(saved, stopped)
+    assert_same_results(whole, stopped)
     record = json.loads((stopped / "session.json").read_text(encoding="utf-8"))
     assert record["complete"]
-    assert record["tracked_frames"] == [[0, 7]]
+    assert record["tracked_frames"] == [[0, 99]]
 
 
 def test_resume_after_everything_writes_the_results_again(run: Run, saved: Path) -> None:
