@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
+from vispy.gloo.glir import GlirProgram
 
 from napari_sam2.plugin.layers.points_and_shapes import features_of
 from napari_sam2.plugin.widget import Sam2Widget
@@ -77,6 +78,8 @@ def open_widget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[napari.Viewer, Sam2Widget]]:
     monkeypatch.setenv("NAPARI_SAM2_HOME", str(tmp_path))
+    # Mesa's software renderer (22.3) crashes in napari alone after freeing what drew a layer.
+    monkeypatch.setattr(GlirProgram, "delete", lambda program: None)
     frame = np.random.default_rng(0).integers(0, 60, (SIDE, SIDE)).astype(np.uint8)
     yy, xx = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1]
     disc = np.hypot(yy, xx) < RADIUS

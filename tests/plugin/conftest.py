@@ -15,6 +15,7 @@ from napari import Viewer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QPushButton, QWidget
+from vispy.gloo.glir import GlirProgram
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.plugin.widget import Sam2Widget
@@ -28,6 +29,14 @@ PATIENCE_S = 240
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     with single_thread():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_stay() -> Iterator[None]:
+    """Keep what draws a layer that is gone: Mesa's software renderer (22.3) crashes in napari alone after freeing it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GlirProgram, "delete", lambda program: None)
         yield
 
 
