@@ -77,7 +77,7 @@ _BUTTONS = {
     ),
     "undo": ("Undo", "Take back the last prompt, stroke or tracking run"),
     "redo": ("Redo", "Do again what was taken back"),
-    "next_doubtful": ("Next doubtful frame", "Go to the next frame that deserves a look"),
+    "next_doubtful": ("Next doubtful", "Go to the next frame that deserves a look"),
     "candidates": ("Another mask", "Show the next mask that the model proposes for the clicks or the box here (Tab)"),
     "help": ("Help", "How it goes, step by step, and all keys"),
 }
@@ -334,9 +334,8 @@ class Panel(QScrollArea):
 
     def _scores(self) -> QWidget:
         walk = row(self.buttons["next_doubtful"], self.doubt)
-        # The button's text is longer than what makes a frame doubtful.
-        walk.layout().setStretch(0, 3)
-        walk.layout().setStretch(1, 2)
+        # What makes a frame doubtful is said in full.
+        walk.layout().setStretch(1, 1)
         return column(self.frame_note, self.score_plot, walk)
 
 
