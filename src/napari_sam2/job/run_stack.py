@@ -126,6 +126,7 @@ def write(work: Work, folder: Path) -> JobReport:
     from napari_sam2.data.formats import Results
     from napari_sam2.data.labels.lineage import Lineage
     from napari_sam2.data.labels.placed_results import place_results
+    from napari_sam2.session.quality.expected_quality import estimated
 
     session, progress, whole = work.session, work.progress, work.whole
 
@@ -142,7 +143,7 @@ def write(work: Work, folder: Path) -> JobReport:
     }
     labels, scores = place_results(outputs.labels, outputs.scores, geometry)
     lineage = Lineage.of_frames(map(labels.object_ids, range(whole.n_frames)), session.parents)
-    results = Results(labels, whole, scores, window=session.encoder.window, lineage=lineage)
+    results = Results(labels, whole, estimated(scores), window=session.encoder.window, lineage=lineage)
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(
         folder=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import label_dtype
+from napari_sam2.data.labels.provenance import Provenance
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.session.results.object_set import SessionObjects
 
@@ -73,7 +75,14 @@ class Accepting(StepMethods):
                     self._objects.tracks[object_id].fills.pop(t, None)
         return len(places)
 
-    def take_accepted(self, frame: int, labels: ArrayLike, scores: Mapping[int, tuple[float, float]]) -> None:
+    def take_accepted(
+        self,
+        frame: int,
+        labels: ArrayLike,
+        scores: Mapping[int, tuple[float, float]],
+        *,
+        made: Mapping[int, Provenance] | None = None,
+    ) -> None:
         """Take over what was accepted in a session that is gone.
 
         Parameters
@@ -84,6 +93,8 @@ class Accepting(StepMethods):
             (Y, X) the masks.
         scores : mapping
             Of the objects accepted there, the object score and predicted IoU; those that are not there are left out.
+        made : mapping, optional
+            How their masks came about, as far as that is known.
         """
         frame = check_frame(frame, self.stack.n_frames)
         ids = [object_id for object_id in scores if object_id in self._objects.tracks]
@@ -93,6 +104,8 @@ class Accepting(StepMethods):
             outputs.labels.widen(label_dtype(ids))
             outputs.put_rows([ScoreRow(frame, object_id, *scores[object_id]) for object_id in ids])
             outputs.accept(frame, ids, shown=np.asarray(labels))
+            rows = [row for row in outputs.scores.on_frame(frame) if row.object_id in ids]
+            outputs.put_rows([replace(row, made=(made or {}).get(row.object_id)) for row in rows])
 
     def release(self, frame: int | Iterable[int], object_ids: Iterable[int] | None = None) -> int:
         """Take an acceptance back; the masks stay until they are tracked again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.provenance import Maker
+from napari_sam2.data.labels.scores import PROVENANCE_COLUMNS, SCORE_COLUMNS
 from napari_sam2.data.prompts.prompt import Prompt, check_object_id
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.population.find_methods import Finding
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.prompting.warm_up import warm_up
+from napari_sam2.session.quality.expected_quality import estimated
 from napari_sam2.session.results.distinct_masks import distinct_masks
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
@@ -78,7 +82,9 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         self._tracker = FrameTracker(self._encoder, policy, fill_hole_area=fill_hole_area, zoom=windows)
         self._answerer = PromptPredictor(self._tracker)
         # What results from it: objects with their labels and scores, and the runs and edits that change them.
-        outputs = SessionOutputs(LabelStack(self.stack.shape, folder=labels_folder))
+        outputs = SessionOutputs(
+            LabelStack(self.stack.shape, folder=labels_folder), partial(self._describe_maker, model, self.memory)
+        )
         self._objects = SessionObjects(outputs, model.config, policy, n_planes=self.stack.n_planes)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._editor = TrackEditor(self._objects, self._answerer)
@@ -89,6 +95,11 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         self._untracked: TrackingRun | None = None
         # Whether the model has answered a first prompt, which is slower than later ones.
         self._is_rehearsed = False
+
+    @staticmethod
+    def _describe_maker(model: Sam2, memory: str) -> Maker:
+        """Say which model makes the masks, by which memory rule."""
+        return Maker(model.config.name or "", "", memory)
 
     # What there is
 
@@ -109,8 +120,14 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
 
     @property
     def scores(self) -> pd.DataFrame:
-        """Table with a row per object and frame, as written to ``scores.csv``."""
+        """Table with a row per object and frame: the numbers of ``scores.csv``."""
         return self._objects.outputs.scores.to_pandas()
+
+    @property
+    def provenance(self) -> pd.DataFrame:
+        """Table with a row per object and frame: who made the mask, and its expected J, as in ``scores.csv``."""
+        table = estimated(self._objects.outputs.scores).to_pandas([*SCORE_COLUMNS, *PROVENANCE_COLUMNS])
+        return table[[*SCORE_COLUMNS[:2], *PROVENANCE_COLUMNS]]
 
     @property
     def outputs(self) -> SessionOutputs:
@@ -152,6 +169,8 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         """Do beforehand what the first click on a frame would wait for: encode the frame and warm the model up."""
         self.catch_up()
         self._encoder.encode(self._check_place(frame, 1)[0])
+        # Hashed now, as it is noted with every mask.
+        _ = self._objects.outputs.origins.maker
         if not self._is_rehearsed:
             warm_up(self._answerer, frame)
             self._is_rehearsed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace as with_values
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -174,7 +175,8 @@ class Prompting(ABC):
         """
         drawing = prompt.drawing
         if prompt.mask is not None:
-            return self.add_mask(prompt.frame, prompt.object_id, prompt.mask, drawing=drawing)
+            self._check_place(prompt.frame, prompt.object_id)
+            return self._prompt(with_values(prompt, mask=check_mask(prompt.mask, self._frame_size)))
         if prompt.box is not None:
             return self.add_box(
                 prompt.frame, prompt.object_id, prompt.box, prompt.points, prompt.labels, drawing=drawing

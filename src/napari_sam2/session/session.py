@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from numpy.typing import ArrayLike
 
 from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.labels.provenance import Maker
 from napari_sam2.model.sam2 import Sam2
 
 from .core import TrackingSession
@@ -100,6 +101,12 @@ class Session(TrackingSession):
         )
         if folder is not None:
             self.save(folder)
+
+    @staticmethod
+    def _describe_maker(model: Sam2, memory: str) -> Maker:
+        from napari_sam2.storage.fingerprint import maker_of
+
+        return maker_of(model, memory)
 
     @property
     def folder(self) -> Path | None:

@@ -17,8 +17,9 @@ from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import DIRECTIONS, ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit
-from napari_sam2.storage.folder.codec import image_record, prompt_record, visit_spans
-from napari_sam2.storage.folder.schema import DirectionChanges, Event, FrameRecord, StepRecord, TrackRecord
+from napari_sam2.storage.folder.codec import image_record, prompt_record, row_fields, visit_spans
+from napari_sam2.storage.folder.frame_schema import FrameRecord
+from napari_sam2.storage.folder.schema import DirectionChanges, Event, StepRecord, TrackRecord
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
@@ -273,11 +274,4 @@ def frame_records(outputs: SessionOutputs, frames: Iterable[int]) -> dict[int, F
 
 def _frame_record(outputs: FrameOutputs) -> FrameRecord:
     labels = None if outputs.labels is None else image_record(outputs.labels)
-    accepted = tuple(row.object_id for row in outputs.rows if row.accepted)
-    rows = tuple(row.values()[1:] for row in outputs.rows)
-    sharpness = tuple(row.sharpness for row in outputs.rows)
-    # Left out where there is nothing to say, so that such folders are as they always were.
-    extra = ({"accepted": accepted} if accepted else {}) | (
-        {"sharpness": sharpness} if sharpness != (None,) * len(sharpness) else {}
-    )
-    return FrameRecord.model_validate({"labels": labels, "rows": rows} | extra)
+    return FrameRecord.model_validate({"labels": labels} | row_fields(outputs.rows))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from napari_sam2.data.images.stack import Stack
+from napari_sam2.data.labels.provenance import Maker
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.storage.folder.schema import (
@@ -101,6 +102,16 @@ def describe_model(model: Sam2) -> ModelRecord:
         sha256=None if source is None else hash_file(source.path),
         weights=hash_weights(model) if source is None else None,
     )
+
+
+def maker_of(model: Sam2, memory: str) -> Maker:
+    """Name a model and its memory rule for the masks that it makes."""
+    try:
+        record = describe_model(model)
+    except OSError:
+        # The file that it was loaded from is gone.
+        return Maker(model.config.name or "", "", memory)
+    return Maker(record.name or record.variant or "", record.sha256 or record.weights or "", memory)
 
 
 def model_identity(record: ModelRecord) -> dict[str, object]:

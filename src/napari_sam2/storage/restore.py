@@ -14,7 +14,7 @@ from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.storage.folder.codec import read_image, read_rows, read_visits
-from napari_sam2.storage.folder.schema import FrameRecord
+from napari_sam2.storage.folder.frame_schema import FrameRecord
 
 from .earlier_history import EarlierHistory
 from .saved_objects import SavedObjects

@@ -10,19 +10,18 @@ from pydantic import ValidationError
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.object_track import DIRECTIONS
 from napari_sam2.storage.folder.fields import Numbered, SpanOfLife
+from napari_sam2.storage.folder.frame_schema import FrameRecord, first_error
 from napari_sam2.storage.folder.journal import read_journal
 from napari_sam2.storage.folder.schema import (
     DirectionChanges,
     EditRecord,
     Event,
-    FrameRecord,
     MemoryRecord,
     PromptRecord,
     RestoreFrameRecord,
     StepRecord,
     TrackRecord,
     VisitSpan,
-    first_error,
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,15 @@ from napari_sam2.data.labels.label_stack import check_label_image, label_dtype
 from napari_sam2.data.pictures.outlines import object_color
 from napari_sam2.data.readers.ome_zarr import is_zarr
 
+from .provenance_labels import code_image, legend
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
     from napari_sam2.data.images.stack import Stack
+    from napari_sam2.data.labels.scores import ScoreRow
 
     from .export_data import Results
 
@@ -52,14 +61,31 @@ def is_ome_zarr_labels(path: Path) -> bool:
 
 def _write(path: Path, results: Results, *, version: str) -> None:
     zarr = load_extra("zarr", "writing OME-Zarr")
-    old = version == "0.4"
-    group = zarr.create_group(store=str(path), zarr_format=2 if old else 3)
-    stack, ids = results.stack, results.object_ids
+    group = zarr.create_group(store=str(path), zarr_format=2 if version == "0.4" else 3)
+    dtype, about = label_dtype(results.object_ids), _image_label(path, results)
+    _write_levels(group, results, images=results.labels.__getitem__, dtype=dtype, about=about, version=version)
+    if any(row.made is not None for row in results.scores):
+        # A label image of its own: how the mask that each pixel belongs to came about.
+        inside = group.create_group("provenance")
+        codes, about = partial(code_image, results), _legend(results)
+        _write_levels(inside, results, images=codes, dtype=np.dtype(np.uint8), about=about, version=version)
+
+
+def _write_levels(
+    group: Any,
+    results: Results,
+    *,
+    images: Callable[[int], NDArray[Any]],
+    dtype: np.dtype[Any],
+    about: dict[str, Any],
+    version: str,
+) -> None:
+    """Write label images at all resolutions into a group, and what is said of their values."""
+    old, stack = version == "0.4", results.stack
     # (T,), (Z,) or (T, Z).
     leading = stack.shape[:1] if results.volumes is None else results.volumes.shape[:2]
     shapes = [(*leading, *size) for size in _level_sizes(stack)]
     multiscale = _multiscale(results, len(shapes), version)
-    dtype = label_dtype(ids)
     arrays = []
     for level, shape in enumerate(shapes):
         # OME-Zarr 0.4 requires chunks in nested folders; 0.5 names the axes in the array's own metadata, too.
@@ -68,7 +94,7 @@ def _write(path: Path, results: Results, *, version: str) -> None:
         chunks = (*(1 for _ in leading), *(min(_SIDE, side) for side in shape[-2:]))
         arrays.append(group.create_array(str(level), shape=shape, dtype=dtype, chunks=chunks, fill_value=0, **layout))
     for frame in range(stack.n_frames):
-        image = check_label_image(results.labels[frame], stack.shape[1:], dtype)
+        image = check_label_image(images(frame), stack.shape[1:], dtype)
         # Chunks of background are left out and read as 0.
         if image.any():
             place = np.unravel_index(frame, leading)
@@ -77,7 +103,7 @@ def _write(path: Path, results: Results, *, version: str) -> None:
                 array[place] = image[:: 2**level, :: 2**level]
     # Version 0.5 nests all metadata under the key "ome".
     attributes: dict[str, Any] = {"multiscales": [multiscale]}
-    attributes["image-label"] = _image_label(path, results, version)
+    attributes["image-label"] = about | ({"version": version} if old else {})
     creator = {"_creator": {"name": _CREATOR}}
     group.attrs.update(attributes | creator if old else {"ome": {"version": version, **attributes}} | creator)
 
@@ -112,7 +138,15 @@ def _unit(unit: str | None) -> dict[str, str]:
     return {"unit": OME_UNITS.get(unit, unit)} if unit else {}
 
 
-def _image_label(path: Path, results: Results, version: str) -> dict[str, Any]:
+def _legend(results: Results) -> dict[str, Any]:
+    meanings = legend(results)
+    return {
+        "colors": [{"label-value": code, "rgba": [*object_color(code), 255]} for code in meanings],
+        "properties": [{"label-value": code, "meaning": meaning} for code, meaning in meanings.items()],
+    }
+
+
+def _image_label(path: Path, results: Results) -> dict[str, Any]:
     described: dict[str, Any] = {
         "colors": [{"label-value": i, "rgba": [*object_color(i), 255]} for i in results.object_ids],
         "properties": _properties(results),
@@ -120,7 +154,20 @@ def _image_label(path: Path, results: Results, version: str) -> dict[str, Any]:
     if results.stack.path is not None and is_zarr(results.stack.path):
         # A relative path survives moving image and labels together.
         described["source"] = {"image": os.path.relpath(results.stack.path.resolve(), path.resolve())}
-    return described | ({"version": version} if version == "0.4" else {})
+    return described
+
+
+def _origins(rows: Sequence[ScoreRow]) -> dict[str, Any]:
+    """How many masks of an object came about in which way, by which models."""
+    sources = Counter("unknown" if row.made is None else row.made.source for row in rows)
+    makers = {row.made.maker for row in rows if row.made is not None and row.made.maker is not None}
+    expected = [row.expected_j for row in rows if row.expected_j is not None]
+    return {
+        **{f"n_{source}": count for source, count in sorted(sources.items())},
+        "n_corrected": sum(row.made is not None and row.made.corrected for row in rows),
+        "n_accepted": sum(row.accepted for row in rows),
+        "models": ", ".join(sorted(f"{one.model} {one.sha256} {one.memory}".strip() for one in makers)),
+    } | ({"mean_expected_j": round(float(np.mean(expected)), 4)} if expected else {})
 
 
 def _properties(results: Results) -> list[dict[str, Any]]:
@@ -143,7 +190,9 @@ def _properties(results: Results) -> list[dict[str, Any]]:
         properties["n_frames"] += properties["n_frames"] == 0 or frame != properties["last_frame"]
         properties["last_frame"] = frame
     for object_id, properties in found.items():
-        scores = [row.object_score for row in results.scores if row.object_id == object_id]
-        if scores:
-            properties["mean_object_score"] = round(float(np.mean(scores)), 6)
+        rows = [row for row in results.scores if row.object_id == object_id]
+        if rows:
+            properties["mean_object_score"] = round(float(np.mean([row.object_score for row in rows])), 6)
+        if any(row.made is not None for row in rows):
+            properties |= _origins(rows)
     return [found[object_id] for object_id in sorted(found)]

@@ -20,6 +20,7 @@ from .kept_geometry import GEOMETRY, lost_geometry
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
+from .provenance_labels import is_provenance, write_provenance
 from .tables import write_scores, write_tracks
 from .tiff_and_tables import write_labels_tiff
 from .tracks.ctc import check_time, is_ctc, write_ctc
@@ -150,6 +151,16 @@ _FORMATS = (
     ),
     Format(
         "csv", "scores and measurements per frame and object", "scores.csv", write_scores, "shapes, names", volumes=True
+    ),
+    Format(
+        "provenance",
+        "label image of who made each mask, with a legend",
+        "provenance",
+        write_provenance,
+        "ids, scores",
+        is_own=is_provenance,
+        volumes=True,
+        keeps=_SIZES,
     ),
     Format("tracks", "centres for napari's Tracks layer", "tracks.csv", write_tracks, "shapes, names", volumes=True),
     Format(

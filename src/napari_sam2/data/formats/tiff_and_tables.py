@@ -19,7 +19,8 @@ from napari_sam2.data.files.atomic_files import read_json, replacing, write_json
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.tiff_sizes import imagej_metadata, ome_metadata
 from napari_sam2.data.labels.label_stack import LabelStack, check_label_image
-from napari_sam2.data.labels.scores import ACCEPTED, SCORE_COLUMNS, ScoreRow, ScoreTable
+from napari_sam2.data.labels.provenance import Provenance
+from napari_sam2.data.labels.scores import ACCEPTED, PROVENANCE_COLUMNS, SCORE_COLUMNS, ScoreRow, ScoreTable
 
 if TYPE_CHECKING:
     import os
@@ -96,7 +97,7 @@ def write_labels_tiff(
 
 
 def write_scores_csv(path: str | os.PathLike[str], table: ScoreTable) -> None:
-    """Write scores as CSV with the columns of `SCORE_COLUMNS`, and ``accepted`` where a person accepted anything.
+    """Write scores as CSV with the columns of `ScoreTable.columns`.
 
     Scores keep six decimals and centroids three; cells of an empty mask stay empty.
 
@@ -130,7 +131,11 @@ def score_cells(row: ScoreRow, columns: Sequence[str] = SCORE_COLUMNS) -> list[s
         In the order of the columns; empty where there is no value.
     """
     cells = [_cell(name, value) for name, value in zip(SCORE_COLUMNS, row.values(), strict=True)]
-    return [*cells, str(int(row.accepted))] if ACCEPTED in columns else cells
+    if ACCEPTED in columns:
+        cells.append(str(int(row.accepted)))
+    if PROVENANCE_COLUMNS[0] in columns:
+        cells += [_cell(name, value) for name, value in zip(PROVENANCE_COLUMNS, row.provenance(), strict=True)]
+    return cells
 
 
 def read_scores_csv(path: str | os.PathLike[str]) -> ScoreTable:
@@ -153,7 +158,10 @@ def read_scores_csv(path: str | os.PathLike[str]) -> ScoreTable:
     """
     with Path(path).open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) not in (SCORE_COLUMNS, (*SCORE_COLUMNS, ACCEPTED)):
+        columns = tuple(reader.fieldnames or ())
+        extra = columns[len(SCORE_COLUMNS) :]
+        known = (), (ACCEPTED,), PROVENANCE_COLUMNS, (ACCEPTED, *PROVENANCE_COLUMNS)
+        if columns[: len(SCORE_COLUMNS)] != SCORE_COLUMNS or extra not in known:
             raise ValueError(f"{path} must have the columns {', '.join(SCORE_COLUMNS)}")
         table = ScoreTable()
         for cells in reader:
@@ -251,9 +259,11 @@ def _checked_frames(
         raise ValueError(f"there are {count} label images for {stack.n_frames} frames")
 
 
-def _cell(column: str, value: float | int | None) -> str:
+def _cell(column: str, value: str | float | None) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(int(value))
     if column.startswith("centroid"):
         return f"{value:.3f}"
     return f"{value:.6f}" if isinstance(value, float) else str(value)
@@ -276,7 +286,16 @@ def _row(cells: dict[str, str]) -> ScoreRow:
         centroid=centroid,
         bbox=bbox,
         accepted=bool(int(cells.get(ACCEPTED, "0"))),
+        made=_made(cells),
+        expected_j=float(cells["expected_j"]) if cells.get("expected_j") else None,
     )
+
+
+def _made(cells: dict[str, str]) -> Provenance | None:
+    if "source" not in cells:
+        return None
+    model = (cells["model"], cells["model_sha256"], cells["memory"])
+    return Provenance.read(cells["source"], model, corrected=bool(int(cells["corrected"])))
 
 
 def _versions() -> dict[str, str]:

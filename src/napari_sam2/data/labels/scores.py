@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .label_storage import LabelRuns
+from .provenance import Provenance, Replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     import pandas as pd
@@ -32,6 +33,9 @@ SCORE_COLUMNS = (
 )
 # One more where a person has accepted something: 1 or 0. Files without accepted frames are as they always were.
 ACCEPTED = "accepted"
+# More where it is known how masks came about: see `SOURCES`; whether it replaces what a model had made; the model, the
+# hash of its file and the memory rule; and the expected overlap with the true mask.
+PROVENANCE_COLUMNS = ("source", "corrected", "model", "model_sha256", "memory", "expected_j")
 
 
 class Measures(NamedTuple):
@@ -110,6 +114,12 @@ class ScoreRow:
     sharpness : float or None
         How clearly the model draws the outline, 0 to 1: IoU of the masks at logits 1 and -1. None where it did not draw
         it. Kept in sessions, not in tables.
+    made : Provenance or None
+        How the mask came about; None where nobody knows.
+    replaced : Replaced or None
+        What a person has replaced. Kept in sessions, not in tables.
+    expected_j : float or None
+        Expected overlap with the true mask; None before `napari_sam2.session.quality` has estimated it.
     """
 
     frame: int
@@ -121,6 +131,9 @@ class ScoreRow:
     bbox: tuple[int, int, int, int] | None = None
     accepted: bool = False
     sharpness: float | None = None
+    made: Provenance | None = None
+    replaced: Replaced | None = None
+    expected_j: float | None = None
 
     @classmethod
     def from_mask(cls, frame: int, object_id: int, *, scores: tuple[float, float], mask: NDArray[np.bool_]) -> ScoreRow:
@@ -158,6 +171,12 @@ class ScoreRow:
         scores = (self.object_score, self.predicted_iou)
         return (self.frame, self.object_id, *scores, self.area, *centroid, *bbox)
 
+    def provenance(self) -> tuple[str | bool | float | None, ...]:
+        """Return how the mask came about in the order of `PROVENANCE_COLUMNS`; empty where that is not known."""
+        made, maker = self.made, None if self.made is None else self.made.maker
+        model = ("", "", "") if maker is None else (maker.model, maker.sha256, maker.memory)
+        return (*(("", False) if made is None else (made.source, made.corrected)), *model, self.expected_j)
+
 
 class ScoreTable:
     """Scores with one row per object and frame, iterated by frame, then object."""
@@ -183,8 +202,10 @@ class ScoreTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """`SCORE_COLUMNS`, and `ACCEPTED` where a row is."""
-        return (*SCORE_COLUMNS, ACCEPTED) if any(self._accepted.values()) else SCORE_COLUMNS
+        """`SCORE_COLUMNS`; with `ACCEPTED` where a row is, and `PROVENANCE_COLUMNS` where one has a provenance."""
+        accepted = (ACCEPTED,) if any(self._accepted.values()) else ()
+        is_known = any(row.made is not None for rows in self._rows.values() for row in rows.values())
+        return (*SCORE_COLUMNS, *accepted, *(PROVENANCE_COLUMNS if is_known else ()))
 
     def accepted(self, object_id: int) -> AbstractSet[int]:
         """Frames on which a person has accepted an object.
@@ -272,20 +293,30 @@ class ScoreTable:
             if not rows:
                 self._rows.pop(frame, None)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Make a data frame.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Those it is to have; where not given, all of `columns` but who made what, so that all are numbers.
 
         Returns
         -------
         pandas.DataFrame
-            With the columns of `SCORE_COLUMNS`, centroid and box missing where a mask is empty; and with
-            ``accepted``, where anything was accepted.
+            With centroid and box missing where a mask is empty.
         """
         # pandas takes a second to import, and few need it.
         import pandas as pd
 
+        columns = [one for one in self.columns if one not in PROVENANCE_COLUMNS] if columns is None else columns
         table = pd.DataFrame([row.values() for row in self], columns=list(SCORE_COLUMNS))
         kinds = dict.fromkeys(SCORE_COLUMNS, "float64") | dict.fromkeys(("frame", "object", "area"), "int64")
         # pandas' own integer type, which can be missing.
         table = table.astype(kinds | {name: "Int64" for name in SCORE_COLUMNS if name.startswith("bbox")})
-        return table.assign(accepted=[row.accepted for row in self]) if ACCEPTED in self.columns else table
+        if ACCEPTED in columns:
+            table[ACCEPTED] = [row.accepted for row in self]
+        if PROVENANCE_COLUMNS[0] in columns:
+            made = pd.DataFrame([row.provenance() for row in self], columns=list(PROVENANCE_COLUMNS))
+            table = table.join(made.astype({"corrected": bool, "expected_j": "float64"}))
+        return table

@@ -50,6 +50,8 @@ class Prompt:
         (Y, X) bool. Without any pixel it says that the object is not there on this frame.
     drawing : Drawing or None
         How a person drew it, so that it can be shown again; the model sees nothing of it.
+    is_found : bool
+        Whether a model proposed it, and no person drew it.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Prompt:
     box: tuple[float, float, float, float] | None = None
     mask: NDArray[np.bool_] | None = None
     drawing: Drawing | None = None
+    is_found: bool = False
 
     def __post_init__(self) -> None:
         # Checked and converted once, here: everything later relies on types and shapes.
@@ -319,7 +322,7 @@ def _read_entry(entry: object, folder: Path, where: str) -> Prompt:
     for key in ("frame", "object"):
         if key not in entry:
             raise ValueError(f"{where} lacks {key!r}")
-    fields = {key: entry.get(key) for key in ("points", "labels", "box")}
+    fields: dict[str, Any] = {key: entry.get(key) for key in ("points", "labels", "box")}
     try:
         mask = None if entry.get("mask") is None else _read_mask(entry["mask"], folder)
         return Prompt(entry["frame"], entry["object"], mask=mask, **fields)

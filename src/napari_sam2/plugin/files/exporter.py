@@ -130,6 +130,8 @@ class Material:
 
     def results(self, seen: Callable[[int], None]) -> Results:
         """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
+        from napari_sam2.session.quality.expected_quality import estimated
+
         # A frame is done where it has scores, or labels that the user painted. Others are left out, which some formats
         # tell from frames that are empty.
         done = {row.frame for row in self.scores}
@@ -147,7 +149,9 @@ class Material:
         n_planes = self.space.n_planes or 1
         ids = [{i for t in frames[at : at + n_planes] for i in labels.object_ids(t)} for at in frames[::n_planes]]
         lineage = Lineage.of_frames(ids, self.parents)
-        return Results(labels, stack, self.scores, self.names, window, lineage=lineage, volumes=volumes)
+        # Of volumes over time no quality is known.
+        scores = self.scores if volumes is not None else estimated(self.scores)
+        return Results(labels, stack, scores, self.names, window, lineage=lineage, volumes=volumes)
 
 
 class _Watched(LabelStack):

@@ -120,7 +120,7 @@ def _session_image(contents: SavedContents, folder: Path) -> tuple[list[LayerDat
 
 
 def _labels_layer(contents: SavedContents, name: str, shared: dict[str, Any]) -> LayerDataTuple:
-    metadata = {SCORES_KEY: contents.scores.to_pandas(), **shared.get("metadata", {})}
+    metadata = {SCORES_KEY: contents.scores.to_pandas(contents.scores.columns), **shared.get("metadata", {})}
     return contents.labels.to_array(), {**shared, "name": f"{name}: objects", "metadata": metadata}, "labels"
 
 

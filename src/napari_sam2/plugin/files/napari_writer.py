@@ -18,6 +18,7 @@ from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.data.images.selection import Selection
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
+from napari_sam2.data.labels.provenance import Provenance
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
 from napari_sam2.plugin.layers.layer_geometry import layer_geometry
@@ -185,8 +186,11 @@ def _scores(meta: Mapping[str, Any]) -> ScoreTable:
 def _row(row: Any) -> ScoreRow:
     scores = (float(row.object_score), float(row.predicted_iou))
     accepted = bool(getattr(row, "accepted", False))
+    made = None
+    if hasattr(row, "source"):
+        made = Provenance.read(row.source, (row.model, row.model_sha256, row.memory), corrected=bool(row.corrected))
     if not row.area:
-        return ScoreRow(int(row.frame), int(row.object), *scores, accepted=accepted)
+        return ScoreRow(int(row.frame), int(row.object), *scores, accepted=accepted, made=made)
     centroid = (float(row.centroid_y), float(row.centroid_x))
     bbox = (int(row.bbox_y0), int(row.bbox_x0), int(row.bbox_y1), int(row.bbox_x1))
-    return ScoreRow(int(row.frame), int(row.object), *scores, int(row.area), centroid, bbox, accepted)
+    return ScoreRow(int(row.frame), int(row.object), *scores, int(row.area), centroid, bbox, accepted, made=made)

@@ -120,8 +120,12 @@ class ResultStore:
         """All scores as a data frame, a new one each time; only rows of frames that have changed are made anew."""
         import pandas as pd
 
+        columns = self.table.columns
+        if self._scores is not None and tuple(self._scores.columns) != columns:
+            # More is told than before, of all rows.
+            self._scores, self._changed = None, {row.frame for row in self.table}
         found = (self.table.get(frame, object_id) for frame in self._changed for object_id in self._series)
-        fresh = ScoreTable(row for row in found if row is not None).to_pandas()
+        fresh = ScoreTable(row for row in found if row is not None).to_pandas(columns)
         if self._scores is not None:
             kept = self._scores[~self._scores["frame"].isin(self._changed)]
             parts = [part for part in (kept, fresh) if len(part)]
@@ -147,7 +151,8 @@ class ResultStore:
         for frame in self._locked.frames_done:
             rows = [row for row in self.table.on_frame(frame) if row.accepted]
             scores = {row.object_id: (row.object_score, row.predicted_iou) for row in rows}
-            found.append(AcceptedFrame(frame, self._locked[frame], scores))
+            made = {row.object_id: row.made for row in rows if row.made is not None}
+            found.append(AcceptedFrame(frame, self._locked[frame], scores, made))
         return found
 
     def is_locked(self, frame: int, object_id: int) -> bool:

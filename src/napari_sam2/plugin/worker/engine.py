@@ -81,7 +81,7 @@ class Engine:
         frames = {key.frame for key in drawings}
         report = self.edit(drawings, "Take over prompts")
         for one in accepted:
-            self.session.take_accepted(one.frame, one.image, one.scores)
+            self.session.take_accepted(one.frame, one.image, one.scores, made=one.made)
             frames.add(one.frame)
         self.session.bring_back_history((), ())
         return self._report(frames, report.problems)

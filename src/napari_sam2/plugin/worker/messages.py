@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_sam2.data.labels.provenance import Provenance
     from napari_sam2.data.labels.scores import ScoreRow
     from napari_sam2.data.prompts.drawing import Drawing, PromptKey
 
@@ -52,6 +53,8 @@ class AcceptedFrame:
     image: NDArray[Any]
     # Object score and predicted IoU by object id.
     scores: dict[int, tuple[float, float]]
+    # How the masks came about, by object id.
+    made: dict[int, Provenance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

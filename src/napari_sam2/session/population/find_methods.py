@@ -12,6 +12,7 @@ from scipy.ndimage import label
 
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.scores import Measures
+from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.frame_result import FrameResult
@@ -154,7 +155,7 @@ class Finding(Prompting, StepMethods):
         ids = tuple(range(first, first + len(taken)))
         with self.step(f"{len(taken)} found objects" if len(taken) != 1 else "A found object"):
             for object_id, one in zip(ids, taken, strict=True):
-                self.add_mask(frame, object_id, one.mask)
+                self.add_prompt(Prompt(frame, object_id, mask=one.mask, is_found=True))
         return ids
 
     def propagate_finding(self, start: int = 0, *, every: int = EVERY) -> Iterator[FrameResult]:

@@ -13,6 +13,7 @@ import numpy as np
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.lineage import Lineage, Track
+from napari_sam2.data.labels.provenance import Maker, Provenance
 from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 
@@ -47,10 +48,14 @@ class TrackedMovie:
 
 
 class MovieTracker:
-    """Finds and links the objects of all frames; `run` it to the end, then ask for the `result`."""
+    """Finds and links the objects of all frames; `run` it to the end, then ask for the `result`.
 
-    def __init__(self, encoder: FrameEncoder, options: MovieOptions) -> None:
+    ``maker``: noted with every mask.
+    """
+
+    def __init__(self, encoder: FrameEncoder, options: MovieOptions, maker: Maker | None = None) -> None:
         self.encoder = encoder
+        self._made = Provenance("found", maker)
         self._finder = ObjectFinder(encoder)
         self._options = options
         self._n_frames = encoder.stack.n_frames
@@ -112,7 +117,7 @@ class MovieTracker:
             labels.set(frame, image)
             measured = measure(LabelRuns.of(image))
             for mask, label in here:
-                row = ScoreRow(frame, label, object_score=mask.score, predicted_iou=mask.score)
+                row = ScoreRow(frame, label, object_score=mask.score, predicted_iou=mask.score, made=self._made)
                 scores.put(row.measured(measured.get(label, Measures())))
         # What was covered all over when it was painted is left out.
         parents = {track.label: track.parent for track, _ in tracks}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.labels.scores import ScoreRow
+from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,19 @@ def expected_quality(rows: Sequence[ScoreRow]) -> ExpectedQuality:
     accepted = np.array([row.accepted for row in rows], bool)
     mean, low, high = np.where(accepted, 1.0, load_curves().expect(sharpness))
     return ExpectedQuality(np.array([row.frame for row in rows], np.intp), mean, low, high)
+
+
+def estimated(table: Iterable[ScoreRow]) -> ScoreTable:
+    """The same table with an expected J in each row, as exports take it."""
+    rows: dict[int, list[ScoreRow]] = {}
+    for row in table:
+        rows.setdefault(row.object_id, []).append(row)
+    means = {object_id: expected_quality(own).mean.round(4).tolist() for object_id, own in rows.items()}
+    return ScoreTable(
+        replace(row, expected_j=mean)
+        for object_id, own in rows.items()
+        for row, mean in zip(own, means[object_id], strict=True)
+    )
 
 
 def expected_qualities(table: Iterable[ScoreRow], object_ids: Collection[int]) -> dict[int, ExpectedQuality]:

@@ -128,6 +128,8 @@ class ObjectMask:
     painted: Prompt | None
     # Whether the memory answers a prompt on the frame: then it wins over objects that have none.
     is_prompted: bool = False
+    # How it came about, one of `SOURCES`; ``None`` where it answers a prompt that is gone.
+    source: str | None = None
 
     def score_row(self, frame: int) -> ScoreRow:
         """The object's row of the score table, without measures of its mask."""
@@ -179,8 +181,20 @@ def object_masks(frame: int, tracks: Iterable[ObjectTrack]) -> list[ObjectMask]:
         memory, prompt = track.result(frame), track.prompts.get(frame)
         if memory is not None:
             painted = prompt if prompt is not None and prompt.mask is not None else None
-            masks.append(ObjectMask(track.object_id, memory, painted, track.is_prompted(frame)))
+            is_prompted = track.is_prompted(frame)
+            masks.append(ObjectMask(track.object_id, memory, painted, is_prompted, _source(track, frame)))
     return masks
+
+
+def _source(track: ObjectTrack, frame: int) -> str | None:
+    """Say how an object's latest mask on a frame came about; ``None`` where it answers a prompt that is gone."""
+    prompt = track.prompts.get(frame)
+    if prompt is None:
+        tracked = "filled" if track.fills.get(frame) == -1 else "tracked"
+        return None if track.is_prompted(frame) else tracked
+    if prompt.mask is not None:
+        return "found" if prompt.is_found else "painted"
+    return "boxed" if prompt.points is None else "clicked"
 
 
 def contested_frames(track: ObjectTrack, others: Sequence[ObjectTrack], frames: Sequence[int]) -> list[int]:

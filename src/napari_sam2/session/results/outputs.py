@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from napari_sam2.data.labels.label_painter import LabelPainter
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.label_storage import LabelRuns, PackedFrame
+from napari_sam2.data.labels.provenance import Maker
 from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
 
 from .compose import ObjectMask, PixelBox
+from .mask_origins import MaskOrigins
 
 # Bytes for each object and frame: its part of the labels, its row of scores, and the note that it was tracked.
 RECORD_BYTES = 1500
@@ -32,9 +34,10 @@ class FrameOutputs:
 class SessionOutputs:
     """The label stack and the score table."""
 
-    def __init__(self, labels: LabelStack) -> None:
+    def __init__(self, labels: LabelStack, describe_maker: Callable[[], Maker] | None = None) -> None:
         self.labels = labels
         self.scores = ScoreTable()
+        self.origins = MaskOrigins(describe_maker)
         # Frames changed since the session was last saved; whoever saves clears it.
         self.touched: set[int] = set()
         # What frames held before the step that is being taken; whoever begins a step puts its table here.
@@ -42,7 +45,7 @@ class SessionOutputs:
 
     def emptied(self) -> SessionOutputs:
         """Empty outputs in the same place, a folder or memory."""
-        return SessionOutputs(self.labels.emptied())
+        return SessionOutputs(self.labels.emptied(), self.origins.describe)
 
     def on_frame(self, frame: int) -> FrameOutputs:
         """Return what a frame holds."""
@@ -86,11 +89,14 @@ class SessionOutputs:
             self.labels.set_runs(frame, drawn or runs)
         # Scores are measured on what was drawn: overlaps take pixels away from masks.
         after = before if drawn is None else measure(drawn)
-        rows = {
-            mask.object_id: mask.score_row(frame).measured(after.get(mask.object_id, Measures()))
-            for mask in masks
-            if mask.object_id in changed
-        }
+        rows = {}
+        for mask in masks:
+            if mask.object_id in changed:
+                row = mask.score_row(frame).measured(after.get(mask.object_id, Measures()))
+                earlier = self.scores.get(frame, mask.object_id)
+                rows[mask.object_id] = self.origins.noted(
+                    row, mask.source, earlier, before=runs, after=runs if drawn is None else drawn
+                )
         # An object that changed but has no mask any more loses its row.
         for object_id in changed - rows.keys():
             if self.scores.get(frame, object_id) is not None:
@@ -146,12 +152,15 @@ class SessionOutputs:
 
         ``shown``: (Y, X) labels in place of those there are.
         """
+        before = self.labels.runs(frame)
         if shown is not None:
             self._touch(frame)
             image, ids = self.labels[frame], list(object_ids)
             image[np.isin(image, ids)] = 0
             self.labels.set(frame, np.where(np.isin(shown, ids), shown, image).astype(image.dtype))
         rows = [row for row in self.scores.on_frame(frame) if row.object_id in object_ids]
+        if shown is not None:
+            rows = [self.origins.painted(row, before=before, after=self.labels.runs(frame)) for row in rows]
         self.put_rows([replace(row, accepted=accepted) for row in rows])
         if shown is not None:
             self._measure_again(frame, object_ids, measure(self.labels.runs(frame)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.provenance import Provenance
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.session import Session
@@ -102,8 +103,11 @@ class VolumePass:
             for result in session.propagate(direction="outward"):
                 yield result.frame
         # Results are merged only at the end: a volume closed half-way leaves nothing behind.
+        given_here = {(prompt.frame, prompt.object_id) for prompt in here}
         for row in session.outputs.scores:
-            self.scores.put(row)
+            # A mask that was carried over is a prompt here, but no person gave it.
+            is_carried = row.made is not None and (row.frame, row.object_id) not in given_here
+            self.scores.put(replace(row, made=self._tracked_by(session)) if is_carried else row)
         self._merge(session.labels)
 
     def _carried(self, object_ids: Iterable[int]) -> dict[tuple[int, int], list[int]]:
@@ -131,7 +135,11 @@ class VolumePass:
                 yield Prompt(plane, object_id, mask=mask)
             elif row is not None:
                 # Recorded, so that one can see why an object is missing; replaced where it is found from another plane.
-                self.scores.put(ScoreRow(plane, object_id, row.object_score, row.predicted_iou))
+                self.scores.put(ScoreRow(plane, object_id, row.object_score, row.predicted_iou, made=row.made))
+
+    @staticmethod
+    def _tracked_by(session: Session) -> Provenance:
+        return Provenance("tracked", session.outputs.origins.maker)
 
     def _last_seen(self, object_id: int) -> int | None:
         time, step = self._visit.time, self._visit.step

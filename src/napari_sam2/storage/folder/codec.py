@@ -6,7 +6,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.label_storage import PackedFrame
 from napari_sam2.data.labels.lineage import LifeSpan
+from napari_sam2.data.labels.provenance import Maker, Provenance, Replaced
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.data.prompts.drawing import SHAPE_KINDS, Drawing, DrawnPoint, DrawnShape
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_mask, check_points
@@ -22,15 +23,8 @@ from napari_sam2.session.tracking.memory.observation import Motion, Observation
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop
 from napari_sam2.storage.folder.fields import Box, SpanOfLife
-from napari_sam2.storage.folder.schema import (
-    DrawingRecord,
-    FrameRecord,
-    ImageRecord,
-    ObservationRecord,
-    PromptRecord,
-    Row,
-    VisitSpan,
-)
+from napari_sam2.storage.folder.frame_schema import FrameRecord, ImageRecord, Row
+from napari_sam2.storage.folder.schema import DrawingRecord, ObservationRecord, PromptRecord, VisitSpan
 
 # Errors by which reading reports a value that does not fit; they are caught and the entry is left out.
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
@@ -48,6 +42,7 @@ def prompt_record(prompt: Prompt) -> PromptRecord:
         mask = zlib.compress(np.packbits(prompt.mask).tobytes(), 1)
     drawing = None if prompt.drawing is None else drawing_record(prompt.drawing)
     values = {"points": points, "labels": labels, "box": prompt.box, "mask": mask, "drawing": drawing}
+    values["found"] = True if prompt.is_found else None
     given = {key: value for key, value in values.items() if value is not None}
     return PromptRecord.model_validate({"frame": prompt.frame, "object": prompt.object_id, **given})
 
@@ -68,7 +63,7 @@ def read_prompt(record: PromptRecord, shape: tuple[int, int, int]) -> Prompt:
         mask = check_mask(np.unpackbits(bits, count=count).reshape(frame_size).astype(bool))
     drawing = None if record.drawing is None else read_drawing(record.drawing, frame_size)
     frame = check_frame(record.frame, n_frames)
-    return Prompt(frame, record.object, points=points, labels=labels, box=box, mask=mask, drawing=drawing)
+    return Prompt(frame, record.object, points, labels, box, mask, drawing, is_found=record.found)
 
 
 def drawing_record(drawing: Drawing) -> DrawingRecord:
@@ -125,12 +120,45 @@ def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.u
     return image
 
 
+def row_fields(rows: Sequence[ScoreRow]) -> dict[str, object]:
+    """Make the fields of a `FrameRecord` that hold rows of the score table."""
+    makers = list(dict.fromkeys(row.made.maker for row in rows if row.made is not None and row.made.maker is not None))
+    made = [row.made and (row.made.source, row.made.corrected, _place(row.made.maker, makers)) for row in rows]
+    extra: dict[str, object] = {
+        "accepted": tuple(row.object_id for row in rows if row.accepted),
+        "sharpness": tuple(row.sharpness for row in rows) if any(row.sharpness is not None for row in rows) else (),
+        "made": tuple(made) if any(made) else (),
+        "models": tuple(astuple(maker) for maker in makers),
+        "replaced": {row.object_id: astuple(row.replaced) for row in rows if row.replaced is not None},
+    }
+    # Left out where there is nothing to say, so that such folders are as they always were.
+    return {"rows": tuple(row.values()[1:] for row in rows)} | {name: value for name, value in extra.items() if value}
+
+
+def _place(maker: Maker | None, makers: Sequence[Maker]) -> int | None:
+    return None if maker is None else makers.index(maker)
+
+
 def read_rows(frame: int, record: FrameRecord) -> tuple[ScoreRow, ...]:
     """Make a frame's rows of the score table of its record."""
-    rows = (replace(read_row(frame, row), accepted=row[0] in record.accepted) for row in record.rows)
-    return tuple(
-        replace(row, sharpness=sharp) for row, sharp in zip_longest(rows, record.sharpness[: len(record.rows)])
-    )
+    makers, rows = [Maker(*model) for model in record.models], []
+    for row, sharpness, made in zip_longest(record.rows, record.sharpness, record.made):
+        if row is None:
+            break
+        source, corrected, number = made or ("", False, None)
+        # Who made it is not worth losing the frame for.
+        maker = makers[number] if number is not None and number < len(makers) else None
+        replaced = record.replaced.get(row[0])
+        rows.append(
+            replace(
+                read_row(frame, row),
+                accepted=row[0] in record.accepted,
+                sharpness=sharpness,
+                made=Provenance(source, maker, corrected=corrected) if made else None,
+                replaced=Replaced(*replaced) if replaced else None,
+            )
+        )
+    return tuple(rows)
 
 
 def read_row(frame: int, row: Row) -> ScoreRow:

@@ -7,7 +7,8 @@ import os
 import stat
 from pathlib import Path, PureWindowsPath
 
-from napari_sam2.storage.folder.schema import FORMAT, DataRecord, Header, read_record
+from napari_sam2.storage.folder.frame_schema import read_record
+from napari_sam2.storage.folder.schema import FORMAT, DataRecord, Header
 
 # The file that describes the session and names the journal in use; the folder of memories; the file that is locked.
 HEADER = "session.json"

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-)
+from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.storage.folder.fields import (
@@ -26,46 +18,18 @@ from napari_sam2.storage.folder.fields import (
     ObjectId,
     Packed,
     PathText,
-    Pixel,
     Shape,
     Span,
     SpanOfLife,
     Text,
 )
+from napari_sam2.storage.folder.frame_schema import Centre, End, FrameRecord, ImageRecord, Record, first_error
 
 FORMAT: Literal["napari-sam2 session"] = "napari-sam2 session"
 # Format 2: memories may be older than results, which `Event.remembered` gives; frames in a row are written as one
 # span; labels are written as runs. Format 3: the history is of steps, which are states before and after; before, it was
 # of edits. Prompts keep how they were drawn. Format 4: objects begin, end and have a parent. All earlier ones are read.
 VERSION = 4
-
-
-class Record(BaseModel):
-    """Base of all types here: read-only; fields that this version does not know are ignored."""
-
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants", protected_namespaces=())
-
-
-T = TypeVar("T", bound=Record)
-
-
-def read_record(kind: type[T], values: object, what: str) -> T:
-    """Make a record of values from a file; ``ValueError`` names what is damaged, and how."""
-    try:
-        return kind.model_validate(values)
-    # One kind of error for all that is wrong in a folder, with a message for users.
-    except ValidationError as error:
-        raise ValueError(f"{what} is damaged: {first_error(error)}") from error
-
-
-def first_error(error: ValidationError) -> str:
-    """Describe the first mistake in one line: where it is, what is wrong, and the value found."""
-    mistake = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in mistake["loc"]) or "it"
-    text = repr(mistake["input"])
-    return (
-        f"{where}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, not {text if len(text) < 60 else text[:57] + '…'}"
-    )
 
 
 # The header
@@ -163,38 +127,12 @@ class Header(Record):
     model: ModelRecord
     settings: SettingsRecord
     # Programs that wrote it, for messages and for finding errors.
-    versions: dict[str, Text] = {}
+    versions: dict[str, Text] = Field(default_factory=dict)
     # Name of the journal in use; any other in the folder is left over.
     journal: Annotated[str, Field(pattern=r"^journal-[0-9]{1,9}\.jsonl$")]
 
 
 # Entries of events
-
-
-class ImageRecord(Record):
-    """A label image, zlib-compressed: runs of labels and their number; in format 1, the pixels of a box."""
-
-    runs: Index = 0
-    box: Box | None = None
-    dtype: Literal["uint8", "uint16", "uint32"]
-    data: Packed
-
-
-# A row of scores: object, object score, predicted IoU, area, centroid (y, x), bounding box (y0, x0, y1, x1).
-Centre = Finite | None
-End = Pixel | None
-Row = tuple[ObjectId, float, float, Index, Centre, Centre, End, End, End, End]
-
-
-class FrameRecord(Record):
-    """Labels and scores of a frame; no labels where none were ever set."""
-
-    labels: ImageRecord | None
-    rows: tuple[Row, ...]
-    # Objects that a person accepted there; missing in sessions of the first versions.
-    accepted: tuple[ObjectId, ...] = ()
-    # Of each row, missing in sessions of the first versions.
-    sharpness: tuple[float | None, ...] = ()
 
 
 class DrawingRecord(Record):
@@ -215,6 +153,8 @@ class PromptRecord(Record):
     box: tuple[float, float, float, float] | None = None
     mask: Packed | None = None
     drawing: DrawingRecord | None = None
+    # Whether no person drew it; missing in sessions of the first versions.
+    found: bool = False
 
 
 class MotionRecord(Record):
@@ -293,8 +233,8 @@ class StepRecord(Record):
     run: tuple[VisitSpan, ...] | None = None
     done: Index = 0
     # ``None`` for an object that was not there.
-    tracks: dict[ObjectId, TrackRecord | None] = {}
-    frames: dict[Frame, FrameRecord] = {}
+    tracks: dict[ObjectId, TrackRecord | None] = Field(default_factory=dict)
+    frames: dict[Frame, FrameRecord] = Field(default_factory=dict)
 
 
 # Entries of events of formats 1 and 2: edits that can be undone
@@ -378,14 +318,14 @@ class Event(Record):
 
     # Whether all labels and scores of earlier lines are void.
     cleared: bool = False
-    prompts: dict[Number, Annotated[PromptRecord | None, Tolerant]] = {}
-    memories: dict[Number, Annotated[MemoryRecord | None, Tolerant]] = {}
+    prompts: dict[Number, Annotated[PromptRecord | None, Tolerant]] = Field(default_factory=dict)
+    memories: dict[Number, Annotated[MemoryRecord | None, Tolerant]] = Field(default_factory=dict)
     # Memories that nothing refers to any more.
     forgotten: tuple[Number, ...] = ()
-    tracks: dict[Number, Annotated[TrackRecord | None, Tolerant]] = {}
-    steps: dict[Number, Annotated[StepRecord | None, Tolerant]] = {}
-    edits: dict[Number, Annotated[EditRecord | None, Tolerant]] = {}
-    frames: dict[Frame, Annotated[FrameRecord | None, Tolerant]] = {}
+    tracks: dict[Number, Annotated[TrackRecord | None, Tolerant]] = Field(default_factory=dict)
+    steps: dict[Number, Annotated[StepRecord | None, Tolerant]] = Field(default_factory=dict)
+    edits: dict[Number, Annotated[EditRecord | None, Tolerant]] = Field(default_factory=dict)
+    frames: dict[Frame, Annotated[FrameRecord | None, Tolerant]] = Field(default_factory=dict)
     # Tracks of the objects, and the steps (or edits) that can be undone and done again, in order.
     objects: tuple[Number, ...] = ()
     undos: tuple[Number, ...] = ()
