@@ -72,7 +72,8 @@ RULES = {
     "model.config": Rule("", NONE),
     "model": Rule("model.config", frozenset({"torch"})),
     "weights": Rule("model.config", NONE),
-    "backends": Rule(f"{_DATA} {_MODEL} weights", TORCH),
+    # A package shows what the model does with a drawn image.
+    "backends": Rule(f"{_DATA} synthetic {_MODEL} weights", TORCH | ARRAYS),
     # What was measured is kept in a file that is written whole.
     "weights.arithmetic": Rule(f"data.files {_MODEL} weights", TORCH),
     "weights.load": Rule(f"{_MODEL} weights weights.arithmetic", TORCH, own_inside="backends"),

@@ -156,10 +156,11 @@ def write_graphs(model: Sam2, folder: Path, names: Collection[str] = ()) -> list
         load_extra(package, "an export to ONNX")
     folder.mkdir(parents=True, exist_ok=True)
     graphs = graphs_of(model).items()
-    return [_write(graph, folder / f"{name}.onnx") for name, graph in graphs if not names or name in names]
+    return [write_graph(graph, folder / f"{name}.onnx") for name, graph in graphs if not names or name in names]
 
 
-def _write(graph: Graph, path: Path) -> Path:
+def write_graph(graph: Graph, path: Path) -> Path:
+    """Write one graph into a file."""
     shapes = {name: {axis: Dim(length) for axis, length in graph.free.get(name, {}).items()} for name in graph.inputs}
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter warns of its own parts that are about to change.

@@ -73,8 +73,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activatio
     """Map (..., in) to (..., out), in the weight's dtype, and apply an activation."""
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
         x = x.to(weight.dtype)
-    wide = x.numel() >= FEWEST_ROWS * x.shape[-1]
-    if wide and runs_directly(x) and _has_kernel(x.dtype):
+    if runs_directly(x) and x.numel() >= FEWEST_ROWS * x.shape[-1] and _has_kernel(x.dtype):
         return _onednn(x, weight, bias, activation)
     out = F.linear(x, weight, bias)
     return out if activation == "none" else F.relu(out) if activation == "relu" else F.gelu(out)

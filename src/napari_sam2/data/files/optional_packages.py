@@ -8,6 +8,7 @@ from typing import Any
 # The extra of this package that brings each module, as in pyproject.toml.
 _EXTRAS = {
     "av": "video",
+    "bioimageio": "bioimageio",
     **dict.fromkeys(("bioio", "bioio_base", "bioio_czi", "bioio_lif", "bioio_nd2"), "bioio"),
     "distributed": "distributed",
     **dict.fromkeys(("geff", "geff_spec"), "geff"),
