@@ -34,7 +34,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def programs_stay() -> Iterator[None]:
-    """Keep what draws a layer that is gone: Mesa's software renderer (22.3) crashes in napari alone after freeing it."""
+    """Keep what drew a layer that is gone: freeing it crashes napari alone with Mesa 22.3 and no graphics card."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GlirProgram, "delete", lambda program: None)
         yield
