@@ -2,7 +2,8 @@
 
 ``python benchmarks/quality.py collect --generated 48 drawn.jsonl`` tracks clips whose truth is known and writes a row
 for each object and frame; ``--data FOLDER`` takes labelled sequences. ``fit drawn.jsonl`` fits the estimate that comes
-with the package; ``check data.jsonl`` compares it with the scores that it is made of.
+with the package; ``check data.jsonl`` compares it with the scores that it is made of; ``recalibrate data.jsonl`` says
+what is gained by judging some masks of a sequence.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,8 @@ from napari_sam2.evaluation.interactive import GOOD_ENOUGH
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity, roc_auc
 from napari_sam2.session import quality
-from napari_sam2.session.quality.expected_quality import load_curves
+from napari_sam2.session.quality.quality_curves import load_curves
+from napari_sam2.session.quality.recalibration import JudgedMask, refitted
 
 CALIBRATION = Path(quality.__path__[0]) / "calibration.json"
 
@@ -159,6 +162,24 @@ def check(args: argparse.Namespace) -> None:
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
+def recalibrate(args: argparse.Namespace) -> None:
+    """How far off the mean of a sequence is, and how often the interval held, once a person has judged some masks."""
+    table = Table.read(args.records)
+    names = [name for name in sorted(set(table.sequences)) if (table.sequences == name).sum() >= 2 * max(args.judged)]
+    report: dict[str, Any] = {"sequences": len(names)}
+    for n in (0, *args.judged):
+        off, held = [], []
+        for name, seed in product(names, range(args.draws)):
+            order = np.random.default_rng(seed).permutation(np.flatnonzero(table.sequences == name))
+            said, rest = order[:n], order[max(args.judged) :]
+            judged = [JudgedMask(None, table.sharpness[i], table.j[i]) for i in said]
+            mean, low, high = refitted(load_curves(), judged).expect(table.sharpness[rest])
+            off.append(abs(float(mean.mean() - table.j[rest].mean())))
+            held.append(float(((low <= table.j[rest]) & (table.j[rest] <= high)).mean()))
+        report[f"{n} judged"] = {"mean off by": round(float(np.mean(off)), 3), "held": round(float(np.mean(held)), 3)}
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -178,6 +199,11 @@ def main() -> None:
     checking = commands.add_parser("check")
     checking.add_argument("records", type=Path, nargs="+")
     checking.set_defaults(run=check)
+    again = commands.add_parser("recalibrate")
+    again.add_argument("records", type=Path, nargs="+")
+    again.add_argument("--judged", type=int, nargs="+", default=[3, 8, 15, 30])
+    again.add_argument("--draws", type=int, default=20)
+    again.set_defaults(run=recalibrate)
     args = parser.parse_args()
     args.run(args)
 

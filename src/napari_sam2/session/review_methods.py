@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .accept_methods import Accepting
-from .quality.expected_quality import ExpectedQuality, expected_qualities
+from .quality.expected_quality import ExpectedQuality, expected_quality
+from .quality.recalibration import QualityCalibration, judged_masks
 from .quality.worth import Outlook, corrections_in_turn, outlook
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Reviewing(Accepting):
         ValueError
             If there is no such object.
         """
-        return self._qualities()[self._objects.known(object_id).object_id]
+        rows = self._objects.outputs.scores.of_object(self._objects.known(object_id).object_id)
+        return expected_quality(rows, self._calibration())
 
     def next_correction(self) -> tuple[int, int] | None:
         """Find where a correction brings most.
@@ -84,4 +86,9 @@ class Reviewing(Accepting):
         return {i: {*track.prompts, *track.accepted} for i, track in self._objects.tracks.items()}
 
     def _qualities(self) -> dict[int, ExpectedQuality]:
-        return expected_qualities(self._objects.outputs.scores, self._objects.tracks)
+        scores, calibration = self._objects.outputs.scores, self._calibration()
+        return {i: expected_quality(scores.of_object(i), calibration) for i in self._objects.tracks}
+
+    def _calibration(self) -> QualityCalibration:
+        """What a person has said of the masks here."""
+        return QualityCalibration(tuple(judged_masks(self._objects.outputs.scores.judged())))

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from napari_sam2.data.labels.provenance import Maker, Provenance, Replaced
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.plugin.state.doubts import next_correction
 from napari_sam2.plugin.state.result_store import ResultStore
@@ -70,6 +71,21 @@ def test_what_was_mended_or_accepted_is_not_asked_for(store: ResultStore) -> Non
     rows = {row.object_id: replace(row, accepted=True) for row in store.table.on_frame(6)}
     store.take(FrameUpdate(6, IMAGE, rows, {}))
     assert store.review.expected(6, 2) == 1
+
+
+def test_what_was_said_of_one_object_counts_for_the_other(store: ResultStore) -> None:
+    maker = Maker("nano", "1", "standard")
+    for frame in range(SHAPE[0]):
+        rows = [replace(row, made=Provenance("tracked", maker)) for row in store.table.on_frame(frame)]
+        store.take(FrameUpdate(frame, IMAGE, {row.object_id: row for row in rows}, {}))
+    before, outlook = store.review.expected(3, 1), store.review.outlook()
+    for frame in range(6, 12):
+        row = replace(store.table.get(frame, 2), sharpness=None, replaced=Replaced(0.9, 0.1, maker))
+        rows = {1: store.table.get(frame, 1), 2: replace(row, made=Provenance("painted", None, corrected=True))}
+        store.take(FrameUpdate(frame, IMAGE, rows, {}))
+    assert store.review.expected(3, 1) < before - 0.05
+    assert store.review.expected(6, 2) == 1
+    assert store.review.outlook() != outlook
 
 
 def test_a_frame_that_was_just_accepted_is_not_gone_to_again(store: ResultStore) -> None:

@@ -8,13 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.data.labels.scores import ScoreRow
-from napari_sam2.session.quality.expected_quality import (
-    QualityCurves,
-    expected_qualities,
-    expected_quality,
-    load_curves,
-)
+from napari_sam2.data.labels.provenance import Provenance
+from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+from napari_sam2.session.quality.expected_quality import estimated, expected_quality
+from napari_sam2.session.quality.quality_curves import QualityCurves, load_curves
 
 
 def row(frame: int, sharpness: float | None, **other: object) -> ScoreRow:
@@ -51,9 +48,13 @@ def test_what_a_person_accepted_is_right() -> None:
     assert quality.mean[1] < 1
 
 
-def test_each_object_has_its_own_and_others_have_none() -> None:
-    table = [row(0, 0.2), replace(row(0, 0.9), object_id=2), replace(row(0, 0.9), object_id=3)]
-    known = expected_qualities(table, [1, 2, 4])
-    assert list(known) == [1, 2, 4]
-    assert known[1].mean[0] < known[2].mean[0]
-    assert not len(known[4].frames)
+def test_what_a_person_painted_is_right() -> None:
+    quality = expected_quality([row(0, None, made=Provenance("painted")), row(1, None, made=Provenance("found"))])
+    assert quality.low[0] == 1 > quality.mean[1]
+
+
+def test_a_table_gets_what_is_expected_of_each_object() -> None:
+    table = ScoreTable([row(0, 0.2), replace(row(0, 0.9), object_id=2), row(1, 0.9, accepted=True)])
+    found = estimated(table)
+    assert [(one.frame, one.object_id) for one in found] == [(one.frame, one.object_id) for one in table]
+    assert found.get(0, 1).expected_j < found.get(0, 2).expected_j < found.get(1, 1).expected_j == 1

@@ -54,6 +54,7 @@ class Replaced:
     # How sharp its outline was, as in `ScoreRow`, and its IoU with the mask that is there now.
     sharpness: float | None
     overlap: float
+    maker: Maker | None = None
 
 
 def provenance_code(made: Provenance | None, *, accepted: bool = False) -> int:

@@ -186,6 +186,8 @@ class ScoreTable:
         self._rows: dict[int, dict[int, ScoreRow]] = {}
         # By object, the frames of its accepted rows.
         self._accepted: dict[int, set[int]] = {}
+        # Those in which a person has replaced a mask, as (frame, object).
+        self._replaced: set[tuple[int, int]] = set()
         for row in rows:
             self.put(row)
 
@@ -253,6 +255,33 @@ class ScoreTable:
         """
         return self._rows.get(frame, {}).get(object_id)
 
+    def of_object(self, object_id: int) -> list[ScoreRow]:
+        """Return the rows of an object.
+
+        Parameters
+        ----------
+        object_id : int
+            Its label.
+
+        Returns
+        -------
+        list of ScoreRow
+            By frame, rising.
+        """
+        return [self._rows[frame][object_id] for frame in sorted(self._rows) if object_id in self._rows[frame]]
+
+    def judged(self) -> list[ScoreRow]:
+        """Return the rows of which a person has said what is right.
+
+        Returns
+        -------
+        list of ScoreRow
+            Accepted ones, and those in which a mask was replaced, by object, then frame.
+        """
+        accepted = ((object_id, frame) for object_id, frames in self._accepted.items() for frame in frames)
+        places = {*accepted, *((object_id, frame) for frame, object_id in self._replaced)}
+        return [self._rows[frame][object_id] for object_id, frame in sorted(places)]
+
     def put(self, row: ScoreRow) -> None:
         """Add a row, in place of an earlier one about the same object and frame.
 
@@ -264,6 +293,8 @@ class ScoreTable:
         self._rows.setdefault(row.frame, {})[row.object_id] = row
         accepted = self._accepted.setdefault(row.object_id, set())
         accepted.add(row.frame) if row.accepted else accepted.discard(row.frame)
+        place = row.frame, row.object_id
+        self._replaced.discard(place) if row.replaced is None else self._replaced.add(place)
 
     def remove_object(self, object_id: int) -> None:
         """Remove an object's rows.
@@ -290,6 +321,7 @@ class ScoreTable:
             for gone in [object_id] if object_id is not None else list(rows):
                 rows.pop(gone, None)
                 self._accepted.get(gone, set()).discard(frame)
+                self._replaced.discard((frame, gone))
             if not rows:
                 self._rows.pop(frame, None)
 

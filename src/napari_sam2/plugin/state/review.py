@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
     from napari_sam2.plugin.worker.messages import State
     from napari_sam2.session.quality.expected_quality import ExpectedQuality
+    from napari_sam2.session.quality.recalibration import JudgedMask
     from napari_sam2.session.quality.worth import Correction, Outlook
 
 # Whoever looks at a frame for longer has done something else meanwhile; in seconds.
@@ -43,8 +44,10 @@ class Review:
     def __init__(self, results: Reviewed, clock: Callable[[], float] = monotonic) -> None:
         self._results = results
         self._clock = clock
-        # By object: how often its rows had changed when they were estimated, and the estimate.
+        # By object: how often its rows had changed when they were estimated, and the estimate, which also goes by what
+        # was said of the masks of all objects.
         self._known: dict[int, tuple[int, ExpectedQuality]] = {}
+        self._judged: tuple[JudgedMask, ...] = ()
         # The same of all objects, with the frames that need no correction.
         self._outlook: tuple[object, Outlook | None] = None, None
         self._visited: set[tuple[int, int]] = set()
@@ -104,12 +107,17 @@ class Review:
 
     def _qualities(self) -> dict[int, ExpectedQuality]:
         from napari_sam2.session.quality.expected_quality import expected_quality
+        from napari_sam2.session.quality.recalibration import QualityCalibration, judged_masks
 
         results = self._results
         # Of volumes over time nothing is known: the estimate was fitted to frames along one axis.
         prompted = {} if results.n_planes else results.state.prompted
+        judged = tuple(judged_masks(results.table.judged()))
+        if judged != self._judged:
+            self._judged, self._known = judged, {}
+        calibration = QualityCalibration(judged)
         for object_id in prompted:
             revision = results.revisions[object_id]
             if self._known.get(object_id, (None,))[0] != revision:
-                self._known[object_id] = revision, expected_quality(results.rows_of(object_id))
+                self._known[object_id] = revision, expected_quality(results.rows_of(object_id), calibration)
         return {i: self._known[i][1] for i in prompted}

@@ -6,16 +6,15 @@ tried with it: fitted to some sequences, they misled on others.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
+
+from .recalibration import QualityCalibration, judged_masks
 
 
 @dataclass(frozen=True)
@@ -38,70 +37,41 @@ class ExpectedQuality:
     high: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class QualityCurves:
-    """What J was at some levels of sharpness, all rising."""
-
-    sharpness: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    # Mean, low and high where the sharpness is not known.
-    unknown: tuple[float, float, float]
-
-    def expect(self, sharpness: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(3, n) mean, low and high of (n,) values, NaN where one is not known."""
-        curves = [np.interp(sharpness, self.sharpness, values) for values in (self.mean, self.low, self.high)]
-        expected: NDArray[np.float64] = np.where(np.isnan(sharpness), np.array(self.unknown)[:, None], curves)
-        return expected
-
-
-@cache
-def load_curves() -> QualityCurves:
-    """Read the curves that come with the package; ``benchmarks/quality.py fit`` makes them."""
-    kept = json.loads(files(__package__).joinpath("calibration.json").read_text(encoding="utf-8"))
-    curves = (np.array(kept[name], float) for name in ("sharpness", "mean", "low", "high"))
-    sharpness, mean, low, high = curves
-    return QualityCurves(sharpness, mean, low, high, unknown=tuple(kept["unknown"]))
-
-
-def expected_quality(rows: Sequence[ScoreRow]) -> ExpectedQuality:
+def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration | None = None) -> ExpectedQuality:
     """Estimate how good the masks of one object are.
 
     Parameters
     ----------
     rows : sequence of ScoreRow
         Of one object, by frame, rising.
+    calibration : QualityCalibration, optional
+        What a person has said of masks of the same session; the curves that come with the package where not given.
 
     Returns
     -------
     ExpectedQuality
-        A value for each row; what a person has accepted is right.
+        A value for each row; what a person has painted or accepted is right.
     """
+    known = calibration or QualityCalibration()
     sharpness = np.array([np.nan if row.sharpness is None else row.sharpness for row in rows], float)
-    accepted = np.array([row.accepted for row in rows], bool)
-    mean, low, high = np.where(accepted, 1.0, load_curves().expect(sharpness))
+    right = [row.accepted or (row.made is not None and row.made.source == "painted") for row in rows]
+    # Each model draws outlines in its own way.
+    makers = [None if row.made is None else row.made.maker for row in rows]
+    expected = np.zeros((3, len(rows)))
+    for maker in set(makers):
+        mine = np.array([one == maker for one in makers], bool)
+        expected[:, mine] = known.curves(maker).expect(sharpness[mine])
+    mean, low, high = np.where(np.array(right, bool), 1.0, expected)
     return ExpectedQuality(np.array([row.frame for row in rows], np.intp), mean, low, high)
 
 
-def estimated(table: Iterable[ScoreRow]) -> ScoreTable:
+def estimated(table: ScoreTable) -> ScoreTable:
     """The same table with an expected J in each row, as exports take it."""
-    rows: dict[int, list[ScoreRow]] = {}
-    for row in table:
-        rows.setdefault(row.object_id, []).append(row)
-    means = {object_id: expected_quality(own).mean.round(4).tolist() for object_id, own in rows.items()}
-    return ScoreTable(
-        replace(row, expected_j=mean)
-        for object_id, own in rows.items()
-        for row, mean in zip(own, means[object_id], strict=True)
-    )
-
-
-def expected_qualities(table: Iterable[ScoreRow], object_ids: Collection[int]) -> dict[int, ExpectedQuality]:
-    """Estimate how good the masks of several objects are, by their ids."""
-    # In one pass over the table: it has a row for each object and frame.
-    rows: dict[int, list[ScoreRow]] = {object_id: [] for object_id in object_ids}
-    for row in table:
-        if row.object_id in rows:
-            rows[row.object_id].append(row)
-    return {object_id: expected_quality(own) for object_id, own in rows.items()}
+    calibration = QualityCalibration(tuple(judged_masks(table.judged())))
+    found = ScoreTable()
+    for object_id in table.object_ids:
+        rows = table.of_object(object_id)
+        means = expected_quality(rows, calibration).mean.round(4).tolist()
+        for row, mean in zip(rows, means, strict=True):
+            found.put(replace(row, expected_j=mean))
+    return found

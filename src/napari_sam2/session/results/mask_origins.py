@@ -21,9 +21,9 @@ class MaskOrigins:
 
     def __init__(self, describe: Callable[[], Maker] | None = None) -> None:
         self.describe = describe
-        # By frame and object, what a model had drawn there before a person corrected it, and how sharp it was. Not
-        # saved: after opening a session, the overlap that was found last stays.
-        self._replaced: dict[tuple[int, int], tuple[LabelRuns, float | None]] = {}
+        # By frame and object, what a model had drawn there before a person corrected it, and its row. Not saved: after
+        # opening a session, the overlap that was found last stays.
+        self._replaced: dict[tuple[int, int], tuple[LabelRuns, ScoreRow]] = {}
 
     @cached_property
     def maker(self) -> Maker | None:
@@ -60,11 +60,12 @@ class MaskOrigins:
             return row
         place = row.frame, row.object_id
         if was.source in UNSEEN:
-            self._replaced[place] = before.only(before.values == row.object_id), earlier.sharpness
+            self._replaced[place] = before.only(before.values == row.object_id), earlier
         replaced = earlier.replaced
         if place in self._replaced:
-            mask, sharpness = self._replaced[place]
-            replaced = Replaced(sharpness, _overlap(row.object_id, mask, after))
+            mask, old = self._replaced[place]
+            overlap = _overlap(row.object_id, mask, after)
+            replaced = Replaced(old.sharpness, overlap, None if old.made is None else old.made.maker)
         return replace(row, made=replace(row.made, corrected=True), replaced=replaced)
 
 

@@ -122,14 +122,19 @@ def _image_of_pixels(record: ImageRecord, box: Box, size: _Size) -> NDArray[np.u
 
 def row_fields(rows: Sequence[ScoreRow]) -> dict[str, object]:
     """Make the fields of a `FrameRecord` that hold rows of the score table."""
-    makers = list(dict.fromkeys(row.made.maker for row in rows if row.made is not None and row.made.maker is not None))
+    named = (origin.maker for row in rows for origin in (row.made, row.replaced) if origin is not None)
+    makers = list(dict.fromkeys(maker for maker in named if maker is not None))
     made = [row.made and (row.made.source, row.made.corrected, _place(row.made.maker, makers)) for row in rows]
     extra: dict[str, object] = {
         "accepted": tuple(row.object_id for row in rows if row.accepted),
         "sharpness": tuple(row.sharpness for row in rows) if any(row.sharpness is not None for row in rows) else (),
         "made": tuple(made) if any(made) else (),
         "models": tuple(astuple(maker) for maker in makers),
-        "replaced": {row.object_id: astuple(row.replaced) for row in rows if row.replaced is not None},
+        "replaced": {
+            row.object_id: (row.replaced.sharpness, row.replaced.overlap, _place(row.replaced.maker, makers))
+            for row in rows
+            if row.replaced is not None
+        },
     }
     # Left out where there is nothing to say, so that such folders are as they always were.
     return {"rows": tuple(row.values()[1:] for row in rows)} | {name: value for name, value in extra.items() if value}
@@ -139,23 +144,25 @@ def _place(maker: Maker | None, makers: Sequence[Maker]) -> int | None:
     return None if maker is None else makers.index(maker)
 
 
+def _known(place: int | None, makers: Sequence[Maker]) -> Maker | None:
+    # Who made a mask is not worth losing the frame for.
+    return makers[place] if place is not None and place < len(makers) else None
+
+
 def read_rows(frame: int, record: FrameRecord) -> tuple[ScoreRow, ...]:
     """Make a frame's rows of the score table of its record."""
     makers, rows = [Maker(*model) for model in record.models], []
     for row, sharpness, made in zip_longest(record.rows, record.sharpness, record.made):
         if row is None:
             break
-        source, corrected, number = made or ("", False, None)
-        # Who made it is not worth losing the frame for.
-        maker = makers[number] if number is not None and number < len(makers) else None
-        replaced = record.replaced.get(row[0])
+        was = record.replaced.get(row[0])
         rows.append(
             replace(
                 read_row(frame, row),
                 accepted=row[0] in record.accepted,
                 sharpness=sharpness,
-                made=Provenance(source, maker, corrected=corrected) if made else None,
-                replaced=Replaced(*replaced) if replaced else None,
+                made=Provenance(made[0], _known(made[2], makers), corrected=made[1]) if made else None,
+                replaced=Replaced(was[0], was[1], _known(was[2], makers)) if was else None,
             )
         )
     return tuple(rows)

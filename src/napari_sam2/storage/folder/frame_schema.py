@@ -65,5 +65,5 @@ class FrameRecord(Record):
     # missing in sessions of the first versions. Models as (name, hash, memory rule).
     made: tuple[tuple[Text, bool, Index | None] | None, ...] = ()
     models: tuple[tuple[Text, Text, Text], ...] = ()
-    # By object, how sharp what a person replaced was, and its IoU with what is there now.
-    replaced: dict[ObjectId, tuple[Finite | None, Finite]] = {}
+    # By object, how sharp what a person replaced was, its IoU with what is there now, and which of the models made it.
+    replaced: dict[ObjectId, tuple[Finite | None, Finite, Index | None]] = {}
