@@ -57,8 +57,8 @@ def measure(variant: str, rounds: int) -> dict[str, Any]:
     from napari_sam2.benchmark.machine import describe_machine
     from napari_sam2.benchmark.models import stand_in
     from napari_sam2.model.precision import precision_of
-    from napari_sam2.weights.load import source_of
     from napari_sam2.weights.presets import PRESETS
+    from napari_sam2.weights.source import source_of
 
     # One thread waits for no other, and its processor time is the same beside other programs, but for the caches.
     torch.set_num_threads(1)

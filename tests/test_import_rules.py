@@ -50,10 +50,10 @@ _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.steps sess
 _CORE = (
     f"{_BELOW_CORE} session.prompt_methods session.run_methods "
     "session.track_edits session.lineage_methods session.accept_methods session.quality session.review_methods "
-    "session.population session.core"
+    "session.population session.model_parts session.core"
 )
 _SESSION = f"{_CORE} storage session session.volumes"
-_LOADED = f"{_MODEL} weights weights.arithmetic weights.load"
+_LOADED = f"{_MODEL} weights weights.arithmetic weights.source weights.load"
 
 # A module belongs to the part with the longest fitting name, and to the root if there is none. A part may import itself
 # and the parts it names, all of which stand above it here: so no two parts lean on each other.
@@ -76,7 +76,8 @@ RULES = {
     "backends": Rule(f"{_DATA} synthetic {_MODEL} weights", TORCH | ARRAYS),
     # What was measured is kept in a file that is written whole.
     "weights.arithmetic": Rule(f"data.files {_MODEL} weights", TORCH),
-    "weights.load": Rule(f"{_MODEL} weights weights.arithmetic", TORCH, own_inside="backends"),
+    "weights.source": Rule(f"{_MODEL} weights weights.arithmetic", TORCH),
+    "weights.load": Rule(f"{_MODEL} weights weights.arithmetic weights.source", TORCH, own_inside="backends remote"),
     "session.zoom": Rule(f"{_DATA} {_MODEL}", TORCH | ARRAYS),
     "session.features": Rule(f"{_DATA} {_MODEL} session.zoom", TORCH | ARRAYS),
     "session.tracking": Rule(f"{_DATA} {_MODEL} session.zoom session.features", TORCH | ARRAYS),
@@ -100,6 +101,13 @@ RULES = {
     "session.population": Rule(
         f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.steps", TORCH | ARRAYS
     ),
+    "session.model_parts": Rule(f"{_DATA} {_MODEL} {_TRACKING} session.prompting session.population", TORCH | ARRAYS),
+    # Below the session, which does not know of it: a model on a cluster makes the session's parts itself.
+    "remote": Rule(
+        f"{_DATA} {_MODEL} weights weights.arithmetic weights.source {_TRACKING} session.prompting session.population "
+        "session.model_parts",
+        TORCH | ARRAYS,
+    ),
     "session.core": Rule(f"{_DATA} {_MODEL} {_CORE.removesuffix(' session.core')}", TORCH | ARRAYS),
     # A session folder says which model it was made with.
     "storage": Rule(f"{_DATA} {_LOADED} {_CORE}", TORCH | ARRAYS),
@@ -114,7 +122,7 @@ RULES = {
     "cli": Rule(
         "weights job batch option_fields wording",
         NONE,
-        own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark backends",
+        own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark backends remote",
         heavy_inside=TORCH | ARRAYS | {"napari"},
     ),
 }

@@ -24,7 +24,8 @@ from napari_sam2.storage.fingerprint import describe_model
 from napari_sam2.synthetic.samples import Sample, make_sample
 from napari_sam2.weights.backends import available_backends
 from napari_sam2.weights.catalog import cache_dir
-from napari_sam2.weights.load import load_model, save_checkpoint, source_of
+from napari_sam2.weights.load import load_model, save_checkpoint
+from napari_sam2.weights.source import source_of
 
 # Importing it here would load what reports to its makers.
 if importlib.util.find_spec("openvino") is None:

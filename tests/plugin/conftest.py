@@ -19,7 +19,8 @@ from vispy.gloo.glir import GlirProgram
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.plugin.widget import Sam2Widget
-from napari_sam2.weights.load import save_checkpoint, source_of
+from napari_sam2.weights.load import save_checkpoint
+from napari_sam2.weights.source import source_of
 from small_model import build_small, drifting_textures, single_thread
 
 # Only a test that fails waits as long, or a machine that has much else to do.

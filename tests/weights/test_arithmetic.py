@@ -11,7 +11,7 @@ from napari_sam2 import load_model
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.weights.arithmetic import available_arithmetics, choose_arithmetic, quickest
-from napari_sam2.weights.load import source_of
+from napari_sam2.weights.source import source_of
 
 needs_choice = pytest.mark.skipif(len(available_arithmetics()) < 2, reason="this CPU has one arithmetic only")
 

@@ -10,7 +10,7 @@ import torch
 
 from napari_sam2.model.precision import precision_of
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.weights.load import source_of
+from napari_sam2.weights.source import source_of
 
 from .machine import describe_machine
 from .memory import resident_bytes

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from types import MappingProxyType, ModuleType
 
-from napari_sam2.cli.commands import batch, benchmark, demo, export, prompts, resume, segment, volumes
+from napari_sam2.cli.commands import batch, benchmark, demo, export, prompts, resume, segment, serve, volumes
 from napari_sam2.cli.commands import run as run_command
 from napari_sam2.cli.commands.models import evaluate, export_onnx, package, teach, train, weights
 from napari_sam2.job.errors import describe_error
@@ -33,6 +33,7 @@ _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "batch": batch,
         "export": export,
         "demo": demo,
+        "serve": serve,
         "weights": weights,
         "evaluate": evaluate,
         "benchmark": benchmark,

@@ -82,15 +82,15 @@ def find_and_write(options: JobOptions, finding: FindingOptions, watch: WatchFra
 
 
 def _tracker(options: JobOptions, finding: FindingOptions, stack: Stack) -> MovieTracker:
-    from napari_sam2.session.features.frame_encoder import FrameEncoder
+    from napari_sam2.session.model_parts import PartsSettings, make_parts
     from napari_sam2.session.population.movie import MovieOptions, MovieTracker
     from napari_sam2.storage.fingerprint import maker_of
 
-    encoder = FrameEncoder(options.model.load(), stack, contrast_limits=options.contrast_limits)
+    parts = make_parts(options.model.load(), stack, PartsSettings(options.contrast_limits))
     divisions = finding.divisions == "auto" and stack.axis == "t"
     # Frames are looked at one by one: there is no rule of memory.
-    maker = maker_of(encoder.model, "")
-    return MovieTracker(encoder, MovieOptions(find_new=finding.find_new, divisions=divisions), maker)
+    maker = maker_of(parts.encoder.model, "")
+    return MovieTracker(parts.finder, MovieOptions(find_new=finding.find_new, divisions=divisions), maker)
 
 
 def _results(tracker: MovieTracker, whole: Stack, stack: Stack) -> tuple[Results, int]:

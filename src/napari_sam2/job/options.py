@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.option_fields import option, option_words
+from napari_sam2.weights.backends import is_address
 from napari_sam2.weights.catalog import BUNDLED_NAME, get_entry
 from napari_sam2.weights.hash_file import hash_file
 
@@ -37,7 +38,7 @@ class ModelOptions:
     checkpoint: Path | None = option(
         None, "a .pt or .safetensors file instead", metavar="FILE", type=Path, instead=True
     )
-    device: str = option("auto", "auto (default), cpu, cuda, cuda:1, mps, ...")
+    device: str = option("auto", "auto (default), cpu, cuda, cuda:1, mps, ..., or the tcp://HOST:PORT of 'serve'")
     dtype: str = option("auto", "auto (default), float32, mixed, bfloat16 or float16")
     preset: str = option("balanced", "exact, balanced (default) or fast")
     image_size: int | None = option(
@@ -74,8 +75,8 @@ class ModelOptions:
             "name": None if self.checkpoint else self.model or BUNDLED_NAME,
             "variant": model.config.name,
             "file": self.file.resolve(),
-            "sha256": hash_file(self.file),
-            "device": str(model.device),
+            "sha256": self.sha256 if is_address(self.device) else hash_file(self.file),
+            "device": self.device if is_address(self.device) else str(model.device),
             "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
             "image_size": model.config.image_size,
             "preset": self.preset,

@@ -18,19 +18,18 @@ from napari_sam2.data.prompts.prompt import Prompt, check_object_id
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.population.find_methods import Finding
-from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.prompting.warm_up import warm_up
 from napari_sam2.session.quality.expected_quality import estimated
 from napari_sam2.session.results.distinct_masks import distinct_masks
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
-from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
-from napari_sam2.session.tracking.memory.policies import make_policy, policy_name
+from napari_sam2.session.tracking.memory.policies import policy_name
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop_size import make_zoom
 
 from .lineage_methods import LineageMethods
+from .model_parts import PartsSettings, make_parts
 from .passes import PassTracker
 from .prompt_methods import step_name
 from .review_methods import Reviewing
@@ -69,23 +68,20 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         if zoom is None:
             zoom = "off" if model.options.preset == "exact" else "auto"
         # Zoom changes results, so the exact preset has it off unless it is asked for.
-        windows = make_zoom(zoom, model.config.image_size)
+        make_zoom(zoom, model.config.image_size)
         self.zoom, self.memory = zoom, policy_name(memory)
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
-        policy = make_policy(self.memory, memory_rule(model), axis=self.stack.axis)
-        # From frames to masks: features of frames, tracking with memories, answers to prompts. Each uses the one
-        # before.
-        self._encoder = FrameEncoder(
-            model, self.stack, contrast_limits=contrast_limits, cache_bytes=cache_bytes, cache_folder=cache_folder
-        )
-        self._tracker = FrameTracker(self._encoder, policy, fill_hole_area=fill_hole_area, zoom=windows)
-        self._answerer = PromptPredictor(self._tracker)
+        settings = PartsSettings(contrast_limits, fill_hole_area, zoom, self.memory, cache_bytes, cache_folder)
+        # What runs the model, here or elsewhere.
+        parts = make_parts(model, self.stack, settings)
+        self._encoder, self._tracker, self._answerer = parts.encoder, parts.tracker, parts.answerer
+        self._finder = parts.finder
         # What results from it: objects with their labels and scores, and the runs and edits that change them.
         outputs = SessionOutputs(
             LabelStack(self.stack.shape, folder=labels_folder), partial(self._describe_maker, model, self.memory)
         )
-        self._objects = SessionObjects(outputs, model.config, policy, n_planes=self.stack.n_planes)
+        self._objects = SessionObjects(outputs, model.config, self._tracker.policy, n_planes=self.stack.n_planes)
         self._passes = PassTracker(self._objects, self._answerer, self._tracker)
         self._editor = TrackEditor(self._objects, self._answerer)
         self._recorder = StepRecorder(self._objects)
@@ -168,7 +164,7 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
     def prepare(self, frame: int) -> None:
         """Do beforehand what the first click on a frame would wait for: encode the frame and warm the model up."""
         self.catch_up()
-        self._encoder.encode(self._check_place(frame, 1)[0])
+        self._encoder.prepare(self._check_place(frame, 1)[0])
         # Hashed now, as it is noted with every mask.
         _ = self._objects.outputs.origins.maker
         if not self._is_rehearsed:

@@ -25,7 +25,7 @@ from napari_sam2.storage.folder.schema import (
     SettingsRecord,
 )
 from napari_sam2.weights.hash_file import hash_file
-from napari_sam2.weights.load import source_of
+from napari_sam2.weights.source import device_of, source_of
 
 if TYPE_CHECKING:
     from napari_sam2.session.core import TrackingSession
@@ -95,11 +95,11 @@ def describe_model(model: Sam2) -> ModelRecord:
         image_size=model.config.image_size,
         preset=model.options.preset,
         dtype=precision_of(model),
-        device=str(model.device),
+        device=device_of(model),
         backend="torch" if source is None else source.backend,
         name=None if source is None else source.name,
         file=None if source is None else str(source.path.resolve()),
-        sha256=None if source is None else hash_file(source.path),
+        sha256=None if source is None else source.sha256 or hash_file(source.path),
         weights=hash_weights(model) if source is None else None,
     )
 

@@ -1,10 +1,19 @@
-"""Names of backends and their devices; imports no torch, so that menus can list them at once."""
+"""Names of backends and of what they run on; imports no torch, so that menus can list them at once."""
 
 from __future__ import annotations
 
 import importlib.util
 
 BACKENDS = ("auto", "torch", "openvino")
+
+
+# How the address of a cluster begins, in the place of a device.
+_ADDRESSES = ("tcp://", "tls://")
+
+
+def is_address(device: str) -> bool:
+    """Whether a device is the address of a Dask cluster."""
+    return device.startswith(_ADDRESSES)
 
 
 def available_backends() -> tuple[str, ...]:

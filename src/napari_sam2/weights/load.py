@@ -6,10 +6,9 @@ import json
 import pickle
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import safetensors
 import torch
@@ -21,10 +20,11 @@ from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
 from napari_sam2.model.precision import halve_products
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
-from .arithmetic import ArithmeticChoice, choose_arithmetic
-from .backends import choose_backend
+from .arithmetic import choose_arithmetic
+from .backends import choose_backend, is_address
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
 from .presets import PRESETS
+from .source import ModelSource, note_source
 
 # "mixed" is float32 with the large products in bfloat16.
 DTYPES = {"float32": torch.float32, "mixed": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -48,32 +48,6 @@ _UNREADABLE = (
 )
 
 
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a model was loaded from."""
-
-    # Its name in the catalogue, where it was asked for by that.
-    name: str | None
-    # The file.
-    path: Path
-    # ``"torch"`` or ``"openvino"``.
-    backend: str = "torch"
-    # What ``dtype="auto"`` came to, where it was left to the CPU.
-    arithmetic: ArithmeticChoice | None = None
-
-
-# Beside the models and not on them: a module's attributes would be copied and saved with it.
-_SOURCES: WeakKeyDictionary[Sam2, ModelSource] = WeakKeyDictionary()
-
-
-def source_of(model: Sam2) -> ModelSource | None:
-    """Look up where a model was loaded from.
-
-    Result: none for a model that was built, or copied for fine-tuning.
-    """
-    return _SOURCES.get(model)
-
-
 def load_model(
     name: str | None = None,
     *,
@@ -93,7 +67,8 @@ def load_model(
     checkpoint : path, optional
         An official or fine-tuned ``.pt`` file, or safetensors; size and generation are read from it.
     device : str or torch.device
-        ``"auto"`` takes CUDA, else MPS, else the CPU.
+        ``"auto"`` takes CUDA, else MPS, else the CPU. ``"tcp://host:8786"`` is a Dask cluster, such as
+        ``napari-sam2 serve`` starts: the model is loaded on a worker of it, and sessions compute there.
     dtype : str or torch.dtype
         ``"float32"`` (all of it, memory maps included), ``"mixed"`` (float32, but the large products of encoder and
         memory attention in bfloat16), ``"bfloat16"``, ``"float16"``, or ``"auto"``: what the preset says, else what the
@@ -118,12 +93,20 @@ def load_model(
     FileNotFoundError
         Where the weights are not on this machine; the message says how to get them.
     MissingExtraError
-        Where OpenVINO is asked for and not installed.
+        Where OpenVINO or a cluster is asked for and its package is not installed.
+    ClusterError
+        Where no worker of the cluster answers.
     """
     if name is not None and checkpoint is not None:
         raise ValueError(f"give a name or a checkpoint, not both: got {name!r} and {str(checkpoint)!r}")
     if preset not in PRESETS:
         raise ValueError(f"preset is one of {', '.join(PRESETS)}, got {preset!r}")
+    if is_address(str(device)):
+        from napari_sam2.remote.remote_model import load_there
+
+        own = None if checkpoint is None else _own_file(checkpoint)
+        how = {"dtype": dtype, "image_size": image_size, "preset": preset, "backend": backend}
+        return load_there(load_model, str(device), name, own, how)
     # The device and type are resolved before the file is read, which takes longer.
     chosen = PRESETS[preset]
     backend, where = choose_backend(backend, str(device))
@@ -158,15 +141,20 @@ def load_model(
         model = _cast(model, device, number)
     if mixed:
         halve_products(model)
-    _SOURCES[model] = ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend, arithmetic)
+    note_source(model, ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend, arithmetic))
     return model
+
+
+def _own_file(checkpoint: str | Path) -> Path:
+    path = Path(checkpoint).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint file {str(path)!r}")
+    return path
 
 
 def _locate(name: str | None, checkpoint: str | Path | None) -> tuple[Path, int | None]:
     if checkpoint is not None:
-        path = Path(checkpoint).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no checkpoint file {str(path)!r}")
+        path = _own_file(checkpoint)
         # Nothing inside a file tells its input size, but a catalogued file is known by its name.
         sizes = [entry.image_size for entry in CATALOG.values() if entry.file_name == path.name]
         return path, (sizes[0] if sizes else None)

@@ -8,6 +8,7 @@ import pytest
 from drawn_discs import picture
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.session.features.frame_encoder import FrameEncoder
+from napari_sam2.session.population.finder import ObjectFinder
 from napari_sam2.session.population.movie import MovieOptions, MovieTracker, TrackedMovie
 from napari_sam2.weights.load import load_model
 
@@ -25,7 +26,7 @@ def frame(t: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def tracker() -> MovieTracker:
     encoder = FrameEncoder(load_model("sam2_nano"), Stack.from_array(np.stack([frame(t) for t in range(FRAMES)]), "t"))
-    tracker = MovieTracker(encoder, MovieOptions())
+    tracker = MovieTracker(ObjectFinder(encoder), MovieOptions())
     assert list(tracker.run()) == list(range(FRAMES))
     return tracker
 

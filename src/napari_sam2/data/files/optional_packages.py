@@ -10,7 +10,7 @@ _EXTRAS = {
     "av": "video",
     "bioimageio": "bioimageio",
     **dict.fromkeys(("bioio", "bioio_base", "bioio_czi", "bioio_lif", "bioio_nd2"), "bioio"),
-    "distributed": "distributed",
+    **dict.fromkeys(("dask", "distributed"), "distributed"),
     **dict.fromkeys(("geff", "geff_spec"), "geff"),
     "highdicom": "medical",
     "nibabel": "medical",

@@ -174,7 +174,7 @@ class FileDialogs(QObject):
             show_warning("\n".join(("The session is open, but not all is as it was:", *problems)))
 
     def _show_model(self, model: Any) -> None:
-        from napari_sam2.weights.load import source_of
+        from napari_sam2.weights.source import source_of
 
         source = source_of(model)
         if source is not None:

@@ -112,6 +112,10 @@ class FrameEncoder:
             self._window_chosen = True
         return self._window
 
+    def prepare(self, frame: int) -> None:
+        """Encode a frame, so that what is asked about it next is answered at once."""
+        self.encode(frame)
+
     def encode(self, frame: int, view: Crop | None = None, *, size: int | None = None) -> ImageFeatures:
         """Encode a frame, or take its features from the cache.
 

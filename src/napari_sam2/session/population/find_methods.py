@@ -13,7 +13,6 @@ from scipy.ndimage import label
 from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.labels.scores import Measures
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
@@ -28,10 +27,7 @@ from .proposed_divisions import DivisionProposal, drawn_objects, propose_divisio
 class Finding(Prompting, StepMethods):
     """Finds objects."""
 
-    @property
-    @abstractmethod
-    def encoder(self) -> FrameEncoder:
-        """Source of image features."""
+    _finder: ObjectFinder
 
     @property
     @abstractmethod
@@ -134,7 +130,7 @@ class Finding(Prompting, StepMethods):
         least, greatest = min_area or 0.0, float("inf") if max_area is None else max_area
         options = FindOptions(min_area=least, max_area=greatest, min_score=min_score, region=box)
         example = None if like is None else self._example(like, frame)
-        return (yield from ObjectFinder(self.encoder).finding(frame, options, like=example))
+        return (yield from self._finder.finding(frame, options, like=example))
 
     def add_objects(self, frame: int, proposals: Iterable[FoundObject]) -> tuple[int, ...]:
         """Add what `find_objects` found as new objects, each prompted by its mask; all are one step of undo.

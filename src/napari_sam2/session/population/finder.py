@@ -78,9 +78,10 @@ class ObjectFinder:
 
     def candidates(self, frame: int, options: FindOptions) -> list[Candidate]:
         """Masks that may be objects, the heaviest first; many overlap."""
-        return finish(self._candidates(frame, options))
+        return finish(self.looking(frame, options))
 
-    def _candidates(self, frame: int, options: FindOptions) -> Generator[float, None, list[Candidate]]:
+    def looking(self, frame: int, options: FindOptions) -> Generator[float, None, list[Candidate]]:
+        """Do as `candidates` does, in steps; yields the share that is done."""
         pixels = self.encoder.stack.read(frame)
         image = show_dim(pixels, self.encoder.window)
         places = (*_grid(self.frame_size), *find_blobs(image.mean(axis=-1)))
@@ -96,7 +97,7 @@ class ObjectFinder:
 
         ``like``: a frame and the (Y, X) mask of an example on it.
         """
-        made = yield from self._candidates(frame, options)
+        made = yield from self.looking(frame, options)
         if like is not None:
             made = self._like(made, frame, like)
         (chosen,) = choose_objects([made], self.frame_size).objects

@@ -15,7 +15,6 @@ from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.lineage import Lineage, Track
 from napari_sam2.data.labels.provenance import Maker, Provenance
 from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
-from napari_sam2.session.features.frame_encoder import FrameEncoder
 
 from .candidates import Candidate
 from .choose import Node, choose_objects
@@ -53,13 +52,13 @@ class MovieTracker:
     ``maker``: noted with every mask.
     """
 
-    def __init__(self, encoder: FrameEncoder, options: MovieOptions, maker: Maker | None = None) -> None:
-        self.encoder = encoder
+    def __init__(self, finder: ObjectFinder, options: MovieOptions, maker: Maker | None = None) -> None:
+        self.encoder = finder.encoder
         self._made = Provenance("found", maker)
-        self._finder = ObjectFinder(encoder)
+        self._finder = finder
         self._options = options
-        self._n_frames = encoder.stack.n_frames
-        self._size = self._finder.frame_size
+        self._n_frames = finder.encoder.stack.n_frames
+        self._size = finder.frame_size
         # What was decided so far.
         self._objects: dict[Node, Candidate] = {}
         self._next_of: dict[Node, tuple[Node, ...]] = {}

@@ -241,30 +241,35 @@ class PromptPredictor:
         source, target = (whole_if_none(v, self.frame_size) for v in (staged.view, view))
         return replace(staged, low_res_bhw=align_logits(staged.logits_bhw[:, None], source, target)[:, 0], view=view)
 
-    @torch.inference_mode()
     def commit(self, track: ObjectTrack) -> list[int]:
         """Encode the memories of staged prompts and make their frames conditioning frames.
 
         Returns the frames on which the mask is shown in another crop than before.
         """
         moved = []
-        for frame in list(track.staged):
-            # Memories are made of hard masks where the user prompted.
-            staged = self._in_window_of_its_size(track.staged[frame])
-            if staged.view != track.staged[frame].view:
+        # Encode first, change the object afterwards: if encoding fails, the prompts stay staged and the next run tries
+        # again.
+        for frame, record in self.remembered(track).items():
+            if record.view != track.staged.pop(frame).view:
                 moved.append(frame)
+            # What the user prompted replaces what was tracked there.
+            track.bank.conditioning[frame] = record
+            track.bank.recent.pop(frame, None)
+        return moved
+
+    @torch.inference_mode()
+    def remembered(self, track: ObjectTrack) -> dict[int, FrameMemory]:
+        """The staged answers of an object with their memories; the object is not changed."""
+        found = {}
+        for frame, answer in track.staged.items():
+            # Memories are made of hard masks where the user prompted.
+            staged = self._in_window_of_its_size(answer)
             logits = upsample_to_input(staged.logits_bhw, self.model.config)
-            # Encode first, change the object afterwards: if encoding fails, the prompt stays staged and the next run
-            # tries again.
             features = self.encoder.encode(frame, staged.view)
             memory = self.model.remember(
                 features,
                 hard_mask(logits),
                 visible_b=torch.tensor([staged.object_score_logit > 0], device=logits.device),
             )
-            # What the user prompted replaces what was tracked there.
-            (record,) = self.tracker.with_looks([replace(staged, memory_bchw=memory)], features)
-            track.bank.conditioning[frame] = record
-            track.bank.recent.pop(frame, None)
-            del track.staged[frame]
-        return moved
+            (found[frame],) = self.tracker.with_looks([replace(staged, memory_bchw=memory)], features)
+        return found

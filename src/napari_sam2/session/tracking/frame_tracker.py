@@ -119,9 +119,20 @@ class FrameTracker:
         self.num_frames = encoder.stack.n_frames
         self.frame_size = self.crops.frame_size
 
-    @torch.inference_mode()
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
+        tracked = [track for track in tracks if frame not in track.bank.conditioning]
+        # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
+        # tracked.
+        for track, record in zip(tracked, self.look(tracks, frame, step), strict=True):
+            track.bank.put_recent(frame, record, step=step)
+        # Conditioning frames count as tracked, too: they keep their result.
+        for track in tracks:
+            track.mark_tracked(frame, step)
+
+    @torch.inference_mode()
+    def look(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
+        """Look for objects on one frame, those prompted there left out; nothing is changed."""
         # Choose a crop for each object and run the model.
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
         members = [(track, self._next_crop(track, frame, step)) for track in tracked]
@@ -141,18 +152,15 @@ class FrameTracker:
             records = self._exclude(tracks, members, records=records, frame=frame, step=step)
         if step < 0:
             records = [self._blended(track, record, frame) for (track, _), record in zip(members, records, strict=True)]
-        # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
-        # tracked.
-        for (track, _), record in zip(members, records, strict=True):
-            if self.policy.observes:
-                before = track.bank.before(frame, step)
-                record = replace(
-                    record, observation=self.policy.observe(frame, record, before, step=step, recent=track.bank.recent)
-                )
-            track.bank.put_recent(frame, record, step=step)
-        # Conditioning frames count as tracked, too: they keep their result.
-        for track in tracks:
-            track.mark_tracked(frame, step)
+        if self.policy.observes:
+            records = [
+                self._observed(track, record, frame, step) for track, record in zip(tracked, records, strict=True)
+            ]
+        return records
+
+    def _observed(self, track: ObjectTrack, record: FrameMemory, frame: int, step: int) -> FrameMemory:
+        before, recent = track.bank.before(frame, step), track.bank.recent
+        return replace(record, observation=self.policy.observe(frame, record, before, step=step, recent=recent))
 
     def _next_crop(self, track: ObjectTrack, frame: int, step: int) -> CropChoice:
         crop = self.crops.next_crop(track, frame, step)

@@ -14,9 +14,9 @@ from napari_sam2.session.tracking.memory.policy import MemoryPolicy
 from napari_sam2.session.zoom.crop import Crop, ObjectLocation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameMemory:
-    """What is kept of one object on one frame."""
+    """What is kept of one object on one frame; never changed, so that each is itself only."""
 
     # (1, h, w) float32 mask logits, holes filled; ``None`` once only the pointer is kept.
     low_res_bhw: Tensor | None

@@ -1,0 +1,1 @@
+"""A model on a worker of a Dask cluster: the session stays here, and what costs is computed there."""
