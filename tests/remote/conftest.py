@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +12,8 @@ from slow_line import SlowLine
 from napari_sam2 import load_model, save_checkpoint
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.remote.remote_model import RemoteModel
+from served_model import serving
 from small_model import build_small, drifting_textures, single_thread
-
-SCRIPT = Path(sys.executable).parent / "napari-sam2"
-
-
-@contextmanager
-def serving(*words: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run ``napari-sam2 serve``; gives the address that it prints, and the process."""
-    # Sums over other numbers of threads end in other last bits.
-    command = [str(SCRIPT), "serve", "--port", "0", "--threads", "1", "--json", *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            line = process.stdout.readline()
-            assert line, process.stderr.read()
-            yield json.loads(line)["address"], process
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
 
 
 @pytest.fixture(scope="session")
@@ -83,15 +61,3 @@ def slow(address: str, weights: Path) -> Iterator[tuple[SlowLine, RemoteModel]]:
         assert isinstance(model, RemoteModel)
         yield line, model
         model.line.close()
-
-
-@pytest.fixture
-def kill_worker() -> Callable[[RemoteModel], None]:
-    """End the process that a model is in."""
-
-    def kill(model: RemoteModel) -> None:
-        client = model.line._client
-        (pid,) = client.run(os.getpid).values()
-        os.kill(pid, signal.SIGKILL)
-
-    return kill

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.remote.line import ClusterError
 from napari_sam2.remote.remote_model import RemoteModel
+from served_model import kill_worker
 from session_driver import Driver
 from session_state import assert_same_sessions
 
@@ -91,7 +91,7 @@ def test_saved_here_and_opened_with_either(here: Sam2, there: Sam2, frames: np.n
 
 
 def test_a_worker_that_dies_is_one_message_and_going_on_is_the_same(
-    here: Sam2, there: RemoteModel, frames: np.ndarray, kill_worker: Callable[[RemoteModel], None]
+    here: Sam2, there: RemoteModel, frames: np.ndarray
 ) -> None:
     session = prompted(Session(there, frames))
     steps = session.propagate()

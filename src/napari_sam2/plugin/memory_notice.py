@@ -57,6 +57,8 @@ def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None)
     from napari_sam2.session.free_memory import free_memory
     from napari_sam2.session.memory_estimate import estimate_memory
     from napari_sam2.session.steps.history import MAX_STEPS
+    from napari_sam2.weights.backends import is_address
+    from napari_sam2.weights.source import device_of
 
     model, prompts = controller.model, controller.edits.prompts.drawings
     # Prompts are counted as they are in the layers, sent or not; the estimate assumes one object where there is none
@@ -69,7 +71,8 @@ def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None)
         model, space.stack_shape, objects, frame_bytes=frame_bytes, prompted_frames=min(frames, space.n_frames)
     )
     in_memory = labels is None or is_in_memory(labels)
-    needed = estimate.with_undo(MAX_STEPS).total
+    # What a model elsewhere takes, it takes there.
+    needed = 0 if is_address(device_of(model)) else estimate.with_undo(MAX_STEPS).total
     return Budget(needed, free_memory(model.device), _LABEL_BYTES * prod(space.shape) if in_memory else 0)
 
 

@@ -15,7 +15,7 @@ from napari.settings import get_plugin_settings
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QMessageBox
 
-from napari_sam2.plugin.panel.model_box import detail_of
+from napari_sam2.plugin.panel.combos.model_detail import detail_of
 from napari_sam2.plugin.widget import Sam2Widget
 from napari_sam2.plugin.worker import model_loader
 from napari_sam2.plugin.worker.engine import load

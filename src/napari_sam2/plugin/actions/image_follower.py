@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_sam2.data.images.selection import Box
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
-    from napari_sam2.plugin.panel.layer_combo import LayerCombo
+    from napari_sam2.plugin.panel.combos.layer_combo import LayerCombo
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectNames
 

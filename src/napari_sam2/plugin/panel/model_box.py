@@ -7,8 +7,7 @@ import threading
 from pathlib import Path
 
 from napari.qt.threading import thread_worker
-from qtpy.QtCore import QModelIndex, Qt, Signal
-from qtpy.QtGui import QPainter, QPalette
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -20,17 +19,18 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QToolButton,
     QWidget,
 )
 
 from napari_sam2.plugin.preferences import remember, remembered
 from napari_sam2.plugin.worker.messages import ModelChoice
+from napari_sam2.weights.backends import is_address
 from napari_sam2.weights.catalog import BUNDLED_NAME, CATALOG, format_size, is_available
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from .combos.device_combo import DeviceCombo
+from .combos.model_detail import DetailBeside
+
 # What `Session` takes, by what the setting remembers, with what the user reads.
 ZOOMS: dict[str, tuple[str | float, str]] = {
     "auto": ("auto", "automatic zoom"),
@@ -68,18 +68,6 @@ _OWN_FILE = "own checkpoint file…"
 _POPUP_WIDTH = 360
 
 
-class _DetailBeside(QStyledItemDelegate):
-    """Writes beside a model in the list how large it is, and whether it is on this machine."""
-
-    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        super().paint(painter, option, index)
-        name = index.data(Qt.ItemDataRole.UserRole)
-        if painter is not None and name is not None:
-            room = option.rect.adjusted(0, 0, -8, 0)
-            painter.setPen(option.palette.color(QPalette.ColorRole.PlaceholderText))
-            painter.drawText(room, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), detail_of(name))
-
-
 class ModelBox(QWidget):
     """Combos for the model and how it runs; a download with progress where it is not on this machine."""
 
@@ -102,7 +90,8 @@ class ModelBox(QWidget):
         self._fill()
         # Connected after filling, which is no choice. All but zoom and memory need the model to be loaded anew.
         self.model.currentIndexChanged.connect(self._model_changed)
-        for combo in (self.device, self.preset, self.backend):
+        self.device.chosen.connect(self._model_changed)
+        for combo in (self.preset, self.backend):
             combo.currentIndexChanged.connect(lambda _index: self.chosen.emit())
         for setting in ("zoom", "memory"):
             getattr(self, setting).currentIndexChanged.connect(lambda _index, name=setting: self._setting_changed(name))
@@ -117,9 +106,9 @@ class ModelBox(QWidget):
     def choice(self) -> ModelChoice | None:
         """What to load; None where it is not on this machine."""
         name = self.model.currentData()
-        how = self.device.currentText(), self.preset.currentData(), self.backend.currentData()
+        how = self.device.device, self.preset.currentData(), self.backend.currentData()
         if name is not None:
-            return ModelChoice(name, None, *how) if is_available(name) else None
+            return ModelChoice(name, None, *how) if self._is_there(name) else None
         path = self.checkpoint.text().strip()
         return ModelChoice(None, path, *how) if path else None
 
@@ -211,7 +200,7 @@ class ModelBox(QWidget):
         self._cancel.set()
 
     def _make_controls(self) -> None:
-        self.model, self.device, self.zoom, self.memory = QComboBox(), QComboBox(), QComboBox(), QComboBox()
+        self.model, self.device, self.zoom, self.memory = QComboBox(), DeviceCombo(), QComboBox(), QComboBox()
         self.preset, self.backend = QComboBox(), QComboBox()
         self.checkpoint, self._browse = QLineEdit(), QToolButton()
         self.download, self.cancel_download = QPushButton("Download"), QPushButton("Cancel")
@@ -229,7 +218,6 @@ class ModelBox(QWidget):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.model.setToolTip("The SAM 2 model: larger ones are better and slower")
-        self.device.setToolTip("What the model runs on; auto takes a GPU where there is one")
         self.preset.setToolTip(_explained("How exact and how fast the model runs", PRESETS))
         self.backend.setToolTip(_explained("The library that does the arithmetic", BACKENDS))
         self.memory.setToolTip(_explained("Which earlier frames a frame is compared with", MEMORIES))
@@ -271,13 +259,12 @@ class ModelBox(QWidget):
 
     def _fill(self) -> None:
         self._fill_models()
-        self.device.addItems(DEVICES)
+        self.device.show_device(remembered("model", "device", "auto"))
         name = remembered("model", "name", BUNDLED_NAME)
         # Its file may have gone since, or come from another machine with the settings: there must be one to start with.
-        if name not in CATALOG or not is_available(name):
+        if name not in CATALOG or not self._is_there(name):
             name = BUNDLED_NAME
         self.model.setCurrentIndex(max(self.model.findData(name), 0))
-        self.device.setCurrentText(remembered("model", "device", "auto"))
         for name, (_, text) in ZOOMS.items():
             self.zoom.addItem(text, name)
         self.zoom.setCurrentIndex(max(self.zoom.findData(remembered("model", "zoom", "auto")), 0))
@@ -306,8 +293,12 @@ class ModelBox(QWidget):
             self.model.addItem(name, name)
             self.model.setItemData(self.model.count() - 1, f"{entry.description}\n{entry.licence}", 3)
         self.model.addItem(_OWN_FILE, None)
-        self.model.setItemDelegate(_DetailBeside(self.model))
+        self.model.setItemDelegate(DetailBeside(self.model))
         self.model.view().setMinimumWidth(_POPUP_WIDTH)
+
+    def _is_there(self, name: str) -> bool:
+        # What a cluster has it says when it is asked.
+        return is_address(self.device.device) or is_available(name)
 
     def _model_changed(self) -> None:
         self._show_state()
@@ -325,7 +316,7 @@ class ModelBox(QWidget):
     def _show_state(self) -> None:
         name = self.model.currentData()
         self._file_row.setVisible(name is None)
-        missing = name is not None and not is_available(name)
+        missing = name is not None and not self._is_there(name)
         fetching = self._fetching is not None
         self.download.setVisible(missing and not fetching and not CATALOG[name].bundled)
         self._progress_row.setVisible(fetching)
@@ -380,15 +371,6 @@ class ModelBox(QWidget):
         # Qt counts in 32 bits, so kilobytes.
         self.progress.setRange(0, 0 if total is None else total // 1000)
         self.progress.setValue(done // 1000)
-
-
-def detail_of(name: str) -> str:
-    """What there is to know of a model in a few words: its size, and whether it is here."""
-    entry = CATALOG[name]
-    if entry.bundled:
-        return "bundled"
-    size = "" if entry.size_bytes is None else format_size(entry.size_bytes)
-    return ", ".join(part for part in (size, "" if is_available(name) else "not here") if part)
 
 
 def has_openvino() -> bool:

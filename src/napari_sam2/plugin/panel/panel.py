@@ -27,10 +27,10 @@ from napari_sam2.plugin.state.panel_state import PARTS, PanelState, greyed, stat
 from napari_sam2.wording import counted
 
 from .arrange import ResizeHandle, column, make_buttons, row
+from .combos.layer_combo import LayerCombo
 from .files_box import FilesBox
 from .fold_section import FoldSection
 from .frame_table import FrameTable
-from .layer_combo import LayerCombo
 from .model_box import ModelBox
 from .object_table import ObjectTable
 from .population.find_box import FindBox

@@ -73,9 +73,11 @@ class ModelLoader(QObject):
 
     def _use(self, model: Any, choice: ModelChoice | None, what: str = "") -> None:
         self.model, self._choice, self._loading = model, choice, None
+        from napari_sam2.weights.source import device_of
+
         config = model.config
         name = f"{config.name}, {what}" if what else config.name
-        self._state = f"Ready: {name}, {config.image_size} px, on {model.device}"
+        self._state = f"Ready: {name}, {config.image_size} px, on {device_of(model)}"
         self.said.emit(self._state)
         self.ready.emit(choice)
 

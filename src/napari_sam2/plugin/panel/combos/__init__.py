@@ -1,0 +1,1 @@
+"""Combo boxes that know what they list."""
