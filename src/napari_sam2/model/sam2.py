@@ -174,11 +174,16 @@ class Sam2(nn.Module):
         *,
         pointers: Sequence[PointerMemory] = (),
         pointer_span: int = 1,
+        within: int | None = None,
     ) -> Tensor:
-        """Condition the stride-16 features on what is remembered of each object."""
+        """Condition the stride-16 features on what is remembered of each object.
+
+        ``within``: side, in cells, of the grid of which features and memories are the middle; their own by default.
+        """
         # Memory maps first, pointers behind them: attention turns the former by their place and leaves the latter.
-        position_map = sine_position_map(self.config.d_model, *features.s16_bchw.shape[-2:], str(self.device))
-        tokens = self._memory_tokens(memories)
+        height, width = features.s16_bchw.shape[-2:]
+        position_map = self._position_map(self.config.d_model, height, width, within=within)
+        tokens = self._memory_tokens(memories, within)
         if pointers:
             pointer_tokens, time_code = self._pointer_tokens(pointers, pointer_span)
             tokens = MemoryTokens(
@@ -190,10 +195,14 @@ class Sam2(nn.Module):
         out: Tensor = self.memory_attention(features.s16_bchw, position_map, tokens)
         return out
 
-    def _memory_tokens(self, memories: Sequence[SpatialMemory]) -> MemoryTokens:
+    def _position_map(self, channels: int, height: int, width: int, *, within: int | None) -> Tensor:
+        whole = sine_position_map(channels, within or height, within or width, str(self.device))
+        return middle_of(whole, height, width)
+
+    def _memory_tokens(self, memories: Sequence[SpatialMemory], within: int | None) -> MemoryTokens:
         height, width = memories[0].features_bchw.shape[-2:]
         cell = self.options.memory_cell
-        position = _pooled_tokens(sine_position_map(self.config.memory_dim, height, width, str(self.device)), cell)
+        position = _pooled_tokens(self._position_map(self.config.memory_dim, height, width, within=within), cell)
         maps = [_pooled_tokens(m.features_bchw.to(self.dtype), cell) for m in memories]
         # Slot 0, the conditioning frames, uses the last row of the table, the previous frame the first.
         codes = [position.to(self.dtype) + self.maskmem_tpos_enc[m.slot - 1, 0] for m in memories]
@@ -221,14 +230,19 @@ class Sam2(nn.Module):
         labels_bp: Tensor,
         mask_logits_b1hw: Tensor | None = None,
         pick: CandidatePick = highest_iou,
+        within: int | None = None,
     ) -> MaskPrediction:
-        """Predict masks from conditioned features and the prompts on this frame; `choose` says what ``pick`` is."""
+        """Predict masks from conditioned features and the prompts on this frame.
+
+        `choose` says what ``pick`` is, `condition` what ``within`` is.
+        """
         output = self.run_decoder(
             conditioned_bchw,
             features,
             points_bpxy=points_bpxy,
             labels_bp=labels_bp,
             mask_logits_b1hw=mask_logits_b1hw,
+            within=within,
         )
         return self.choose(output, num_points=points_bpxy.shape[1], pick=pick)
 
@@ -264,6 +278,7 @@ class Sam2(nn.Module):
         points_bpxy: Tensor,
         labels_bp: Tensor,
         mask_logits_b1hw: Tensor | None = None,
+        within: int | None = None,
     ) -> DecoderOutput:
         """Run prompt encoder and mask decoder; `decode` says what the arguments are, `choose` what follows."""
         encoder = self.sam_prompt_encoder
@@ -274,7 +289,7 @@ class Sam2(nn.Module):
             features.high_res,
             sparse_bnc=encoder.encode_points(points_bpxy, labels_bp),
             dense_bchw=dense,
-            image_code_bchw=encoder.pe_layer.grid(height, width),
+            image_code_bchw=middle_of(encoder.pe_layer.grid(within or height, within or width), height, width),
         )
         return output
 
@@ -351,9 +366,19 @@ def _pooled_tokens(map_bchw: Tensor, cell: int) -> Tensor:
     return pooled.flatten(2).transpose(1, 2)
 
 
-def upsample_to_input(low_res_bhw: Tensor, config: Sam2Config) -> Tensor:
-    """Resize (objects, h, w) logits to the model's input: (objects, 1, image_size, image_size)."""
-    return resize_logits(low_res_bhw[:, None], (config.image_size, config.image_size))
+def middle_of(map_bchw: Tensor, height: int, width: int) -> Tensor:
+    """The middle of a map, so many cells high and wide."""
+    top, left = (map_bchw.shape[-2] - height) // 2, (map_bchw.shape[-1] - width) // 2
+    return map_bchw[..., top : top + height, left : left + width]
+
+
+def upsample_to_input(low_res_bhw: Tensor, config: Sam2Config, *, cells: int | None = None) -> Tensor:
+    """Resize (objects, h, w) logits to the model's input: (objects, 1, image_size, image_size).
+
+    ``cells``: side of the part of the grid that they cover; all of it by default.
+    """
+    side = config.image_size * (cells or config.grid_size) // config.grid_size
+    return resize_logits(low_res_bhw[:, None], (side, side))
 
 
 def soft_mask(logits: Tensor) -> Tensor:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields, replace
 
 from napari_sam2.model.memory_attention import TOGETHER_BYTES
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.session.features.batch_sizes import objects_at_once, windows_at_once
 from napari_sam2.session.features.frame_encoder import default_cache_bytes, feature_bytes, feature_dtype
 from napari_sam2.session.features.prefetch import frames_ahead
 from napari_sam2.session.results.object_set import SPARE_BYTES
 from napari_sam2.session.results.outputs import RECORD_BYTES
 from napari_sam2.session.steps.history import HISTORY_BYTES
-from napari_sam2.session.tracking.frame_tracker import memory_rule, objects_at_once, windows_at_once
+from napari_sam2.session.tracking.frame_tracker import memory_rule
 
 # Bytes that PyTorch and the allocator take besides tensors, once a model has run.
 LIBRARIES = 140 * 2**20

@@ -19,6 +19,7 @@ from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
 from napari_sam2.session.zoom.crop import Crop
 
+from .batch_sizes import windows_at_once
 from .feature_store import FeatureStore
 from .prefetch import ReadAhead
 
@@ -158,6 +159,9 @@ class FrameEncoder:
     def _compute(self, squared: Sequence[NDArray[np.uint8]]) -> list[ImageFeatures]:
         if not squared:
             return []
+        # Many windows one group after the other: a pass takes much memory.
+        if len(squared) > (at_once := windows_at_once(self.model.config)):
+            return [*self._compute(squared[:at_once]), *self._compute(squared[at_once:])]
         # Rounded at once: see the class.
         pixels = torch.from_numpy(np.stack(squared)).permute(0, 3, 1, 2)
         features = convert(self.model.encode_image(pixels.to(self.model.device)), self._dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from napari_sam2.session.tracking.prompt_tensors import Mask, prompt_bounds
 from napari_sam2.session.zoom.crop import Crop, ObjectLocation, cut_off, place_of_box, place_of_mask, whole
 from napari_sam2.session.zoom.crop_size import LEAST_ROOM, Zoom, hidden_place, steady_place, whole_if_none
 from napari_sam2.session.zoom.object_motion import moved_place
+from napari_sam2.session.zoom.shared_windows import CROWD, WindowPart, share_windows
 
 from .memory.observation import Box
 from .object_track import ObjectTrack
@@ -27,6 +29,23 @@ class CropChoice:
     place: ObjectLocation | None = None
     # Its box as its motion leads to it; ``None`` where the memory policy predicts none.
     expected: Box | None = None
+    # The part of the crop that the model looks at, where other objects share the crop; ``None`` for all of it.
+    part: WindowPart | None = None
+
+    @property
+    def cells(self) -> int | None:
+        """Side of the part, in cells of the window's features."""
+        return None if self.part is None else self.part.cells
+
+    @property
+    def within(self) -> int | None:
+        """Side of the window whose part the model looks at, in cells of its features."""
+        return None if self.part is None else self.part.whole
+
+    @property
+    def seen(self) -> Crop | None:
+        """What the model looks at; ``None`` for the whole frame."""
+        return self.view if self.view is None or self.part is None else self.part.crop(self.view)
 
 
 WHOLE_FRAME = CropChoice()
@@ -59,19 +78,36 @@ class CropFollower:
             place = moved_place(self.encoder.look, place, (frame - step, frame), frame_size=self.frame_size)
         return CropChoice(self.zoom.follow(last.view, place, self.frame_size), place)
 
+    def shared(self, crops: Sequence[CropChoice]) -> list[CropChoice]:
+        """The same crops, but those of a crowd shared."""
+        own = {
+            i: (crop.view, crop.place)
+            for i, crop in enumerate(crops)
+            if crop.view is not None and crop.place is not None and crop.view.height == crop.view.width
+        }
+        if len(own) < CROWD:
+            return list(crops)
+        found = share_windows(own, frame_size=self.frame_size, grid=self.encoder.model.config.grid_size)
+        return [
+            replace(crop, view=found[i].window, part=found[i].part) if i in found else crop
+            for i, crop in enumerate(crops)
+        ]
+
     def wider(self, crop: CropChoice, low_res_hw: Tensor) -> CropChoice | None:
         """A crop with room for a mask that the present one cuts off; ``None`` if it does not."""
         if self.zoom is None or crop.view is None or crop.place is None:
             return None
         # Only a mask that reaches an inner edge of the crop calls for a wider one.
-        mask = (low_res_hw > 0).cpu().numpy()
-        seen = place_of_mask(mask, crop.view)
-        if seen is None or not cut_off(mask, crop.view, self.frame_size):
+        mask, view = (low_res_hw > 0).cpu().numpy(), crop.seen or crop.view
+        if crop.part is not None:
+            mask = crop.part.of_mask(mask)
+        seen = place_of_mask(mask, view)
+        if seen is None or not cut_off(mask, view, self.frame_size):
             return None
         # The crop moves no farther than an object can in one frame, but gets as wide at once as the mask needs.
         near = replace(steady_place(seen, crop.place), extent=seen.extent)
-        view = self.zoom.follow(crop.view, near, self.frame_size)
-        return None if view == crop.view else replace(crop, view=view)
+        wider = self.zoom.follow(crop.view, near, self.frame_size)
+        return None if wider == view else replace(crop, view=wider, part=None)
 
     def last_crop(self, track: ObjectTrack, frame: int) -> CropChoice:
         """The crop used on the nearest frame with a result."""

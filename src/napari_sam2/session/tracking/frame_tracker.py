@@ -11,7 +11,6 @@ import torch
 from skimage.measure import label as connected_components
 from torch import Tensor
 
-from napari_sam2.model.config import Sam2Config
 from napari_sam2.model.sam2 import (
     ImageFeatures,
     MaskPrediction,
@@ -22,9 +21,11 @@ from napari_sam2.model.sam2 import (
     soft_mask,
     upsample_to_input,
 )
+from napari_sam2.session.features.batch_sizes import objects_at_once
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.zoom.crop import align
+from napari_sam2.session.zoom.crop import align, off_by
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
+from napari_sam2.session.zoom.shared_windows import SharedWindow, part_of_memory
 
 from .crop_follower import CropChoice, CropFollower
 from .fill_between import blend
@@ -40,20 +41,6 @@ from .suppression import SUPPRESSED_LOGIT, overlaps
 
 # Logit of filled holes: just above the threshold, as in the reference.
 HOLE_LOGIT = 0.1
-# Objects go through the model together as long as their inputs have no more pixels than this in all, which takes a
-# quarter of a gigabyte for a moment. More at once is no faster: the products are large enough.
-PIXELS_AT_ONCE = 4 * 1024**2
-MOST_AT_ONCE = 16
-
-
-def objects_at_once(config: Sam2Config) -> int:
-    """How many objects go through the model together: 4 at an input of 1,024 pixels, 16 at 512 and below."""
-    return min(max(PIXELS_AT_ONCE // config.image_size**2, 1), MOST_AT_ONCE)
-
-
-def windows_at_once(config: Sam2Config) -> int:
-    """How many objects with crops of their own go together: each brings an encoder pass, which takes the most."""
-    return max(objects_at_once(config) // 4, 1)
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
@@ -101,6 +88,23 @@ def compared(records: Sequence[FrameMemory], prediction: MaskPrediction) -> list
     ]
 
 
+def _kept(map_bchw: Tensor, crop: CropChoice) -> Tensor:
+    """A copy of an object's memory map that covers its crop, whatever part of it the model looked at."""
+    return map_bchw.clone() if crop.part is None else crop.part.widen_map(map_bchw)
+
+
+def _widened(prediction: MaskPrediction, crops: Sequence[CropChoice]) -> MaskPrediction:
+    """The same with masks that cover the crops, where the model looked at parts of them."""
+    if crops[0].part is None:
+        return prediction
+    visible = (prediction.object_score_logits_b > 0).tolist()
+    wide = [
+        crop.part.widen_logits(masks, visible=there) if crop.part else masks
+        for crop, masks, there in zip(crops, prediction.candidates_bkhw, visible, strict=True)
+    ]
+    return replace(prediction, candidates_bkhw=torch.stack(wide))
+
+
 class FrameTracker:
     """Runs the model for the objects of one session.
 
@@ -135,7 +139,8 @@ class FrameTracker:
         """Look for objects on one frame, those prompted there left out; nothing is changed."""
         # Choose a crop for each object and run the model.
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
-        members = [(track, self._next_crop(track, frame, step)) for track in tracked]
+        crops = self.crops.shared([self._next_crop(track, frame, step) for track in tracked])
+        members = list(zip(tracked, crops, strict=True))
         records = self._look(members, frame, step=step)
         # Where a mask is cut off by its crop, look again in a wider one. Once, not until it fits: a mask that leaks out
         # of every crop would be followed through the whole frame.
@@ -219,33 +224,49 @@ class FrameTracker:
         )
 
     def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
-        # A batch needs memories in the same slots, and one set of features for all or one for each.
-        groups: dict[tuple[MemoryChoice, bool], list[int]] = {}
+        # A batch needs memories in the same slots, maps of one size, and one set of features for all or one for each.
+        groups: dict[tuple[MemoryChoice, bool, int | None], list[int]] = {}
         # What comes back from the second prompt of a stretch must not go by frames behind that: they may be older.
         ends = [track.stretch(frame) if step < 0 else None for track, _ in members]
         choices = [
             track.bank.choose(frame, step=step, num_frames=self.num_frames, within=within)
             for (track, _), within in zip(members, ends, strict=True)
         ]
-        for index, (_, crop) in enumerate(members):
-            groups.setdefault((choices[index].layout, crop.view is None), []).append(index)
+        # Those that share a window follow one another, so that its features are at hand.
+        firsts = {crop.view: index for index, (_, crop) in reversed([*enumerate(members)])}
+        for index in sorted(range(len(members)), key=lambda i: firsts[members[i][1].view]):
+            crop = members[index][1]
+            groups.setdefault((choices[index].layout, crop.view is None, crop.cells), []).append(index)
         found: dict[int, FrameMemory] = {}
         # Objects that attend to as many frames go through the model together, as many as fit comfortably. Those seen
         # in the whole frame, which is encoded once, come apart from those with crops.
-        for (_, is_whole), indices in groups.items():
-            at_once = (objects_at_once if is_whole else windows_at_once)(self.model.config)
+        at_once = objects_at_once(self.model.config)
+        for indices in groups.values():
             for first in range(0, len(indices), at_once):
                 some = indices[first : first + at_once]
                 group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame)
                 found |= zip(some, group, strict=True)
         return [found[index] for index in range(len(members))]
 
+    def _features(self, crops: Sequence[CropChoice], frame: int, *, parts: bool = True) -> ImageFeatures:
+        """Features of a crop that all share, or of what each of some objects sees."""
+        # A crop that several share is encoded once.
+        views = list(dict.fromkeys(crop.view for crop in crops))
+        features = self.encoder.encode_views(frame, views)
+        if len(views) == 1 and (crops[0].part is None or not parts):
+            return features
+        rows = [(views.index(crop.view), crop.part if parts else None) for crop in crops]
+        maps = (
+            torch.cat([x[row : row + 1] if part is None else part.of(x[row : row + 1]) for row, part in rows])
+            for x in vars(features).values()
+        )
+        return ImageFeatures(*(x.contiguous(memory_format=torch.channels_last) for x in maps))
+
     def _look_at_group(
         self, members: Sequence[tuple[ObjectTrack, CropChoice]], choices: Sequence[MemoryChoice], frame: int
     ) -> list[FrameMemory]:
-        # A crop that all share is encoded once, and so are its features.
-        views = [crop.view for _, crop in members]
-        features = self.encoder.encode_views(frame, views[:1] if len(set(views)) == 1 else views)
+        crops = [crop for _, crop in members]
+        features = self._features(crops, frame)
         # No prompts here: the object is found by its memories alone.
         batch, device = len(members), self.model.device
         prediction = self.model.decode(
@@ -253,20 +274,24 @@ class FrameTracker:
             features,
             points_bpxy=torch.zeros(batch, 0, 2, device=device),
             labels_bp=torch.zeros(batch, 0, dtype=torch.long, device=device),
-            pick=partial(self._pick, [crop for _, crop in members]),
+            pick=partial(self._pick, crops),
+            within=crops[0].within,
         )
         # The memory is of the mask as predicted; holes are filled in what is shown.
-        logits = upsample_to_input(prediction.low_res_bhw, self.model.config)
+        logits = upsample_to_input(prediction.low_res_bhw, self.model.config, cells=crops[0].cells)
         visible = prediction.object_score_logits_b > 0
         memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
-        records = self.records(prediction, [crop for _, crop in members])
+        # What is kept covers the crop, whatever part of it the model looked at.
+        prediction = _widened(prediction, crops)
+        records = self.records(prediction, crops)
         if self.policy.compares_candidates:
             records = compared(records, prediction)
-        records = self.with_looks(records, features)
+        if self.policy.compares_looks:
+            records = self.with_looks(records, self._features(crops, frame, parts=False))
         # Cloned out of the batch, so that forgetting one object's memory frees it.
         return [
-            replace(record, memory_bchw=memories[i : i + 1].clone() if batch > 1 else memories)
-            for i, record in enumerate(records)
+            replace(record, memory_bchw=_kept(memories[i : i + 1], crop))
+            for i, (record, crop) in enumerate(zip(records, crops, strict=True))
         ]
 
     def _pick(self, crops: Sequence[CropChoice], candidates_bkhw: Tensor, ious_bk: Tensor) -> Tensor:
@@ -274,7 +299,7 @@ class FrameTracker:
         best = highest_iou(candidates_bkhw, ious_bk)
         for i, crop in enumerate(crops):
             if crop.expected is not None:
-                view, masks = whole_if_none(crop.view, self.frame_size), (candidates_bkhw[i] > 0).cpu().numpy()
+                view, masks = whole_if_none(crop.seen, self.frame_size), (candidates_bkhw[i] > 0).cpu().numpy()
                 boxes = [Observation.of_mask(mask, view, iou=0.0).box for mask in masks]
                 best[i] = self.policy.prefer(boxes, ious_bk[i].tolist(), crop.expected)
         return best
@@ -309,20 +334,34 @@ class FrameTracker:
         for place, (_, distance) in enumerate(layout.pointers):
             own = [bank[choice.pointers[place][0]].pointer_bc for bank, choice in zip(banks, choices, strict=True)]
             pointers.append(PointerMemory(torch.cat(own), distance))
-        return self.model.condition(features, memories, pointers=pointers, pointer_span=layout.pointer_span)
+        within = members[0][1].within
+        return self.model.condition(
+            features, memories, pointers=pointers, pointer_span=layout.pointer_span, within=within
+        )
 
     def _seen_from(self, crop: CropChoice, memory: FrameMemory) -> Tensor:
-        """Resample a memory map to the present crop."""
+        """Resample a memory map to what the model looks at now."""
         source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(crop.view, self.frame_size)
-        # Crops of one size go with the object: what they show lies at the same spot in each.
-        if source.size == target.size:
-            return memory.map_bchw
-        # Otherwise the map is resampled, shifted by as much as the object has moved since, so that it shows the object
-        # where it is expected now.
+        # How far the object has gone since.
         moved = (0.0, 0.0)
         if memory.place is not None and crop.place is not None:
             moved = crop.place.y - memory.place.y, crop.place.x - memory.place.x
-        return align(memory.map_bchw, source, target, moved=moved)
+        if crop.part is None:
+            # Crops of one size go with the object: what they show lies at about the same spot in each, unless they
+            # were shared.
+            cell = target.height / memory.map_bchw.shape[-2], target.width / memory.map_bchw.shape[-1]
+            if source.size == target.size and max(off_by(source, target, moved=moved, cell=cell)) < 1:
+                return memory.map_bchw
+        elif memory.place is not None and crop.place is not None:
+            # Of a crop that is shared, the model looks at the part around the object.
+            seen = SharedWindow(target, crop.part)
+            part = part_of_memory(source, memory.place, seen=seen, now=crop.place)
+            if part is not None:
+                return part.of(memory.map_bchw)
+        # Otherwise the map is resampled, shifted by as much as the object has moved, so that it shows the object where
+        # it is expected now.
+        aligned = align(memory.map_bchw, source, target, moved=moved)
+        return aligned if crop.part is None else crop.part.of(aligned)
 
     def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
         """Make the records of a prediction, one per object, still without memory maps."""

@@ -142,6 +142,12 @@ def align(map_bchw: Tensor, source: Crop, target: Crop, *, moved: tuple[float, f
     return resampled.to(map_bchw.dtype)
 
 
+def off_by(source: Crop, target: Crop, *, moved: tuple[float, float], cell: tuple[float, float]) -> tuple[float, float]:
+    """How many cells apart what has moved by some pixels lies in two crops of one size: rows and columns."""
+    down, across = target.top - source.top - moved[0], target.left - source.left - moved[1]
+    return abs(down) / cell[0], abs(across) / cell[1]
+
+
 def cell_centres(view: Crop, shape: Sequence[int], device: torch.device) -> list[Tensor]:
     """Rows (h,) and columns (w,) of the middles of the cells of an (h, w) grid over a crop, in frame pixels."""
     axes = zip(shape, (view.top, view.left), view.size, strict=True)
