@@ -78,6 +78,17 @@ def test_attention_by_blocks(dtype: torch.dtype, heads: int, queries: int, keys:
         torch.testing.assert_close(attend(q, k, v[..., :4]), out[..., :4], rtol=0, atol=ERROR[dtype])
 
 
+@pytest.mark.parametrize("dtype", ERROR)
+@pytest.mark.parametrize(("queries", "keys"), [(300, 9), (9, 9), (64, 33)])
+def test_attention_to_few_keys(dtype: torch.dtype, queries: int, keys: int) -> None:
+    q, k, v = (torch.randn(2, 4, tokens, 16, dtype=dtype) for tokens in (queries, keys, keys))
+    for bias in (None, torch.linspace(-3, 3, keys)):
+        scores = q.float() @ k.float().transpose(-1, -2) / math.sqrt(16) + (0 if bias is None else bias)
+        out = attend(q, k, v, bias)
+        assert out.dtype == dtype
+        torch.testing.assert_close(out.float(), scores.softmax(-1) @ v.float(), rtol=0, atol=ERROR[dtype])
+
+
 @needs_onednn
 @pytest.mark.parametrize("keys", [700, 9000])
 def test_sharp_attention_in_half_precision(keys: int) -> None:
