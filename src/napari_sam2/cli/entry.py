@@ -15,7 +15,7 @@ from types import MappingProxyType, ModuleType
 
 from napari_sam2.cli.commands import batch, benchmark, demo, export, prompts, resume, segment, serve, volumes
 from napari_sam2.cli.commands import run as run_command
-from napari_sam2.cli.commands.models import evaluate, export_onnx, package, teach, train, weights
+from napari_sam2.cli.commands.models import evaluate, export_onnx, package, teach, train, tune, weights
 from napari_sam2.job.errors import describe_error
 
 from .exit_status import EXIT_ERROR, EXIT_INTERRUPTED
@@ -39,6 +39,7 @@ _COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "benchmark": benchmark,
         "train": train,
         "teach": teach,
+        "tune": tune,
         "export-onnx": export_onnx,
         "package": package,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2 import load_model
+from napari_sam2.plugin.actions.trials import settings_trial
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -143,3 +145,38 @@ def test_teaching_can_be_stopped_and_prompts_are_answered_meanwhile(tracked: Des
     assert tracked.widget.session is session
     assert tracked.find("undo").isEnabled()
     assert tracked.track()
+
+
+def test_settings_are_tried_and_the_best_is_chosen(tracked: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not tracked.find("try_settings").isEnabled()
+    tracked.viewer.dims.set_point(0, 11)
+    tracked.press("accept_up_to")
+    # A few are enough here.
+    monkeypatch.setattr(settings_trial, "MEMORIES", {"standard": (), "gated": ()})
+    monkeypatch.setattr(settings_trial, "_PRESETS", ("balanced",))
+    monkeypatch.setattr(settings_trial, "is_available", lambda name: False)
+    tracked.press("try_settings")
+    assert not tracked.find("try_settings").isVisible()
+    tracked.until(lambda: tracked.find("try_settings").isVisible(), "trying")
+    text = tracked.find("teach_status").text()
+    assert text.count("<tr>") == 1 + 3
+    assert "zoom off" in text
+    actions = tracked.widget.teach_actions
+    # What is best here hangs on the machine: say that the last one is.
+    first, *_, last = actions._trial._outcome
+    actions._box.show_tried((replace(first, figures={"J&F": 0.0}), last))
+    actions._trial._outcome = (replace(first, figures={"J&F": 0.0}), last)
+    tracked.press("use_best")
+    assert tracked.widget.controller.memory == "gated"
+    assert tracked.find("memory").currentData() == "gated"
+    assert not tracked.find("use_best").isVisible()
+
+
+def test_trying_can_be_stopped(tracked: Desk) -> None:
+    tracked.viewer.dims.set_point(0, 11)
+    tracked.press("accept_up_to")
+    tracked.press("try_settings")
+    tracked.press("stop_teaching")
+    assert tracked.find("try_settings").isVisible()
+    assert tracked.find("teach_status").text() == "Stopped; all is as it was."
+    assert tracked.find("track_both").isEnabled()

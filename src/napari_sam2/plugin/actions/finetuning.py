@@ -94,7 +94,7 @@ class Teaching(QObject):
             return
         self._outcome = None
         # Model and frames are captured now: the image may change while the run goes on.
-        work = partial(_teach, controller.model, self._material(), minutes)
+        work = partial(_teach, controller.model, self.material(), minutes)
         self._run = WorkerRun(work, self._stepped, self._finished, self._failed, TEACHING)
         controller.worker.start(self._run)
 
@@ -105,7 +105,8 @@ class Teaching(QObject):
             self._controller.worker.forget_run()
             self._finished(False)
 
-    def _material(self) -> list[dict[str, Any]]:
+    def material(self) -> list[dict[str, Any]]:
+        """What is accepted on all images, as `LabelledStack` takes it."""
         workspace = self._controller.workspace
         stacks = []
         for space, results in workspace.accepted():

@@ -10,12 +10,15 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.plugin.panel.activity import Activity
 
+from .trials.settings_trial import SettingsTrial
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.training.finetune.finetuner import TeachProgress
+    from napari_sam2.training.finetune.try_settings import TrialProgress
 
     from .finetuning import Teaching
 
@@ -35,10 +38,13 @@ class TeachActions(QObject):
         self._box = panel.teach_box
         self._track_box = panel.track_box
         self._activity = Activity("SAM 2: teaching")
+        self._trial = SettingsTrial(controller, teaching, panel.model_box)
         slots: dict[str, Callable[[], None]] = {
             "accept": self.accept,
             "accept_up_to": self._accept_up_to,
-            "stop_teaching": teaching.stop,
+            "stop_teaching": self._stop,
+            "try_settings": self._try,
+            "use_best": self._use_best,
             "use_taught": self._use,
             "keep_old": self._keep_old,
             "save_taught": self._save,
@@ -50,6 +56,9 @@ class TeachActions(QObject):
         teaching.progressed.connect(self._progressed)
         teaching.taught.connect(self._box.show_taught)
         teaching.ended.connect(self._ended)
+        self._trial.progressed.connect(self._tried_so_far)
+        self._trial.tried.connect(self._box.show_tried)
+        self._trial.ended.connect(self._ended)
         teaching.saved.connect(lambda path: show_info(f"Written to {path}; choose it under Model as own checkpoint."))
 
     def accept(self) -> None:
@@ -73,6 +82,25 @@ class TeachActions(QObject):
             self._track_box.show_idle(can_resume=False)
         self.busy_changed.emit()
 
+    def _try(self) -> None:
+        self._trial.start()
+        if self._trial.is_running:
+            self._box.show_running("Tracking with the settings at hand…")
+            self._track_box.show_idle(can_resume=False)
+        self.busy_changed.emit()
+
+    def _stop(self) -> None:
+        self._teaching.stop()
+        self._trial.stop()
+
+    def _use_best(self) -> None:
+        self._trial.use_best()
+        self._box.show_idle("The best settings are chosen under Model.")
+
+    def _tried_so_far(self, progress: TrialProgress) -> None:
+        self._box.show_trying(progress)
+        self._activity.show(round(100 * progress.share_done), 100)
+
     def close(self) -> None:
         """Show nothing any more."""
         self._activity.end()
@@ -84,7 +112,7 @@ class TeachActions(QObject):
     def _ended(self, complete: bool) -> None:
         self._activity.end()
         if not complete:
-            self._box.show_idle("Stopped; the model is as it was.")
+            self._box.show_idle("Stopped; all is as it was.")
         self.busy_changed.emit()
 
     def _use(self) -> None:

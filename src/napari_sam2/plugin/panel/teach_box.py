@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -13,7 +14,10 @@ from .arrange import column, make_buttons, row
 from .track_box import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2.training.finetune.finetuner import Taught, TeachProgress
+    from napari_sam2.training.finetune.try_settings import TrialProgress, TriedSettings
 
 _BUTTONS = {
     "accept": (
@@ -22,9 +26,14 @@ _BUTTONS = {
     ),
     "accept_up_to": ("All up to here", "Accept every tracked frame from the first one to this one"),
     "teach": ("Teach", "Fine-tune a copy of the model on the accepted frames of all images"),
-    "stop_teaching": ("Stop", "Give up; the model stays as it was"),
+    "try_settings": (
+        "Try settings",
+        "Track into accepted frames with these settings, then with other models, presets, zooms and memories",
+    ),
+    "stop_teaching": ("Stop", "Give up; all stays as it was"),
     "use_taught": ("Use the new one", "Go on with the taught model; prompts stay, Update tracks again"),
     "keep_old": ("Keep the old one", "Throw the taught model away"),
+    "use_best": ("Use the best", "Choose the best settings under Model; prompts stay, Update tracks again"),
     "save_taught": ("Save the new one…", "Write the taught model into a file, to be chosen later as own checkpoint"),
 }
 _LEAST_FRAMES = 3
@@ -81,11 +90,28 @@ class TeachBox(QWidget):
         self._busy = busy
         self._enable()
 
-    def show_running(self) -> None:
-        """Show that teaching is under way."""
+    def show_running(self, text: str = "Measuring how good the model is now…") -> None:
+        """Show that teaching or trying is under way."""
         self.progress.setValue(0)
         self._show_parts(running=True, outcome=False)
-        self.status.setText("Measuring how good the model is now…")
+        self.status.setText(text)
+
+    def show_trying(self, progress: TrialProgress) -> None:
+        """Show how far trying is, and what came of it so far."""
+        self.progress.setValue(round(1000 * progress.share_done))
+        self.status.setText(_table(progress.tried, f"Now {progress.current}"))
+
+    def show_tried(self, tried: Sequence[TriedSettings]) -> None:
+        """Show what came of all settings, and ask whether to use the best."""
+        from napari_sam2.training.finetune.try_settings import best_of
+
+        best = best_of(tried)
+        is_better = best is not tried[0]
+        said = "The best is in bold." if is_better else "The settings at hand are best."
+        self.progress.setValue(self.progress.maximum())
+        self._show_parts(running=False, outcome=False)
+        self.buttons["use_best"].setVisible(is_better)
+        self.status.setText(_table(tried, said, best))
 
     def show_progress(self, progress: TeachProgress) -> None:
         """Show how far teaching is, and how long it will take."""
@@ -112,25 +138,39 @@ class TeachBox(QWidget):
     def _show_parts(self, *, running: bool, outcome: bool) -> None:
         self.progress.setVisible(running)
         self.buttons["stop_teaching"].setVisible(running)
-        self.buttons["teach"].setVisible(not running)
+        for name in ("teach", "try_settings"):
+            self.buttons[name].setVisible(not running)
+        self.buttons["use_best"].setVisible(False)
         self.minutes.setEnabled(not running)
         for name in ("use_taught", "keep_old", "save_taught"):
             self.buttons[name].setVisible(outcome)
 
     def _enable(self) -> None:
-        self.buttons["teach"].setEnabled(self._n_accepted >= _LEAST_FRAMES and not self._busy)
+        for name in ("teach", "try_settings"):
+            self.buttons[name].setEnabled(self._n_accepted >= _LEAST_FRAMES and not self._busy)
 
     def _lay_out(self) -> None:
         column(
             row(self.buttons["accept"], self.buttons["accept_up_to"]),
             self.accepted,
             row(self.minutes, self.buttons["teach"], self.buttons["stop_teaching"]),
+            self.buttons["try_settings"],
             self.progress,
             self.status,
+            self.buttons["use_best"],
             row(self.buttons["use_taught"], self.buttons["keep_old"]),
             self.buttons["save_taught"],
             into=self,
         )
+
+
+def _table(tried: Sequence[TriedSettings], text: str, best: TriedSettings | None = None) -> str:
+    """A row for each of the settings that were tried, and a line below."""
+    cells = [(f"{one.figures['J&F']:.3f}", escape(str(one.settings)), one is best) for one in tried]
+    marked = [[f"<b>{cell}</b>" if bold else cell for cell in (figure, name)] for figure, name, bold in cells]
+    rows = "".join(f"<tr><td>{figure}&nbsp;</td><td>{name}</td></tr>" for figure, name in marked)
+    head = "<tr><td>J&amp;F</td><td>settings</td></tr>" if rows else ""
+    return f"<table>{head}{rows}</table>{escape(text)}"
 
 
 def _verdict(taught: Taught) -> str:

@@ -15,8 +15,12 @@ from .examples import Example
 Figures = Mapping[str, float]
 
 
-def measure(model: Sam2, examples: Sequence[Example]) -> Generator[float, None, Figures | None]:
+def measure(
+    model: Sam2, examples: Sequence[Example], *, zoom: str | float | None = None, memory: str = "auto"
+) -> Generator[float, None, Figures | None]:
     """Track from the last training frame of each example, prompted with its masks, and grade the held-out frames.
+
+    ``zoom``, ``memory``: as for `Session`.
 
     Returns ``"J"``, ``"F"`` and ``"J&F"``, averaged over the frames of each object, then over objects, then over
     examples; ``None`` if no example has held-out frames.
@@ -25,7 +29,7 @@ def measure(model: Sam2, examples: Sequence[Example]) -> Generator[float, None, 
     total = sum(example.held_out[-1] - example.start + 1 for example in measured)
     done, grades = 0, []
     for example in measured:
-        tracking = _track(model, example)
+        tracking = _track(model, example, zoom=zoom, memory=memory)
         while True:
             try:
                 next(tracking)
@@ -40,9 +44,11 @@ def measure(model: Sam2, examples: Sequence[Example]) -> Generator[float, None, 
     return {"J": float(j), "F": float(f), "J&F": float((j + f) / 2)}
 
 
-def _track(model: Sam2, example: Example) -> Generator[None, None, tuple[float, float]]:
+def _track(
+    model: Sam2, example: Example, *, zoom: str | float | None, memory: str
+) -> Generator[None, None, tuple[float, float]]:
     start, objects = example.start, example.measured_objects()
-    session = Session(model, example.stack, contrast_limits=example.contrast_limits)
+    session = Session(model, example.stack, contrast_limits=example.contrast_limits, zoom=zoom, memory=memory)
     # Prompted with the last masks that were learned from.
     shown = example.label_frame(start)
     for object_id in objects:

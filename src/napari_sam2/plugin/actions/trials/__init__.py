@@ -1,0 +1,1 @@
+"""What the widget tries by itself on frames that were accepted."""
