@@ -42,6 +42,7 @@ def tracked_here(desk: Desk) -> np.ndarray:
     return desk.labels.copy()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL") or sys.platform == "win32", reason="sends SIGKILL")
 def test_a_cluster_is_a_device_like_others(desk: Desk, address: str) -> None:
     expected = tracked_here(desk)

@@ -18,7 +18,7 @@ from .protocol import Lacking, ModelThere, Refused, WeightsFile
 
 _PURPOSE = "running a model on a cluster"
 # How long a scheduler is waited for, and a worker, which may just be starting.
-_SECONDS, _WORKER_SECONDS = 10, 60
+_SECONDS, _WORKER_SECONDS = 5, 60
 # What a worker with a GPU calls it.
 _GPU = "GPU"
 
