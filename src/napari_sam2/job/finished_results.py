@@ -80,8 +80,8 @@ class FinishedResults:
         if FORMATS[name].needs_pixels:
             raise ValueError(f"the format {name} shows the images, but {where}: say where they are with --image")
 
-    def results(self, stack: Stack, labels: Stack, *, has_pixels: bool, background: tuple[int, int, int]) -> Results:
-        """Read all that formats are written from."""
+    def results(self, stack: Stack, labels: Stack, *, has_pixels: bool, **edits: Any) -> Results:
+        """Read all that formats are written from; ``edits``: what becomes of the background, as `Results` has it."""
         from napari_sam2.data.formats import Results
         from napari_sam2.data.formats.tiff_and_tables import read_scores_csv
         from napari_sam2.data.labels.lineage import Lineage
@@ -91,9 +91,7 @@ class FinishedResults:
         window = self._window() if has_pixels else None
         kept = self._label_stack(labels)
         lineage = Lineage.of_frames(map(kept.object_ids, range(labels.n_frames)), self._parents())
-        return Results(
-            kept, stack, scores, window=window, has_pixels=has_pixels, background=background, lineage=lineage
-        )
+        return Results(kept, stack, scores, window=window, has_pixels=has_pixels, lineage=lineage, **edits)
 
     def _parents(self) -> dict[int, int]:
         """The objects that others were born of, as the record says; ``ValueError`` if that is damaged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -67,6 +68,27 @@ def test_gif(tmp_path: Path) -> None:
 def expected_rgb(results: Results, frame: int) -> np.ndarray:
     grey = np.rint(results.stack.read(frame) * (255 / 2000)).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def test_a_blurred_background_takes_no_light_of_the_objects(tmp_path: Path) -> None:
+    # Stripes, and an object far brighter than all of them.
+    pixels = np.zeros((2, 64, 96), np.uint8)
+    pixels[:, :, ::4] = 80
+    labels = np.zeros(pixels.shape, np.uint8)
+    labels[:, 20:44, 30:60] = 1
+    pixels[labels > 0] = 250
+    results = make_results(stack=Stack.from_array(pixels), labels=labels, scores=ScoreTable(), window=Window(0, 255))
+    spread = {}
+    for blur in (0.01, 0.05):
+        path = export_results(replace(results, blur=blur), "blur-mp4", tmp_path / f"{blur}.mp4")
+        frames, _ = decoded(path)
+        assert frames.shape == (2, 64, 96, 3)
+        assert np.abs(frames[labels > 0].astype(int) - 250).max() < 12
+        ground = frames[0, :, :24].astype(int)
+        spread[blur] = ground.std()
+        # A blur that goes over the object would leave a bright rim of 100 and more.
+        assert frames[0, 24:40, 61:63].max() < 90
+    assert spread[0.05] < 0.8 * spread[0.01] < 0.5 * pixels[0, :, :24].std()
 
 
 def test_transparent_video_is_exact(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         examples:
           napari-sam2 export result --to ome-zarr,ctc,coco
           napari-sam2 export result --to cutout-mp4 --background 00b140 --output flat.mp4
+          napari-sam2 export result --to blur-mp4 --blur 4
           napari-sam2 export batch-results --to ctc --output tracks
     """)
     what = "folders of results, folders of batches, or label TIFFs"
@@ -52,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", type=Path, metavar="PATH", help="the images that were tracked, of a single result")
     colour = "red, green and blue in place of a removed background (default 000000)"
     parser.add_argument("--background", type=hex_colour, default=(0, 0, 0), metavar="RRGGBB", help=colour)
+    blur = "how strongly the background of blur-mp4 is blurred, in percent of a frame's longer side (default 2)"
+    parser.add_argument("--blur", type=percent, default=percent("2"), metavar="PERCENT", help=blur)
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier export wrote")
 
 
@@ -83,7 +86,7 @@ def _export(args: argparse.Namespace, source: Path, *, single: bool) -> Iterator
         paths = [_path(args, source, one.filename, single=single) for one in formats]
         for one, path in zip(formats, paths, strict=True):
             check_replaceable(one, path, overwrite=args.overwrite)
-        results = finished.results(stack, labels, has_pixels=has_pixels, background=args.background)
+        results = finished.results(stack, labels, has_pixels=has_pixels, background=args.background, blur=args.blur)
         for one, path in zip(formats, paths, strict=True):
             export_results(results, one.name, path, overwrite=args.overwrite)
             yield path
@@ -112,6 +115,17 @@ def hex_colour(text: str) -> tuple[int, int, int]:
         raise argparse.ArgumentTypeError(f"a colour is six hexadecimal digits such as 00b140, not {text!r}")
     red, green, blue = bytes.fromhex(text.removeprefix("#"))
     return red, green, blue
+
+
+def percent(text: str) -> float:
+    """Read a number of percent above 0, up to 100, as a share."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 100:
+        raise argparse.ArgumentTypeError(f"give a number of percent above 0 and up to 100, not {text!r}")
+    return number / 100
 
 
 def _path(args: argparse.Namespace, source: Path, filename: str, *, single: bool) -> Path:

@@ -12,6 +12,7 @@ from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.label_storage import LabelRuns
 from napari_sam2.data.labels.plane_labels import PlaneLabels
 from napari_sam2.data.labels.scores import ScoreTable, measure
+from napari_sam2.data.pictures.backgrounds import USUAL_BLUR
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,8 @@ class Results:
         Whether `stack` is the images themselves.
     background : tuple of int
         Red, green and blue that take the place of a removed background.
+    blur : float
+        How strongly a background is blurred, as a share of a frame's longer side.
     lineage : Lineage or None
         Who came from whom, where that is known.
     volumes : VolumeSeries or None
@@ -65,6 +68,7 @@ class Results:
     window: Window | None = None
     has_pixels: bool = True
     background: Color = (0, 0, 0)
+    blur: float = USUAL_BLUR
     volumes: VolumeSeries | None = None
     lineage: Lineage | None = None
 

@@ -18,7 +18,7 @@ from napari_sam2.data.pictures.overlay import write_overlay
 from .coco import write_coco, write_sav
 from .kept_geometry import GEOMETRY, lost_geometry
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
-from .movies import is_cutout_images, write_cutout_images, write_cutout_video, write_flat_video
+from .movies import is_cutout_images, write_blurred_video, write_cutout_images, write_cutout_video, write_flat_video
 from .ome_zarr_labels import is_ome_zarr_labels, write_ome_zarr, write_ome_zarr_04
 from .provenance_labels import is_provenance, write_provenance
 from .tables import write_scores, write_tracks
@@ -228,6 +228,7 @@ _FORMATS = (
     Format("mp4", "video with outlines and scores", "overlay.mp4", _overlay, "exact labels", ("av",), True),
     Format("cutout", "video without background (transparent)", "cutout.mov", write_cutout_video, "ids", ("av",), True),
     Format("cutout-mp4", "video without background (one colour)", "cutout.mp4", write_flat_video, "ids", ("av",), True),
+    Format("blur-mp4", "video with a blurred background", "blurred.mp4", write_blurred_video, "ids", ("av",), True),
     Format(
         "cutout-png",
         "images without background (transparent)",

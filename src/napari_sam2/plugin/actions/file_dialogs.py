@@ -20,8 +20,9 @@ from napari_sam2.plugin.layers.labels_layer import colour_of
 from napari_sam2.plugin.layers.labels_on_disk import labels_on_disk
 from napari_sam2.plugin.layers.layer_frames import is_own
 from napari_sam2.plugin.layers.shown_colours import lie_on
+from napari_sam2.plugin.panel.pictures.video_edit_dialog import VideoEditDialog
 from napari_sam2.plugin.preferences import remembered
-from napari_sam2.plugin.state.export_choice import ExportChoice
+from napari_sam2.plugin.state.export_choice import VIDEO_EDITS, ExportChoice, VideoEdit
 
 if TYPE_CHECKING:
     from typing import Any
@@ -57,6 +58,8 @@ class FileDialogs(QObject):
         self._images = images
         self._objects = objects
         self.exporting = Exporting(controller, objects)
+        # The one that is open, or was last.
+        self.video_edit: VideoEditDialog | None = None
         self.keeping = SessionSaver(
             controller, objects, keep_unsaved=lambda: bool(remembered("files", "keep_unsaved", default=True))
         )
@@ -268,9 +271,30 @@ class FileDialogs(QObject):
         if choice.needs_axis and not self._controller.is_axis_known:
             self._ask_for_kind(choice)
             return
+        if choice.name in VIDEO_EDITS:
+            self._ask_for_edit(choice)
+            return
+        self._ask_and_write(choice)
+
+    def _ask_and_write(self, choice: ExportChoice, edit: VideoEdit | None = None) -> None:
         path = self._ask_for_target(choice)
         if path:
-            self.exporting.write(choice.name, path)
+            self.exporting.write(choice.name, path, edit)
+
+    def _ask_for_edit(self, choice: ExportChoice) -> None:
+        if self.video_edit is not None:
+            self.video_edit.close()
+        able = {one.name: one for one in self.exporting.choices() if not one.reason}
+        offered = [able[name] for name in VIDEO_EDITS if name in able]
+        dialog = VideoEditDialog(offered, self.exporting.shown_frame, self._parent)
+        dialog.asked.connect(lambda edit: self._ask_and_write(edit.choice, edit))
+        # The viewer stays free, and the preview goes along with it, once it is known which frame is on show.
+        follow = self._viewer.dims.events.current_step
+        follow.connect(dialog.refresh, position="last")
+        dialog.finished.connect(lambda _: follow.disconnect(dialog.refresh))
+        self.video_edit = dialog
+        dialog.choose(choice.name)
+        dialog.show()
 
     def _ask_for_kind(self, choice: ExportChoice) -> None:
         question = QMessageBox(self._parent)

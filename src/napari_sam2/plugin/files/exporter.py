@@ -14,7 +14,7 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.formats import FORMATS, Format, Results, export_results, tracks_array
-from napari_sam2.data.images.pixels.contrast import Window
+from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.lineage import Lineage
 from napari_sam2.data.labels.scores import ScoreTable
@@ -23,7 +23,7 @@ from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import write_prompts
 from napari_sam2.plugin.layers.layer_frames import make_stack, volumes_of
 from napari_sam2.plugin.layers.layer_geometry import transform_like
-from napari_sam2.plugin.state.export_choice import ExportChoice
+from napari_sam2.plugin.state.export_choice import ExportChoice, VideoEdit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.selection import Box
+    from napari_sam2.data.images.stack import Stack
     from napari_sam2.data.prompts.drawing import Drawing, PromptKey
     from napari_sam2.data.prompts.prompt import Prompt
     from napari_sam2.plugin.controller import Controller
@@ -128,6 +129,16 @@ class Material:
         prompts = (drawn_prompt(key, drawing, (y1 - y0, x1 - x0)) for key, drawing in self.drawings.items())
         return tuple(prompt_outside(prompt, geometry) for prompt in prompts)
 
+    @property
+    def stack(self) -> Stack:
+        """The images."""
+        return make_stack(self.image, self.space, axis=self.axis, looks=self.looks)
+
+    @property
+    def shown_window(self) -> Window | None:
+        """Pixel values shown black and white."""
+        return None if self.window is None else Window(*self.window)
+
     def results(self, seen: Callable[[int], None]) -> Results:
         """Collect what is on the screen, with a call of ``seen`` for every frame that is read then and from then on."""
         from napari_sam2.session.quality.expected_quality import estimated
@@ -142,8 +153,7 @@ class Material:
             if frame in done or image.any():
                 labels.widen(label_dtype([int(image.max(initial=0))]))
                 labels.set(frame, image)
-        window = None if self.window is None else Window(*self.window)
-        stack = make_stack(self.image, self.space, axis=self.axis, looks=self.looks)
+        stack = self.stack
         volumes, frames = volumes_of(self.image, self.space, stack), range(self.space.n_frames)
         # Who came from whom is asked of time points.
         n_planes = self.space.n_planes or 1
@@ -151,7 +161,7 @@ class Material:
         lineage = Lineage.of_frames(ids, self.parents)
         # Of volumes over time no quality is known.
         scores = self.scores if volumes is not None else estimated(self.scores)
-        return Results(labels, stack, scores, self.names, window, lineage=lineage, volumes=volumes)
+        return Results(labels, stack, scores, self.names, self.shown_window, lineage=lineage, volumes=volumes)
 
 
 class _Watched(LabelStack):
@@ -196,8 +206,17 @@ class Exporting(QObject):
         has_labels = layers.labels is not None and self._controller.has_work
         return choices(layers.image, layers.space, axis=self._controller.axis, has_labels=has_labels)
 
-    def write(self, name: str, path: str | Path) -> None:
-        """Write in a format, unless something is being written."""
+    def shown_frame(self) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
+        """The frame on show, (Y, X, 3), and its labels."""
+        material = self._material()
+        if material is None:
+            return None
+        stack, frame = material.stack, self._layers.frame
+        labels = np.asarray(material.labels.data[material.space.index(frame)])
+        return to_rgb8(stack.read(frame), material.shown_window or choose_window(stack)), labels
+
+    def write(self, name: str, path: str | Path, edit: VideoEdit | None = None) -> None:
+        """Write in a format, unless something is being written; ``edit``: what becomes of the background."""
         target = Path(path)
         seen = self._shown_as(target.name)
         if name in FORMATS and FORMATS[name].needs_axis and not self._controller.is_axis_known:
@@ -215,7 +234,10 @@ class Exporting(QObject):
             if name == PROMPTS:
                 write_prompts(target, material.prompts)
                 return target
-            return export_results(material.for_format(name).results(seen), name, target)
+            results = material.for_format(name).results(seen)
+            if edit is not None:
+                results = replace(results, background=edit.colour, blur=edit.blur)
+            return export_results(results, name, target)
 
         self._start(work, lambda written: self.wrote.emit(f"Written to {written}"), target.name)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QMenu, QProgressBar, QSizePolicy, QWidget
 
+from napari_sam2.plugin.state.export_choice import VIDEO_EDITS
+
 from .arrange import column, make_buttons, row
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _GROUPS = {
     "Labels": ("tiff", "ome-tiff", "ome-zarr", "ome-zarr-0.4", "nifti", "dicom-seg", "ctc", "coco", "sav"),
     "Tracks": ("tracks-layer", "tracks", "geff", "trackmate"),
     "Tables": ("csv", "measurements", "prompts"),
-    "Pictures": ("png", "gif", "mp4", "cutout", "cutout-mp4", "cutout-png"),
+    "Pictures": ("png", "gif", "mp4", *VIDEO_EDITS),
 }
 _PLACES = {name: (group, place) for place, (group, name) in enumerate((g, n) for g in _GROUPS for n in _GROUPS[g])}
 

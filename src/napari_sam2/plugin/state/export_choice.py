@@ -1,8 +1,13 @@
-"""A format that results can be exported to, as the panel offers it."""
+"""A format that results can be exported to, as the panel offers it, and what becomes of a video's background."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from napari_sam2.data.pictures.backgrounds import USUAL_BLUR
+
+# Formats that show the objects without their background, in the order in which they are offered.
+VIDEO_EDITS = "cutout", "cutout-mp4", "blur-mp4", "cutout-png"
 
 
 @dataclass(frozen=True)
@@ -23,3 +28,14 @@ class ExportChoice:
     needs_axis: bool = False
     # Why it cannot be chosen; empty where it can.
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class VideoEdit:
+    """A video or images without the background."""
+
+    choice: ExportChoice
+    # Red, green and blue of the ground, where it is one colour.
+    colour: tuple[int, int, int] = (0, 177, 64)
+    # How strongly it is blurred, where it is, as a share of a frame's longer side.
+    blur: float = USUAL_BLUR

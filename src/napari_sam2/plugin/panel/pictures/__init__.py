@@ -1,0 +1,1 @@
+"""Dialogs about pictures and videos that are exported."""
