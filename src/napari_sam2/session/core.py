@@ -14,12 +14,13 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.provenance import Maker
 from napari_sam2.data.labels.scores import PROVENANCE_COLUMNS, SCORE_COLUMNS
-from napari_sam2.data.prompts.prompt import Prompt, check_object_id
+from napari_sam2.data.prompts.prompt import Prompt, check_box, check_object_id
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.population.find_methods import Finding
 from napari_sam2.session.prompting.warm_up import warm_up
 from napari_sam2.session.quality.expected_quality import estimated
+from napari_sam2.session.results.compose import ObjectMask, PixelBox
 from napari_sam2.session.results.distinct_masks import distinct_masks
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
@@ -220,6 +221,28 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
         masks, ious, views = self._answerer.proposals(track, prompt)
         low_res, sure = masks.float().cpu().numpy(), ious.float().cpu().numpy()
         return distinct_masks(low_res, sure, views=views, size=(self.stack.height, self.stack.width))
+
+    def mask_of_box(self, frame: int, box: ArrayLike) -> tuple[tuple[slice, slice], NDArray[np.bool_]] | None:
+        """Answer a box around an object that the session does not have; nothing is changed.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        box : array-like
+            (y0, x0, y1, x1) in pixels.
+
+        Returns
+        -------
+        tuple or None
+            Rows and columns, and the (y, x) bool mask in them; None where the model sees no object.
+        """
+        size = self.stack.height, self.stack.width
+        frame, object_id = self._check_place(frame, max(self.object_ids, default=0) + 1)
+        prompt = Prompt(frame, object_id, box=check_box(box, size))
+        answer = ObjectMask(object_id, self._answerer.predict(self._objects.new_track(object_id), prompt), None)
+        drawn = answer.logits(PixelBox(0, 0, *size), size)
+        return None if drawn is None else (drawn[0].crop, drawn[1] > 0)
 
     def clear_prompts(self, frame: int, object_id: int) -> None:
         """Remove an object's prompts on a frame.

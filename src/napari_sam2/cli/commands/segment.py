@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_sam2.cli.job import on_terminal, run_job
 from napari_sam2.cli.job_options import add_job_options, job_options
 from napari_sam2.cli.outcome import tell_job
+from napari_sam2.job.find_by_text import TextOptions, prompted_by_text
 from napari_sam2.job.find_movie import FindingOptions, find_and_write
 from napari_sam2.job.options import JobOptions
 from napari_sam2.job.output_folder import PROMPTS
@@ -33,6 +34,7 @@ examples:
   napari-sam2 segment scan.tif --prompts prompts.json --output result --axis z --contrast-limits -160 240
   napari-sam2 segment plate.ome.zarr --prompts prompts.json --output result --axis t --at 4 --channels 0,2
   napari-sam2 segment cells.tif --find --output result --export ctc
+  napari-sam2 segment cells.tif --text nucleus --text-model owlv2/ --output result
   napari-sam2 segment film.mp4 --prompts prompts.json --output result --crop 100,200,400,600 --export mp4,coco
 """
 
@@ -48,17 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given = "what 'napari-sam2 prompts' makes, or a CSV, COCO, TrackMate or label file"
     asked.add_argument("--prompts", type=Path, metavar="FILE", help=given)
     asked.add_argument("--find", action="store_true", help="find all objects of all frames, without prompts")
+    add_options(asked, TextOptions, "text")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
     add_options(parser, JobOptions, "overwrite", "save")
     add_options(parser, FindingOptions)
+    add_options(parser, TextOptions, "text_model", "text_score")
     add_job_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Track, write the results and print where they are; returns the exit status."""
-    if args.prompts is None and not args.find:
+    if args.prompts is None and args.text is None and not args.find:
         raise ValueError(
-            "nothing says what to track: --prompts FILE is wanted, or --find for all objects. "
+            "nothing says what to track: give --prompts FILE, --find for all objects, or --text for what is named. "
             f"'napari-sam2 prompts {args.input}' makes the file, by clicking or from what other programs wrote "
             "(see 'napari-sam2 segment --help')"
         )
@@ -67,4 +71,6 @@ def run(args: argparse.Namespace) -> int:
     options = job_options(args, stack=args.input, prompts=prompts, output=args.output)
     if args.find:
         return tell_job(args, find_and_write(options, read_options(FindingOptions, args), on_terminal))
+    if args.text is not None:
+        options = prompted_by_text(options, read_options(TextOptions, args))
     return tell_job(args, run_job(options))

@@ -17,6 +17,7 @@ _EXTRAS = {
     **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
     "openvino": "openvino",
     "pydicom": "medical",
+    "transformers": "text",
     "zarr": "zarr",
 }
 

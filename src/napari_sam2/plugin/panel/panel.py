@@ -136,6 +136,7 @@ class Panel(QScrollArea):
             self.buttons[name].setFixedWidth(width)
         # What buttons say where they can be pressed.
         self._tips = {name: button.toolTip() for name, button in self.buttons.items()}
+        self._tips["find_objects"] += f"\n{hint}" if (hint := self.find_box.words.hint) else ""
         self._name_and_explain()
         self.head = column(self.files_box.recovery, self.status)
         # The dock's title bar lies over the first pixels.
@@ -311,6 +312,7 @@ class Panel(QScrollArea):
             self.buttons[name].setStyleSheet(_TOOL_STYLE)
         return column(
             row(self.buttons["new_object"], self.buttons["find_objects"]),
+            self.find_box.words,
             self.find_box,
             tools,
             self.prompt_note,

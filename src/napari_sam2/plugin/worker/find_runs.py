@@ -35,6 +35,15 @@ class FindRuns:
         found = yield from self._session.finding_objects(frame)
         yield newcomers(found, self._session.labels[frame])
 
+    def find_text(self, frame: int, text: str, source: str) -> Generator[float | FoundObjects, None, None]:
+        """Look for what a text names, as `find` does; ``source``: the detector's folder, or its name."""
+        from napari_sam2.session.population.newcomers import newcomers
+        from napari_sam2.session.population.text.text_detector import load_detector
+
+        detector = load_detector(source, str(self._session.model.device))
+        found = yield from self._session.finding_by_text(frame, text, detector)
+        yield newcomers(found, self._session.labels[frame])
+
     def add(self, found: FoundObjects) -> None:
         """Add what was found, but for what lies on an object by now; one step of undo."""
         from napari_sam2.session.population.newcomers import newcomers

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion
 from scipy.sparse import csr_array
 
+from napari_sam2.data.labels.label_storage import bounding_box
+
 from .mask_proposals import MaskInFrame, MaskProposal
 
 # Masks of this IoU mean one object; of that, they are one candidate.
@@ -27,6 +29,8 @@ _STEEPNESS = 1.5
 _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
 # Pixels on both sides of an outline that its contrast is taken from.
 _RIM = 2
+# The score of what is quite sure.
+_MOST_SURE = 0.999
 # Two objects may share this part of the smaller one.
 MOST_SHARED = 0.3
 
@@ -60,6 +64,16 @@ class Candidate(MaskInFrame):
         """(y0, x0, y1, x1), the ends excluded."""
         rows, columns = self.area
         return rows.start, columns.start, rows.stop, columns.stop
+
+
+def of_score(area: tuple[slice, slice], mask: NDArray[np.bool_], score: float) -> Candidate:
+    """Make a candidate of a mask and how sure it is, 0..1; the mask's box is made as small as it can be."""
+    rows, columns = bounding_box(mask)
+    y0, x0 = area[0].start, area[1].start
+    inside = slice(y0 + rows.start, y0 + rows.stop), slice(x0 + columns.start, x0 + columns.stop)
+    # Whoever is quite sure still weighs something finite.
+    sure = min(score, _MOST_SURE)
+    return Candidate(inside, mask[rows, columns], sure / (1 - sure))
 
 
 def shared_pixels(ones: Sequence[MaskInFrame], others: Sequence[MaskInFrame], width: int) -> NDArray[np.int64]:

@@ -7,10 +7,11 @@ from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import label
 
 from napari_sam2.data.images.frame_index import check_frame
+from napari_sam2.data.images.pixels.contrast import to_rgb8
 from napari_sam2.data.labels.scores import Measures
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.prompt_methods import Prompting
@@ -18,10 +19,12 @@ from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.steps.step_methods import StepMethods
 
+from .candidates import of_score
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
-from .found_objects import FoundObject, FoundObjects
+from .found_objects import FoundObject, FoundObjects, paint_objects
 from .newcomers import EVERY, birth_frame, newcomers, passing
 from .proposed_divisions import DivisionProposal, drawn_objects, propose_divisions
+from .text.text_detector import LEAST_TEXT_SCORE, TextDetector
 
 
 class Finding(Prompting, StepMethods):
@@ -50,6 +53,10 @@ class Finding(Prompting, StepMethods):
         within: tuple[int, int] | None = None,
     ) -> Iterator[FrameResult]:
         """Track objects over frames."""
+
+    @abstractmethod
+    def mask_of_box(self, frame: int, box: ArrayLike) -> tuple[tuple[slice, slice], NDArray[np.bool_]] | None:
+        """Answer a box, and change nothing."""
 
     @property
     @abstractmethod
@@ -131,6 +138,49 @@ class Finding(Prompting, StepMethods):
         options = FindOptions(min_area=least, max_area=greatest, min_score=min_score, region=box)
         example = None if like is None else self._example(like, frame)
         return (yield from self._finder.finding(frame, options, like=example))
+
+    def find_by_text(
+        self, frame: int, text: str, detector: TextDetector, *, min_score: float = LEAST_TEXT_SCORE
+    ) -> FoundObjects:
+        """Find the objects of a frame that a text names; nothing is added yet.
+
+        Parameters
+        ----------
+        frame : int
+            Index of the frame.
+        text : str
+            Such as "nucleus"; commas between several.
+        detector : TextDetector
+            Finds boxes, each of which is answered with a mask: `load_detector`.
+        min_score : float
+            What the detector is less sure of is left out, 0 to 1.
+
+        Returns
+        -------
+        FoundObjects
+            As from `find_objects`, with the detector's scores.
+
+        Raises
+        ------
+        ValueError
+            If the frame is out of range or the text has no words.
+        """
+        return finish(self.finding_by_text(frame, text, detector, min_score=min_score))
+
+    def finding_by_text(
+        self, frame: int, text: str, detector: TextDetector, *, min_score: float = LEAST_TEXT_SCORE
+    ) -> Generator[float, None, FoundObjects]:
+        """Find objects as `find_by_text` does, in steps: yields the share that is done, and can be closed."""
+        frame = check_frame(frame, self.stack.n_frames)
+        yield 0.0
+        boxes = detector.find(to_rgb8(self.stack.read(frame), self._finder.encoder.window), text, min_score)
+        made = []
+        for number, one in enumerate(boxes, 1):
+            answer = self.mask_of_box(frame, one.box)
+            if answer is not None and answer[1].any():
+                made.append(of_score(*answer, one.score))
+            yield number / len(boxes)
+        return paint_objects(frame, made, (self.stack.height, self.stack.width))
 
     def add_objects(self, frame: int, proposals: Iterable[FoundObject]) -> tuple[int, ...]:
         """Add what `find_objects` found as new objects, each prompted by its mask; all are one step of undo.

@@ -30,6 +30,7 @@ _LEFT = 1
 _NOTHING = (
     "No {more}objects found on frame {frame}: try another frame or other contrast limits, or press N and click on one."
 )
+_NOTHING_NAMED = "Nothing {more}on frame {frame} is taken for {text}: try other words or another frame."
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,14 @@ class FindActions(QObject):
         # The run under way; None as soon as it has ended or was given up, whatever still comes of it.
         self._run: WorkerRun | None = None
         self._where: _Where | None = None
+        # The words that are looked for; empty where all objects are.
+        self._text = ""
         self._proposals: Proposals | None = None
         self._layer: Labels | None = None
         # The layer that was active before.
         self._before: Any = None
         box.narrowed.connect(self._narrowed)
+        box.words.asked.connect(self.find_by_text)
         for name, button in box.buttons.items():
             button.clicked.connect(lambda _=False, name=name: self.actions[name]())
         # Whatever may lead elsewhere: another frame, image, region or model.
@@ -85,6 +89,13 @@ class FindActions(QObject):
 
     def find(self) -> None:
         """Look for objects on the frame on show; unless something is under way."""
+        self._look(lambda where: where.engine.find_runs.find(where.frame))
+
+    def find_by_text(self, text: str, source: str) -> None:
+        """Look for what a text names, with the detector in a folder or of a name."""
+        self._look(lambda where: where.engine.find_runs.find_text(where.frame, text, source), text)
+
+    def _look(self, steps: Callable[[_Where], Generator[float | FoundObjects, None, None]], text: str = "") -> None:
         controller, where = self._controller, self._here
         if controller.is_busy:
             return
@@ -95,12 +106,15 @@ class FindActions(QObject):
         self._say("")
         # Prompts that wait become objects first: what they cover is not found again.
         controller.edits.send()
-        self._where = where
+        self._where, self._text = where, text
         self._box.show_progress(0.0)
-        work: Callable[[], Generator[float | FoundObjects, None, None]] = partial(
-            where.engine.find_runs.find, where.frame
+        run = WorkerRun(
+            partial(steps, where),
+            lambda step: self._stepped(run, step),
+            lambda _: self._over(run),
+            self._failed,
+            FINDING,
         )
-        run = WorkerRun(work, lambda step: self._stepped(run, step), lambda _: self._over(run), self._failed, FINDING)
         self._run = run
         controller.worker.start(run)
         self._tell()
@@ -141,7 +155,8 @@ class FindActions(QObject):
             self._show(step, self._where)
         else:
             more = "other " if self._controller.results.object_ids else ""
-            self._say(_NOTHING.format(more=more, frame=self._where.frame))
+            nothing = _NOTHING_NAMED if self._text else _NOTHING
+            self._say(nothing.format(more=more, frame=self._where.frame, text=self._text))
 
     def _over(self, run: WorkerRun) -> None:
         if run is self._run:

@@ -8,7 +8,10 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox, QWidget
 
 from napari_sam2.plugin.panel.arrange import column, make_buttons, row
+from napari_sam2.plugin.state.panel_state import greyed
 from napari_sam2.wording import counted
+
+from .text_find_box import TextFindBox
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.state.panel_state import PanelState
@@ -38,6 +41,8 @@ class FindBox(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("find_box")
+        # Stands elsewhere in the panel, and in sight when there is nothing to choose among.
+        self.words = TextFindBox()
         self.buttons = make_buttons(_BUTTONS)
         self.progress, self.bar, self._bar_text = QProgressBar(), QSlider(Qt.Orientation.Horizontal), QLabel()
         self.area_min, self.area_max = QSpinBox(), QSpinBox()
@@ -81,6 +86,7 @@ class FindBox(QWidget):
 
     def show_state(self, state: PanelState) -> None:
         """Show what is of use now, and how many objects would be taken."""
+        self.words.show_usable(is_usable="find_objects" not in greyed(state))
         self.setVisible(state.is_finding or state.n_proposals > 0)
         self.progress.setVisible(state.is_finding)
         self._choice.setVisible(not state.is_finding)
