@@ -1,9 +1,16 @@
 """Correct one frame of a tracked object, and track again only what the correction changed."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from napari_sam2 import Session, load_model
+from napari_sam2.data.pictures.overlay import write_overlay
 from napari_sam2.synthetic.samples import make_sample
+
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else "correct-and-update")
+folder.mkdir(parents=True, exist_ok=True)
 
 sample = make_sample("endoscope")
 session = Session(load_model("sam2_nano"), sample.frames)
@@ -20,6 +27,7 @@ print("out of date now:", session.stale)
 
 tracked = [result.frame for result in session.update()]
 print(f"tracked again: frames {tracked[0]} to {tracked[-1]}")
+write_overlay(folder / "correct_and_update.png", session.stack, session.outputs.labels, session.outputs.scores)
 
 # A tracking run is a step, as a prompt is; edits inside `session.step` are one step together.
 print("undoing:", session.undo_name)

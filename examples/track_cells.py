@@ -11,7 +11,7 @@ from napari_sam2.data.pictures.overlay import write_overlay
 from napari_sam2.synthetic.samples import make_sample
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "track-cells")
-folder.mkdir(exist_ok=True)
+folder.mkdir(parents=True, exist_ok=True)
 
 sample = make_sample("cells")
 stack = Stack.from_array(sample.frames, "t", calibration=Calibration(pixel_size=sample.pixel_size, unit=sample.unit))
@@ -27,5 +27,5 @@ for result in session.propagate(direction="outward"):
 labels, scores = session.outputs.labels, session.outputs.scores
 write_labels_tiff(folder / "labels.tif", labels, stack)
 write_scores_csv(folder / "scores.csv", scores)
-write_overlay(folder / "overlay.png", stack, labels, scores, window=session.encoder.window)
+write_overlay(folder / "track_cells.png", stack, labels, scores, window=session.encoder.window)
 print(session.scores.groupby("object")[["object_score", "area"]].mean())

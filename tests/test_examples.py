@@ -1,4 +1,4 @@
-"""Every example runs as a user would run it."""
+"""Every example runs as a user would run it, and makes the picture that the gallery shows of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from napari_sam2.weights.catalog import get_entry
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-# Writing the files takes a minute.
-SLOW = {"track_with_onnx"}
+GALLERY = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+# Writing the files takes a minute, and looking for objects, slices and stacks takes a while, too.
+SLOW = {"track_with_onnx", "find_cells", "many_stacks", "z_stack"}
+# It makes no picture.
+PLAIN = {"track_with_onnx"}
+# Grey values: on other machines, outlines lie a little elsewhere.
+MOST_DIFFERENT = 6.0
 
 
 @pytest.mark.parametrize(
@@ -26,3 +33,16 @@ def test_example_runs(script: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+    if script.stem in PLAIN:
+        return
+    (made,) = tmp_path.rglob(f"{script.stem}.png")
+    pictures = [Image.open(path).convert("RGB") for path in (made, ROOT / "docs/images/gallery" / made.name)]
+    assert pictures[0].size == pictures[1].size, "run scripts/make_gallery.py"
+    one, other = (np.asarray(picture, float) for picture in pictures)
+    assert np.abs(one - other).mean() < MOST_DIFFERENT, "run scripts/make_gallery.py"
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_the_gallery_has_the_example(script: Path) -> None:
+    assert f"examples/{script.name}" in GALLERY
+    assert script.stem in PLAIN or f"](images/gallery/{script.stem}.png)" in GALLERY
