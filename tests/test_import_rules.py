@@ -76,8 +76,14 @@ RULES = {
     "backends": Rule(f"{_DATA} synthetic {_MODEL} weights", TORCH | ARRAYS),
     # What was measured is kept in a file that is written whole.
     "weights.arithmetic": Rule(f"data.files {_MODEL} weights", TORCH),
-    "weights.source": Rule(f"{_MODEL} weights weights.arithmetic", TORCH),
-    "weights.load": Rule(f"{_MODEL} weights weights.arithmetic weights.source", TORCH, own_inside="backends remote"),
+    "weights.frame_times": Rule(_MODEL, TORCH),
+    "weights.thread_choice": Rule(f"{_MODEL} weights weights.arithmetic weights.frame_times", TORCH),
+    "weights.source": Rule(f"{_MODEL} weights weights.arithmetic weights.thread_choice", TORCH),
+    "weights.load": Rule(
+        f"{_MODEL} weights weights.arithmetic weights.thread_choice weights.source",
+        TORCH,
+        own_inside="backends remote",
+    ),
     "session.zoom": Rule(f"{_DATA} {_MODEL}", TORCH | ARRAYS),
     "session.features": Rule(f"{_DATA} {_MODEL} session.zoom", TORCH | ARRAYS),
     "session.tracking": Rule(f"{_DATA} {_MODEL} session.zoom session.features", TORCH | ARRAYS),

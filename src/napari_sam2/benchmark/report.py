@@ -46,9 +46,15 @@ def describe_model(measured: Measurements) -> str:
     return ", ".join(parts)
 
 
-def describe_arithmetic(measured: Measurements) -> str:
-    """Name the number type and why it was taken, in a line."""
-    return f"{measured.model['dtype']}: {measured.model['dtype_reason']}"
+def describe_choices(measured: Measurements) -> list[str]:
+    """Say what was chosen and why, a line for each: number type, threads, backend."""
+    about = measured.model
+    backend = "PyTorch unless asked for another" if about["backend"] == "auto" else "asked for"
+    return [
+        f"arithmetic: {about['dtype']}; {about['dtype_reason']}",
+        f"threads: {about['threads']}; {about['threads_reason']}",
+        f"backend: {about['backend']}; {backend}",
+    ]
 
 
 def describe_host(machine: dict[str, Any]) -> str:
@@ -64,7 +70,7 @@ def describe_host(machine: dict[str, Any]) -> str:
 def as_text(measured: Measurements) -> str:
     """Tables for a terminal."""
     tables = (_columns(STAGE_HEAD, stage_rows(measured)), _columns(TRACKING_HEAD, tracking_rows(measured)))
-    head = (describe_model(measured), describe_arithmetic(measured), describe_host(measured.machine))
+    head = (describe_model(measured), *describe_choices(measured), describe_host(measured.machine))
     return "\n\n".join(("\n".join(head), *tables))
 
 
@@ -74,8 +80,9 @@ def as_markdown(measured: Measurements) -> str:
         markdown_table(STAGE_HEAD, stage_rows(measured)),
         markdown_table(TRACKING_HEAD, tracking_rows(measured)),
     )
-    about, arithmetic, host = describe_model(measured), describe_arithmetic(measured), describe_host(measured.machine)
-    return "\n\n".join((f"{about}.", f"{arithmetic}.", *tables, f"{host}.")) + "\n"
+    about, host = describe_model(measured), describe_host(measured.machine)
+    choices = "\n".join(f"- {line}" for line in describe_choices(measured))
+    return "\n\n".join((f"{about}.", choices, *tables, f"{host}.")) + "\n"
 
 
 def as_json(measured: Measurements) -> dict[str, Any]:

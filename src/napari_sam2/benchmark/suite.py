@@ -77,5 +77,7 @@ def _describe(model: Sam2) -> dict[str, Any]:
         "preset": model.options.preset,
         "dtype": precision_of(model),
         "dtype_reason": "asked for" if arithmetic is None else arithmetic.reason,
+        "threads": torch.get_num_threads() if model.threads is None else model.threads.best,
+        "threads_reason": "PyTorch's own" if source is None or source.threads is None else source.threads.reason,
         "device": str(model.device),
     }

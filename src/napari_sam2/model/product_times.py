@@ -7,7 +7,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
@@ -20,6 +19,7 @@ from .hiera import HieraBlock
 from .memory_attention import MemoryAttentionLayer, MemoryTokens
 from .precision import ARITHMETICS
 from .sam2 import Sam2
+from .thread_plan import on_threads
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -46,7 +46,8 @@ class ProductKind:
 
 def time_products(model: Sam2, arithmetics: tuple[str, ...]) -> dict[str, float]:
     """Say how many seconds the large products of a frame take that is encoded and conditioned on a full memory."""
-    with torch.inference_mode(), _one_thread():
+    # Threads wait for each other at every product; on a busy machine that would be all there is to measure.
+    with torch.inference_mode(), on_threads(1):
         kinds = {name: list(product_kinds(model, name)) for name in arithmetics}
         best = {name: [float("inf")] * len(kinds[name]) for name in arithmetics}
         rounds, begun = 0, time.perf_counter()
@@ -60,17 +61,6 @@ def time_products(model: Sam2, arithmetics: tuple[str, ...]) -> dict[str, float]
         name: sum(kind.times * seconds for kind, seconds in zip(kinds[name], best[name], strict=True))
         for name in arithmetics
     }
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # Threads wait for each other at every product; on a busy machine that would be all there is to measure.
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -23,6 +23,7 @@ from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
 from .memory_attention import MemoryAttention, MemoryTokens
 from .memory_encoder import MemoryEncoder
 from .prompt_encoder import PromptEncoder
+from .thread_plan import ThreadPlan
 
 NO_OBJECT_LOGIT = -1024.0
 MASK_LOGIT = 10.0
@@ -133,6 +134,8 @@ class Sam2(nn.Module):
         self.no_obj_ptr = nn.Parameter(torch.zeros(1, c))
         # Not part of SAM 2: only models that were trained with one have it.
         self.centre_head: CentreHead | None = None
+        # Not saved either: how many threads frames are tracked on, where that was found out.
+        self.threads: ThreadPlan | None = None
 
     @property
     def device(self) -> torch.device:

@@ -63,12 +63,12 @@ def choose_arithmetic(model: Sam2) -> ArithmeticChoice:
     if len(names) == 1:
         return ArithmeticChoice(names[0], "PyTorch has no other quick products on this processor", {})
     # Measuring takes seconds: what was measured under the same conditions is read again.
-    about = _describe(model)
-    path = cache_dir() / "arithmetic" / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.json"
-    seconds = _read(path, about, names)
+    about = describe_conditions(model)
+    path = kept_path("arithmetic", about)
+    seconds = read_seconds(path, about, names)
     if seconds is None:
         seconds = time_products(model, names)
-        _keep(path, {"about": about, "seconds": seconds})
+        keep_seconds(path, about, seconds)
     return quickest(seconds)
 
 
@@ -91,7 +91,7 @@ def quickest(seconds: Mapping[str, float]) -> ArithmeticChoice:
     )
 
 
-def _describe(model: Sam2) -> dict[str, Any]:
+def describe_conditions(model: Sam2) -> dict[str, Any]:
     """Everything that the times depend on; the folder may be shared by machines."""
     # Before PyTorch 2.6, PyTorch does not list instructions in detail.
     found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -120,7 +120,12 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _read(path: Path, about: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float] | None:
+def kept_path(kind: str, about: Mapping[str, Any]) -> Path:
+    """Where seconds of a kind that were measured under some conditions are stored."""
+    return cache_dir() / kind / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.json"
+
+
+def read_seconds(path: Path, about: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float] | None:
     """Return the stored seconds; ``None`` where there are none for these conditions."""
     try:
         # The conditions are stored as well as hashed: a file from elsewhere is noticed.
@@ -132,10 +137,12 @@ def _read(path: Path, about: Mapping[str, Any], names: tuple[str, ...]) -> dict[
     return seconds if fits else None
 
 
-def _keep(path: Path, content: Mapping[str, Any]) -> None:
+def keep_seconds(path: Path, about: Mapping[str, Any], seconds: Mapping[str, float]) -> None:
+    """Store seconds for these conditions, where that is possible."""
+    content = {"about": about, "seconds": seconds}
     try:
         # Several programs may start and measure together.
         with replacing(path) as draft:
             draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        logger.info("measured products are not kept, and are measured again next time: %s", error)
+        logger.info("what was measured is not kept, and is measured again next time: %s", error)

@@ -25,6 +25,7 @@ from .backends import choose_backend, is_address
 from .catalog import BUNDLED_NAME, CATALOG, get_entry
 from .presets import PRESETS
 from .source import ModelSource, note_source
+from .thread_choice import choose_threads
 
 # "mixed" is float32 with the large products in bfloat16.
 DTYPES = {"float32": torch.float32, "mixed": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -141,7 +142,11 @@ def load_model(
         model = _cast(model, device, number)
     if mixed:
         halve_products(model)
-    note_source(model, ModelSource(None if checkpoint is not None else name or BUNDLED_NAME, path, backend, arithmetic))
+    # OpenVINO has threads of its own.
+    threads = choose_threads(model) if device.type == "cpu" and backend == "torch" else None
+    model.threads = None if threads is None else threads.plan
+    known_as = None if checkpoint is not None else name or BUNDLED_NAME
+    note_source(model, ModelSource(known_as, path, backend, arithmetic, threads=threads))
     return model
 
 

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from napari_sam2.model.sam2 import Sam2
 
 from .arithmetic import ArithmeticChoice
+from .thread_choice import ThreadChoice
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class ModelSource:
     # Of a model on a cluster: the cluster's address and the worker's device, and the hash of the file there.
     address: str | None = None
     sha256: str | None = None
+    # How many threads its frames are tracked on, on a CPU.
+    threads: ThreadChoice | None = None
 
 
 # Beside the models and not on them: a module's attributes would be copied and saved with it.

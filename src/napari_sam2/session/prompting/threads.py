@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from napari_sam2.model.thread_plan import on_threads
+
 if TYPE_CHECKING:
     from napari_sam2.model.sam2 import Sam2
 
@@ -27,9 +29,5 @@ def threads_for_a_click(model: Sam2) -> Iterator[None]:
     Threads that wait for each other at every product lose more than they win when another process or thread needs
     the cores at the same time.
     """
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1 if answers_at_once(model) else usual)
-    try:
+    with on_threads(1 if answers_at_once(model) else torch.get_num_threads()):
         yield
-    finally:
-        torch.set_num_threads(usual)

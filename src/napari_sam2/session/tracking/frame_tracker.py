@@ -21,6 +21,7 @@ from napari_sam2.model.sam2 import (
     soft_mask,
     upsample_to_input,
 )
+from napari_sam2.model.thread_plan import as_planned
 from napari_sam2.session.features.batch_sizes import objects_at_once
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.zoom.crop import align, off_by
@@ -126,9 +127,11 @@ class FrameTracker:
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
+        with as_planned(self.model.threads):
+            records = self.look(tracks, frame, step)
         # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
         # tracked.
-        for track, record in zip(tracked, self.look(tracks, frame, step), strict=True):
+        for track, record in zip(tracked, records, strict=True):
             track.bank.put_recent(frame, record, step=step)
         # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
