@@ -127,11 +127,9 @@ class FrameTracker:
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
-        with as_planned(self.model.threads):
-            records = self.look(tracks, frame, step)
         # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
         # tracked.
-        for track, record in zip(tracked, records, strict=True):
+        for track, record in zip(tracked, self.look(tracks, frame, step), strict=True):
             track.bank.put_recent(frame, record, step=step)
         # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
@@ -140,6 +138,10 @@ class FrameTracker:
     @torch.inference_mode()
     def look(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
         """Look for objects on one frame, those prompted there left out; nothing is changed."""
+        with as_planned(self.model.threads):
+            return self._look_for(tracks, frame, step)
+
+    def _look_for(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
         # Choose a crop for each object and run the model.
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
         crops = self.crops.shared([self._next_crop(track, frame, step) for track in tracked])
