@@ -50,7 +50,7 @@ _BELOW_CORE = f"{_TRACKING} session.prompting session.results session.steps sess
 _CORE = (
     f"{_BELOW_CORE} session.prompt_methods session.run_methods "
     "session.track_edits session.lineage_methods session.accept_methods session.quality session.review_methods "
-    "session.population session.model_parts session.core"
+    "session.exemplar_methods session.population session.model_parts session.core"
 )
 _SESSION = f"{_CORE} storage session session.volumes"
 _LOADED = f"{_MODEL} weights weights.arithmetic weights.source weights.load"
@@ -94,6 +94,7 @@ RULES = {
     "session.passes": Rule(f"{_DATA} {_TRACKING} session.prompting session.results", TORCH | ARRAYS),
     "session.run_methods": Rule(f"{_DATA} {_TRACKING} session.results session.passes session.steps", TORCH | ARRAYS),
     "session.accept_methods": Rule(f"{_DATA} {_TRACKING} session.results session.steps", TORCH | ARRAYS),
+    "session.exemplar_methods": Rule(f"{_DATA} {_MODEL} {_TRACKING} session.results session.steps", TORCH | ARRAYS),
     "session.quality": Rule(_DATA, ARRAYS),
     "session.review_methods": Rule(
         f"{_DATA} session.accept_methods session.quality", NONE, heavy_inside=frozenset({"pandas"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -48,14 +49,13 @@ def _memory_line(session: Session) -> str:
     from napari_sam2.session.features.prefetch import frame_bytes
     from napari_sam2.session.memory_estimate import estimate_memory
 
-    objects = [prompt.object_id for prompt in session.prompts]
-    # Memory grows with the prompted frames of one object, which tracking never drops.
-    most = max(objects.count(object_id) for object_id in set(objects))
+    # Memory grows with the prompted frames of one object, which tracking never drops; exemplars are such, too.
+    kept = Counter(prompt.object_id for prompt in session.prompts) + Counter(session.exemplars)
     estimate = estimate_memory(
         session.model,
         session.stack.shape,
-        len(set(objects)),
+        len(kept),
         frame_bytes=frame_bytes(session.stack),
-        prompted_frames=most,
+        prompted_frames=max(kept.values()),
     )
     return f"tracking over {session.stack.n_frames} frames takes {estimate}"

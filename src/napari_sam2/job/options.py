@@ -221,6 +221,12 @@ class JobOptions:
         "was seen well; distractor, motion, long: see the guide to memory rules; auto (default), the best measured",
         metavar="RULE",
     )
+    exemplars: Path | None = option(
+        None,
+        "a session folder of the same model: what its objects look like is known here, too; with or without --prompts",
+        metavar="SESSION",
+        type=Path,
+    )
     exports: tuple[str, ...] = ("png",)
     overwrite: bool = option(False, "replace the results that DIR holds already", action="store_true")
     save: bool = option(
@@ -261,5 +267,6 @@ class JobOptions:
             "part": InputOptions.of(Selection.from_json(part)),
             "contrast_limits": limits and tuple(limits),
             "exports": tuple(plain["exports"]),
+            "exemplars": plain.get("exemplars") and Path(plain["exemplars"]),
         }
         return cls(**dict(plain) | changed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ Run: TypeAlias = "tuple[Iterator[FrameResult], Progress]"
 _SAID = (
     *option_names(ModelOptions),
     *option_names(InputOptions),
-    *("direction", "start", "max_frames", "nan", "fill_holes", "zoom", "memory"),
+    *("direction", "start", "max_frames", "nan", "fill_holes", "zoom", "memory", "exemplars"),
 )
 
 
@@ -65,7 +65,9 @@ def checked_job(options: JobOptions) -> Iterator[CheckedJob]:
         whole.missing.refuse = options.nan == "refuse"
         # Cheap checks come first, and prompts are checked against the whole: messages speak of the user's own frames.
         prompts = read_job_prompts(options, whole)
-        check_prompts(prompts, whole, options.prompts)
+        # Exemplars alone say what to track.
+        if prompts or options.exemplars is None:
+            check_prompts(prompts, whole, options.prompts)
         formats = check_formats(options.exports, whole)
         stack = whole if part.crop is None and part.every == 1 else whole.part(crop=part.crop, every=part.every)
         spans = dict(options.spans) or _read_spans(options, stack)
@@ -132,11 +134,10 @@ def read_job_prompts(options: JobOptions, stack: Stack | None = None) -> list[Pr
     )
 
 
-def check_prompts(prompts: Iterable[Prompt], stack: Stack, source: Path) -> None:
+def check_prompts(prompts: Sequence[Prompt], stack: Stack, source: Path) -> None:
     """Check prompts from a file against the stack, before any time is spent on a model."""
     from napari_sam2.data.prompts.fit import check_prompt
 
-    prompts = list(prompts)
     if not prompts:
         raise ValueError(f"{source} holds no prompts: there is nothing to track")
     for prompt in prompts:
@@ -154,16 +155,18 @@ def count_steps(session: Session, direction: str, *, start: int | None = None, m
     reach = n_frames if max_frames is None else max_frames
     # An object is tracked only where it is there.
     spans = session.spans
-    # Outward runs start each object at its own first prompt.
-    first: dict[int, int] = {}
+    # One without a prompt is known by exemplars, and looked for from the first frame on.
+    prompted: dict[int, list[int]] = {object_id: [] for object_id in session.object_ids}
     for prompt in session.prompts:
-        first[prompt.object_id] = min(prompt.frame, first.get(prompt.object_id, prompt.frame))
+        prompted[prompt.object_id].append(prompt.frame)
+    begins = [frame for frames in prompted.values() for frame in frames or [0]]
+    # Outward runs start each object at its own first prompt.
     if direction == "outward":
+        first = {object_id: min(frames, default=0) for object_id, frames in prompted.items()}
         plans = {i: outward(frame, reach=reach, num_frames=n_frames) for i, frame in first.items()}
         return len(schedule({i: {t: way for t, way in plan.items() if t in spans[i]} for i, plan in plans.items()}))
     if start is None:
-        prompted = [prompt.frame for prompt in session.prompts]
-        start = max(prompted) if direction == "backward" else min(prompted)
+        start = max(begins) if direction == "backward" else min(begins)
     plan = straight(start, direction, reach=reach, num_frames=n_frames)
     return sum(any(frame in span for span in spans.values()) for frame in plan)
 
@@ -171,8 +174,11 @@ def count_steps(session: Session, direction: str, *, start: int | None = None, m
 def command_words(options: JobOptions, prompts: Path, axis: str) -> list[str]:
     """Return the words of a command that repeats the job from any folder, with the prompts stored in `prompts`."""
     # The axis is recorded even where it was taken from the file: a copy may have lost that metadata.
-    words = replace(options, part=replace(options.part, axis=axis)).words(*_SAID)
-    return ["napari-sam2", "segment", str(options.input.resolve()), "--prompts", str(prompts.resolve()), *words]
+    exemplars = options.exemplars and options.exemplars.resolve()
+    words = replace(options, part=replace(options.part, axis=axis), exemplars=exemplars).words(*_SAID)
+    # Exemplars alone say what to track.
+    asked = () if options.given == () else ("--prompts", str(prompts.resolve()))
+    return ["napari-sam2", "segment", str(options.input.resolve()), *asked, *words]
 
 
 def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
@@ -191,6 +197,7 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
         zoom=options.zoom,
         memory=options.memory,
         folder=saved,
+        exemplars=options.exemplars,
     )
     for prompt in job.inside:
         session.add_prompt(prompt)

@@ -29,6 +29,7 @@ from napari_sam2.session.tracking.memory.policies import policy_name
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.zoom.crop_size import make_zoom
 
+from .exemplar_methods import TakingExemplars
 from .lineage_methods import LineageMethods
 from .model_parts import PartsSettings, make_parts
 from .passes import PassTracker
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding):
+class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding, TakingExemplars):
     """Everything of a session but its folder.
 
     Parameters and errors are those of `Session`, which adds the folder.

@@ -35,7 +35,7 @@ class PassTracker:
         if not tracks:
             raise ValueError("there is nothing to track: no object has a prompt yet")
         for track in tracks:
-            if not track.prompts:
+            if not track.is_known:
                 raise ValueError(f"object {track.object_id} has no prompts: add one, or remove the object")
         return tracks
 
@@ -53,7 +53,7 @@ class PassTracker:
         """Track the next frame of a run with these turns; return the objects tracked there, if any are left."""
         visit, known = run.visits[run.done], self._objects.tracks
         # Edits made while the run is paused take effect here: staged prompts join, removed and ended objects drop out.
-        there = [track for i, track in known.items() if i in visit.object_ids and track.prompts]
+        there = [track for i, track in known.items() if i in visit.object_ids and track.is_known]
         tracks = [track for track in there if visit.frame in track.span]
         # What a person has accepted is passed over.
         for track in tracks:
@@ -63,7 +63,7 @@ class PassTracker:
         if tracks:
             # Memories near both ends of the prompts and near the turns of the run are kept: the next run may begin
             # there.
-            prompted = [frame for track in known.values() for frame in track.prompts]
+            prompted = [frame for track in known.values() for frame in track.prompts or (track.first_prompt,)]
             starts = {min(prompted), max(prompted), *turns}
             for track in tracks:
                 track.bank.starts = starts

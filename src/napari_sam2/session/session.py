@@ -57,6 +57,9 @@ class Session(TrackingSession):
         Labels go to a new zarr array there, (T, Y, X) uint32; compressed in memory where not given.
     folder : str or path-like, optional
         A new session folder, where all is saved as the work goes; see `save`.
+    exemplars : Session or path-like, optional
+        A session of the same model, or its folder: what its objects look like where they were prompted is known here;
+        see `take_exemplars`.
 
     Attributes
     ----------
@@ -86,6 +89,7 @@ class Session(TrackingSession):
         cache_folder: str | os.PathLike[str] | None = None,
         labels_folder: str | os.PathLike[str] | None = None,
         folder: str | os.PathLike[str] | None = None,
+        exemplars: Session | str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(
             model,
@@ -99,8 +103,39 @@ class Session(TrackingSession):
             cache_folder=cache_folder,
             labels_folder=labels_folder,
         )
+        if exemplars is not None:
+            self.take_exemplars(exemplars)
         if folder is not None:
             self.save(folder)
+
+    def take_exemplars(self, source: Session | str | os.PathLike[str]) -> tuple[int, ...]:
+        """Know from another session what objects look like: tracking attends to its prompted frames, too.
+
+        Objects go by their ids. One that is not here yet is added, and without a prompt looked for from the first frame
+        on. What was tracked without exemplars is out of date.
+
+        Parameters
+        ----------
+        source : Session or path-like
+            A session of the same model in which the objects were prompted and tracked, or its folder.
+
+        Returns
+        -------
+        tuple of int
+            The objects that have exemplars now.
+
+        Raises
+        ------
+        ValueError
+            If it is of another model, or holds no tracked object with a prompt.
+        FileNotFoundError
+            If there is no such folder.
+        """
+        from napari_sam2.storage.exemplars import read_exemplars, session_exemplars
+
+        found = session_exemplars(source, self) if isinstance(source, Session) else read_exemplars(Path(source), self)
+        self.take_memories(found)
+        return tuple(self.exemplars)
 
     @staticmethod
     def _describe_maker(model: Sam2, memory: str) -> Maker:

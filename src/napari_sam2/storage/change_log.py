@@ -196,6 +196,7 @@ class ChangeLog:
     def _track(self, written: _Written, state: ObjectState) -> TrackRecord | None:
         # Compare by number: memories and prompts never change, so equal numbers mean that nothing has.
         tables = {name: getattr(state, name) for name in ("staged", "conditioning", "recent")}
+        tables["exemplars"] = dict(enumerate(state.exemplars))
         memories = {name: self._memories.numbers(table) for name, table in tables.items()}
         prompts = self._prompts.numbers(state.prompts)
         written.prompts = {number for _, number in prompts}

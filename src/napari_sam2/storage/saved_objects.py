@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 class SavedObjects(EntryReader):
     """Reads states of objects for a session of the same model; each memory is made once, so that states share it."""
 
-    def __init__(self, session: TrackingSession, saved: SavedState, folder: Path) -> None:
-        super().__init__(saved, session.stack.shape)
+    def __init__(
+        self, session: TrackingSession, saved: SavedState, folder: Path, *, shape: tuple[int, int, int] | None = None
+    ) -> None:
+        # That of the session's stack, but where they are of another.
+        super().__init__(saved, shape or session.stack.shape)
         self.session = session
         self.folder = folder
         # By their number.
@@ -51,8 +54,14 @@ class SavedObjects(EntryReader):
             visited=self.directions(saved.visited),
             stale=self.directions(saved.stale),
             fills=self.directions(saved.fills),
+            exemplars=self._exemplars(what, saved),
             span=self.span_of(saved),
         )
+
+    def _exemplars(self, what: str, saved: SavedTrack) -> tuple[FrameMemory, ...]:
+        # Their places are no frames of this stack.
+        found = (self.attempt(what, self.memory, number) for _, number in saved.exemplars)
+        return tuple(memory for memory in found if memory is not None and memory.memory_bchw is not None)
 
     def state_in_step(self, object_id: int, record: TrackRecord) -> ObjectState:
         """Read the state of an object before or after a step; ``ValueError`` if a prompt of it has lost its memory."""

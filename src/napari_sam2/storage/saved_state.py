@@ -34,6 +34,7 @@ class SavedTrack:
     staged: Numbered = ()
     conditioning: Numbered = ()
     recent: Numbered = ()
+    exemplars: Numbered = ()
     visited: FrameDirections = field(default_factory=FrameDirections)
     stale: FrameDirections = field(default_factory=FrameDirections)
     fills: FrameDirections = field(default_factory=FrameDirections)

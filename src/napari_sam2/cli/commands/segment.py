@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from napari_sam2.cli.job import on_terminal, run_job
@@ -35,6 +36,7 @@ examples:
   napari-sam2 segment plate.ome.zarr --prompts prompts.json --output result --axis t --at 4 --channels 0,2
   napari-sam2 segment cells.tif --find --output result --export ctc
   napari-sam2 segment cells.tif --text nucleus --text-model owlv2/ --output result
+  napari-sam2 segment next.tif --exemplars first/session.napari-sam2 --output result
   napari-sam2 segment film.mp4 --prompts prompts.json --output result --crop 100,200,400,600 --export mp4,coco
 """
 
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--find", action="store_true", help="find all objects of all frames, without prompts")
     add_options(asked, TextOptions, "text")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")
-    add_options(parser, JobOptions, "overwrite", "save")
+    add_options(parser, JobOptions, "overwrite", "save", "exemplars")
     add_options(parser, FindingOptions)
     add_options(parser, TextOptions, "text_model", "text_score")
     add_job_options(parser)
@@ -60,9 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Track, write the results and print where they are; returns the exit status."""
-    if args.prompts is None and args.text is None and not args.find:
+    if args.find and args.exemplars is not None:
+        raise ValueError("--find looks at each frame by itself: it takes no --exemplars")
+    if args.prompts is None and args.text is None and not args.find and args.exemplars is None:
         raise ValueError(
-            "nothing says what to track: give --prompts FILE, --find for all objects, or --text for what is named. "
+            "nothing says what to track: give --prompts FILE, --find for all objects, --text for what is named, or "
+            "--exemplars SESSION for what another session knows. "
             f"'napari-sam2 prompts {args.input}' makes the file, by clicking or from what other programs wrote "
             "(see 'napari-sam2 segment --help')"
         )
@@ -73,4 +78,6 @@ def run(args: argparse.Namespace) -> int:
         return tell_job(args, find_and_write(options, read_options(FindingOptions, args), on_terminal))
     if args.text is not None:
         options = prompted_by_text(options, read_options(TextOptions, args))
+    elif args.prompts is None:
+        options = replace(options, given=())
     return tell_job(args, run_job(options))

@@ -69,6 +69,7 @@ class SessionObjects:
         """All that is remembered of the objects."""
         for track in self.tracks.values():
             yield from (*track.staged.values(), *track.bank.conditioning.values(), *track.bank.recent.values())
+            yield from track.bank.exemplars
 
     def state_of(self, object_id: int) -> ObjectState | None:
         """Record the state of an object; ``None`` if there is none."""

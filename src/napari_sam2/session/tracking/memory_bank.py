@@ -79,6 +79,8 @@ class MemoryBank:
         self.conditioning: dict[int, FrameMemory] = {}
         # By frame, in the order of tracking; the oldest are thinned out and dropped first.
         self.recent: dict[int, FrameMemory] = {}
+        # Memories of prompted frames of other stacks, attended to like prompted frames before the first.
+        self.exemplars: tuple[FrameMemory, ...] = ()
         # Frames at which passes start or turn: tracking from there may attend to frames on its other side.
         self.starts: Collection[int] = ()
         # Frames whose mask waits for that from the other side.
@@ -89,7 +91,7 @@ class MemoryBank:
         return self.conditioning.get(frame) or self.recent.get(frame)
 
     def __getitem__(self, frame: int) -> FrameMemory:
-        memory = self.get(frame)
+        memory = self._chosen(frame)
         if memory is None:
             raise LookupError(f"no memory of frame {frame} is kept")
         return memory
@@ -156,7 +158,8 @@ class MemoryBank:
         recent = self.recent
         if within is not None:
             recent = {t: memory for t, memory in recent.items() if within[0] < t < within[1]}
-        choice = self.policy.choose(frame, self.conditioning, recent, step=step, num_frames=num_frames)
+        conditioning = {-1 - place: memory for place, memory in enumerate(self.exemplars)} | self.conditioning
+        choice = self.policy.choose(frame, conditioning, recent, step=step, num_frames=num_frames)
         # A memory that was thinned out, or whose map is not encoded yet, has only its pointer to attend to.
         whole = tuple((t, slot) for t, slot in choice.spatial if self._has_map(t))
         choice = replace(choice, spatial=whole)
@@ -165,6 +168,10 @@ class MemoryBank:
         maps = {t: self[t].map_bchw for t, _ in whole}
         return pruned(choice, maps, num_memories=self.policy.rule.num_memories)
 
+    def _chosen(self, frame: int) -> FrameMemory | None:
+        """Memory of a frame of a choice, in which exemplars are those below 0."""
+        return self.get(frame) if frame >= 0 else self.exemplars[-1 - frame]
+
     def _has_map(self, frame: int) -> bool:
-        memory = self.get(frame)
+        memory = self._chosen(frame)
         return memory is not None and memory.memory_bchw is not None

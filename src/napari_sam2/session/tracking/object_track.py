@@ -36,6 +36,8 @@ class ObjectState:
     stale: FrameDirections = field(default_factory=FrameDirections)
     # Frames between two prompts: -1 where they came from both sides, 1 where the run under way brings that about.
     fills: FrameDirections = field(default_factory=FrameDirections)
+    # Memories of prompted frames of other stacks.
+    exemplars: tuple[FrameMemory, ...] = ()
     span: LifeSpan = field(default_factory=LifeSpan)
 
     @property
@@ -76,7 +78,7 @@ class ObjectState:
     @property
     def memories(self) -> Iterator[FrameMemory]:
         """All that is remembered."""
-        return chain(self.staged.values(), self.conditioning.values(), self.recent.values())
+        return chain(self.staged.values(), self.conditioning.values(), self.recent.values(), self.exemplars)
 
     def thinned(self) -> ObjectState:
         """The same, but of frames without a prompt only the pointers and scores."""
@@ -115,6 +117,16 @@ class ObjectTrack:
     def result(self, frame: int) -> FrameMemory | None:
         """Latest result on a frame, if it is kept."""
         return self.staged.get(frame) or self.bank.get(frame)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything says what it looks like: a prompt, or an exemplar."""
+        return bool(self.prompts or self.bank.exemplars)
+
+    @property
+    def first_prompt(self) -> int:
+        """Its first prompted frame; the first frame where only exemplars are known."""
+        return min(self.prompts, default=0)
 
     def is_prompted(self, frame: int) -> bool:
         """Whether the result on a frame answers a prompt, also one that was removed and not replaced by tracking."""
@@ -185,6 +197,7 @@ class ObjectTrack:
             visited=self.visited.copy(),
             stale=self.stale.copy(),
             fills=self.fills.copy(),
+            exemplars=self.bank.exemplars,
             span=self.span,
         )
 
@@ -193,7 +206,7 @@ class ObjectTrack:
         self.prompts, self.staged = dict(state.prompts), dict(state.staged)
         self.bank.conditioning, self.bank.recent = dict(state.conditioning), dict(state.recent)
         self.visited, self.stale, self.fills = state.visited.copy(), state.stale.copy(), state.fills.copy()
-        self.span = state.span
+        self.bank.exemplars, self.span = state.exemplars, state.span
 
 
 def neighbours(frame: int, frames: Iterable[int]) -> tuple[int | None, int | None]:

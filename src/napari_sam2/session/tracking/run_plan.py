@@ -70,10 +70,10 @@ def pass_visits(
     if direction == "outward":
         if start is not None:
             raise ValueError(f"outward tracking starts at each object's first prompt: leave out start={start}")
-        plans = {t.object_id: outward(min(t.prompts), reach=reach, num_frames=num_frames) for t in tracks}
+        plans = {t.object_id: outward(t.first_prompt, reach=reach, num_frames=num_frames) for t in tracks}
         return [visit for visit in _schedule(tracks, plans) if first <= visit.frame <= last]
     # Otherwise all objects share one plan, as in the reference, from the prompt at the end where the pass begins.
-    prompted = [frame for track in tracks for frame in track.prompts]
+    prompted = [frame for track in tracks for frame in track.prompts or (track.first_prompt,)]
     if start is None:
         start = max(prompted) if direction == "backward" else min(prompted)
     plan = straight(check_frame(start, num_frames), direction, reach=reach, num_frames=num_frames)
@@ -100,10 +100,10 @@ def update_plans(
 
 def _update_plan(track: ObjectTrack, covered: NDArray[np.bool_]) -> FrameDirections:
     # An object that was tracked before only needs what edits have made out of date.
-    if track.visited or not track.prompts:
+    if track.visited or not track.is_known:
         return track.stale
     # A new one goes both ways from its first prompt.
-    outwards = np.where(np.arange(len(covered)) >= min(track.prompts), 1, -1)
+    outwards = np.where(np.arange(len(covered)) >= track.first_prompt, 1, -1)
     plan = FrameDirections.of(outwards * covered).only(track.span)
     # Where an earlier, interrupted update has left a direction, that one counts.
     plan.merge(track.stale)

@@ -211,6 +211,8 @@ class TrackRecord(Record):
     staged: Numbered = ()
     conditioning: Numbered = ()
     recent: Numbered = ()
+    # By their place, not by frame; missing in sessions of the first versions.
+    exemplars: Numbered = ()
     visited: DirectionChanges | None = None
     stale: DirectionChanges | None = None
     # Missing in sessions of the first versions.
