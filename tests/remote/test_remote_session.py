@@ -61,6 +61,16 @@ def test_both_ways_and_what_is_proposed(here: Sam2, there: Sam2, frames: np.ndar
     assert found[0] == found[1]
 
 
+def test_exemplars_are_known_there(here: Sam2, there: Sam2, frames: np.ndarray) -> None:
+    first = tracked(Session(here, frames))
+    # Memories of one machine are those of the other: the weights are the same.
+    sessions = [Session(model, frames[::-1]) for model in (here, there)]
+    for session in sessions:
+        session.take_memories(first.exemplary_memories())
+        list(session.propagate())
+    assert_same_sessions(*sessions)
+
+
 def test_the_bundled_model_answers_clicks_the_same(address: str, frames: np.ndarray) -> None:
     # It looks several times, in several crops.
     sessions = [Session(load_model(dtype="float32", device=device), frames) for device in ("cpu", address)]

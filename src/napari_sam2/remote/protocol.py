@@ -87,6 +87,8 @@ class SentTrack:
     fills: Mapping[int, int]
     # Those of the frames that a person has said it is absent from.
     absent: tuple[int, ...] = ()
+    # Memories of prompted frames of other stacks.
+    exemplars: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

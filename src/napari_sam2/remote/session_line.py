@@ -104,6 +104,7 @@ class SessionLine:
         }
         tables = [(track, (track.staged, track.bank.conditioning, track.bank.recent)) for track in tracks]
         memories = {self._number(m): m for _, parts in tables for part in parts for m in part.values()}
+        memories |= {self._number(m): m for track in tracks for m in track.bank.exemplars}
         sent = tuple(self._sent(track, parts, frames) for track, parts in tables)
         unknown = {number: pack(m) for number, m in memories.items() if number not in self._known}
         return Question(method, sent, arguments, keys, pixels, unknown, self._next)
@@ -119,6 +120,7 @@ class SessionLine:
             visited={t: track.visited[t] for t in there if t in track.visited},
             fills={t: track.fills[t] for t in there if t in track.fills},
             absent=tuple(t for t in there if t in track.prompts and track.prompts[t].says_absent),
+            exemplars=tuple(self._number(m) for m in track.bank.exemplars),
         )
 
     def _key(self, frame: int) -> str:

@@ -59,6 +59,7 @@ class SessionThere:
         self._source.keys.update(question.frames)
         self._memories.update({n: unpack_memory(m, self._model.device) for n, m in question.memories.items()})
         named = {n for t in question.tracks for part in (t.staged, t.conditioning, t.recent) for n in part.values()}
+        named |= {number for track in question.tracks for number in track.exemplars}
         if lacking := named - self._memories.keys():
             return Lacking(memories=tuple(sorted(lacking)))
         try:
@@ -81,7 +82,11 @@ class SessionThere:
         nothing = np.zeros((self._parts.encoder.stack.height, self._parts.encoder.stack.width), bool)
         absent = {frame: Prompt(frame, sent.object_id, mask=nothing) for frame in sent.absent}
         visited, fills = FrameDirections(sent.visited), FrameDirections(sent.fills)
-        track.restore(ObjectState(sent.object_id, absent, staged, conditioning, recent, visited, fills=fills))
+        exemplars = tuple(self._memories[number] for number in sent.exemplars)
+        state = ObjectState(
+            sent.object_id, absent, staged, conditioning, recent, visited, fills=fills, exemplars=exemplars
+        )
+        track.restore(state)
         return track
 
     def _told(self, question: Question, memories: Iterable[FrameMemory]) -> list[dict[str, Any]]:
