@@ -48,6 +48,7 @@ def assert_same_sessions(one: Session, other: Session) -> None:
     for object_id in one.object_ids:
         a, b = one._objects.tracks[object_id], other._objects.tracks[object_id]
         assert (a.visited, a.stale) == (b.visited, b.stale)
+        assert (a.span, a.refused, a.class_name) == (b.span, b.refused, b.class_name)
         assert_same_memories(a.staged, b.staged)
         assert_same_memories(a.bank.conditioning, b.bank.conditioning)
         assert_same_memories(a.bank.recent, b.bank.recent)
@@ -84,4 +85,5 @@ def everything(session: Session) -> tuple[Any, ...]:
     ]
     history = tuple(map(bool, session.history))
     scores = session.scores.to_csv(index=False)
-    return session.object_ids, prompts, session.stale, scores, session.labels.to_array().tolist(), history
+    said = session.classes, session.refused_divisions
+    return session.object_ids, prompts, session.stale, scores, session.labels.to_array().tolist(), said, history

@@ -239,3 +239,30 @@ def test_a_lineage_is_there_after_opening_also_with_another_model(
     opened.close()
     other = Session.open(tmp_path / "family.napari-sam2", frames=frames, model=make_model(5))
     assert lines(other) == before
+
+
+def test_classes_are_said_undone_saved_and_kept_by_edits(
+    family: Session, model: Sam2, frames: np.ndarray, make_model: Callable[..., Sam2], tmp_path: Path
+) -> None:
+    family.set_class(1, " neuron ")
+    family.set_class(2, "glia")
+    assert family.classes == {1: "neuron", 2: "glia"} and family.undo_name == "Class of object 2"
+    family.undo()
+    assert family.classes == {1: "neuron"}
+    family.redo()
+    # What a piece becomes has the class of the whole.
+    (_, part) = family.split(2, 3, [(10, 12), (16, 14)])
+    assert family.classes[part] == "glia"
+    family.merge(2, part)
+    assert family.classes == {1: "neuron", 2: "glia"}
+    family.save(tmp_path / "s.napari-sam2")
+    family.close()
+    opened = Session.open(tmp_path / "s.napari-sam2", frames=frames, model=model)
+    assert opened.classes == {1: "neuron", 2: "glia"}
+    opened.set_class(1, "")
+    assert opened.classes == {2: "glia"}
+    opened.close()
+    assert Session.open(tmp_path / "s.napari-sam2", frames=frames, model=make_model(5)).classes == {2: "glia"}
+    for name in ("two\nlines", "x" * 65):
+        with pytest.raises(ValueError, match="the name of a class is a line"):
+            family.set_class(1, name)

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from many_examples import examples
 from napari_sam2 import FrameResult, Session
+from napari_sam2.session.population.proposed_divisions import DivisionProposal
 from napari_sam2.session.results import object_set
 from session_state import memory_values
 from small_model import build_small, drifting_textures, single_thread
@@ -50,7 +51,7 @@ def bits(session: Session) -> dict[str, Any]:
         "scores": list(session.outputs.scores),
         "unfinished": session.unfinished,
         "prompts": {i: list(track.prompts) for i, track in tracks.items()},
-        "spans": {i: track.span for i, track in tracks.items()},
+        "said": {i: (track.span, track.refused, track.class_name) for i, track in tracks.items()},
         "directions": {
             i: (track.visited.spans(), track.stale.spans(), track.fills.spans()) for i, track in tracks.items()
         },
@@ -185,6 +186,18 @@ class SessionMachine(RuleBasedStateMachine):
         # Among her daughters there is mostly what follows of her.
         daughters = data.draw(st.lists(ids, max_size=2)) + data.draw(st.sampled_from([[mother], [mother], []]))
         self.attempt(self.session.divide, frame, mother, daughters)
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data(), frame=frame)
+    def refuse_division(self, data: st.DataObject, frame: int) -> None:
+        ids = st.sampled_from(self.session.object_ids)
+        division = DivisionProposal(frame, data.draw(ids), tuple(data.draw(st.lists(ids, min_size=1, max_size=2))))
+        self.attempt(self.session.refuse_division, division)
+
+    @precondition(lambda self: self.session.object_ids)
+    @rule(data=st.data(), name=st.sampled_from(["", "neuron", "glia"]))
+    def set_class(self, data: st.DataObject, name: str) -> None:
+        self.attempt(self.session.set_class, data.draw(st.sampled_from(self.session.object_ids)), name)
 
     @precondition(lambda self: self.session.object_ids)
     @rule(data=st.data())

@@ -91,7 +91,16 @@ class FinishedResults:
         window = self._window() if has_pixels else None
         kept = self._label_stack(labels)
         lineage = Lineage.of_frames(map(kept.object_ids, range(labels.n_frames)), self._parents())
-        return Results(kept, stack, scores, window=window, has_pixels=has_pixels, lineage=lineage, **edits)
+        return Results(
+            kept,
+            stack,
+            scores,
+            window=window,
+            has_pixels=has_pixels,
+            lineage=lineage,
+            classes=self._classes(),
+            **edits,
+        )
 
     def _parents(self) -> dict[int, int]:
         """The objects that others were born of, as the record says; ``ValueError`` if that is damaged."""
@@ -99,6 +108,17 @@ class FinishedResults:
             return {int(child): int(parent) for child, parent in self.record.get("parents", {}).items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{RECORD} beside {self.labels} does not say who came from whom: {error}") from error
+
+    def _classes(self) -> dict[int, str]:
+        """The classes of objects, as the record says; ``ValueError`` if that is damaged."""
+        from napari_sam2.data.labels.object_classes import check_class_name
+
+        try:
+            return {
+                int(object_id): check_class_name(name) for object_id, name in self.record.get("classes", {}).items()
+            }
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{RECORD} beside {self.labels} does not say which classes there are: {error}") from error
 
     def _window(self) -> Window | None:
         from napari_sam2.data.images.pixels.contrast import Window

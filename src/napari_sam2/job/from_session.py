@@ -21,6 +21,7 @@ def replayed(asked: JobOptions, saved: SavedJob) -> JobOptions:
         input=saved.image,
         given=saved.prompts,
         spans=tuple(saved.spans.items()),
+        classes=tuple(saved.classes.items()),
         model=saved_model(asked.model, saved.model),
         part=InputOptions.of(saved.selection),
         # With several channels, the windows of the selection take the place of limits.

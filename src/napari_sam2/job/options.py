@@ -238,6 +238,8 @@ class JobOptions:
     given: tuple[Prompt, ...] | None = None
     # From there, too: the begin, end and parent of objects that have one.
     spans: tuple[tuple[int, LifeSpan], ...] = ()
+    # And the classes of those that have one.
+    classes: tuple[tuple[int, str], ...] = ()
 
     def words(self, *names: str) -> list[str]:
         """Return the named options, and those of model and part, as words of a command."""
@@ -248,8 +250,10 @@ class JobOptions:
     def to_plain(self) -> dict[str, Any]:
         """Return the options, without what was read from a session folder, as plain data that JSON can hold."""
         # Through JSON and back: paths and fractions become text at any depth.
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(replace(self, given=None, spans=())), default=str))
-        del plain["given"], plain["spans"]
+        plain: dict[str, Any] = json.loads(
+            json.dumps(asdict(replace(self, given=None, spans=(), classes=())), default=str)
+        )
+        del plain["given"], plain["spans"], plain["classes"]
         return plain
 
     @classmethod

@@ -131,6 +131,8 @@ def write_results(
         described = {"input": describe_stack(results.stack, results.window), "prompts": PROMPTS, **record}
         if results.parents:
             described["parents"] = {str(child): parent for child, parent in results.parents.items()}
+        if results.classes:
+            described["classes"] = {str(object_id): name for object_id, name in results.classes.items()}
         write_session_json(draft / RECORD, described | {"files": names})
         # The user's own prompts file is never written over, not even with the same content.
         if (folder / PROMPTS).resolve() != prompts.path.resolve():

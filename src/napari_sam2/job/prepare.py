@@ -202,6 +202,8 @@ def _prompted_session(job: CheckedJob, model: Sam2) -> Session:
     for prompt in job.inside:
         session.add_prompt(prompt)
     session.take_spans(job.spans)
+    for object_id in session.object_ids:
+        session.set_class(object_id, dict(options.classes).get(object_id, ""))
     return session
 
 

@@ -143,7 +143,14 @@ def write(work: Work, folder: Path) -> JobReport:
     }
     labels, scores = place_results(outputs.labels, outputs.scores, geometry)
     lineage = Lineage.of_frames(map(labels.object_ids, range(whole.n_frames)), session.parents)
-    results = Results(labels, whole, estimated(scores), window=session.encoder.window, lineage=lineage)
+    results = Results(
+        labels,
+        whole,
+        estimated(scores),
+        window=session.encoder.window,
+        lineage=lineage,
+        classes=session.classes,
+    )
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(
         folder=folder,

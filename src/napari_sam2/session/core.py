@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.labels.label_stack import LabelStack
+from napari_sam2.data.labels.object_classes import check_class_name
 from napari_sam2.data.labels.provenance import Maker
 from napari_sam2.data.labels.scores import PROVENANCE_COLUMNS, SCORE_COLUMNS
 from napari_sam2.data.prompts.prompt import Prompt, check_box, check_object_id
@@ -291,9 +292,37 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding, TakingExem
         with self.step(f"Remove object {object_id}"):
             children = self._children(object_id)
             self._recorder.note([object_id, *children])
+            self._forget_refusals([object_id])
             self._objects.remove(object_id)
             for child in children:
                 self._set_parent(child, object_id)
+
+    @property
+    def classes(self) -> dict[int, str]:
+        """What kind of object each is, of those of which that is said."""
+        return {i: track.class_name for i, track in self._objects.tracks.items() if track.class_name}
+
+    def set_class(self, object_id: int, name: str) -> None:
+        """Say what kind of object it is, such as "nucleus": a step, which exports take as the object's class.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        name : str
+            Its class; empty for none.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or the name is no line of text of at most 64 characters.
+        """
+        track = self._objects.known(check_object_id(object_id))
+        name = check_class_name(name)
+        if name != track.class_name:
+            with self.step(f"Class of object {track.object_id}"):
+                self._recorder.note([track.object_id])
+                track.class_name = name
 
     def reset(self) -> None:
         """Remove all objects and results, and forget all steps; the frames and their features stay."""

@@ -257,6 +257,7 @@ class LineageMethods(Prompting, StepMethods):
                 self.add_mask(frame, one, mask)
             for one in ids[1:]:
                 self._objects.tracks[one].span = span
+                self._objects.tracks[one].class_name = track.class_name
         return ids
 
     def _parts(self, drawn: NDArray[np.bool_], parts: Sequence[ArrayLike]) -> list[NDArray[np.bool_]]:
@@ -312,10 +313,20 @@ class LineageMethods(Prompting, StepMethods):
         self._recorder.note([*touched, *children])
         # Whose children they were is asked before the edit changes it.
         mothers = {child: self._span(child).parent for child in children}
+        self._forget_refusals(without)
         self._editor.apply(recipes, without=without)
         for child, mother in mothers.items():
             if child in self._objects.tracks and mother is not None and self._span(child).parent == mother:
                 self._set_parent(child, heirs.get(mother, mother))
+
+    def _forget_refusals(self, gone: Iterable[int]) -> None:
+        """Forget refused divisions into objects that go: their ids may be given anew."""
+        left = {*gone}
+        for object_id, track in self._objects.tracks.items():
+            kept = frozenset(daughters for daughters in track.refused if not left & {*daughters})
+            if kept != track.refused:
+                self._recorder.note([object_id])
+                track.refused = kept
 
     def _set_parent(self, child: int, parent: int) -> None:
         # A child begins when its parent is gone; where an edit has changed that, nobody knows any more.

@@ -81,10 +81,13 @@ class TrackEditor:
                 parts.setdefault(frame, []).append(piece.object_id)
             begins += [min(shown)] if shown and piece.object_id != object_id else []
         both = {frame for frame, ids in parts.items() if len(ids) > 1}
+        # What is said of it as a whole is that of its first piece.
+        whole = self._objects.known(recipe.pieces[0].object_id)
         # The logits of one do not say what both are.
         thinned = {t: memory.thin() if t in both else memory for t, memory in state.recent.items()}
         track = self._objects.new_track(object_id)
-        track.restore(replace(state, recent=thinned, span=recipe.span))
+        said = replace(state, span=recipe.span, refused=whole.refused, class_name=whole.class_name)
+        track.restore(replace(said, recent=thinned))
         joined = both & track.prompts.keys() or ({min(both)} if both else set())
         # Without a prompt where a piece begins, tracking again would lead back to what was before the edit.
         alone = {min(parts)} if parts and not (track.prompts or begins) else set()

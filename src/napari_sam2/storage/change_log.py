@@ -202,8 +202,11 @@ class ChangeLog:
         written.prompts = {number for _, number in prompts}
         written.memories = {number for pairs in memories.values() for _, number in pairs}
         span = () if state.span == LifeSpan() else astuple(state.span)
-        values: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories, "span": span}
-        changed = {key: value for key, value in values.items() if written.fields.get(key, ()) != value}
+        said = {"span": span, "refused": tuple(sorted(state.refused)), "class_name": state.class_name}
+        values: dict[str, object] = {"object": state.object_id, "prompts": prompts, **memories, **said}
+        # What was never written is as it is where a record says nothing.
+        known = {key: field.default for key, field in TrackRecord.model_fields.items()} | written.fields
+        changed = {key: value for key, value in values.items() if known[key] != value}
         written.fields |= changed
         # Directions are compared frame by frame: a pass over a long stack adds one frame at a time.
         for name in DIRECTIONS:

@@ -30,6 +30,8 @@ class SavedJob:
     prompts: tuple[Prompt, ...]
     # By object, its begin, end and parent, in frames of the selection.
     spans: dict[int, LifeSpan]
+    # By object, its class, of those that have one.
+    classes: dict[int, str]
     # With contrast limits where the image is the session's own.
     settings: Settings
     model: ModelRecord
@@ -59,7 +61,9 @@ def read_saved_job(folder: Path, image: Path | None = None) -> SavedJob:
         # Another image has its own dark and bright.
         settings.pop("contrast_limits", None)
     spans = _spans(saved, {prompt.object_id for prompt in prompts}, geometry.stack_shape[0])
-    return SavedJob(own, geometry.selection, tuple(prompts), spans, settings, header.model)
+    tracks = [saved.tracks[number] for number in saved.objects]
+    classes = {track.object: track.class_name for track in tracks if track.object is not None and track.class_name}
+    return SavedJob(own, geometry.selection, tuple(prompts), spans, classes, settings, header.model)
 
 
 def _own_image(data: DataRecord, folder: Path) -> Path:

@@ -82,7 +82,15 @@ class Restorer(SavedObjects):
         prompts, visited = self.prompts_of(saved), self.directions(saved.visited)
         given = {*prompts, *self.session.outputs.scores.accepted(saved.object)}
         stale = FrameDirections({frame: step for frame, step in visited.items() if frame not in given})
-        return ObjectState(saved.object, prompts=prompts, visited=visited, stale=stale, span=self.span_of(saved))
+        return ObjectState(
+            saved.object,
+            prompts=prompts,
+            visited=visited,
+            stale=stale,
+            span=self.span_of(saved),
+            refused=frozenset(saved.refused),
+            class_name=saved.class_name,
+        )
 
     def _history(self, numbers: Iterable[int]) -> list[Step]:
         steps: list[Step] = []

@@ -56,6 +56,8 @@ class SavedObjects(EntryReader):
             fills=self.directions(saved.fills),
             exemplars=self._exemplars(what, saved),
             span=self.span_of(saved),
+            refused=frozenset(saved.refused),
+            class_name=saved.class_name,
         )
 
     def _exemplars(self, what: str, saved: SavedTrack) -> tuple[FrameMemory, ...]:

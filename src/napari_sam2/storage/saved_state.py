@@ -39,6 +39,8 @@ class SavedTrack:
     stale: FrameDirections = field(default_factory=FrameDirections)
     fills: FrameDirections = field(default_factory=FrameDirections)
     span: SpanOfLife = ()
+    refused: tuple[tuple[int, ...], ...] = ()
+    class_name: str = ""
     version: int = 0
 
     def add(self, record: TrackRecord) -> None:

@@ -136,6 +136,7 @@ def test_run_and_resume_keep_to_the_lineage(run: Run, saved: Path, tmp_path: Pat
         session.add_mask(t, mother, mask)
     (new,) = session.divide(frame, mother, [mother])
     session.end(new, frame)
+    session.set_class(new, "neuron")
     before = session.labels.to_array()
     session.close()
     for command in ("resume", "run"):
@@ -147,7 +148,11 @@ def test_run_and_resume_keep_to_the_lineage(run: Run, saved: Path, tmp_path: Pat
         assert not (labels[frame:] == mother).any() and (labels[:frame] == mother).any()
         tracks = np.loadtxt(out / "ctc" / "res_track.txt", dtype=int, ndmin=2).tolist()
         assert [new, frame, frame, mother] in tracks
-        assert json.loads((out / "session.json").read_text(encoding="utf-8"))["parents"] == {str(new): mother}
+        record = json.loads((out / "session.json").read_text(encoding="utf-8"))
+        assert (record["parents"], record["classes"]) == ({str(new): mother}, {str(new): "neuron"})
+        assert run("export", out, "--to", "coco").status == 0
+        categories = json.loads((out / "coco.json").read_text(encoding="utf-8"))["categories"]
+        assert [one["name"] for one in categories] == ["neuron", "object"]
     np.testing.assert_array_equal(results(tmp_path / "resume")[0], before)
 
 

@@ -128,3 +128,12 @@ def test_dicom_seg_without_a_series(tmp_path: Path, write_series) -> None:
     with pytest.raises(ValueError, match="at least one object"):
         export_results(empty, "dicom-seg", tmp_path / "labels.dcm")
     assert [one.name for one in tmp_path.iterdir()] == ["series"]
+
+
+def test_dicom_seg_says_the_class_of_a_segment(tmp_path: Path, write_series) -> None:
+    (tmp_path / "series").mkdir()
+    write_series(tmp_path / "series", VOLUME)
+    results = Results(labels(), open_stack(tmp_path / "series"), classes={700: "lobe"})
+    segmentation = highdicom.seg.segread(export_results(results, "dicom-seg", tmp_path / "labels.dcm"))
+    kinds = [segmentation.get_segment_description(n).segmented_property_type for n in (1, 2)]
+    assert [(kind.scheme_designator, kind.meaning) for kind in kinds] == [("SCT", "Tissue"), ("99NAPARISAM2", "lobe")]

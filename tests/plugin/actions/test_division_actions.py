@@ -66,6 +66,11 @@ def test_one_that_is_refused_is_not_proposed_again(divided: Desk) -> None:
     assert divided.widget.session.parents == {}
     act(divided, "next_doubtful")
     assert "divide here" not in line(divided)
+    # It is a step of the session like any other.
+    act(divided, "undo")
+    assert "divide here" in line(divided)
+    act(divided, "redo")
+    assert "divide here" not in line(divided)
     act(divided, "refuse_division")
     assert line(divided).endswith("No division is proposed on this frame.")
 

@@ -21,16 +21,16 @@ def test_each_is_shown_once_and_then_all_again() -> None:
     queue = DivisionQueue()
     queue.look(family(1) | family(11), {})
     everybody = {1, 2, 3, 11, 12, 13}
-    found = queue.open(everybody, {})
+    found = queue.open(everybody, {}, {})
     assert [(one.mother, one.daughters) for one in found] == [(1, (2, 3)), (11, (12, 13))]
     assert [queue.next(found) for _ in range(4)] == [*found, None, found[0]]
     # One that was answered or whose objects are gone is out; undone, it is back.
-    assert queue.open(everybody, {2: 1, 3: 1}) == found[1:]
-    assert queue.open({1, 2, 11, 12, 13}, {}) == found[1:]
-    assert queue.open(everybody, {}) == found
-    queue.refuse(found[0])
+    assert queue.open(everybody, {2: 1, 3: 1}, {}) == found[1:]
+    assert queue.open({1, 2, 11, 12, 13}, {}, {}) == found[1:]
+    assert queue.open(everybody, {}, {}) == found
+    refused = {1: frozenset({(2, 3)})}
     queue.look(family(1), {})
-    assert queue.open(everybody, {}) == []
+    assert queue.open(everybody, {}, refused) == []
 
 
 def test_what_is_asked() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -84,3 +87,34 @@ def test_pieces_of_a_mask_become_daughters(model: Sam2, frames: np.ndarray) -> N
     assert session.parents == dict.fromkeys(daughters, 1)
     assert {session.labels[5][20, 12], session.labels[5][20, 30]} == {*daughters}
     assert session.outputs.frames_of(1) == [0, 1, 2, 3, 4]
+
+
+def test_what_was_refused_stays_so_after_closing_until_it_is_undone(
+    model: Sam2, frames: np.ndarray, make_model: Callable[..., Sam2], tmp_path: Path
+) -> None:
+    session, folder = Session(model, frames), tmp_path / "s.napari-sam2"
+    for t in range(10):
+        session.add_mask(t, 1, disc(20, 20, 8, SIZE) if t < 6 else disc(20, 26, 5, SIZE))
+    session.add_mask(9, 2, disc(20, 14, 5, SIZE))
+    (division,) = session.propose_divisions()
+    session.save(folder)
+    session.refuse_division(division)
+    assert session.undo_name == "Object 1 does not divide"
+    assert session.propose_divisions() == []
+    session.close()
+    # With other weights, too, of which the masks are not those that were saved.
+    for opener in (model, make_model(5)):
+        opened = Session.open(folder, frames=frames, model=opener)
+        assert opened.refused_divisions == {1: {(1, 2)}} and opened.propose_divisions() == []
+        opened.close()
+    opened = Session.open(folder, frames=frames, model=model)
+    opened.undo()
+    assert opened.propose_divisions() == [division]
+    opened.redo()
+    # It was about this object 2, and not about one that gets its number later.
+    opened.remove_object(2)
+    opened.add_mask(9, 2, disc(20, 14, 5, SIZE))
+    assert opened.propose_divisions() == [division]
+    with pytest.raises(ValueError, match="there is no object 7"):
+        opened.refuse_division(DivisionProposal(6, 1, (1, 7)))
+    opened.close()

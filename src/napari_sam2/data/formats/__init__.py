@@ -1,7 +1,8 @@
 """Formats that results can be exported to."""
 
 from .export_data import Results
-from .registry import FORMATS, Format, check_formats, export_results, find_format
+from .format_entry import Format
+from .registry import FORMATS, check_formats, export_results, find_format
 from .tables import tracks_array, tracks_graph
 
 __all__ = [

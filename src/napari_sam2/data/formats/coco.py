@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sam2.data.files.atomic_files import write_json
 from napari_sam2.data.files.rle import encode_rle
+from napari_sam2.data.labels.object_classes import NO_CLASS, number_classes
 from napari_sam2.data.readers.image_folder import visible_images
 
 from .export_data import regions_of
@@ -28,8 +29,9 @@ _SMALL, _MEDIUM = 32**2, 96**2
 def write_coco(path: Path, results: Results) -> None:
     """Write COCO's JSON: an image per frame, an annotation per object and frame, masks as packed run lengths.
 
-    There is one category, ``object``. ``track_id`` is the object's id, the same on every frame; ``score`` its object
-    score. File names are those of the folder the images came from, else ``NAME_FRAME.png``.
+    Categories are the classes of the objects, or one, ``object``, where nobody gave any. ``track_id`` is the object's
+    id, the same on every frame; ``score`` its object score. File names are those of the folder the images came from,
+    else ``NAME_FRAME.png``.
     """
     height, width = results.stack.shape[1:]
     # COCO numbers images from 1; `frame_id` holds the index from 0.
@@ -41,13 +43,15 @@ def write_coco(path: Path, results: Results) -> None:
     annotations = [_annotation(number, region, results) for number, region in enumerate(results.regions(), start=1)]
     # Not part of COCO itself: the table of tracks, as in TAO and BURST.
     tracks = [
-        {"id": object_id, "category_id": 1, "name": results.name_of(object_id)} for object_id in results.object_ids
+        {"id": object_id, "category_id": _category(object_id, results), "name": results.name_of(object_id)}
+        for object_id in results.object_ids
     ]
+    classes = results.class_numbers or number_classes([NO_CLASS])
     document = {
         "info": {"description": "tracked with napari-sam2"},
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "object"}],
+        "categories": [{"id": number, "name": name} for name, number in classes.items()],
         "tracks": tracks,
     }
     write_json(path, document)
@@ -95,7 +99,7 @@ def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]
     return {
         "id": number,
         "image_id": region.frame + 1,
-        "category_id": 1,
+        "category_id": _category(region.object_id, results),
         "track_id": region.object_id,
         "segmentation": _encoded(region, results.stack.shape[1:]),
         "area": int(region.mask.sum()),
@@ -103,6 +107,10 @@ def _annotation(number: int, region: Region, results: Results) -> dict[str, Any]
         "iscrowd": 0,
         **score,
     }
+
+
+def _category(object_id: int, results: Results) -> int:
+    return results.class_numbers[results.class_of(object_id)]
 
 
 def _encoded(region: Region | None, shape: tuple[int, int]) -> dict[str, Any]:

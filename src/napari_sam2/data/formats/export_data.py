@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from napari_sam2.data.images.geometry import Geometry
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.label_storage import LabelRuns
+from napari_sam2.data.labels.object_classes import NO_CLASS, number_classes
 from napari_sam2.data.labels.plane_labels import PlaneLabels
 from napari_sam2.data.labels.scores import ScoreTable, measure
 from napari_sam2.data.pictures.backgrounds import USUAL_BLUR
@@ -51,6 +52,8 @@ class Results:
         How strongly a background is blurred, as a share of a frame's longer side.
     lineage : Lineage or None
         Who came from whom, where that is known.
+    classes : mapping
+        What kind of object each is, of those of which that is said.
     volumes : VolumeSeries or None
         For volumes over time, made by `of_volumes`: `stack` and `labels` are then all their planes, time point by time
         point.
@@ -71,6 +74,7 @@ class Results:
     blur: float = USUAL_BLUR
     volumes: VolumeSeries | None = None
     lineage: Lineage | None = None
+    classes: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # A mismatch would otherwise surface in the middle of writing, and differently in each format.
@@ -132,6 +136,15 @@ class Results:
     def name_of(self, object_id: int) -> str:
         """Return an object's name, or ``"object N"``."""
         return self.names.get(object_id) or f"object {object_id}"
+
+    def class_of(self, object_id: int) -> str:
+        """Return an object's class, or ``"object"``."""
+        return self.classes.get(object_id) or NO_CLASS
+
+    @cached_property
+    def class_numbers(self) -> dict[str, int]:
+        """The classes of all objects by name, numbered from 1 on."""
+        return number_classes(map(self.class_of, self.object_ids))
 
     def regions(self) -> Iterator[Region]:
         """Iterate over every object of every frame, frame by frame, in the order of their ids."""

@@ -34,11 +34,15 @@ def write_nifti(path: Path, results: Results) -> None:
     Over a NIfTI or DICOM image the affine is the image's, so that the labels lie on it; else it holds the sizes, in
     millimetres where the unit is a length.
     """
-    nibabel = load_extra("nibabel", "writing NIfTI files")
-    stack = results.stack
-    voxels = np.zeros(stack.shape, label_dtype(results.object_ids))
-    for frame in range(stack.n_frames):
+    voxels = np.zeros(results.stack.shape, label_dtype(results.object_ids))
+    for frame in range(results.stack.n_frames):
         voxels[frame] = results.labels[frame]
+    save_nifti(path, voxels, results.stack)
+
+
+def save_nifti(path: Path, voxels: NDArray[Any], stack: Stack) -> None:
+    """Write (T, Y, X) voxels of a stack where the stack lies."""
+    nibabel = load_extra("nibabel", "writing NIfTI files")
     # NIfTI runs x, y, z, and has time as its fourth axis.
     order = voxels.transpose(2, 1, 0)
     frames = stack.geometry.taken()
@@ -84,7 +88,8 @@ def check_dicom(stack: Stack) -> None:
 def write_dicom_seg(path: Path, results: Results) -> None:
     """Write labels as a DICOM segmentation, a segment per object, that refers to the series it was made from.
 
-    Segments are numbered from 1 on, in the order of the objects' ids; the segment's label is the object's name.
+    Segments are numbered from 1 on, in the order of the objects' ids; the segment's label is the object's name,
+    and the type of its property the object's class.
     """
     highdicom = load_extra("highdicom", "writing DICOM-SEG")
     check_dicom(results.stack)
@@ -143,13 +148,18 @@ def _segment(number: int, object_id: int, results: Results) -> Any:
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name="SAM 2", family=codes.DCM.ArtificialIntelligence, version=_version(), source="napari-sam2"
     )
+    kind = codes.SCT.Tissue
+    if object_id in results.classes:
+        # Classes are the user's own words: a private scheme, whose designator begins with 99.
+        name = results.class_of(object_id)
+        kind = highdicom.sr.CodedConcept(f"CLASS{results.class_numbers[name]}", "99NAPARISAM2", name)
     color = highdicom.color.CIELabColor.from_rgb(*object_color(object_id))
     return highdicom.seg.SegmentDescription(
         segment_number=number,
         # The standard allows 64 characters.
         segment_label=results.name_of(object_id)[:64],
         segmented_property_category=codes.SCT.Tissue,
-        segmented_property_type=codes.SCT.Tissue,
+        segmented_property_type=kind,
         algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
         algorithm_identification=algorithm,
         tracking_uid=highdicom.UID(),

@@ -184,6 +184,7 @@ def _properties(results: Results) -> list[dict[str, Any]]:
                 "first_frame": frame,
                 "last_frame": frame,
                 "n_frames": 0,
+                **({"class": results.class_of(region.object_id)} if results.classes else {}),
             },
         )
         # A time point counts once, however many of its planes show the object.

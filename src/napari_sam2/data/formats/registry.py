@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_sam2.data.files.atomic_files import replacing
-from napari_sam2.data.files.optional_packages import extra_of, load_extra
+from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.pictures.overlay import write_overlay
 
 from .coco import write_coco, write_sav
+from .format_entry import Format
 from .kept_geometry import GEOMETRY, lost_geometry
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
 from .movies import is_cutout_images, write_blurred_video, write_cutout_images, write_cutout_video, write_flat_video
@@ -27,6 +27,7 @@ from .tracks.ctc import check_time, is_ctc, write_ctc
 from .tracks.geff import is_geff, write_geff
 from .tracks.measurements import is_measurements, write_measurements
 from .tracks.trackmate import write_trackmate
+from .training_sets import check_nnunet, is_nnunet, is_yolo, write_nnunet, write_yolo
 
 if TYPE_CHECKING:
     import os
@@ -42,62 +43,6 @@ class UnfitFormatError(ValueError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
         self.name = name
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format of results on disk.
-
-    Attributes
-    ----------
-    name : str
-        What it is called on the command line.
-    title : str
-        What it is, in a few words.
-    filename : str
-        Name of the file or folder it is written to in a folder of results.
-    write : callable
-        Writes a `Results` to a path where nothing exists yet.
-    lost : str
-        What it cannot hold.
-    modules : tuple of str
-        Modules of optional packages that it takes.
-    needs_pixels : bool
-        Whether it shows the images.
-    check : callable or None
-        Refuses a stack that cannot be written, by a `ValueError`.
-    is_own : callable or None
-        For a folder: tells whether one holds nothing but what this format writes, so that it may be replaced.
-    volumes : bool
-        Whether it can hold volumes over time.
-    keeps : tuple of str or None
-        Parts of `GEOMETRY` that it keeps; None where it holds no image of labels.
-    needs_axis : bool
-        Whether time and depth are written differently, so that a stack must say which its frames are.
-    """
-
-    name: str
-    title: str
-    filename: str
-    write: Callable[[Path, Results], None]
-    lost: str
-    modules: tuple[str, ...] = ()
-    needs_pixels: bool = False
-    check: Callable[[Stack], None] | None = None
-    is_own: Callable[[Path], bool] | None = None
-    volumes: bool = False
-    needs_axis: bool = False
-    keeps: tuple[str, ...] | None = None
-
-    @property
-    def extra(self) -> str | None:
-        """The extra of this package that it takes."""
-        return extra_of(self.modules[0]) if self.modules else None
-
-    @property
-    def suffix(self) -> str:
-        """Ending of its files, such as ``.ome.tif``."""
-        return "".join(Path(self.filename).suffixes)
 
 
 def _tiff(path: Path, results: Results) -> None:
@@ -201,6 +146,27 @@ _FORMATS = (
         is_own=is_measurements,
     ),
     Format("coco", "COCO JSON", "coco.json", write_coco, "sizes, axis"),
+    Format(
+        "yolo",
+        "YOLO data set: images, and outlines with classes",
+        "yolo",
+        write_yolo,
+        "ids, names, scores, holes",
+        needs_pixels=True,
+        is_own=is_yolo,
+    ),
+    Format(
+        "nnunet",
+        "nnU-Net data set: images, and labels by class",
+        "Dataset001_sam2",
+        write_nnunet,
+        "ids, names, scores",
+        modules=("nibabel",),
+        needs_pixels=True,
+        check=check_nnunet,
+        is_own=is_nnunet,
+        needs_axis=True,
+    ),
     Format("sav", "SA-V JSON", "sav.json", write_sav, "sizes, axis, names, scores"),
     Format(
         "nifti",

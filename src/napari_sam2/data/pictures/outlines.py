@@ -27,6 +27,8 @@ _HALO_WIDTH = 1.0
 _HALO = 0.45
 # Outlines are drawn this much larger and averaged down, which smooths their edges.
 _OVERSAMPLING = 2
+# Outlines of corners lose those that lie nearer to the straight line than this, in pixels.
+_TOLERANCE = 0.3
 # Degrees.
 _GOLDEN_ANGLE = 137.508
 _TAG_SIZE = 12
@@ -55,6 +57,15 @@ def draw_objects(image: NDArray[np.uint8], labels: NDArray[Any], size: tuple[int
     for object_id, measures in measure(LabelRuns.of(labels)).items():
         _blend(picture, labels == object_id, measures.crop, object_color(object_id))
     return Image.fromarray(np.clip(picture.round(), 0, 255).astype(np.uint8))
+
+
+def outline_corners(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N, 2) corners (y, x) of the outline around the largest piece of a mask, between its pixels and the others."""
+    # Loaded here: it takes long to import.
+    from skimage.measure import approximate_polygon, find_contours
+
+    contour = max(find_contours(np.pad(mask, 1).astype(float), 0.5), key=len)
+    return np.asarray(approximate_polygon(contour, _TOLERANCE)[:-1] - 1, np.float64)
 
 
 def draw_caption(picture: Image.Image, text: str) -> None:

@@ -113,6 +113,8 @@ class Material:
     drawings: Mapping[PromptKey, Drawing] = field(default_factory=dict)
     # By object, the one that it was born of.
     parents: Mapping[int, int] = field(default_factory=dict)
+    # By object, its class, of those that have one.
+    classes: Mapping[int, str] = field(default_factory=dict)
     # Whether the axis is what the image says.
     is_axis_known: bool = True
 
@@ -161,7 +163,16 @@ class Material:
         lineage = Lineage.of_frames(ids, self.parents)
         # Of volumes over time no quality is known.
         scores = self.scores if volumes is not None else estimated(self.scores)
-        return Results(labels, stack, scores, self.names, self.shown_window, lineage=lineage, volumes=volumes)
+        return Results(
+            labels,
+            stack,
+            scores,
+            self.names,
+            self.shown_window,
+            lineage=lineage,
+            volumes=volumes,
+            classes=self.classes,
+        )
 
 
 class _Watched(LabelStack):
@@ -336,6 +347,7 @@ class Exporting(QObject):
             region=layers.space.selection.crop,
             drawings=controller.edits.prompts.drawings,
             parents=controller.workspace.parents(space),
+            classes=controller.workspace.classes(space),
             is_axis_known=controller.is_axis_known,
         )
 

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from collections.abc import Set as AbstractSet
 
     from napari_sam2.session.population.proposed_divisions import DivisionProposal, DrawnObject
 
 
 class DivisionQueue:
-    """What is proposed on a stack, of all its objects, and what was refused."""
+    """What is proposed on a stack, of all its objects."""
 
     def __init__(self) -> None:
         self._found: list[DivisionProposal] = []
-        # By mother and daughters: a refusal holds whatever frame they would divide on.
-        self._refused: set[tuple[int, tuple[int, ...]]] = set()
         # Those that the user was sent to since all were.
         self._seen: list[DivisionProposal] = []
 
@@ -31,12 +30,20 @@ class DivisionQueue:
 
         self._found = propose_divisions(objects, parents)
 
-    def open(self, object_ids: Collection[int], parents: Mapping[int, int]) -> list[DivisionProposal]:
-        """Those that nobody has answered, of objects that there are, the earliest first."""
+    def open(
+        self,
+        object_ids: Collection[int],
+        parents: Mapping[int, int],
+        refused: Mapping[int, AbstractSet[tuple[int, ...]]],
+    ) -> list[DivisionProposal]:
+        """Those that nobody has answered, of objects that there are, the earliest first.
+
+        ``refused``: by mother, the daughters that somebody said no to; it holds whatever frame they would divide on.
+        """
         return [
             one
             for one in self._found
-            if (one.mother, one.daughters) not in self._refused
+            if one.daughters not in refused.get(one.mother, ())
             and {one.mother, *one.daughters} <= {*object_ids}
             and one.mother not in parents.values()
             and not {*one.daughters} - {one.mother} & parents.keys()
@@ -50,10 +57,6 @@ class DivisionQueue:
             return None
         self._seen.append(left[0])
         return left[0]
-
-    def refuse(self, division: DivisionProposal) -> None:
-        """Never propose it again."""
-        self._refused.add((division.mother, division.daughters))
 
 
 def question(division: DivisionProposal, names: Mapping[int, str]) -> str:

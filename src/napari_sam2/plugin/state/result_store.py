@@ -262,7 +262,9 @@ class ResultStore:
     def open_divisions(self) -> list[DivisionProposal]:
         """Divisions that are proposed and that nobody has answered."""
         # Asked with every step of the slider, and mostly there is none.
-        return self.divisions.open(self.object_ids, self.state.parents) if self.divisions.is_any else []
+        if not self.divisions.is_any:
+            return []
+        return self.divisions.open(self.object_ids, self.state.parents, self.state.refused)
 
     def division_on(self, frame: int, selected: int) -> DivisionProposal | None:
         """What is proposed on a frame, of the selected object first."""

@@ -54,6 +54,11 @@ class Workspace:
         spaces = [space for space in self._results if space.whole == planes]
         return {child: parent for space in spaces for child, parent in self._results[space].state.parents.items()}
 
+    def classes(self, planes: LayerFrames) -> dict[int, str]:
+        """By object on whole planes or a region in them, its class, of those that have one."""
+        spaces = [space for space in self._results if space.whole == planes]
+        return {i: name for space in spaces for i, name in self._results[space].state.classes.items()}
+
     def prompts(self, space: LayerFrames) -> ShownPrompts:
         """Prompts on a stack."""
         return self._prompts.setdefault(space, ShownPrompts())

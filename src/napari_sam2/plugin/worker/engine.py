@@ -346,6 +346,8 @@ class Engine:
             # Through volumes all goes one way.
             {} if self._volumes else {i: len(frames) for i, frames in self.session.one_sided.items()},
             self.session.parents,
+            self.session.refused_divisions,
+            self.session.classes,
             undo=self.session.undo_name,
             redo=self.session.redo_name,
         )

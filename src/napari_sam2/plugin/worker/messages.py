@@ -69,6 +69,10 @@ class State:
     one_sided: dict[int, int] = field(default_factory=dict)
     # By object id, the object that it was born of.
     parents: dict[int, int] = field(default_factory=dict)
+    # By object id, the daughters of divisions that were refused.
+    refused: dict[int, frozenset[tuple[int, ...]]] = field(default_factory=dict)
+    # By object id, its class, of those that have one.
+    classes: dict[int, str] = field(default_factory=dict)
     # Names of the steps that can be undone and done again; None where there is none.
     undo: str | None = None
     redo: str | None = None

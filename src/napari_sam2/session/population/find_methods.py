@@ -16,6 +16,7 @@ from napari_sam2.data.labels.scores import Measures
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.frame_result import FrameResult
+from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.steps.step_methods import StepMethods
 
@@ -30,6 +31,7 @@ from .text.text_detector import LEAST_TEXT_SCORE, TextDetector
 class Finding(Prompting, StepMethods):
     """Finds objects."""
 
+    _objects: SessionObjects
     _finder: ObjectFinder
 
     @property
@@ -293,7 +295,36 @@ class Finding(Prompting, StepMethods):
 
     def propose_divisions(self) -> list[DivisionProposal]:
         """Find divisions that what is drawn suggests and nobody has said, the earliest first."""
-        return propose_divisions(drawn_objects(self.outputs.labels, self.outputs.scores), self.parents)
+        found = propose_divisions(drawn_objects(self.outputs.labels, self.outputs.scores), self.parents)
+        refused = self.refused_divisions
+        return [one for one in found if one.daughters not in refused.get(one.mother, ())]
+
+    @property
+    def refused_divisions(self) -> dict[int, frozenset[tuple[int, ...]]]:
+        """By object, the daughters of divisions that a person said no to."""
+        return {object_id: track.refused for object_id, track in self._objects.tracks.items() if track.refused}
+
+    def refuse_division(self, division: DivisionProposal) -> None:
+        """Say that an object does not divide as `propose_divisions` says: it is not proposed again, on any frame.
+
+        Parameters
+        ----------
+        division : DivisionProposal
+            What was proposed.
+
+        Raises
+        ------
+        ValueError
+            If one of its objects is not there any more.
+        """
+        track = self._objects.known(division.mother)
+        for daughter in division.daughters:
+            self._objects.known(daughter)
+        if division.daughters in track.refused:
+            return
+        with self.step(f"Object {division.mother} does not divide"):
+            self._recorder.note([division.mother])
+            track.refused |= {division.daughters}
 
     def take_division(self, division: DivisionProposal) -> tuple[int, ...]:
         """Divide an object as `propose_divisions` says; a daughter who was found later is tracked back to her birth.

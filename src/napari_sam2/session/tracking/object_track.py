@@ -39,6 +39,10 @@ class ObjectState:
     # Memories of prompted frames of other stacks.
     exemplars: tuple[FrameMemory, ...] = ()
     span: LifeSpan = field(default_factory=LifeSpan)
+    # Divisions that a person said no to, by the daughters that were proposed.
+    refused: frozenset[tuple[int, ...]] = frozenset()
+    # What kind of object it is, empty where nobody said.
+    class_name: str = ""
 
     @property
     def frames(self) -> set[int]:
@@ -113,6 +117,8 @@ class ObjectTrack:
         self.stale = FrameDirections()
         self.fills = FrameDirections()
         self.span = LifeSpan()
+        self.refused: frozenset[tuple[int, ...]] = frozenset()
+        self.class_name = ""
 
     def result(self, frame: int) -> FrameMemory | None:
         """Latest result on a frame, if it is kept."""
@@ -199,6 +205,8 @@ class ObjectTrack:
             fills=self.fills.copy(),
             exemplars=self.bank.exemplars,
             span=self.span,
+            refused=self.refused,
+            class_name=self.class_name,
         )
 
     def restore(self, state: ObjectState) -> None:
@@ -207,6 +215,7 @@ class ObjectTrack:
         self.bank.conditioning, self.bank.recent = dict(state.conditioning), dict(state.recent)
         self.visited, self.stale, self.fills = state.visited.copy(), state.stale.copy(), state.fills.copy()
         self.bank.exemplars, self.span = state.exemplars, state.span
+        self.refused, self.class_name = state.refused, state.class_name
 
 
 def neighbours(frame: int, frames: Iterable[int]) -> tuple[int | None, int | None]:

@@ -218,6 +218,9 @@ class TrackRecord(Record):
     # Missing in sessions of the first versions.
     fills: DirectionChanges | None = None
     span: SpanOfLife = ()
+    # Divisions that were refused, by their daughters; and its class. Missing in sessions of the first versions.
+    refused: tuple[tuple[ObjectId, ...], ...] = ()
+    class_name: Text = ""
     version: Number = 0
 
 

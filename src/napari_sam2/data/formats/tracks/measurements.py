@@ -77,6 +77,7 @@ def track_measurements(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
         one = descents[int(label)]
         begin, end = int(mine["frame"].iloc[0]), int(mine["frame"].iloc[-1])
         described = {"object": label, "name": results.name_of(int(label)), "begin": begin, "end": end}
+        described |= {"class": results.class_of(int(label))} if results.classes else {}
         described |= {"frames_seen": len(mine), "parent": one.mother or None, "family": one.family}
         described |= {"generation": one.generation, "divides": int(label) in divided}
         means = mine.drop(columns=["object", "frame", "name", "displacement"], errors="ignore").mean(numeric_only=True)
@@ -93,6 +94,7 @@ def _measured(region: Region, image: NDArray[Any] | None, results: Results) -> d
     (shape,) = regionprops(region.mask.astype(np.uint8))
     y, x = shape.centroid[0] + region.area[0].start, shape.centroid[1] + region.area[1].start
     row: dict[str, Any] = {"object": region.object_id, "name": results.name_of(region.object_id), "frame": region.frame}
+    row |= {"class": results.class_of(region.object_id)} if results.classes else {}
     row |= {"y": y, "x": x, "area": int(shape.area)}
     unit = stack.axes[-1].unit
     if unit is not None:

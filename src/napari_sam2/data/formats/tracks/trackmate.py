@@ -10,21 +10,18 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from napari_sam2.data.formats.export_data import regions_of
+from napari_sam2.data.pictures.outlines import outline_corners
 
 from .track_graph import TrackGraph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from napari_sam2.data.formats.export_data import Region, Results
+    from napari_sam2.data.formats.export_data import Results
     from napari_sam2.data.images.stack import Stack
 
 # The version whose files this one is like; TrackMate refuses files that name none.
 _VERSION = "7.11.1"
-# Outlines lose corners that lie nearer to the straight line than this, in pixels.
-_TOLERANCE = 0.3
 # Feature: its dimension, and whether it is a whole number.
 _SPOT_FEATURES = {
     "QUALITY": ("QUALITY", False),
@@ -81,7 +78,8 @@ def _add_spots(parent: Element, graph: TrackGraph, results: Results, sizes: _Siz
             spot = spots[frame, region.object_id]
             centre = graph.centres[spot]
             y, x = centre * sizes.place
-            outline = (_outline(region) - centre) * sizes.place
+            corner = [side.start for side in region.area]
+            outline = (outline_corners(region.mask) + corner - centre) * sizes.place
             row = results.scores.get(frame, region.object_id)
             features = {
                 "ID": spot,
@@ -98,17 +96,6 @@ def _add_spots(parent: Element, graph: TrackGraph, results: Results, sizes: _Siz
             }
             element = SubElement(together, "Spot", {name: str(value) for name, value in features.items()})
             element.text = " ".join(f"{value:.4f}" for value in outline[:, ::-1].ravel())
-
-
-def _outline(region: Region) -> NDArray[np.float64]:
-    """(N, 2) corners (y, x) of the outline around the largest piece of an object, in pixels of the frame."""
-    # Loaded here: it takes long to import.
-    from skimage.measure import approximate_polygon, find_contours
-
-    # The level just below one half leaves the outline between the pixels of object and background.
-    contour = max(find_contours(np.pad(region.mask, 1).astype(float), 0.5), key=len)
-    corners = approximate_polygon(contour, _TOLERANCE)[:-1]
-    return np.asarray(corners - 1 + [region.area[0].start, region.area[1].start], np.float64)
 
 
 def _add_tracks(model: Element, graph: TrackGraph, results: Results) -> None:

@@ -30,7 +30,7 @@ DAUGHTERS = "daughters"
 class DivisionActions(QObject):
     """Answers what is proposed on the frame on show, and takes the clicks that say who the daughters are."""
 
-    # With the number of daughters that were clicked on; also when something was answered.
+    # With the number of daughters that were clicked on.
     changed = Signal(int)
 
     def __init__(
@@ -65,8 +65,7 @@ class DivisionActions(QObject):
         if (division := self.here) is None:
             self._say("No division is proposed on this frame.")
             return
-        self._controller.results.divisions.refuse(division)
-        self.changed.emit(len(self._clicks))
+        self._edit(lambda session: session.refuse_division(division))
 
     def ask_for_daughters(self, mother: int) -> None:
         """Take the next two clicks as the daughters of an object; asked again, give it up."""
