@@ -17,7 +17,7 @@ from napari_sam2.data.labels.label_storage import bounding_box
 from .mask_proposals import MaskInFrame, MaskProposal
 
 # Masks of this IoU mean one object; of that, they are one candidate.
-_AGREE, _SAME = 0.7, 0.85
+AGREE, _SAME = 0.7, 0.85
 # A pixel belongs to a candidate where this share of the masks that agree has it: models leave out dim rims.
 _SHARE = 1 / 3
 # Masks that the model expects to be worse than this are not worth a look.
@@ -27,6 +27,9 @@ _STEEPNESS = 1.5
 # Of two masks for one object, which have at least this IoU, the one whose outline has less than this share of the
 # other's contrast ends in the object's halo or in the ground: it weighs less by the third power of what is lacking.
 _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
+# A part lies in a whole with at least this share of its pixels; a whole that a deep cut parts loses this share of its
+# weight.
+_INSIDE, _PARTED = 0.8, 0.5
 # Pixels on both sides of an outline that its contrast is taken from.
 _RIM = 2
 # The score of what is quite sure.
@@ -115,15 +118,16 @@ def make_candidates(proposals: Sequence[MaskProposal], image: NDArray[np.floatin
     places = {place: index for index, place in enumerate({id(one.place) for one in masks})}
     of_place = np.zeros((len(masks), len(places)))
     of_place[np.arange(len(masks)), [places[id(one.place)] for one in masks]] = 1
-    support = ((iou_nn > _AGREE) @ of_place > 0).sum(axis=1)
+    support = ((iou_nn > AGREE) @ of_place > 0).sum(axis=1)
     weights = (np.array([one.score for one in masks]) ** 2 * support) ** _STEEPNESS
     # The heaviest of those that are nearly the same stands for them.
     kept: list[int] = []
     for index in np.argsort(-weights, kind="stable").tolist():
         if not (iou_nn[index, kept] > _SAME).any():
             kept.append(index)
-    made = [_voted(masks, np.flatnonzero(iou_nn[index] > _AGREE), float(weights[index])) for index in kept]
-    return sorted(_without_halos(made, image), key=lambda one: -one.weight)
+    made = [_voted(masks, np.flatnonzero(iou_nn[index] > AGREE), float(weights[index])) for index in kept]
+    parts = [one for one in proposals if one.cut]
+    return sorted(_without_wholes(_without_halos(made, image), parts, width), key=lambda one: -one.weight)
 
 
 def _without_halos(candidates: Sequence[Candidate], image: NDArray[np.floating]) -> list[Candidate]:
@@ -136,6 +140,21 @@ def _without_halos(candidates: Sequence[Candidate], image: NDArray[np.floating])
     shares = np.divide(contrast_n, clearest_n, out=np.ones(len(candidates)), where=clearest_n > 0)
     factors = np.minimum(shares / _FAINT, 1) ** _FALL
     return [replace(one, weight=one.weight * float(factor)) for one, factor in zip(candidates, factors, strict=True)]
+
+
+def _without_wholes(candidates: Sequence[Candidate], parts: Sequence[MaskProposal], width: int) -> list[Candidate]:
+    """Make those weigh less that have parts with a cut between them."""
+    if not parts:
+        return list(candidates)
+    sizes_p = np.array([one.size for one in parts])
+    cuts_p = np.array([one.cut for one in parts])
+    apart_pp = shared_pixels(parts, parts, width) < MOST_SHARED * np.minimum(sizes_p[:, None], sizes_p[None])
+    inside_np = shared_pixels(candidates, parts, width) > _INSIDE * sizes_p
+    result = []
+    for one, inside in zip(candidates, inside_np, strict=True):
+        of_pairs = np.where(apart_pp & inside[:, None] & inside[None], np.minimum(cuts_p[:, None], cuts_p[None]), 0)
+        result.append(replace(one, weight=one.weight * (1 - _PARTED * float(of_pairs.max()))))
+    return result
 
 
 def _contrast(one: Candidate, image: NDArray[np.floating]) -> float:

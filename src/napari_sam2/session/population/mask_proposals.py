@@ -61,6 +61,8 @@ class MaskProposal(MaskInFrame):
     score: float
     # Where it was looked for.
     place: Blob
+    # Of a part of something: how deep the cut is between it and the next part, 0..1.
+    cut: float = 0.0
 
     @cached_property
     def radius(self) -> float:
