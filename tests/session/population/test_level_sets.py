@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -67,9 +69,11 @@ def test_a_long_cut_through_one_object_is_none() -> None:
 
 def test_regions_count_where_the_model_has_masks_like_them() -> None:
     image = blurred(picture((40, 40, 12, 100), (80, 120, 12, 100)))
-    seen = [proposal(disc(40, 40, 12), 0.8, 40, 40)]
-    assert len(level_proposals(image, seen)) >= 2
-    assert level_proposals(image, [proposal(disc(40, 40, 12), 0.3, 40, 40)]) == []
+    seen = [proposal(disc(40, 40, 12), 0.8, 40, 40), proposal(disc(80, 120, 12), 0.8, 80, 120)]
+    assert len(level_proposals(image, seen)) == 2
+    # Not where it is unsure, sees only one of two, or sees something else.
+    assert level_proposals(image, [replace(one, score=0.3) for one in seen]) == []
+    assert level_proposals(image, seen[:1]) == []
     assert level_proposals(image, [proposal(disc(40, 60, 12), 0.8, 40, 60)]) == []
     assert level_proposals(image, []) == []
     assert level_proposals(np.zeros(SIZE, np.float32), seen) == []

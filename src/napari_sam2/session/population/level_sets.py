@@ -25,8 +25,8 @@ from .mask_proposals import MaskProposal
 # Levels between the ground and the extremes; a region is as firm as the share of it that is left two levels on.
 _LEVELS, _APART = 24, 2
 # Halos, shades and textures are firm, too: bright or dark regions count where the model has masks of this score for
-# this share of their pixels.
-_SURE, _VOUCHED = 0.5, 1 / 3
+# this share of them. In noise and in nuclei with bright spots it has them for half at most.
+_SURE, _VOUCHED = 0.5, 2 / 3
 # Noise is smoothed by so many pixels. A region stands out of it by so many robust deviations.
 _SMOOTH, _DEVIATIONS = 1.0, 5.0
 # The ground is taken from so many rows and columns of blocks.
@@ -60,7 +60,7 @@ def level_proposals(grey: NDArray[np.floating], of_model: Sequence[MaskProposal]
             continue
         sizes, of_sure = (np.array([one.size for one in some]) for some in (wholes, sure))
         agree = ious(shared_pixels(wholes, sure, grey.shape[1]), sizes, of_sure).max(axis=1) > AGREE
-        if sizes[agree].sum() >= _VOUCHED * sizes.sum():
+        if agree.mean() >= _VOUCHED:
             kept += own
     return kept
 
