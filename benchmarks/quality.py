@@ -31,6 +31,7 @@ from napari_sam2.evaluation.metrics import region_similarity, roc_auc
 from napari_sam2.session import quality
 from napari_sam2.session.quality.quality_curves import load_curves
 from napari_sam2.session.quality.recalibration import JudgedMask, refitted
+from napari_sam2.weights.catalog import CATALOG
 
 CALIBRATION = Path(quality.__path__[0]) / "calibration.json"
 
@@ -67,7 +68,7 @@ def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dic
 
 def collect(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    model = load_model(args.model)
+    model = load_model(args.model) if args.model in CATALOG else load_model(checkpoint=args.model)
     with args.output.open("a", encoding="utf-8") as file:
         for prompt in args.prompts:
             split = Split(args.held_out, held_out=args.held_out > 0)
@@ -190,7 +191,7 @@ def main() -> None:
     source.add_argument("--generated", type=int)
     collecting.add_argument("--held-out", type=float, default=0.0, help="of --data, only this share of each set")
     collecting.add_argument("--prompts", nargs="+", default=["click", "mask"])
-    collecting.add_argument("--model", default="sam2_nano")
+    collecting.add_argument("--model", default="sam2_nano", help="name or file")
     collecting.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("records", type=Path, nargs="+")
