@@ -170,3 +170,9 @@ def rotate(x_bhnc: Tensor, table: Tensor, *, plain: int = 0) -> Tensor:
 def _turn_complex(x_bhnc: Tensor, table: Tensor) -> Tensor:
     pairs = torch.view_as_complex(x_bhnc.float().reshape(*x_bhnc.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * torch.view_as_complex(table)).flatten(-2)
+
+
+def middle_of(map_bchw: Tensor, height: int, width: int) -> Tensor:
+    """The middle of a map, so many cells high and wide."""
+    top, left = (map_bchw.shape[-2] - height) // 2, (map_bchw.shape[-1] - width) // 2
+    return map_bchw[..., top : top + height, left : left + width]

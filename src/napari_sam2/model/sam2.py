@@ -18,7 +18,7 @@ from .centre_head import CentreHead, CentreMaps
 from .config import DEFAULT_OPTIONS, IMAGE_MEAN, IMAGE_STD, InferenceOptions, Sam2Config
 from .cpu_kernels import Linear
 from .image_encoder import ImageEncoder
-from .layers import MLP, sine_position_map, sine_time_code
+from .layers import MLP, middle_of, sine_position_map, sine_time_code
 from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
 from .memory_attention import MemoryAttention, MemoryTokens
 from .memory_encoder import MemoryEncoder
@@ -367,12 +367,6 @@ class Sam21(Sam2):
 def _pooled_tokens(map_bchw: Tensor, cell: int) -> Tensor:
     pooled = map_bchw if cell == 1 else F.avg_pool2d(map_bchw, cell)
     return pooled.flatten(2).transpose(1, 2)
-
-
-def middle_of(map_bchw: Tensor, height: int, width: int) -> Tensor:
-    """The middle of a map, so many cells high and wide."""
-    top, left = (map_bchw.shape[-2] - height) // 2, (map_bchw.shape[-1] - width) // 2
-    return map_bchw[..., top : top + height, left : left + width]
 
 
 def upsample_to_input(low_res_bhw: Tensor, config: Sam2Config, *, cells: int | None = None) -> Tensor:

@@ -103,12 +103,7 @@ class Controller(QObject):
     @property
     def model_name(self) -> str:
         """The model in use and what it runs on; empty where there is none."""
-        if self.model is None:
-            return ""
-        # It is loaded with the model.
-        from napari_sam2.weights.source import device_of
-
-        return f"{self.model.config.name} on {device_of(self.model)}"
+        return self._slot.model_name
 
     @property
     def is_loading(self) -> bool:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_sam2.model.centre_head import PREFIX, CentreHead
-from napari_sam2.model.config import CONFIGS, HieraConfig, Sam2Config
+from napari_sam2.model.config import CONFIGS, HieraConfig, InferenceOptions, Sam2Config
 from napari_sam2.model.precision import halve_products
 from napari_sam2.model.sam2 import Sam2, build_sam2
 
@@ -120,16 +120,7 @@ def load_model(
     # The size asked for by name wins over the preset, which wins over the model's own.
     usual = chosen.input_size(own_size or config.image_size)
     config = config.with_image_size(usual if image_size is None else image_size)
-    # Built without memory: the tensors of the file become the parameters themselves, without a second copy.
-    with torch.device("meta"):
-        model = build_sam2(config, chosen.options_at(config.image_size))
-        # Only models of this package have a centre head, and not all of them.
-        if any(key.startswith(PREFIX) for key in weights):
-            model.centre_head = CentreHead(config.d_model)
-    # PyTorch's own message lists hundreds of keys without shapes.
-    _check_weights(path, weights, model)
-    model.load_state_dict(weights, strict=True, assign=True)
-    model.requires_grad_(False)
+    model = _build(path, weights, config, chosen.options_at(config.image_size))
     model = _cast(model, device, torch.float32 if backend == "openvino" else number)
     # Measured on the model as it will run.
     arithmetic = choose_arithmetic(model) if asked == "auto" and device.type == "cpu" else None
@@ -148,6 +139,19 @@ def load_model(
     known_as = None if checkpoint is not None else name or BUNDLED_NAME
     note_source(model, ModelSource(known_as, path, backend, arithmetic, threads=threads))
     return model
+
+
+def _build(path: Path, weights: dict[str, Tensor], config: Sam2Config, options: InferenceOptions) -> Sam2:
+    # Built without memory: the tensors of the file become the parameters themselves, without a second copy.
+    with torch.device("meta"):
+        model = build_sam2(config, options)
+        # Only models of this package have a centre head, and not all of them.
+        if any(key.startswith(PREFIX) for key in weights):
+            model.centre_head = CentreHead(config.d_model)
+    # PyTorch's own message lists hundreds of keys without shapes.
+    _check_weights(path, weights, model)
+    model.load_state_dict(weights, strict=True, assign=True)
+    return model.requires_grad_(False)
 
 
 def _own_file(checkpoint: str | Path) -> Path:

@@ -36,6 +36,16 @@ class ModelLoader(QObject):
         self._loading: ModelChoice | None = None
 
     @property
+    def model_name(self) -> str:
+        """The model in use and what it runs on; empty where there is none."""
+        if self.model is None:
+            return ""
+        # It comes with the model, and torch with it.
+        from napari_sam2.weights.source import device_of
+
+        return f"{self.model.config.name} on {device_of(self.model)}"
+
+    @property
     def is_loading(self) -> bool:
         """Whether a model is on its way."""
         return self._loading is not None
