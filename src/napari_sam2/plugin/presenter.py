@@ -65,6 +65,7 @@ class Presenter:
         self._looking.setInterval(_LOOKING_MS)
         self._looking.timeout.connect(self.show_state)
         self._layers.prompts_changed.connect(self._prompted)
+        panel.colour_by_class.toggled.connect(self.show)
 
     def show(self) -> None:
         """Show everything."""
@@ -72,8 +73,10 @@ class Presenter:
         threshold, prompts = panel.threshold.value(), self._controller.edits.prompts.drawings
         # Called after every change of any kind. The table comes first, as collecting its rows finds out which objects
         # there are, which colours and keys for new objects go by.
+        self._objects.by_class = panel.colour_by_class.isChecked()
         rows = self._objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
         panel.object_table.show_rows(rows, layers.selected)
+        panel.colour_by_class.setVisible(any(row.class_name for row in rows))
         scores = results.series(layers.selected, "object_score")
         panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
         # With prompts that the session has not answered yet, so that one shows at once.

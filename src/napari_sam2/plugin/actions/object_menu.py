@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.plugin.actions.population.division_actions import DivisionActions
     from napari_sam2.plugin.controller import Controller
+    from napari_sam2.plugin.panel.object_table import ObjectTable
     from napari_sam2.session.session import Session
 
     from .draw_tools import DrawTools
@@ -28,13 +29,21 @@ class ObjectMenu:
     """Does with the selected objects what their menu says; every choice is one step to undo."""
 
     def __init__(
-        self, controller: Controller, *, tools: DrawTools, divisions: DivisionActions, say: Callable[[str], None]
+        self,
+        controller: Controller,
+        table: ObjectTable,
+        *,
+        tools: DrawTools,
+        divisions: DivisionActions,
+        say: Callable[[str], None],
     ) -> None:
         self._controller = controller
         self._tools = tools
         self._divisions = divisions
         self._layers = controller.layers
         self._say = say
+        table.asked.connect(self.do)
+        table.classified.connect(self.classify)
 
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
@@ -61,6 +70,18 @@ class ObjectMenu:
             "fill_holes": lambda ids: self._redraw(ids, binary_fill_holes, "Fill holes"),
         }
         actions[action](object_ids)
+
+    def classify(self, object_ids: Sequence[int], name: str) -> None:
+        """Say what kind of object they are; an empty name for none."""
+
+        def classify(session: Session) -> None:
+            with session.step("Class of objects"):
+                # Those that were named only are not in the session yet.
+                for object_id in session.object_ids:
+                    if object_id in object_ids:
+                        session.set_class(object_id, name)
+
+        self._edit_tracks(classify)
 
     def _not_here(self, object_ids: Sequence[int]) -> None:
         self._absent([PromptKey(self._layers.frame, object_id) for object_id in object_ids], "Not on this frame")

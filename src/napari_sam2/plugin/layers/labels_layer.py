@@ -171,6 +171,14 @@ def kin_colours(colours: Mapping[int, Any], parents: Mapping[int, int]) -> dict[
     return kin
 
 
+def class_colours(colours: Mapping[int, Any], classes: Mapping[int, str]) -> dict[int, Any]:
+    """Give objects of a class the colour of the first of them; those without a class are grey."""
+    firsts: dict[str, int] = {}
+    for object_id in sorted(classes.keys() & colours.keys()):
+        firsts.setdefault(classes[object_id], object_id)
+    return {i: colours[firsts[classes[i]]] if i in classes else _UNLISTED for i in colours}
+
+
 def _kin_colour(mother: Any, index: int) -> tuple[float, ...]:
     hue, lightness, saturation = colorsys.rgb_to_hls(*(float(value) for value in mother[:3]))
     side = 1 if index % 2 else -1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # What can be done with the selected objects: what the menu says, and what that means.
 MENU = {
     "rename": ("Rename", "Give the object another name"),
+    "classify": ("Class…", "Say what kind of object the selected ones are, such as nucleus; exports keep it"),
     "not_here": ("Not on this frame", "The object is not on the frame on show; a prompt that says so"),
     "ends_here": ("Ends here", "The object is not there from the frame on show on, wherever it is drawn"),
     "keep_largest": ("Keep largest piece", "Drop the smaller pieces of its mask on this frame"),
@@ -29,9 +30,10 @@ MENU = {
     "split": ("Split", "Make the pieces of its mask on this frame objects of their own from here on"),
     "remove": ("Remove", "Remove the objects with their prompts and their labels"),
 }
-COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show")
-# Six columns in a narrow dock: the tips say the rest.
-_HEADINGS = ("id", "name", "prompts", "found", "lowest", "")
+COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show", "class")
+# Columns in a narrow dock: the tips say the rest.
+_HEADINGS = ("id", "name", "prompts", "found", "lowest", "", "class")
+_CLASS = COLUMNS.index("class")
 # A heading and three rows; it takes whatever room there is beside.
 _LEAST_HEIGHT = 104
 _STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 2px; }"
@@ -42,6 +44,7 @@ _TIPS = (
     "Frames found: on how many the object is seen",
     "Lowest confidence over all frames, 0 to 1",
     "Untick to hide the object in the viewer",
+    "What kind of object it is: double-click to change it, for all selected ones",
 )
 
 
@@ -52,6 +55,8 @@ class ObjectTable(QTableWidget):
     object_selected = Signal(int)
     object_renamed = Signal(int, str)
     object_shown = Signal(int, bool)
+    # With the ids of objects, and what kind of objects they are.
+    classified = Signal(object, str)
     # With an action of `MENU`, and the ids of all selected objects, the one that clicks are about first.
     asked = Signal(str, object)
 
@@ -70,6 +75,9 @@ class ObjectTable(QTableWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(24)
+        # Beside the name, and only where objects have a class or are to get one.
+        header.moveSection(_CLASS, 2)
+        self.hideColumn(_CLASS)
         self.verticalHeader().setDefaultSectionSize(24)
         self.setStyleSheet(_STYLE)
         self.setMinimumHeight(_LEAST_HEIGHT)
@@ -136,6 +144,9 @@ class ObjectTable(QTableWidget):
     def _ask(self, name: str) -> None:
         if name == "rename":
             self.editItem(self.item(self.currentRow(), COLUMNS.index("name")))
+        elif name == "classify":
+            self.showColumn(_CLASS)
+            self.editItem(self.item(self.currentRow(), _CLASS))
         else:
             self.asked.emit(name, self.selected_ids)
 
@@ -152,6 +163,7 @@ class ObjectTable(QTableWidget):
         if self.state() == QAbstractItemView.State.EditingState or (rows, selected) == self._shown:
             return
         self._shown = (rows, selected)
+        self.setColumnHidden(_CLASS, not any(row.class_name for row in rows))
         # Several selected rows stay so, as long as the object that clicks are about is one of them.
         chosen = self.selected_ids if selected in self.selected_ids else [selected]
         # Filling is not choosing or renaming.
@@ -186,20 +198,20 @@ class ObjectTable(QTableWidget):
             icon.addPixmap(swatch, mode)
         number = QTableWidgetItem(icon, str(row.object_id))
         number.setData(Qt.ItemDataRole.UserRole, row.object_id)
-        name = QTableWidgetItem(row.name)
+        name, kind = QTableWidgetItem(row.name), QTableWidgetItem(row.class_name)
         name.setToolTip(row.name)
         lowest = "-" if row.lowest is None else f"{row.lowest:.2f}"
         texts = [QTableWidgetItem(text) for text in (str(row.prompts), str(row.seen), lowest)]
         show = QTableWidgetItem()
         show.setCheckState(Qt.CheckState.Checked if row.shown else Qt.CheckState.Unchecked)
-        # Only names can be edited, and only the last column ticked.
+        # Only names and classes can be edited, and only what says whether it is shown can be ticked.
         locked = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         for item in (number, *texts):
             item.setFlags(locked)
         for item in texts:
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         show.setFlags(locked | Qt.ItemFlag.ItemIsUserCheckable)
-        for column, item in enumerate((number, name, *texts, show)):
+        for column, item in enumerate((number, name, *texts, show, kind)):
             self.setItem(index, column, item)
 
     def _id_at(self, row: int) -> int:
@@ -218,3 +230,6 @@ class ObjectTable(QTableWidget):
             self.object_renamed.emit(object_id, item.text().strip())
         elif item.column() == COLUMNS.index("show"):
             self.object_shown.emit(object_id, item.checkState() == Qt.CheckState.Checked)
+        elif item.column() == _CLASS:
+            chosen = self.selected_ids
+            self.classified.emit(chosen if object_id in chosen else [object_id], item.text().strip())

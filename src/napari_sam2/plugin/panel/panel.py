@@ -124,6 +124,7 @@ class Panel(QScrollArea):
         self.live_preview = QCheckBox("Live preview")
         self.one_object_per_click = QCheckBox("Each click or box is a new object")
         self.object_filter, self.threshold = QLineEdit(), QDoubleSpinBox()
+        self.colour_by_class = QCheckBox("Colour by class")
         self.window_note, self.frame_note, self.region_note = QLabel(), QLabel(), QLabel()
         self.object_count, self.prompt_note = QLabel(), QLabel()
         self.status = StatusBar()
@@ -212,6 +213,7 @@ class Panel(QScrollArea):
             "region_note": "The part of the frames that is tracked",
             "prompt_note": "What the last prompt was taken for, where that is not plain",
             "frame_note": "What there is to know about the frame on show",
+            "colour_by_class": "Objects of one class get one colour; those without a class are grey",
             "object_filter": "List only objects with this in their name or number",
             "object_count": "How many objects there are",
             "object_table": "The objects; the selected one is the one that clicks are about",
@@ -321,6 +323,7 @@ class Panel(QScrollArea):
                 self.object_count, self.buttons["remove_object"], self.buttons["undo"], self.buttons["redo"], fill=True
             ),
             self.object_filter,
+            self.colour_by_class,
             self.object_table,
             ResizeHandle(self.object_table, "object_table_height"),
         )

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.layers.labels_layer import colour_of, kin_colours, list_colours
+from napari_sam2.plugin.layers.labels_layer import class_colours, colour_of, kin_colours, list_colours
 from napari_sam2.plugin.state.object_row import ObjectRow
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ class ObjectNames:
         self._here = _Objects()
         # What `apply` was last called with: setting a colormap draws the whole layer anew.
         self._applied: object = None
-        # All objects that `rows` has listed last, and whom they were born of.
+        # All objects that `rows` has listed last, whom they were born of, and their classes.
         self._known: list[int] = []
         self._parents: Mapping[int, int] = {}
+        self._classes: Mapping[int, str] = {}
+        # Whether objects of one class have one colour.
+        self.by_class = False
 
     def open(self, image: str, selected: int) -> int:
         """Turn to another image, by its unique id."""
@@ -104,9 +107,13 @@ class ObjectNames:
             self.apply(labels)
 
     def apply(self, labels: Labels) -> None:
-        """Give a Labels layer the colours it had, daughters some near their mother's; leave out what is hidden."""
-        is_own = not (self.hidden or self._parents)
-        wanted = (labels.unique_id, frozenset(self.hidden), self._parents, () if is_own else self._known)
+        """Give a Labels layer the colours it had, daughters some near their mother's; leave out what is hidden.
+
+        With `by_class`, objects of one class have one colour instead.
+        """
+        classes = self._classes if self.by_class else {}
+        is_own = not (self.hidden or self._parents or classes)
+        wanted = (labels.unique_id, frozenset(self.hidden), self._parents, classes, () if is_own else self._known)
         if wanted == self._applied or (is_own and self._here.own_colormap is None):
             return
         self._applied = wanted
@@ -116,7 +123,8 @@ class ObjectNames:
         if self._here.own_colormap is None:
             self._here.own_colormap = labels.colormap
         colours = {object_id: self._here.own_colormap.map(object_id) for object_id in self._known}
-        list_colours(labels, kin_colours(colours, self._parents), hidden=self.hidden)
+        colours = class_colours(colours, classes) if classes else kin_colours(colours, self._parents)
+        list_colours(labels, colours, hidden=self.hidden)
 
     def rows(
         self, results: ResultStore, *, prompts: Iterable[PromptKey], threshold: float, labels: Labels | None
@@ -124,7 +132,7 @@ class ObjectNames:
         """Describe every object that was named, prompted or tracked."""
         n_prompts = Counter(place.object_id for place in set(prompts))
         self._known = sorted({*self.names, *results.object_ids, *n_prompts})
-        self._parents = results.state.parents
+        self._parents, self._classes = results.state.parents, results.state.classes
         # The table shows the colours that the layer has.
         if labels is not None:
             self.apply(labels)
@@ -142,6 +150,7 @@ class ObjectNames:
                     lowest=lowest if lowest == lowest else None,
                     shown=object_id not in self.hidden,
                     colour=colour_of(labels, object_id),
+                    class_name=self._classes.get(object_id, ""),
                 )
             )
         return rows

@@ -22,3 +22,5 @@ class ObjectRow:
     shown: bool = True
     # Red, green, blue, 0 to 255.
     colour: tuple[int, int, int] = (200, 200, 200)
+    # What kind of object it is; empty where nobody said.
+    class_name: str = ""
