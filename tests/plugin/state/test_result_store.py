@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,9 +26,9 @@ def test_scores_are_made_anew_for_frames_that_have_changed(monkeypatch: pytest.M
     made: list[int] = []
     real = ScoreTable.to_pandas
 
-    def counted(table: ScoreTable) -> pd.DataFrame:
+    def counted(table: ScoreTable, *columns: tuple[str, ...]) -> pd.DataFrame:
         made.append(len(table))
-        return real(table)
+        return real(table, *columns)
 
     monkeypatch.setattr(ScoreTable, "to_pandas", counted)
     assert results.scores().empty
@@ -42,3 +44,15 @@ def test_scores_are_made_anew_for_frames_that_have_changed(monkeypatch: pytest.M
     assert len(first) == 100
     results.take(update(7))
     pd.testing.assert_frame_equal(results.scores(), real(results.table))
+
+
+def test_a_mask_in_two_pieces_that_is_out_of_date_proposes_no_division() -> None:
+    results = ResultStore((8, 8, 8))
+    for frame in range(8):
+        row = ScoreRow(frame, 1, 0.9, 0.5, area=40, centroid=(4.0, 4.0), bbox=(0, 0, 8, 8))
+        results.take(FrameUpdate(frame, IMAGE, {1: row}, pieces={1: (40,) if frame < 4 else (20, 20)}))
+    results.find_divisions()
+    assert [(one.frame, one.mother) for one in results.open_divisions] == [(4, 1)]
+    results.state = replace(results.state, stale={1: np.arange(4, 8)})
+    results.find_divisions()
+    assert results.open_divisions == []

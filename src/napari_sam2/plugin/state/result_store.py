@@ -254,7 +254,12 @@ class ResultStore:
         for row in self.table:
             if row.area:
                 measures.setdefault(row.object_id, {})[row.frame] = Measures(row.area, row.centroid, row.bbox)
-        pieces = {i: {t: self._pieces.get(t, {}).get(i, ()) for t in found} for i, found in measures.items()}
+        # What is out of date says nothing: a daughter is drawn with her sister until she is tracked again.
+        stale = {object_id: self.stale(object_id) for object_id in measures}
+        pieces = {
+            i: {t: self._pieces.get(t, {}).get(i, ()) for t in found if not stale[i][t]}
+            for i, found in measures.items()
+        }
         drawn = {i: DrawnObject(found, pieces[i]) for i, found in measures.items()}
         self.divisions.look(drawn, self.state.parents)
 
