@@ -19,7 +19,7 @@ class Key:
     text: str
 
 
-# Letters that no layer kind of napari's uses.
+# What a layer of napari's has a use for itself is bound on the layer, too.
 KEYS = (
     Key("N", "new_object", "New object, and click on it"),
     Key("G", "find_objects", "Find all objects on this frame"),
@@ -69,6 +69,16 @@ class Keyboard:
         self._actions = actions
         # A target, the handlers put on it, and all that it had before.
         self._bound: list[tuple[Any, dict[Any, Any], dict[Any, Any]]] = []
+        self._viewer: Any = None
+        # The chosen layer, where keys were bound on it.
+        self._layer: Any = None
+
+    def follow(self, viewer: Any) -> None:
+        """Bind keys on the viewer, and on the layer that is chosen those that it would take for its own."""
+        self.bind(viewer)
+        self._viewer = viewer
+        viewer.layers.selection.events.active.connect(self._layer_chosen)
+        self._layer_chosen()
 
     def bind(self, target: Any, keys: Iterable[Key] = KEYS) -> None:
         """Bind keys on a viewer or a layer."""
@@ -87,8 +97,20 @@ class Keyboard:
 
     def release_all(self) -> None:
         """Take the keys off everything."""
+        if self._viewer is not None:
+            self._viewer.layers.selection.events.active.disconnect(self._layer_chosen)
+            self._viewer = self._layer = None
         while self._bound:
             _give_back(*self._bound.pop())
+
+    def _layer_chosen(self, _event: Any = None) -> None:
+        if self._layer is not None:
+            self.release(self._layer)
+        layer = self._viewer.layers.selection.active
+        taken = [] if layer is None else _taken_by(layer)
+        self._layer = layer if taken else None
+        if taken:
+            self.bind(layer, taken)
 
 
 def _give_back(target: Any, ours: Mapping[Any, Any], before: Mapping[Any, Any]) -> None:
@@ -98,6 +120,14 @@ def _give_back(target: Any, ours: Mapping[Any, Any], before: Mapping[Any, Any]) 
             del target.keymap[key]
             if key in before:
                 target.keymap[key] = before[key]
+
+
+def _taken_by(layer: Any) -> list[Key]:
+    """Keys that napari has another use for while such a layer is chosen; undoing strokes is left to it."""
+    from napari.utils.key_bindings import coerce_keybinding
+
+    theirs, undo = type(layer).class_keymap, [*undo_keys()]
+    return [key for key in KEYS if key not in undo and coerce_keybinding(key.key) in theirs]
 
 
 def undo_keys() -> Iterator[Key]:

@@ -158,7 +158,7 @@ class Sam2Widget(QWidget):
             self.panel.buttons[name].clicked.connect(lambda _=False, action=actions[name]: action())
         self._canvas_focus = CanvasFocus(self)
         self._keyboard = keymap.Keyboard(actions)
-        self._keyboard.bind(self._viewer)
+        self._keyboard.follow(self._viewer)
         # Where the widget is destroyed and its dock never closed: its own methods are gone by then, so its parts
         # are closed. The controller comes first, because the files wait for its worker to end.
         self.destroyed.connect(self._keyboard.release_all)

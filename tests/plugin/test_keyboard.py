@@ -1,0 +1,42 @@
+"""The widget's keys, whatever layer is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from napari import Viewer
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_sam2.plugin.commands import KEYS, Keyboard, undo_keys
+
+LAYERS = (lambda: Image(np.zeros((4, 4))), lambda: Labels(np.zeros((4, 4), int)), Points, Shapes)
+
+
+@pytest.mark.parametrize("make", LAYERS, ids=("image", "labels", "points", "shapes"))
+def test_keys_are_heard_while_any_layer_is_chosen(
+    make_napari_viewer: Callable[..., Viewer], make: Callable[[], Layer]
+) -> None:
+    heard: list[str] = []
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_layer(make())
+    other = viewer.add_layer(Points())
+    keyboard = Keyboard({key.action: lambda name=key.action: heard.append(name) for key in KEYS})
+    before = dict(layer.keymap)
+    keyboard.follow(viewer)
+    viewer.layers.selection.active = layer
+    undo = [*undo_keys()]
+    keys = [key for key in KEYS if key not in undo]
+    for key in keys:
+        held = Qt.KeyboardModifier.ShiftModifier if "Shift" in key.key else Qt.KeyboardModifier.NoModifier
+        native = viewer.window._qt_viewer.canvas.native
+        QTest.keyClick(native, getattr(Qt.Key, f"Key_{key.key[-1]}"), held)
+    assert heard == [key.action for key in keys]
+    # A layer that is left has its own keys again, and so has all when the widget is closed.
+    viewer.layers.selection.active = other
+    assert layer.keymap == before
+    keyboard.release_all()
+    assert not other.keymap
