@@ -5,30 +5,31 @@ points, else in ``../shared/data``; the population where ``NAPARI_SAM2_LINEAGE``
 
     scripts/qt_run.sh --virtual-display .venv/bin/python benchmarks/stories.py [STORY...] [--pictures FOLDER]
 
-An action is a click, a drag, a key or a choice in a menu. Every story ends when its objects are tracked.
+An action is a click, a drag, a key, a choice in a menu or a name typed. Every story ends when its objects are tracked;
+the population's goes on until its divisions are answered and it is handed over.
 """
 
 from __future__ import annotations
+
+# First: it keeps napari, which reads its settings when it is imported, from the user's.
+from newcomer import Newcomer, take
+
+# isort: split
 
 import argparse
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Before napari is imported: what is measured must not depend on anybody's settings, nor on work that was not saved.
-os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
-os.environ["NAPARI_CONFIG"] = str(Path(os.environ["NAPARI_SAM2_HOME"], "settings.yaml"))
-
 import napari
 import numpy as np
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QApplication
 from scipy.ndimage import distance_transform_edt
 
 from napari_sam2.data.readers.open_stack import open_stack
@@ -36,96 +37,9 @@ from napari_sam2.plugin.widget import Sam2Widget
 
 DATA = Path(os.environ.get("NAPARI_SAM2_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 LINEAGE = Path(os.environ.get("NAPARI_SAM2_LINEAGE", DATA.parent / "lineage"))
-PATIENCE_S = 900
 WINDOW = (1440, 900)
-CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractItemView)
 N_NUCLEI = 20
 N_CELLS = 8
-
-
-@dataclass
-class Newcomer:
-    """A viewer with the widget, a hand on the mouse, and a count of what it does."""
-
-    viewer: napari.Viewer
-    widget: Sam2Widget
-    # Where pictures of it go that are taken on the way.
-    pictures: Path | None = None
-    actions: list[str] = field(default_factory=list)
-    shown: list[int] = field(default_factory=list)
-    ended: list[bool] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.widget.preview_shown.connect(self.shown.append)
-        self.widget.tracking_finished.connect(self.ended.append)
-
-    def wait(self, condition: Callable[[], Any]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError("the widget did not get there")
-            QTest.qWait(10)
-
-    def press(self, name: str) -> None:
-        part = self.widget.findChild(QWidget, name)
-        if not part.isVisible() or part.visibleRegion().isEmpty():
-            raise RuntimeError(f"{name} is not in sight")
-        # The box of a check box is on its left.
-        place = QPoint(10, part.height() // 2) if part.inherits("QCheckBox") else part.rect().center()
-        QTest.mouseClick(part, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-        self._did(f"press {name}")
-
-    def choose(self, name: str, text: str) -> None:
-        """Choose an entry of a combo box with the arrow keys."""
-        combo = self.widget.findChild(QComboBox, name)
-        if not combo.isVisible() or combo.visibleRegion().isEmpty():
-            raise RuntimeError(f"{name} is not in sight")
-        steps = combo.findText(text) - combo.currentIndex()
-        for _ in range(abs(steps)):
-            QTest.keyClick(combo, Qt.Key.Key_Down if steps > 0 else Qt.Key.Key_Up)
-        self._did(f"choose {text}")
-        self.wait(lambda: self.widget.session is not None and self.widget.layers.is_settled)
-        self.viewer.reset_view()
-
-    def key(self, key: Qt.Key) -> None:
-        QTest.keyClick(self.native, key)
-        self._did(f"key {key.name}")
-
-    def click(self, y: float, x: float) -> None:
-        """Click, and wait until the mask is shown or another object is selected: a mask that was there already."""
-        before, place, selected = len(self.shown), self._place(y, x), self.widget.layers.selected
-        QTest.mouseMove(self.native, place)
-        QTest.mouseClick(self.native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-        self._did("click")
-        self.wait(lambda: len(self.shown) > before or self.widget.layers.selected < selected)
-
-    def track(self) -> None:
-        before = len(self.ended)
-        self.key(Qt.Key.Key_K)
-        self.wait(lambda: len(self.ended) > before)
-
-    @property
-    def native(self) -> Any:
-        return self.viewer.window._qt_viewer.canvas.native
-
-    @property
-    def controls(self) -> int:
-        """Number of controls in sight."""
-        parts = [part for part in self.widget.findChildren(QWidget) if isinstance(part, CONTROLS) and part.isVisible()]
-        inner = (QComboBox, QAbstractSpinBox, QAbstractItemView)
-        return sum(not isinstance(part.parent(), inner) for part in parts)
-
-    def _did(self, what: str) -> None:
-        self.actions.append(what)
-        QTest.qWait(20)
-
-    def _place(self, y: float, x: float) -> QPoint:
-        canvas, camera, layer = self.viewer.window._qt_viewer.canvas, self.viewer.scene.camera, self.viewer.layers[0]
-        shown, position = list(self.viewer.dims.displayed), np.zeros(layer.ndim)
-        position[shown] = y, x
-        world = np.asarray(layer.data_to_world(position))[shown]
-        row, column = (world - camera.center[-2:]) * camera.zoom + np.array(canvas.size) / 2
-        return QPoint(round(column), round(row))
 
 
 @dataclass(frozen=True)
@@ -272,12 +186,16 @@ def drifting(stack: np.ndarray) -> np.ndarray:
 
 
 def population(hand: Newcomer, sequence: Sequence) -> str:
-    """All nuclei of a movie: found, taken, tracked, and with them those that come later."""
+    """All nuclei of a movie: found, tracked with those that come later, related, corrected and handed over."""
+    found = find_and_track(hand, sequence)
+    return f"{found}; {answer_divisions(hand)}; {swap_two(hand)}; {hand_over(hand)}"
+
+
+def find_and_track(hand: Newcomer, sequence: Sequence) -> str:
     hand.key(Qt.Key.Key_G)
     hand.wait(lambda: hand.widget.panel.find_box.buttons["find_take"].isVisible())
     QTest.qWait(300)
-    if hand.pictures is not None:
-        take(hand.viewer, hand.pictures.with_name(f"{hand.pictures.name}-proposals"))
+    hand.picture("proposals")
     hand.press("find_take")
     hand.wait(lambda: hand.widget.controller.worker.is_idle)
     labels = hand.widget.layers.labels
@@ -291,6 +209,56 @@ def population(hand: Newcomer, sequence: Sequence) -> str:
     last = len(sequence.frames) - 1
     end = sequence.quality(np.asarray(labels.data), last, sequence.places(last, 1000))
     return f"{found} found of {len(places)} (J {first:.2f}), {late} later; J {end:.2f} on the last frame"
+
+
+def answer_divisions(hand: Newcomer) -> str:
+    """Accept the first two divisions that are proposed, and refuse the third."""
+    results, layers = hand.widget.controller.results, hand.widget.layers
+
+    def asked() -> Any:
+        division = results.division_on(layers.frame, layers.selected)
+        return division if division is not None and division.mother == layers.selected else None
+
+    n_proposed, answers = len(results.open_divisions), (Qt.Key.Key_Y, Qt.Key.Key_Y, Qt.Key.Key_W)
+    for key in answers[:n_proposed]:
+        hand.key(Qt.Key.Key_J)
+        hand.wait(asked)
+        if key is answers[0] and not results.state.parents:
+            hand.picture("division")
+        division = asked()
+        hand.key(key)
+        hand.wait(lambda division=division: division not in results.open_divisions)
+    hand.wait(lambda: hand.widget.controller.worker.is_idle)
+    accepted, refused = len({*results.state.parents.values()}), sum(map(len, results.state.refused.values()))
+    fewer = f" (fewer than the {len(answers)} to answer)" if n_proposed < len(answers) else ""
+    return f"{n_proposed} divisions proposed{fewer}, {accepted} accepted, {refused} refused"
+
+
+def swap_two(hand: Newcomer) -> str:
+    """Let two objects change places from the frame on show on; from the last one where the first is on show."""
+    results, layers = hand.widget.controller.results, hand.widget.layers
+    if layers.frame == 0:
+        hand.viewer.dims.set_point(0, results.n_frames - 1)
+    frame = layers.frame
+    lives = {object_id: results.life(object_id) for object_id in results.object_ids}
+    one, other = [object_id for object_id, life in lives.items() if life and life[0] < frame <= life[1]][:2]
+    before = layers.drawn_on(frame).copy()
+    hand.select([one, other])
+    hand.key(Qt.Key.Key_X, Qt.KeyboardModifier.ShiftModifier)
+    hand.wait(lambda: np.array_equal(layers.drawn_on(frame) == other, before == one))
+    hand.wait(lambda: hand.widget.controller.worker.is_idle)
+    return f"{one} and {other} swapped"
+
+
+def hand_over(hand: Newcomer) -> str:
+    """Write what other programs read: the graph, and the Challenge's folder."""
+    # The system's own dialog cannot be typed into from here.
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    folder = Path(os.environ["NAPARI_SAM2_HOME"])
+    for name, file in (("geff", "tracks.geff"), ("ctc", "ctc")):
+        hand.export(name, folder / file)
+    lines = (folder / "ctc" / "res_track.txt").read_text(encoding="utf-8").splitlines()
+    return f"GEFF and CTC written, {len(lines)} tracks, {sum(not line.endswith(' 0') for line in lines)} with a parent"
 
 
 def judged(hand: Newcomer, sequence: Sequence, frame: int, places: list[tuple[float, float]]) -> str:
@@ -351,14 +319,6 @@ def tell(name: str, *, n_frames: int | None, pictures: Path | None) -> str:
         return f"| {name} | {len(hand.actions)} | {first} | {seconds:.0f} s | {said} |"
     finally:
         viewer.close()
-
-
-def take(viewer: napari.Viewer, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for theme in ("dark", "light"):
-        viewer.theme = theme
-        QTest.qWait(600)
-        viewer.screenshot(path.with_name(f"{path.name}-{theme}.png"), canvas_only=False, flash=False)
 
 
 def main() -> None:
