@@ -40,3 +40,18 @@ def test_keys_are_heard_while_any_layer_is_chosen(
     assert layer.keymap == before
     keyboard.release_all()
     assert not other.keymap
+
+
+def test_undo_on_a_layer_stays_when_another_is_chosen(make_napari_viewer: Callable[..., Viewer]) -> None:
+    viewer = make_napari_viewer()
+    image, clicks = viewer.add_layer(Image(np.zeros((4, 4)))), viewer.add_layer(Points())
+    keyboard = Keyboard({key.action: lambda: None for key in KEYS})
+    keyboard.follow(viewer)
+    keyboard.bind(clicks, undo_keys())
+    bound = {key for key in clicks.keymap if "Z" in str(key)}
+    assert bound
+    for layer in (image, clicks, image):
+        viewer.layers.selection.active = layer
+    assert bound <= clicks.keymap.keys()
+    keyboard.release_all()
+    assert not clicks.keymap

@@ -70,8 +70,8 @@ class Keyboard:
         # A target, the handlers put on it, and all that it had before.
         self._bound: list[tuple[Any, dict[Any, Any], dict[Any, Any]]] = []
         self._viewer: Any = None
-        # The chosen layer, where keys were bound on it.
-        self._layer: Any = None
+        # What was put on the chosen layer, which may have keys of its own besides.
+        self._chosen: Any = None
 
     def follow(self, viewer: Any) -> None:
         """Bind keys on the viewer, and on the layer that is chosen those that it would take for its own."""
@@ -92,25 +92,28 @@ class Keyboard:
     def release(self, target: Any) -> None:
         """Take the keys off a viewer or a layer again."""
         for entry in [entry for entry in self._bound if entry[0] is target]:
-            self._bound = [other for other in self._bound if other is not entry]
-            _give_back(*entry)
+            self._release(entry)
+
+    def _release(self, entry: Any) -> None:
+        self._bound = [other for other in self._bound if other is not entry]
+        _give_back(*entry)
 
     def release_all(self) -> None:
         """Take the keys off everything."""
         if self._viewer is not None:
             self._viewer.layers.selection.events.active.disconnect(self._layer_chosen)
-            self._viewer = self._layer = None
+            self._viewer = self._chosen = None
         while self._bound:
             _give_back(*self._bound.pop())
 
     def _layer_chosen(self, _event: Any = None) -> None:
-        if self._layer is not None:
-            self.release(self._layer)
+        if self._chosen is not None:
+            self._release(self._chosen)
         layer = self._viewer.layers.selection.active
         taken = [] if layer is None else _taken_by(layer)
-        self._layer = layer if taken else None
         if taken:
             self.bind(layer, taken)
+        self._chosen = self._bound[-1] if taken else None
 
 
 def _give_back(target: Any, ours: Mapping[Any, Any], before: Mapping[Any, Any]) -> None:
