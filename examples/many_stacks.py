@@ -24,7 +24,8 @@ for number, (top, left) in enumerate([(0, 0), (0, 128), (128, 64)], 1):
     sizes = np.bincount(sample.labels[part][0].ravel())[1:]
     rows, columns = np.nonzero(sample.labels[part][0] == sizes.argmax() + 1)
     prompt = {"frame": 0, "object": 1, "points": [[float(np.median(rows)), float(np.median(columns))]], "labels": [1]}
-    (images / f"dish{number}.prompts.json").write_text(json.dumps({"version": 1, "prompts": [prompt]}))
+    entries = json.dumps({"version": 1, "prompts": [prompt]})
+    (images / f"dish{number}.prompts.json").write_text(entries, encoding="utf-8")
 
 status = main(["batch", str(images), "--output", str(results)])
 print(pd.read_csv(results / "summary.csv")[["job", "state", "frames", "objects"]])

@@ -82,7 +82,8 @@ def test_yolo(tmp_path: Path, dtype: str) -> None:
     assert [imread(one).shape for one in images] == [(40, 56, 3)] * 3
     wanted = class_image(results)
     for frame, image in enumerate(images):
-        seen, lines = np.zeros((40, 56), np.uint8), (folder / "labels" / f"{image.stem}.txt").read_text().splitlines()
+        seen = np.zeros((40, 56), np.uint8)
+        lines = (folder / "labels" / f"{image.stem}.txt").read_text(encoding="utf-8").splitlines()
         for line in lines:
             kind, *shares = line.split()
             corners = np.array(shares, float).reshape(-1, 2)[:, ::-1] * (40, 56)
@@ -122,4 +123,4 @@ def test_nnunet_of_a_volume(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels.affine, image.affine)
     np.testing.assert_array_equal(np.asarray(labels.dataobj).transpose(2, 1, 0), class_image(results))
     np.testing.assert_array_equal(np.asarray(image.dataobj)[..., 1].T, results.stack.read(1))
-    assert json.loads((folder / "dataset.json").read_text())["numTraining"] == 1
+    assert json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["numTraining"] == 1
