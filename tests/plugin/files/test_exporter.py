@@ -51,7 +51,7 @@ def test_every_format_is_offered_or_says_why_not(tracked: Desk, monkeypatch: pyt
     monkeypatch.setattr(exports.importlib.util, "find_spec", lambda name: None if name == "nibabel" else object())
     offered = actions(tracked)
     assert set(offered) == {*FORMATS, "prompts", "tracks-layer"}
-    assert {name for name, (enabled, _) in offered.items() if not enabled} == {"nifti", "dicom-seg"}
+    assert {name for name, (enabled, _) in offered.items() if not enabled} == {"nifti", "dicom-seg", "nnunet"}
     assert 'pip install "napari-sam2[medical]"' in offered["nifti"][1]
     assert "DICOM" in offered["dicom-seg"][1]
     assert "names, scores" in offered["tiff"][1]
