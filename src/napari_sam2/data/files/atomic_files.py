@@ -36,11 +36,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield draft
         put_in_place(draft, target)
     except OSError as error:
-        # Many writers do not say which file they could not go on with.
-        if error.filename not in (None, str(draft), draft):
+        # Many writers do not say which file they could not go on with; what is in a draft would be in the target.
+        place = str(draft if error.filename is None else error.filename)
+        if not place.startswith(str(draft)):
             raise
         reason = error.strerror or f"the disk may be full or damaged ({error})"
-        raise OSError(error.errno, reason, str(target)) from error
+        raise OSError(error.errno, reason, f"{target}{place.removeprefix(str(draft))}") from error
     finally:
         _remove_draft(draft)
 
