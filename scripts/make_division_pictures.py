@@ -20,10 +20,8 @@ import numpy as np
 from qtpy.QtTest import QTest
 
 from napari_sam2.plugin.widget import Sam2Widget
-from napari_sam2.synthetic.random_outlines import draw_outline
+from napari_sam2.synthetic.samples import draw_culture
 from napari_sam2.synthetic.scene_settings import SceneSettings
-from napari_sam2.synthetic.scenes.cell_looks import Culture
-from napari_sam2.synthetic.scenes.cells import grow
 
 WINDOW = (1440, 900)
 N_FRAMES, SIZE, N_CELLS = 24, 320, 16
@@ -36,20 +34,8 @@ ANSWERS = ("refuse_division", "accept", "accept", "accept")
 def culture() -> list[Any]:
     """Draw a movie of cells of which some divide, as napari takes a sample."""
     rng = np.random.default_rng(SEED)
-    look = Culture(
-        radius=17.0,
-        speed=0.08,
-        roughness=0.25,
-        contrast=0.6,
-        outlines=tuple(draw_outline(rng, "blob", roughness=0.25) for _ in range(3)),
-        floor=0.06,
-        look="fluorescent",
-        light_angle=0.0,
-    )
     settings = SceneSettings(size=(SIZE, SIZE), n_frames=N_FRAMES, motion=0.5)
-    field, _labels = grow(rng, settings, culture=look, count=N_CELLS)
-    photons = rng.poisson(np.clip(field[..., 0], 0, 1.5) * 2000)
-    counts = np.clip(100 + photons + rng.normal(0, 6, photons.shape), 0, 4095).astype(np.uint16)
+    counts, _labels = draw_culture(rng, settings, speed=0.08, roughness=0.25, contrast=0.6, count=N_CELLS)
     return [(counts, {"name": "culture", "axis_labels": ("t", "y", "x")}, "image")]
 
 

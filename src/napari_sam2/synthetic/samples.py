@@ -89,22 +89,29 @@ def make_sample(name: str) -> Sample:
     return SAMPLES[name](np.random.default_rng(_SEEDS[name]))
 
 
-def _cells(rng: Rng) -> Sample:
-    settings = SceneSettings(size=(256, 256), n_frames=30, motion=0.6)
+def draw_culture(
+    rng: Rng, settings: SceneSettings, *, speed: float, roughness: float, contrast: float, count: int
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Draw fluorescent cells that move, grow and divide: frames and labels, (T, Y, X); `Culture` says what changes."""
     culture = Culture(
         radius=17.0,
-        speed=0.12,
-        roughness=0.35,
-        contrast=0.55,
-        outlines=tuple(draw_outline(rng, "blob", roughness=0.35) for _ in range(3)),
+        speed=speed,
+        roughness=roughness,
+        contrast=contrast,
+        outlines=tuple(draw_outline(rng, "blob", roughness=roughness) for _ in range(3)),
         floor=0.06,
         look="fluorescent",
         light_angle=0.0,
     )
-    field, labels = grow(rng, settings, culture=culture, count=18)
+    field, labels = grow(rng, settings, culture=culture, count=count)
     # A 12-bit camera: an offset, about 2000 photons in a bright pixel, and a little read noise.
     photons = rng.poisson(np.clip(field[..., 0], 0, 1.5) * 2000)
-    counts = np.clip(100 + photons + rng.normal(0, 6, photons.shape), 0, 4095).astype(np.uint16)
+    return np.clip(100 + photons + rng.normal(0, 6, photons.shape), 0, 4095).astype(np.uint16), labels
+
+
+def _cells(rng: Rng) -> Sample:
+    settings = SceneSettings(size=(256, 256), n_frames=30, motion=0.6)
+    counts, labels = draw_culture(rng, settings, speed=0.12, roughness=0.35, contrast=0.55, count=18)
     prompts = _prompts(labels, axis="t")
     return Sample("cells", counts, labels, "t", (0.65, 0.65), None, "um", prompts)
 
