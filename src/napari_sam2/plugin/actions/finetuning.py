@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
-from napari_sam2.plugin.worker.worker import WorkerRun, job
+from napari_sam2.plugin.worker.result_run import ResultRun
+from napari_sam2.plugin.worker.worker import job
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from napari_sam2.plugin.controller import Controller
-    from napari_sam2.training.finetune.finetuner import LabelledStack, Taught, TeachProgress
+    from napari_sam2.training.finetune.finetuner import Taught, TeachProgress
 
 TEACHING = "teaching"
 
 
-@dataclass(frozen=True, eq=False)
-class _Lesson:
-    """What comes back from the worker's thread: where teaching is, or what came of it."""
-
-    progress: TeachProgress | None = None
-    taught: Taught | None = None
-
-
-class Teaching(QObject):
+class Teaching(ResultRun):
     """Accepts frames, fine-tunes a copy of the model on them, and uses, saves or drops the result."""
 
     accepted_changed = Signal()
-    # With a `TeachProgress`.
-    progressed = Signal(object)
     # With a `Taught`, before `ended`.
     taught = Signal(object)
-    # With True when teaching came to its end, False where it was stopped or failed.
-    ended = Signal(bool)
     # With the path of the file written.
     saved = Signal(str)
 
     def __init__(self, controller: Controller) -> None:
-        super().__init__()
+        super().__init__(controller.worker, controller.failed.emit)
         self._controller = controller
         self._layers = controller.layers
-        # The run under way; None as soon as it has ended or was stopped, whatever still comes of it.
-        self._run: WorkerRun | None = None
         self._outcome: Taught | None = None
 
     # Accepted frames
@@ -79,11 +65,6 @@ class Teaching(QObject):
 
     # The run
 
-    @property
-    def is_running(self) -> bool:
-        """Whether teaching is under way."""
-        return self._run is not None
-
     def start(self, minutes: float) -> None:
         """Fine-tune a copy of the model; unless something else is under way."""
         controller = self._controller
@@ -94,16 +75,7 @@ class Teaching(QObject):
             return
         self._outcome = None
         # Model and frames are captured now: the image may change while the run goes on.
-        work = partial(_teach, controller.model, self.material(), minutes)
-        self._run = WorkerRun(work, self._stepped, self._finished, self._failed, TEACHING)
-        controller.worker.start(self._run)
-
-    def stop(self) -> None:
-        """Give up; the model stays as it was."""
-        # Forgotten, not stopped: teaching cannot be resumed, and its generator must let go of the copy.
-        if self.is_running:
-            self._controller.worker.forget_run()
-            self._finished(False)
+        self._begin(partial(_teach, controller.model, self.material(), minutes), TEACHING)
 
     def material(self) -> list[dict[str, Any]]:
         """What is accepted on all images, as `LabelledStack` takes it."""
@@ -117,25 +89,9 @@ class Teaching(QObject):
             stacks.append({"frames": stack, "labels": labels, "accepted": frames, "contrast_limits": window})
         return stacks
 
-    def _stepped(self, lesson: _Lesson) -> None:
-        # On the GUI thread. A step may have been on its way when the user stopped.
-        if not self.is_running:
-            return
-        if lesson.progress is not None:
-            self.progressed.emit(lesson.progress)
-        if lesson.taught is not None:
-            self._outcome = lesson.taught
-            self.taught.emit(lesson.taught)
-
-    def _finished(self, complete: bool) -> None:
-        # Called by the worker at the end, by `stop`, and by `_failed`; announced once.
-        if self.is_running:
-            self._run = None
-            self.ended.emit(complete)
-
-    def _failed(self, error: Exception) -> None:
-        self._controller.failed.emit(error)
-        self._finished(False)
+    def _take(self, result: Taught) -> None:
+        self._outcome = result
+        self.taught.emit(result)
 
     # What comes of it
 
@@ -160,20 +116,10 @@ class Teaching(QObject):
         self._outcome = None
 
 
-def _teach(model: Any, material: list[dict[str, Any]], minutes: float) -> Generator[_Lesson, None, None]:
-    # On the worker's thread, step by step, with prompts and previews in between. What the inner generator returns
-    # becomes a last step, as a run has no result of its own.
+def _teach(model: Any, material: list[dict[str, Any]], minutes: float) -> Generator[TeachProgress, None, Taught]:
     from napari_sam2.training.finetune.finetuner import LabelledStack, TeachSettings, teach
 
-    stacks: list[LabelledStack] = [LabelledStack(**given) for given in material]
-    steps = teach(model, stacks, settings=TeachSettings(minutes=minutes))
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            yield _Lesson(taught=end.value)
-            return
-        yield _Lesson(progress=progress)
+    return teach(model, [LabelledStack(**given) for given in material], settings=TeachSettings(minutes=minutes))
 
 
 def _save(outcome: Taught, path: str) -> None:

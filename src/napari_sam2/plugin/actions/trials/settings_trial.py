@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 
 from napari_sam2.plugin.panel.model_box import MEMORIES, ZOOMS
 from napari_sam2.plugin.worker.messages import ModelChoice
-from napari_sam2.plugin.worker.worker import WorkerRun
+from napari_sam2.plugin.worker.result_run import ResultRun
 from napari_sam2.weights.catalog import CATALOG, is_available
 
 if TYPE_CHECKING:
@@ -29,37 +28,18 @@ _PRESETS = ("balanced", "fast")
 _ZOOMS = ("auto", "off")
 
 
-@dataclass(frozen=True, eq=False)
-class _TrialStep:
-    """What comes back from the worker's thread: how far trying is, or what came of it."""
-
-    progress: TrialProgress | None = None
-    tried: tuple[TriedSettings, ...] = ()
-
-
-class SettingsTrial(QObject):
+class SettingsTrial(ResultRun):
     """Tries models, presets, zoom and memory rules, and chooses the best of them under Model."""
 
-    # With a `TrialProgress`.
-    progressed = Signal(object)
     # With a tuple of `TriedSettings`, before `ended`.
     tried = Signal(object)
-    # With True when it came to its end, False where it was stopped or failed.
-    ended = Signal(bool)
 
     def __init__(self, controller: Controller, teaching: Teaching, box: ModelBox) -> None:
-        super().__init__()
+        super().__init__(controller.worker, controller.failed.emit)
         self._controller = controller
         self._teaching = teaching
         self._box = box
-        # The run under way; None as soon as it has ended or was stopped, whatever still comes of it.
-        self._run: WorkerRun | None = None
         self._outcome: tuple[TriedSettings, ...] = ()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether settings are being tried."""
-        return self._run is not None
 
     def start(self) -> None:
         """Try the settings at hand, then others; unless something else is under way."""
@@ -72,14 +52,7 @@ class SettingsTrial(QObject):
         self._outcome = ()
         # Model and frames are captured now: the image may change while the run goes on.
         work = partial(_try, controller.model, choice, self._teaching.material(), (controller.zoom, controller.memory))
-        self._run = WorkerRun(work, self._stepped, self._finished, self._failed, TRYING)
-        controller.worker.start(self._run)
-
-    def stop(self) -> None:
-        """Give up; nothing has changed."""
-        if self.is_running:
-            self._controller.worker.forget_run()
-            self._finished(False)
+        self._begin(work, TRYING)
 
     def use_best(self) -> None:
         """Choose the best settings under Model; prompts stay, results wait for an update."""
@@ -95,25 +68,9 @@ class SettingsTrial(QObject):
         _choose(box.preset, best.preset, best.preset != present.preset)
         _choose(box.model, best.model, best.model != present.model)
 
-    def _stepped(self, step: _TrialStep) -> None:
-        # On the GUI thread. A step may have been on its way when the user stopped.
-        if not self.is_running:
-            return
-        if step.progress is not None:
-            self.progressed.emit(step.progress)
-        if step.tried:
-            self._outcome = step.tried
-            self.tried.emit(step.tried)
-
-    def _finished(self, complete: bool) -> None:
-        # Called by the worker at the end, by `stop`, and by `_failed`; announced once.
-        if self.is_running:
-            self._run = None
-            self.ended.emit(complete)
-
-    def _failed(self, error: Exception) -> None:
-        self._controller.failed.emit(error)
-        self._finished(False)
+    def _take(self, result: tuple[TriedSettings, ...]) -> None:
+        self._outcome = result
+        self.tried.emit(result)
 
 
 def _choose(combo: QComboBox, value: Any, differs: bool) -> None:
@@ -124,8 +81,7 @@ def _choose(combo: QComboBox, value: Any, differs: bool) -> None:
 
 def _try(
     model: Any, choice: ModelChoice, material: Sequence[dict[str, Any]], session: tuple[str | float, str]
-) -> Generator[_TrialStep, None, None]:
-    # On the worker's thread, step by step, with prompts and previews in between.
+) -> Generator[TrialProgress, None, tuple[TriedSettings, ...]]:
     from napari_sam2.plugin.worker.engine import load as load_choice
     from napari_sam2.session.tracking.memory.policies import policy_name
     from napari_sam2.training.finetune.examples import LabelledStack
@@ -151,11 +107,4 @@ def _try(
         "zoom": [ZOOMS[name][0] for name in _ZOOMS],
         "memory": rules,
     }
-    steps = try_settings([LabelledStack(**given) for given in material], present, choices, load=load)
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            yield _TrialStep(tried=end.value)
-            return
-        yield _TrialStep(progress)
+    return try_settings([LabelledStack(**given) for given in material], present, choices, load=load)
