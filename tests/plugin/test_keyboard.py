@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2.plugin.commands import KEYS, Keyboard, undo_keys
+
+if TYPE_CHECKING:
+    from conftest import Desk
 
 LAYERS = (lambda: Image(np.zeros((4, 4))), lambda: Labels(np.zeros((4, 4), int)), Points, Shapes)
 
@@ -27,6 +31,7 @@ def test_keys_are_heard_while_any_layer_is_chosen(
     keyboard = Keyboard({key.action: lambda name=key.action: heard.append(name) for key in KEYS})
     before = dict(layer.keymap)
     keyboard.follow(viewer)
+    viewer.window._qt_viewer.canvas.native.installEventFilter(keyboard)
     viewer.layers.selection.active = layer
     undo = [*undo_keys()]
     keys = [key for key in KEYS if key not in undo]
@@ -35,6 +40,7 @@ def test_keys_are_heard_while_any_layer_is_chosen(
         native = viewer.window._qt_viewer.canvas.native
         QTest.keyClick(native, getattr(Qt.Key, f"Key_{key.key[-1]}"), held)
     assert heard == [key.action for key in keys]
+    assert layer.keymap == before
     # A layer that is left has its own keys again, and so has all when the widget is closed.
     viewer.layers.selection.active = other
     assert layer.keymap == before
@@ -55,3 +61,19 @@ def test_undo_on_a_layer_stays_when_another_is_chosen(make_napari_viewer: Callab
     assert bound <= clicks.keymap.keys()
     keyboard.release_all()
     assert not clicks.keymap
+
+
+def test_y_accepts_while_the_image_is_chosen_and_the_table_has_the_keys(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    assert desk.track()
+    frame, results = desk.widget.layers.frame, desk.widget.controller.results
+    image = desk.widget.layers.image
+    before = image.plane.normal
+    desk.viewer.layers.selection.active = image
+    for part in (desk.viewer.window._qt_viewer.canvas.native, desk.find("object_table")):
+        accepted = results.is_accepted(frame)
+        QTest.keyClick(part, Qt.Key.Key_Y)
+        desk.settle()
+        assert results.is_accepted(frame) is not accepted
+    assert image.plane.normal == before

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtGui import QKeyEvent, QKeySequence
+
 
 @dataclass(frozen=True)
 class Key:
@@ -19,7 +22,7 @@ class Key:
     text: str
 
 
-# What a layer of napari's has a use for itself is bound on the layer, too.
+# Those that a kind of layer of napari's has a use for itself are heard on the canvas, before the layer.
 KEYS = (
     Key("N", "new_object", "New object, and click on it"),
     Key("G", "find_objects", "Find all objects on this frame"),
@@ -62,23 +65,38 @@ def help_text() -> str:
     return f"<ol>{steps}</ol><table>{keys}</table>"
 
 
-class Keyboard:
-    """Binds keys on the viewer and on layers, and gives them back as they were."""
+class Keyboard(QObject):
+    """Binds keys on the viewer and on layers, and gives them back as they were.
+
+    Keys that napari would give to the chosen layer are heard before, where it watches the canvas: that layer may be
+    one of the user's, on which nothing is bound.
+    """
 
     def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
+        super().__init__()
         self._actions = actions
         # A target, the handlers put on it, and all that it had before.
         self._bound: list[tuple[Any, dict[Any, Any], dict[Any, Any]]] = []
         self._viewer: Any = None
-        # What was put on the chosen layer, which may have keys of its own besides.
-        self._chosen: Any = None
 
     def follow(self, viewer: Any) -> None:
-        """Bind keys on the viewer, and on the layer that is chosen those that it would take for its own."""
-        self.bind(viewer)
+        """Bind keys on the viewer, and go by the layer that is chosen in it."""
         self._viewer = viewer
-        viewer.layers.selection.events.active.connect(self._layer_chosen)
-        self._layer_chosen()
+        self.bind(viewer)
+
+    def eventFilter(self, part: QObject, event: QEvent) -> bool:
+        """Act on a key that the chosen layer has another use for."""
+        layer = None if self._viewer is None else self._viewer.layers.selection.active
+        if layer is None or event.type() != QEvent.Type.KeyPress or not isinstance(event, QKeyEvent):
+            return False
+        pressed = QKeySequence(event.keyCombination()).toString()
+        for key in _taken_by(layer):
+            if _spelt(key.key) == pressed:
+                # As with all other keys, one that is held down is one press.
+                if not event.isAutoRepeat():
+                    self._actions[key.action]()
+                return True
+        return False
 
     def bind(self, target: Any, keys: Iterable[Key] = KEYS) -> None:
         """Bind keys on a viewer or a layer."""
@@ -92,28 +110,14 @@ class Keyboard:
     def release(self, target: Any) -> None:
         """Take the keys off a viewer or a layer again."""
         for entry in [entry for entry in self._bound if entry[0] is target]:
-            self._release(entry)
-
-    def _release(self, entry: Any) -> None:
-        self._bound = [other for other in self._bound if other is not entry]
-        _give_back(*entry)
+            self._bound = [other for other in self._bound if other is not entry]
+            _give_back(*entry)
 
     def release_all(self) -> None:
         """Take the keys off everything."""
-        if self._viewer is not None:
-            self._viewer.layers.selection.events.active.disconnect(self._layer_chosen)
-            self._viewer = self._chosen = None
+        self._viewer = None
         while self._bound:
             _give_back(*self._bound.pop())
-
-    def _layer_chosen(self, _event: Any = None) -> None:
-        if self._chosen is not None:
-            self._release(self._chosen)
-        layer = self._viewer.layers.selection.active
-        taken = [] if layer is None else _taken_by(layer)
-        if taken:
-            self.bind(layer, taken)
-        self._chosen = self._bound[-1] if taken else None
 
 
 def _give_back(target: Any, ours: Mapping[Any, Any], before: Mapping[Any, Any]) -> None:

@@ -371,7 +371,7 @@ class Sam2Widget(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Listen to the canvas, which there is by now."""
         super().showEvent(event)
-        self._canvas_focus.watch_canvas(self.candidates)
+        self._canvas_focus.watch_canvas(self.candidates, self._keyboard)
 
     def changeEvent(self, event: QEvent) -> None:
         """Notice that the dock was closed: napari takes the widget out of it and keeps it."""

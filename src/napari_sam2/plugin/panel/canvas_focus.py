@@ -44,11 +44,15 @@ class CanvasFocus(QObject):
         for part in (panel, *panel.findChildren(QTableView), *panel.findChildren(QSpinBox)):
             part.installEventFilter(self)
 
-    def watch_canvas(self, watcher: QObject) -> None:
-        """Let an object see the events of the canvas before napari does."""
+    def watch_canvas(self, watcher: QObject, keys: QObject) -> None:
+        """Let objects see the events of the canvas before napari does; ``keys`` those that the panel passes on, too."""
         viewer = self._viewer
-        for canvas in [] if viewer is None else viewer.findChildren(QOpenGLWidget):
+        if viewer is None:
+            return
+        viewer.installEventFilter(keys)
+        for canvas in viewer.findChildren(QOpenGLWidget):
             canvas.installEventFilter(watcher)
+            canvas.installEventFilter(keys)
 
     def eventFilter(self, part: QObject, event: QEvent) -> bool:
         """Pass shortcuts on to the canvas."""
