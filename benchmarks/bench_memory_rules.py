@@ -26,6 +26,7 @@ from napari_sam2.evaluation.labelled_sequences import LabelledSequence, read_seq
 from napari_sam2.evaluation.track_and_score import evaluate
 from napari_sam2.session.tracking.memory.policies import POLICY_NAMES
 from napari_sam2.synthetic import ABSENCES
+from napari_sam2.weights.catalog import CATALOG
 
 RULES = (*POLICY_NAMES, "standard+exclusive", "gated+exclusive")
 FIGURES = ("J&F", "J_returned", "identity_switches")
@@ -34,7 +35,7 @@ FIGURES = ("J&F", "J_returned", "identity_switches")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="sam2_nano")
+    parser.add_argument("--model", default="sam2_nano", help="name or file")
     parser.add_argument("--rules", nargs="+", default=RULES)
     parser.add_argument("--clips", type=int, default=6, help="drawn clips with absences")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders of labelled sequences")
@@ -46,7 +47,8 @@ def main() -> None:
     measured: dict[str, dict[str, Any]] = (
         json.loads(args.output.read_text(encoding="utf-8")) if args.output.exists() else {}
     )
-    model = load_model(args.model, device="cpu")
+    named = {"name": args.model} if args.model in CATALOG else {"checkpoint": args.model}
+    model = load_model(**named, device="cpu")
     # Sequence by sequence, all rules in turn: a run cut short has compared all rules on what it came to.
     for name, sequence in sequences(args):
         frames = np.stack([sequence.stack.read(frame) for frame in range(len(sequence.labels))])

@@ -33,7 +33,13 @@ def tracked(session: Session) -> Session:
 
 @pytest.mark.parametrize(
     ("seed", "options"),
-    [(0, {}), (1, {"zoom": "off"}), (2, {"memory": "distractor+exclusive+sparse"}), (3, {"memory": "long"})],
+    [
+        (0, {}),
+        (1, {"zoom": "off"}),
+        (2, {"memory": "distractor+exclusive+sparse"}),
+        (3, {"memory": "long"}),
+        (4, {"memory": "pathways"}),
+    ],
 )
 def test_whatever_is_done_comes_out_the_same(
     here: Sam2, there: Sam2, frames: np.ndarray, seed: int, options: dict[str, str]

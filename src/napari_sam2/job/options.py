@@ -218,7 +218,8 @@ class JobOptions:
     memory: str = option(
         "auto",
         "which earlier frames a frame attends to: standard, the last ones; gated, the last ones on which the object "
-        "was seen well; distractor, motion, long: see the guide to memory rules; auto (default), the best measured",
+        "was seen well; distractor, motion, long, pathways: see the guide to memory rules; auto (default), the best "
+        "measured",
         metavar="RULE",
     )
     exemplars: Path | None = option(

@@ -77,11 +77,20 @@ class RemoteTracker(FrameTracker):
         """Look for objects on one frame: one round trip for all of them."""
         if all(frame in track.bank.conditioning for track in tracks):
             return []
+        return self._ask("look", tracks, frame, step)
+
+    def branches(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[list[FrameMemory]]:
+        """Look for objects on one frame and take all candidates: one round trip for all of them."""
+        found = self._ask("branches", tracks, frame, step)
+        each = len(found) // len(tracks)
+        return [found[first : first + each] for first in range(0, len(found), each)]
+
+    def _ask(self, method: str, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
         # To move a crop along, the frame before is compared with this one.
         before = [track.bank.get(frame - step) for track in tracks]
         moves = any(m is not None and m.view is not None and m.object_score_logit > 0 for m in before)
         line = self.encoder.line
-        found = line.ask("look", frame, step, frames=[frame, frame - step] if moves else [frame], tracks=tracks)
+        found = line.ask(method, frame, step, frames=[frame, frame - step] if moves else [frame], tracks=tracks)
         return line.memories(found)
 
 

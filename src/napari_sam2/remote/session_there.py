@@ -40,6 +40,7 @@ class SessionThere:
         self._answers: dict[str, Callable[..., Any]] = {
             "prepare": self._prepare,
             "look": self._look,
+            "branches": self._branches,
             "predict": self._predict,
             "proposals": self._proposals,
             "remembered": self._remembered,
@@ -110,6 +111,10 @@ class SessionThere:
 
     def _look(self, question: Question, tracks: list[ObjectTrack], frame: int, step: int) -> list[dict[str, Any]]:
         return self._told(question, self._parts.tracker.look(tracks, frame, step))
+
+    def _branches(self, question: Question, tracks: list[ObjectTrack], frame: int, step: int) -> list[dict[str, Any]]:
+        found = self._parts.tracker.branches(tracks, frame, step)
+        return self._told(question, [record for records in found for record in records])
 
     def _predict(self, question: Question, tracks: list[ObjectTrack], prompt: Any, drawn: Any) -> list[dict[str, Any]]:
         mask = None if drawn is None else drawn.unpack()

@@ -12,7 +12,9 @@ from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.fill_between import frames_between
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
+from napari_sam2.session.tracking.memory.pathways import PathwayMemory
 from napari_sam2.session.tracking.object_track import ObjectTrack, neighbours
+from napari_sam2.session.tracking.pathway_tracker import PathwayTracker, window_of
 from napari_sam2.session.tracking.run_plan import TrackingRun, update_plans
 
 
@@ -23,6 +25,8 @@ class PassTracker:
         self._objects = objects
         self._answerer = answerer
         self._tracker = tracker
+        policy = tracker.policy
+        self._pathways = PathwayTracker(tracker, policy) if isinstance(policy, PathwayMemory) else None
 
     def promptable(self, object_ids: Iterable[int] | None = None) -> list[ObjectTrack]:
         """Look up the objects to track, by default all; ``ValueError`` if there are none, or one has no prompts."""
@@ -65,6 +69,8 @@ class PassTracker:
             # there.
             prompted = [frame for track in known.values() for frame in track.prompts or (track.first_prompt,)]
             starts = {min(prompted), max(prompted), *turns}
+            if self._pathways is not None:
+                starts.add(window_of(run)[0].frame)
             for track in tracks:
                 track.bank.starts = starts
                 track.bank.waiting = track.fills.going(1)
@@ -72,7 +78,11 @@ class PassTracker:
                 # Commit may move an answer to another crop, so its frame has to be drawn again.
                 self._objects.outdate(self._answerer.commit(track))
             # Objects with the same memories go through the model together; the tracker groups them.
-            self._tracker.track(tracks, visit.frame, visit.step)
+            if self._pathways is None:
+                self._tracker.track(tracks, visit.frame, visit.step)
+            else:
+                seen = self._pathways.look(tracks, run)
+                self._tracker.take(tracks, seen, frame=visit.frame, step=visit.step)
         return tracks
 
     def _stage_accepted(self, track: ObjectTrack, frame: int) -> None:

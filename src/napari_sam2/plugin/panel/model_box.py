@@ -61,6 +61,10 @@ MEMORIES = {
     ),
     "distractor": ("look-alikes", "Frames on which something like the object was told apart from it, too"),
     "motion": ("motion", "Follows how the object moves, and prefers the mask that agrees with it"),
+    "pathways": (
+        "several paths",
+        "Follows three masks where it is in doubt, and decides up to 64 frames later: slow, for runs left alone",
+    ),
 }
 _OWN_FILE = "own checkpoint file…"
 

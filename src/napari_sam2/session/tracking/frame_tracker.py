@@ -12,6 +12,7 @@ from skimage.measure import label as connected_components
 from torch import Tensor
 
 from napari_sam2.model.sam2 import (
+    CandidatePick,
     ImageFeatures,
     MaskPrediction,
     PointerMemory,
@@ -24,11 +25,10 @@ from napari_sam2.model.sam2 import (
 from napari_sam2.model.thread_plan import as_planned
 from napari_sam2.session.features.batch_sizes import objects_at_once
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.zoom.crop import align, off_by
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
-from napari_sam2.session.zoom.shared_windows import SharedWindow, part_of_memory
 
 from .crop_follower import CropChoice, CropFollower
+from .crop_maps import kept_map, map_in_crop, widened
 from .fill_between import blend
 from .memory.choice import MemoryChoice, MemoryRule
 from .memory.exclusion import excluded
@@ -42,6 +42,8 @@ from .suppression import SUPPRESSED_LOGIT, overlaps
 
 # Logit of filled holes: just above the threshold, as in the reference.
 HOLE_LOGIT = 0.1
+# Masks that the decoder proposes where nothing is prompted.
+_CANDIDATES = 3
 
 
 def memory_rule(model: Sam2) -> MemoryRule:
@@ -79,6 +81,11 @@ def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
     return filled
 
 
+def _nth(place: int, _candidates_bkhw: Tensor, ious_bk: Tensor) -> Tensor:
+    """Choose the candidate at that place, whatever it is worth."""
+    return torch.full((len(ious_bk),), place, dtype=torch.long, device=ious_bk.device)
+
+
 def compared(records: Sequence[FrameMemory], prediction: MaskPrediction) -> list[FrameMemory]:
     """Add to the records of a prediction how the candidates that were not chosen differ."""
     masks, ious = (prediction.candidates_bkhw > 0).cpu().numpy(), prediction.candidate_ious_bk.tolist()
@@ -87,23 +94,6 @@ def compared(records: Sequence[FrameMemory], prediction: MaskPrediction) -> list
         replace(record, observation=replace(record.observation or NOTHING_SEEN, rivals=rival))
         for record, rival in zip(records, rivals, strict=True)
     ]
-
-
-def _kept(map_bchw: Tensor, crop: CropChoice) -> Tensor:
-    """A copy of an object's memory map that covers its crop, whatever part of it the model looked at."""
-    return map_bchw.clone() if crop.part is None else crop.part.widen_map(map_bchw)
-
-
-def _widened(prediction: MaskPrediction, crops: Sequence[CropChoice]) -> MaskPrediction:
-    """The same with masks that cover the crops, where the model looked at parts of them."""
-    if crops[0].part is None:
-        return prediction
-    visible = (prediction.object_score_logits_b > 0).tolist()
-    wide = [
-        crop.part.widen_logits(masks, visible=there) if crop.part else masks
-        for crop, masks, there in zip(crops, prediction.candidates_bkhw, visible, strict=True)
-    ]
-    return replace(prediction, candidates_bkhw=torch.stack(wide))
 
 
 class FrameTracker:
@@ -126,10 +116,14 @@ class FrameTracker:
 
     def track(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
         """Track objects on one frame; on their conditioning frames they keep the result they have."""
-        tracked = [track for track in tracks if frame not in track.bank.conditioning]
         # Memories are put only after all objects are done, so that a failure on the way leaves none of them half
         # tracked.
-        for track, record in zip(tracked, self.look(tracks, frame, step), strict=True):
+        self.take(tracks, self.look(tracks, frame, step), frame=frame, step=step)
+
+    def take(self, tracks: Sequence[ObjectTrack], records: Sequence[FrameMemory], *, frame: int, step: int) -> None:
+        """Have objects remember what was seen of them on a frame."""
+        tracked = [track for track in tracks if frame not in track.bank.conditioning]
+        for track, record in zip(tracked, records, strict=True):
             track.bank.put_recent(frame, record, step=step)
         # Conditioning frames count as tracked, too: they keep their result.
         for track in tracks:
@@ -146,7 +140,7 @@ class FrameTracker:
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
         crops = self.crops.shared([self._next_crop(track, frame, step) for track in tracked])
         members = list(zip(tracked, crops, strict=True))
-        records = self._look(members, frame, step=step)
+        records = [record for (record,) in self._look(members, frame, step=step)]
         # Where a mask is cut off by its crop, look again in a wider one. Once, not until it fits: a mask that leaks out
         # of every crop would be followed through the whole frame.
         again: dict[int, tuple[ObjectTrack, CropChoice]] = {}
@@ -154,7 +148,7 @@ class FrameTracker:
             wider = self.crops.wider(crop, record.logits_bhw[0])
             if wider is not None:
                 again[index] = track, wider
-        for index, record in zip(again, self._look(list(again.values()), frame, step=step), strict=True):
+        for index, (record,) in zip(again, self._look(list(again.values()), frame, step=step), strict=True):
             # The wider crop counts only if the object is seen there, too: the narrow one shows more detail.
             if record.object_score_logit > 0:
                 records[index] = record
@@ -167,6 +161,20 @@ class FrameTracker:
                 self._observed(track, record, frame, step) for track, record in zip(tracked, records, strict=True)
             ]
         return records
+
+    @torch.inference_mode()
+    def branches(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[list[FrameMemory]]:
+        """Look for objects as `look` does, but for each take all of the decoder's candidates."""
+        picks = [partial(_nth, place) for place in range(_CANDIDATES)]
+        members = [(track, self._next_crop(track, frame, step)) for track in tracks]
+        found = []
+        with as_planned(self.model.threads):
+            for (track, crop), records in zip(members, self._look(members, frame, step=step, picks=picks), strict=True):
+                best = max(records, key=lambda record: record.iou)
+                wider = self.crops.wider(crop, best.logits_bhw[0])
+                again = [] if wider is None else self._look([(track, wider)], frame, step=step, picks=picks)[0]
+                found.append(again if again and again[0].object_score_logit > 0 else records)
+        return found
 
     def _observed(self, track: ObjectTrack, record: FrameMemory, frame: int, step: int) -> FrameMemory:
         before, recent = track.bank.before(frame, step), track.bank.recent
@@ -228,7 +236,15 @@ class FrameTracker:
             prototype_c=None,
         )
 
-    def _look(self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, *, step: int) -> list[FrameMemory]:
+    def _look(
+        self,
+        members: Sequence[tuple[ObjectTrack, CropChoice]],
+        frame: int,
+        *,
+        step: int,
+        picks: Sequence[CandidatePick] = (),
+    ) -> list[list[FrameMemory]]:
+        """What is seen of each object: a record for each pick, or the one to follow."""
         # A batch needs memories in the same slots, maps of one size, and one set of features for all or one for each.
         groups: dict[tuple[MemoryChoice, bool, int | None], list[int]] = {}
         # What comes back from the second prompt of a stretch must not go by frames behind that: they may be older.
@@ -242,14 +258,14 @@ class FrameTracker:
         for index in sorted(range(len(members)), key=lambda i: firsts[members[i][1].view]):
             crop = members[index][1]
             groups.setdefault((choices[index].layout, crop.view is None, crop.cells), []).append(index)
-        found: dict[int, FrameMemory] = {}
+        found: dict[int, list[FrameMemory]] = {}
         # Objects that attend to as many frames go through the model together, as many as fit comfortably. Those seen
         # in the whole frame, which is encoded once, come apart from those with crops.
         at_once = objects_at_once(self.model.config)
         for indices in groups.values():
             for first in range(0, len(indices), at_once):
                 some = indices[first : first + at_once]
-                group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame)
+                group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame, picks=picks)
                 found |= zip(some, group, strict=True)
         return [found[index] for index in range(len(members))]
 
@@ -268,26 +284,40 @@ class FrameTracker:
         return ImageFeatures(*(x.contiguous(memory_format=torch.channels_last) for x in maps))
 
     def _look_at_group(
-        self, members: Sequence[tuple[ObjectTrack, CropChoice]], choices: Sequence[MemoryChoice], frame: int
-    ) -> list[FrameMemory]:
+        self,
+        members: Sequence[tuple[ObjectTrack, CropChoice]],
+        choices: Sequence[MemoryChoice],
+        frame: int,
+        *,
+        picks: Sequence[CandidatePick],
+    ) -> list[list[FrameMemory]]:
         crops = [crop for _, crop in members]
         features = self._features(crops, frame)
         # No prompts here: the object is found by its memories alone.
         batch, device = len(members), self.model.device
-        prediction = self.model.decode(
+        output = self.model.run_decoder(
             self.condition(members, features, choices),
             features,
             points_bpxy=torch.zeros(batch, 0, 2, device=device),
             labels_bp=torch.zeros(batch, 0, dtype=torch.long, device=device),
-            pick=partial(self._pick, crops),
             within=crops[0].within,
         )
+        seen = [
+            self._remember_all(self.model.choose(output, num_points=0, pick=pick), features, crops, frame)
+            for pick in picks or [partial(self._pick, crops)]
+        ]
+        return [list(records) for records in zip(*seen, strict=True)]
+
+    def _remember_all(
+        self, prediction: MaskPrediction, features: ImageFeatures, crops: Sequence[CropChoice], frame: int
+    ) -> list[FrameMemory]:
+        """Make the records of tracked objects, with memory maps."""
         # The memory is of the mask as predicted; holes are filled in what is shown.
         logits = upsample_to_input(prediction.low_res_bhw, self.model.config, cells=crops[0].cells)
         visible = prediction.object_score_logits_b > 0
         memories = self.model.remember(features, soft_mask(logits), visible_b=visible)
         # What is kept covers the crop, whatever part of it the model looked at.
-        prediction = _widened(prediction, crops)
+        prediction = widened(prediction, crops)
         records = self.records(prediction, crops)
         if self.policy.compares_candidates:
             records = compared(records, prediction)
@@ -295,7 +325,7 @@ class FrameTracker:
             records = self.with_looks(records, self._features(crops, frame, parts=False))
         # Cloned out of the batch, so that forgetting one object's memory frees it.
         return [
-            replace(record, memory_bchw=_kept(memories[i : i + 1], crop))
+            replace(record, memory_bchw=kept_map(memories[i : i + 1], crop))
             for i, (record, crop) in enumerate(zip(records, crops, strict=True))
         ]
 
@@ -331,7 +361,7 @@ class FrameTracker:
         memories = []
         for place, (_, slot) in enumerate(layout.spatial):
             maps = [
-                self._seen_from(crop, bank[choice.spatial[place][0]])
+                map_in_crop(bank[choice.spatial[place][0]], crop, self.frame_size)
                 for (_, crop), bank, choice in zip(members, banks, choices, strict=True)
             ]
             memories.append(SpatialMemory(torch.cat(maps), slot))
@@ -343,30 +373,6 @@ class FrameTracker:
         return self.model.condition(
             features, memories, pointers=pointers, pointer_span=layout.pointer_span, within=within
         )
-
-    def _seen_from(self, crop: CropChoice, memory: FrameMemory) -> Tensor:
-        """Resample a memory map to what the model looks at now."""
-        source, target = whole_if_none(memory.view, self.frame_size), whole_if_none(crop.view, self.frame_size)
-        # How far the object has gone since.
-        moved = (0.0, 0.0)
-        if memory.place is not None and crop.place is not None:
-            moved = crop.place.y - memory.place.y, crop.place.x - memory.place.x
-        if crop.part is None:
-            # Crops of one size go with the object: what they show lies at about the same spot in each, unless they
-            # were shared.
-            cell = target.height / memory.map_bchw.shape[-2], target.width / memory.map_bchw.shape[-1]
-            if source.size == target.size and max(off_by(source, target, moved=moved, cell=cell)) < 1:
-                return memory.map_bchw
-        elif memory.place is not None and crop.place is not None:
-            # Of a crop that is shared, the model looks at the part around the object.
-            seen = SharedWindow(target, crop.part)
-            part = part_of_memory(source, memory.place, seen=seen, now=crop.place)
-            if part is not None:
-                return part.of(memory.map_bchw)
-        # Otherwise the map is resampled, shifted by as much as the object has moved, so that it shows the object where
-        # it is expected now.
-        aligned = align(memory.map_bchw, source, target, moved=moved)
-        return aligned if crop.part is None else crop.part.of(aligned)
 
     def records(self, prediction: MaskPrediction, crops: Sequence[CropChoice]) -> list[FrameMemory]:
         """Make the records of a prediction, one per object, still without memory maps."""

@@ -11,6 +11,7 @@ from .distractor import DistractorMemory, StrictDistractorMemory
 from .gated import GatedMemory
 from .long_term import LongMemory
 from .motion import MotionMemory
+from .pathways import PathwayMemory
 from .policy import MemoryPolicy
 
 # What ``"auto"`` stands for; docs/memory-rules.md has the measurements.
@@ -24,6 +25,7 @@ _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
     "distractor-strict": StrictDistractorMemory,
     "motion": MotionMemory,
     "long": LongMemory,
+    "pathways": PathwayMemory,
 }
 POLICY_NAMES = tuple(_POLICIES)
 # Each rule can be combined with these: "gated+exclusive".
@@ -39,6 +41,9 @@ def policy_name(memory: str) -> str:
             f"memory is 'auto' or one of {', '.join(POLICY_NAMES)}, with or without +{' or +'.join(ADDITIONS)}; "
             f"got {memory!r}"
         )
+    # Each object is followed by itself, some frames ahead, where it is not known yet what the others do.
+    if rule == "pathways" and "exclusive" in more:
+        raise ValueError(f"pathways follows objects one by one and cannot be exclusive: leave that out of {memory!r}")
     return "+".join((rule, *sorted(set(more))))
 
 
