@@ -60,6 +60,7 @@ _LOADED = f"{_MODEL} weights weights.arithmetic weights.source weights.load"
 RULES = {
     "option_fields": Rule("", NONE),
     "wording": Rule("", NONE),
+    "generators": Rule("", NONE),
     "data.files": Rule("", ARRAYS),
     "data.images": Rule("data.files", ARRAYS),
     "data.readers": Rule("data.files data.images", ARRAYS),
@@ -106,7 +107,7 @@ RULES = {
         TORCH | ARRAYS,
     ),
     "session.population": Rule(
-        f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.steps", TORCH | ARRAYS
+        f"{_DATA} {_MODEL} {_TRACKING} session.results session.prompt_methods session.steps generators", TORCH | ARRAYS
     ),
     "session.model_parts": Rule(f"{_DATA} {_MODEL} {_TRACKING} session.prompting session.population", TORCH | ARRAYS),
     # Below the session, which does not know of it: a model on a cluster makes the session's parts itself.
@@ -122,12 +123,12 @@ RULES = {
     "session.volumes": Rule(f"{_DATA} {_MODEL} {_CORE} storage session", TORCH | ARRAYS),
     "benchmark": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
     "evaluation": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
-    "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation option_fields", TORCH | ARRAYS),
+    "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation option_fields generators", TORCH | ARRAYS),
     # The command answers what needs no image before NumPy is loaded.
     "job": Rule("weights option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
     "batch": Rule("weights job option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
     "cli": Rule(
-        "weights job batch option_fields wording",
+        "weights job batch option_fields wording generators",
         NONE,
         own_inside=f"{_DATA} synthetic {_LOADED} {_SESSION} evaluation training benchmark backends remote",
         heavy_inside=TORCH | ARRAYS | {"napari"},

@@ -14,6 +14,7 @@ from napari_sam2.data.images.frame_index import check_frame
 from napari_sam2.data.images.pixels.contrast import to_rgb8
 from napari_sam2.data.labels.scores import Measures
 from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.generators import each, finish
 from napari_sam2.session.prompt_methods import Prompting
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
@@ -21,7 +22,7 @@ from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.steps.step_methods import StepMethods
 
 from .candidates import of_score
-from .finder import LEAST_SCORE, FindOptions, ObjectFinder, finish
+from .finder import LEAST_SCORE, FindOptions, ObjectFinder
 from .found_objects import FoundObject, FoundObjects, paint_objects
 from .newcomers import EVERY, birth_frame, newcomers, passing
 from .proposed_divisions import DivisionProposal, drawn_objects, propose_divisions
@@ -267,14 +268,8 @@ class Finding(Prompting, StepMethods):
                     yield from (first, *ahead)
 
     def _adding_newcomers(self, frame: int) -> Generator[int, None, tuple[int, ...]]:
-        looking = self.finding_objects(frame)
-        while True:
-            try:
-                next(looking)
-            except StopIteration as end:
-                added = self.add_objects(frame, newcomers(end.value, self.outputs.labels[frame]))
-                break
-            yield frame
+        found = yield from each(self.finding_objects(frame), lambda _: frame)
+        added = self.add_objects(frame, newcomers(found, self.outputs.labels[frame]))
         yield frame
         return added
 

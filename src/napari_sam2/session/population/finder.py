@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.generators import finish
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 
 from .blobs import Blob, find_blobs
@@ -25,18 +25,6 @@ _GRID = 8
 LEAST_SCORE = 0.1
 # An object is like an example from half to twice its size, and where its features point the same way.
 _SIZES, _SAME_WAY = (0.5, 2.0), 0.5
-
-Found = TypeVar("Found")
-
-
-def finish(steps: Generator[Any, None, Found]) -> Found:
-    """Go through all steps of something, and return what comes of it."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Found = end.value
-            return found
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from napari_sam2.generators import StepsWithResult
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.training.train_settings import TeachSettings
 
@@ -155,13 +156,8 @@ class _Teaching:
         return best
 
     def _measure(self, model: Sam2, stage: str, *, number: int = 0) -> Generator[TeachProgress, None, Figures | None]:
-        begun, measuring = time.monotonic(), measure(model, self.lesson.examples)
-        while True:
-            try:
-                share = next(measuring)
-            except StopIteration as end:
-                figures: Figures | None = end.value
-                return figures
+        begun, measuring = time.monotonic(), StepsWithResult(measure(model, self.lesson.examples))
+        for share in measuring:
             whole = (time.monotonic() - begun) / share
             left: float | None = whole * (1 - share)
             if stage == BEFORE:
@@ -172,6 +168,7 @@ class _Teaching:
                 room = _MEASURING_SHARE / len(LEARNED_SHARES)
                 offset = 1 - _MEASURING_SHARE + number * room
             yield self._progress(stage, offset + room * share, left)
+        return measuring.result
 
     def _steps(self) -> Iterator[TeachProgress]:
         begun, done = time.monotonic(), 0.0

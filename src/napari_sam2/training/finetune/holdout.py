@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 import numpy as np
 
 from napari_sam2.evaluation.metrics import boundary_accuracy, region_similarity
+from napari_sam2.generators import StepsWithResult
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
 
@@ -29,15 +30,11 @@ def measure(
     total = sum(example.held_out[-1] - example.start + 1 for example in measured)
     done, grades = 0, []
     for example in measured:
-        tracking = _track(model, example, zoom=zoom, memory=memory)
-        while True:
-            try:
-                next(tracking)
-            except StopIteration as end:
-                grades.append(end.value)
-                break
+        tracking = StepsWithResult(_track(model, example, zoom=zoom, memory=memory))
+        for _ in tracking:
             done += 1
             yield done / total
+        grades.append(tracking.result)
     if not grades:
         return None
     j, f = np.mean(grades, axis=0)

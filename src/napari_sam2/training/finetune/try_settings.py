@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from napari_sam2.generators import each
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.tracking.memory.policies import policy_name
 
@@ -118,13 +119,9 @@ def try_settings(
             loaded[key] = load(settings)
         begun = time.monotonic()
         steps = measure(loaded[key], examples, zoom=settings.zoom, memory=settings.memory)
-        while True:
-            try:
-                share = next(steps)
-            except StopIteration as end:
-                figures: Figures | None = end.value
-                break
-            yield TrialProgress((len(tried) + share) / total, settings, tuple(tried))
+        figures = yield from each(
+            steps, lambda share: TrialProgress((len(tried) + share) / total, settings, tuple(tried))
+        )
         if figures is None:
             raise ValueError("no object can be followed into another accepted frame: accept more of one stack")
         tried.append(TriedSettings(settings, figures, time.monotonic() - begun))

@@ -13,6 +13,7 @@ from napari_sam2.cli.exit_status import EXIT_INTERRUPTED
 from napari_sam2.cli.interrupt import stop_on_interrupt
 from napari_sam2.cli.job_options import add_model_options, model_options
 from napari_sam2.cli.outcome import tell
+from napari_sam2.generators import StepsWithResult
 from napari_sam2.option_fields import add_options, read_options
 from napari_sam2.wording import counted
 
@@ -119,20 +120,19 @@ def _watch(teaching: Generator[TeachProgress, None, Taught]) -> Taught | None:
     """Show progress until the end; ``None`` if Ctrl-C ended it earlier."""
     from tqdm import tqdm
 
+    steps = StepsWithResult(teaching)
     with (
         stop_on_interrupt() as stop,
         tqdm(total=1.0, bar_format="{desc:<16} {percentage:3.0f}%|{bar:30}|{postfix}") as bar,
     ):
-        # The generator returns its result when it ends, so it is driven by hand.
-        while not stop.is_set():
-            try:
-                progress = next(teaching)
-            except StopIteration as end:
-                taught: Taught = end.value
-                return taught
+        for progress in steps:
             bar.set_description_str(progress.stage, refresh=False)
             bar.set_postfix_str(_line(progress), refresh=False)
             bar.update(progress.share_done - bar.n)
+            if stop.is_set():
+                break
+        else:
+            return steps.result
     teaching.close()
     return None
 

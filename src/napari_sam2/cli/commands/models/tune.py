@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.cli.exit_status import EXIT_INTERRUPTED
 from napari_sam2.cli.interrupt import stop_on_interrupt
 from napari_sam2.cli.outcome import tell
+from napari_sam2.generators import StepsWithResult
 from napari_sam2.job.from_session import saved_model
 from napari_sam2.job.option_types import zoom_option
 from napari_sam2.job.options import ModelOptions
@@ -101,16 +102,17 @@ def _watch(
     """Show progress until the end, or until Ctrl-C; what was tried by then counts."""
     from tqdm import tqdm
 
+    steps = StepsWithResult(trying)
     tried: tuple[TriedSettings, ...] = ()
     with stop_on_interrupt() as stop, tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar:30}| {desc}") as bar:
-        while not stop.is_set():
-            try:
-                progress = next(trying)
-            except StopIteration as end:
-                return True, end.value
+        for progress in steps:
             tried = progress.tried
             bar.set_description_str(str(progress.current), refresh=False)
             bar.update(progress.share_done - bar.n)
+            if stop.is_set():
+                break
+        else:
+            return True, steps.result
     trying.close()
     print("napari-sam2: stopped; settings that were not reached are not in the table", file=sys.stderr)
     return False, tried
