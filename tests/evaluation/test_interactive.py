@@ -12,6 +12,7 @@ from napari_sam2.cli import main
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.evaluation.interactive import (
     GOOD_ENOUGH,
+    MOST_ACCEPTED,
     InteractionSettings,
     SimulatedUser,
     evaluate_interactively,
@@ -99,8 +100,10 @@ def test_frames_between_clicks_can_come_from_both(model: Sam2, mode: str) -> Non
     assert set(user.session._objects.tracks[4].fills) == set(range(first + 1, second))
 
 
-@pytest.mark.parametrize("mode", ["offline", "online"])
-@pytest.mark.parametrize("choice", ["score", "worth"])
+@pytest.mark.parametrize(
+    ("mode", "choice"),
+    [("offline", "score"), ("online", "score"), ("offline", "worth"), ("online", "worth"), ("offline", "dissimilar")],
+)
 def test_the_next_frame_can_be_chosen_without_the_truth(model: Sam2, mode: str, choice: str) -> None:
     sequence = jumping()
     user = SimulatedUser(sequence, Session(model, sequence.stack), InteractionSettings(mode, rounds=3, choice=choice))
@@ -113,6 +116,25 @@ def test_the_next_frame_can_be_chosen_without_the_truth(model: Sam2, mode: str, 
     # It is the same for other labels, as long as no mask is wholly right.
     sequence.labels[:, 0, 0] = 4
     assert user.next_frame(4) == chosen
+
+
+def test_good_masks_are_locked_on_the_way(model: Sam2) -> None:
+    sequence = jumping()
+    settings = InteractionSettings("offline", rounds=3, choice="worth", lock=True)
+    user = SimulatedUser(sequence, Session(model, sequence.stack), settings)
+    next(user.rounds())
+    # All but one are good: those are accepted, so many at a time, and the bad one is found.
+    bad, session = 4, user.session
+    for t in range(FRAMES):
+        user.masks[t, 4] = sequence.truth(t, 4).copy()
+        user.masks[t, 4][20, 0] = True
+    user.masks[bad, 4] = np.zeros_like(user.masks[bad, 4])
+    found = user.next_frame(4)
+    while found != bad:
+        assert found is not None and len(session.accepted[4]) >= MOST_ACCEPTED
+        user.clicked[4].append(found)
+        found = user.next_frame(4)
+    assert bad not in session.accepted.get(4, ())
 
 
 def test_depth_is_looked_through_both_ways(model: Sam2) -> None:
@@ -157,7 +179,14 @@ def test_frames_until_by_hand() -> None:
     assert frames_until([0.5], 0.75) is None
 
 
-@pytest.mark.parametrize(("wrong", "message"), [({"mode": "later"}, "'later'"), ({"rounds": 0}, "rounds=0")])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mode": "later"}, "'later'"),
+        ({"rounds": 0}, "rounds=0"),
+        ({"mode": "online", "choice": "dissimilar"}, "it goes with 'offline'"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         InteractionSettings(**{"mode": "offline", **wrong})
@@ -188,6 +217,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         "clicks": 1,
         "both_ways": False,
         "choice": "truth",
+        "lock": False,
     }
     assert report["settings"]["peak_memory_mb"] is None or report["settings"]["peak_memory_mb"] > 50
     assert (tmp_path / "table.md").read_text(encoding="utf-8").startswith("| sequence | objects | 1 | 2 |")

@@ -64,11 +64,16 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--both-ways", action="store_true", help="with --interactive: frames between two clicked ones come from both"
     )
     parser.add_argument(
+        "--lock",
+        action="store_true",
+        help="with --interactive: good masks are accepted on the way, and what was corrected: no run changes them",
+    )
+    parser.add_argument(
         "--choice",
         choices=CHOICES,
         default=CHOICES[0],
-        help="with --interactive: the next frame is the worst one in truth, that of the lowest object score, or the "
-        "one where a correction is expected to bring most",
+        help="with --interactive: the next frame is the worst one in truth, that of the lowest object score, the "
+        "one where a correction is expected to bring most, or the one least like those clicked on",
     )
     parser.add_argument(
         "--find", action="store_true", help="instead, click where the model proposes to, and count the objects found"
@@ -137,7 +142,8 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--scenes is about rendered clips: give --generated N, too")
     if args.interactive and (args.prompt or args.calibration):
         raise ValueError("--interactive gives its own clicks: leave out --prompt and --calibration")
-    for name, given in (("--both-ways", args.both_ways), ("--choice", args.choice != CHOICES[0])):
+    about_corrections = {"--both-ways": args.both_ways, "--lock": args.lock, "--choice": args.choice != CHOICES[0]}
+    for name, given in about_corrections.items():
         if given and not args.interactive:
             raise ValueError(f"{name} is about corrections: give --interactive, too")
     if args.find and (args.prompt or args.interactive or args.calibration):
@@ -179,7 +185,12 @@ def _interact(args: argparse.Namespace, model: Sam2, watch: _Watch) -> tuple[dic
         model,
         _sequences(args),
         interaction=InteractionSettings(
-            args.interactive, rounds=args.rounds, clicks=args.clicks, both_ways=args.both_ways, choice=args.choice
+            args.interactive,
+            rounds=args.rounds,
+            clicks=args.clicks,
+            both_ways=args.both_ways,
+            choice=args.choice,
+            lock=args.lock,
         ),
         session_factory=_session_factory(args),
         done=watch.interacted,

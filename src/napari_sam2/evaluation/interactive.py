@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
@@ -18,17 +19,21 @@ from napari_sam2.session.quality.worth import worth_of_corrections
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.session import Session
 
+from .dissimilarity import look_of, most_dissimilar_first
 from .grading import Figures, Masks, grade_object, mean_figures
 from .labelled_sequences import LabelledSequence
 from .metrics import region_similarity
 from .simulated_clicks import correct
 
 MODES = ("offline", "online")
-# By what the next frame is chosen: the truth, which no user has; the lowest object score; what a correction is worth.
-CHOICES = ("truth", "score", "worth")
+# By what the next frame is chosen: the truth, which no user has; the lowest object score; what a correction is worth;
+# how little it looks like those clicked on.
+CHOICES = ("truth", "score", "worth", "dissimilar")
 ROUNDS, CLICKS = 8, 3
 GOOD_ENOUGH = 0.75
 GOALS = (0.75, 0.85)
+# J from which a user accepts a mask as it was tracked, and how many of those come before one that is corrected.
+ACCEPTABLE, MOST_ACCEPTED = 0.9, 3
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,16 @@ class InteractionSettings:
     both_ways: bool = False
     # One of `CHOICES`.
     choice: str = "truth"
+    # Whether masks that are good are accepted on the way, and those that were corrected: no run changes them then.
+    lock: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode={self.mode!r} is not one of {', '.join(MODES)}.")
         if self.choice not in CHOICES:
             raise ValueError(f"choice={self.choice!r} is not one of {', '.join(CHOICES)}.")
+        if self.choice == "dissimilar" and self.mode == "online":
+            raise ValueError("choice='dissimilar' does not know which frames are good enough: it goes with 'offline'.")
         for name in ("rounds", "clicks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1.")
@@ -90,8 +99,8 @@ class SimulatedUser:
         """
         clicked = self.clicked[object_id]
         if self.interaction.mode == "offline":
-            order = self._from_worst(object_id)
-            return next((t for t in order if t not in clicked and self._j(t, object_id) < 1), None)
+            order = [t for t in self._from_worst(object_id) if t not in clicked and self._j(t, object_id) < 1]
+            return next(iter(self._accepting(order, object_id) if self.interaction.lock else order), None)
         # A single pass never goes back.
         order = self._order(object_id)
         ahead = order[order.index(clicked[-1]) + 1 :]
@@ -108,14 +117,35 @@ class SimulatedUser:
         quality = self.session.expected_quality(object_id)
         return dict(zip(quality.frames.tolist(), quality.mean.tolist(), strict=True))
 
+    def _accepting(self, order: Sequence[int], object_id: int) -> Iterator[int]:
+        """Go through frames and accept good masks, up to so many before the first that is corrected."""
+        left, accepted = MOST_ACCEPTED, self.session.accepted.get(object_id, ())
+        for frame in order:
+            if frame in accepted:
+                continue
+            if left and self._j(frame, object_id) >= ACCEPTABLE:
+                self.session.accept(frame, [object_id])
+                left -= 1
+            else:
+                yield frame
+
     def _from_worst(self, object_id: int) -> list[int]:
+        if self.interaction.choice == "dissimilar":
+            known_looks = {t: self._look(t, object_id) for t in self.sequence.graded}
+            looks = {t: look for t, look in known_looks.items() if look is not None}
+            # Those without a mask that could be compared come last.
+            return [*most_dissimilar_first(looks, self.clicked[object_id]), *(t for t in known_looks if t not in looks)]
         if self.interaction.choice == "worth":
             quality = self.session.expected_quality(object_id)
-            worth = worth_of_corrections(quality, self.clicked[object_id])
+            checked = {*self.clicked[object_id], *self.session.accepted.get(object_id, ())}
+            worth = worth_of_corrections(quality, checked)
             known = dict(zip(quality.frames.tolist(), (-worth).tolist(), strict=True))
         else:
             known = self._goodness(object_id)
         return sorted(self.sequence.graded, key=lambda t: known.get(t, 0.0))
+
+    def _look(self, frame: int, object_id: int) -> NDArray[np.float32] | None:
+        return look_of(self.session.encoder, frame, self.masks.get((frame, object_id), self._nothing))
 
     def _order(self, object_id: int) -> list[int]:
         first, graded = self.sequence.prompt_frame(object_id), self.sequence.graded
@@ -131,6 +161,8 @@ class SimulatedUser:
         answer, truth = self.masks.get(key, self._nothing), self.sequence.truth(frame, object_id)
         self.masks[key] = correct(self.session, key, answer=answer, truth=truth, clicks=self.interaction.clicks)
         self.clicked[object_id].append(frame)
+        if self.interaction.lock and self._j(frame, object_id) >= GOOD_ENOUGH:
+            self.session.accept(frame, [object_id])
 
     def _track_again(self) -> None:
         both_ways = self.interaction.both_ways
