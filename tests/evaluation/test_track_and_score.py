@@ -11,7 +11,7 @@ import tifffile
 
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
-from napari_sam2.evaluation.simulated_clicks import worst_click
+from napari_sam2.evaluation.simulated.simulated_clicks import worst_click
 from napari_sam2.evaluation.track_and_score import evaluate
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2

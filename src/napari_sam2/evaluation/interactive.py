@@ -19,11 +19,11 @@ from napari_sam2.session.quality.worth import worth_of_corrections
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.session import Session
 
-from .dissimilarity import look_of, most_dissimilar_first
 from .grading import Figures, Masks, grade_object, mean_figures
 from .labelled_sequences import LabelledSequence
 from .metrics import region_similarity
-from .simulated_clicks import correct
+from .simulated.dissimilarity import look_of, most_dissimilar_first
+from .simulated.simulated_clicks import correct
 
 MODES = ("offline", "online")
 # By what the next frame is chosen: the truth, which no user has; the lowest object score; what a correction is worth;

@@ -19,7 +19,7 @@ from .grading import Figures, Masks, grade_object, mean_figures, mean_known, sim
 from .identity import identity_switches, similarity_after_return
 from .labelled_sequences import STILL, LabelledSequence, bounding_box
 from .score_calibration import ScoreCheck
-from .simulated_clicks import correct
+from .simulated.simulated_clicks import correct
 
 PROMPTS = ("mask", "click", "box", "clicks3")
 _CLICKS = {"click": 1, "clicks3": 3}

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
+from napari_sam2.evaluation.labelled_sequences import deepest_point
 from napari_sam2.session.results.frame_result import FrameResult
-
-from .labelled_sequences import deepest_point
 
 
 class Clickable(Protocol):

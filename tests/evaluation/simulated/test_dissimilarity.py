@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam2 import Session, load_model
-from napari_sam2.evaluation.dissimilarity import look_of, most_dissimilar_first
+from napari_sam2.evaluation.simulated.dissimilarity import look_of, most_dissimilar_first
 
 
 def test_the_order_by_hand() -> None:
