@@ -11,7 +11,7 @@ import torch
 
 from napari_sam2 import load_model
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.model.thread_plan import ThreadPlan, as_planned
+from napari_sam2.model.timing.thread_plan import ThreadPlan, as_planned
 from napari_sam2.weights import thread_choice
 from napari_sam2.weights.source import source_of
 from napari_sam2.weights.thread_choice import THREAD_VARIABLES, ThreadChoice, choose_threads, fewest

@@ -162,78 +162,76 @@ def _describe(model: Sam2, folder: Path, notes: PackageNotes, *, file: str) -> A
         inputs=_inputs(spec, folder),
         outputs=_outputs(spec, folder),
         weights=spec.WeightsDescr(onnx=spec.OnnxWeightsDescr(source=weights, opset_version=OPSET)),
-        config=spec.Config(
-            bioimageio=spec.BioimageioConfig(
-                architecture_type="SAM 2",
-                architecture_description=f"napari-sam2 {version('napari-sam2')}: encoder, prompt encoder, mask decoder",
-                task="interactive segmentation",
-                model_parameter_count=sum(weight.numel() for weight in model.parameters()),
-                reproducibility_tolerance=[
-                    spec.ReproducibilityTolerance(
-                        relative_tolerance=0.01, absolute_tolerance=0, output_ids=["scores", "object_scores"]
-                    ),
-                    # Along an outline, a logit may come out on the other side of zero.
-                    spec.ReproducibilityTolerance(
-                        relative_tolerance=0,
-                        absolute_tolerance=0,
-                        mismatched_elements_per_million=500,
-                        output_ids=["masks"],
-                    ),
-                ],
-            )
-        ),
+        config=spec.Config(bioimageio=_config(spec, model)),
+    )
+
+
+def _config(spec: Any, model: Sam2) -> Any:
+    """What the model is, and how close to PyTorch's an answer has to be."""
+    exact = {"relative_tolerance": 0, "absolute_tolerance": 0}
+    scores = {**exact, "relative_tolerance": 0.01, "output_ids": ["scores", "object_scores"]}
+    # Along an outline, a logit may come out on the other side of zero.
+    masks = {**exact, "mismatched_elements_per_million": 500, "output_ids": ["masks"]}
+    return spec.BioimageioConfig(
+        architecture_type="SAM 2",
+        architecture_description=f"napari-sam2 {version('napari-sam2')}: encoder, prompt encoder, mask decoder",
+        task="interactive segmentation",
+        model_parameter_count=sum(weight.numel() for weight in model.parameters()),
+        reproducibility_tolerance=[spec.ReproducibilityTolerance(**one) for one in (scores, masks)],
     )
 
 
 def _inputs(spec: Any, folder: Path) -> list[Any]:
-    any_number = spec.ParameterizedSize(min=1, step=1)
     side = spec.ParameterizedSize(min=64, step=1)
-    objects = spec.SizeReference(tensor_id="points", axis_id="object")
-    clicks = spec.SizeReference(tensor_id="points", axis_id="point")
-    rows, columns = _image_size(spec)
-    axis = spec.IndexInputAxis
-    spread = spec.ScaleRangeKwargs(
-        axes=("channel", "y", "x"), min_percentile=PERCENTILES[0], max_percentile=PERCENTILES[1]
-    )
-    shapes: dict[str, tuple[list[Any], dict[str, Any]]] = {
-        "image": (
-            [
-                spec.ChannelAxis(channel_names=["red", "green", "blue"]),
-                spec.SpaceInputAxis(id="y", size=side),
-                spec.SpaceInputAxis(id="x", size=side),
+    low, high = PERCENTILES
+    spread = spec.ScaleRangeKwargs(axes=("channel", "y", "x"), min_percentile=low, max_percentile=high)
+    image = (
+        [
+            _channels(spec, "red", "green", "blue"),
+            spec.SpaceInputAxis(id="y", size=side),
+            spec.SpaceInputAxis(id="x", size=side),
+        ],
+        {
+            "description": "red, green and blue in any range of values; a grey image three times",
+            "preprocessing": [
+                spec.ScaleRangeDescr(kwargs=spread),
+                spec.ClipDescr(kwargs=spec.ClipKwargs(min=0.0, max=1.0)),
             ],
-            {
-                "description": "red, green and blue in any range of values; a grey image three times",
-                "preprocessing": [
-                    spec.ScaleRangeDescr(kwargs=spread),
-                    spec.ClipDescr(kwargs=spec.ClipKwargs(min=0.0, max=1.0)),
-                ],
-            },
-        ),
+        },
+    )
+    return list(_tensors(spec, spec.InputTensorDescr, folder, {"image": image, **_prompt_inputs(spec)}))
+
+
+def _prompt_inputs(spec: Any) -> dict[str, tuple[list[Any], dict[str, Any]]]:
+    any_number = spec.ParameterizedSize(min=1, step=1)
+    rows, columns = _image_size(spec)
+    objects, clicks = (
+        spec.IndexInputAxis(id=axis, size=spec.SizeReference(tensor_id="points", axis_id=axis))
+        for axis in ("object", "point")
+    )
+    return {
         "points": (
-            [axis(id="object", size=any_number), axis(id="point", size=any_number), _channels(spec, "x", "y")],
+            [
+                *(spec.IndexInputAxis(id=axis, size=any_number) for axis in ("object", "point")),
+                _channels(spec, "x", "y"),
+            ],
             {"description": "clicks and corners of boxes, in pixels of the image"},
         ),
         "point_labels": (
-            [axis(id="object", size=objects), axis(id="point", size=clicks)],
+            [objects, clicks],
             {
                 "description": "1 on the object, 0 off it, 2 and 3 a box's top left and bottom right, -1 no point",
                 "data": spec.NominalOrOrdinalDataDescr(values=[-1, 0, 1, 2, 3], type="int64"),
             },
         ),
         "mask_prompts": (
-            [
-                axis(id="object", size=objects),
-                spec.SpaceInputAxis(id="y", size=rows),
-                spec.SpaceInputAxis(id="x", size=columns),
-            ],
+            [objects, spec.SpaceInputAxis(id="y", size=rows), spec.SpaceInputAxis(id="x", size=columns)],
             {
                 "description": "a rough mask of an object beside its clicks or box, or zeros for none",
                 "data": spec.NominalOrOrdinalDataDescr(values=[0, 1], type="uint8"),
             },
         ),
     }
-    return list(_tensors(spec, spec.InputTensorDescr, folder, shapes))
 
 
 def _outputs(spec: Any, folder: Path) -> list[Any]:

@@ -15,8 +15,16 @@ from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.session import Session
 
 from .baselines import Baselines
-from .grading import Figures, Masks, grade_object, mean_figures, mean_known, similarity_where_seen
-from .identity import identity_switches, similarity_after_return
+from .grading import (
+    Figures,
+    Masks,
+    grade_object,
+    identity_switches,
+    mean_figures,
+    mean_known,
+    similarity_after_return,
+    similarity_where_seen,
+)
 from .labelled_sequences import STILL, LabelledSequence, bounding_box
 from .score_calibration import ScoreCheck
 from .simulated.simulated_clicks import correct

@@ -57,19 +57,18 @@ def find_and_write(options: JobOptions, finding: FindingOptions, watch: WatchFra
         tracker = _tracker(options, finding, stack)
         done = list(watch(tracker.run(), Progress(stack.n_frames), whole.path.name if whole.path else "frames"))
         complete = len(done) == stack.n_frames
-        place = folder.path if complete else folder.for_partial
+        place, seconds = folder.path if complete else folder.for_partial, time.perf_counter() - begun
         record = {
             "command": _command(options, finding, whole.axis),
             "part": part.record(),
             "complete": complete,
             "tracked_frames": [[done[0], done[-1]]] if done else [],
-            "seconds": round(time.perf_counter() - begun, 3),
+            "seconds": round(seconds, 3),
             "model": options.model.describe(tracker.encoder.model),
         }
         results, n_objects = _results(tracker, whole, stack)
-        files = write_results(
-            place, results, record=record, formats=formats, prompts=replace(own, path=place / PROMPTS)
-        )
+        prompts = replace(own, path=place / PROMPTS)
+        files = write_results(place, results, record=record, formats=formats, prompts=prompts)
     return JobReport(
         folder=place,
         files=files,

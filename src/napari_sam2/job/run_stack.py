@@ -13,7 +13,7 @@ from .options import ModelOptions
 from .output_folder import OutputFolder, PromptFile, write_results
 
 if TYPE_CHECKING:
-    from napari_sam2.data.formats import Format
+    from napari_sam2.data.formats import Format, Results
     from napari_sam2.data.images.stack import Stack
     from napari_sam2.session.results.frame_result import FrameResult
     from napari_sam2.session.session import Session
@@ -123,15 +123,8 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
 
 def write(work: Work, folder: Path) -> JobReport:
     """Write what was tracked so far, whole: what is there already stays as it was if that fails."""
-    from napari_sam2.data.formats import Results
-    from napari_sam2.data.labels.lineage import Lineage
-    from napari_sam2.data.labels.placed_results import place_results
-    from napari_sam2.session.quality.expected_quality import estimated
-
-    session, progress, whole = work.session, work.progress, work.whole
-
-    # Results are those of the whole input, although only a part may have been tracked.
-    geometry, outputs = session.stack.geometry, session.outputs
+    session, progress = work.session, work.progress
+    geometry = session.stack.geometry
     frames = {geometry.frame_outside(frame) for frame in (*progress.earlier, *progress.frames)}
     record = {
         "command": work.command,
@@ -141,16 +134,7 @@ def write(work: Work, folder: Path) -> JobReport:
         "seconds": round(progress.seconds, 3),
         "model": work.model.describe(session.model),
     }
-    labels, scores = place_results(outputs.labels, outputs.scores, geometry)
-    lineage = Lineage.of_frames(map(labels.object_ids, range(whole.n_frames)), session.parents)
-    results = Results(
-        labels,
-        whole,
-        estimated(scores),
-        window=session.encoder.window,
-        lineage=lineage,
-        classes=session.classes,
-    )
+    results = _results(work)
     files = write_results(folder, results, record=record, formats=work.formats, prompts=work.prompts)
     return JobReport(
         folder=folder,
@@ -161,6 +145,25 @@ def write(work: Work, folder: Path) -> JobReport:
         n_objects=len(session.object_ids),
         seconds=progress.seconds,
         before=progress.before,
+    )
+
+
+def _results(work: Work) -> Results:
+    """Results of the whole input, although only a part may have been tracked."""
+    from napari_sam2.data.formats import Results
+    from napari_sam2.data.labels.lineage import Lineage
+    from napari_sam2.data.labels.placed_results import place_results
+    from napari_sam2.session.quality.expected_quality import estimated
+
+    session, outputs = work.session, work.session.outputs
+    labels, scores = place_results(outputs.labels, outputs.scores, session.stack.geometry)
+    return Results(
+        labels,
+        work.whole,
+        estimated(scores),
+        window=session.encoder.window,
+        lineage=Lineage.of_frames(map(labels.object_ids, range(work.whole.n_frames)), session.parents),
+        classes=session.classes,
     )
 
 

@@ -23,7 +23,7 @@ from .mask_decoder import DecoderOutput, MaskDecoder, resize_logits, single_mask
 from .memory_attention import MemoryAttention, MemoryTokens
 from .memory_encoder import MemoryEncoder
 from .prompt_encoder import PromptEncoder
-from .thread_plan import ThreadPlan
+from .timing.thread_plan import ThreadPlan
 
 NO_OBJECT_LOGIT = -1024.0
 MASK_LOGIT = 10.0
@@ -231,21 +231,15 @@ class Sam2(nn.Module):
         *,
         points_bpxy: Tensor,
         labels_bp: Tensor,
-        mask_logits_b1hw: Tensor | None = None,
         pick: CandidatePick = highest_iou,
         within: int | None = None,
     ) -> MaskPrediction:
-        """Predict masks from conditioned features and the prompts on this frame.
+        """Predict masks from conditioned features and the points on this frame, if any.
 
         `choose` says what ``pick`` is, `condition` what ``within`` is.
         """
         output = self.run_decoder(
-            conditioned_bchw,
-            features,
-            points_bpxy=points_bpxy,
-            labels_bp=labels_bp,
-            mask_logits_b1hw=mask_logits_b1hw,
-            within=within,
+            conditioned_bchw, features, points_bpxy=points_bpxy, labels_bp=labels_bp, within=within
         )
         return self.choose(output, num_points=points_bpxy.shape[1], pick=pick)
 

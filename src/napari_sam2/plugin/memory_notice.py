@@ -54,8 +54,7 @@ class Budget:
 
 def budget_of(controller: Controller, space: LayerFrames, labels: Labels | None) -> Budget:
     """Estimate what tracking on a stack is going to take."""
-    from napari_sam2.session.free_memory import free_memory
-    from napari_sam2.session.memory_estimate import estimate_memory
+    from napari_sam2.session.memory_estimate import estimate_memory, free_memory
     from napari_sam2.session.steps.history import MAX_STEPS
     from napari_sam2.weights.backends import is_address
     from napari_sam2.weights.source import device_of

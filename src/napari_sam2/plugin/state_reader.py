@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.state.panel_state import FINDING, PanelState, RunProgress, SelectedObject
@@ -57,9 +58,8 @@ class StateReader:
     def read(self, tool: str, *, one_object_per_click: bool = False, missing_model: str = "") -> PanelState:
         """Describe what there is now; ``missing_model`` is one that was chosen and is not on this machine."""
         controller, layers, space = self._controller, self._layers, self._layers.space
-        busy, edits, prompts = controller.is_busy, controller.edits, controller.edits.prompts
-        is_finding = busy and controller.worker.run_kind == FINDING
-        return PanelState(
+        edits, prompts = controller.edits, controller.edits.prompts
+        state = PanelState(
             has_image=layers.image is not None,
             n_frames=1 if space is None else space.n_frames,
             is_volume_view=len(layers.displayed) > 2,
@@ -77,30 +77,40 @@ class StateReader:
             candidate=self.candidates[1],
             n_objects=len({key.object_id for key in prompts.drawings}),
             n_untracked=self._n_untracked,
-            is_tracked=self._is_tracked,
             n_rows=self._n_rows,
-            n_stale=0 if controller.is_running else len(controller.results.stale_frames()),
             n_outside=self._n_outside,
-            is_accepted=space is not None and controller.results.is_accepted(layers.frame),
             has_pending=bool(prompts.pending) and not edits.live,
-            is_looking=bool(prompts.unanswered) and not busy,
-            is_tracking=controller.is_running,
+            is_looking=bool(prompts.unanswered) and not controller.is_busy,
+            undo_name=edits.undo_name or "",
+            redo_name=edits.redo_name or "",
+            can_undo=edits.undo_name is not None and not controller.is_busy,
+            can_redo=edits.redo_name is not None and not controller.is_busy,
+            problem=self.problem,
+        )
+        return self._with_results(state)
+
+    def _with_results(self, state: PanelState) -> PanelState:
+        """Add what runs do, and what came of them."""
+        controller, space = self._controller, self._layers.space
+        busy, tracking = controller.is_busy, controller.is_running
+        is_finding = busy and controller.worker.run_kind == FINDING
+        return replace(
+            state,
+            is_tracked=self._is_tracked,
+            n_stale=0 if tracking else len(controller.results.stale_frames()),
+            is_accepted=space is not None and controller.results.is_accepted(self._layers.frame),
+            is_tracking=tracking,
             stopped=self._stopped(),
-            is_teaching=busy and not controller.is_running and not is_finding,
+            is_teaching=busy and not tracking and not is_finding,
             is_finding=is_finding,
             n_proposals=self.proposals[0],
             n_taken=self.proposals[1],
-            n_divisions=0 if controller.is_running else len(controller.results.open_divisions),
-            division="" if controller.is_running else self.division,
+            n_divisions=0 if tracking else len(controller.results.open_divisions),
+            division="" if tracking else self.division,
             n_daughters=self.n_daughters,
             outlook=self._outlook,
             n_looked_at=self.looked_at[0],
             seconds_a_frame=self.looked_at[1],
-            undo_name=edits.undo_name or "",
-            redo_name=edits.redo_name or "",
-            can_undo=edits.undo_name is not None and not busy,
-            can_redo=edits.redo_name is not None and not busy,
-            problem=self.problem,
         )
 
     def _selected(self) -> SelectedObject:

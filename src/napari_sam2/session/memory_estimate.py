@@ -1,8 +1,11 @@
-"""Estimate of the memory that tracking needs, from the sizes of the model and of the stack (docs/memory.md)."""
+"""The memory that tracking needs, by the sizes of model and stack (docs/memory.md), and what is free of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+
+import psutil
+import torch
 
 from napari_sam2.model.memory_attention import TOGETHER_BYTES
 from napari_sam2.model.sam2 import Sam2
@@ -176,3 +179,14 @@ def _work(model: Sam2, objects: int, prompted_frames: int) -> int:
 
 def _megabytes(size: int) -> int:
     return round(size / 1e6)
+
+
+def free_memory(device: torch.device) -> int:
+    """Measure how many bytes of memory are free where a model runs.
+
+    ``device``: of the model. Devices that share the main memory count as such.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    # Also right for devices that share the main memory, as Apple's do; available counts what the system can give back.
+    return int(psutil.virtual_memory().available)

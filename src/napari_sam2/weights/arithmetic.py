@@ -22,8 +22,8 @@ import torch
 from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.model.cpu_kernels import has_onednn, takes_bfloat16
 from napari_sam2.model.precision import ARITHMETICS
-from napari_sam2.model.product_times import time_products
 from napari_sam2.model.sam2 import Sam2
+from napari_sam2.model.timing.product_times import time_products
 
 from .catalog import cache_dir
 

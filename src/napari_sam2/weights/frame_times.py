@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from napari_sam2.model.sam2 import PointerMemory, Sam2, SpatialMemory
-from napari_sam2.model.thread_plan import on_threads
+from napari_sam2.model.timing.thread_plan import on_threads
 
 # Rounds go on for so long, after one that makes the kernels.
 SECONDS, FEWEST_ROUNDS = 0.3, 2

@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.model.thread_plan import ThreadPlan
+from napari_sam2.model.timing.thread_plan import ThreadPlan
 
 from .arithmetic import describe_conditions, keep_seconds, kept_path, read_seconds
 from .frame_times import time_frames

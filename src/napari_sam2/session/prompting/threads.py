@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.model.thread_plan import on_threads
+from napari_sam2.model.timing.thread_plan import on_threads
 
 if TYPE_CHECKING:
     from napari_sam2.model.sam2 import Sam2

@@ -22,7 +22,7 @@ from napari_sam2.model.sam2 import (
     soft_mask,
     upsample_to_input,
 )
-from napari_sam2.model.thread_plan import as_planned
+from napari_sam2.model.timing.thread_plan import as_planned
 from napari_sam2.session.features.batch_sizes import objects_at_once
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none

@@ -6,8 +6,8 @@ import torch
 
 from napari_sam2.model.config import CONFIGS, InferenceOptions
 from napari_sam2.model.precision import ARITHMETICS, precision_of
-from napari_sam2.model.product_times import product_kinds, time_products
 from napari_sam2.model.sam2 import build_sam2
+from napari_sam2.model.timing.product_times import product_kinds, time_products
 
 
 def test_times_leave_the_model_and_the_random_numbers_alone() -> None:

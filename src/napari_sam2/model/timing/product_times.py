@@ -14,11 +14,12 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from .cpu_kernels import attend
-from .hiera import HieraBlock
-from .memory_attention import MemoryAttentionLayer, MemoryTokens
-from .precision import ARITHMETICS
-from .sam2 import Sam2
+from napari_sam2.model.cpu_kernels import attend
+from napari_sam2.model.hiera import HieraBlock
+from napari_sam2.model.memory_attention import MemoryAttentionLayer, MemoryTokens
+from napari_sam2.model.precision import ARITHMETICS
+from napari_sam2.model.sam2 import Sam2
+
 from .thread_plan import on_threads
 
 Layer = TypeVar("Layer", bound=nn.Module)

@@ -1,0 +1,1 @@
+"""How long the model's parts take here, and on how many threads they run best."""
