@@ -26,6 +26,7 @@ if [ ! -x "$venv/bin/pip" ]; then
   "$python" -m venv --clear "$venv"
 fi
 
+echo "setup: installing into $venv, which takes a few minutes the first time"
 # --group came with pip 25.1, --build-constraint with 25.3; Python 3.11 starts with an older pip.
 "$venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.3'
 "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt "${extras[@]}"
