@@ -29,7 +29,7 @@ from napari_sam2.evaluation.interactive import GOOD_ENOUGH
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity, roc_auc
 from napari_sam2.session import quality
-from napari_sam2.session.quality.quality_curves import load_curves
+from napari_sam2.session.quality.quality_curves import QualityCurves, load_curves
 from napari_sam2.session.quality.recalibration import JudgedMask, refitted
 from napari_sam2.weights.catalog import CATALOG
 
@@ -152,15 +152,17 @@ def check(args: argparse.Namespace) -> None:
         for level in np.arange(0, 1, 0.1)
         if (part := (level <= mean) & (mean < level + 0.1)).any()
     ]
-    # What the finish line says of each whole sequence: its mean J, within a margin.
-    held = []
-    for name in sorted(set(sequences)):
-        mine = sequences == name
-        objects = len({line["object_id"] for line in np.array(table.lines)[mine]})
-        margin = float((high - low)[mine].mean()) / 2 / np.sqrt(objects)
-        held.append(abs(mean[mine].mean() - j[mine].mean()) <= margin)
+    held = [within_margin(table, np.flatnonzero(sequences == name), load_curves()) for name in sorted(set(sequences))]
     report["sequences whose mean lay within the margin"] = f"{sum(held)} of {len(held)}"
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
+def within_margin(table: Table, rows: NDArray[np.intp], curves: QualityCurves) -> bool:
+    """Whether the mean J of masks of one sequence is as the finish line has it, within its margin."""
+    mean, low, high = curves.expect(table.sharpness[rows])
+    objects = len({table.lines[row]["object_id"] for row in rows})
+    margin = float((high - low).mean()) / 2 / np.sqrt(objects)
+    return bool(abs(mean.mean() - table.j[rows].mean()) <= margin)
 
 
 def recalibrate(args: argparse.Namespace) -> None:
@@ -169,15 +171,18 @@ def recalibrate(args: argparse.Namespace) -> None:
     names = [name for name in sorted(set(table.sequences)) if (table.sequences == name).sum() >= 2 * max(args.judged)]
     report: dict[str, Any] = {"sequences": len(names)}
     for n in (0, *args.judged):
-        off, held = [], []
+        off, held, kept = [], [], []
         for name, seed in product(names, range(args.draws)):
             order = np.random.default_rng(seed).permutation(np.flatnonzero(table.sequences == name))
             said, rest = order[:n], order[max(args.judged) :]
             judged = [JudgedMask(None, table.sharpness[i], table.j[i]) for i in said]
-            mean, low, high = refitted(load_curves(), judged).expect(table.sharpness[rest])
+            curves = refitted(load_curves(), judged)
+            mean, low, high = curves.expect(table.sharpness[rest])
+            kept.append(within_margin(table, rest, curves))
             off.append(abs(float(mean.mean() - table.j[rest].mean())))
             held.append(float(((low <= table.j[rest]) & (table.j[rest] <= high)).mean()))
-        report[f"{n} judged"] = {"mean off by": round(float(np.mean(off)), 3), "held": round(float(np.mean(held)), 3)}
+        shares = {"mean off by": off, "held": held, "means within the margin": kept}
+        report[f"{n} judged"] = {name: round(float(np.mean(values)), 3) for name, values in shares.items()}
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
