@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from qtpy.QtCore import Qt
 
-from napari_sam2.plugin.panel.object_table import ObjectTable
+from napari_sam2.plugin.panel.object_table import COLUMNS, ObjectTable
 from napari_sam2.plugin.state.object_row import ObjectRow
 
 
@@ -36,3 +37,65 @@ def test_only_rows_that_are_new_are_filled(qtbot: Any) -> None:
     table.show_rows(rows, 1)
     assert texts(table)[0][1] == "cell 1"
     assert table.item(1, 5).checkState() == Qt.CheckState.Checked
+
+
+def narrow_table(qtbot: Any, rows: list[ObjectRow], width: int) -> ObjectTable:
+    table = ObjectTable()
+    qtbot.addWidget(table)
+    table.resize(width, 150)
+    table.show()
+    table.show_rows(rows, 1)
+    qtbot.waitUntil(table.verticalScrollBar().isVisible)
+    return table
+
+
+def shown(table: ObjectTable) -> set[str]:
+    return {name for column, name in enumerate(COLUMNS) if not table.isColumnHidden(column)}
+
+
+def cut(table: ObjectTable) -> set[str]:
+    """Columns in sight whose cells need more room than they have."""
+    heading = table.horizontalHeader()
+    needed = {name: max(table.sizeHintForColumn(i), heading.sectionSizeHint(i)) for i, name in enumerate(COLUMNS)}
+    return {name for i, name in enumerate(COLUMNS) if name in shown(table) and table.columnWidth(i) < needed[name]}
+
+
+@pytest.mark.parametrize("class_name", ["", "nucleus"])
+@pytest.mark.parametrize("width", [278, 300, 400, 480])
+def test_names_are_readable_at_every_width(qtbot: Any, width: int, class_name: str) -> None:
+    rows = [ObjectRow(i, f"object {i}", 1, 100, 0.51, class_name=class_name) for i in range(1, 41)]
+    table = narrow_table(qtbot, rows, width)
+    assert not cut(table)
+    # The same when rows change, and when the dock was narrower or wider meanwhile.
+    for meanwhile in (width, 200, 600):
+        table.resize(meanwhile, 150)
+        table.show_rows([replace(row, seen=meanwhile) for row in rows], 2)
+        table.resize(width, 150)
+        assert not cut(table)
+    assert ("class" in shown(table)) == bool(class_name)
+    assert {"id", "name", "lowest", "show"} <= shown(table)
+    # All is in sight as soon as there is room.
+    assert width < 400 or {"prompts", "seen"} <= shown(table)
+    assert table.item(0, 1).toolTip().startswith("object 1\n")
+    assert "prompted on 1 frame, found on 600 frames, lowest confidence 0.51" in table.item(0, 1).toolTip()
+
+
+def test_long_names_take_the_room_of_columns_that_can_be_done_without(qtbot: Any) -> None:
+    rows = [ObjectRow(i, f"daughter {i} of object {i}", 1, 100, 0.51) for i in range(1, 21)]
+    table = narrow_table(qtbot, rows, 278)
+    assert shown(table) == {"id", "name", "lowest", "show"}
+    table.resize(480, 150)
+    qtbot.waitUntil(lambda: shown(table) >= {"prompts", "seen"})
+    # Much longer ones do not take everything.
+    table.show_rows([replace(row, name="a name " * 20) for row in rows], 1)
+    assert shown(table) >= {"prompts", "seen"}
+
+
+def test_columns_keep_the_width_that_a_user_gives_them(qtbot: Any) -> None:
+    rows = [ObjectRow(i, f"object {i}", 1, 100, 0.51) for i in range(1, 21)]
+    table = narrow_table(qtbot, rows, 400)
+    table.horizontalHeader().resizeSection(COLUMNS.index("prompts"), 90)
+    table.show_rows([replace(row, seen=7) for row in rows], 1)
+    table.resize(278, 150)
+    qtbot.wait(20)
+    assert table.columnWidth(COLUMNS.index("prompts")) == 90

@@ -9,9 +9,10 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QSizePolicy, QTableWidget, QTableWidgetItem
 
 from napari_sam2.plugin.state.object_row import ObjectRow
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QContextMenuEvent, QKeyEvent
+    from qtpy.QtGui import QContextMenuEvent, QKeyEvent, QResizeEvent
 
 # What can be done with the selected objects: what the menu says, and what that means.
 MENU = {
@@ -33,7 +34,13 @@ MENU = {
 COLUMNS = ("id", "name", "prompts", "seen", "lowest", "show", "class")
 # Columns in a narrow dock: the tips say the rest.
 _HEADINGS = ("id", "name", "prompts", "found", "lowest", "", "class")
-_CLASS = COLUMNS.index("class")
+_NAME, _CLASS = COLUMNS.index("name"), COLUMNS.index("class")
+# Columns that give way where names would be cut, in this order; the tip of a row says them, too.
+_YIELDING = COLUMNS.index("prompts"), COLUMNS.index("seen")
+# Names need no more than that, in pixels, nor do classes.
+_WIDEST = 130
+# Columns are as wide as what is in so many rows needs: asking all of a thousand takes too long.
+_ROWS_ASKED = 60
 # A heading and three rows; it takes whatever room there is beside.
 _LEAST_HEIGHT = 104
 _STYLE = "QHeaderView::section { font-weight: normal; padding: 2px 2px; }"
@@ -72,8 +79,8 @@ class ObjectTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        header.setResizeContentsPrecision(_ROWS_ASKED)
         header.setMinimumSectionSize(24)
         # Beside the name, and only where objects have a class or are to get one.
         header.moveSection(_CLASS, 2)
@@ -87,6 +94,10 @@ class ObjectTable(QTableWidget):
         self._shown: tuple[list[ObjectRow], int | None] | None = None
         # What each row was filled with.
         self._filled: list[ObjectRow | None] = []
+        # Widths of columns that the user has given them, and whether it is the table that does so now.
+        self._resized: dict[int, int] = {}
+        self._is_fitting = False
+        header.sectionResized.connect(self._section_resized)
         self.itemSelectionChanged.connect(self._selection_changed)
         self.itemChanged.connect(self._item_changed)
 
@@ -121,6 +132,36 @@ class ObjectTable(QTableWidget):
             words = f"{self._id_at(row)} {self.item(row, 1).text()}".lower()
             self.setRowHidden(row, self._needle not in words)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Make the best of another width."""
+        super().resizeEvent(event)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Give every column what it needs, and the rest to names; where that is too little for them, others yield."""
+        self._is_fitting = True
+        # A hidden column does not say how wide its heading is.
+        for column in _YIELDING:
+            self.showColumn(column)
+        needed = {column: self._width_needed(column) for column in range(len(COLUMNS)) if column != _NAME}
+        has_classes = not self.isColumnHidden(_CLASS)
+        room = self.viewport().width() - sum(width for i, width in needed.items() if i != _CLASS or has_classes)
+        missing = self._width_needed(_NAME) - room
+        for column in _YIELDING:
+            # The one that the user has given a width is wanted.
+            is_in_the_way = missing > 0 and column not in self._resized
+            self.setColumnHidden(column, is_in_the_way)
+            missing -= needed[column] if is_in_the_way else 0
+        for column, width in needed.items():
+            self.setColumnWidth(column, width)
+        self._is_fitting = False
+
+    def _width_needed(self, column: int) -> int:
+        if column in self._resized:
+            return self._resized[column]
+        needed: int = max(self.sizeHintForColumn(column), self.horizontalHeader().sectionSizeHint(column))
+        return min(needed, _WIDEST) if column in (_NAME, _CLASS) else needed
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Ask what is to be done with the selected objects."""
         if self.selected_ids:
@@ -146,6 +187,7 @@ class ObjectTable(QTableWidget):
             self.editItem(self.item(self.currentRow(), COLUMNS.index("name")))
         elif name == "classify":
             self.showColumn(_CLASS)
+            self._fit_columns()
             self.editItem(self.item(self.currentRow(), _CLASS))
         else:
             self.asked.emit(name, self.selected_ids)
@@ -177,6 +219,7 @@ class ObjectTable(QTableWidget):
         self._select([index for index, row in enumerate(rows) if row.object_id in chosen], rows, selected)
         self.blockSignals(False)
         self.narrow(self._needle)
+        self._fit_columns()
 
     def _select(self, indices: list[int], rows: list[ObjectRow], selected: int | None) -> None:
         self.clearSelection()
@@ -199,7 +242,7 @@ class ObjectTable(QTableWidget):
         number = QTableWidgetItem(icon, str(row.object_id))
         number.setData(Qt.ItemDataRole.UserRole, row.object_id)
         name, kind = QTableWidgetItem(row.name), QTableWidgetItem(row.class_name)
-        name.setToolTip(row.name)
+        name.setToolTip(_in_words(row))
         lowest = "-" if row.lowest is None else f"{row.lowest:.2f}"
         texts = [QTableWidgetItem(text) for text in (str(row.prompts), str(row.seen), lowest)]
         show = QTableWidgetItem()
@@ -213,6 +256,11 @@ class ObjectTable(QTableWidget):
         show.setFlags(locked | Qt.ItemFlag.ItemIsUserCheckable)
         for column, item in enumerate((number, name, *texts, show, kind)):
             self.setItem(index, column, item)
+
+    def _section_resized(self, column: int, _before: int, width: int) -> None:
+        # What is left for names is not chosen, and a column that is hidden has no width.
+        if not self._is_fitting and column != _NAME and width:
+            self._resized[column] = width
 
     def _id_at(self, row: int) -> int:
         return int(self.item(row, 0).data(Qt.ItemDataRole.UserRole))
@@ -233,3 +281,11 @@ class ObjectTable(QTableWidget):
         elif item.column() == _CLASS:
             chosen = self.selected_ids
             self.classified.emit(chosen if object_id in chosen else [object_id], item.text().strip())
+
+
+def _in_words(row: ObjectRow) -> str:
+    """All that is known of an object, for what does not fit into the table."""
+    lowest = "" if row.lowest is None else f"lowest confidence {row.lowest:.2f}"
+    kind = f"class {row.class_name}" if row.class_name else ""
+    frames = f"prompted on {counted(row.prompts, 'frame')}, found on {counted(row.seen, 'frame')}"
+    return f"{row.name}\n{', '.join(part for part in (kind, frames, lowest) if part)}"
