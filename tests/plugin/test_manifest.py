@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 from napari.settings import get_plugin_settings
 from qtpy.QtWidgets import QComboBox
 
+import napari_sam2
 from napari_sam2.plugin import palette as palette_commands
+from napari_sam2.plugin.panel.model_box import MEMORIES
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -44,6 +48,12 @@ def test_settings_are_remembered(
         assert settings.results.threshold == 0.7
         assert settings.prompts.live_preview
         widget.controller.close()
+
+
+def test_preferences_offer_the_memory_rules_that_the_widget_offers() -> None:
+    manifest = yaml.safe_load(Path(napari_sam2.__file__).with_name("napari.yaml").read_text(encoding="utf-8"))
+    settings = manifest["contributions"]["configurations"]["model"]["properties"]
+    assert settings["memory"]["enum"] == [*MEMORIES]
 
 
 def palette() -> dict[str, Any]:
