@@ -26,7 +26,7 @@ BLOCK_BYTES = 16 * 2**20
 HIDDEN_BYTES = 12 * 2**20
 BLOCK_ROWS = 256
 # In bfloat16, weights are taken for so many queries and keys at a time, which stay in the cache.
-HALF_ROWS, BLOCK_KEYS = 512, 4096
+HALF_ROWS, BLOCK_KEYS = 1024, 1024
 # Scores are shifted by as much, and by the largest of a sample. Weights whose sum is below a thousandth are the
 # exponential function to a thousandth; of sums above the least, nothing that counts has come out as zero.
 SHIFT, LEAST_SUM, LARGEST_SUM = 30.0, 1e-29, 1e-3
