@@ -173,6 +173,22 @@ def test_doubtful_frame_comes_with_its_reason(desk: Desk) -> None:
     assert "doubtful" not in desk.find("frame_note").text()
 
 
+def test_a_reason_for_which_no_frame_stands_is_told(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.track()
+    kind = "overlap"
+    assert not find_doubts(desk.widget.controller.results, 1, kind)
+    desk.find("doubt").setCurrentText(DOUBT_KINDS[kind])
+    frame = desk.viewer.dims.current_step[0]
+    desk.press("next_doubtful")
+    assert desk.viewer.dims.current_step[0] == frame
+    assert desk.find("frame_note").text().endswith("no frame of object 1: overlaps another")
+    desk.find("doubt").setCurrentText(DOUBT_KINDS["score"])
+    desk.press("next_doubtful")
+    assert "no frame of" not in desk.find("frame_note").text()
+
+
 def test_a_review_leads_to_where_corrections_bring_most_and_says_what_is_reached(desk: Desk) -> None:
     for name, place in (("new_object", (20, 30)), ("new_object", (40, 50))):
         desk.press(name)

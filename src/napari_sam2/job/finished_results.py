@@ -99,8 +99,14 @@ class FinishedResults:
             has_pixels=has_pixels,
             lineage=lineage,
             classes=self._classes(),
+            out_of_date=self.n_out_of_date,
             **edits,
         )
+
+    @property
+    def n_out_of_date(self) -> int:
+        """How many frames awaited an update when the results were written."""
+        return sum(last - first + 1 for first, last in self.record.get("out_of_date", ()))
 
     def _parents(self) -> dict[int, int]:
         """The objects that others were born of, as the record says; ``ValueError`` if that is damaged."""

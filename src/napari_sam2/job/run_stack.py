@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -123,14 +124,24 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
 
 def write(work: Work, folder: Path) -> JobReport:
     """Write what was tracked so far, whole: what is there already stays as it was if that fails."""
+    from napari_sam2.data.formats.export_data import are_out_of_date
+
     session, progress = work.session, work.progress
     geometry = session.stack.geometry
     frames = {geometry.frame_outside(frame) for frame in (*progress.earlier, *progress.frames)}
+    stale = session.out_of_date
+    if stale:
+        warnings.warn(
+            f"{are_out_of_date(len(stale))}, as prompts came after they were tracked: update the session in napari, or "
+            "track all of it again with 'napari-sam2 run'",
+            stacklevel=2,
+        )
     record = {
         "command": work.command,
         "part": work.part,
         "complete": progress.complete,
         "tracked_frames": _spans(frames),
+        "out_of_date": _spans(geometry.frame_outside(frame) for frame in stale),
         "seconds": round(progress.seconds, 3),
         "model": work.model.describe(session.model),
     }

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
-from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, colour_of
+from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, STALE_KEY, colour_of
 from napari_sam2.plugin.layers.layer_frames import model_window
 from napari_sam2.plugin.layers.prompt_colours import colour_prompts
 from napari_sam2.plugin.layers.shown_colours import are_alike
 from napari_sam2.plugin.state.division_queue import question
-from napari_sam2.plugin.state.doubts import MIXED, WORTH, Doubt, find_doubts, next_correction
+from napari_sam2.plugin.state.doubts import DOUBT_KINDS, MIXED, WORTH, Doubt, find_doubts, next_correction
 from napari_sam2.plugin.state.family_tree import family_rows
+from napari_sam2.plugin.state.panel_state import not_here
 
 from .memory_notice import budget_of
 from .state_reader import StateReader
@@ -56,6 +57,8 @@ class Presenter:
         # The doubtful frame that was gone to last, and where it is in the list of them.
         self._doubt: Doubt | None = None
         self._doubt_at = -1
+        # The reason by which no frame was found.
+        self._not_found = ""
         self._tables = QTimer(panel)
         self._tables.setSingleShot(True)
         self._tables.setInterval(_TABLES_MS)
@@ -141,13 +144,18 @@ class Presenter:
         self.show_accepted()
         row = results.table.get(layers.frame, layers.selected)
         name = self._objects.name_of(layers.selected)
-        if row is None:
+        if row is None and results.is_any and not results.n_known(layers.selected):
+            # As after many clicks, each on a new object.
+            text = f"{name} has no prompt yet: choose another in the table to see how it went"
+        elif row is None:
             text = f"Nothing known of {name} here yet"
         else:
             seen = "hidden" if row.object_score < self._panel.threshold.value() else "seen"
             text = f"{name} {seen}: confidence {row.object_score:.2f}, shape quality {row.predicted_iou:.2f}"
         if self._doubt is not None and self._doubt.frame == layers.frame:
             text += f" · doubtful: {self._doubt.reason}"
+        if self._not_found:
+            text += f" · no frame of {name}: {self._not_found}"
         if results.is_locked(layers.frame, layers.selected):
             text += " · accepted, locked"
         if layers.frame in results.stale_frames():
@@ -162,6 +170,7 @@ class Presenter:
 
     def next_doubt(self) -> Doubt | None:
         """Go on to the next frame that deserves a look: proposed divisions, then by what the user chose."""
+        self._not_found = ""
         if (division := self._next_division()) is not None:
             return Doubt(division.frame, "divides", 1.0, division.mother)
         results, kind = self._controller.results, self._panel.doubt.currentData()
@@ -173,6 +182,7 @@ class Presenter:
             return found
         doubts = find_doubts(results, self._layers.selected, MIXED if kind == WORTH else kind)
         if not doubts:
+            self._not_found = DOUBT_KINDS[kind]
             return None
         self._doubt_at = (self._doubt_at + 1) % len(doubts)
         doubt = doubts[self._doubt_at]
@@ -195,7 +205,7 @@ class Presenter:
 
     def restart_doubts(self) -> None:
         """Begin with the most doubtful frame the next time."""
-        self._doubt, self._doubt_at = None, -1
+        self._doubt, self._doubt_at, self._not_found = None, -1, ""
 
     def show_state(self) -> None:
         """Say what the next click means, and what can be done."""
@@ -225,6 +235,11 @@ class Presenter:
         """Say what went wrong, until the user does something else; without a problem, that all is well."""
         self.reader.problem = problem
         self.show_state()
+
+    def show_missing(self) -> None:
+        """Say that the model that was chosen is not on this machine, where another is in use."""
+        missing, in_use = self._panel.model_box.missing, self._controller.model_name
+        self.say(not_here(missing, in_use) if missing and in_use else "")
 
     def _prompted(self) -> None:
         self.reader.problem = ""
@@ -296,3 +311,4 @@ def _write_tables(layer: Labels, results: ResultStore, names: Mapping[int, str],
         rows.append({"index": object_id, "name": names.get(object_id, f"object {object_id}"), **summary})
     layer.features = pd.DataFrame(rows)
     layer.metadata[SCORES_KEY] = results.scores()
+    layer.metadata[STALE_KEY] = len(results.stale_frames())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_warning
@@ -151,9 +152,8 @@ class Sam2Widget(QWidget):
         self._connect_objects()
         self._connect_controller()
         self._connect_napari()
-        # Actions with a button; all of them may have a key as well. Qt passes on whether a button is down, which no
-        # action wants to know.
-        actions = self._actions()
+        # Qt passes on whether a button is down, which no action wants to know.
+        actions = {name: partial(self.act, name) for name in self._actions()}
         for name in actions.keys() & self.panel.buttons.keys():
             self.panel.buttons[name].clicked.connect(lambda _=False, action=actions[name]: action())
         self._canvas_focus = CanvasFocus(self)
@@ -258,7 +258,8 @@ class Sam2Widget(QWidget):
         return actions | self.tools.actions | self.finding.actions | self.menu.actions
 
     def act(self, name: str) -> None:
-        """Do what a button or key of this name does."""
+        """Do what a button or key of this name does; what went wrong before has been read."""
+        self.view.say("")
         self._actions()[name]()
 
     # Layers, model, objects
@@ -276,10 +277,9 @@ class Sam2Widget(QWidget):
         self.view.show()
 
     def _load_model(self) -> None:
-        choice = self.panel.model_box.choice
-        # One that is not on this machine can be downloaded; meanwhile the one in use goes on.
-        if choice is not None:
+        if (choice := self.panel.model_box.choice) is not None:
             self.controller.load_model(choice)
+        self.view.show_missing()
 
     def _read_session_settings(self) -> None:
         self.controller.zoom = self.panel.model_box.zoom_factor

@@ -149,6 +149,11 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding, TakingExem
         return {object_id: tuple(frames.tolist()) for object_id, frames in self.stale_frames().items()}
 
     @property
+    def out_of_date(self) -> tuple[int, ...]:
+        """Frames on which the result of some object is stale."""
+        return tuple(sorted({frame for frames in self.stale.values() for frame in frames}))
+
+    @property
     def one_sided(self) -> dict[int, tuple[int, ...]]:
         """By object, the frames between two of its prompts that ``update(both_ways=True)`` would track from both."""
         plans = self._passes.between_plans(self._passes.update_plans())

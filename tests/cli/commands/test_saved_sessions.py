@@ -213,6 +213,22 @@ def test_resume_after_everything_writes_the_results_again(run: Run, saved: Path)
     np.testing.assert_array_equal(results(saved)[0], before[0])
 
 
+def test_results_that_are_out_of_date_say_so(run: Run, saved: Path, tmp_path: Path) -> None:
+    folder, out = saved / "session.napari-sam2", tmp_path / "out"
+    session = Session.open(folder)
+    session.add_points(4, 1, [(8, 8)], [1])
+    stale = len(session.out_of_date)
+    session.close()
+    assert stale > 1
+    with pytest.warns(UserWarning, match=f"{stale} frames are out of date, as prompts came after"):
+        assert run("resume", folder, "--output", out, "--overlay", "none").status == 0
+    with pytest.warns(UserWarning, match=f"{stale} frames are out of date; update and export again") as told:
+        assert run("export", out, "--to", "ome-tiff,coco").status == 0
+    assert [str(one.message).partition(":")[0] for one in told] == ["labels.ome.tif", "coco.json"]
+    # Tracked again from its prompts, nothing is.
+    assert run("run", folder, "--output", tmp_path / "anew", "--overlay", "none").status == 0
+
+
 def test_errors_are_one_line(run: Run, saved: Path, disk: DiskStack, fast: list[object], tmp_path: Path) -> None:
     session = saved / "session.napari-sam2"
     again = run("segment", disk.path, "--prompts", disk.prompts, "--output", saved, "--save", *fast)

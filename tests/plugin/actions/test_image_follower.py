@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
@@ -163,6 +164,18 @@ def test_a_labels_layer_of_another_shape_is_not_offered(desk: Desk) -> None:
     desk.viewer.add_labels(np.zeros((12, 48, 56), int), name="fits")
     combo = desk.find("labels_layer")
     assert [combo.itemText(i) for i in range(combo.count())] == ["none", "fits"]
+    # The open list has it, too, greyed and with the reason.
+    combo.showPopup()
+    desk.until(combo.view().isVisible)
+    listed = [combo.model().item(i) for i in range(combo.count())]
+    assert [(one.text(), one.isEnabled()) for one in listed] == [("none", True), ("fits", True), ("small", False)]
+    assert "results cannot go into small" in listed[2].toolTip()
+    QTest.keyClick(combo.view(), Qt.Key.Key_Down)
+    QTest.keyClick(combo.view(), Qt.Key.Key_Down)
+    QTest.keyClick(combo.view(), Qt.Key.Key_Return)
+    desk.until(lambda: not combo.view().isVisible())
+    assert [combo.itemText(i) for i in range(combo.count())] == ["none", "fits"]
+    assert combo.currentText() in ("none", "fits")
 
 
 def exported(desk: Desk, path: Path) -> tuple[int, ...]:

@@ -136,6 +136,17 @@ def test_menu_merges_and_tidies_up(many: Desk) -> None:
     assert prompt(many, 0, left).sum() == 225
     ask(many, "fill_holes", 0)
     assert "nothing of that kind" in many.find("status_line").text()
+    # It has been read as soon as something else is done.
+    ask(many, "split", 0)
+    assert f"Object {left} is in one piece" in many.find("status_line").text()
+    ask(many, "not_here", 0)
+    assert "one piece" not in many.find("status_line").text()
+    # Those that have become one are listed as one.
+    assert {1, 2, 3} & {*many.find("object_table").object_ids} == {left}
+    ask(many, "fill_holes", 0)
+    assert "nothing of that kind" in many.find("status_line").text()
+    many.press("undo")
+    assert "nothing of that kind" not in many.find("status_line").text()
 
 
 def test_menu_divides_and_swaps_and_each_is_one_step(many: Desk) -> None:

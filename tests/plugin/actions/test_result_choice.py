@@ -76,6 +76,7 @@ def test_labels_of_the_user_become_objects(desk: Desk, frames: np.ndarray) -> No
     # Each from the first frame that it is on, in one step.
     assert {(p.frame, p.object_id) for p in desk.widget.session.prompts} == {(0, 7), (2, 9)}
     np.testing.assert_array_equal(desk.labels[0], mine[0])
+    assert not layer.visible
     assert desk.track()
     np.testing.assert_array_equal(desk.labels[2] == 9, mine[2] == 9)
     np.testing.assert_array_equal(layer.data, mine)

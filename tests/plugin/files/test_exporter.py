@@ -17,6 +17,7 @@ from napari_sam2.data.formats import FORMATS
 from napari_sam2.data.formats.tiff_and_tables import read_scores_csv
 from napari_sam2.data.prompts.prompt import read_prompts
 from napari_sam2.plugin.files import exporter as exports
+from napari_sam2.plugin.files.napari_writer import write_imagej_tiff
 
 if TYPE_CHECKING:
     from conftest import Desk
@@ -143,3 +144,37 @@ def test_centres_become_a_tracks_layer_on_the_image(tracked: Desk) -> None:
     (here,) = layer.data[layer.data[:, 1] == 5]
     np.testing.assert_allclose(here, (1, 5, rows.mean(), columns.mean()))
     np.testing.assert_allclose(layer.scale, (2, 0.5, 0.25))
+
+
+def test_results_that_are_out_of_date_are_told_before_and_after(tracked: Desk, tmp_path: Path) -> None:
+    said: list[str] = []
+    tracked.widget.files.exporting.wrote.connect(said.append)
+    assert "caution" not in actions(tracked)
+    write(tracked, "tiff", tmp_path / "a.tif")
+    assert said == [f"Written to {tmp_path / 'a.tif'}"]
+    tracked.viewer.dims.set_current_step(0, 6)
+    tracked.click_shown(30, 12)
+    assert tracked.find("status_line").text().endswith("5 frames out of date: Update (U).")
+    assert actions(tracked)["caution"][0] is False
+    (first, *_) = tracked.widget.panel.files_box.formats.actions()
+    assert first.text() == "5 frames are out of date: Update (U) first"
+    write(tracked, "tiff", tmp_path / "b.tif")
+    assert said[1] == f"Written to {tmp_path / 'b.tif'}. 5 frames are out of date: Update (U), then export again"
+    # napari's own way to save the layer says so, too.
+    tracked.widget.view.write_tables()
+    layer = tracked.widget.layers.labels
+    with pytest.warns(UserWarning, match="c.labels.tif: 5 frames are out of date"):
+        write_imagej_tiff(str(tmp_path / "c.labels.tif"), layer.data, layer.as_layer_data_tuple()[1])
+    assert tracked.track("update")
+    assert "caution" not in actions(tracked)
+    write(tracked, "tiff", tmp_path / "a.tif")
+    assert said[2] == said[0]
+
+
+def test_a_file_that_is_written_from_a_run_that_was_stopped_says_so(tracked: Desk, tmp_path: Path) -> None:
+    said: list[str] = []
+    tracked.widget.files.exporting.wrote.connect(said.append)
+    tracked.widget.controller.tracking_stepped.connect(lambda step: step.done == 4 and tracked.press("cancel"))
+    assert not tracked.track()
+    write(tracked, "tiff", tmp_path / "a.tif")
+    assert said[0].endswith("a.tif. Tracking was stopped: Continue, then export again")

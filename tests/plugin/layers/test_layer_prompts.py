@@ -279,6 +279,8 @@ def test_labels_of_another_program_become_prompts(desk: Desk, frames: np.ndarray
     assert {(p.frame, p.object_id) for p in desk.widget.session.prompts} == {(2, 3), (2, 7), (2, 9)}
     np.testing.assert_array_equal(desk.labels[2], mine[2])
     assert desk.widget.layers.labels is not source
+    assert desk.widget.layers.labels.visible
+    assert not source.visible
     np.testing.assert_array_equal(source.data, mine)
     assert desk.track()
     assert desk.find("object_table").object_ids == [3, 7, 9]

@@ -144,6 +144,10 @@ def test_the_model_in_use_stays_until_another_is_loaded(desk: Desk, tmp_path: Pa
     desk.find("model").setCurrentIndex(desk.find("model").findData(NAME))
     desk.settle()
     assert "The model in use stays" in desk.find("model_status").text()
+    in_use = desk.widget.controller.model_name
+    line = desk.find("status_line").text()
+    assert line.endswith(f"{NAME} is not on this machine: download it, or go on with {in_use}.")
+    assert desk.widget.panel.sections["Model"].title.text() == in_use
     assert desk.find("download").isVisibleTo(desk.widget.panel.model_box)
     # One that is broken.
     broken = tmp_path / "broken.pt"

@@ -79,6 +79,7 @@ def test_features_per_label(two: Desk) -> None:
 
 def test_removing_an_object_leaves_the_other_and_can_be_undone(two: Desk) -> None:
     before = two.labels.copy()
+    two.find("object_table").item(0, 1).setText("mother")
     two.find("object_table").selectRow(0)
     two.press("remove_object")
     two.settle()
@@ -90,6 +91,7 @@ def test_removing_an_object_leaves_the_other_and_can_be_undone(two: Desk) -> Non
     two.settle()
     np.testing.assert_array_equal(two.labels, before)
     assert cells(two, "id") == ["1", "2"]
+    assert cells(two, "name")[0] == two.widget.objects.names[1] == "mother"
 
 
 def test_hidden_object_is_transparent_and_comes_back_in_its_colour(two: Desk) -> None:

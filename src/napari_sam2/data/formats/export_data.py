@@ -54,6 +54,9 @@ class Results:
         Who came from whom, where that is known.
     classes : mapping
         What kind of object each is, of those of which that is said.
+    out_of_date : int
+        How many frames an edit has put out of date and no update has tracked again; it is warned of when they are
+        written.
     volumes : VolumeSeries or None
         For volumes over time, made by `of_volumes`: `stack` and `labels` are then all their planes, time point by time
         point.
@@ -75,6 +78,7 @@ class Results:
     volumes: VolumeSeries | None = None
     lineage: Lineage | None = None
     classes: Mapping[int, str] = field(default_factory=dict)
+    out_of_date: int = 0
 
     def __post_init__(self) -> None:
         # A mismatch would otherwise surface in the middle of writing, and differently in each format.
@@ -189,3 +193,8 @@ def regions_of(image: NDArray[Any], frame: int) -> Iterator[Region]:
     # Boxes for all objects come from one pass; each mask is then compared within its box only.
     for object_id, measures in measure(LabelRuns.of(image)).items():
         yield Region(frame, object_id, measures.crop, image[measures.crop] == object_id)
+
+
+def are_out_of_date(frames: int) -> str:
+    """Say that frames await an update: "19 frames are out of date"."""
+    return "1 frame is out of date" if frames == 1 else f"{frames} frames are out of date"

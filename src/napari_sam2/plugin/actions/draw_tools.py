@@ -13,7 +13,7 @@ from napari_sam2.plugin.layers.layer_frames import is_own
 from napari_sam2.plugin.layers.points_and_shapes import NEGATIVE, POSITIVE, next_sign, turn_selected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari.components import ViewerModel
 
@@ -80,11 +80,14 @@ class DrawTools:
             return
         # The neighbour above is selected next, or the one below where there is none.
         rest = [i for i in table.object_ids if i not in gone]
-        # The names go before the controller announces the change, so that the table does not list the objects again.
-        for object_id in gone:
-            self._objects.remove(object_id)
+        self.forget(gone)
         self._controller.edits.remove_objects(gone)
         self._select(max((i for i in rest if i < min(gone)), default=min(rest, default=1)))
+
+    def forget(self, object_ids: Iterable[int]) -> None:
+        """Let go of the names of objects that are about to go, before that is announced: named ones are listed."""
+        for object_id in object_ids:
+            self._objects.remove(object_id)
 
     def switch_sign(self) -> None:
         """Turn selected points round, or else the next one."""
@@ -125,6 +128,9 @@ class DrawTools:
             show_warning(f"No label of {source.name} lies on this frame of the image.")
             return
         self._controller.edits.take_labels(self._layers.frame, image)
+        # It would lie on the result, in other colours.
+        if source is not self._layers.labels:
+            source.visible = False
 
     def ask_and_take_tracks(self) -> None:
         """Ask for a file of tracks, and take it."""

@@ -74,7 +74,7 @@ class FileDialogs(QObject):
     def _connect_exports(self) -> None:
         box, exporting = self._box, self.exporting
         # From the panel: what is asked for. Cancelling only sets a mark that the export's thread sees.
-        box.offer(exporting.choices)
+        box.offer(exporting.choices, lambda: exporting.caution)
         box.export_asked.connect(self._export)
         # From the export, through the event loop: how far it is, and how it ended.
         exporting.progressed.connect(box.show_export)

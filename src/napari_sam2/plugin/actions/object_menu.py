@@ -58,6 +58,8 @@ class ObjectMenu:
         """Do what was chosen; the first of the objects is the one that clicks are about."""
         if not object_ids or (self._layers.space is None and action != "remove"):
             return
+        # What went wrong before has been read.
+        self._say("")
         actions: dict[str, Callable[[Sequence[int]], None]] = {
             "remove": lambda _ids: self._tools.remove_object(),
             "not_here": self._not_here,
@@ -127,6 +129,7 @@ class ObjectMenu:
                 for other in others:
                     session.merge(keep, other)
 
+        self._tools.forget(others)
         self._edit_tracks(merge)
 
     def _divides_here(self, object_ids: Sequence[int]) -> None:
@@ -160,7 +163,8 @@ class ObjectMenu:
             return
         pieces, n_pieces = self._pieces(object_id)
         if n_pieces < 2:
-            self._say(f"{object_id} is in one piece on this frame: paint its parts as objects, or erase between them.")
+            name = f"Object {object_id}"
+            self._say(f"{name} is in one piece on this frame: paint its parts as objects, or erase between them.")
             return
 
         def split(session: Session) -> None:

@@ -59,6 +59,8 @@ class ResultChoice(QObject):
         self._controller.layers.need_labels()
         if choice == "take":
             self._controller.edits.take_objects(layer.data)
+            # It would lie on the result, in other colours.
+            layer.visible = False
 
     def close(self) -> None:
         """Ask nothing any more."""

@@ -14,6 +14,7 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.formats import FORMATS, Format, Results, export_results, tracks_array
+from napari_sam2.data.formats.export_data import are_out_of_date
 from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.lineage import Lineage
@@ -23,7 +24,7 @@ from napari_sam2.data.prompts.placed_prompts import prompt_outside
 from napari_sam2.data.prompts.prompt import write_prompts
 from napari_sam2.plugin.layers.layer_frames import make_stack, volumes_of
 from napari_sam2.plugin.layers.layer_geometry import transform_like
-from napari_sam2.plugin.state.export_choice import ExportChoice, VideoEdit
+from napari_sam2.plugin.state.export_choice import Caution, ExportChoice, VideoEdit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,9 @@ def choices(image: Image | None, space: LayerFrames | None, *, axis: str, has_la
                 one.check(stack)
             except ValueError as error:
                 reason = str(error)
-        title = one.title[0].upper() + one.title[1:]
+        # Names such as nnU-Net are written as they are.
+        first = one.title.split()[0]
+        title = one.title.replace(first, first.capitalize(), 1) if first.islower() else one.title
         found.append(
             ExportChoice(one.name, title, one.filename, one.is_own is not None, one.lost, one.needs_axis, reason)
         )
@@ -217,6 +220,16 @@ class Exporting(QObject):
         has_labels = layers.labels is not None and self._controller.has_work
         return choices(layers.image, layers.space, axis=self._controller.axis, has_labels=has_labels)
 
+    @property
+    def caution(self) -> Caution | None:
+        """What is to be known of results that are going to change, and what would be done about it first."""
+        controller = self._controller
+        if controller.is_running:
+            return Caution("Tracking is under way", "wait for its end")
+        if stale := len(controller.results.stale_frames()):
+            return Caution(are_out_of_date(stale), "Update (U)")
+        return Caution("Tracking was stopped", "Continue") if controller.can_resume else None
+
     def shown_frame(self) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
         """The frame on show, (Y, X, 3), and its labels."""
         material = self._material()
@@ -250,15 +263,21 @@ class Exporting(QObject):
                 results = replace(results, background=edit.colour, blur=edit.blur)
             return export_results(results, name, target)
 
-        self._start(work, lambda written: self.wrote.emit(f"Written to {written}"), target.name)
+        caution = self.caution
+        more = "" if caution is None else f". {caution.afterwards}"
+        self._start(work, lambda written: self.wrote.emit(f"Written to {written}{more}"), target.name)
 
     def add_tracks(self, add: Callable[[Any, Material], None]) -> None:
         """Find the centres of all objects and hand them, (N, 4) as a Tracks layer takes them, to ``add``."""
         material = self._material()
 
+        caution = self.caution
+
         def done(rows: NDArray[np.float64]) -> None:
             if material is not None and len(rows):
                 add(rows, material)
+            if caution is not None:
+                self.wrote.emit(caution.afterwards)
 
         seen = self._shown_as("centres")
         self._start(lambda known: tracks_array(known.results(seen)), done, "centres")

@@ -20,7 +20,7 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.images.volume_series import VolumeSeries
 from napari_sam2.data.labels.provenance import Provenance
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
-from napari_sam2.plugin.layers.labels_layer import SCORES_KEY
+from napari_sam2.plugin.layers.labels_layer import SCORES_KEY, STALE_KEY
 from napari_sam2.plugin.layers.layer_geometry import layer_geometry
 from napari_sam2.plugin.layers.placement import TRANSFORM, matrix_of
 
@@ -103,6 +103,7 @@ def labels_results(data: Any, meta: Mapping[str, Any], *, is_depth: bool = False
     geometry = layer_geometry(meta, labels.shape, axes, Selection(axis=axis))
     # What the widget has left in the layer; a layer of any other origin has none of it.
     about: dict[str, Any] = {"scores": _scores(meta), "names": _names(meta), "has_pixels": False}
+    about["out_of_date"] = int((meta.get("metadata") or {}).get(STALE_KEY, 0))
     # Writers want an image for its shape and geometry; this one takes no memory and is never shown.
     blank = np.broadcast_to(np.uint8(0), labels.shape)
     # Volumes over time are written as one long stack of planes, whose scores would not fit: they count frames.
@@ -133,7 +134,7 @@ def _pictures(layers: Sequence[LayerDataTuple]) -> Results:
     window = None
     if not stack.is_rgb and seen.get("contrast_limits") is not None:
         window = Window(*(float(limit) for limit in seen["contrast_limits"]))
-    return Results(results.labels, stack, results.scores, results.names, window)
+    return Results(results.labels, stack, results.scores, results.names, window, out_of_date=results.out_of_date)
 
 
 def _axes(shape: Sequence[int], meta: Mapping[str, Any], *, is_depth: bool) -> str:

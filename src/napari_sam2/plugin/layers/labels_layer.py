@@ -41,6 +41,8 @@ _TURN, _LIGHT, _DARK = 0.045, 0.85, 0.3
 _UNLISTED = (0.8, 0.8, 0.8, 1.0)
 # Entry of the layer's metadata with the scores of all frames, a data frame.
 SCORES_KEY = "object_scores"
+# Entry with the number of frames that are out of date.
+STALE_KEY = "frames_out_of_date"
 
 
 def new_labels_layer(image: Image, space: LayerFrames, *, object_id: int, data: Any = None) -> Labels:

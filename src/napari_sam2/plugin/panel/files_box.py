@@ -14,7 +14,7 @@ from .arrange import column, make_buttons, row
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from napari_sam2.plugin.state.export_choice import ExportChoice
+    from napari_sam2.plugin.state.export_choice import Caution, ExportChoice
 
 _BUTTONS = {
     "save_session": ("Save session…", "Keep all work on this stack in a folder, now and from now on as you work"),
@@ -26,10 +26,22 @@ _BUTTONS = {
 }
 # In which order formats are listed, the usual one first; those that are not named here come last.
 _GROUPS = {
-    "Labels": ("tiff", "ome-tiff", "ome-zarr", "ome-zarr-0.4", "nifti", "dicom-seg", "ctc", "coco", "sav"),
+    "Labels": (
+        "tiff",
+        "ome-tiff",
+        "ome-zarr",
+        "ome-zarr-0.4",
+        "nifti",
+        "dicom-seg",
+        "ctc",
+        "coco",
+        "sav",
+        "provenance",
+    ),
     "Tracks": ("tracks-layer", "tracks", "geff", "trackmate"),
     "Tables": ("csv", "measurements", "prompts"),
     "Pictures": ("png", "gif", "mp4", *VIDEO_EDITS),
+    "Data sets": ("yolo", "nnunet"),
 }
 _PLACES = {name: (group, place) for place, (group, name) in enumerate((g, n) for g in _GROUPS for n in _GROUPS[g])}
 
@@ -61,13 +73,18 @@ class FilesBox(QWidget):
         self.show_export("", 0, 0)
         self.show_recoveries([])
 
-    def offer(self, choices: Callable[[], Iterable[ExportChoice]]) -> None:
-        """List formats, found anew whenever the list is opened."""
-        self.formats.aboutToShow.connect(lambda: self.list_formats(choices()))
+    def offer(self, choices: Callable[[], Iterable[ExportChoice]], caution: Callable[[], Caution | None]) -> None:
+        """List formats, found anew whenever the list is opened, below what is to be known of the results."""
+        self.formats.aboutToShow.connect(lambda: self.list_formats(choices(), caution()))
 
-    def list_formats(self, choices: Iterable[ExportChoice]) -> None:
+    def list_formats(self, choices: Iterable[ExportChoice], caution: Caution | None = None) -> None:
         """List formats; those that cannot be chosen are grey and say why."""
         self.formats.clear()
+        if caution is not None:
+            said = self.formats.addAction(caution.beforehand)
+            said.setObjectName("export_caution")
+            said.setEnabled(False)
+            self.formats.addSeparator()
         for choice in sorted(choices, key=lambda choice: _PLACES.get(choice.name, ("", len(_PLACES)))[1]):
             group, _ = _PLACES.get(choice.name, ("Others", 0))
             file = f" ({choice.filename})" if choice.filename else ""

@@ -118,8 +118,8 @@ class ModelBox(QWidget):
 
     @property
     def missing(self) -> str:
-        """The model that is chosen and not on this machine; empty where it is."""
-        return "" if self.choice is not None else self.model.currentData() or _OWN_FILE
+        """The model that is chosen and not on this machine; empty where it is, and for a file of the user's."""
+        return "" if self.choice is not None else self.model.currentData() or ""
 
     @property
     def zoom_factor(self) -> str | float:

@@ -31,6 +31,24 @@ class ExportChoice:
 
 
 @dataclass(frozen=True)
+class Caution:
+    """Why results are not yet what they are going to be, and what to do about that: "Update (U)"."""
+
+    why: str
+    what_to_do: str
+
+    @property
+    def beforehand(self) -> str:
+        """What the menu of formats begins with."""
+        return f"{self.why}: {self.what_to_do} first"
+
+    @property
+    def afterwards(self) -> str:
+        """What goes with the news that a file is written."""
+        return f"{self.why}: {self.what_to_do}, then export again"
+
+
+@dataclass(frozen=True)
 class VideoEdit:
     """A video or images without the background."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class _Objects:
     # By object id.
     names: dict[int, str] = field(default_factory=dict)
+    # Names of objects that are gone, for those that undo brings back.
+    former: dict[int, str] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
     # The Labels layer's colours from before objects were hidden or had mothers; None where it still has them.
     own_colormap: Any = None
@@ -89,13 +91,17 @@ class ObjectNames:
         self.names[object_id] = name or self.default_name(object_id)
 
     def remove(self, object_id: int) -> None:
-        """Forget an object."""
-        self.names.pop(object_id, None)
+        """Forget an object, unless undo brings it back."""
+        if object_id in self.names:
+            self._here.former[object_id] = self.names.pop(object_id)
         self.hidden.discard(object_id)
 
     def next_id(self) -> int:
         """Return the id of the next new object."""
-        return max((*self.names, *self._known), default=0) + 1
+        new = max((*self.names, *self._known), default=0) + 1
+        # It is another object than one that had the number before.
+        self._here.former.pop(new, None)
+        return new
 
     def show(self, object_id: int, shown: bool, labels: Labels | None) -> None:
         """Draw an object in the Labels layer, or do not."""
@@ -131,6 +137,8 @@ class ObjectNames:
     ) -> list[ObjectRow]:
         """Describe every object that was named, prompted or tracked."""
         n_prompts = Counter(place.object_id for place in set(prompts))
+        for object_id in ({*results.object_ids, *n_prompts} - {*self._known}) & self._here.former.keys():
+            self.names.setdefault(object_id, self._here.former.pop(object_id))
         self._known = sorted({*self.names, *results.object_ids, *n_prompts})
         self._parents, self._classes = results.state.parents, results.state.classes
         # The table shows the colours that the layer has.

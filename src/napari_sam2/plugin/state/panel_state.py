@@ -121,9 +121,7 @@ def status_line(state: PanelState) -> StatusText:
     if not state.has_image:
         return StatusText("Open an image to begin: drop a file on the window, or File > Open Sample.")
     if state.missing_model:
-        return StatusText(
-            f"{state.missing_model} is not on this machine: download it, or go on with sam2_nano.", PROBLEM
-        )
+        return StatusText(not_here(state.missing_model, "sam2_nano"), PROBLEM)
     if state.is_loading:
         return StatusText("Loading the model…", BUSY)
     if not state.model:
@@ -142,6 +140,11 @@ def status_line(state: PanelState) -> StatusText:
     locked = "Frame accepted and locked (Y: unlock)." if state.is_accepted else ""
     parts = (_waiting(state), locked, _next_click(state), _next_step(state))
     return StatusText(" ".join(part for part in parts if part))
+
+
+def not_here(missing: str, in_use: str) -> str:
+    """Say that a model that was chosen has to be fetched first."""
+    return f"{missing} is not on this machine: download it, or go on with {in_use}."
 
 
 def _waiting(state: PanelState) -> str:

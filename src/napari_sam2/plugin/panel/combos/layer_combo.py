@@ -38,6 +38,8 @@ class LayerCombo(QComboBox):
         self._refusal = refusal
         self._optional = optional
         self._layers: list[Any] = []
+        # Names of layers that cannot be chosen, and why.
+        self._refused: list[tuple[str, str]] = []
         self._chosen: Any = None
         self.setMinimumContentsLength(8)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -71,6 +73,7 @@ class LayerCombo(QComboBox):
         """Read the layer list again."""
         refusals = [(x, self._refusal(x)) for x in self._viewer.layers if isinstance(x, self._kind)]
         self._layers = [x for x, reason in refusals if not reason]
+        self._refused = [(x.name, reason) for x, reason in refusals if reason]
         # Why a layer is not in the list can be read in the tip, below what the combo is for.
         purpose = self.toolTip().partition(_REFUSED)[0]
         self.setToolTip(purpose + "".join(f"{_REFUSED}{reason}" for _, reason in refusals if reason))
@@ -82,6 +85,26 @@ class LayerCombo(QComboBox):
             chosen = self._layers[-1]
         self._show(chosen)
         self._set(chosen)
+
+    def showPopup(self) -> None:
+        """List those that cannot be chosen, too, greyed and with the reason as their tip."""
+        self._drop_refused()
+        for name, reason in self._refused:
+            self.addItem(name)
+            item = self.model().item(self.count() - 1)
+            item.setEnabled(False)
+            item.setToolTip(reason)
+        super().showPopup()
+
+    def hidePopup(self) -> None:
+        """Keep to those that can be chosen: whoever goes through them with the keys finds no others."""
+        super().hidePopup()
+        self._drop_refused()
+
+    def _drop_refused(self) -> None:
+        for index in reversed(range(self.count())):
+            if not self.model().item(index).isEnabled():
+                self.removeItem(index)
 
     def disconnect_viewer(self) -> None:
         """Stop following the viewer."""
