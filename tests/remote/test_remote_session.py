@@ -14,6 +14,7 @@ from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.remote.line import ClusterError
 from napari_sam2.remote.remote_model import RemoteModel
+from napari_sam2.weights.source import device_of
 from served_model import kill_worker
 from session_driver import Driver
 from session_state import assert_same_sessions
@@ -104,6 +105,21 @@ def test_saved_here_and_opened_with_either(here: Sam2, there: Sam2, frames: np.n
     assert_same_sessions(*opened)
     for session in opened:
         session.close()
+
+
+def test_opened_without_a_model_its_own_runs_where_it_ran(
+    there: RemoteModel, frames: np.ndarray, tmp_path: Path
+) -> None:
+    prompted(Session(there, frames, folder=tmp_path / "saved")).close()
+    session = Session.open(tmp_path / "saved", frames)
+    assert session.problems == ()
+    assert device_of(session.model) == there.line.address
+    session.close()
+    # Nobody is there any more.
+    header = tmp_path / "saved" / "session.json"
+    header.write_text(header.read_text(encoding="utf-8").replace(there.line.address, "tcp://127.0.0.1:9"), "utf-8")
+    with pytest.raises(ClusterError, match=r"no worker answers at tcp://127.0.0.1:9.*resume --device cpu"):
+        Session.open(tmp_path / "saved", frames)
 
 
 def test_a_worker_that_dies_is_one_message_and_going_on_is_the_same(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
+import dask
+import distributed
 import numpy as np
 import pytest
 import tifffile
@@ -41,6 +44,12 @@ def test_it_listens_on_loopback_only(address: str) -> None:
         own = probe.getsockname()[0]
     with socket.socket() as caller, pytest.raises(OSError, match="refused"):
         caller.connect((own, int(port)))
+
+
+def test_a_worker_computes_as_freely_as_this_process(address: str) -> None:
+    with distributed.Client(address, set_as_default=False) as client:
+        assert [*client.run(os.getenv, "MALLOC_TRIM_THRESHOLD_").values()] == [os.getenv("MALLOC_TRIM_THRESHOLD_")]
+        assert [*client.run(dask.config.get, "distributed.worker.profile.enabled").values()] == [False]
 
 
 @pytest.mark.parametrize(

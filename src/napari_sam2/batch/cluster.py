@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from napari_sam2.weights.worker_settings import WORKER_SETTINGS
+
 from .job_record import FAILED
 from .jobs import BatchJob
 from .run_one import JobResult, Tools, do_job
@@ -95,12 +97,15 @@ def _result(future: Any, name: str) -> JobResult:
 @contextmanager
 def _client(distributed: Any, cluster: Cluster) -> Iterator[Any]:
     """Connect to the cluster, or make one."""
+    from napari_sam2.data.files.optional_packages import load_extra
+
     if cluster.scheduler is None:
         # Dask would give each process one thread, whatever the number of cores.
         threads = os.environ.get("OMP_NUM_THREADS") or str(max((os.cpu_count() or 1) // cluster.workers, 1))
         # A worker's memory is mostly the model's: Dask's own limits would only stop jobs for no good reason.
         # One thread per process, since PyTorch spreads over cores itself; no dashboard, which needs a port.
         with (
+            load_extra("dask", _PURPOSE).config.set(WORKER_SETTINGS),
             distributed.LocalCluster(
                 n_workers=cluster.workers,
                 threads_per_worker=1,

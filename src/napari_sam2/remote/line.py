@@ -1,4 +1,4 @@
-"""The line to a model on a Dask worker: made when it is needed, and made anew where it broke."""
+"""The connection to a model on a Dask worker: made when it is needed, and made again after it broke."""
 
 from __future__ import annotations
 

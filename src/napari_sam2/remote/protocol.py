@@ -1,4 +1,4 @@
-"""What goes over the line between a session here and the model on a worker: plain values."""
+"""The messages between a session here and the model on a worker, as plain values."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.data.files.optional_packages import load_extra
+from napari_sam2.weights.worker_settings import WORKER_SETTINGS
 
 DEFAULT_PORT = 8786
 _LOOPBACK = "127.0.0.1"
@@ -40,7 +41,7 @@ class ServeSettings:
     host: str = _LOOPBACK
     # 0 for any that is free.
     port: int = DEFAULT_PORT
-    # CPU threads of each worker; all cores, shared among the workers, where not given.
+    # CPU threads of each worker; where not given, those that are quickest, or the cores shared among the workers.
     threads: int | None = None
     tls: TlsFiles | None = None
 
@@ -88,7 +89,10 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Served]:
         "dashboard_address": f"{_LOOPBACK}:0",
         "dashboard": False,
     }
-    with dask.config.set(_NO_PAGES), tempfile.TemporaryDirectory(prefix="napari-sam2-serve-") as folder:
+    with (
+        dask.config.set(_NO_PAGES | WORKER_SETTINGS),
+        tempfile.TemporaryDirectory(prefix="napari-sam2-serve-") as folder,
+    ):
         async with AsyncExitStack() as stack:
             scheduler = distributed.Scheduler(host=settings.host, port=settings.port, **common)
             await stack.enter_async_context(scheduler)
@@ -127,8 +131,10 @@ def _count_gpus() -> int:
 
 
 def _environment(settings: ServeSettings, number: int, gpus: int) -> Mapping[str, str]:
-    """Threads of a worker, of which Dask would give it one, and its GPU."""
-    usual = int(os.environ.get("OMP_NUM_THREADS", 0)) or max((os.cpu_count() or 1) // max(gpus, 1), 1)
-    threads = str(settings.threads or usual)
-    gpu = {"CUDA_VISIBLE_DEVICES": str(number)} if gpus > 1 else {}
-    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **gpu}
+    """Threads of a worker, where they are given or have to be shared, and its GPU."""
+    threads = settings.threads
+    if threads is None and gpus > 1 and "OMP_NUM_THREADS" not in os.environ:
+        threads = max((os.cpu_count() or 1) // gpus, 1)
+    # Where none are set, the worker chooses as this process would.
+    given = {} if threads is None else dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    return given | ({"CUDA_VISIBLE_DEVICES": str(number)} if gpus > 1 else {})

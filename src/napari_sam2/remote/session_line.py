@@ -1,4 +1,4 @@
-"""One session's line to its worker: what is sent once and known there afterwards, and what comes back."""
+"""One session's connection to its worker: frames and memories are sent once and known there afterwards."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.storage.folder.layout import image_places
 from napari_sam2.storage.folder.schema import DataRecord, ModelRecord
-from napari_sam2.weights.backends import available_backends
+from napari_sam2.weights.backends import available_backends, is_address
 from napari_sam2.weights.catalog import CATALOG
 from napari_sam2.weights.load import DTYPES, choose_device, load_model
 from napari_sam2.weights.presets import PRESETS
@@ -117,19 +117,30 @@ def model_arguments(record: ModelRecord) -> ModelArguments:
 def _load(record: ModelRecord) -> Sam2:
     known = model_arguments(record)
     catalogued = known.name in CATALOG
-    # By name rather than by path where possible: the file may lie elsewhere on this machine.
-    return load_model(
-        known.name if catalogued else None,
-        checkpoint=None if catalogued else known.file,
-        device="auto" if known.backend == "openvino" else _device(record.device),
-        dtype=known.dtype,
-        image_size=known.image_size,
-        preset=known.preset,
-        backend=known.backend,
-    )
+    try:
+        # By name rather than by path where possible: the file may lie elsewhere on this machine.
+        return load_model(
+            known.name if catalogued else None,
+            checkpoint=None if catalogued else known.file,
+            device="auto" if known.backend == "openvino" else _device(record.device),
+            dtype=known.dtype,
+            image_size=known.image_size,
+            preset=known.preset,
+            backend=known.backend,
+        )
+    except RuntimeError as error:
+        if not is_address(record.device):
+            raise
+        raise type(error)(
+            f"{error}. The session's model ran there: another device goes on with it just as well "
+            "('napari-sam2 resume --device cpu', or Session.open(..., model=load_model(...)))"
+        ) from error
 
 
 def _device(name: str) -> str:
+    # A cluster is where the user's GPU is: the same model here might take hours.
+    if is_address(name):
+        return name
     try:
         return str(choose_device(name))
     except ValueError:

@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output = "folder for the results (default: the one that SESSION lies in)"
     parser.add_argument("--output", type=Path, metavar="DIR", help=output)
     parser.add_argument("--input", type=Path, metavar="FILE", help="where the session's image has gone")
+    device = "where the model runs (default: where it ran)"
+    add_options(parser, ModelOptions, "device", help=device, default=None)
     add_options(parser, JobOptions, "overwrite")
     add_options(parser, ResultOptions)
 
@@ -52,12 +54,14 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.data.prompts.placed_prompts import prompt_outside
     from napari_sam2.session.session import Session
     from napari_sam2.storage.folder.layout import find_session, read_header
+    from napari_sam2.weights.source import device_of
 
     # The header is small: which image and model it takes is known before either is opened.
     folder = find_session(args.session)
     header = read_header(folder)
     moved = None if args.input is None else _open(args.input, header.data)
-    session = Session.open(folder, frames=moved)
+    elsewhere = None if args.device is None else saved_model(ModelOptions(device=args.device), header.model).load()
+    session = Session.open(folder, frames=moved, model=elsewhere)
     try:
         for problem in session.problems:
             warnings.warn(problem, stacklevel=2)
@@ -76,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
                 whole=whole,
                 prompts=PromptFile(folder, prompts),
-                model=saved_model(ModelOptions(), header.model),
+                model=saved_model(ModelOptions(device=device_of(session.model)), header.model),
                 command=["napari-sam2", "run", str(folder.resolve())],
                 part=InputOptions.of(session.stack.geometry.selection).record(),
                 formats=tuple(formats),

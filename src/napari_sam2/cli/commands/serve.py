@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=host)
     port = "port to listen on (default %(default)s); 0 takes any that is free"
     parser.add_argument("--port", type=int, default=8786, metavar="N", help=port)
-    threads = "CPU threads of each worker (default: all cores)"
+    threads = "CPU threads of each worker (default: the quickest number; with several GPUs, the cores shared)"
     parser.add_argument("--threads", type=int, metavar="N", help=threads)
     group = parser.add_argument_group("encryption, by Dask's own certificates; all three or none")
     group.add_argument("--tls-ca-file", type=Path, metavar="FILE", help="the authority that certificates must be of")

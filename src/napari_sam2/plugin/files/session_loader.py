@@ -54,7 +54,7 @@ def _open_session(folder: Path, header: Header, stack: Stack, model: Any) -> tup
     try:
         session = Session.open(folder, frames=stack)
         return session, session.problems
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
         if model is None:
             raise
         # Whatever is wrong with the session and not with its model is wrong with another model, too.
