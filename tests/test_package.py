@@ -55,6 +55,11 @@ def test_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     assert any(name.startswith("napari_sam2/weights/") and name.endswith(".safetensors") for name in packed)
 
 
+def test_wheel_names_the_images_behind_its_weights(wheel: zipfile.ZipFile) -> None:
+    listed = [name for name in wheel.namelist() if ".dist-info/licenses/" in name]
+    assert {Path(name).name for name in listed} == {"LICENSE", "ATTRIBUTIONS.md"}
+
+
 def test_wheel_brings_no_qt_binding_unasked(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     required = [
