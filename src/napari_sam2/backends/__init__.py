@@ -1,1 +1,1 @@
-"""Backends other than PyTorch: OpenVINO for the image encoder."""
+"""Backends other than PyTorch: OpenVINO for the image encoder, and export to ONNX and bioimage.io."""

@@ -139,7 +139,7 @@ def check_prompts(prompts: Sequence[Prompt], stack: Stack, source: Path) -> None
     from napari_sam2.data.prompts.fit import check_prompt
 
     if not prompts:
-        raise ValueError(f"{source} holds no prompts: there is nothing to track")
+        raise ValueError(f"{source} holds no prompts: there is nothing to track; 'napari-sam2 prompts' makes some")
     for prompt in prompts:
         try:
             check_prompt(prompt, stack.shape)

@@ -1,1 +1,1 @@
-"""."""
+"""Training of models, and teaching them a user's own objects."""

@@ -1,4 +1,4 @@
-"""Who came from whom: when each object begins and ends, and which one it was born of."""
+"""Lineage: when each object begins and ends, and which mother it came from by division."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What takes the place of everything but the objects: nothing, one colour, or a blurred picture of it."""
+"""Backgrounds of video edits: transparent, one colour, or the blurred frame."""
 
 from __future__ import annotations
 
