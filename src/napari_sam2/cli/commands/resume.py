@@ -18,8 +18,8 @@ from napari_sam2.job.run_stack import Work, track_and_write
 from napari_sam2.option_fields import add_options
 
 if TYPE_CHECKING:
-    from napari_sam2.data.images.stack import Stack
-    from napari_sam2.storage.folder.schema import DataRecord
+    from napari_sam2.session.session import Session
+    from napari_sam2.storage.folder.schema import Header
 
 SUMMARY = "go on with the tracking of a saved session"
 
@@ -52,16 +52,13 @@ def run(args: argparse.Namespace) -> int:
     """Track what is left, write the results and print where they are; returns the exit status."""
     from napari_sam2.data.formats import check_formats
     from napari_sam2.data.prompts.placed_prompts import prompt_outside
-    from napari_sam2.session.session import Session
     from napari_sam2.storage.folder.layout import find_session, read_header
     from napari_sam2.weights.source import device_of
 
     # The header is small: which image and model it takes is known before either is opened.
     folder = find_session(args.session)
     header = read_header(folder)
-    moved = None if args.input is None else _open(args.input, header.data)
-    elsewhere = None if args.device is None else saved_model(ModelOptions(device=args.device), header.model).load()
-    session = Session.open(folder, frames=moved, model=elsewhere)
+    session = _open(args, folder, header)
     try:
         for problem in session.problems:
             warnings.warn(problem, stacklevel=2)
@@ -92,7 +89,12 @@ def run(args: argparse.Namespace) -> int:
     return tell_job(args, report)
 
 
-def _open(path: Path, data: DataRecord) -> Stack:
+def _open(args: argparse.Namespace, folder: Path, header: Header) -> Session:
     from napari_sam2.data.readers.open_stack import open_stack
+    from napari_sam2.session.session import Session
 
-    return open_stack(path, selection=data.geometry.selection.whole)
+    moved, selection = args.input, header.data.geometry.selection
+    frames = None if moved is None else open_stack(moved, selection=selection.whole)
+    # Without a device, the session's own model is loaded where it ran.
+    model = None if args.device is None else saved_model(ModelOptions(device=args.device), header.model).load()
+    return Session.open(folder, frames=frames, model=model)
