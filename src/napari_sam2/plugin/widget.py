@@ -113,7 +113,7 @@ class Sam2Widget(QWidget):
         self.finding = FindActions(viewer, controller, box=panel.find_box, images=self.images, say=say)
         self.result_choice = ResultChoice(controller, panel)
         self.region = CropTool(viewer, self.layers, self.images)
-        self.files = FileDialogs(viewer, controller, panel=panel, images=self.images, objects=objects)
+        self.files = FileDialogs(viewer, controller, panel=panel, images=self.images, objects=objects, say=say)
         self._paint_hold = RepaintGuard(self)
         self._lay_out()
         # Loading torch would hold up the window's opening; and model and device may change together.

@@ -132,6 +132,7 @@ def test_failure_is_one_notification_and_leaves_nothing(tracked: Desk, tmp_path:
     write(tracked, "tiff", tmp_path / "file" / "labels.tif")
     (record,) = notification_manager.records
     assert str(tmp_path / "file") in record.message
+    assert str(tmp_path / "file") in tracked.find("status_line").text()
     assert tracked.find("export").isEnabled()
 
 

@@ -25,6 +25,7 @@ from napari_sam2.plugin.preferences import remembered
 from napari_sam2.plugin.state.export_choice import VIDEO_EDITS, ExportChoice, VideoEdit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     import pandas as pd
@@ -48,10 +49,18 @@ class FileDialogs(QObject):
     """Saving, opening and exporting, as the user asks for it."""
 
     def __init__(
-        self, viewer: ViewerModel, controller: Controller, *, panel: Panel, images: ImageFollower, objects: ObjectNames
+        self,
+        viewer: ViewerModel,
+        controller: Controller,
+        *,
+        panel: Panel,
+        images: ImageFollower,
+        objects: ObjectNames,
+        say: Callable[[str], None],
     ) -> None:
         super().__init__()
         self._viewer = viewer
+        self._say = say
         self._controller = controller
         self._panel = panel
         self._box = panel.files_box
@@ -261,6 +270,8 @@ class FileDialogs(QObject):
 
     def _failed(self, error: Exception) -> None:
         show_error(explain(error))
+        # The notice goes by itself.
+        self._say(explain(error))
 
     # Exports
 
