@@ -163,7 +163,9 @@ class Newcomer:
         shown, position = list(self.viewer.dims.displayed), np.zeros(layer.ndim)
         position[shown] = y, x
         world = np.asarray(layer.data_to_world(position))[shown]
-        row, column = (world - camera.center[-2:]) * camera.zoom + np.array(canvas.size) / 2
+        # A scan is shown with the head up and the right on the left.
+        signs = np.array([1 if way in ("down", "right") else -1 for way in camera.orientation2d])
+        row, column = (world - camera.center[-2:]) * signs * camera.zoom + np.array(canvas.size) / 2
         return QPoint(round(column), round(row))
 
 

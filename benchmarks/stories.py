@@ -138,14 +138,23 @@ def plant_side(hand: Newcomer, sequence: Sequence) -> str:
 
 
 def mri(hand: Newcomer, sequence: Sequence) -> str:
-    """A tumour in a brain, from the slice where it is largest."""
+    """A tumour in a brain, in NIfTI, from the slice where it is largest; labels are handed over as NIfTI."""
+    import nibabel
+
     largest = int((sequence.labels > 0).sum((1, 2)).argmax())
-    hand.viewer.dims.set_point(0, largest)
+    hand.viewer.dims.set_current_step(0, largest)
     places = sequence.places(largest, 1)
     hand.key(Qt.Key.Key_N)
     hand.click(*places[0])
     hand.track()
-    return f"J {judged(hand, sequence, largest, places)}"
+    tracked = len(hand.actions)
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    scan = Path(hand.viewer.layers[0].source.path)
+    written = scan.with_name("labels.nii.gz")
+    hand.export("nifti", written)
+    is_same = np.allclose(nibabel.load(written).affine, nibabel.load(scan).affine)
+    where = "where the scan lies" if is_same else "elsewhere than the scan"
+    return f"{tracked} actions until tracked, J {judged(hand, sequence, largest, places)}; NIfTI written, {where}"
 
 
 def four_axes(hand: Newcomer, sequence: Sequence) -> str:
@@ -278,6 +287,16 @@ STORIES = {
 }
 
 
+def write_scan(sequence: Sequence) -> Path:
+    """Write slices as NIfTI, with sizes and a place in the scanner."""
+    import nibabel
+
+    affine = np.array([[-1.0, 0, 0, 90], [0, -1.0, 0, 126], [0, 0, 1.5, -72], [0, 0, 0, 1]])
+    path = Path(os.environ["NAPARI_SAM2_HOME"]) / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(sequence.frames.T, affine), path)
+    return path
+
+
 def open_viewer(name: str, sequence: Sequence, axis: str) -> napari.Viewer:
     viewer = napari.Viewer()
     viewer.window.resize(*WINDOW)
@@ -288,6 +307,8 @@ def open_viewer(name: str, sequence: Sequence, axis: str) -> napari.Viewer:
             viewer.add_image(
                 image, name=channel, axis_labels=("t", "z", "y", "x"), colormap=colour, blending="additive"
             )
+    elif name == "mri":
+        viewer.open(str(write_scan(sequence)), plugin="napari-sam2")
     elif name == "time-and-depth":
         viewer.add_image(drifting(sequence.frames), name=name, axis_labels=("t", "z", "y", "x"))
     else:
