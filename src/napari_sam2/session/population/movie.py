@@ -19,6 +19,7 @@ from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measu
 from .candidates import Candidate
 from .choose import Node, choose_objects
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder
+from .late_daughters import with_late_daughters
 from .tracklets import Tracklet, close_gaps, lineage_of, make_tracklets, rooted, without_strays
 
 # Frames that are decided on at a time, and frames beyond them that are looked at for it.
@@ -97,6 +98,8 @@ class MovieTracker:
             frame_size=self._size,
             least_score=LEAST_SCORE,
         )
+        if self._options.divisions:
+            tracklets = with_late_daughters(tracklets, self._size)
         if not self._options.find_new:
             tracklets = rooted(tracklets, 0)
         for one in tracklets:
