@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +37,11 @@ ACCEPTED = "accepted"
 # More where it is known how masks came about: see `SOURCES`; whether it replaces what a model had made; the model, the
 # hash of its file and the memory rule; and the expected overlap with the true mask.
 PROVENANCE_COLUMNS = ("source", "corrected", "model", "model_sha256", "memory", "expected_j")
+
+
+def disc_diameter(pixels: float) -> float:
+    """Diameter of the disc with so many pixels."""
+    return 2 * math.sqrt(pixels / math.pi)
 
 
 class Measures(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.data.labels.scores import Measures
+from napari_sam2.data.labels.scores import Measures, disc_diameter
 
 from .found_objects import FoundObjects
 
@@ -42,7 +42,7 @@ def are_sisters(mother: Measures, one: Measures, other: Measures) -> bool:
     smaller, larger = sorted((one.area, other.area))
     if not smaller or not mother.area or one.centroid is None or other.centroid is None:
         return False
-    is_near = math.dist(one.centroid, other.centroid) < _REACH * 2 * math.sqrt(mother.area / math.pi)
+    is_near = math.dist(one.centroid, other.centroid) < _REACH * disc_diameter(mother.area)
     together = (smaller + larger) / mother.area
     return is_near and smaller >= _LEAST_SISTER * larger and _TOGETHER < together < 1 / _TOGETHER
 

@@ -9,7 +9,7 @@ from itertools import combinations, pairwise
 
 from napari_sam2.data.labels.label_stack import LabelStack
 from napari_sam2.data.labels.piece_sizes import piece_sizes
-from napari_sam2.data.labels.scores import Measures, ScoreTable
+from napari_sam2.data.labels.scores import Measures, ScoreTable, disc_diameter
 
 from .newcomers import EVERY, are_sisters, birth_frame
 
@@ -91,7 +91,7 @@ def propose_divisions(objects: Objects, parents: Mapping[int, int]) -> list[Divi
 def _after_the_end(mothers: Objects, newcomers: Objects) -> Iterator[DivisionProposal]:
     for mother, one in mothers.items():
         last, near = one.measures[one.end], []
-        reach = 2 * math.sqrt(last.area / math.pi)
+        reach = disc_diameter(last.area)
         for i, other in newcomers.items():
             if i != mother and 0 < other.begin - one.end <= _SOON:
                 near.append((_apart(last, other.measures[other.begin]), i))

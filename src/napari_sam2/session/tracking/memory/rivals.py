@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.measure import label as connected_components
 
+from napari_sam2.data.labels.scores import disc_diameter
+
 from .observation import Rivals
 
 _Mask = NDArray[np.bool_]
@@ -24,7 +26,7 @@ def measure_rivals(candidates_khw: _Mask, ious: Sequence[float], best: int) -> R
     # What another candidate has beside the chosen one, if it is more than an edge, is something like the object.
     parts = [part for k in others if (part := _largest_part(candidates_khw[k] & ~chosen)) is not None]
     second = max((ious[k] for k in others), default=0.0)
-    diameter = 2 * math.sqrt(np.count_nonzero(chosen) / math.pi)
+    diameter = disc_diameter(int(np.count_nonzero(chosen)))
     return Rivals(
         box_iou=min((_box_area(chosen) / _box_area(chosen | part) for part in parts), default=1.0),
         distance=max((_hausdorff(chosen, part) / diameter for part in parts), default=0.0),
