@@ -14,7 +14,7 @@ from napari_sam2.session.population.candidates import make_candidates
 from napari_sam2.session.population.dim_objects import show_dim
 from napari_sam2.session.population.finder import FindOptions
 from napari_sam2.session.population.found_objects import paint_objects
-from napari_sam2.session.population.mask_proposals import MaskProposal
+from napari_sam2.session.population.mask_proposals import MaskProposal, is_part, outline_contrast
 from napari_sam2.session.population.newcomers import newcomers, passing
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import load_model
@@ -48,6 +48,17 @@ def test_an_even_ground_has_no_blobs() -> None:
 def proposal(y: float, x: float, radius: float, place: Blob) -> MaskProposal:
     one = candidate(y, x, radius)
     return MaskProposal(one.area, one.mask, 0.8, place)
+
+
+def test_a_blob_on_a_patch_of_ground_is_looked_at_and_one_in_a_clear_object_is_not() -> None:
+    spot, outside = Blob(60, 68, 5, 12.0), Blob(60, 118, 5, 12.0)
+    mask = proposal(60, 60, 40, spot)
+    shown = disc(60, 60, 40).astype(float)
+    clear, patch = (outline_contrast(mask, step * shown) for step in (30, 2))
+    assert (clear, patch) == (30, 2)
+    assert is_part(spot, mask, lambda _: clear)
+    assert not is_part(outside, mask, lambda _: clear)
+    assert not is_part(spot, mask, lambda _: patch)
 
 
 def test_masks_that_agree_become_one_candidate() -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_erosion
 from scipy.sparse import csr_array
 
 from napari_sam2.data.labels.label_storage import bounding_box
+from napari_sam2.data.labels.scores import disc_diameter
 
-from .mask_proposals import MaskInFrame, MaskProposal
+from .mask_proposals import MaskInFrame, MaskProposal, outline_contrast
 
 # Masks of this IoU mean one object; of that, they are one candidate.
 AGREE, _SAME = 0.7, 0.85
@@ -30,8 +29,6 @@ _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
 # A part lies in a whole with at least this share of its pixels; a whole that a deep cut parts loses this share of its
 # weight.
 _INSIDE, _PARTED = 0.8, 0.5
-# Pixels on both sides of an outline that its contrast is taken from.
-_RIM = 2
 # The score of what is quite sure.
 _MOST_SURE = 0.999
 # Two objects may share this part of the smaller one.
@@ -54,7 +51,7 @@ class Candidate(MaskInFrame):
     @cached_property
     def diameter(self) -> float:
         """That of the disc with as many pixels."""
-        return 2 * math.sqrt(self.size / math.pi)
+        return disc_diameter(self.size)
 
     @cached_property
     def centre(self) -> tuple[float, float]:
@@ -134,7 +131,7 @@ def _without_halos(candidates: Sequence[Candidate], image: NDArray[np.floating])
     """Make those weigh less that a rival with a far clearer outline shares most of its object with."""
     sizes = np.array([one.size for one in candidates])
     iou_nn = ious(shared_pixels(candidates, candidates, image.shape[1]), sizes, sizes)
-    contrast_n = np.array([_contrast(one, image) for one in candidates])
+    contrast_n = np.array([outline_contrast(one, image) for one in candidates])
     clearest_n = np.where(iou_nn >= _RIVALS, contrast_n, 0).max(axis=1)
     # Where nothing has an outline, none is fainter.
     shares = np.divide(contrast_n, clearest_n, out=np.ones(len(candidates)), where=clearest_n > 0)
@@ -155,18 +152,6 @@ def _without_wholes(candidates: Sequence[Candidate], parts: Sequence[MaskProposa
         of_pairs = np.where(apart_pp & inside[:, None] & inside[None], np.minimum(cuts_p[:, None], cuts_p[None]), 0)
         result.append(replace(one, weight=one.weight * (1 - _PARTED * float(of_pairs.max()))))
     return result
-
-
-def _contrast(one: Candidate, image: NDArray[np.floating]) -> float:
-    """Difference of the mean brightness on both sides of an outline."""
-    rows, columns = (slice(max(side.start - _RIM, 0), side.stop + _RIM) for side in one.area)
-    pixels = image[rows, columns]
-    mask = np.zeros(pixels.shape, bool)
-    top, left = one.area[0].start - rows.start, one.area[1].start - columns.start
-    mask[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] = one.mask
-    inside = mask & ~binary_erosion(mask, iterations=_RIM)
-    outside = binary_dilation(mask, iterations=_RIM) & ~mask
-    return abs(float(pixels[inside].mean() - pixels[outside].mean())) if outside.any() else 0.0
 
 
 def _voted(masks: Sequence[MaskProposal], agreeing: NDArray[np.intp], weight: float) -> Candidate:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, label
+from scipy.ndimage import binary_dilation, binary_erosion, binary_fill_holes, distance_transform_edt, label
 
 from napari_sam2.data.labels.label_storage import bounding_box
 from napari_sam2.model.mask_decoder import resize_logits
@@ -35,6 +35,8 @@ _PLACES_AT_ONCE, _WINDOWS_AT_ONCE = 32, 4
 _FIRM = 1.0
 # A place inside a mask of this score is not looked at again unless its blob is as large as a cell of two in the mask.
 _FOUND_SCORE, _PART = 0.5, 0.5
+# Pixels on both sides of an outline that its contrast is taken from.
+_RIM = 2
 # Once this many objects are found, blobs of less than this share of their median radius are taken for specks and parts.
 _FEW, _SPECK = 5, 1 / 3
 
@@ -75,6 +77,18 @@ class MaskProposal(MaskInFrame):
         return 0 <= row < self.mask.shape[0] and 0 <= column < self.mask.shape[1] and bool(self.mask[row, column])
 
 
+def outline_contrast(one: MaskInFrame, image: NDArray[np.floating]) -> float:
+    """Difference of the mean brightness on both sides of an outline."""
+    rows, columns = (slice(max(side.start - _RIM, 0), side.stop + _RIM) for side in one.area)
+    pixels = image[rows, columns]
+    mask = np.zeros(pixels.shape, bool)
+    top, left = one.area[0].start - rows.start, one.area[1].start - columns.start
+    mask[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] = one.mask
+    inside = mask & ~binary_erosion(mask, iterations=_RIM)
+    outside = binary_dilation(mask, iterations=_RIM) & ~mask
+    return abs(float(pixels[inside].mean() - pixels[outside].mean())) if outside.any() else 0.0
+
+
 def proposing_masks(
     model: Sam2, image: NDArray[np.uint8], places: Iterable[Blob]
 ) -> Generator[float, None, list[MaskProposal]]:
@@ -84,14 +98,21 @@ def proposing_masks(
         # What is long or uneven shows as a blob smaller than itself: seen in a window twice as wide, too.
         for factor in (1, 2):
             by_side.setdefault(_side(place, image.shape[:2], factor), []).append(place)
-    found: list[MaskProposal] = []
+    grey, found = image.mean(axis=-1), list[MaskProposal]()
+
+    @cache
+    def contrast(one: MaskProposal) -> float:
+        return outline_contrast(one, grey)
+
     done, total = 0, sum(map(len, by_side.values()))
     # From large to small: most small blobs inside an object that was found are parts of it.
     for side in sorted(by_side, reverse=True):
         good = [one for one in found if one.score >= _FOUND_SCORE]
         least = _SPECK * float(np.median([one.radius for one in good])) if len(good) >= _FEW else 0.0
         open_places = [
-            place for place in by_side[side] if place.radius >= least and not any(_explains(one, place) for one in good)
+            place
+            for place in by_side[side]
+            if place.radius >= least and not any(is_part(place, one, contrast) for one in good)
         ]
         done += len(by_side[side]) - len(open_places)
         for n_places, proposals in _in_windows(model, image, open_places, side):
@@ -101,8 +122,12 @@ def proposing_masks(
     return found
 
 
-def _explains(found: MaskProposal, place: Blob) -> bool:
-    return place.radius < _PART * found.radius and found.covers(place.y, place.x)
+def is_part(place: Blob, found: MaskProposal, contrast: Callable[[MaskProposal], float]) -> bool:
+    """Whether a place is a part of a mask that was found, which needs no look of its own."""
+    if place.radius >= _PART * found.radius or not found.covers(place.y, place.x):
+        return False
+    # What stands out more than the outline around it lies on the ground, of which the mask is a patch.
+    return place.strength <= contrast(found)
 
 
 def _side(place: Blob, frame_size: Sequence[int], factor: int) -> int:
