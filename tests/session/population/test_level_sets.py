@@ -79,6 +79,14 @@ def test_regions_count_where_the_model_has_masks_like_them() -> None:
     assert level_proposals(np.zeros(SIZE, np.float32), seen) == []
 
 
+def test_regions_of_which_the_model_sees_the_parts_count() -> None:
+    image = blurred(picture((60, 60, 10, 100), (60, 82, 10, 100)))
+    seen = [proposal(disc(60, x, 10), 0.8, 60, x) for x in (60, 82)]
+    # The whole and its two parts.
+    assert len(level_proposals(image, seen)) == 3
+    assert level_proposals(image, seen[:1]) == []
+
+
 def test_a_whole_with_a_neck_weighs_less() -> None:
     image = blurred(picture((60, 60, 10, 100), (60, 82, 10, 100)))
     both = disc(60, 60, 10) | disc(60, 82, 10)

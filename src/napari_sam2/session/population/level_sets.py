@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from scipy.ndimage import (
     median_filter,
 )
 
+from napari_sam2.data.labels.scores import disc_diameter
+
 from .blobs import Blob
 from .candidates import AGREE, ious, shared_pixels
 from .mask_proposals import MaskProposal
@@ -25,8 +27,9 @@ from .mask_proposals import MaskProposal
 # Levels between the ground and the extremes; a region is as firm as the share of it that is left two levels on.
 _LEVELS, _APART = 24, 2
 # Halos, shades and textures are firm, too: bright or dark regions count where the model has masks of this score for
-# this share of them. In noise and in nuclei with bright spots it has them for half at most.
-_SURE, _VOUCHED = 0.5, 2 / 3
+# this share of their pixels, or of their parts'. In noise and halos it has them for a tenth, in nuclei with bright
+# spots for most, but not for all.
+_SURE, _VOUCHED = 0.5, 0.95
 # Noise is smoothed by so many pixels. A region stands out of it by so many robust deviations.
 _SMOOTH, _DEVIATIONS = 1.0, 5.0
 # The ground is taken from so many rows and columns of blocks.
@@ -58,9 +61,13 @@ def level_proposals(grey: NDArray[np.floating], of_model: Sequence[MaskProposal]
         wholes = [one for one in own if not one.cut]
         if not wholes or not sure:
             continue
-        sizes, of_sure = (np.array([one.size for one in some]) for some in (wholes, sure))
-        agree = ious(shared_pixels(wholes, sure, grey.shape[1]), sizes, of_sure).max(axis=1) > AGREE
-        if agree.mean() >= _VOUCHED:
+        sizes, of_sure = (np.array([one.size for one in some]) for some in (own, sure))
+        agree = ious(shared_pixels(own, sure, grey.shape[1]), sizes, of_sure).max(axis=1) > AGREE
+        # Where objects touch, the model sees the parts of a region rather than all of it.
+        seen = np.zeros(grey.shape, bool)
+        for one in compress(own, agree):
+            seen[one.area] |= one.mask
+        if np.mean([seen[one.area][one.mask].mean() for one in wholes]) >= _VOUCHED:
             kept += own
     return kept
 
@@ -213,5 +220,5 @@ def _narrowness(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
         np.count_nonzero(part[a] & rest[b]) + np.count_nonzero(rest[a] & part[b])
         for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
     )
-    diameter = 2 * math.sqrt(np.count_nonzero(part) / math.pi)
+    diameter = disc_diameter(int(np.count_nonzero(part)))
     return min(max((_LONG - length / diameter) / (_LONG - _SHORT), 0.0), 1.0)
