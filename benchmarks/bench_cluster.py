@@ -3,7 +3,8 @@
     python benchmarks/bench_cluster.py [--frames 30] [--clicks 30] [--repeats 3]
 
 The worker is a process of this computer, so nothing is gained by it: what is measured is the way there and back. Local
-and remote take turns, so that what else the computer does meets both.
+and remote take turns, so that what else the computer does meets both. Processor time, of both processes together, says
+what the way costs where others have most of the computer.
 """
 
 from __future__ import annotations
@@ -76,6 +77,12 @@ def seconds_a_frame(session: Session) -> float:
     return (time.perf_counter() - begun) / (session.stack.n_frames - 1)
 
 
+def processor_seconds(model: Any) -> float:
+    """Processor time so far, of this process and of the worker that a model is on."""
+    line = getattr(model, "line", None)
+    return time.process_time() + (0.0 if line is None else sum(line._client.run(time.process_time).values()))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -90,11 +97,14 @@ def main() -> None:
         }
         clicks: dict[str, list[float]] = {name: [] for name in models}
         tracking: dict[str, list[float]] = {name: [] for name in models}
+        spent: dict[str, list[float]] = {name: [] for name in models}
         for _ in range(args.repeats):
             for name, model in models.items():
                 session = Session(model, frames)
                 clicks[name] += seconds_of_clicks(session, args.clicks)
+                begun = processor_seconds(model)
                 tracking[name].append(seconds_a_frame(session))
+                spent[name].append((processor_seconds(model) - begun) / (args.frames - 1))
         # Before the server ends.
         models["there"].line.close()
     # The least time is the one that other programs took the least part in.
@@ -104,6 +114,8 @@ def main() -> None:
         here, there = (1e3 * measure(tracking[place]) for place in models)
         share = f"{there / here - 1:+.1%} (at most {MOST_SHARE:.0%})"
         sys.stdout.write(f"{name}: {click}; frame {here:.1f} ms here, {there:.1f} ms there: {share}\n")
+    here, there = (1e3 * statistics.median(spent[place]) for place in models)
+    sys.stdout.write(f"processor time of a frame: {here:.1f} ms here, {there:.1f} ms there: {there / here - 1:+.1%}\n")
 
 
 if __name__ == "__main__":
