@@ -26,7 +26,7 @@ _BEGINNING = 0.5
 _MISSED, _LEAST_MISSED = 0.5, 0.5
 # The search ends within a hundredth of the best there can be, or after so many branches; seconds are a last resort, as
 # results should not depend on the machine.
-_CLOSE, _BRANCHES, _SECONDS = 0.01, 100, 60.0
+_CLOSE, _BRANCHES, _SECONDS = 0.01, 100, 300.0
 # A candidate is (frame of the stretch, index).
 Node = tuple[int, int]
 
