@@ -72,10 +72,10 @@ def first_frames(movie: Path, count: int, folder: Path) -> Path:
         # Page by page: a file that is cut short further on is of use, too.
         pages = [tifffile.imread(movie / name, key=frame) for frame in range(count)]
         tifffile.imwrite(folder / name, np.stack(pages), photometric="minisblack")
-    with (movie / "lineage.csv").open(newline="") as file:
+    with (movie / "lineage.csv").open(encoding="utf-8", newline="") as file:
         heading, *tracks = csv.reader(file)
     kept = [[label, begin, min(int(end), count - 1), parent] for label, begin, end, parent, *_ in tracks]
-    with (folder / "lineage.csv").open("w", newline="") as file:
+    with (folder / "lineage.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([heading[:4], *(row for row in kept if int(row[1]) < count)])
     return folder
 

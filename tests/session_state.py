@@ -65,10 +65,10 @@ class RecordingTracker:
         tracker = session._tracker
         run = tracker._look_at_group
 
-        def noted(tracks: Any, choice: Any, frame: int) -> Any:
+        def noted(tracks: Any, choice: Any, frame: int, **options: Any) -> Any:
             self.groups.append([track.object_id for track, _ in tracks])
             self.work += [(frame, object_id) for object_id in self.groups[-1]]
-            return run(tracks, choice, frame)
+            return run(tracks, choice, frame, **options)
 
         tracker._look_at_group = noted  # type: ignore[method-assign]
 

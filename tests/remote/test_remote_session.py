@@ -117,7 +117,8 @@ def test_opened_without_a_model_its_own_runs_where_it_ran(
     session.close()
     # Nobody is there any more.
     header = tmp_path / "saved" / "session.json"
-    header.write_text(header.read_text(encoding="utf-8").replace(there.line.address, "tcp://127.0.0.1:9"), "utf-8")
+    elsewhere = header.read_text(encoding="utf-8").replace(there.line.address, "tcp://127.0.0.1:9")
+    header.write_text(elsewhere, encoding="utf-8")
     with pytest.raises(ClusterError, match=r"no worker answers at tcp://127.0.0.1:9.*resume --device cpu"):
         Session.open(tmp_path / "saved", frames)
 

@@ -62,7 +62,7 @@ def stage_calls(model: Sam2, *, side: int) -> dict[str, Callable[[], object]]:
         "image encoder": full["encode_image"],
         **attention,
         attention_name(rule.num_memories, rule.max_object_pointers): full["condition"],
-        "mask decoder": full["decode"],
+        "mask decoder": full["run_decoder"],
         "memory encoder": full["remember"],
         "preview of a click": _preview(model, side),
     }

@@ -16,7 +16,7 @@ from napari_sam2.session.session import Session
 from .scene import MovingDiscs
 
 # What the model does for a frame, in this order.
-METHODS = ("encode_image", "condition", "decode", "remember")
+METHODS = ("encode_image", "condition", "run_decoder", "remember")
 
 
 @dataclass(frozen=True)

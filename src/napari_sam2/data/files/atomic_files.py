@@ -16,8 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How often to try to remove a draft, and how long to wait before the next try.
-_REMOVALS, _BETWEEN_REMOVALS_S = 20, 0.05
+# How often to try to remove a draft, how long to wait before the next try, and how often it has to be gone.
+_REMOVALS, _BETWEEN_REMOVALS_S, _GONE = 20, 0.05, 3
 
 
 @contextmanager
@@ -73,13 +73,15 @@ def _remove(path: Path) -> None:
 
 
 def _remove_draft(draft: Path) -> None:
+    # zarr writes in threads of its own. Where one has failed, the others go on for a moment, and bring the folder back:
+    # it has to be gone for a while.
+    gone = _GONE if not draft.is_dir() else 0
     for _ in range(_REMOVALS):
-        if not draft.is_dir():
+        if gone == _GONE:
             break
         _remove(draft)
-        # zarr writes in threads of its own. Where one has failed, the others go on for a moment, and bring the
-        # folder back.
         time.sleep(_BETWEEN_REMOVALS_S)
+        gone = 0 if draft.is_dir() else gone + 1
     _remove(draft)
 
 
