@@ -38,6 +38,14 @@ def test_a_newcomer_beside_an_object_that_shrank_is_its_daughter(mother: Trackle
     assert (daughter.daughters, child.mother) == ([child], daughter)
 
 
+def test_a_mother_may_be_missed_on_the_frame_before_she_divides(mother: Tracklet) -> None:
+    del mother.masks[BIRTH - 1]
+    newcomer = sister(FOUND)
+    with_late_daughters([mother, newcomer], SIZE)
+    assert newcomer.mother is mother
+    assert mother.end == BIRTH - 2
+
+
 def test_what_shrank_too_long_ago_or_not_at_all_is_no_mother(mother: Tracklet) -> None:
     steady = Tracklet({t: candidate(60, 60, 12) for t in range(FRAMES)})
     for one, newcomer in ((steady, sister(FOUND)), (mother, sister(FOUND, radius=3))):

@@ -28,7 +28,7 @@ def with_late_daughters(tracklets: Iterable[Tracklet], frame_size: tuple[int, in
         claims = []
         for number, other in enumerate(kept):
             frame = None if other is newcomer else _birth(other, newcomer)
-            if frame is not None and not _lost_near(other.masks[frame - 1], frame, kept):
+            if frame is not None and not _lost_near(_last_before(other, frame), frame, kept):
                 claims.append((math.dist(other.masks[newcomer.begin].centre, born.centre), number, frame))
         if claims:
             _, number, frame = min(claims)
@@ -42,6 +42,11 @@ def _birth(mother: Tracklet, newcomer: Tracklet) -> int | None:
     if newcomer.begin not in seen:
         return None
     return birth_frame(seen, _measures(newcomer.masks[newcomer.begin]))
+
+
+def _last_before(one: Tracklet, frame: int) -> Candidate:
+    """Its mask on the frame before, or earlier where it was missed there."""
+    return one.masks[max(t for t in one.masks if t < frame)]
 
 
 def _measures(one: Candidate) -> Measures:
