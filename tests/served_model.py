@@ -28,7 +28,8 @@ def serving(*words: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             assert line, process.stderr.read()
             yield json.loads(line)["address"], process
         finally:
-            process.send_signal(signal.SIGINT)
+            # Not SIGINT, which programs in the background of a shell may have been told to ignore.
+            process.terminate()
             process.wait(timeout=20)
 
 
