@@ -19,17 +19,19 @@ from torch import Tensor, nn
 
 Activation = Literal["none", "relu", "gelu"]
 
-# What one block of queries takes for its scores. Larger ones leave the cache, and glibc takes what is above 32 MiB from
+# What one block of queries takes for its scores where all keys are taken at once. glibc takes what is above 32 MiB from
 # the system anew each time, which costs as much as the products in it.
 BLOCK_BYTES = 16 * 2**20
 # What one group of rows takes on its way through a feed-forward net: they stay in the cache until they are done.
 HIDDEN_BYTES = 12 * 2**20
 BLOCK_ROWS = 256
-# In bfloat16, weights are taken for so many queries and keys at a time, which stay in the cache.
-HALF_ROWS, BLOCK_KEYS = 1024, 1024
-# Scores are shifted by as much, and by the largest of a sample. Weights whose sum is below a thousandth are the
-# exponential function to a thousandth; of sums above the least, nothing that counts has come out as zero.
-SHIFT, LEAST_SUM, LARGEST_SUM = 30.0, 1e-29, 1e-3
+# Weights are taken for so many keys, and so many queries of each dtype, at a time, which stay in the cache.
+BLOCK_KEYS = 1024
+BLOCK_QUERIES = {torch.float32: 2048, torch.bfloat16: 1024}
+# Scores are shifted by as much, and by the largest of a sample. Weights in bfloat16 whose sum is below a thousandth are
+# the exponential function to a thousandth; of sums above the least, nothing that counts has come out as zero.
+SHIFT = {torch.float32: 0.0, torch.bfloat16: 30.0}
+LEAST_SUM, LARGEST_SUM = 1e-29, {torch.float32: 1e30, torch.bfloat16: 1e-3}
 QUERY_STEP, KEY_STEP = 8, 16
 # Below this many rows, preparing the weights takes longer than is won.
 FEWEST_ROWS = 64
@@ -177,7 +179,6 @@ def _attend_plainly(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Tens
 
 def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Tensor | None) -> Tensor:
     batch, heads, tokens = max(q_bhnc.shape[0], k_bhnc.shape[0]), q_bhnc.shape[1], q_bhnc.shape[2]
-    one_head = _attend_in_half if q_bhnc.dtype == torch.bfloat16 else _attend_in_full
     scaled = q_bhnc * q_bhnc.shape[-1] ** -0.5
     # Tokens before heads, as the layer that follows wants them.
     out = v_bhnc.new_empty(batch, tokens, heads, v_bhnc.shape[-1])
@@ -185,36 +186,45 @@ def _attend_by_blocks(q_bhnc: Tensor, k_bhnc: Tensor, v_bhnc: Tensor, bias_n: Te
         q, k, v = (x[item if len(x) > 1 else 0] for x in (scaled, k_bhnc, v_bhnc))
         for head in range(heads):
             # oneDNN has no fast kernel for rows that do not lie side by side.
-            one_head(q[head], k[head].contiguous(), v[head].contiguous(), bias=bias_n, out=out[item, :, head])
+            _attend_one_head(q[head], k[head].contiguous(), v[head].contiguous(), bias=bias_n, out=out[item, :, head])
     return out.transpose(1, 2)
 
 
-def _attend_in_full(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, bias: Tensor | None, out: Tensor) -> None:
-    rows = min(max(BLOCK_BYTES // (len(k_nc) * k_nc.element_size()) // 32 * 32, 32), BLOCK_ROWS)
-    for q, part in zip(torch.split(q_nc, rows), torch.split(out, rows), strict=True):
-        part.copy_(_onednn(_onednn(q, k_nc, bias).softmax(dim=-1), v_nc.t()))
+def _attend_one_head(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, bias: Tensor | None, out: Tensor) -> None:
+    """Attend without the largest score of each query, which would take all scores at once.
 
-
-def _attend_in_half(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, bias: Tensor | None, out: Tensor) -> None:
-    """Attend with weights that come out of the product with the keys, before their scores were rounded.
-
-    oneDNN adds a sigmoid to a product for nothing. Far below zero that is the exponential function, so all scores are
-    shifted there, by the same number, which changes no weight once they are divided by their sum. The number is a
-    guess; the sums say whether it was good enough.
+    All scores are shifted by the same number, which changes no weight once they are divided by their sum. The number
+    is a guess; the sums say whether it was good enough.
     """
     some = _onednn(q_nc[::QUERY_STEP].contiguous(), k_nc[::KEY_STEP].contiguous())
-    shift = k_nc.new_full((len(k_nc),), -(float(some.amax()) + SHIFT), dtype=torch.float32)
+    shift = k_nc.new_full((len(k_nc),), -(float(some.amax()) + SHIFT[q_nc.dtype]), dtype=torch.float32)
     shift = shift if bias is None else shift + bias
     ends = [*range(BLOCK_KEYS, len(k_nc) - BLOCK_KEYS // 2, BLOCK_KEYS), len(k_nc)]
     blocks = [slice(first, end) for first, end in pairwise((0, *ends))]
-    for first in range(0, len(q_nc), HALF_ROWS):
-        q = q_nc[first : first + HALF_ROWS]
+    together = BLOCK_QUERIES[q_nc.dtype]
+    for q, part in zip(torch.split(q_nc, together), torch.split(out, together), strict=True):
         mean, total = q.new_zeros((), dtype=torch.float32), q.new_zeros((), dtype=torch.float32)
         for block in blocks:
-            weights = _onednn(q, k_nc[block], shift[block], "sigmoid")
+            weights = _weights(q, k_nc[block], shift[block])
             total = total + weights.sum(dim=-1, keepdim=True)
             mean = mean + _onednn(weights, v_nc[block].t())
-        if not LEAST_SUM < total.amin() <= total.amax() < LARGEST_SUM:
-            _attend_in_full(q_nc[first:], k_nc, v_nc, bias=bias, out=out[first:])
-            return
-        out[first : first + HALF_ROWS] = mean / total
+        if LEAST_SUM < total.amin() <= total.amax() < LARGEST_SUM[q.dtype]:
+            part.copy_(mean / total)
+        else:
+            _attend_to_all_keys(q, k_nc, v_nc, bias=bias, out=part)
+
+
+def _weights(q_nc: Tensor, k_nc: Tensor, shift_n: Tensor) -> Tensor:
+    """Take the exponential function of scores, in bfloat16 before they are rounded.
+
+    oneDNN adds a sigmoid to a product for nothing. Far below zero that is the exponential function.
+    """
+    if q_nc.dtype == torch.bfloat16:
+        return _onednn(q_nc, k_nc, shift_n, "sigmoid")
+    return _onednn(q_nc, k_nc, shift_n).exp_()
+
+
+def _attend_to_all_keys(q_nc: Tensor, k_nc: Tensor, v_nc: Tensor, *, bias: Tensor | None, out: Tensor) -> None:
+    rows = min(max(BLOCK_BYTES // (len(k_nc) * k_nc.element_size()) // 32 * 32, 32), BLOCK_ROWS)
+    for q, part in zip(torch.split(q_nc, rows), torch.split(out, rows), strict=True):
+        part.copy_(_onednn(_onednn(q, k_nc, bias).softmax(dim=-1), v_nc.t()))
