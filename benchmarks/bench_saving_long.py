@@ -20,7 +20,7 @@ import torch
 
 from napari_sam2 import Session, load_model
 from napari_sam2.benchmark.scene import MovingDiscs
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.session.tracking.schedule import Visit

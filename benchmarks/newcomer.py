@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QFileDialog,
     QLineEdit,
     QMenu,
@@ -33,6 +34,8 @@ from qtpy.QtWidgets import (
 from napari_sam2.plugin.widget import Sam2Widget
 
 PATIENCE_S = 900
+# Of pictures: of the dock, in pixels, and of the window.
+WIDTHS, THEMES = (300, 500), ("light", "dark")
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractItemView)
 
 
@@ -150,9 +153,22 @@ class Newcomer:
         return sum(not isinstance(part.parent(), inner) for part in parts)
 
     def picture(self, what: str) -> None:
-        """Take a picture on the way, where pictures are asked for."""
-        if self.pictures is not None:
-            take(self.viewer, self.pictures.with_name(f"{self.pictures.name}-{what}"))
+        """Take pictures of the window, where they are asked for: with a narrow and a wide dock, dark and light."""
+        if self.pictures is None:
+            return
+        self.pictures.parent.mkdir(parents=True, exist_ok=True)
+        window = self.viewer.window._qt_window
+        (dock,) = [one for one in window.findChildren(QDockWidget) if one.isAncestorOf(self.widget)]
+        before = dock.width()
+        for width in WIDTHS:
+            window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+            for theme in THEMES:
+                self.viewer.theme = theme
+                QTest.qWait(600)
+                path = self.pictures.with_name(f"{self.pictures.name}-{what}-{width}-{theme}.png")
+                self.viewer.screenshot(path, canvas_only=False, flash=False)
+        # Whoever goes on clicks on the canvas of before.
+        window.resizeDocks([dock], [before], Qt.Orientation.Horizontal)
 
     def _did(self, what: str) -> None:
         self.actions.append(what)
@@ -167,11 +183,3 @@ class Newcomer:
         signs = np.array([1 if way in ("down", "right") else -1 for way in camera.orientation2d])
         row, column = (world - camera.center[-2:]) * signs * camera.zoom + np.array(canvas.size) / 2
         return QPoint(round(column), round(row))
-
-
-def take(viewer: napari.Viewer, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for theme in ("dark", "light"):
-        viewer.theme = theme
-        QTest.qWait(600)
-        viewer.screenshot(path.with_name(f"{path.name}-{theme}.png"), canvas_only=False, flash=False)

@@ -13,7 +13,7 @@ most, once the one of the lowest confidence.
 from __future__ import annotations
 
 # First: it keeps napari, which reads its settings when it is imported, from the user's.
-from newcomer import Newcomer, take
+from newcomer import Newcomer
 
 # isort: split
 
@@ -147,8 +147,7 @@ def reviewed(sequence: LabelledSequence, queue: str, *, corrections: int, pictur
         reviewer.review(corrections)
         seconds = time.perf_counter() - begun
         QTest.qWait(300)
-        if place is not None:
-            take(viewer, place)
+        hand.picture("end")
         return row(reviewer, queue, seconds)
     finally:
         viewer.close()

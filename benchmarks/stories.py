@@ -12,7 +12,7 @@ the population's goes on until its divisions are answered and it is handed over.
 from __future__ import annotations
 
 # First: it keeps napari, which reads its settings when it is imported, from the user's.
-from newcomer import Newcomer, take
+from newcomer import Newcomer
 
 # isort: split
 
@@ -335,8 +335,7 @@ def tell(name: str, *, n_frames: int | None, pictures: Path | None) -> str:
         begun = time.perf_counter()
         said = story(hand, sequence)
         seconds = time.perf_counter() - begun
-        if pictures is not None:
-            take(viewer, pictures / name)
+        hand.picture("end")
         return f"| {name} | {len(hand.actions)} | {first} | {seconds:.0f} s | {said} |"
     finally:
         viewer.close()
@@ -346,7 +345,7 @@ def main() -> None:
     """Tell the stories that are asked for, or all."""
     parser = argparse.ArgumentParser(description="Count what stories take.")
     parser.add_argument("stories", nargs="*", default=list(STORIES), metavar="STORY", help=", ".join(STORIES))
-    parser.add_argument("--pictures", type=Path, help="folder for pictures of the window at the end")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of the window, narrow and wide")
     parser.add_argument("--frames", type=int, help="most frames of a sequence, for a slow machine")
     options = parser.parse_args()
     sys.stdout.write("| story | actions | controls at first | time | |\n|---|---:|---:|---:|---|\n")

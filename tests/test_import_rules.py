@@ -67,7 +67,7 @@ RULES = {
     "data.labels": Rule(_IMAGES, ARRAYS),
     "data.prompts": Rule(f"{_IMAGES} data.labels", ARRAYS),
     "data.pictures": Rule(f"{_IMAGES} data.labels", ARRAYS),
-    "data.formats": Rule(f"{_IMAGES} data.labels data.prompts data.pictures", ARRAYS),
+    "data.formats": Rule(f"{_IMAGES} data.labels data.prompts data.pictures wording", ARRAYS),
     "data": Rule(_DATA.removesuffix(" data"), ARRAYS),
     "synthetic": Rule(_DATA, ARRAYS),
     "model.config": Rule("", NONE),
@@ -125,7 +125,9 @@ RULES = {
     "evaluation": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic", TORCH | ARRAYS),
     "training": Rule(f"{_DATA} {_LOADED} {_SESSION} synthetic evaluation option_fields generators", TORCH | ARRAYS),
     # The command answers what needs no image before NumPy is loaded.
-    "job": Rule("weights option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS),
+    "job": Rule(
+        "weights option_fields wording", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=TORCH | ARRAYS
+    ),
     "batch": Rule("weights job option_fields", NONE, own_inside=f"{_DATA} {_LOADED} {_SESSION}", heavy_inside=ARRAYS),
     "cli": Rule(
         "weights job batch option_fields wording generators",

@@ -10,6 +10,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def out_of_date(frames: int) -> str:
+    """Say that frames await an update: "19 frames out of date"."""
+    return f"{counted(frames, 'frame')} out of date"
+
+
 def named_objects(object_ids: Sequence[int]) -> str:
     """Name one object, count several: "object 3", "2 objects"."""
     return f"object {object_ids[0]}" if len(object_ids) == 1 else counted(len(object_ids), "object")

@@ -31,11 +31,11 @@ def test_memory_is_said_where_it_is_much(desk: Desk, monkeypatch: pytest.MonkeyP
         available = needed - 1
 
     monkeypatch.setattr(psutil, "virtual_memory", Little)
-    desk.widget.view.show()
+    desk.widget.view.catch_up()
     assert f"Tracking takes about {needed / 1e6:.0f} MB" in desk.find("memory_note").text()
     assert "choose a smaller model" in desk.find("memory_note").text()
     Little.available = needed + 1
-    desk.widget.view.show()
+    desk.widget.view.catch_up()
     assert "that is enough" in desk.find("memory_note").text()
 
 
@@ -43,11 +43,10 @@ def test_labels_are_kept_on_disk(desk: Desk, monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(budget, "_LARGE_LABELS", 2 * 12 * 48 * 56)
     desk.press("new_object")
     desk.click_shown(20, 30)
-    assert desk.find("labels_on_disk").isVisible()
+    desk.until(desk.find("labels_on_disk").isVisible)
     in_memory = desk.widget.layers.labels
     desk.widget.files.keep_labels_on_disk(str(tmp_path / "labels.zarr"))
-    desk.settle()
-    assert not desk.find("labels_on_disk").isVisible()
+    desk.until(desk.find("labels_on_disk").isHidden)
     assert not in_memory.visible
     desk.track()
     on_disk: Any = zarr.open_array(tmp_path / "labels.zarr", mode="r")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import psutil
 from qtpy.QtCore import QTimer
 from qtpy.QtTest import QTest
 
@@ -59,6 +62,37 @@ def test_the_model_never_works_on_the_threads_of_the_window(desk: Desk) -> None:
     for hook in hooks:
         hook.remove()
     assert threads == {"napari-sam2"}
+
+
+def test_a_click_asks_nothing_of_the_system_before_its_mask_is_shown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each such call lets the worker's thread go first.
+    asked: list[str] = []
+
+    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*args: Any, **options: Any) -> Any:
+            if threading.current_thread() is threading.main_thread():
+                asked.append(f"{function.__name__} {args}")
+            return function(*args, **options)
+
+        return ask
+
+    # Of a file that is not there, chosen beside the model in use, nothing is to be read either.
+    desk.find("model").setCurrentText("sam2.1_hiera_tiny")
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    # Tables and notes of before are written first.
+    desk.until(lambda: not (desk.widget.view._rest.isActive() or desk.widget.files.keeping._rest.isActive()))
+    desk.settle()
+    for module, name in ((os, "stat"), (psutil, "virtual_memory")):
+        monkeypatch.setattr(module, name, noting(getattr(module, name)))
+    at_once: list[list[str]] = []
+    desk.widget.preview_shown.connect(lambda _frame: at_once.append(list(asked)))
+    desk.click_shown(22, 31)
+    assert at_once == [[]]
+    # They are read when the hand is at rest.
+    desk.until(lambda: any("virtual_memory" in one for one in asked))
 
 
 def test_every_key_is_in_the_guide() -> None:

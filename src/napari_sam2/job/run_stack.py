@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from napari_sam2.wording import out_of_date
+
 from .options import ModelOptions
 from .output_folder import OutputFolder, PromptFile, write_results
 
@@ -124,15 +126,13 @@ def track_and_write(work: Work, watch: Watch) -> JobReport:
 
 def write(work: Work, folder: Path) -> JobReport:
     """Write what was tracked so far, whole: what is there already stays as it was if that fails."""
-    from napari_sam2.data.formats.export_data import are_out_of_date
-
     session, progress = work.session, work.progress
     geometry = session.stack.geometry
     frames = {geometry.frame_outside(frame) for frame in (*progress.earlier, *progress.frames)}
     stale = session.out_of_date
     if stale:
         warnings.warn(
-            f"{are_out_of_date(len(stale))}, as prompts came after they were tracked: update the session in napari, or "
+            f"{out_of_date(len(stale))}, as prompts came after they were tracked: update the session in napari, or "
             "track all of it again with 'napari-sam2 run'",
             stacklevel=2,
         )

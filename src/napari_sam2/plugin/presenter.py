@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
-    from napari_sam2.plugin.actions.finetuning import Teaching
-    from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
+    from napari_sam2.plugin.actions.drawing.tool_watcher import ToolWatcher
+    from napari_sam2.plugin.actions.teaching.finetuning import Teaching
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.state.result_store import ResultStore
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from .controller import Controller
 
-# The layer's tables are for scripts and for looking at, and take as long to write as a preview takes to show.
-_TABLES_MS = 300
+# Tables for scripts take as long to write as a preview takes to show. Asking the system lets the worker's thread go
+# first, while a mask is waited for. Both are done when the user has been at rest for so long.
+_REST_MS = 300
 # Most prompts are answered sooner, and saying that one is being looked at would only flicker.
 _LOOKING_MS = 300
 
@@ -59,10 +60,10 @@ class Presenter:
         self._doubt_at = -1
         # The reason by which no frame was found.
         self._not_found = ""
-        self._tables = QTimer(panel)
-        self._tables.setSingleShot(True)
-        self._tables.setInterval(_TABLES_MS)
-        self._tables.timeout.connect(self.write_tables)
+        self._rest = QTimer(panel)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(_REST_MS)
+        self._rest.timeout.connect(self.catch_up)
         self._looking = QTimer(panel)
         self._looking.setSingleShot(True)
         self._looking.setInterval(_LOOKING_MS)
@@ -93,15 +94,14 @@ class Presenter:
         self.show_frame()
         self.show_window()
         self._show_region()
-        self._show_memory()
         self.show_rows()
         self.show_lineage()
         panel.measure_box.show_selected(layers.selected)
         for prompts_layer in (layers.points, layers.shapes):
             colour_prompts(prompts_layer, layers.labels, selected=layers.selected)
-        # During a run napari would colour and tabulate anew at every interval; it is done at the end.
-        if layers.labels is not None and not self._controller.is_running:
-            self._tables.start()
+        # A run changes the tables all the time, and what it takes is no longer free: both are looked at when it ends.
+        if not self._controller.is_running:
+            self._rest.start()
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -110,12 +110,15 @@ class Presenter:
             self._is_closed = True
             self._layers.prompts_changed.disconnect(self._prompted)
 
-    def write_tables(self) -> None:
-        """Put the scores beside the labels, into their layer."""
-        self._tables.stop()
-        if self._layers.labels is not None and not self._controller.is_running:
+    def catch_up(self) -> None:
+        """Put the scores beside the labels, into their layer, and say how much memory tracking takes; not in a run."""
+        self._rest.stop()
+        if self._controller.is_running:
+            return
+        if self._layers.labels is not None:
             threshold = self._panel.threshold.value()
             _write_tables(self._layers.labels, self._controller.results, self._objects.names, threshold)
+        self._show_memory()
 
     def show_rows(self) -> None:
         """List the frames."""
@@ -159,9 +162,9 @@ class Presenter:
         if results.is_locked(layers.frame, layers.selected):
             text += " · accepted, locked"
         if layers.frame in results.stale_frames():
-            text += " · stale: press Update"
+            text += " · out of date: Update (U)"
         elif self._controller.edits.prompts.pending and not self._controller.edits.live:
-            text += " · new prompts: track or press Update"
+            text += " · new prompts: Track (K) or Update (U)"
         self._panel.frame_note.setText(text)
         division = results.division_on(layers.frame, layers.selected)
         names = {i: self._objects.name_of(i) for i in results.object_ids} if division is not None else {}
@@ -266,9 +269,6 @@ class Presenter:
 
     def _show_memory(self) -> None:
         controller, space = self._controller, self._layers.space
-        # The estimate of before is left on show: what the run takes now is no longer free.
-        if controller.is_running:
-            return
         text, offer = "", False
         if space is not None and space in controller.workspace.engines:
             budget = budget_of(controller, space, self._layers.labels)

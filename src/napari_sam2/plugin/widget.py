@@ -9,20 +9,20 @@ from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QEvent, QTimer, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2.plugin.actions.candidate_walk import CandidateWalk
-from napari_sam2.plugin.actions.crop_tool import CropTool
-from napari_sam2.plugin.actions.draw_tools import DrawTools
+from napari_sam2.plugin.actions.drawing.candidate_walk import CandidateWalk
+from napari_sam2.plugin.actions.drawing.crop_tool import CropTool
+from napari_sam2.plugin.actions.drawing.draw_tools import DrawTools
+from napari_sam2.plugin.actions.drawing.many_objects import ManyObjects
+from napari_sam2.plugin.actions.drawing.prompt_guide import PromptGuide
+from napari_sam2.plugin.actions.drawing.tool_watcher import ToolWatcher
 from napari_sam2.plugin.actions.file_dialogs import FileDialogs
-from napari_sam2.plugin.actions.finetuning import Teaching
-from napari_sam2.plugin.actions.image_follower import ImageFollower
-from napari_sam2.plugin.actions.many_objects import ManyObjects
+from napari_sam2.plugin.actions.images.image_follower import ImageFollower
+from napari_sam2.plugin.actions.images.result_choice import ResultChoice
 from napari_sam2.plugin.actions.object_menu import ObjectMenu
 from napari_sam2.plugin.actions.population.division_actions import DivisionActions
 from napari_sam2.plugin.actions.population.find_actions import FindActions
-from napari_sam2.plugin.actions.prompt_guide import PromptGuide
-from napari_sam2.plugin.actions.result_choice import ResultChoice
-from napari_sam2.plugin.actions.teach_actions import TeachActions
-from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
+from napari_sam2.plugin.actions.teaching.finetuning import Teaching
+from napari_sam2.plugin.actions.teaching.teach_actions import TeachActions
 from napari_sam2.plugin.actions.track_actions import TrackActions
 from napari_sam2.plugin.layers.session_layers import SessionLayers
 from napari_sam2.plugin.panel.canvas_focus import CanvasFocus
@@ -301,7 +301,7 @@ class Sam2Widget(QWidget):
     def _rename(self, object_id: int, name: str) -> None:
         self.objects.rename(object_id, name)
         self.view.show()
-        self.view.write_tables()
+        self.view.catch_up()
 
     def _label_picked(self, object_id: int) -> None:
         # Selecting an object selects its label, which comes back here: an object without prompts gets no row by that.
@@ -343,7 +343,7 @@ class Sam2Widget(QWidget):
         self.controller.results.review.restart()
         self.view.restart_doubts()
         self.view.show()
-        self.view.write_tables()
+        self.view.catch_up()
         self.tracking_finished.emit(complete)
 
     # Settings and files

@@ -13,7 +13,7 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.model_parts import make_parts
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory, MemoryBank
 from napari_sam2.session.tracking.object_track import ObjectState, ObjectTrack
 

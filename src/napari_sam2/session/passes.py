@@ -9,8 +9,8 @@ import numpy as np
 from napari_sam2.data.prompts.prompt import Prompt, check_object_id
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.results.object_set import SessionObjects
-from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.fill_between import frames_between
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.memory.pathways import PathwayMemory
 from napari_sam2.session.tracking.object_track import ObjectTrack, neighbours

@@ -13,8 +13,8 @@ from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.results.object_set import SessionObjects
-from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.fill_between import both_ways_visits
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.run_plan import TrackingRun, pass_visits
 from napari_sam2.session.tracking.schedule import RUN_NAMES, schedule
 

@@ -12,7 +12,7 @@ from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.session.results.outputs import FrameOutputs, SessionOutputs
 from napari_sam2.session.state import SessionState
 from napari_sam2.session.steps.history import Step
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import DIRECTIONS, ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun

@@ -13,7 +13,7 @@ from napari_sam2.session.results.compose import contested_frames
 from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import FrameOutputs
 from napari_sam2.session.steps.history import Step
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.object_track import ObjectTrack
 from napari_sam2.storage.folder.codec import read_image, read_row
 from napari_sam2.storage.folder.schema import (

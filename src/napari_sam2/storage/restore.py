@@ -10,7 +10,7 @@ from napari_sam2.data.labels.label_storage import LabelRuns, PackedFrame
 from napari_sam2.session.results.outputs import FrameOutputs
 from napari_sam2.session.state import SessionState
 from napari_sam2.session.steps.history import Step
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.tracking.run_plan import TrackingRun
 from napari_sam2.storage.folder.codec import read_image, read_rows, read_visits

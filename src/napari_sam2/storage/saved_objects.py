@@ -10,7 +10,7 @@ import safetensors
 from torch import Tensor, channels_last, dtype, preserve_format
 
 from napari_sam2.data.images.frame_index import check_frame
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.object_track import ObjectState
 from napari_sam2.session.zoom.crop import ObjectLocation

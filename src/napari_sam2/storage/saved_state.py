@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.object_track import DIRECTIONS
 from napari_sam2.storage.folder.fields import Numbered, SpanOfLife
 from napari_sam2.storage.folder.frame_schema import FrameRecord, first_error

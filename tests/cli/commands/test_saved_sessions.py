@@ -220,9 +220,9 @@ def test_results_that_are_out_of_date_say_so(run: Run, saved: Path, tmp_path: Pa
     stale = len(session.out_of_date)
     session.close()
     assert stale > 1
-    with pytest.warns(UserWarning, match=f"{stale} frames are out of date, as prompts came after"):
+    with pytest.warns(UserWarning, match=f"{stale} frames out of date, as prompts came after"):
         assert run("resume", folder, "--output", out, "--overlay", "none").status == 0
-    with pytest.warns(UserWarning, match=f"{stale} frames are out of date; update and export again") as told:
+    with pytest.warns(UserWarning, match=f"{stale} frames out of date: update, then export again") as told:
         assert run("export", out, "--to", "ome-tiff,coco").status == 0
     assert [str(one.message).partition(":")[0] for one in told] == ["labels.ome.tif", "coco.json"]
     # Tracked again from its prompts, nothing is.

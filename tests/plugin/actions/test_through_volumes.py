@@ -66,7 +66,7 @@ def test_one_click_is_followed_through_time_and_depth(desk: Desk) -> None:
     desk.until(lambda: len(table.rows) == len(known))
     model = table.view.model()
     assert model.data(model.index(0, 0)) == "0 · 0"
-    desk.widget.view.write_tables()
+    desk.widget.view.catch_up()
     scores = desk.widget.layers.labels.metadata["object_scores"]
     assert set(zip(scores["t"], scores["z"], strict=True)) == known
     # Going to a frame moves both sliders.

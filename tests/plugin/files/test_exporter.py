@@ -158,13 +158,13 @@ def test_results_that_are_out_of_date_are_told_before_and_after(tracked: Desk, t
     assert tracked.find("status_line").text().endswith("5 frames out of date: Update (U).")
     assert actions(tracked)["caution"][0] is False
     (first, *_) = tracked.widget.panel.files_box.formats.actions()
-    assert first.text() == "5 frames are out of date: Update (U) first"
+    assert first.text() == "5 frames out of date: Update (U) first"
     write(tracked, "tiff", tmp_path / "b.tif")
-    assert said[1] == f"Written to {tmp_path / 'b.tif'}. 5 frames are out of date: Update (U), then export again"
+    assert said[1] == f"Written to {tmp_path / 'b.tif'}. 5 frames out of date: Update (U), then export again"
     # napari's own way to save the layer says so, too.
-    tracked.widget.view.write_tables()
+    tracked.widget.view.catch_up()
     layer = tracked.widget.layers.labels
-    with pytest.warns(UserWarning, match="c.labels.tif: 5 frames are out of date"):
+    with pytest.warns(UserWarning, match="c.labels.tif: 5 frames out of date: update, then export again"):
         write_imagej_tiff(str(tmp_path / "c.labels.tif"), layer.data, layer.as_layer_data_tuple()[1])
     assert tracked.track("update")
     assert "caution" not in actions(tracked)

@@ -70,7 +70,7 @@ def test_plot_and_note_say_what_is_prompted_hidden_and_stale(desk: Desk) -> None
     assert plot.stale == [(7, 11)]
     assert plot._stale_bars.opts["brush"].style() == Qt.BrushStyle.BDiagPattern
     desk.viewer.dims.set_point(0, 8)
-    assert desk.find("frame_note").text().endswith("stale: press Update")
+    assert desk.find("frame_note").text().endswith("out of date: Update (U)")
 
 
 def test_progress_says_how_fast_and_how_long(desk: Desk) -> None:

@@ -82,6 +82,14 @@ def test_click_goes_to_the_frame_and_selects_the_object(two: Desk) -> None:
     assert two.find("object_table").selected_id == 1
 
 
+def test_keys_go_to_a_frame(two: Desk) -> None:
+    view = two.find("frame_table")
+    view.setCurrentIndex(view.model().index(3, 0))
+    QTest.keyClick(view, Qt.Key.Key_Down)
+    QTest.keyClick(view, Qt.Key.Key_Return)
+    assert two.widget.layers.frame == int(two.widget.panel.frame_table.rows.columns[0][4])
+
+
 def test_saved_rows_are_those_listed(two: Desk, tmp_path: Path) -> None:
     table, view = two.widget.panel.frame_table, two.find("frame_table")
     view.sortByColumn(HEADINGS.index("score"), Qt.SortOrder.AscendingOrder)

@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2 import load_model
-from napari_sam2.plugin.actions.trials import settings_trial
+from napari_sam2.plugin.actions.teaching import settings_trial
 
 if TYPE_CHECKING:
     from conftest import Desk

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from napari_sam2.session.tracking.directions import FrameDirections
 from napari_sam2.session.tracking.fill_between import blend, both_ways_visits
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 from napari_sam2.session.tracking.memory_bank import FrameMemory
 from napari_sam2.session.tracking.schedule import Visit
 from napari_sam2.session.zoom.crop import Crop

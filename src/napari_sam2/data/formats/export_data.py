@@ -193,8 +193,3 @@ def regions_of(image: NDArray[Any], frame: int) -> Iterator[Region]:
     # Boxes for all objects come from one pass; each mask is then compared within its box only.
     for object_id, measures in measure(LabelRuns.of(image)).items():
         yield Region(frame, object_id, measures.crop, image[measures.crop] == object_id)
-
-
-def are_out_of_date(frames: int) -> str:
-    """Say that frames await an update: "19 frames are out of date"."""
-    return "1 frame is out of date" if frames == 1 else f"{frames} frames are out of date"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from napari_sam2.data.files.atomic_files import replacing
 from napari_sam2.data.files.optional_packages import load_extra
 from napari_sam2.data.pictures.overlay import write_overlay
+from napari_sam2.wording import out_of_date
 
 from .coco import write_coco, write_sav
-from .export_data import are_out_of_date
 from .format_entry import Format
 from .kept_geometry import GEOMETRY, lost_geometry
 from .medical import check_axis_known, check_dicom, write_dicom_seg, write_nifti
@@ -319,7 +319,7 @@ def export_results(results: Results, name: str, path: str | os.PathLike[str], *,
     with replacing(target) as draft:
         chosen.write(draft, results)
     if results.out_of_date:
-        warnings.warn(f"{target.name}: {are_out_of_date(results.out_of_date)}; update and export again", stacklevel=2)
+        warnings.warn(f"{target.name}: {out_of_date(results.out_of_date)}: update, then export again", stacklevel=2)
     if chosen.keeps is not None and (lost := lost_geometry(chosen.keeps, results.geometry)):
         warnings.warn(
             f"{target.name} does not say {' and '.join(lost)}: {chosen.title} has no place for it", stacklevel=2

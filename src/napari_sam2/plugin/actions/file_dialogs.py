@@ -32,14 +32,13 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
+    from napari_sam2.plugin.actions.images.image_follower import ImageFollower
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.files.exporter import Material
     from napari_sam2.plugin.files.widget_state import WidgetState
     from napari_sam2.plugin.panel.panel import Panel
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.state.opened_session import OpenedSession
-
-    from .image_follower import ImageFollower
 
 # What napari and its readers raise where one of them cannot open a file, or none is chosen among several.
 _NOT_READ = (NoAvailableReaderError, MultipleReaderError, LookupError, ValueError, OSError, RuntimeError, TypeError)

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sam2.plugin.actions.drawing.draw_tools import DrawTools
     from napari_sam2.plugin.actions.population.division_actions import DivisionActions
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.panel.object_table import ObjectTable
     from napari_sam2.session.session import Session
-
-    from .draw_tools import DrawTools
 
     Mask = NDArray[np.bool_]
 

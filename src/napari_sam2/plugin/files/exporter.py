@@ -14,7 +14,6 @@ from napari.qt.threading import thread_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.data.formats import FORMATS, Format, Results, export_results, tracks_array
-from napari_sam2.data.formats.export_data import are_out_of_date
 from napari_sam2.data.images.pixels.contrast import Window, choose_window, to_rgb8
 from napari_sam2.data.labels.label_stack import LabelStack, label_dtype
 from napari_sam2.data.labels.lineage import Lineage
@@ -25,6 +24,7 @@ from napari_sam2.data.prompts.prompt import write_prompts
 from napari_sam2.plugin.layers.layer_frames import make_stack, volumes_of
 from napari_sam2.plugin.layers.layer_geometry import transform_like
 from napari_sam2.plugin.state.export_choice import Caution, ExportChoice, VideoEdit
+from napari_sam2.wording import out_of_date
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,7 +227,7 @@ class Exporting(QObject):
         if controller.is_running:
             return Caution("Tracking is under way", "wait for its end")
         if stale := len(controller.results.stale_frames()):
-            return Caution(are_out_of_date(stale), "Update (U)")
+            return Caution(out_of_date(stale), "Update (U)")
         return Caution("Tracking was stopped", "Continue") if controller.can_resume else None
 
     def shown_frame(self) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:

@@ -202,7 +202,9 @@ class FrameTable(QWidget):
         self.export.clicked.connect(lambda _=False: self._ask_and_write())
         self.objects.currentIndexChanged.connect(self.narrowed)
         self.state.currentIndexChanged.connect(self.narrowed)
-        self.view.clicked.connect(self._clicked)
+        # By the mouse, or by the arrow keys and Enter.
+        self.view.clicked.connect(self._chosen)
+        self.view.activated.connect(self._chosen)
 
     @property
     def rows(self) -> FrameRows:
@@ -265,6 +267,6 @@ class FrameTable(QWidget):
         view.setStyleSheet("QHeaderView::section { font-weight: normal; padding: 2px 2px; }")
         view.setMinimumHeight(180)
 
-    def _clicked(self, index: QModelIndex) -> None:
+    def _chosen(self, index: QModelIndex) -> None:
         frame, object_id = (int(column[index.row()]) for column in self.rows.columns[:2])
         self.row_chosen.emit(frame, object_id)

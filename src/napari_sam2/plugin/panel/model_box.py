@@ -89,6 +89,9 @@ class ModelBox(QWidget):
         # Set on the GUI thread and looked at by the download's; the name is that of the model being fetched.
         self._cancel = threading.Event()
         self._fetching: str | None = None
+        # The model that is chosen and not on this machine; empty where it is, and for a file of the user's. Looked up
+        # when another is chosen or fetched, as it is asked for at every click.
+        self.missing = ""
         self._make_controls()
         self._lay_out()
         self._fill()
@@ -115,11 +118,6 @@ class ModelBox(QWidget):
             return ModelChoice(name, None, *how) if self._is_there(name) else None
         path = self.checkpoint.text().strip()
         return ModelChoice(None, path, *how) if path else None
-
-    @property
-    def missing(self) -> str:
-        """The model that is chosen and not on this machine; empty where it is, and for a file of the user's."""
-        return "" if self.choice is not None else self.model.currentData() or ""
 
     @property
     def zoom_factor(self) -> str | float:
@@ -321,6 +319,7 @@ class ModelBox(QWidget):
         name = self.model.currentData()
         self._file_row.setVisible(name is None)
         missing = name is not None and not self._is_there(name)
+        self.missing = name if missing else ""
         fetching = self._fetching is not None
         self.download.setVisible(missing and not fetching and not CATALOG[name].bundled)
         self._progress_row.setVisible(fetching)

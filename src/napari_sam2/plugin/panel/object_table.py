@@ -176,9 +176,9 @@ class ObjectTable(QTableWidget):
         for name, (text, what) in MENU.items():
             action = menu.addAction(text)
             action.setObjectName(name)
-            action.setToolTip(what)
-            count = len(self.selected_ids)
-            action.setEnabled({"merge": count > 1, "swap": count == 2, "split": count == 1}.get(name, True))
+            why = _unfit(name, len(self.selected_ids))
+            action.setToolTip(why or what)
+            action.setEnabled(not why)
             action.triggered.connect(lambda _=False, name=name: self._ask(name))
         return menu
 
@@ -281,6 +281,15 @@ class ObjectTable(QTableWidget):
         elif item.column() == _CLASS:
             chosen = self.selected_ids
             self.classified.emit(chosen if object_id in chosen else [object_id], item.text().strip())
+
+
+def _unfit(action: str, n_selected: int) -> str:
+    """Say why a choice of the menu cannot be made with so many objects selected; empty where it can."""
+    if action == "merge" and n_selected < 2:
+        return "Select two or more objects to merge: Ctrl+click on their rows"
+    if action == "swap" and n_selected != 2:
+        return "Select two objects to swap: Ctrl+click on their rows"
+    return "Select one object: they are split one by one" if action == "split" and n_selected > 1 else ""
 
 
 def _in_words(row: ObjectRow) -> str:

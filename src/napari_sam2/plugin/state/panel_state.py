@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam2.wording import counted
+from napari_sam2.wording import counted, out_of_date
 
 if TYPE_CHECKING:
     from napari_sam2.session.quality.worth import Outlook
@@ -214,7 +214,7 @@ def _next_step(state: PanelState) -> str:
     if state.n_proposals:
         return ""
     if state.n_stale:
-        return f"{counted(state.n_stale, 'frame')} out of date: Update (U)."
+        return f"{out_of_date(state.n_stale)}: Update (U)."
     if state.stopped is None and state.n_untracked and state.n_frames > 1 and not state.has_pending:
         return f"{counted(state.n_untracked, 'object')}, not tracked: Track (K)."
     if state.n_divisions and not state.division:

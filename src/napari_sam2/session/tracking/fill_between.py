@@ -12,7 +12,7 @@ from scipy.special import expit
 from napari_sam2.session.zoom.crop import align_logits
 from napari_sam2.session.zoom.crop_size import whole_if_none
 
-from .directions import FrameDirections
+from .frame_directions import FrameDirections
 from .memory_bank import FrameMemory
 from .object_track import ObjectTrack
 from .schedule import Visit, schedule

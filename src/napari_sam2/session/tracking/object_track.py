@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from napari_sam2.data.labels.lineage import LifeSpan
 from napari_sam2.data.prompts.prompt import Prompt
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 
 from .memory_bank import FrameMemory, MemoryBank
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.data.images.frame_index import check_frame
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 
 from .object_track import ObjectTrack
 from .schedule import DIRECTIONS, Visit, outward, schedule, straight

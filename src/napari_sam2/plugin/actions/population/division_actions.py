@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_sam2.plugin.actions.tool_watcher import ToolWatcher
+    from napari_sam2.plugin.actions.drawing.tool_watcher import ToolWatcher
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.session.population.proposed_divisions import DivisionProposal
     from napari_sam2.session.session import Session

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-    from napari_sam2.plugin.actions.image_follower import ImageFollower
+    from napari_sam2.plugin.actions.images.image_follower import ImageFollower
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.layers.layer_frames import LayerFrames
     from napari_sam2.plugin.panel.population.find_box import FindBox

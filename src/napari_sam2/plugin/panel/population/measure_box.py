@@ -92,7 +92,8 @@ class MeasureBox(QWidget):
         self.buttons["measure"].clicked.connect(lambda _=False: self.asked.emit())
         self.column.currentIndexChanged.connect(lambda _index: self._draw())
         self.whose.currentIndexChanged.connect(lambda _index: self._list())
-        self.view.clicked.connect(self._clicked)
+        self.view.clicked.connect(self._chosen)
+        self.view.activated.connect(self._chosen)
         self.plot.scene().sigMouseClicked.connect(self._plot_clicked)
 
     def show_measurements(
@@ -158,7 +159,7 @@ class MeasureBox(QWidget):
             mine = self._rows[self._rows["object"] == self._selected]
             self._model.show_table(mine.drop(columns=["object", "name"], errors="ignore"))
 
-    def _clicked(self, index: QModelIndex) -> None:
+    def _chosen(self, index: QModelIndex) -> None:
         table = self._model.table
         if table is None:
             return

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sam2.data.images.selection import Box
+    from napari_sam2.plugin.actions.images.image_follower import ImageFollower
     from napari_sam2.plugin.layers.session_layers import SessionLayers
-
-    from .image_follower import ImageFollower
 
 _COLOUR = "#4cc9f0"
 # Nothing can be followed in less.

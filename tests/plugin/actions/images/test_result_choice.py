@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QMessageBox, QPushButton
 
-from napari_sam2.plugin.actions import result_choice
+from napari_sam2.plugin.actions.images import result_choice
 
 if TYPE_CHECKING:
     from napari.layers import Labels

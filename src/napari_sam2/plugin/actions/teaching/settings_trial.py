@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QComboBox
 
-    from napari_sam2.plugin.actions.finetuning import Teaching
+    from napari_sam2.plugin.actions.teaching.finetuning import Teaching
     from napari_sam2.plugin.controller import Controller
     from napari_sam2.plugin.panel.model_box import ModelBox
     from napari_sam2.training.finetune.try_settings import TrackingSettings, TrialProgress, TriedSettings

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.plugin.panel.activity import Activity
 
-from .trials.settings_trial import SettingsTrial
+from .settings_trial import SettingsTrial
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -97,6 +97,25 @@ def ask(desk: Desk, action: str, *rows: int) -> None:
     desk.settle()
 
 
+@pytest.mark.parametrize(
+    ("n_selected", "grey"),
+    [
+        (1, {"merge": "Select two or more objects", "swap": "Select two objects"}),
+        (2, {"split": "Select one object"}),
+        (3, {"swap": "Select two objects", "split": "Select one object"}),
+    ],
+)
+def test_menu_says_why_a_choice_is_grey(many: Desk, n_selected: int, grey: dict[str, str]) -> None:
+    table = many.find("object_table")
+    table.clearSelection()
+    for row in range(n_selected):
+        flags = table.selectionModel().SelectionFlag
+        table.selectionModel().select(table.model().index(row, 0), flags.Select | flags.Rows)
+    actions = {one.objectName(): one for one in table.menu().actions()}
+    assert {name for name, one in actions.items() if not one.isEnabled()} == grey.keys()
+    assert all(actions[name].toolTip().startswith(why) for name, why in grey.items())
+
+
 def prompt(desk: Desk, frame: int, object_id: int) -> np.ndarray:
     prompts = desk.widget.session.prompts
     (found,) = [one for one in prompts if (one.frame, one.object_id) == (frame, object_id)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.session.tracking.directions import FrameDirections
+from napari_sam2.session.tracking.frame_directions import FrameDirections
 
 
 def test_it_is_a_mapping() -> None:

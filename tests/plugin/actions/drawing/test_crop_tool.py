@@ -12,7 +12,7 @@ import pytest
 from napari_sam2 import Session, load_model
 from napari_sam2.data import Stack
 from napari_sam2.data.prompts.prompt import read_prompts
-from napari_sam2.plugin.actions.crop_tool import corners_of, plane_affine, region_of
+from napari_sam2.plugin.actions.drawing.crop_tool import corners_of, plane_affine, region_of
 
 if TYPE_CHECKING:
     from conftest import Desk

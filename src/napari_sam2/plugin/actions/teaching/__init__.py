@@ -1,0 +1,1 @@
+"""Fine-tuning on accepted frames, and settings tried on them."""

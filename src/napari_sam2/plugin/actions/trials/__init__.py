@@ -1,1 +1,0 @@
-"""What the widget tries by itself on frames that were accepted."""
