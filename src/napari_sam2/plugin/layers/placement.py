@@ -101,6 +101,23 @@ class Placement:
         return bool(np.abs(self.matrix[np.ix_(others, columns)]).max(initial=0) < _CLOSE)
 
 
+class Placements:
+    """Placements that were found: asked for several times at a click, and a millisecond each to find."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Layer, Image], Placement] = {}
+
+    def of(self, layer: Layer, image: Image) -> Placement:
+        """Find where the data of a layer lie, or know it from before; raises as `Placement.of` does."""
+        if (layer, image) not in self._found:
+            self._found[layer, image] = Placement.of(layer, image)
+        return self._found[layer, image]
+
+    def forget(self) -> None:
+        """Find them anew: a layer or the image was moved, or others are in use."""
+        self._found.clear()
+
+
 def check_worlds(layer: Layer, image: Image) -> None:
     """Refuse a layer whose way from the world on the screen to that of the scanner is not the image's."""
     worlds = [one.metadata.get(SCANNER_KEY) for one in (layer, image)]

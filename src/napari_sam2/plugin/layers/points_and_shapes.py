@@ -99,7 +99,7 @@ def last_row(
 ) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
     """Read the last point or shape of a layer that has any."""
     rows: Iterator[tuple[PromptKey | None, DrawnPoint | DrawnShape]] = (
-        _rows_of_points(layer, space, placement, owners)
+        _rows_of_points(layer, space, placement, owners, first=-1)
         if isinstance(layer, Points)
         else _rows_of_shapes(layer, space, placement, owners)
     )
@@ -132,11 +132,11 @@ def read_shapes(
 
 
 def _rows_of_points(
-    points: Points, space: LayerFrames, placement: Placement, owners: Sequence[int]
+    points: Points, space: LayerFrames, placement: Placement, owners: Sequence[int], *, first: int = 0
 ) -> Iterator[tuple[PromptKey | None, DrawnPoint]]:
-    """Every row of a Points layer; without a key where it is no prompt of the stack."""
-    signs = signs_of(points.features)
-    for position, owner, sign in zip(placement(points.data), owners_of(points.features, owners), signs, strict=True):
+    """Rows of a Points layer, from one on; without a key where it is no prompt of the stack."""
+    columns = placement(points.data), owners_of(points.features, owners), signs_of(points.features)
+    for position, owner, sign in zip(*(column[first:] for column in columns), strict=True):
         # A region has pixels of its own, which count from its corner.
         y, x = (position[list(space.plane_axes)] - space.crop[:2]).tolist()
         frame = space.frame_of(position) if is_inside(y, x, space.stack_shape[1:]) else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Points
+from napari.utils.colormaps.standardize_color import transform_color
 
 from .labels_layer import colour_of
 from .layer_frames import is_own
@@ -14,6 +15,9 @@ from .points_and_shapes import NEGATIVE, owners_of, signs_of
 if TYPE_CHECKING:
     from napari.layers import Labels, Shapes
     from numpy.typing import NDArray
+
+# Colours that differ by less are one: napari gives those of the next prompt in 8 bits.
+_SEEN = 1 / 255
 
 
 def colour_prompts(layer: Points | Shapes | None, labels: Labels | None, *, selected: int) -> None:
@@ -35,6 +39,10 @@ def colour_prompts(layer: Points | Shapes | None, labels: Labels | None, *, sele
 
 
 def _colour_next(layer: Points | Shapes, colour: NDArray[np.float64]) -> None:
+    # All of napari's controls hear of it, although nothing is new.
+    now = layer.current_border_color if isinstance(layer, Points) else layer.current_edge_color
+    if np.allclose(transform_color(now)[0], colour, atol=_SEEN):
+        return
     # The prompt made last is still selected, and keeps its colour.
     with layer.block_update_properties():
         if isinstance(layer, Points):

@@ -15,7 +15,7 @@ from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painte
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_events import connect, disconnect
 from .layer_frames import is_for_prompts, is_made_for, is_own, mark_as_across, why_no_prompts
-from .placement import Placement, UnrelatedError, check_worlds
+from .placement import Placement, Placements, UnrelatedError, check_worlds
 from .points_and_shapes import POSITIVE, new_points_layer, new_shapes_layer, next_sign, set_next
 from .prompt_layer import PromptLayer
 from .unusable_prompts import word_about, wrong_planes
@@ -73,6 +73,7 @@ class SessionLayers(QObject):
         # Points and shapes added since the last report, by layer.
         self._added: dict[Points | Shapes, int] = {}
         self._parts = {part: PromptLayer(part) for part in ("points", "shapes")}
+        self._places = Placements()
         # Frames that the user has painted on and that are not reported yet.
         self._painted_on: set[int] = set()
         # Reports that are collected and not made yet.
@@ -93,6 +94,7 @@ class SessionLayers(QObject):
 
     def _set(self, name: str, layer: Any) -> None:
         # Called by the combo when a layer is chosen, made, or deleted.
+        self._places.forget()
         disconnect(getattr(self, name), self._points_events)
         setattr(self, name, layer)
         self._parts[name].choose(layer, image=self.image, space=self.space, object_id=self.selected)
@@ -176,6 +178,7 @@ class SessionLayers(QObject):
 
     def notice_move(self) -> None:
         """Read the prompts again, because the image lies elsewhere."""
+        self._places.forget()
         self._notice(self._tell_prompts)
 
     def close(self) -> None:
@@ -253,6 +256,7 @@ class SessionLayers(QObject):
 
     def come_back(self, *, anew: bool = False) -> None:
         """Turn to another stack: what the layers held when it was left is no news, unless all is to be read anew."""
+        self._places.forget()
         for part in self._parts.values():
             part.come_back(self.space, anew=anew)
 
@@ -283,7 +287,7 @@ class SessionLayers(QObject):
     def last_drawn(self, layer: Points | Shapes) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
         """Read the point or shape that was added last to a layer."""
         assert self.space is not None
-        return self._part(layer).last_drawn(self.space, self._placement(layer), object_id=self.selected)
+        return self._part(layer).last_drawn(self.space, self._places.of(layer, self._image), object_id=self.selected)
 
     def _part(self, layer: Points | Shapes) -> PromptLayer:
         return self._parts["points" if isinstance(layer, Points) else "shapes"]
@@ -294,7 +298,7 @@ class SessionLayers(QObject):
             if part.layer is not None and self.space is not None and self.image is not None:
                 # One that has no place on the image was moved a moment ago, and its combo is about to give it up.
                 with suppress(UnrelatedError):
-                    yield part, self.space, self._placement(part.layer)
+                    yield part, self.space, self._places.of(part.layer, self.image)
 
     # What happens in them
 
@@ -345,6 +349,7 @@ class SessionLayers(QObject):
             self._notice(self._tell_prompts)
 
     def _layer_moved(self, _event: Any = None) -> None:
+        self._places.forget()
         self._notice(self._tell_moved)
 
     def _paint_happened(self, event: Any) -> None:
@@ -381,17 +386,13 @@ class SessionLayers(QObject):
         if self.labels is not None and self.labels.selected_label != self.selected:
             self.need_labels(self.selected).selected_label = self.selected
 
-    def _placement(self, layer: Any) -> Placement:
-        return Placement.of(layer, self._image)
-
     def _add(self, layer: Any, *, above_image: bool = False) -> Any:
         """Add a layer to the viewer and leave the active one active."""
         mark_as_across(layer, self._image, self.space)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         if above_image:
-            place = self._viewer.layers.index(self._image) + 1
-            self._viewer.layers.move(len(self._viewer.layers) - 1, place)
+            self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(self._image) + 1)
         if active is not None:
             self._viewer.layers.selection.active = active
         # Last, so that the layer is in its place when its combo chooses it and results are drawn into it.
