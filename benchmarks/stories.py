@@ -61,12 +61,14 @@ class Sequence:
         return cls(frames, tifffile.imread(root / name / "labels.tif"))
 
     def part(self, n_frames: int | None, axis: str) -> Sequence:
-        """Keep the first time points, or the slices around the one with the largest objects."""
-        if n_frames is None or n_frames >= len(self.frames):
+        """Keep the first time points, or the slices or rows around the one with the largest objects."""
+        along = 1 if axis == "y" else 0
+        length = self.labels.shape[along]
+        if n_frames is None or n_frames >= length:
             return self
-        largest = int((self.labels > 0).sum((1, 2)).argmax())
-        first = 0 if axis == "t" else min(max(largest - n_frames // 2, 0), len(self.frames) - n_frames)
-        kept = slice(first, first + n_frames)
+        sizes = (self.labels > 0).sum(tuple({0, 1, 2} - {along}))
+        first = 0 if axis == "t" else min(max(int(sizes.argmax()) - n_frames // 2, 0), length - n_frames)
+        kept = (slice(None),) * along + (slice(first, first + n_frames),)
         return Sequence(self.frames[kept], self.labels[kept])
 
     def places(self, frame: int, most: int) -> list[tuple[float, float]]:
@@ -274,12 +276,12 @@ def judged(hand: Newcomer, sequence: Sequence, frame: int, places: list[tuple[fl
     return f"{sequence.quality(np.asarray(hand.widget.layers.labels.data), frame, places):.2f}"
 
 
-# By name: data, axis of the frames, what is done.
+# By name: data, axis that is followed, what is done.
 STORIES = {
     "nuclei": ("ctc_fluo_n2dh_sim01", "t", nuclei),
     "polyp": ("cvc_clinicdb_seq12", "t", polyp),
     "plant": ("plantseg_ovule_cells", "z", plant),
-    "plant-side": ("plantseg_ovule_cells", "z", plant_side),
+    "plant-side": ("plantseg_ovule_cells", "y", plant_side),
     "mri": ("brats2013_flair_pat0005", "z", mri),
     "four-axes": ("ctc_fluo_n2dh_sim01", "t", four_axes),
     "time-and-depth": ("plantseg_ovule_cells", "z", time_and_depth),
@@ -312,7 +314,8 @@ def open_viewer(name: str, sequence: Sequence, axis: str) -> napari.Viewer:
     elif name == "time-and-depth":
         viewer.add_image(drifting(sequence.frames), name=name, axis_labels=("t", "z", "y", "x"))
     else:
-        viewer.add_image(sequence.frames, name=name, axis_labels=(axis, "y", "x"), rgb=sequence.frames.ndim == 4)
+        first = "z" if axis == "y" else axis
+        viewer.add_image(sequence.frames, name=name, axis_labels=(first, "y", "x"), rgb=sequence.frames.ndim == 4)
     return viewer
 
 
@@ -322,7 +325,7 @@ def tell(name: str, *, n_frames: int | None, pictures: Path | None) -> str:
     os.environ["NAPARI_SAM2_HOME"] = tempfile.mkdtemp()
     data, axis, story = STORIES[name]
     root = LINEAGE if name == "population" else DATA
-    sequence = Sequence.read(data, axis, root=root).part(n_frames, axis)
+    sequence = Sequence.read(data, "z" if axis == "y" else axis, root=root).part(n_frames, axis)
     viewer = open_viewer(name, sequence, axis)
     try:
         widget = Sam2Widget(viewer)
