@@ -10,7 +10,7 @@ help:
 	@echo "make lint      ruff, rules and formatting"
 	@echo "make types     mypy"
 	@echo "make manifest  the napari manifest and every name it refers to, and that all requirements go together"
-	@echo "make docs      the documentation as pages in site/; broken links are errors"
+	@echo "make docs      the documentation as pages in site/; broken links are errors, and so is what a page loads from other hosts"
 	@echo "make packages  wheel and source archive in dist/, checked as the package index checks them"
 	@echo "make clean     remove the environment and the caches"
 
@@ -34,6 +34,7 @@ manifest: $(VENV)/.ready-demo
 # With environments of their own: they are small, and the package is not installed in them.
 docs: .venv-docs/.ready
 	.venv-docs/bin/mkdocs build --strict
+	.venv-docs/bin/python scripts/check_site.py site
 
 packages: .venv-release/.ready
 	rm -rf dist

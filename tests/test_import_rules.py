@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ ARRAYS = frozenset({"numpy", "scipy", "skimage", "tifffile", "pandas", "imageio"
 GUI = frozenset({"napari", "magicgui", "superqt", "vispy", "pyqtgraph", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6"})
 TORCH = frozenset({"torch", "safetensors"})
 HEAVY = ARRAYS | GUI | TORCH
+# Imported in functions, and not drawn.
+FOUND_LATER = {
+    ("session", "storage"), ("weights", "backends"), ("weights", "remote"), ("cli", "backends"), ("cli", "remote")
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -269,6 +274,22 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         if (name := module_name(path, PACKAGE))
     }
     graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_the_picture_of_the_rooms_has_all_ways_and_no_other() -> None:
+    arrows = runpy.run_path(str(PACKAGE.parents[1] / "scripts" / "make_rooms.py"))["ARROWS"]
+    below: dict[str, set[str]] = {}
+    for room in graphlib.TopologicalSorter(arrows).static_order():
+        below[room] = {*arrows.get(room, ())}.union(*(below[one] for one in arrows.get(room, ())))
+    used = {
+        (module_name(path, PACKAGE).partition(".")[0], module_of(item.name).partition(".")[0])
+        for path in MODULES
+        for item in imports_of(path, PACKAGE)
+        if is_own(item.name)
+    }
+    between = {(one, other) for one, other in used if one != other and {one, other} <= below.keys()}
+    assert {(one, other) for one, ends in arrows.items() for other in ends} <= between
+    assert {(one, other) for one, other in between if other not in below[one]} == FOUND_LATER
 
 
 @pytest.mark.parametrize("path", MODULES, ids=[module_name(path, PACKAGE) or "__init__" for path in MODULES])
