@@ -18,7 +18,13 @@ from napari_sam2.weights.worker_settings import WORKER_SETTINGS
 DEFAULT_PORT = 8786
 _LOOPBACK = "127.0.0.1"
 _ALL = ("0.0.0.0", "::")
-_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_SETTINGS: dict[str, Any] = {
+    # No pages of figures.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # The scheduler passes each question on: a new connection for each would take longer than the question.
+    "distributed.scheduler.reuse-broadcast-comm": True,
+}
 _ROLES = ("scheduler", "worker", "client")
 _PURPOSE = "serving models to other computers"
 # Imported by a worker at its start, and torch with it: the first session need not wait for that.
@@ -90,7 +96,7 @@ async def serving(settings: ServeSettings) -> AsyncIterator[Served]:
         "dashboard": False,
     }
     with (
-        dask.config.set(_NO_PAGES | WORKER_SETTINGS),
+        dask.config.set(_SETTINGS | WORKER_SETTINGS),
         tempfile.TemporaryDirectory(prefix="napari-sam2-serve-") as folder,
     ):
         async with AsyncExitStack() as stack:
