@@ -32,6 +32,21 @@ def test_dim_objects_are_lifted_on_a_dark_ground_only() -> None:
     assert bright[5, 5, 0] == 160
 
 
+def test_a_dim_nucleus_with_a_bright_spot_stands_out_of_the_noise() -> None:
+    frame = np.random.default_rng(0).normal(100, 4, SIZE) + 4.0 * disc(60, 60, 20) + 600.0 * disc(55, 55, 5)
+    shown = show_dim(frame.astype(np.uint16), Window(80, 700))[..., 0].astype(float)
+    nucleus, ground = shown[disc(66, 66, 10)], shown[:, 100:]
+    assert nucleus.mean() - ground.mean() > 2 * ground.std()
+    assert shown[55, 55] > 240
+
+
+def test_a_ground_with_dark_objects_and_bright_ones_is_not_shown_by_its_noise() -> None:
+    frame = np.random.default_rng(0).normal(60, 4, SIZE) + 100.0 * disc(60, 40, 9) - 50.0 * disc(60, 80, 9)
+    shown = show_dim(np.clip(frame, 0, 255).astype(np.uint8), Window(0, 255))[..., 0].astype(float)
+    assert shown[60, 40] - shown[:, 100:].mean() > 80
+    assert shown[:, 100:].mean() - shown[60, 80] > 50
+
+
 def test_blobs_are_found_with_their_size_bright_or_dark() -> None:
     image = picture(*NUCLEI).astype(float)
     for shown in (image, 255 - image):

@@ -14,14 +14,13 @@ from scipy.ndimage import (
     find_objects,
     gaussian_filter,
     label,
-    map_coordinates,
-    median_filter,
 )
 
 from napari_sam2.data.labels.scores import disc_diameter
 
 from .blobs import Blob
 from .candidates import AGREE, ious, shared_pixels
+from .ground import ground_of
 from .mask_proposals import MaskProposal
 
 # Levels between the ground and the extremes; a region is as firm as the share of it that is left two levels on.
@@ -32,8 +31,6 @@ _LEVELS, _APART = 24, 2
 _SURE, _VOUCHED = 0.5, 0.95
 # Noise is smoothed by so many pixels. A region stands out of it by so many robust deviations.
 _SMOOTH, _DEVIATIONS = 1.0, 5.0
-# The ground is taken from so many rows and columns of blocks.
-_BLOCKS = 6
 # Smaller regions are specks, larger ones, as a share of the frame, the ground.
 _LEAST_PIXELS, _LARGEST_SHARE = 20, 0.25
 # An outline lies where the level is this share of the mean height inside: about half-way up an edge.
@@ -75,7 +72,7 @@ def level_proposals(grey: NDArray[np.floating], of_model: Sequence[MaskProposal]
 def firm_regions(grey: NDArray[np.floating]) -> list[MaskProposal]:
     """Find the firm regions of a (Y, X) image of grey levels, and the parts of those in which several became one."""
     smooth = gaussian_filter(grey.astype(np.float32), _SMOOTH)
-    smooth -= _ground(smooth)
+    smooth -= ground_of(smooth)
     noise = 1.4826 * float(np.median(np.abs(smooth)))
     found: list[MaskProposal] = []
     for is_bright in (True, False):
@@ -86,18 +83,6 @@ def firm_regions(grey: NDArray[np.floating]) -> list[MaskProposal]:
             levels = np.geomspace(max(lowest, highest / 100), highest, _LEVELS + 1)[:-1]
             found += _Tree(height, levels, is_bright=is_bright).proposals()
     return found
-
-
-def _ground(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What most of each part of an image shows: light falls off towards the corners."""
-    n_rows, n_columns = (min(_BLOCKS, n) for n in image.shape)
-    blocks = [np.array_split(row, n_columns, axis=1) for row in np.array_split(image, n_rows, axis=0)]
-    medians = median_filter(np.array([[np.median(block) for block in row] for row in blocks]), 3)
-    rows, columns = (
-        np.linspace(-0.5, count - 0.5, 2 * n + 1)[1::2] for count, n in zip(medians.shape, image.shape, strict=True)
-    )
-    places = np.meshgrid(rows, columns, indexing="ij")
-    return np.asarray(map_coordinates(medians, places, order=1, mode="nearest"), np.float32)
 
 
 @dataclass(eq=False)
