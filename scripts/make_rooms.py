@@ -37,7 +37,7 @@ ARROWS = {
     "session": ("data", "model"),
     "weights": ("data", "model"),
 }
-WIDTH, HEIGHT, PITCH_X, PITCH_Y, MARGIN = 190, 52, 220, 98, 25
+WIDTH, HEIGHT, PITCH_X, PITCH_Y, MARGIN = 190, 52, 220, 116, 25
 # How far apart arrows are that end or begin at the same room.
 PORTS = 36
 
@@ -61,7 +61,7 @@ def arrows() -> Iterator[str]:
             uppers = [one for one, ends in ARROWS.items() if lower in ends]
             x0, y0 = port(upper, lower, list(lowers)), left_top(upper)[1] + HEIGHT
             x1, y1 = port(lower, upper, uppers), left_top(lower)[1] - 1
-            bend = PITCH_Y - HEIGHT
+            bend = (PITCH_Y - HEIGHT) // 2
             yield (
                 f'  <path d="M{x0:g} {y0}C{x0:g} {y0 + bend} {x1:g} {y1 - bend} {x1:g} {y1}" fill="none" '
                 'stroke="#455a64" stroke-width="1.5" marker-end="url(#tip)"/>'

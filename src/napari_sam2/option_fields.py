@@ -80,7 +80,10 @@ def _how(field: dataclasses.Field[Any]) -> dict[str, Any]:
         return how
     if isinstance(field.default, bool):
         return how | {"action": argparse.BooleanOptionalAction}
-    return how | ({"nargs": "+"} if isinstance(field.default, tuple) else {"type": type(field.default)})
+    if isinstance(field.default, tuple):
+        return how | {"nargs": "+"}
+    placeholder = {"metavar": "N"} if isinstance(field.default, int | float) else {}
+    return placeholder | how | {"type": type(field.default)}
 
 
 def _flag(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from commandline import SCRIPT, DiskStack, Run, start_script
 
 import napari_sam2
+from napari_sam2.cli.entry import _COMMANDS
 from napari_sam2.job.errors import describe_error
 from napari_sam2.weights.transfer import DownloadError
 
@@ -35,12 +37,19 @@ def test_answers_that_need_no_model_load_no_torch(words: list[str]) -> None:
     assert done.stderr == "loaded\n"
 
 
-@pytest.mark.parametrize("command", ["prompts", "segment", "batch", "demo", "weights", "evaluate", "train", "teach"])
-def test_every_command_has_help(run: Run, command: str) -> None:
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_command_has_help(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     done = run(command, "--help")
     assert done.status == 0
     assert done.out.startswith(f"usage: napari-sam2 {command}")
     assert command in run("--help").out
+    text, _, examples = done.out.partition("\nexamples:\n")
+    assert re.search(rf"^  (ssh .*)?napari-sam2 {command}\b", examples, re.MULTILINE)
+    # An option that goes on in the next line is not found, and not copied.
+    assert re.findall(r"--[\w-]*-$", text, re.MULTILINE) == []
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert "(default )" not in text and "(default none)" not in text
 
 
 @pytest.mark.parametrize(
@@ -66,12 +75,32 @@ def test_words_that_make_no_command(run: Run, words: list[str], named: str) -> N
         (["segment", "a.tif", "--prompts", "p.json", "--outptu=b"], "--outptu (did you mean --output?)"),
         (["batch", "jobs.csv", "--output", "b", "--workrs", "2"], "--workrs (did you mean --workers?)"),
         (["weights", "list", "--zzzz"], "unknown: --zzzz (see"),
+        (["weights", "lst"], "invalid choice: 'lst' (choose from 'list', 'download', 'verify') (did you mean list?)"),
+        (["export-onnx", "sam2_nanoo", "--output", "o"], "no model 'sam2_nanoo' in the catalogue; did you mean"),
     ],
 )
 def test_misspelt_words_bring_a_guess(run: Run, words: list[str], guess: str) -> None:
     done = run(*words)
     assert done.status == 2
     assert guess in done.complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["segment", "a.tif", "b.json", "--output", "o"],
+            "nothing is known of 'b.json' (see 'napari-sam2 segment --help'",
+        ),
+        (["segment", "a.tif", "--output", "o", "--start", "x"], "argument --start: give a whole number, not 'x'"),
+        (["train", "run", "--ema", "x"], "argument --ema: give a number, not 'x'"),
+        (["prompts", "nosuch.tif"], "nosuch.tif does not exist"),
+    ],
+)
+def test_wrong_words_are_named(run: Run, words: list[str], said: str) -> None:
+    done = run(*words)
+    assert done.status == 2
+    assert said in done.complaint
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])

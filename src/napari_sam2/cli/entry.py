@@ -90,7 +90,6 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         prog=PROGRAM,
         description="Follow objects through video and z-stacks with SAM 2: prompts in, labels and object scores out.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
@@ -108,7 +107,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     completing = any(word.startswith("--print-c") for word in words)
     asked = next((word for word in words if not word.startswith("-")), None)
     for name, command in _COMMANDS.items():
-        one = commands.add_parser(name, help=command.SUMMARY, formatter_class=argparse.RawDescriptionHelpFormatter)
+        about = f"{command.SUMMARY[0].upper()}{command.SUMMARY[1:]}."
+        one = commands.add_parser(name, help=command.SUMMARY, description=about)
         one.set_defaults(run=command.run)
         # The arguments of some commands come with torch, which the others need not wait for.
         if name == asked or completing:
@@ -117,7 +117,11 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         if asked not in commands.choices:
             parser.error(f"there is no command {asked!r}{meant(asked, commands.choices)}")
         commands.choices[asked].check_options(words[words.index(asked) + 1 :])
-    return parser.parse_args(words)
+    args, odd = parser.parse_known_args(words)
+    if odd:
+        # Here, and not by the parser itself, which would point to the help of all commands.
+        commands.choices[asked or ""].error(f"nothing is known of {', '.join(map(repr, odd))}")
+    return args
 
 
 @contextmanager

@@ -4,21 +4,56 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
+import textwrap
 from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .exit_status import EXIT_ERROR
 
 PROGRAM = "napari-sam2"
+# What argparse calls after types of Python's.
+_NUMBERS = {"int": "give a whole number", "float": "give a number"}
+
+
+class Help(argparse.HelpFormatter):
+    """Help as wide as the terminal, in which no option is broken at a hyphen and lines that are set in stay."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for is_running, run in groupby(text.strip().splitlines(), lambda line: line[:1].strip() != ""):
+            block = [*run]
+            lines += self._split_lines(" ".join(block), width) if is_running else _hanging(block, width)
+        return textwrap.indent("\n".join(lines), indent)
+
+
+def _hanging(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Wrap what stands in two columns in its second one; commands to be copied stay in one line."""
+    for line in lines:
+        first = re.match(r" +\S+ {2,}", line)
+        if first is None:
+            yield line
+        else:
+            yield from textwrap.wrap(line, width, subsequent_indent=" " * first.end(), break_on_hyphens=False)
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like every other error of this program."""
 
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"formatter_class": Help} | how)
+
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with status 2."""
+        for kind, wanted in _NUMBERS.items():
+            message = message.replace(f"invalid {kind} value: ", f"{wanted}, not ")
+        if odd := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            message += meant(odd[1], re.findall(r"[\w+.-]+", odd[2]))
         self.exit(EXIT_ERROR, f"{PROGRAM}: error: {message} (see '{self.prog} --help')\n")
 
     def check_options(self, words: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from napari_sam2.data.images.stack import Stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.session import Session
 from napari_sam2.synthetic import ABSENCES, KINDS, SceneSettings, render_clip
-from napari_sam2.weights.catalog import CATALOG
+from napari_sam2.weights.catalog import name_or_file
 from napari_sam2.weights.load import load_model
 
 from .finding import evaluate_finding
@@ -46,14 +46,29 @@ ABSENCES_FRAMES = 96
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``napari-sam2 evaluate`` takes, but for how the model runs and zoom."""
-    parser.add_argument("data_dir", type=Path, nargs="?", help="folder of labelled sequences")
+    parser.add_argument("data_dir", type=Path, nargs="?", metavar="DATA_DIR", help="folder of labelled sequences")
+    _add_data(parser.add_argument_group("what it is measured on"))
+    _add_clicks(parser.add_argument_group("how it is prompted"))
+    _add_reports(parser.add_argument_group("what is written"))
+
+
+def _add_data(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--generated", type=int, metavar="N", help="measure on N clips rendered for this instead")
     parser.add_argument(
         "--scenes",
         choices=(*KINDS, ABSENCES),
         help=f"kind of the rendered clips; {ABSENCES} has look-alikes that cross and are gone for a while",
     )
-    parser.add_argument("--model", default="sam2_nano", help="catalogue name or checkpoint file")
+    parser.add_argument("--sequences", nargs="*", default=[], metavar="NAME", help="only these sequences")
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="NAME", help="not these sequences; * stands for anything"
+    )
+    parser.add_argument(
+        "--held-out", type=float, default=0.0, metavar="SHARE", help="only what 'train --held-share SHARE' holds out"
+    )
+
+
+def _add_clicks(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--prompt", nargs="+", choices=PROMPTS, help="prompts on the first frame, one run for each (default mask)"
     )
@@ -78,17 +93,16 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--find", action="store_true", help="instead, click where the model proposes to, and count the objects found"
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"most clicked frames (default {ROUNDS})")
-    parser.add_argument("--clicks", type=int, default=CLICKS, help=f"most clicks on each (default {CLICKS})")
-    parser.add_argument("--sequences", nargs="*", default=[], help="only these")
-    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="not these, * standing for anything")
-    parser.add_argument(
-        "--held-out", type=float, default=0.0, metavar="SHARE", help="only what 'train --held-share SHARE' holds out"
-    )
+    rounds = f"with --interactive: most clicked frames (default {ROUNDS})"
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=rounds)
+    clicks = f"with --interactive: most clicks on each (default {CLICKS})"
+    parser.add_argument("--clicks", type=int, default=CLICKS, metavar="N", help=clicks)
     parser.add_argument("--no-baselines", action="store_true", help="leave optical flow out, which takes long")
-    parser.add_argument(
-        "--output", type=Path, default=Path("report.json"), help="report to write; its pictures go to a .html beside it"
-    )
+
+
+def _add_reports(parser: argparse._ArgumentGroup) -> None:
+    output = "report to write (default report.json); its pictures go to a .html beside it"
+    parser.add_argument("--output", type=Path, default=Path("report.json"), metavar="FILE", help=output)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="table to write, for a document")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder for a row of frames of each sequence")
     parser.add_argument("--calibration", type=Path, metavar="FILE", help="picture of the object score's calibration")
@@ -237,8 +251,7 @@ def peak_memory_mb(device: torch.device) -> int | None:
 
 
 def _load(args: argparse.Namespace) -> Sam2:
-    named = {"name": args.model} if args.model in CATALOG else {"checkpoint": args.model}
-    return load_model(**named, device=args.device, preset=args.preset, image_size=args.image_size)
+    return load_model(**name_or_file(args.model), device=args.device, preset=args.preset, image_size=args.image_size)
 
 
 def _sequences(args: argparse.Namespace) -> Iterator[LabelledSequence]:

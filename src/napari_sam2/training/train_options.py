@@ -42,7 +42,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``napari-sam2 train`` takes: an option for each field of `TrainSettings`, and where to begin."""
     # The usage of sixty options would fill the screen.
     parser.usage, parser.epilog = "napari-sam2 train FOLDER [OPTION ...]", _EXAMPLES
-    parser.add_argument("folder", type=Path, help="checkpoint and curves; a run goes on from what it finds there")
+    where = "folder of checkpoint and curves; a run goes on from what it finds there"
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help=where)
     recipe = "where the settings come from that are not given: nano (default), or paper, SAM 2's own"
     parser.add_argument("--recipe", choices=RECIPES, default="nano", help=recipe)
     paper, group = paper_recipe(""), parser.add_argument_group()
@@ -51,13 +52,13 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
             group = parser.add_argument_group(_GROUPS[field.name])
         usual, other = field.default, getattr(paper, field.name)
         if usual is not MISSING:
-            text = f"{field.metadata['option']['help']} (default {_shown(usual)}"
-            text += ")" if other == usual else f", paper {_shown(other)})"
+            text = field.metadata["option"]["help"] + _defaults(usual, other)
             kind = {"type": float} if field.name == "data_weights" else {}
             add_options(group, TrainSettings, field.name, default=SUPPRESS, help=text, **kind)
-    parser.add_argument("--init", type=Path, help="checkpoint.pt of another run to start from")
-    parser.add_argument("--stop-after", type=int, help="stop at this step; the same command goes on")
-    parser.add_argument("--export", type=Path, help="averaged weights to write at the end, .safetensors or .pt")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="checkpoint.pt of another run to start from")
+    parser.add_argument("--stop-after", type=int, metavar="STEP", help="stop at this step; the same command goes on")
+    export = "averaged weights to write at the end, .safetensors or .pt"
+    parser.add_argument("--export", type=Path, metavar="FILE", help=export)
     parser.add_argument(
         "--fill-pool", type=int, metavar="CLIPS", help="first render so many clips into the data folder"
     )
@@ -72,8 +73,17 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _defaults(usual: object, paper: object) -> str:
+    """Say what is taken where nothing is given; nothing for what is empty, of which the help says what that means."""
+    if usual in ((), ""):
+        return ""
+    return f" (default {_shown(usual)})" if paper == usual else f" (default {_shown(usual)}, paper {_shown(paper)})"
+
+
 def _shown(value: object) -> str:
-    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value) or "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def settings_from_args(args: argparse.Namespace) -> TrainSettings:

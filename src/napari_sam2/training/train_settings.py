@@ -25,35 +25,40 @@ class TrainSettings:
     folder: str
 
     # What it learns from
-    data: tuple[str, ...] = option(("generated",), "'generated', a pool, or folders of labelled stacks and stills")
-    data_weights: tuple[float, ...] = option(
-        (), "how often each of the data is drawn from, in proportion; all alike by default"
+    data: tuple[str, ...] = option(
+        ("generated",), "'generated', a pool, or folders of labelled stacks and stills", metavar="DATA"
     )
-    held_out: tuple[str, ...] = option((), "the same, to validate on; no validation without")
+    data_weights: tuple[float, ...] = option(
+        (), "how often each of the data is drawn from, in proportion (default: all alike)", metavar="N"
+    )
+    held_out: tuple[str, ...] = option((), "the same, to validate on (default: no validation)", metavar="DATA")
     held_share: float = option(
         0.1, "share of each labelled set that is validated on, and not trained on, where its folder is in both"
     )
-    without: tuple[str, ...] = option((), "labelled sets to leave out, * standing for anything")
+    without: tuple[str, ...] = option((), "labelled sets to leave out; * stands for anything", metavar="SET")
     partly_labelled: tuple[str, ...] = option(
-        (), "labelled sets in which some objects have no label: the centre head learns nothing from what has none"
+        (),
+        "labelled sets in which some objects have no label: the centre head learns nothing from what has none",
+        metavar="SET",
     )
 
     # What is trained, and how long
-    weights: str = option("", "catalogue name or file of the weights to begin with; drawn from the seed by default")
+    weights: str = option("", "catalogue name or file of the weights to begin with (default: drawn from the seed)")
     model: str = option("sam2_nano", "configuration trained from fresh weights; given weights bring their own")
     part: str = option("all", "what learns", choices=(*PARTS, CENTRE_HEAD))
-    rank: int = option(8, "of the adapters")
+    rank: int = option(8, "rank of the adapters, for --part adapters")
     image_size: int = option(256, "side of the square training images in pixels, a multiple of 32")
     steps: int = option(20_000, "optimiser steps over the whole run")
     minutes: float = option(
         0.0,
-        "the run also ends after so much time, the learning rate falls by the clock, and it is not repeatable",
+        "minutes after which the run ends, too, 0 for no such end; the learning rate then falls by the clock, and no "
+        "other run gives quite the same model",
     )
-    seed: int = option(0, "of initial weights, batches and prompts")
+    seed: int = option(0, "what chance begins with: initial weights, batches and prompts")
     device: str = option("auto", "'auto' takes CUDA, else MPS, else the CPU")
     bfloat16: bool = option(True, "compute the network in mixed precision")
     compile: bool = option(False, "compile the image encoder first: a minute, then faster steps")
-    checkpoint_minutes: float = option(3.0, "time between checkpoints")
+    checkpoint_minutes: float = option(3.0, "minutes between checkpoints")
     validate_every: int = option(500, "steps between validations; 0 for none")
 
     # Batches
@@ -67,7 +72,7 @@ class TrainSettings:
 
     # What the images are like
     smallest_window: float = option(0.45, "side of the smallest window that is cut out, as a share of the frame's")
-    largest_window: float = option(1.0, "side of the largest, which two in five have")
+    largest_window: float = option(1.0, "side of the largest window, which two in five have")
     follow_share: float = option(0.35, "share cut out by a small window that follows an object, as zoom does")
     affine_share: float = option(0.25, "share that is turned and sheared")
     jitter_share: float = option(0.25, "share whose colours change from frame to frame")
@@ -84,7 +89,7 @@ class TrainSettings:
         1, "most frames of a clip that are prompted before it is tracked; the first always is"
     )
     corrected_frames: int = option(1, "most frames of a clip with correction clicks, the prompted ones among them")
-    clip_corrections: int = option(0, "correction clicks on each; clips prompted with masks get none")
+    clip_corrections: int = option(0, "correction clicks on each of those frames; clips prompted with masks get none")
     vary_corrections: float = option(
         0.0, "share of the steps with fewer correction clicks, down to none: users stop early"
     )
@@ -97,17 +102,19 @@ class TrainSettings:
     feature_penalty: float = option(0.05, "weight of the penalty on large image features")
     centre_weight: float = option(0.0, "weight of the centre head, which a model gets where this is positive")
     cross_entropy: str = option("balanced", "cross-entropy of the masks", choices=("balanced", "focal"))
-    grade: str = option("all", "grade all masks of the decoder, or the answer only", choices=("all", "answer"))
+    grade: str = option("all", "which masks of the decoder learn how good they are", choices=("all", "answer"))
     loss_stride: int = option(4, "masks are compared at image size / loss stride: 1, 2 or 4")
 
     # Optimiser
     optimiser: str = option("muon", "muon is for weight matrices, with AdamW for the rest", choices=("adamw", "muon"))
-    learning_rate: float = option(8e-4, "the highest")
-    weight_decay: float = option(0.02, "of the optimiser")
+    learning_rate: float = option(8e-4, "the highest learning rate")
+    weight_decay: float = option(0.02, "weight decay of the optimiser")
     clip_norm: float = option(1.0, "bound of the gradient's norm")
     encoder_rate: float = option(1.0, "learning rate of the image encoder as a share of the others'")
     layer_decay: float = option(
-        1.0, "by how much it falls from each block of the encoder to the one before; not for position codes"
+        1.0,
+        "by what the learning rate is multiplied from each block of the encoder to the one before; not for position "
+        "codes",
     )
     drop_path: float = option(
         0.0, "chance that the encoder's last block is passed over, rising to this from 0 in the first"
@@ -201,13 +208,13 @@ class TeachSettings:
     )
     steps: int | None = option(None, "steps instead of minutes: repeatable", metavar="N", type=int)
     part: str = option("decoder+memory", "what learns (default %(default)s)", choices=PARTS)
-    rank: int = option(8, "of the adapters (default %(default)s)", metavar="N", type=int)
+    rank: int = option(8, "rank of the adapters, for --part adapters (default %(default)s)", metavar="N", type=int)
     # The share at the far end of each stack.
     held_out: float = option(
         0.25, "share of the accepted frames to measure on (default %(default)g)", metavar="SHARE", type=float
     )
-    learning_rate: float = option(1e-4, "the highest (default %(default)g)", metavar="RATE", type=float)
-    seed: int = option(0, "of all chance (default %(default)s)", metavar="N", type=int)
+    learning_rate: float = option(1e-4, "the highest learning rate (default %(default)g)", metavar="RATE", type=float)
+    seed: int = option(0, "what chance begins with (default %(default)s)", metavar="N", type=int)
     # Objects followed in a step, over all its clips, and frames of a clip. A model with an input of 512 pixels or more
     # takes a quarter of the tracks.
     tracks: int = 8

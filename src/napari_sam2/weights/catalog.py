@@ -169,6 +169,12 @@ def get_entry(name: str) -> CatalogEntry:
     raise ValueError(f"no model {name!r} in the catalogue; {suggestion}It has {', '.join(CATALOG)}")
 
 
+def name_or_file(text: str) -> dict[str, str]:
+    """Arguments of `napari_sam2.load_model` for a name or a file; ``ValueError`` with a guess for what is neither."""
+    is_file = text not in CATALOG and (Path(text).suffix or Path(text).exists())
+    return {"checkpoint": text} if is_file else {"name": get_entry(text).name}
+
+
 def cache_dir() -> Path:
     """Folder of the downloaded files: ``NAPARI_SAM2_HOME``, else the platform's cache; it need not exist."""
     home = os.environ.get(HOME_VARIABLE)

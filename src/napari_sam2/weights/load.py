@@ -266,10 +266,10 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         # weights_only builds tensors and containers and refuses anything else that a pickle can do.
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # What PyTorch says is advice to run whatever code the file may hold.
         raise ValueError(
-            f"{path.name} cannot be read as a checkpoint of plain tensors ({first_line}); "
-            "the file is damaged, or holds code, which is never run"
+            f"{path.name} cannot be read as a checkpoint of plain tensors: it is another kind of file, is damaged, or "
+            "holds code, which is never run"
         ) from error
     # Training programs save the bare table.
     weights = content.get("model", content) if isinstance(content, Mapping) else None

@@ -48,6 +48,8 @@ exit status: 0 if all is done, 1 if a job failed or is left to do, 2 after a mis
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    # The usage of thirty options would fill the screen.
+    parser.usage = "napari-sam2 batch JOBS.csv|FOLDER --output DIR [OPTION ...]"
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
     parser.add_argument("jobs", metavar="JOBS.csv|FOLDER", type=Path, help="a table of jobs, or a folder of stacks")
@@ -56,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="look for mistakes and say what is to be done; do nothing")
     group = parser.add_argument_group("where")
     places = group.add_mutually_exclusive_group()
-    places.add_argument("--workers", type=worker_count, metavar="N", help="N processes of this computer")
+    workers = "run in N processes of this computer (default: one job after the other, in this one)"
+    places.add_argument("--workers", type=worker_count, metavar="N", help=workers)
     scheduler = "a Dask cluster: tcp://HOST:PORT, or its scheduler file"
     places.add_argument("--scheduler", metavar="ADDRESS", help=scheduler)
     resources = "what a job takes of its worker, as GPU=1: workers started with --resources GPU=1 do one at a time"

@@ -31,7 +31,6 @@ Other programs that are at work make the figures worse.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.description = SUMMARY
     parser.epilog = _EXAMPLES
     add_model_options(parser)
     group = parser.add_argument_group("what is measured")

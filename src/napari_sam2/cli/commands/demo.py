@@ -28,6 +28,11 @@ Track the objects of three generated samples: cells in time, a z-stack and an en
 For each, a folder gets the stack, the prompts, labels.tif, scores.csv, session.json and an overlay as GIF and PNG.
 The mean overlap (IoU) with the known truth is printed. Where there is a screen, napari opens.
 """
+_EXAMPLES = """\
+examples:
+  napari-sam2 demo
+  napari-sam2 demo --no-viewer --output samples
+"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,9 @@ class Overlap:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.description = _DESCRIPTION
-    default = Path("demo-output")
-    parser.add_argument("--output", type=Path, default=default, metavar="DIR", help=f"folder (default {default})")
+    parser.epilog = _EXAMPLES
+    output = "folder for the results (default %(default)s)"
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR", help=output)
     parser.add_argument("--no-viewer", action="store_true", help="do not open napari")
     add_model_options(parser)
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     from napari_sam2.data.formats import FORMATS
 
-    lines = (f"  {one.name:13} {one.filename:20} {one.title}; loses {one.lost}" for one in FORMATS.values())
+    lines = (f"  {one.name:13} {one.title}, in {one.filename}; loses {one.lost}" for one in FORMATS.values())
     parser.description = _DESCRIPTION + "\n".join(lines)
     parser.epilog = textwrap.dedent("""\
         examples:

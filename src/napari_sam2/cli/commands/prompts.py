@@ -25,11 +25,11 @@ Make the prompts file that says what to track, for 'segment', 'volumes' and 'bat
 
 Without --from, napari opens on the image, with the widget beside it: click on the objects, draw boxes or paint, and
 close the window. With --from, prompts are made of
-  a CSV file of a Points or Shapes layer, as napari saves it,
-  COCO's JSON: masks, else boxes,
-  TrackMate's XML: spots become clicks, tracks objects,
-  a folder of the Cell Tracking Challenge, or a GEFF: masks or clicks, tracks objects,
-  an image of labels (0 is the background), or a stack of them: each label becomes a mask.
+  a CSV file of a Points or Shapes layer, as napari saves it
+  COCO's JSON: masks, else boxes
+  TrackMate's XML: spots become clicks, tracks objects
+  a folder of the Cell Tracking Challenge, or a GEFF: tracks become objects
+  an image of labels (0 is the background), or a stack of them: masks
 """
 _EXAMPLES = """\
 examples:
@@ -81,8 +81,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _made(args: argparse.Namespace) -> list[Prompt]:
     part, source = read_options(InputOptions, args), args.source
-    if source is not None and not source.exists():
-        raise FileNotFoundError(f"{source} does not exist")
+    for path in (args.input, source):
+        if path is not None and not path.exists():
+            raise FileNotFoundError(f"{path} does not exist")
     if source is None and (reason := why_no_viewer()):
         raise ValueError(f"napari cannot open to click in: {reason}. Name a file to make prompts of: --from FILE")
     with part.open(args.input) as stack:

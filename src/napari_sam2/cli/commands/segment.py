@@ -24,7 +24,7 @@ prompts.json says what to track. 'napari-sam2 prompts INPUT' makes it: by clicki
 JSON, TrackMate's XML or an image of labels, which --prompts takes as they are, too. By hand, coordinates are
 (row, column) in pixels and frames count from 0:
   {"version": 1, "prompts": [
-    {"frame": 0, "object": 1, "points": [[120, 85], [140, 60]], "labels": [1, 0]},
+    {"frame": 0, "object": 1, "points": [[120, 85]], "labels": [1]},
     {"frame": 0, "object": 2, "box": [30, 200, 64, 250]},
     {"frame": 3, "object": 1, "mask": "mask.tif"}]}
 """
@@ -43,6 +43,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    # The usage of forty options would fill the screen.
+    parser.usage = "napari-sam2 segment INPUT --prompts FILE --output DIR [OPTION ...]"
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
     known = "a TIFF stack, an OME-Zarr folder, a video, a NIfTI or DICOM scan, or a folder of images"

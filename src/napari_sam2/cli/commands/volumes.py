@@ -40,11 +40,13 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
+    # The usage of twenty options would fill the screen.
+    parser.usage = "napari-sam2 volumes INPUT --prompts FILE --output DIR [OPTION ...]"
     parser.description = _DESCRIPTION
     parser.epilog = _EXAMPLES
     known = "a TIFF or OME-Zarr, or another image with time and depth"
     parser.add_argument("input", metavar="INPUT", type=Path, help=known)
-    parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="the prompts file")
+    parser.add_argument("--prompts", required=True, type=Path, metavar="FILE", help="what 'napari-sam2 prompts' makes")
     time = "the time point that the prompts are about (default 0)"
     parser.add_argument("--time", dest="at", type=int, default=0, metavar="N", help=time)
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for the results")

@@ -89,7 +89,9 @@ def read_header(folder: Path) -> Header:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ValueError(f"{path} is no session: it does not say '{FORMAT}'")
+        raise ValueError(
+            f"{path} is no session: it does not say '{FORMAT}'. Of 'napari-sam2 segment', only --save keeps one"
+        )
     return read_record(Header, values, str(path))
 
 

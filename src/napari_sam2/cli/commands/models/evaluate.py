@@ -33,15 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     from napari_sam2.evaluation.evaluate_folder import add_evaluate_arguments
 
-    parser.description = SUMMARY
-    parser.epilog = _EXAMPLES
+    # The usage of thirty options would fill the screen.
+    parser.usage, parser.epilog = "napari-sam2 evaluate [DATA_DIR] [OPTION ...]", _EXAMPLES
     add_evaluate_arguments(parser)
-    results = "instead, grade results that there are: folders of results or of batches, or label images"
-    parser.add_argument("--results", type=Path, nargs="+", metavar="RESULTS", help=results)
+    there = parser.add_argument_group("results that there are, instead of tracking")
+    results = "folders of results or of batches, or label images, to be compared with --truth"
+    there.add_argument("--results", type=Path, nargs="+", metavar="RESULTS", help=results)
     truth = "true labels of --results: an image, or for several a folder with NAME.tif or NAME/labels.tif for each"
-    parser.add_argument("--truth", type=Path, metavar="PATH", help=truth)
-    add_options(parser, ModelOptions, "device", "preset", "image_size")
-    add_options(parser, JobOptions, "zoom", "memory")
+    there.add_argument("--truth", type=Path, metavar="PATH", help=truth)
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default="sam2_nano", metavar="NAME|FILE", help="catalogue name or checkpoint file")
+    add_options(model, ModelOptions, "device", "preset", "image_size")
+    add_options(model, JobOptions, "zoom", "memory")
 
 
 def run(args: argparse.Namespace) -> int:

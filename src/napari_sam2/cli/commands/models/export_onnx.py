@@ -31,11 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files; returns the exit status."""
     from napari_sam2.backends.onnx_graphs import write_graphs
-    from napari_sam2.weights.catalog import CATALOG
+    from napari_sam2.weights.catalog import name_or_file
     from napari_sam2.weights.load import load_model
 
-    named = {"name": args.model} if args.model in CATALOG else {"checkpoint": args.model}
-    written = write_graphs(load_model(**named, preset="exact", device="cpu"), args.output)
+    written = write_graphs(load_model(**name_or_file(args.model), preset="exact", device="cpu"), args.output)
     lines = [f"{path}  {path.stat().st_size / 1e6:.1f} MB" for path in written]
     tell(args, "\n".join(lines), {"files": [str(path) for path in written]})
     return 0

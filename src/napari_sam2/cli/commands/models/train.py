@@ -11,7 +11,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     from napari_sam2.training.train_options import add_train_arguments
 
-    parser.description = SUMMARY
     add_train_arguments(parser)
 
 

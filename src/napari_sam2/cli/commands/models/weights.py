@@ -22,16 +22,18 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of the command."""
-    parser.description = SUMMARY
     parser.epilog = _EXAMPLES
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    actions.add_parser("list", help="all weights, and which are on this computer").set_defaults(action=_list)
-    fetch = actions.add_parser("download", help="fetch weights, checked against their hash")
-    fetch.add_argument("name", metavar="NAME", help="as 'weights list' shows it")
+    about = "all weights: size, licence, and whether they are on this computer"
+    actions.add_parser("list", help=about, description=f"Show {about}.").set_defaults(action=_list)
+    about = "fetch weights, checked against their hash"
+    fetch = actions.add_parser("download", help=about, description=f"{about.capitalize()}.", epilog=_EXAMPLES)
+    fetch.add_argument("name", metavar="NAME", help="as 'napari-sam2 weights list' shows it")
     fetch.set_defaults(action=_download)
-    check = actions.add_parser("verify", help="compare a file's hash with the catalogue's; status 1 if it differs")
-    check.add_argument("file", metavar="FILE", type=Path)
-    check.add_argument("--name", help="what it should be; by default what its file name says")
+    about = "compare a file's hash with the catalogue's; status 1 if it differs"
+    check = actions.add_parser("verify", help=about, description=f"{about.capitalize()}.", epilog=_EXAMPLES)
+    check.add_argument("file", metavar="FILE", type=Path, help="a file of weights")
+    check.add_argument("--name", metavar="NAME", help="what it should be; by default what its file name says")
     check.set_defaults(action=_verify)
 
 
