@@ -15,6 +15,14 @@ from torch import Tensor, nn
 from .cpu_kernels import Activation, Linear, attend, feed_forward, linear, runs_directly
 
 
+def embedding(count: int, channels: int) -> nn.Embedding:
+    """An embedding with the weights that `nn.Embedding` draws.
+
+    Without memory to draw into, that one loads PyTorch's compiler, which takes a second.
+    """
+    return nn.Embedding.from_pretrained(torch.randn(count, channels), freeze=False)
+
+
 class MLP(nn.Module):
     """Linear layers with an activation between them and none at the end."""
 

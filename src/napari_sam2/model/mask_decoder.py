@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .cpu_kernels import PointwiseConv
-from .layers import MLP, Attention, LayerNorm2d
+from .layers import MLP, Attention, LayerNorm2d, embedding
 
 STABILITY_DELTA = 0.05
 STABILITY_THRESHOLD = 0.98
@@ -101,9 +101,9 @@ class MaskDecoder(nn.Module):
         super().__init__()
         c = channels
         self.transformer = TwoWayTransformer(c, hidden)
-        self.iou_token = nn.Embedding(1, c)
-        self.mask_tokens = nn.Embedding(self.num_masks, c)
-        self.obj_score_token = nn.Embedding(1, c)
+        self.iou_token = embedding(1, c)
+        self.mask_tokens = embedding(self.num_masks, c)
+        self.obj_score_token = embedding(1, c)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(c, c // 4, kernel_size=2, stride=2),
             LayerNorm2d(c // 4),

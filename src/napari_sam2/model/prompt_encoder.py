@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .cpu_kernels import PointwiseConv
-from .layers import LayerNorm2d
+from .layers import LayerNorm2d, embedding
 
 PAD_LABEL = -1
 NEGATIVE, POSITIVE, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
@@ -46,9 +46,9 @@ class PromptEncoder(nn.Module):
         super().__init__()
         self.image_size = image_size
         self.pe_layer = FourierPositions(channels)
-        self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(4))
-        self.not_a_point_embed = nn.Embedding(1, channels)
-        self.no_mask_embed = nn.Embedding(1, channels)
+        self.point_embeddings = nn.ModuleList(embedding(1, channels) for _ in range(4))
+        self.not_a_point_embed = embedding(1, channels)
+        self.no_mask_embed = embedding(1, channels)
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, 4, kernel_size=2, stride=2),
             LayerNorm2d(4),

@@ -26,6 +26,7 @@ from .catalog import BUNDLED_NAME, CATALOG, get_entry
 from .presets import PRESETS
 from .source import ModelSource, note_source
 from .thread_choice import choose_threads
+from .triton_apart import load_triton_apart
 
 # "mixed" is float32 with the large products in bfloat16.
 DTYPES = {"float32": torch.float32, "mixed": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -108,6 +109,7 @@ def load_model(
         own = None if checkpoint is None else _own_file(checkpoint)
         how = {"dtype": dtype, "image_size": image_size, "preset": preset, "backend": backend}
         return load_there(load_model, str(device), name, own, how)
+    load_triton_apart()
     # The device and type are resolved before the file is read, which takes longer.
     chosen = PRESETS[preset]
     backend, where = choose_backend(backend, str(device))
