@@ -20,7 +20,7 @@ def embedding(count: int, channels: int) -> nn.Embedding:
 
     Without memory to draw into, that one loads PyTorch's compiler, which takes a second.
     """
-    return nn.Embedding.from_pretrained(torch.randn(count, channels), freeze=False)
+    return nn.Embedding(count, channels, _weight=torch.randn(count, channels))
 
 
 class MLP(nn.Module):

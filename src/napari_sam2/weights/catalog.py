@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import platformdirs
 
@@ -169,7 +170,7 @@ def get_entry(name: str) -> CatalogEntry:
     raise ValueError(f"no model {name!r} in the catalogue; {suggestion}It has {', '.join(CATALOG)}")
 
 
-def name_or_file(text: str) -> dict[str, str]:
+def name_or_file(text: str) -> dict[str, Any]:
     """Arguments of `napari_sam2.load_model` for a name or a file; ``ValueError`` with a guess for what is neither."""
     is_file = text not in CATALOG and (Path(text).suffix or Path(text).exists())
     return {"checkpoint": text} if is_file else {"name": get_entry(text).name}
