@@ -60,6 +60,16 @@ def cut(table: ObjectTable) -> set[str]:
     return {name for i, name in enumerate(COLUMNS) if name in shown(table) and table.columnWidth(i) < needed[name]}
 
 
+@pytest.mark.parametrize("object_id", [1, 1234])
+def test_long_classes_leave_room_for_names_and_no_bar_lies_over_the_rows(qtbot: Any, object_id: int) -> None:
+    kind = "neuroepithelial progenitor"
+    rows = [ObjectRow(object_id + i, f"object {object_id + i}", 1, 100, 0.51, class_name=kind) for i in range(40)]
+    # What there is for it in the narrowest dock.
+    table = narrow_table(qtbot, rows, 270)
+    assert table.horizontalScrollBar().maximum() == 0
+    assert table.columnWidth(COLUMNS.index("name")) > 40
+
+
 @pytest.mark.parametrize("class_name", ["", "nucleus"])
 @pytest.mark.parametrize("width", [278, 300, 400, 480])
 def test_names_are_readable_at_every_width(qtbot: Any, width: int, class_name: str) -> None:

@@ -152,6 +152,9 @@ class ObjectTable(QTableWidget):
             is_in_the_way = missing > 0 and column not in self._resized
             self.setColumnHidden(column, is_in_the_way)
             missing -= needed[column] if is_in_the_way else 0
+        if has_classes and missing > 0 and _CLASS not in self._resized:
+            # What is too little for both is taken from both; a bar would lie over the rows.
+            needed[_CLASS] -= missing // 2
         for column, width in needed.items():
             self.setColumnWidth(column, width)
         self._is_fitting = False
