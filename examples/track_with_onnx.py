@@ -1,6 +1,6 @@
 """Track an object by one click without PyTorch: with the files of ``napari-sam2 export-onnx`` and onnxruntime.
 
-``python track_with_onnx.py [FOLDER]``. Where the folder is not there yet, the bundled model is written into it.
+``python track_with_onnx.py [FOLDER]``. Where the folder lacks them, the files of the bundled model are written into it.
 """
 
 import sys
@@ -78,11 +78,12 @@ def resized(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "onnx")
-    if not folder.is_dir():
+    if not all((folder / f"{name}.onnx").is_file() for name in PARTS):
         # Once only, and the only part that needs PyTorch: the same as the command.
         from napari_sam2.cli import main as napari_sam2
 
-        napari_sam2(["export-onnx", "sam2_nano", "--output", str(folder)])
+        if status := napari_sam2(["export-onnx", "sam2_nano", "--output", str(folder)]):
+            sys.exit(status)
     # A bright disc that moves over noise.
     rows, columns = np.ogrid[:200, :300]
     tracker, noise = Tracker(folder), np.random.default_rng(0)
