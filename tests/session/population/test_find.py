@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from drawn_discs import SIZE, candidate, disc, picture
 from napari_sam2.data.images.pixels.contrast import Window
@@ -45,6 +46,17 @@ def test_a_ground_with_dark_objects_and_bright_ones_is_not_shown_by_its_noise() 
     shown = show_dim(np.clip(frame, 0, 255).astype(np.uint8), Window(0, 255))[..., 0].astype(float)
     assert shown[60, 40] - shown[:, 100:].mean() > 80
     assert shown[:, 100:].mean() - shown[60, 80] > 50
+
+
+def test_haze_is_not_lifted() -> None:
+    """Where the ground varies by more than its noise, as under nuclei out of focus, it is shown as it was."""
+    rng = np.random.default_rng(0)
+    frame = rng.normal(20, 2, SIZE) + gaussian_filter(rng.normal(0, 60, SIZE), 4) + 200.0 * disc(60, 60, 9)
+    frame = np.clip(frame, 0, 255).astype(np.uint8)
+    values = frame / 255
+    shown = show_dim(frame, Window(0, 255))[..., 0] / 255
+    # A function of each pixel alone, nothing is smoothed.
+    assert all(np.ptp(shown[values == value]) == 0 for value in np.unique(values))
 
 
 def test_blobs_are_found_with_their_size_bright_or_dark() -> None:

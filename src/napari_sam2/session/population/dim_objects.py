@@ -25,6 +25,8 @@ _UNIT, _DARKEST = 3.0, 0.25
 # What stands out of the noise by so many deviations, once smoothed by so many pixels, says how bright objects are; they
 # are bright if there are fewer dark pixels than this share of the bright ones. Full brightness is this percentile.
 _DEVIATIONS, _FIRST_LOOK, _DARK, _BRIGHTEST = 5.0, 2.0, 0.1, 99.9
+# A ground that varies by so many times what noise of single pixels leaves has haze, which must not be lifted.
+_HAZY = 1.45
 # Objects as bright as the noise are smoothed by so many pixels, brighter ones by less; none is by more than so many.
 _SMOOTHING, _MOST_SMOOTHING = 6.0, 3.0
 
@@ -43,19 +45,20 @@ def show_dim(frame: NDArray[Any], window: Window | None) -> NDArray[np.uint8]:
 def _above_noise(frame: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Show a (Y, X) frame in units of its noise, smoothed as far as its objects need it.
 
-    A dim nucleus with bright spots is one object then. ``None`` if some objects are dark, or if there are none.
+    A dim nucleus with bright spots is one object then. ``None`` if some objects are dark, the ground is hazy, or there
+    are none.
     """
     noise = _pixel_noise(frame)
     first = _smoothed(frame, _FIRST_LOOK)
-    least = _DEVIATIONS * _left(noise, _FIRST_LOOK)
-    standing, dark = first[first > least], first < -least
-    if not noise or np.count_nonzero(dark) >= _DARK * standing.size:
+    left = _left(noise, _FIRST_LOOK)
+    standing, dark = first[first > _DEVIATIONS * left], first < -_DEVIATIONS * left
+    if not noise or np.count_nonzero(dark) >= _DARK * standing.size or _spread(first) > _HAZY * left:
         return None
     width = min(_SMOOTHING * noise / float(np.median(standing)), _MOST_SMOOTHING)
     smooth = _smoothed(frame, width)
     brightest = float(np.percentile(smooth, _BRIGHTEST))
     # Noise of neighbouring pixels that is alike is smoothed less than that of single ones.
-    unit = _UNIT * max(_left(noise, width), 1.4826 * float(np.median(np.abs(smooth))))
+    unit = _UNIT * max(_left(noise, width), _spread(smooth))
     shown = np.arcsinh(smooth / unit) / math.asinh(max(brightest / unit, 1))
     return np.asarray(np.clip(_DARKEST + (1 - _DARKEST) * shown, 0, 1), np.float32)
 
@@ -69,7 +72,11 @@ def _pixel_noise(frame: NDArray[np.float32]) -> float:
     """Robust deviation of what single pixels have and their neighbours do not."""
     height, width = (length // 2 * 2 for length in frame.shape)
     a, b, c, d = (frame[y:height:2, x:width:2] for y in (0, 1) for x in (0, 1))
-    return 1.4826 * float(np.median(np.abs(a - b - c + d))) / 2
+    return _spread(a - b - c + d) / 2
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    return 1.4826 * float(np.median(np.abs(values)))
 
 
 def _left(noise: float, width: float) -> float:
