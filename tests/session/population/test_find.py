@@ -51,7 +51,8 @@ def test_a_ground_with_dark_objects_and_bright_ones_is_not_shown_by_its_noise() 
 def test_haze_is_not_lifted() -> None:
     """Where the ground varies by more than its noise, as under nuclei out of focus, it is shown as it was."""
     rng = np.random.default_rng(0)
-    frame = rng.normal(20, 2, SIZE) + gaussian_filter(rng.normal(0, 60, SIZE), 4) + 200.0 * disc(60, 60, 9)
+    haze = gaussian_filter(rng.normal(0, 14, SIZE), 4) ** 2
+    frame = rng.normal(20, 2, SIZE) + haze + 200.0 * disc(60, 60, 9)
     frame = np.clip(frame, 0, 255).astype(np.uint8)
     values = frame / 255
     shown = show_dim(frame, Window(0, 255))[..., 0] / 255
