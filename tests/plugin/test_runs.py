@@ -34,6 +34,15 @@ def test_frames_visited(desk: Desk, button: str, expected: list[int]) -> None:
     assert desk.find("progress").maximum() == desk.find("progress").value()
 
 
+def test_without_an_object_the_line_says_what_to_do(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.settle()
+    desk.widget.act("track_both")
+    assert "nothing to track yet: click an object" in desk.find("status_line").text()
+    assert not desk.widget.controller.is_running
+    desk.settle()
+    assert "a run failed" not in caplog.text
+
+
 def test_points_layer_of_the_users_own_can_be_chosen(desk: Desk) -> None:
     mine = desk.viewer.add_points([[0, 20, 30], [2, 10, 10]], name="mine")
     assert desk.widget.layers.points is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_sam2.plugin.panel.activity import Activity
-from napari_sam2.plugin.state.panel_state import PARTS, WHOLE_ONLY
+from napari_sam2.plugin.state.panel_state import NO_OBJECT, PARTS, WHOLE_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,9 @@ class TrackActions(QObject):
         space = self._controller.layers.space
         if space is not None and space.n_planes and f"track_{plan.kind}" in PARTS:
             self._say(WHOLE_ONLY)
+            return
+        if space is not None and not (self._controller.results.object_ids or self._controller.edits.has_news):
+            self._say(NO_OBJECT)
             return
         self._reader.latest, self._reader.problem = None, ""
         self._box.restart_progress()

@@ -268,5 +268,6 @@ def greyed(state: PanelState) -> dict[str, str]:
 
 # Runs over a part of the stack, and what is said of them where all volumes are tracked.
 PARTS = ("track_forward", "track_backward", "track_range", "update_both_ways")
+NO_OBJECT = "There is nothing to track yet: click an object, or draw or paint one"
 WHOLE_ONLY = "Through time and depth all volumes are tracked: Track (K), or Update (U)"
 _TRACKING = ("track_both", "track_forward", "track_backward", "track_range", "update", "update_both_ways")
