@@ -20,7 +20,7 @@ AGREE, _SAME = 0.7, 0.85
 # A pixel belongs to a candidate where this share of the masks that agree has it: models leave out dim rims.
 _SHARE = 1 / 3
 # Masks that the model expects to be worse than this are not worth a look.
-LEAST_SCORE = 0.25
+_LEAST_SCORE = 0.25
 # Power of the agreement that a candidate weighs.
 _STEEPNESS = 1.5
 # Of two masks for one object, which have at least this IoU, the one whose outline has less than this share of the
@@ -106,7 +106,7 @@ def ious(shared_nm: NDArray[np.int64], sizes_n: NDArray[np.int64], sizes_m: NDAr
 def make_candidates(proposals: Sequence[MaskProposal], image: NDArray[np.floating]) -> list[Candidate]:
     """Merge proposals for a (Y, X) frame into candidates, the heaviest first."""
     width = image.shape[1]
-    masks = [one for one in proposals if one.score >= LEAST_SCORE]
+    masks = [one for one in proposals if one.score >= _LEAST_SCORE]
     if not masks:
         return []
     sizes = np.array([one.size for one in masks])

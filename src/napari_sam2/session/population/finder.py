@@ -18,7 +18,6 @@ from .dim_objects import show_dim
 from .found_objects import FoundObjects, paint_objects
 from .level_sets import level_proposals
 from .mask_proposals import proposing_masks
-from .mixed_regions import mixed_proposals
 
 # Beside the blobs, places on a grid of so many rows and columns: what is large and uneven shows no blob.
 _GRID = 8
@@ -77,9 +76,8 @@ class ObjectFinder:
         places = (*_grid(self.frame_size), *find_blobs(image.mean(axis=-1)))
         inside = [place for place in places if options.holds(place.y, place.x)]
         proposals = yield from proposing_masks(self.encoder.model, image, inside)
-        grey = image.mean(axis=-1)
-        plain = [*level_proposals(grey, proposals), *mixed_proposals(grey, proposals)]
-        proposals += [one for one in plain if options.holds(one.place.y, one.place.x)]
+        levels = level_proposals(image.mean(axis=-1), proposals)
+        proposals += [one for one in levels if options.holds(one.place.y, one.place.x)]
         made = make_candidates(proposals, pixels.reshape(*self.frame_size, -1).mean(axis=-1, dtype=np.float32))
         return [one for one in made if options.want(one)]
 

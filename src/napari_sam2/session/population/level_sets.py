@@ -51,25 +51,22 @@ _SHORT, _LONG = 0.75, 1.25
 def level_proposals(grey: NDArray[np.floating], of_model: Sequence[MaskProposal]) -> list[MaskProposal]:
     """Propose regions of a (Y, X) image as `firm_regions` does, the bright or dark ones that the model vouches for."""
     made = firm_regions(grey)
-    families = ([one for one in made if one.place.is_bright is is_bright] for is_bright in (True, False))
-    return [one for own in families if vouched_share(own, of_model, grey.shape) >= _VOUCHED for one in own]
-
-
-def vouched_share(
-    regions: Sequence[MaskProposal], of_model: Sequence[MaskProposal], frame_size: tuple[int, ...]
-) -> float:
-    """For which share of the pixels of regions the model has masks like them, or like their parts; mean of regions."""
-    wholes = [one for one in regions if not one.cut]
     sure = [one for one in of_model if one.score >= _SURE]
-    if not wholes or not sure:
-        return 0.0
-    sizes, of_sure = (np.array([one.size for one in some]) for some in (regions, sure))
-    agree = ious(shared_pixels(regions, sure, frame_size[1]), sizes, of_sure).max(axis=1) > AGREE
-    # Where objects touch, the model sees the parts of a region rather than all of it.
-    seen = np.zeros(frame_size, bool)
-    for one in compress(regions, agree):
-        seen[one.area] |= one.mask
-    return float(np.mean([seen[one.area][one.mask].mean() for one in wholes]))
+    kept = []
+    for is_bright in (True, False):
+        own = [one for one in made if one.place.is_bright is is_bright]
+        wholes = [one for one in own if not one.cut]
+        if not wholes or not sure:
+            continue
+        sizes, of_sure = (np.array([one.size for one in some]) for some in (own, sure))
+        agree = ious(shared_pixels(own, sure, grey.shape[1]), sizes, of_sure).max(axis=1) > AGREE
+        # Where objects touch, the model sees the parts of a region rather than all of it.
+        seen = np.zeros(grey.shape, bool)
+        for one in compress(own, agree):
+            seen[one.area] |= one.mask
+        if np.mean([seen[one.area][one.mask].mean() for one in wholes]) >= _VOUCHED:
+            kept += own
+    return kept
 
 
 def firm_regions(grey: NDArray[np.floating]) -> list[MaskProposal]:
