@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -22,6 +23,8 @@ def load_triton_apart() -> None:
     usual = sys.getdlopenflags()
     sys.setdlopenflags(usual | os.RTLD_DEEPBIND)
     try:
-        import_module("triton")
+        # PyTorch does without one that is broken.
+        with suppress(ImportError):
+            import_module("triton")
     finally:
         sys.setdlopenflags(usual)
