@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import torch
 
 from napari_sam2.training.finetune.adapters import train_part
 from napari_sam2.training.optimisation.optimisers import make_optimisers, rate_of
@@ -30,8 +29,6 @@ def test_the_encoder_learns_slower_block_by_block() -> None:
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_every_weight_is_moved_by_one_optimiser_at_its_rate(optimiser: str) -> None:
-    if optimiser == "muon" and not hasattr(torch.optim, "Muon"):
-        pytest.skip("this PyTorch has no Muon")
     settings = replace(PLAIN, optimiser=optimiser, encoder_rate=0.5, layer_decay=0.9, weight_decay=0.1)
     model = start(settings).model
     moved = {}

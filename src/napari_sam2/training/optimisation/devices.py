@@ -36,5 +36,5 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, *, bfloat16: bool) -> torch.autocast:
-    """Context in which a network on the device computes in bfloat16, if asked to."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16 and device.type != "mps")
+    """Context in which a network on the device computes in bfloat16, if asked to and where that is faster."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16 and fast_bfloat16(device))

@@ -11,6 +11,8 @@ from torch import nn
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.training.train_settings import TrainSettings
 
+from .muon import Muon
+
 SMALLEST_MATRIX = 32
 _ENCODER, _PATCHES, _BLOCKS = "image_encoder.", "image_encoder.trunk.patch_embed.", "image_encoder.trunk.blocks."
 
@@ -32,15 +34,8 @@ def make_optimisers(model: Sam2, settings: TrainSettings) -> tuple[torch.optim.O
     adamw = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
     if not matrices:
         return (adamw,)
-    if not hasattr(torch.optim, "Muon"):
-        raise ValueError(f"optimiser='muon' needs PyTorch 2.9 or later, this is {torch.__version__}; take 'adamw'.")
-    # Scaled so that its updates are as large as AdamW's, the same learning rate fits both.
-    muon = torch.optim.Muon(
-        _groups(matrices, rates, weight_decay=settings.weight_decay),
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
-    )
+    decay = settings.weight_decay
+    muon = Muon(_groups(matrices, rates, weight_decay=decay), lr=settings.learning_rate, weight_decay=decay)
     return (adamw, muon)
 
 
