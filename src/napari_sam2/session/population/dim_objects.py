@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 from napari_sam2.data.images.pixels.contrast import Window
 
-from .ground import ground_of
+from .ground import ground_of, spread_of
 
 # Nuclei of one culture differ in brightness by a factor of thirty and more. Values are compressed until the ground is
 # shown at a third of full brightness, where the model sees steps in brightness as well as anywhere.
@@ -52,13 +52,13 @@ def _above_noise(frame: NDArray[np.float32]) -> NDArray[np.float32] | None:
     first = _smoothed(frame, _FIRST_LOOK)
     left = _left(noise, _FIRST_LOOK)
     standing, dark = first[first > _DEVIATIONS * left], first < -_DEVIATIONS * left
-    if not noise or np.count_nonzero(dark) >= _DARK * standing.size or _spread(first) > _HAZY * left:
+    if not noise or np.count_nonzero(dark) >= _DARK * standing.size or spread_of(first) > _HAZY * left:
         return None
     width = min(_SMOOTHING * noise / float(np.median(standing)), _MOST_SMOOTHING)
     smooth = _smoothed(frame, width)
     brightest = float(np.percentile(smooth, _BRIGHTEST))
     # Noise of neighbouring pixels that is alike is smoothed less than that of single ones.
-    unit = _UNIT * max(_left(noise, width), _spread(smooth))
+    unit = _UNIT * max(_left(noise, width), spread_of(smooth))
     shown = np.arcsinh(smooth / unit) / math.asinh(max(brightest / unit, 1))
     return np.asarray(np.clip(_DARKEST + (1 - _DARKEST) * shown, 0, 1), np.float32)
 
@@ -72,11 +72,7 @@ def _pixel_noise(frame: NDArray[np.float32]) -> float:
     """Robust deviation of what single pixels have and their neighbours do not."""
     height, width = (length // 2 * 2 for length in frame.shape)
     a, b, c, d = (frame[y:height:2, x:width:2] for y in (0, 1) for x in (0, 1))
-    return _spread(a - b - c + d) / 2
-
-
-def _spread(values: NDArray[np.float32]) -> float:
-    return 1.4826 * float(np.median(np.abs(values)))
+    return spread_of(a - b - c + d) / 2
 
 
 def _left(noise: float, width: float) -> float:

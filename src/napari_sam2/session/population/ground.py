@@ -20,3 +20,8 @@ def ground_of(image: NDArray[np.float32]) -> NDArray[np.float32]:
     )
     places = np.meshgrid(rows, columns, indexing="ij")
     return np.asarray(map_coordinates(medians, places, order=1, mode="nearest"), np.float32)
+
+
+def spread_of(values: NDArray[np.floating]) -> float:
+    """Robust deviation of values around zero, as of what is left of the ground."""
+    return 1.4826 * float(np.median(np.abs(values)))

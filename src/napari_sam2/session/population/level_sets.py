@@ -20,7 +20,7 @@ from napari_sam2.data.labels.scores import disc_diameter
 
 from .blobs import Blob
 from .candidates import AGREE, ious, shared_pixels
-from .ground import ground_of
+from .ground import ground_of, spread_of
 from .mask_proposals import MaskProposal
 
 # Levels between the ground and the extremes; a region is as firm as the share of it that is left two levels on.
@@ -73,7 +73,7 @@ def firm_regions(grey: NDArray[np.floating]) -> list[MaskProposal]:
     """Find the firm regions of a (Y, X) image of grey levels, and the parts of those in which several became one."""
     smooth = gaussian_filter(grey.astype(np.float32), _SMOOTH)
     smooth -= ground_of(smooth)
-    noise = 1.4826 * float(np.median(np.abs(smooth)))
+    noise = spread_of(smooth)
     found: list[MaskProposal] = []
     for is_bright in (True, False):
         height = smooth if is_bright else -smooth

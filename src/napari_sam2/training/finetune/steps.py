@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.training.data.clips import Batch
 from napari_sam2.training.loop import learning_rate
-from napari_sam2.training.optimisation.devices import autocast, fast_bfloat16
+from napari_sam2.training.optimisation.devices import autocast
 from napari_sam2.training.train_settings import TeachSettings, TrainSettings
 from napari_sam2.training.unroll import Encoded, Tracker, encode, unroll
 
@@ -82,7 +82,6 @@ class Lesson:
             learning_rate=settings.learning_rate,
             warmup=WARMUP,
             cooldown=1.0,
-            bfloat16=fast_bfloat16(model.device),
         )
         self._encoded = EncodedClips(self._draw_encoded) if settings.part == "decoder+memory" else None
 
