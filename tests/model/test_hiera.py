@@ -9,6 +9,7 @@ from napari_sam2.model.config import CONFIGS, HieraConfig
 from napari_sam2.model.hiera import (
     Hiera,
     HieraBlock,
+    PatchEmbed,
     StageEntryBlock,
     WindowAttention,
     merge_windows,
@@ -119,3 +120,15 @@ def test_padding_takes_part_in_attention_as_zeros_after_the_norm() -> None:
     expected = x + out
     expected = expected + block.mlp(block.norm2(expected))
     np.testing.assert_allclose(block(x), expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_batch_of_one_may_lie_in_any_way() -> None:
+    embed = PatchEmbed(16)
+    image_bhwc = torch.rand(1, 32, 32, 3)
+    plain = image_bhwc.permute(0, 3, 1, 2)
+    # The stride of a batch of one says nothing, but PyTorch chooses the kernel by it.
+    unusual = image_bhwc[0].permute(2, 0, 1)[None]
+    assert plain.stride() != unusual.stride()
+    torch.testing.assert_close(embed(plain), embed(unusual), rtol=0, atol=0)
+    assert embed(unusual).is_contiguous()

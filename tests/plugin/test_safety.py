@@ -219,9 +219,3 @@ def test_nan_around_the_sample_is_background(
     assert desk.track()
     assert len(notification_manager.records) == before
     assert desk.labels[0].any()
-
-
-def test_tracking_without_a_prompt_says_so(desk: Desk) -> None:
-    desk.press("track_both")
-    desk.until(lambda: desk.finished == [False])
-    assert "no object has a prompt" in notification_manager.records[-1].message

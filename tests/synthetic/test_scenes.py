@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from skimage.measure import regionprops
+from skimage.segmentation import expand_labels
 
 from napari_sam2.synthetic import ABSENCES, KINDS, Clip, SceneSettings, photographs, render_clip
 from napari_sam2.synthetic.photographs import NAMES
 from napari_sam2.synthetic.random_outlines import OUTLINES, draw_outline
 from napari_sam2.synthetic.scene_motion import Camera, still_path
+from napari_sam2.synthetic.scenes.colonies import draw_colony
 from napari_sam2.synthetic.sprites import Scene, Sprite, background_size, compose, grid, level_maps
 from napari_sam2.synthetic.textures import PATTERNS, noise_field, palette, texture
 
@@ -235,3 +240,20 @@ def test_surfaces_come_from_photographs(kind: str) -> None:
 def test_unknown_outline_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'square'.*ellipse"):
         draw_outline(np.random.default_rng(0), "square")
+
+
+def test_rods_of_a_colony_touch_and_divide_and_keep_their_width() -> None:
+    drawn = draw_colony(np.random.default_rng(3), SceneSettings(size=(256, 256), n_frames=12))
+    counts = [len(np.unique(frame)) - 1 for frame in drawn.labels]
+    assert counts[-1] > counts[0] > 1
+    # Ids that are there stay: a mother hands hers on to a daughter.
+    for before, after in pairwise(drawn.labels):
+        assert set(np.unique(before)) <= set(np.unique(after))
+    regions = regionprops(drawn.labels[-1])
+    widths = [region.axis_minor_length for region in regions]
+    assert np.quantile(widths, 0.9) < 1.4 * np.quantile(widths, 0.1)
+    assert np.median([region.axis_major_length / region.axis_minor_length for region in regions]) > 1.5
+    # Side by side, with next to no ground between them.
+    grown = expand_labels(drawn.labels[-1], 2)
+    touching = sum(bool(set(np.unique(grown[expand_labels(grown == i, 2)])) - {0, i}) for i in np.unique(grown)[1:])
+    assert touching > 0.7 * counts[-1]

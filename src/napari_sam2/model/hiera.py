@@ -140,8 +140,9 @@ class PatchEmbed(nn.Module):
 
     def forward(self, image_bchw: Tensor) -> Tensor:
         """Map (batch, 3, H, W) to (batch, H / 4, W / 4, channels)."""
-        # With the channels last the convolution is faster, and its output lies as all that follows wants it.
-        out: Tensor = self.proj(image_bchw.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
+        # With the channels last the convolution is faster, and its output lies as all that follows wants it. A copy:
+        # a batch of one may lie so already, with strides that PyTorch does not take for it.
+        out: Tensor = self.proj(image_bchw.clone(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
         return out
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from napari_sam2.synthetic.scenes.cells import draw_cells
+from napari_sam2.synthetic.scenes.colonies import draw_colony
 from napari_sam2.synthetic.scenes.endoscope import draw_endoscope
 from napari_sam2.synthetic.scenes.slices import draw_organs
 from napari_sam2.synthetic.scenes.tissue import draw_tissue
@@ -17,6 +18,11 @@ from .scene_settings import ABSENCES, KINDS, Clip, DrawnScene, SceneSettings
 from .textures import Rng
 
 
+def _draw_cells(rng: Rng, settings: SceneSettings) -> DrawnScene:
+    """Draw cells that wander, or a colony of rods."""
+    return draw_colony(rng, settings) if rng.random() < 0.35 else draw_cells(rng, settings)
+
+
 def _draw_slices(rng: Rng, settings: SceneSettings) -> DrawnScene:
     """Draw a stack of slices through organs or through dense tissue."""
     return draw_tissue(rng, settings) if rng.random() < 0.35 else draw_organs(rng, settings)
@@ -24,7 +30,7 @@ def _draw_slices(rng: Rng, settings: SceneSettings) -> DrawnScene:
 
 _DRAW: dict[str, Callable[[Rng, SceneSettings], DrawnScene]] = {
     "shapes": draw_shapes,
-    "cells": draw_cells,
+    "cells": _draw_cells,
     "slices": _draw_slices,
     "endoscope": draw_endoscope,
     "natural": draw_natural,

@@ -153,8 +153,9 @@ class ObjectTable(QTableWidget):
             self.setColumnHidden(column, is_in_the_way)
             missing -= needed[column] if is_in_the_way else 0
         if has_classes and missing > 0 and _CLASS not in self._resized:
-            # What is too little for both is taken from both; a bar would lie over the rows.
-            needed[_CLASS] -= missing // 2
+            # Names come first, but classes keep half of what there is for both; a bar would lie over the rows.
+            for_both = self._width_needed(_NAME) - missing + needed[_CLASS]
+            needed[_CLASS] = max(needed[_CLASS] - missing, for_both // 2)
         for column, width in needed.items():
             self.setColumnWidth(column, width)
         self._is_fitting = False

@@ -44,14 +44,14 @@ def medium(rng: Rng, size: tuple[int, int], *, culture: Culture) -> Field:
     return np.asarray(np.clip(field, 0, 1)[..., None], dtype=np.float32)
 
 
-def draw_body(rng: Rng, culture: Culture, *, path: Path, label: int) -> Sprite:
-    """Draw a cell of the culture."""
+def draw_body(rng: Rng, culture: Culture, *, path: Path, label: int, variation: float = 0.2) -> Sprite:
+    """Draw a cell of the culture, with an outline that differs from one of the culture's by about `variation`."""
     radius = float(path.radii[0])
     # A halo goes beyond the outline.
     reach = float(np.clip((3.0 if culture.look == "phase" else 1.5) / radius, 0.05, 0.5))
     extent = 1.1 + reach
     n_pixels = int(np.clip(2.2 * extent * radius, 14, 96))
-    outline = culture.outlines[int(rng.integers(len(culture.outlines)))].jittered(rng, 0.2)
+    outline = culture.outlines[int(rng.integers(len(culture.outlines)))].jittered(rng, variation)
     levels = level_maps(rng, outline, n_pixels=n_pixels, extent=extent, change=0.15 * culture.roughness)
     level = levels.mean(axis=-1)
     if culture.look == "fluorescent":
