@@ -161,7 +161,9 @@ def _sprites(rng: Rng, moments: list[_Rods], *, culture: Culture, width: float) 
             look = np.random.default_rng(seed if alike else seed + int(label))
             bend = rng.normal(0, 0.05)
             path, slimness = _path(moments, int(label), first=first, end=end, width=width)
-            outline = RandomOutline("rod", 1.0, np.float32([slimness]), np.float32([bend]))
+            outline = RandomOutline(
+                "rod", 1.0, np.full(1, slimness, dtype=np.float32), np.full(1, bend, dtype=np.float32)
+            )
             sprites.append(
                 draw_body(look, replace(culture, outlines=(outline,)), path=path, label=int(label), variation=0.0)
             )
