@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from drawn_discs import SIZE, candidate, disc, picture
 from napari_sam2.data.images.pixels.contrast import Window
 from napari_sam2.session.population.blobs import Blob, find_blobs
-from napari_sam2.session.population.candidates import make_candidates
+from napari_sam2.session.population.candidates import make_candidates, without_ground
 from napari_sam2.session.population.dim_objects import show_dim
 from napari_sam2.session.population.finder import FindOptions
 from napari_sam2.session.population.found_objects import paint_objects
@@ -109,6 +109,17 @@ def test_a_halo_weighs_less_than_the_object_in_it() -> None:
     # Without the cell's darkness it is an object like any other, and so is a spot in it.
     image[cell] = 104
     assert make_candidates(proposals, image)[0].size == pytest.approx(np.count_nonzero(halo), rel=0.05)
+
+
+def test_a_patch_of_ground_and_a_shade_are_next_to_nothing() -> None:
+    view = picture((40, 40, 10, 120), (40, 100, 10, 60), (90, 40, 10, 12))
+    cell, dim_cell = candidate(40, 40, 10, 4.0), candidate(40, 100, 10, 4.0)
+    shade, ground = candidate(90, 40, 10), candidate(90, 100, 10)
+    kept = {one.centre: one.weight for one in without_ground([cell, dim_cell, shade, ground], view)}
+    assert kept[cell.centre] == kept[dim_cell.centre] == 4
+    assert kept[shade.centre] < 0.5
+    assert kept[ground.centre] < 0.05
+    assert without_ground([], view) == []
 
 
 def test_overlaps_go_to_the_surer_object() -> None:

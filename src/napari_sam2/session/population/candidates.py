@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_gradient_magnitude
 from scipy.sparse import csr_array
 
 from napari_sam2.data.labels.label_storage import bounding_box
@@ -29,6 +30,10 @@ _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
 # A part lies in a whole with at least this share of its pixels; a whole that a deep cut parts loses this share of its
 # weight.
 _INSIDE, _PARTED = 0.8, 0.5
+# An outline is where the image is steep. One no steeper than the ground is a patch of ground; one so many times as steep
+# is none. One that has less than this share of what most candidates have, by weight, weighs less as faint ones do. The
+# image is smoothed by so many pixels.
+_STEEP, _AS_OTHERS, _SMOOTHED = 1.5, 0.25, 1.5
 # The score of what is quite sure.
 _MOST_SURE = 0.999
 # Two objects may share this part of the smaller one.
@@ -137,6 +142,26 @@ def _without_halos(candidates: Sequence[Candidate], image: NDArray[np.floating])
     shares = np.divide(contrast_n, clearest_n, out=np.ones(len(candidates)), where=clearest_n > 0)
     factors = np.minimum(shares / _FAINT, 1) ** _FALL
     return [replace(one, weight=one.weight * float(factor)) for one, factor in zip(candidates, factors, strict=True)]
+
+
+def without_ground(candidates: Sequence[Candidate], view: NDArray[np.floating]) -> list[Candidate]:
+    """Make those weigh less whose outlines are next to nothing on a (Y, X) image as the model sees it."""
+    if not candidates:
+        return []
+    slope = gaussian_gradient_magnitude(view.astype(np.float32), _SMOOTHED)
+    steep_n = np.array([_along_outline(one, slope) for one in candidates]) / max(float(np.median(slope)), 1e-6)
+    # The median by weight, not by number: much of what is proposed is nothing.
+    order = np.argsort(steep_n)
+    heavier = np.cumsum([candidates[index].weight for index in order])
+    usual = steep_n[order[np.searchsorted(heavier, heavier[-1] / 2)]]
+    factors = np.clip((steep_n - 1) / (_STEEP - 1), 0, 1) * np.minimum(steep_n / (_AS_OTHERS * usual), 1) ** _FALL
+    made = [replace(one, weight=one.weight * float(factor)) for one, factor in zip(candidates, factors, strict=True)]
+    return sorted(made, key=lambda one: -one.weight)
+
+
+def _along_outline(one: Candidate, slope: NDArray[np.floating]) -> float:
+    here, mask = one.surrounded(slope, 1)
+    return float(np.median(here[binary_dilation(mask) & ~binary_erosion(mask)]))
 
 
 def _without_wholes(candidates: Sequence[Candidate], parts: Sequence[MaskProposal], width: int) -> list[Candidate]:

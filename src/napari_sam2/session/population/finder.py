@@ -12,7 +12,7 @@ from napari_sam2.generators import finish
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 
 from .blobs import Blob, find_blobs
-from .candidates import Candidate, make_candidates
+from .candidates import Candidate, make_candidates, without_ground
 from .choose import choose_objects
 from .dim_objects import show_dim
 from .found_objects import FoundObjects, paint_objects
@@ -79,7 +79,7 @@ class ObjectFinder:
         levels = level_proposals(image.mean(axis=-1), proposals)
         proposals += [one for one in levels if options.holds(one.place.y, one.place.x)]
         made = make_candidates(proposals, pixels.reshape(*self.frame_size, -1).mean(axis=-1, dtype=np.float32))
-        return [one for one in made if options.want(one)]
+        return [one for one in without_ground(made, image.mean(axis=-1)) if options.want(one)]
 
     def finding(
         self, frame: int, options: FindOptions, *, like: tuple[int, NDArray[np.bool_]] | None = None

@@ -54,6 +54,15 @@ class MaskInFrame:
         """Its pixels."""
         return int(np.count_nonzero(self.mask))
 
+    def surrounded(self, image: NDArray[np.floating], rim: int) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        """Pixels of a (Y, X) image in the box and up to ``rim`` around it, and the mask among them."""
+        rows, columns = (slice(max(side.start - rim, 0), side.stop + rim) for side in self.area)
+        pixels = image[rows, columns]
+        mask = np.zeros(pixels.shape, bool)
+        top, left = self.area[0].start - rows.start, self.area[1].start - columns.start
+        mask[top : top + self.mask.shape[0], left : left + self.mask.shape[1]] = self.mask
+        return pixels, mask
+
 
 @dataclass(frozen=True, eq=False)
 class MaskProposal(MaskInFrame):
@@ -79,11 +88,7 @@ class MaskProposal(MaskInFrame):
 
 def outline_contrast(one: MaskInFrame, image: NDArray[np.floating]) -> float:
     """Difference of the mean brightness on both sides of an outline."""
-    rows, columns = (slice(max(side.start - _RIM, 0), side.stop + _RIM) for side in one.area)
-    pixels = image[rows, columns]
-    mask = np.zeros(pixels.shape, bool)
-    top, left = one.area[0].start - rows.start, one.area[1].start - columns.start
-    mask[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] = one.mask
+    pixels, mask = one.surrounded(image, _RIM)
     inside = mask & ~binary_erosion(mask, iterations=_RIM)
     outside = binary_dilation(mask, iterations=_RIM) & ~mask
     return abs(float(pixels[inside].mean() - pixels[outside].mean())) if outside.any() else 0.0
