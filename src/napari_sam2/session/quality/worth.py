@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from .expected_quality import ExpectedQuality
 
-# What a corrected frame is expected to have, and the share of the gain that each further frame keeps of the one before.
-_CORRECTED, _KEPT = 0.9, 0.93
+# What a corrected frame is expected to have, and the share of it that each further frame keeps where nothing is known
+# about that yet. Frames farther away than that gain nothing that counts.
+_CORRECTED, _KEPT, _FARTHEST = 0.9, 0.93, 128
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,36 @@ def worth_of_corrections(quality: ExpectedQuality, prompted: Collection[int]) ->
     A frame depends on those between it and its nearest prompt. Result: (n,), in frames made wholly right; 0 on prompted
     frames.
     """
-    worth: NDArray[np.float64] = np.clip(_CORRECTED - quality.mean, 0, None)
     offsets = _from_prompts(quality.frames, prompted)
-    steps = np.sign(offsets)
-    # From the ends of each stretch towards its prompt: what the next frame is worth, a little less, comes on top.
-    for i in np.argsort(-np.abs(offsets), kind="stable"):
-        following = i + steps[i]
-        if steps[i] and 0 <= following < len(worth) and steps[following] == steps[i]:
-            worth[i] += _KEPT * worth[following]
+    steps, own = np.sign(offsets), np.arange(len(offsets))
+    reached = _reached(quality, np.abs(offsets))
+    worth: NDArray[np.float64] = np.clip(reached[0] - quality.mean, 0, None)
+    for ahead in range(1, min(len(own), _FARTHEST)):
+        following = own + ahead * steps
+        here = (steps != 0) & (following >= 0) & (following < len(own))
+        here[here] = (offsets[following[here]] - offsets[here]) == ahead * steps[here]
+        worth[here] += np.clip(reached[ahead] - quality.mean[following[here]], 0, None)
     worth[np.isin(quality.frames, list(prompted))] = 0
     return worth
 
 
 def corrected(quality: ExpectedQuality, frame: int, prompted: Collection[int]) -> ExpectedQuality:
     """What is expected once a frame has been corrected and the object tracked again."""
-    steps = np.sign(_from_prompts(quality.frames, prompted))
+    offsets = _from_prompts(quality.frames, prompted)
     at = int(np.searchsorted(quality.frames, frame))
-    ways = (np.arange(len(quality.frames)) - at) * (steps[at] or 1)
-    better = np.where(ways >= 0, _CORRECTED * _KEPT ** np.abs(ways), 0.0)
+    ways = (np.arange(len(offsets)) - at) * (np.sign(offsets[at]) or 1)
+    better = np.where(ways >= 0, _reached(quality, np.abs(offsets))[np.abs(ways)], 0.0)
     return replace(quality, mean=np.maximum(quality.mean, better))
+
+
+def _reached(quality: ExpectedQuality, distances: NDArray[np.intp]) -> NDArray[np.float64]:
+    """(n,) what a frame so far behind a prompt is expected to have: as usual, and as it was behind earlier prompts."""
+    n = len(distances)
+    behind = distances > 0
+    usual = _CORRECTED * _KEPT ** np.arange(n)
+    sums = np.bincount(distances[behind], weights=quality.mean[behind], minlength=n)[:n]
+    reached = (usual + sums) / (1 + np.bincount(distances[behind], minlength=n)[:n])
+    return np.minimum.accumulate(reached)
 
 
 @dataclass(frozen=True)
