@@ -30,9 +30,9 @@ _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
 # A part lies in a whole with at least this share of its pixels; a whole that a deep cut parts loses this share of its
 # weight.
 _INSIDE, _PARTED = 0.8, 0.5
-# An outline is where the image is steep. One no steeper than the ground is a patch of ground; one so many times as steep
-# is none. One that has less than this share of what most candidates have, by weight, weighs less as faint ones do. The
-# image is smoothed by so many pixels.
+# An outline is where the image is steep. One no steeper than the ground is a patch of ground; one so many times as
+# steep is none. One that has less than this share of what most candidates have, by weight, weighs less as faint ones
+# do. The image is smoothed by so many pixels.
 _STEEP, _AS_OTHERS, _SMOOTHED = 1.5, 0.25, 1.5
 # The score of what is quite sure.
 _MOST_SURE = 0.999
