@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 from napari.settings import get_plugin_settings
+from napari.utils.notifications import NotificationSeverity, notification_manager
 from qtpy.QtWidgets import QComboBox
 
 import napari_sam2
@@ -64,6 +65,41 @@ def palette() -> dict[str, Any]:
     rules = [item.command for item in app.menus.get_menu(app.menus.COMMAND_PALETTE_ID)]
     ours = [rule for rule in rules if rule.id.startswith("napari-sam2.")]
     return {rule.id.split(".")[1]: rule.enablement is None or bool(rule.enablement.eval({})) for rule in ours}
+
+
+def test_menu_of_layers_lists_the_steps_of_the_work(
+    make_napari_viewer: Callable[..., Viewer], plugin_settings: None, npe2pm: TestPluginManager
+) -> None:
+    from napari._app_model import get_app_model
+
+    with npe2pm.tmp_plugin(package="napari-sam2"):
+        make_napari_viewer()
+        listed = [item.command for item in get_app_model().menus.get_menu("napari/layers/track")]
+        ours = [command.id.split(".")[1] for command in listed if command.id.startswith("napari-sam2.")]
+        assert {*ours} == {"open_widget", "new_object", "find_objects", "track_both", "update", "next_doubtful"}
+        # Each does no harm where nothing is open, as the next test has it.
+        assert {*ours} - {"open_widget"} <= {name for name, can in palette().items() if can}
+
+
+def test_commands_without_an_image_do_no_harm(
+    make_napari_viewer: Callable[..., Viewer], plugin_settings: None, npe2pm: TestPluginManager
+) -> None:
+    from napari._app_model import get_app_model
+
+    with npe2pm.tmp_plugin(package="napari-sam2"):
+        viewer = make_napari_viewer(show=True)
+        before = len(notification_manager.records)
+        execute = get_app_model().commands.execute_command
+        for name in sorted(set(palette()) - {"save_session", "open_session"}):
+            if hasattr(palette_commands, name):
+                execute(f"napari-sam2.{name}").result()
+        (widget,) = [part for part in viewer.window.dock_widgets.values() if type(part).__name__ == "Sam2Widget"]
+        for name in ("track_both", "find_objects", "update"):
+            execute(f"napari-sam2.{name}").result()
+            assert widget.panel.status.text().startswith("Open an image to begin")
+        told = list(notification_manager.records)[before:]
+        assert [one.message for one in told if one.severity >= NotificationSeverity.ERROR] == []
+        widget.controller.close()
 
 
 def test_command_palette_has_what_the_widget_does_and_nothing_that_would_fail(

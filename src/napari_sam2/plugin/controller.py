@@ -307,12 +307,9 @@ class Controller(QObject):
     # Tracking
 
     def track(self, plan: TrackingRequest) -> None:
-        """Start a tracking run, unless something is under way."""
-        if self.is_busy:
-            return
+        """Start a tracking run, unless something is under way or nothing is there to be tracked."""
         engine, space = self.engine, self.layers.space
-        if engine is None or space is None:
-            self.failed.emit(ValueError("There is no model yet: choose one under Model, and an image under Data."))
+        if self.is_busy or engine is None or space is None:
             return
         if plan.kind.startswith("update") and self.results.is_outdated:
             # The session that made them is gone: this one has nothing to go by but the prompts.

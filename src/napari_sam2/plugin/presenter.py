@@ -81,11 +81,12 @@ class Presenter:
         rows = self._objects.rows(results, prompts=prompts, threshold=threshold, labels=layers.labels)
         panel.object_table.show_rows(rows, layers.selected)
         panel.colour_by_class.setVisible(any(row.class_name for row in rows))
-        scores = results.series(layers.selected, "object_score")
-        panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, layers.selected))
+        told_of = self._told_of
+        scores = results.series(told_of, "object_score")
+        panel.score_plot.show_scores(scores, threshold, colour=colour_of(layers.labels, told_of))
         # With prompts that the session has not answered yet, so that one shows at once.
-        prompted = sorted({place.frame for place in prompts if place.object_id == layers.selected})
-        panel.score_plot.show_marks(prompted, results.stale(layers.selected))
+        prompted = sorted({place.frame for place in prompts if place.object_id == told_of})
+        panel.score_plot.show_marks(prompted, results.stale(told_of))
         news = self._controller.edits.has_news and results.is_any
         panel.track_box.show_stale(len(results.stale_frames()), others=news)
         panel.track_box.show_one_sided(max(results.state.one_sided.values(), default=0))
@@ -96,12 +97,23 @@ class Presenter:
         self._show_region()
         self.show_rows()
         self.show_lineage()
-        panel.measure_box.show_selected(layers.selected)
+        panel.measure_box.show_selected(told_of)
         for prompts_layer in (layers.points, layers.shapes):
             colour_prompts(prompts_layer, layers.labels, selected=layers.selected)
         # A run changes the tables all the time, and what it takes is no longer free: both are looked at when it ends.
         if not self._controller.is_running:
             self._rest.start()
+
+    def show_other(self) -> None:
+        """Show another image; what went wrong on the one before has been read."""
+        self.reader.problem = ""
+        self.show()
+
+    @property
+    def _told_of(self) -> int:
+        """The object that plot and notes are about: the selected one; the newest while each click is on a new one."""
+        selected, known = self._layers.selected, self._controller.results.object_ids
+        return selected if selected in (*self._objects.names, *known) or not known else max(known)
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -123,7 +135,7 @@ class Presenter:
     def show_rows(self) -> None:
         """List the frames."""
         threshold = self._panel.threshold.value()
-        self._panel.frame_table.refresh(self._controller.results, self._layers.selected, threshold)
+        self._panel.frame_table.refresh(self._controller.results, self._told_of, threshold)
 
     def show_lineage(self) -> None:
         """Draw the tracks and who was born of whom."""
@@ -145,10 +157,9 @@ class Presenter:
         self._panel.score_plot.show_frame(layers.frame)
         self._panel.lineage_plot.show_frame(layers.frame)
         self.show_accepted()
-        row = results.table.get(layers.frame, layers.selected)
-        name = self._objects.name_of(layers.selected)
-        if row is None and results.is_any and not results.n_known(layers.selected):
-            # As after many clicks, each on a new object.
+        told_of = self._told_of
+        row, name = results.table.get(layers.frame, told_of), self._objects.name_of(told_of)
+        if row is None and results.is_any and not results.n_known(told_of):
             text = f"{name} has no prompt yet: choose another in the table to see how it went"
         elif row is None:
             text = f"Nothing known of {name} here yet"
@@ -159,7 +170,7 @@ class Presenter:
             text += f" · doubtful: {self._doubt.reason}"
         if self._not_found:
             text += f" · no frame of {name}: {self._not_found}"
-        if results.is_locked(layers.frame, layers.selected):
+        if results.is_locked(layers.frame, told_of):
             text += " · accepted, locked"
         if layers.frame in results.stale_frames():
             text += " · out of date: Update (U)"
@@ -183,7 +194,7 @@ class Presenter:
             if found is None:
                 self.reader.looked_at = results.review.n_frames, results.review.seconds_a_frame
             return found
-        doubts = find_doubts(results, self._layers.selected, MIXED if kind == WORTH else kind)
+        doubts = find_doubts(results, self._told_of, MIXED if kind == WORTH else kind)
         if not doubts:
             self._not_found = DOUBT_KINDS[kind]
             return None

@@ -62,6 +62,7 @@ class StateReader:
         state = PanelState(
             has_image=layers.image is not None,
             n_frames=1 if space is None else space.n_frames,
+            is_opening=layers.image is not None and bool(controller.model_name) and controller.session is None,
             is_volume_view=len(layers.displayed) > 2,
             wrong_planes=layers.wrong_planes,
             is_across=space is not None and bool(space.order),

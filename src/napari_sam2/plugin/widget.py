@@ -204,9 +204,9 @@ class Sam2Widget(QWidget):
     def _connect_napari(self) -> None:
         self.layers.label_selected.connect(self._label_picked)
         self.layers.labels_left.connect(show_warning)
-        self.layers.unusable.connect(show_warning)
+        self.layers.unusable.connect(self._refused)
         self.images.frame_changed.connect(self.view.show_frame)
-        self.images.image_changed.connect(self.view.show)
+        self.images.image_changed.connect(self.view.show_other)
         self.images.image_changed.connect(self.panel.measure_box.forget)
 
     def _connect_controller(self) -> None:

@@ -58,4 +58,6 @@ def test_a_click_beside_the_image_is_told(open_desk: Callable[..., Any], frames:
     desk.settle()
     (notice,) = list(notification_manager.records)[before:]
     assert "does not count" in notice.message
+    # Where one looks for it, too, until something else is done.
+    assert notice.message in desk.find("status_line").text()
     assert not desk.widget.session.prompts

@@ -102,6 +102,29 @@ def test_problem_stays_until_something_else_is_done(desk: Desk) -> None:
     assert "no pixels" not in line.text()
 
 
+def test_tools_show_the_layer_that_they_draw_in(desk: Desk) -> None:
+    line, layers = desk.find("status_line"), desk.widget.layers
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    # napari takes no clicks in a layer that is hidden.
+    layers.points.visible = False
+    desk.until(lambda: line.text().startswith("Next click: selects a mask. Choose a tool"), line.text())
+    desk.press("tool_click")
+    desk.until(lambda: line.text().startswith("Next click: on object 1"), line.text())
+    desk.click_shown(40, 10)
+    assert len(layers.points.data) == 2
+
+
+def test_what_a_tool_refuses_is_said_in_the_line(desk: Desk) -> None:
+    line, mine = desk.find("status_line"), desk.viewer.add_points([[0, 20, 30]], name="mine")
+    desk.find("points_layer").setCurrentText("mine")
+    desk.widget.act("switch_sign")
+    assert "mine is your own layer and stays as it is" in line.text()
+    desk.viewer.layers.remove(mine)
+    desk.widget.act("take_labels")
+    assert "Choose a Labels layer to take prompts from." in line.text()
+
+
 def test_run_that_was_stopped_says_where(desk: Desk) -> None:
     desk.press("new_object")
     desk.click_shown(20, 30)

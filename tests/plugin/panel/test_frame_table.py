@@ -61,7 +61,7 @@ def test_sorting_and_narrowing_down(two: Desk) -> None:
     assert (np.diff(column(table, "area")) <= 0).all()
     two.viewer.dims.set_point(0, 6)
     two.click_shown(30, 12)
-    two.find("frame_table_state").setCurrentText("stale")
+    two.find("frame_table_state").setCurrentText("out of date")
     assert sorted(column(table, "frame")) == [7, 8, 9, 10, 11]
     assert (np.diff(column(table, "area")) <= 0).all()
     two.find("frame_table_state").setCurrentText("prompt")

@@ -23,6 +23,7 @@ READY = PanelState(has_image=True, n_frames=36, model="sam2_nano")
 THREE = SelectedObject("object 3", is_prompted=True)
 CLICKING = replace(READY, tool="click", selected=THREE)
 ON_THREE = "Next click: on object 3 (Q: off it). N: next object."
+NO_TOOL = "Next click: selects a mask. Choose a tool to go on, or N for the next object."
 
 SENTENCES = {
     "Open an image to begin: drop a file on the window, or File > Open Sample.": PanelState(),
@@ -58,14 +59,17 @@ SENTENCES = {
     "expected to bring more.": replace(
         CLICKING, n_objects=3, outlook=Outlook(500, 0.91, 0.03, 0, 0.91), n_looked_at=12, seconds_a_frame=4.2
     ),
-    "19 frames out of date: Update (U).": replace(READY, n_objects=1, n_stale=19),
-    "Choose a tool to go on, or N for the next object.": replace(READY, n_objects=1, n_frames=1),
+    f"{NO_TOOL} 19 frames out of date: Update (U).": replace(READY, n_objects=1, n_stale=19),
+    NO_TOOL: replace(READY, n_objects=1, n_frames=1),
+    f"{NO_TOOL} 1 object, not tracked: Track (K).": replace(READY, n_objects=1, n_untracked=1),
     "1 prompt lies outside the region: it waits until you press Whole. Next click: on object 3 (Q: off it). "
     "N: next object.": replace(CLICKING, n_outside=1),
-    "Stopped after frame 4 (5 of 36): Continue.": replace(
+    f"Stopped after frame 4 (5 of 36): Continue. {NO_TOOL}": replace(
         READY, n_objects=1, n_untracked=1, stopped=RunProgress(5, 36, 4)
     ),
-    "New prompts wait: Track (K) or Update (U).": replace(READY, n_objects=1, n_untracked=1, has_pending=True),
+    f"New prompts wait: Track (K) or Update (U). {NO_TOOL}": replace(
+        READY, n_objects=1, n_untracked=1, has_pending=True
+    ),
     "Looking…": replace(CLICKING, is_looking=True),
     "Volume view: turn to 2-D to click (Ctrl+Y).": replace(CLICKING, is_volume_view=True),
     "sam2_large is not on this machine: download it, or go on with sam2_nano.": replace(
@@ -73,7 +77,10 @@ SENTENCES = {
     ),
     "No model on this machine: choose one, or go on with sam2_nano.": replace(READY, model=""),
     "Tracking. You can look and click meanwhile; Cancel keeps what is done.": replace(CLICKING, is_tracking=True),
-    "Stopped (4 of 36): Continue.": replace(READY, n_objects=1, n_untracked=1, stopped=RunProgress(4, 36)),
+    f"{ON_THREE} The image is not open yet: clicks and tracking wait.": replace(
+        CLICKING, n_objects=1, n_untracked=1, is_opening=True
+    ),
+    f"Stopped (4 of 36): Continue. {NO_TOOL}": replace(READY, n_objects=1, n_untracked=1, stopped=RunProgress(4, 36)),
     "Looking for objects on this frame. Cancel leaves everything as it is.": replace(CLICKING, is_finding=True),
     "Click on a proposal to leave it out. Take 23 objects.": replace(READY, tool="find", n_proposals=23, n_taken=23),
     "Click on a proposal to leave it out, on one that is only outlined to take it. Take 1 object.": replace(

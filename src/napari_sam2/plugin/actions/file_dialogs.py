@@ -77,7 +77,7 @@ class FileDialogs(QObject):
         # Looked for before anything of this window is there, so what is found is of windows that are closed.
         self.list_unsaved()
         if self._box.found.count():
-            show_info("Work with SAM 2 that was not saved can be brought back: see Files in its widget.")
+            show_info("Work with SAM 2 that was not saved can be brought back: see the top of its widget.")
 
     def _connect_exports(self) -> None:
         box, exporting = self._box, self.exporting

@@ -72,13 +72,14 @@ class TrackActions(QObject):
         # An update has something to do for stale frames or for prompts that are pending.
         can = {"update": self._box.can_update, "update_both_ways": self._box.can_update_both_ways}
         nothing = not (can.get(plan.kind, True) or self._controller.edits.has_news)
-        if self._controller.is_busy or nothing:
-            return
         space = self._controller.layers.space
-        if space is not None and space.n_planes and f"track_{plan.kind}" in PARTS:
+        # The line at the top says what is missing, or what goes on.
+        if space is None or self._controller.session is None or self._controller.is_busy or nothing:
+            return
+        if space.n_planes and f"track_{plan.kind}" in PARTS:
             self._say(WHOLE_ONLY)
             return
-        if space is not None and not (self._controller.results.object_ids or self._controller.edits.has_news):
+        if not (self._controller.results.object_ids or self._controller.edits.has_news):
             self._say(NO_OBJECT)
             return
         self._reader.latest, self._reader.problem = None, ""

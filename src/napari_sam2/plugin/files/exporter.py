@@ -247,7 +247,7 @@ class Exporting(QObject):
             # The panel asks before it comes here; a script is told what was taken.
             self.guessed.emit(
                 f"The image does not say whether its frames are time or depth: {target.name} has them as slices. If "
-                "they are time, say so under Data (frames are) and export again."
+                'they are time, say so beside "frames are" and export again.'
             )
 
         def work(material: Material) -> Path:

@@ -230,7 +230,7 @@ class SessionSaver(QObject):
         # A folder is open once: two sessions that write to it would spoil it.
         place = Path(folder).resolve()
         if any(engine.session.folder == place for engine in self._controller.workspace.engines.values()):
-            self._not_opened(ValueError(f"{place.name} is open in this window already: choose its image under Data."))
+            self._not_opened(ValueError(f"{place.name} is open in this window already: choose its image in the panel."))
             return
         # Only small files are read here, on the GUI thread; pixels and results are read by the worker.
         try:

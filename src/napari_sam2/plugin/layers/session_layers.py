@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .layer_frames import is_for_prompts, is_made_for, is_own, mark_as_across, w
 from .placement import Placement, Placements, UnrelatedError, check_worlds
 from .points_and_shapes import POSITIVE, new_points_layer, new_shapes_layer, next_sign, set_next
 from .prompt_layer import PromptLayer
-from .unusable_prompts import word_about, wrong_planes
+from .unusable_prompts import BRUSH_BEYOND, word_about, wrong_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -333,16 +334,17 @@ class SessionLayers(QObject):
 
     def _data_changed(self, event: Any) -> None:
         # A point that is being dragged sends an event of its features at every step; only where it is dropped counts.
-        self._dragging = str(event.action) == "changing"
-        if str(event.action) == "added":
-            self._added[event.source] = self._added.get(event.source, 0) + len(event.data_indices)
-            layer, image, space = event.source, self.image, self.space
-            if image is not None and (word := word_about(layer, event.data_indices, image, self._viewer, space=space)):
-                self.unusable.emit(word)
-        if str(event.action) == "removed":
-            self._part(event.source).rows_removed(event.data_indices)
-        if str(event.action) in _SETTLED:
+        action, layer, rows = str(event.action), event.source, event.data_indices
+        self._dragging = action == "changing"
+        if action == "removed":
+            self._part(layer).rows_removed(rows)
+        if action in _SETTLED:
             self._notice(self._tell_prompts)
+        if action == "added":
+            self._added[layer] = self._added.get(layer, 0) + len(rows)
+            # Told after the prompts, which end what was said before.
+            if self.image is not None and (why := word_about(layer, rows, self.image, self._viewer, space=self.space)):
+                self._notice(partial(self.unusable.emit, why))
 
     def _features_changed(self, _event: Any) -> None:
         if not self._dragging:
@@ -356,10 +358,7 @@ class SessionLayers(QObject):
         if self.labels is not None and self.space is not None:
             self._painted_on |= painted_frames(self.space, event.value) or {self.frame}
             if reaches_further(self.labels, self.space, event.value):
-                self.labels_left.emit(
-                    "The brush has reached beyond the stack on show, where it makes no prompts: paint there again, or "
-                    "let it edit fewer dimensions."
-                )
+                self.unusable.emit(BRUSH_BEYOND)
         self._notice(self._tell_painted)
 
     def _tell_prompts(self) -> None:

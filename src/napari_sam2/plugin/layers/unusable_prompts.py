@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from .layer_frames import LayerFrames
 
+BRUSH_BEYOND = (
+    "The brush has reached beyond the stack on show, where it makes no prompts: paint there again, or let it edit "
+    "fewer dimensions."
+)
 # Pixels reach half a pixel beyond their centres.
 _HALF = 0.5
 

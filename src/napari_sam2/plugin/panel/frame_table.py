@@ -38,7 +38,7 @@ _TITLES = ("frame", "id", "confidence", "shape", "area", "state")
 FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
 # As the band in the plot.
 _LOCK = "#3ddc84"
-STATES = ("seen", "hidden", "prompt", "stale")
+STATES = ("seen", "hidden", "prompt", "out of date")
 SEEN, HIDDEN, PROMPT, STALE = range(4)
 _TIPS = (
     "Click to go to the frame; through time and depth it is time · plane",
@@ -46,7 +46,7 @@ _TIPS = (
     "Confidence: how sure the model is that the object is there, 0 to 1",
     "Shape quality: how well the model thinks its mask fits, 0 to 1",
     "Pixels",
-    "Seen, hidden, prompted by you, or stale (out of date); ✓ and a lock where you accepted it",
+    "Seen, hidden, prompted by you, or out of date; ✓ and a lock where you accepted it",
 )
 # The last one takes the rest, and must not ask for more.
 _WIDTHS = (42, 26, 72, 44, 44, 40)

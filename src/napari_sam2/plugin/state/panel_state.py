@@ -48,6 +48,8 @@ class PanelState:
     # The stack on show.
     has_image: bool = False
     n_frames: int = 1
+    # Whether it is still being opened: clicks wait, and nothing can be tracked.
+    is_opening: bool = False
     is_volume_view: bool = False
     # Where the view shows other planes than the frames are: axes of those, and of the frames.
     wrong_planes: tuple[str, str] | None = None
@@ -194,7 +196,9 @@ def _next_click(state: PanelState) -> str:
         return f"Draw around {name}: what is inside becomes its mask."
     if state.tool == "line":
         return f"Draw a line on {name}."
-    return "" if state.n_objects else "Press New object (N), then click on it in the image."
+    if not state.n_objects:
+        return "Press New object (N), then click on it in the image."
+    return "Next click: selects a mask. Choose a tool to go on, or N for the next object."
 
 
 def _next_proposal(state: PanelState) -> str:
@@ -211,6 +215,8 @@ def _other_masks(state: PanelState) -> str:
 def _next_step(state: PanelState) -> str:
     if state.is_teaching:
         return "Teaching: tracking waits."
+    if state.is_opening:
+        return "The image is not open yet: clicks and tracking wait."
     if state.n_proposals:
         return ""
     if state.n_stale:
@@ -221,8 +227,6 @@ def _next_step(state: PanelState) -> str:
         return f"{counted(state.n_divisions, 'division')} proposed: J."
     if state.stopped is None and state.n_objects and not state.n_untracked and state.n_frames > 1:
         return _finish_line(state)
-    if state.n_objects and not state.tool and not _waiting(state):
-        return "Choose a tool to go on, or N for the next object."
     return ""
 
 

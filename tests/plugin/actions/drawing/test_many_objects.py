@@ -84,6 +84,17 @@ def test_click_on_a_mask_selects_its_object(many: Desk) -> None:
     many.until(lambda: layers.selected == 1, "the object, without a tool")
 
 
+def test_plot_is_about_the_newest_object_while_a_new_one_is_asked_for(many: Desk) -> None:
+    assert many.track()
+    assert many.widget.layers.selected == 4
+    scores = many.widget.session.scores
+    np.testing.assert_allclose(many.find("score_plot").scores, scores[scores.object == 3].object_score)
+    assert many.find("score_plot").prompted == [0]
+    assert many.find("frame_note").text().startswith("object 3 seen: confidence")
+    many.find("object_table").selectRow(0)
+    np.testing.assert_allclose(many.find("score_plot").scores, scores[scores.object == 1].object_score)
+
+
 def ask(desk: Desk, action: str, *rows: int) -> None:
     table = desk.find("object_table")
     table.clearSelection()

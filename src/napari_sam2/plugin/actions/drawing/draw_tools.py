@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_warning
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2.plugin.layers.layer_frames import is_own
@@ -47,6 +46,7 @@ class DrawTools:
         self._panel = panel
         self._objects = objects
         self._select = select
+        self._refuse = controller.refused.emit
 
     @property
     def actions(self) -> dict[str, Callable[[], None]]:
@@ -93,7 +93,7 @@ class DrawTools:
         """Turn selected points round, or else the next one."""
         points = self._layers.points
         if points is not None and not is_own(points):
-            show_warning(f"{points.name} is your own layer and stays as it is: click with New object or Click.")
+            self._refuse(f"{points.name} is your own layer and stays as it is: click with New object or Click.")
         elif points is not None and not (str(points.mode) == "select" and turn_selected(points)):
             self._layers.set_next(POSITIVE if next_sign(points) == NEGATIVE else NEGATIVE)
 
@@ -121,11 +121,11 @@ class DrawTools:
         """Take the labels of the chosen layer on this frame as prompts."""
         source, space = self._panel.source_labels.layer, self._layers.space
         if source is None or space is None:
-            show_warning("Choose a Labels layer to take prompts from.")
+            self._refuse("Choose a Labels layer to take prompts from.")
             return
         image = self._layers.source_plane(source)
         if not image.any():
-            show_warning(f"No label of {source.name} lies on this frame of the image.")
+            self._refuse(f"No label of {source.name} lies on this frame of the image.")
             return
         self._controller.edits.take_labels(self._layers.frame, image)
         # It would lie on the result, in other colours.
@@ -146,11 +146,13 @@ class DrawTools:
 
     def _has_image(self) -> bool:
         if self._layers.image is None:
-            show_warning("Open an image first: objects are shown on it.")
+            self._refuse("Open an image first: objects are shown on it.")
         return self._layers.image is not None
 
     def _activate(self, layer: Any, mode: str) -> None:
         self._viewer.layers.selection.active = layer
+        # A layer that is hidden takes no clicks.
+        layer.visible = True
         layer.mode = mode
         # Adding the object's name made a row that the table has yet to show.
         self._controller.results_changed.emit()

@@ -97,10 +97,8 @@ class FindActions(QObject):
 
     def _look(self, steps: Callable[[_Where], Generator[float | FoundObjects, None, None]], text: str = "") -> None:
         controller, where = self._controller, self._here
-        if controller.is_busy:
-            return
-        if where is None:
-            self._say("There is nothing to look at yet: open an image, and choose a model under Model.")
+        # The line at the top says what is missing, or what goes on.
+        if controller.is_busy or where is None:
             return
         self.cancel()
         self._say("")
