@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from napari.layers import Points
 
 if TYPE_CHECKING:
     from conftest import Desk
+    from napari_sam2.plugin.worker.messages import Tracked
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,40 @@ def test_without_an_object_the_line_says_what_to_do(desk: Desk, caplog: pytest.L
     assert not desk.widget.controller.is_running
     desk.settle()
     assert "a run failed" not in caplog.text
+
+
+def test_keys_during_a_run_leave_its_buttons_alone(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    seen: list[bool] = []
+
+    def strike(step: Tracked) -> None:
+        if step.done == 3:
+            for name in ("undo", "redo", "track_both", "find_objects", "accept", "next_doubtful", "resume"):
+                desk.widget.act(name)
+                seen.append(desk.find("cancel").isVisible() and desk.find("progress").isVisible())
+            seen.append(desk.find("status_line").text().startswith("… Tracking. Next click: on object 1"))
+            desk.press("cancel")
+
+    desk.widget.controller.tracking_stepped.connect(strike)
+    assert not desk.track()
+    assert seen == [True] * 8
+
+
+def test_a_run_that_was_undone_is_not_the_one_to_continue(desk: Desk) -> None:
+    line = desk.find("status_line")
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.widget.controller.tracking_stepped.connect(lambda step: step.done == 3 and desk.press("cancel"))
+    assert not desk.track()
+    assert "Stopped after frame" in line.text()
+    desk.press("undo")
+    desk.settle()
+    assert "Stopped" not in line.text()
+    desk.press("redo")
+    desk.settle()
+    # Which frame it was is known no more; how far it was, the session knows.
+    assert re.search(r"Stopped \(\d of 12\): Continue\.", line.text())
 
 
 def test_points_layer_of_the_users_own_can_be_chosen(desk: Desk) -> None:

@@ -111,6 +111,10 @@ def test_another_image_gets_a_session_of_its_own(desk: Desk, frames: np.ndarray)
     assert desk.widget.session.stack.shape == (5, 48, 56)
     assert desk.widget.session.prompts == ()
     assert desk.widget.layers.labels is None
+    # The tool drew on the image that was left.
+    desk.click(40, 10)
+    assert len(desk.viewer.layers["image: clicks"].data) == 1
+    assert "Press New object" in desk.find("status_line").text()
     desk.press("new_object")
     desk.click_shown(20, 30)
     assert desk.widget.layers.labels.data.shape == (5, 48, 56)

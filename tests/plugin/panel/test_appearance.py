@@ -40,6 +40,19 @@ def test_everything_fits_into_320_pixels(desk: Desk) -> None:
     assert cut == []
 
 
+def test_buttons_of_a_run_that_was_stopped_are_readable(desk: Desk) -> None:
+    box = desk.widget.panel.track_box
+    box.show_stale(1799)
+    box.show_one_sided(3)
+    box.show_idle(can_resume=True)
+    shown = [button for button in box.buttons.values() if not button.isHidden()]
+    assert {"update", "update_both_ways", "resume"} < {button.objectName() for button in shown}
+    box.resize(280, box.sizeHint().height())
+    QTest.qWait(50)
+    cut = [one.text() for one in shown if one.fontMetrics().horizontalAdvance(one.text()) + 8 > one.width()]
+    assert cut == []
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_plot_takes_over_the_theme(desk: Desk, theme: str) -> None:
     desk.viewer.theme = theme

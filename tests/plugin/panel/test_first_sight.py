@@ -80,7 +80,7 @@ def test_line_speaks_from_the_first_click_to_the_end(desk: Desk) -> None:
     said_meanwhile: list[str] = []
     desk.widget.controller.tracking_stepped.connect(lambda _: said_meanwhile.append(line.text()))
     assert desk.track()
-    assert all("Tracking. You can look and click meanwhile" in text for text in said_meanwhile)
+    assert all("Tracking. Next click: on object 1" in text for text in said_meanwhile)
     assert "N: next object. Tracked: expected overlap 0." in line.text()
     assert line.text().endswith("J: the next.")
     desk.viewer.dims.set_point(0, 6)
@@ -110,6 +110,24 @@ def test_tools_show_the_layer_that_they_draw_in(desk: Desk) -> None:
     layers.points.visible = False
     desk.until(lambda: line.text().startswith("Next click: selects a mask. Choose a tool"), line.text())
     desk.press("tool_click")
+    desk.until(lambda: line.text().startswith("Next click: on object 1"), line.text())
+    desk.click_shown(40, 10)
+    assert len(layers.points.data) == 2
+
+
+def test_a_click_in_the_volume_view_is_not_taken(desk: Desk) -> None:
+    line, layers = desk.find("status_line"), desk.widget.layers
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.viewer.dims.ndisplay = 3
+    desk.until(lambda: "turn to 2-D to click" in line.text(), line.text())
+    native = desk.viewer.window._qt_viewer.canvas.native
+    QTest.mouseMove(native, native.rect().center())
+    QTest.mouseClick(native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, native.rect().center())
+    desk.settle()
+    assert len(layers.points.data) == 1
+    # The tool is there again.
+    desk.viewer.dims.ndisplay = 2
     desk.until(lambda: line.text().startswith("Next click: on object 1"), line.text())
     desk.click_shown(40, 10)
     assert len(layers.points.data) == 2

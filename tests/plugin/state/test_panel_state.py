@@ -76,7 +76,10 @@ SENTENCES = {
         READY, missing_model="sam2_large"
     ),
     "No model on this machine: choose one, or go on with sam2_nano.": replace(READY, model=""),
-    "Tracking. You can look and click meanwhile; Cancel keeps what is done.": replace(CLICKING, is_tracking=True),
+    f"Tracking. {ON_THREE} Cancel keeps what is done.": replace(CLICKING, is_tracking=True),
+    "Tracking. Volume view: turn to 2-D to click (Ctrl+Y). Cancel keeps what is done.": replace(
+        CLICKING, is_tracking=True, is_volume_view=True
+    ),
     f"{ON_THREE} The image is not open yet: clicks and tracking wait.": replace(
         CLICKING, n_objects=1, n_untracked=1, is_opening=True
     ),

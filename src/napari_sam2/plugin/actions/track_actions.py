@@ -110,7 +110,11 @@ class TrackActions(QObject):
         self.ended.emit(complete)
 
     def _go(self, move: Callable[[], None]) -> None:
+        # During a run there is nothing to undo, and its buttons stay.
+        if self._controller.is_busy:
+            return
         # A run that was stopped is given up by undo and redo; what it is continued with is the session's.
+        self._reader.latest = None
         self._panel.show_prompt_note("")
         move()
         self._box.show_idle(can_resume=self._controller.can_resume)

@@ -20,7 +20,8 @@ class Activity(QObject):
         self._bar: Any = None
         self._begun: float | None = None
         self._now = 0, 0
-        # napari handles all events that wait whenever a bar moves: not within whatever is going on here.
+        # napari handles all events that wait whenever a bar moves: not within whatever is going on here, and not twice.
+        self._is_moving = False
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._move)
@@ -37,14 +38,25 @@ class Activity(QObject):
         """Take the bar away."""
         self._soon.stop()
         self._begun = None
+        self._close()
+
+    def _close(self) -> None:
         if self._bar is not None:
             bar, self._bar = self._bar, None
             bar.close()
 
     def _move(self) -> None:
+        if not self._is_moving:
+            self._is_moving = True
+            self._move_bar(*self._now)
+            self._is_moving = False
+            # It may have ended meanwhile.
+            if self._begun is None:
+                self._close()
+
+    def _move_bar(self, done: int, total: int) -> None:
         from napari.utils import progress
 
-        done, total = self._now
         if self._bar is None:
             self._bar = progress(total=total, desc=self._what)
         bar = self._bar

@@ -142,6 +142,7 @@ class Panel(QScrollArea):
         self.head = column(self.files_box.recovery, self.status)
         # The dock's title bar lies over the first pixels.
         self.head.layout().setContentsMargins(0, 4, 0, 0)
+        self.files_box.recovery.layout().setContentsMargins(6, 0, 6, 0)
         self.foot = column(self.files_box)
         self.foot.layout().setContentsMargins(6, 2, 6, 4)
         self._lay_out()

@@ -128,17 +128,15 @@ def status_line(state: PanelState) -> StatusText:
         return StatusText("Loading the model…", BUSY)
     if not state.model:
         return StatusText("No model on this machine: choose one, or go on with sam2_nano.", PROBLEM)
+    not_in_view = _not_in_view(state)
     if state.is_tracking:
-        return StatusText("Tracking. You can look and click meanwhile; Cancel keeps what is done.", BUSY)
+        return StatusText(f"Tracking. {not_in_view or _next_click(state)} Cancel keeps what is done.", BUSY)
     if state.is_finding:
         return StatusText("Looking for objects on this frame. Cancel leaves everything as it is.", BUSY)
     if state.is_looking:
         return StatusText("Looking…", BUSY)
-    if state.is_volume_view:
-        return StatusText("Volume view: turn to 2-D to click (Ctrl+Y).", PROBLEM)
-    if state.wrong_planes is not None:
-        shown, frames = state.wrong_planes
-        return StatusText(f"The view shows {shown}, and frames are {frames}: roll it (Ctrl+E) to click.", PROBLEM)
+    if not_in_view:
+        return StatusText(not_in_view, PROBLEM)
     locked = "Frame accepted and locked (Y: unlock)." if state.is_accepted else ""
     parts = (_waiting(state), locked, _next_click(state), _next_step(state))
     return StatusText(" ".join(part for part in parts if part))
@@ -147,6 +145,16 @@ def status_line(state: PanelState) -> StatusText:
 def not_here(missing: str, in_use: str) -> str:
     """Say that a model that was chosen has to be fetched first."""
     return f"{missing} is not on this machine: download it, or go on with {in_use}."
+
+
+def _not_in_view(state: PanelState) -> str:
+    """Why a click in this view would lie on no frame."""
+    if state.is_volume_view:
+        return "Volume view: turn to 2-D to click (Ctrl+Y)."
+    if state.wrong_planes is not None:
+        shown, frames = state.wrong_planes
+        return f"The view shows {shown}, and frames are {frames}: roll it (Ctrl+E) to click."
+    return ""
 
 
 def _waiting(state: PanelState) -> str:

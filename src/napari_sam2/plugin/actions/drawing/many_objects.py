@@ -79,7 +79,11 @@ class ManyObjects(QObject):
         return any(place.object_id == object_id for place in self._controller.edits.prompts.drawings)
 
     def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        """Select the object under the mouse, where a click can mean nothing else."""
+        """Select the object under the mouse, where a click can mean nothing else; in a volume view it means nothing."""
+        if self._watcher.tool == "click" and len(self._layers.displayed) > 2:
+            # napari would put the point on some frame.
+            yield from until_released(event, viewer.layers.selection.active)
+            return
         object_id = self._under(event)
         if event.button != _LEFT or not object_id or not self._means_selecting(event):
             return

@@ -87,7 +87,7 @@ class ImageFollower(QObject):
         # Called by the combo of images, also when the chosen one was deleted, and once at the start. The order: leave
         # the old image, forget those that are gone, set frames and selection, choose the layers, and open the session
         # last, because it reads its prompts from those layers.
-        self._leave()
+        left = self._leave()
         # No frames while layers change, so that no handler takes one image's prompts for another's.
         face_patient(self._viewer.scene.camera, layers.image, image)
         layers.image, layers.space = image, None
@@ -104,6 +104,10 @@ class ImageFollower(QObject):
             self._show_frames()
         self._turn_view()
         self._choose_companions(image)
+        active = self._viewer.layers.selection.active
+        if active in left and active not in (layers.points, layers.shapes, layers.labels):
+            # A tool would go on to draw on the image that was left.
+            self._viewer.layers.selection.active = image
         self._show_kind()
         self._controller.open_image()
         self.image_changed.emit()
@@ -226,14 +230,17 @@ class ImageFollower(QObject):
         for combo in self._panel.combos[1:]:
             combo.refresh()
 
-    def _leave(self) -> None:
+    def _leave(self) -> tuple[Any, ...]:
+        """Let go of the image's layers, and return them."""
         layers, combos = self._layers, self._panel.combos[1:4]
+        left = tuple(combo.layer for combo in combos if combo.layer is not None)
         # The layers in use are remembered before the combos are emptied, which makes the layers let go of them.
         if layers.image is not None:
             disconnect(layers.image, self._events)
             self._companions[self._companion_key] = tuple(combo.layer for combo in combos)
         for combo in combos:
             combo.choose(None)
+        return left
 
     @property
     def _companion_key(self) -> tuple[str, int | None]:
