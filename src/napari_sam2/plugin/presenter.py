@@ -104,11 +104,6 @@ class Presenter:
         if not self._controller.is_running:
             self._rest.start()
 
-    def show_other(self) -> None:
-        """Show another image; what went wrong on the one before has been read."""
-        self.reader.problem = ""
-        self.show()
-
     @property
     def _told_of(self) -> int:
         """The object that plot and notes are about: the selected one; the newest while each click is on a new one."""
@@ -247,7 +242,7 @@ class Presenter:
 
     def say(self, problem: str) -> None:
         """Say what went wrong, until the user does something else; without a problem, that all is well."""
-        self.reader.problem = problem
+        self.reader.say(problem)
         self.show_state()
 
     def show_missing(self) -> None:
@@ -256,7 +251,7 @@ class Presenter:
         self.say(not_here(missing, in_use) if missing and in_use else "")
 
     def _prompted(self) -> None:
-        self.reader.problem = ""
+        self.reader.say("")
         self._looking.start()
 
     def show_accepted(self) -> None:

@@ -24,8 +24,9 @@ class StateReader:
         self._controller = controller
         self._layers = controller.layers
         self._objects = objects
-        # What went wrong last, for the user to read until something else is done.
-        self.problem = ""
+        # What went wrong last, for the user to read until something else is done, and what was on show then.
+        self._problem: str = ""
+        self._said_of: object = None
         # The last step of the last run.
         self.latest: Tracked | None = None
         # Masks that the model proposed, and the one on show.
@@ -55,10 +56,20 @@ class StateReader:
             size = space.stack_shape[1], space.stack_shape[2]
             self._n_outside = sum(_says_nothing(one, size) for one in self._controller.edits.prompts.drawings.values())
 
+    def say(self, problem: str) -> None:
+        """Say what went wrong on what is on show; nothing where all is well."""
+        self._problem, self._said_of = problem, self._on_show
+
+    @property
+    def _on_show(self) -> object:
+        return self._layers.space, self._layers.displayed
+
     def read(self, tool: str, *, one_object_per_click: bool = False, missing_model: str = "") -> PanelState:
         """Describe what there is now; ``missing_model`` is one that was chosen and is not on this machine."""
         controller, layers, space = self._controller, self._layers, self._layers.space
         edits, prompts = controller.edits, controller.edits.prompts
+        if self._said_of != self._on_show:
+            self.say("")
         state = PanelState(
             has_image=layers.image is not None,
             n_frames=1 if space is None else space.n_frames,
@@ -86,7 +97,7 @@ class StateReader:
             redo_name=edits.redo_name or "",
             can_undo=edits.undo_name is not None and not controller.is_busy,
             can_redo=edits.redo_name is not None and not controller.is_busy,
-            problem=self.problem,
+            problem=self._problem,
         )
         return self._with_results(state)
 

@@ -206,7 +206,7 @@ class Sam2Widget(QWidget):
         self.layers.labels_left.connect(show_warning)
         self.layers.unusable.connect(self._refused)
         self.images.frame_changed.connect(self.view.show_frame)
-        self.images.image_changed.connect(self.view.show_other)
+        self.images.image_changed.connect(self.view.show)
         self.images.image_changed.connect(self.panel.measure_box.forget)
 
     def _connect_controller(self) -> None:

@@ -102,6 +102,19 @@ def test_problem_stays_until_something_else_is_done(desk: Desk) -> None:
     assert "no pixels" not in line.text()
 
 
+def test_problem_goes_with_what_was_on_show(desk: Desk) -> None:
+    line = desk.find("status_line")
+    desk.press("new_object")
+    desk.viewer.dims.order = (1, 0, 2)
+    desk.click(2, 30)
+    desk.until(lambda: "SAM 2 takes the last two axes of image" in line.text(), line.text())
+    desk.viewer.dims.order = (0, 1, 2)
+    desk.until(lambda: line.text().startswith("Next click: on object 1"), line.text())
+    desk.widget.controller.failed.emit(ValueError("the image has no pixels: choose another"))
+    desk.viewer.layers.remove("image")
+    desk.until(lambda: line.text().startswith("Open an image to begin"), line.text())
+
+
 def test_tools_show_the_layer_that_they_draw_in(desk: Desk) -> None:
     line, layers = desk.find("status_line"), desk.widget.layers
     desk.press("new_object")

@@ -90,6 +90,19 @@ def test_names_are_readable_at_every_width(qtbot: Any, width: int, class_name: s
     assert "prompted on 1 frame, found on 600 frames, lowest confidence 0.51" in table.item(0, 1).toolTip()
 
 
+@pytest.mark.parametrize("width", [300, 480])
+def test_classes_are_readable_when_they_come_later(qtbot: Any, width: int) -> None:
+    rows = [ObjectRow(i, f"object {i}", 1, 100, 0.51) for i in range(1, 41)]
+    table = narrow_table(qtbot, rows, width)
+    table.show_rows([replace(row, class_name="mitotic") for row in rows], 1)
+    assert "class" in shown(table)
+    assert not cut(table)
+    # They go with undo, and come again.
+    for rows_now in (rows, [replace(row, class_name="mitotic") for row in rows]):
+        table.show_rows(rows_now, 1)
+    assert not cut(table)
+
+
 def test_long_names_take_the_room_of_columns_that_can_be_done_without(qtbot: Any) -> None:
     rows = [ObjectRow(i, f"daughter {i} of object {i}", 1, 100, 0.51) for i in range(1, 21)]
     table = narrow_table(qtbot, rows, 278)

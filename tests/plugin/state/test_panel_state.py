@@ -27,7 +27,7 @@ NO_TOOL = "Next click: selects a mask. Choose a tool to go on, or N for the next
 
 SENTENCES = {
     "Open an image to begin: drop a file on the window, or File > Open Sample.": PanelState(),
-    "Loading the model…": replace(READY, model="", is_loading=True),
+    "Loading the model. Clicks are answered when it is there.": replace(READY, model="", is_loading=True),
     "Press New object (N), then click on it in the image.": READY,
     "Next click: on object 3 (Q: off it). N: next object.": CLICKING,
     "Next click: off object 3 (Q: on it).": replace(CLICKING, is_positive=False),
@@ -80,7 +80,7 @@ SENTENCES = {
     "Tracking. Volume view: turn to 2-D to click (Ctrl+Y). Cancel keeps what is done.": replace(
         CLICKING, is_tracking=True, is_volume_view=True
     ),
-    f"{ON_THREE} The image is not open yet: clicks and tracking wait.": replace(
+    f"{ON_THREE} These frames are not open yet: clicks and tracking wait.": replace(
         CLICKING, n_objects=1, n_untracked=1, is_opening=True
     ),
     f"Stopped (4 of 36): Continue. {NO_TOOL}": replace(READY, n_objects=1, n_untracked=1, stopped=RunProgress(4, 36)),

@@ -82,7 +82,8 @@ class TrackActions(QObject):
         if not (self._controller.results.object_ids or self._controller.edits.has_news):
             self._say(NO_OBJECT)
             return
-        self._reader.latest, self._reader.problem = None, ""
+        self._reader.latest = None
+        self._reader.say("")
         self._box.restart_progress()
         self._finds_new = plan.kind == "find_new"
         self._controller.track(plan)

@@ -49,7 +49,7 @@ _TIPS = (
     "Seen, hidden, prompted by you, or out of date; ✓ and a lock where you accepted it",
 )
 # The last one takes the rest, and must not ask for more.
-_WIDTHS = (42, 26, 72, 44, 44, 40)
+_WIDTHS = (40, 26, 68, 42, 52, 40)
 _FILTERS = ("all frames", *STATES, "accepted")
 _ALIGN = {
     "number": Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,

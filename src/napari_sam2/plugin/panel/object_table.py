@@ -261,9 +261,10 @@ class ObjectTable(QTableWidget):
         for column, item in enumerate((number, name, *texts, show, kind)):
             self.setItem(index, column, item)
 
-    def _section_resized(self, column: int, _before: int, width: int) -> None:
-        # What is left for names is not chosen, and a column that is hidden has no width.
-        if not self._is_fitting and column != _NAME and width:
+    def _section_resized(self, column: int, before: int, width: int) -> None:
+        # What is left for names is not chosen, and a column that is hidden has no width, nor has it had one when it is
+        # shown.
+        if not self._is_fitting and column != _NAME and before and width:
             self._resized[column] = width
 
     def _id_at(self, row: int) -> int:

@@ -125,7 +125,7 @@ def status_line(state: PanelState) -> StatusText:
     if state.missing_model:
         return StatusText(not_here(state.missing_model, "sam2_nano"), PROBLEM)
     if state.is_loading:
-        return StatusText("Loading the model…", BUSY)
+        return StatusText("Loading the model. Clicks are answered when it is there.", BUSY)
     if not state.model:
         return StatusText("No model on this machine: choose one, or go on with sam2_nano.", PROBLEM)
     not_in_view = _not_in_view(state)
@@ -224,7 +224,7 @@ def _next_step(state: PanelState) -> str:
     if state.is_teaching:
         return "Teaching: tracking waits."
     if state.is_opening:
-        return "The image is not open yet: clicks and tracking wait."
+        return "These frames are not open yet: clicks and tracking wait."
     if state.n_proposals:
         return ""
     if state.n_stale:
