@@ -205,7 +205,8 @@ class TrackBox(QWidget):
         column(
             self.buttons["track_both"],
             self.find_new,
-            row(self.buttons["update"], self.buttons["update_both_ways"]),
+            self.buttons["update"],
+            self.buttons["update_both_ways"],
             row(self.buttons["resume"], self.buttons["cancel"]),
             self.progress,
             self.status,
