@@ -11,7 +11,7 @@ help:
 	@echo "make types     mypy"
 	@echo "make manifest  the napari manifest and every name it refers to, and that all requirements go together"
 	@echo "make docs      the documentation as pages in site/; broken links are errors, and so is what a page loads from other hosts"
-	@echo "make packages  wheel and source archive in dist/, checked as the package index checks them"
+	@echo "make packages  wheel and source archive in dist/, checked as the package index checks them; citation, issue forms and workflows by their schemas"
 	@echo "make clean     remove the environment and the caches"
 
 demo: $(VENV)/.ready-demo
@@ -41,6 +41,9 @@ packages: .venv-release/.ready
 	.venv-release/bin/python -m build
 	.venv-release/bin/twine check --strict dist/*
 	.venv-release/bin/check-wheel-contents dist/*.whl
+	.venv-release/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	.venv-release/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	.venv-release/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 .venv-%/.ready: scripts/setup_env.sh pyproject.toml constraints.txt
 	scripts/setup_env.sh $*

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +32,9 @@ def run(*command: str, cwd: Path) -> str:
 def copy_sources(target: Path) -> Path:
     """The files a source archive has: no repository, hence no tags to read a version from."""
     shutil.copytree(ROOT / "src", target / "src", ignore=shutil.ignore_patterns("__pycache__", "_version.py"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, target)
+    (target / "scripts").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "scripts/readme_hook.py"):
+        shutil.copy(ROOT / name, target / name)
     return target
 
 
@@ -47,7 +51,7 @@ def test_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     expected = {
         path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.name != "ATTRIBUTIONS.md"
     }
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == expected
@@ -60,6 +64,21 @@ def test_wheel_names_the_images_behind_its_weights(wheel: zipfile.ZipFile) -> No
     assert {Path(name).name for name in listed} == {"LICENSE", "ATTRIBUTIONS.md"}
 
 
+def test_wheel_has_no_file_twice(wheel: zipfile.ZipFile) -> None:
+    # check-wheel-contents refuses that, and so a release.
+    sums = [(one.CRC, one.file_size) for one in wheel.infolist() if one.file_size]
+    assert len(sums) == len({*sums})
+
+
+def test_source_archive_has_every_file_but_milestones() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no repository")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tops = {f"/{line.split('/')[0]}" for line in listed.stdout.splitlines()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert tops - {*project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]} == {"/milestones"}
+
+
 def test_wheel_brings_no_qt_binding_unasked(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     required = [
@@ -70,6 +89,19 @@ def test_wheel_brings_no_qt_binding_unasked(wheel: zipfile.ZipFile) -> None:
     asked_for = [line for line in required if "extra ==" in line]
     assert any("pyqt6" in line for line in asked_for)
     assert not [line for line in required if "qt6" in line.lower() and line not in asked_for]
+
+
+def test_readme_leads_to_the_repository_where_that_is_named(tmp_path: Path) -> None:
+    sources = copy_sources(tmp_path)
+    assert "](docs/formats.md)" in json.loads(run("hatchling", "metadata", cwd=sources))["readme"]["text"]
+    project = sources / "pyproject.toml"
+    urls = '[project.urls]\nRepository = "https://example.org/us/tool"\n\n[project.scripts]'
+    project.write_text(project.read_text(encoding="utf-8").replace("[project.scripts]", urls), encoding="utf-8")
+    text = json.loads(run("hatchling", "metadata", cwd=sources))["readme"]["text"]
+    assert "](https://example.org/us/tool/blob/HEAD/docs/formats.md)" in text
+    assert "](https://example.org/us/tool/raw/HEAD/docs/images/nuclei.gif)" in text
+    assert "](https://arxiv.org/" in text
+    assert not re.findall(r"\]\((?!https:)", text)
 
 
 def test_version_without_a_repository_is_the_fallback(tmp_path: Path) -> None:
@@ -91,7 +123,8 @@ def test_every_name_in_the_manifest_imports() -> None:
 
 
 def test_manifest_at_the_root_is_the_packages() -> None:
-    assert (ROOT / "napari.yaml").samefile(PACKAGE / "napari.yaml")
+    # A link, and in a source archive a copy.
+    assert (ROOT / "napari.yaml").read_bytes() == (PACKAGE / "napari.yaml").read_bytes()
 
 
 @pytest.mark.parametrize("name", napari_sam2.__all__)
