@@ -63,6 +63,7 @@ def test_sorting_and_narrowing_down(two: Desk) -> None:
     two.click_shown(30, 12)
     two.find("frame_table_state").setCurrentText("out of date")
     assert sorted(column(table, "frame")) == [7, 8, 9, 10, 11]
+    assert view.model().index(0, 5).data() == "out of date"
     assert (np.diff(column(table, "area")) <= 0).all()
     two.find("frame_table_state").setCurrentText("prompt")
     assert sorted(column(table, "frame")) == [0, 6]

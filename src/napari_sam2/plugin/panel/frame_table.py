@@ -38,7 +38,9 @@ _TITLES = ("frame", "id", "confidence", "shape", "area", "state")
 FILE_COLUMNS = ("frame", "object", "object_score", "predicted_iou", "area", "state", "accepted")
 # As the band in the plot.
 _LOCK = "#3ddc84"
-STATES = ("seen", "hidden", "prompt", "out of date")
+# As files have them, which other programs read, and as the user reads them.
+STATES = ("seen", "hidden", "prompt", "stale")
+STATE_WORDS = (*STATES[:-1], "out of date")
 SEEN, HIDDEN, PROMPT, STALE = range(4)
 _TIPS = (
     "Click to go to the frame; through time and depth it is time · plane",
@@ -50,7 +52,7 @@ _TIPS = (
 )
 # The last one takes the rest, and must not ask for more.
 _WIDTHS = (40, 26, 68, 42, 52, 40)
-_FILTERS = ("all frames", *STATES, "accepted")
+_FILTERS = ("all frames", *STATE_WORDS, "accepted")
 _ALIGN = {
     "number": Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter,
     "text": Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
@@ -139,7 +141,7 @@ class _FrameModel(QAbstractTableModel):
         if column == 0 and self.n_planes:
             return "{} · {}".format(*divmod(int(value), self.n_planes))
         if column == 5:
-            return STATES[int(value)] + (" ✓" if self.rows.accepted[index.row()] else "")
+            return STATE_WORDS[int(value)] + (" ✓" if self.rows.accepted[index.row()] else "")
         return f"{value:.2f}" if column in (2, 3) else str(int(value))
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -221,8 +223,8 @@ class FrameTable(QWidget):
         kind = self.state.currentText()
         if kind == "accepted":
             rows = rows[rows.accepted]
-        elif kind in STATES:
-            rows = rows[rows.columns[5] == STATES.index(kind)]
+        elif kind in STATE_WORDS:
+            rows = rows[rows.columns[5] == STATE_WORDS.index(kind)]
         self.view.setColumnHidden(HEADINGS.index("id"), self.objects.currentIndex() == 0)
         self._model.show_rows(rows)
 
