@@ -50,9 +50,9 @@ def has_onednn() -> bool:
 
 @lru_cache(maxsize=1)
 def takes_bfloat16() -> bool:
-    """Whether oneDNN has bfloat16 products for this CPU, quick or not: it has none for AVX2 alone."""
-    found: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return found
+    """Whether oneDNN is there and has bfloat16 products for this CPU, quick or not: it has none for AVX2 alone."""
+    built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return built and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _has_kernel(dtype: torch.dtype) -> bool:

@@ -7,6 +7,7 @@ import os
 import torch
 from torch import Tensor
 
+from napari_sam2.model.cpu_kernels import takes_bfloat16
 from napari_sam2.weights.load import choose_device
 
 
@@ -30,9 +31,7 @@ def fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 faster than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return False
+    return device.type == "cpu" and takes_bfloat16()
 
 
 def autocast(device: torch.device, *, bfloat16: bool) -> torch.autocast:

@@ -44,24 +44,25 @@ def run(args: argparse.Namespace) -> int:
     """Write the package; returns the exit status."""
     if args.output.suffix != ".zip":
         raise ValueError(f"--output is a file that ends in .zip, not {str(args.output)!r}")
+    from napari_sam2.weights.catalog import name_or_file
+
+    source = name_or_file(args.model)
     notes = _notes(args)
     from napari_sam2.backends.bioimageio_package import check_package_path, write_package
-    from napari_sam2.weights.catalog import name_or_file
     from napari_sam2.weights.load import load_model
 
     check_package_path(args.output)
-    path = write_package(load_model(**name_or_file(args.model), preset="exact", device="cpu"), args.output, notes)
+    path = write_package(load_model(**source, preset="exact", device="cpu"), args.output, notes)
     tell(args, f"{path}  {path.stat().st_size / 1e6:.1f} MB", {"file": str(path)})
     return 0
 
 
 def _notes(args: argparse.Namespace) -> PackageNotes:
     from napari_sam2.backends.bioimageio_package import PackageNotes
-    from napari_sam2.weights.catalog import CATALOG, name_or_file
+    from napari_sam2.weights.catalog import CATALOG
 
     entry = CATALOG.get(args.model)
     weights = args.model if entry is not None else Path(args.model).name
-    name_or_file(args.model)
     if entry is None and args.licence is None:
         raise ValueError(f"the licence of {weights} is not known: say it, such as --licence CC-BY-4.0")
     if entry is not None and args.licence is not None:
