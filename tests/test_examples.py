@@ -34,6 +34,7 @@ def test_example_runs(script: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     if script.stem in PLAIN:
+        assert done.stderr == ""
         # Its files are there now: it tracks the same where neither PyTorch nor this package can be imported.
         barred = "import runpy, sys; sys.modules |= dict.fromkeys(['torch', 'napari_sam2']);"
         code = f"{barred} runpy.run_path({str(script)!r}, run_name='__main__')"

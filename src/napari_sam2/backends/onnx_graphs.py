@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -165,6 +166,8 @@ def write_graph(graph: Graph, path: Path) -> Path:
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter warns of its own parts that are about to change.
         warnings.simplefilter("ignore")
+        # It says which operators of torchvision it does without.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         # Codes of positions are made once and kept: for real, not while the graph is recorded.
         graph.module(**graph.inputs)
         torch.onnx.export(
