@@ -30,10 +30,10 @@ _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
 # A part lies in a whole with at least this share of its pixels; a whole that a deep cut parts loses this share of its
 # weight.
 _INSIDE, _PARTED = 0.8, 0.5
-# An outline is where the image is steep. One no steeper than the ground is a patch of ground; one so many times as
-# steep is none. One that has less than this share of what most candidates have, by weight, weighs less as faint ones
-# do. The image is smoothed by so many pixels.
-_STEEP, _AS_OTHERS, _SMOOTHED = 1.5, 0.25, 1.5
+# Objects have outlines where the image is steep, but for up to this share where they touch or fade. One that is less
+# steep than this share of what most candidates have there, by weight, is that of a shade, a halo or a patch of ground
+# and weighs less as faint ones do. The image is smoothed by so many pixels.
+_TOUCHING, _AS_OTHERS, _SMOOTHED = 0.25, 0.3, 1.5
 # The score of what is quite sure.
 _MOST_SURE = 0.999
 # Two objects may share this part of the smaller one.
@@ -149,19 +149,19 @@ def without_ground(candidates: Sequence[Candidate], view: NDArray[np.floating]) 
     if not candidates:
         return []
     slope = gaussian_gradient_magnitude(view.astype(np.float32), _SMOOTHED)
-    steep_n = np.array([_along_outline(one, slope) for one in candidates]) / max(float(np.median(slope)), 1e-6)
+    steep_n = np.array([_along_outline(one, slope) for one in candidates])
     # The median by weight, not by number: much of what is proposed is nothing.
     order = np.argsort(steep_n)
     heavier = np.cumsum([candidates[index].weight for index in order])
     usual = steep_n[order[np.searchsorted(heavier, heavier[-1] / 2)]]
-    factors = np.clip((steep_n - 1) / (_STEEP - 1), 0, 1) * np.minimum(steep_n / (_AS_OTHERS * usual), 1) ** _FALL
+    factors = np.minimum(steep_n / max(_AS_OTHERS * usual, 1e-6), 1) ** _FALL
     made = [replace(one, weight=one.weight * float(factor)) for one, factor in zip(candidates, factors, strict=True)]
     return sorted(made, key=lambda one: -one.weight)
 
 
 def _along_outline(one: Candidate, slope: NDArray[np.floating]) -> float:
     here, mask = one.surrounded(slope, 1)
-    return float(np.median(here[binary_dilation(mask) & ~binary_erosion(mask)]))
+    return float(np.quantile(here[binary_dilation(mask) & ~binary_erosion(mask)], _TOUCHING))
 
 
 def _without_wholes(candidates: Sequence[Candidate], parts: Sequence[MaskProposal], width: int) -> list[Candidate]:
