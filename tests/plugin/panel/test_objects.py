@@ -120,6 +120,7 @@ def test_threshold_decides_what_is_drawn(two: Desk) -> None:
 
 
 def test_the_table_is_made_taller_by_its_handle(desk: Desk) -> None:
+    desk.settle()
     table, handle = desk.find("object_table"), desk.find("object_table_height")
     usual, height, left = table.minimumHeight(), table.height(), Qt.MouseButton.LeftButton
     QTest.mousePress(handle, left, pos=QPoint(20, 3))
