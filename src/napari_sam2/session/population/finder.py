@@ -73,13 +73,14 @@ class ObjectFinder:
         """Do as `candidates` does, in steps; yields the share that is done."""
         pixels = self.encoder.stack.read(frame)
         image = show_dim(pixels, self.encoder.window)
-        places = (*_grid(self.frame_size), *find_blobs(image.mean(axis=-1)))
+        grey = image.mean(axis=-1)
+        places = (*_grid(self.frame_size), *find_blobs(grey))
         inside = [place for place in places if options.holds(place.y, place.x)]
         proposals = yield from proposing_masks(self.encoder.model, image, inside)
-        levels = level_proposals(image.mean(axis=-1), proposals)
+        levels = level_proposals(grey, proposals)
         proposals += [one for one in levels if options.holds(one.place.y, one.place.x)]
         made = make_candidates(proposals, pixels.reshape(*self.frame_size, -1).mean(axis=-1, dtype=np.float32))
-        return [one for one in without_ground(made, image.mean(axis=-1)) if options.want(one)]
+        return [one for one in without_ground(made, grey) if options.want(one)]
 
     def finding(
         self, frame: int, options: FindOptions, *, like: tuple[int, NDArray[np.bool_]] | None = None

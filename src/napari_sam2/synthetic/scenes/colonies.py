@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ _MOST = 120
 
 @dataclass(frozen=True)
 class _Rods:
-    """Rods of one moment, in widths of a rod."""
+    """Rods of one moment, in widths of a rod. New ones come last: the id of a rod is its place, counted from 1."""
 
     # (K, 2) float64, (y, x).
     centres: NDArray[np.floating]
@@ -36,8 +37,9 @@ class _Rods:
     halves: NDArray[np.floating]
     limits: NDArray[np.floating]
     rates: NDArray[np.floating]
-    # (K,) int64.
-    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.angles)
 
     @property
     def axes(self) -> NDArray[np.floating]:
@@ -50,13 +52,13 @@ def draw_colony(rng: Rng, settings: SceneSettings) -> DrawnScene:
     culture = _draw_culture(rng, width=width)
     most = int(rng.integers(4, 61))
     rods = _founders(rng, extent=np.array(settings.size) / width)
-    while len(rods.labels) < most:
+    while len(rods) < most:
         rods = _step(rng, rods)
     steps = 1 + int(rng.integers(0, 3))
     moments = [rods]
     while len(moments) < settings.n_frames:
         for _ in range(steps):
-            rods = _step(rng, rods) if len(rods.labels) < _MOST else rods
+            rods = _step(rng, rods) if len(rods) < _MOST else rods
         moments.append(rods)
     sprites = _sprites(rng, moments, culture=culture, width=width)
     camera = draw_camera(rng, settings.n_frames, size=settings.size, strength=0.2 * settings.motion)
@@ -93,7 +95,6 @@ def _founders(rng: Rng, *, extent: NDArray[np.floating]) -> _Rods:
         0.5 * longest * rng.uniform(0.5, 0.9, count),
         0.5 * longest * np.exp(rng.normal(0, 0.12, count)),
         rng.uniform(0.04, 0.08, count),
-        np.arange(1, count + 1),
     )
 
 
@@ -127,20 +128,18 @@ def _divide(rng: Rng, rods: _Rods) -> _Rods:
         np.concatenate([lengths, halves[1]]),
         np.concatenate([rods.limits, longest]),
         np.concatenate([rods.rates, rods.rates[parents] * np.exp(rng.normal(0, 0.1, len(parents)))]),
-        np.concatenate([rods.labels, rods.labels.max() + 1 + np.arange(len(parents))]),
     )
 
 
 def _push_apart(rods: _Rods) -> _Rods:
-    count = len(rods.labels)
     arms = (_DISCS[None, :] * rods.halves[:, None])[..., None] * rods.axes[:, None]
     discs = (rods.centres[:, None] + arms).reshape(-1, 2)
     # Discs of two rods that are nearer than a width push each other along the line between them.
     gaps = discs[:, None] - discs[None]
     distances = np.hypot(gaps[..., 0], gaps[..., 1]) + 1e-6
-    owners = np.repeat(np.arange(count), len(_DISCS))
+    owners = np.repeat(np.arange(len(rods)), len(_DISCS))
     overlaps = np.clip(1 - distances, 0, None) * (owners[:, None] != owners[None])
-    pushes = (0.5 * (overlaps / distances)[..., None] * gaps).sum(axis=1).reshape(count, len(_DISCS), 2)
+    pushes = (0.5 * (overlaps / distances)[..., None] * gaps).sum(axis=1).reshape(len(rods), len(_DISCS), 2)
     # What pushes in the middle moves a rod, what pushes at its ends turns it.
     turns = (arms[..., 1] * pushes[..., 0] - arms[..., 0] * pushes[..., 1]).sum(axis=1)
     resistance = (arms**2).sum(axis=(1, 2)) + 1.0
@@ -156,39 +155,36 @@ def _sprites(rng: Rng, moments: list[_Rods], *, culture: Culture, width: float) 
     # Some cultures are of rods that look alike, with nothing but a thin line between them.
     seed, alike = int(rng.integers(2**31)), rng.random() < 0.5
     sprites: list[Sprite] = []
-    for label in moments[-1].labels:
-        for first, end in _lives(moments, label=int(label)):
-            look = np.random.default_rng(seed if alike else seed + int(label))
+    for place in range(len(moments[-1])):
+        for first, end in _lives(moments, place):
+            look = np.random.default_rng(seed if alike else seed + place + 1)
             bend = rng.normal(0, 0.05)
-            path, slimness = _path(moments, int(label), first=first, end=end, width=width)
+            path, slimness = _path(moments, place, first=first, end=end, width=width)
             outline = RandomOutline(
                 "rod", 1.0, np.full(1, slimness, dtype=np.float32), np.full(1, bend, dtype=np.float32)
             )
-            sprites.append(
-                draw_body(look, replace(culture, outlines=(outline,)), path=path, label=int(label), variation=0.0)
-            )
+            own = replace(culture, outlines=(outline,))
+            sprites.append(draw_body(look, own, path=path, label=place + 1, variation=0.0))
     return [sprites[index] for index in rng.permutation(len(sprites))]
 
 
-def _lives(moments: list[_Rods], *, label: int) -> list[tuple[int, int]]:
-    """Cut the frames of a label where it has become shorter: (first, end) of each part."""
-    halves = [float(rods.halves[rods.labels == label].sum()) for rods in moments]
-    present = [bool((rods.labels == label).any()) for rods in moments]
-    first = present.index(True)
-    cuts = [i for i in range(first + 1, len(moments)) if halves[i] < halves[i - 1]]
-    return list(zip([first, *cuts], [*cuts, len(moments)], strict=True))
+def _lives(moments: list[_Rods], place: int) -> list[tuple[int, int]]:
+    """Cut the frames of a rod where it has become shorter: (first, end) of each part."""
+    first = next(i for i, rods in enumerate(moments) if place < len(rods))
+    halves = [float(rods.halves[place]) for rods in moments[first:]]
+    cuts = [first + i + 1 for i, (before, after) in enumerate(pairwise(halves)) if after < before]
+    return list(pairwise([first, *cuts, len(moments)]))
 
 
-def _path(moments: list[_Rods], label: int, *, first: int, end: int, width: float) -> tuple[Path, float]:
+def _path(moments: list[_Rods], place: int, *, first: int, end: int, width: float) -> tuple[Path, float]:
     """Return where a rod is, and its width over its length at the first of its frames.
 
     Frames outside of the part repeat the nearest one, unseen.
     """
-    frames = np.clip(np.arange(len(moments)), first, end - 1)
-    places = [int(np.flatnonzero(moments[frame].labels == label)[0]) for frame in frames]
-    reach = np.array([moments[frame].halves[place] + 0.5 for frame, place in zip(frames, places, strict=True)])
-    centres = np.array([moments[frame].centres[place] for frame, place in zip(frames, places, strict=True)])
-    angles = np.array([moments[frame].angles[place] for frame, place in zip(frames, places, strict=True)])
+    shown = [moments[frame] for frame in np.clip(np.arange(len(moments)), first, end - 1)]
+    reach = np.array([rods.halves[place] + 0.5 for rods in shown])
+    centres = np.array([rods.centres[place] for rods in shown])
+    angles = np.array([rods.angles[place] for rods in shown])
     visible = np.zeros(len(moments), dtype=bool)
     visible[first:end] = True
     # It gets longer, not wider.
