@@ -28,11 +28,13 @@ BUSY = "while True: pass"
 
 def milliseconds(frames: int) -> float:
     """Median of a frame of one object in this process."""
-    import peer
-
+    # The package first: its settings are for a PyTorch that has not been imported yet.
     from napari_sam2 import load_model
 
-    step = peer.own_steps(load_model("sam2_nano", device="cpu"), 1, frames)
+    model = load_model("sam2_nano", device="cpu")
+    import peer
+
+    step = peer.own_steps(model, 1, frames)
     taken = []
     for _ in range(frames):
         begun = time.perf_counter()

@@ -87,6 +87,19 @@ def test_regions_of_which_the_model_sees_the_parts_count() -> None:
     assert level_proposals(image, seen[:1]) == []
 
 
+def test_a_long_region_that_the_model_sees_in_halves_counts() -> None:
+    rod = np.zeros(SIZE, bool)
+    rod[40:50, 20:100] = True
+    left = np.where(np.arange(SIZE[1]) < 60, rod, False)
+    seen = [proposal(half, 0.8, 45, x) for half, x in ((left, 40), (rod & ~left, 80))]
+    image = blurred(picture() + 100 * rod)
+    assert len(level_proposals(image, seen)) == 1
+    # Not for one half, nor for masks that reach as far beyond it as they lie in it.
+    assert level_proposals(image, seen[:1]) == []
+    wider = np.roll(rod, -5, axis=0) | rod
+    assert level_proposals(image, [proposal(wider, 0.8, 45, 40)]) == []
+
+
 def test_a_whole_with_a_neck_weighs_less() -> None:
     image = blurred(picture((60, 60, 10, 100), (60, 82, 10, 100)))
     both = disc(60, 60, 10) | disc(60, 82, 10)

@@ -29,7 +29,7 @@ _STEEPNESS = 1.5
 _RIVALS, _FAINT, _FALL = 0.2, 0.15, 3
 # A part lies in a whole with at least this share of its pixels; a whole that a deep cut parts loses this share of its
 # weight.
-_INSIDE, _PARTED = 0.8, 0.5
+INSIDE, _PARTED = 0.8, 0.5
 # Objects have outlines where the image is steep, but for up to this share where they touch or fade. One that is less
 # steep than this share of what most candidates have there, by weight, is that of a shade, a halo or a patch of ground
 # and weighs less as faint ones do. The image is smoothed by so many pixels.
@@ -171,7 +171,7 @@ def _without_wholes(candidates: Sequence[Candidate], parts: Sequence[MaskProposa
     sizes_p = np.array([one.size for one in parts])
     cuts_p = np.array([one.cut for one in parts])
     apart_pp = shared_pixels(parts, parts, width) < MOST_SHARED * np.minimum(sizes_p[:, None], sizes_p[None])
-    inside_np = shared_pixels(candidates, parts, width) > _INSIDE * sizes_p
+    inside_np = shared_pixels(candidates, parts, width) > INSIDE * sizes_p
     result = []
     for one, inside in zip(candidates, inside_np, strict=True):
         of_pairs = np.where(apart_pp & inside[:, None] & inside[None], np.minimum(cuts_p[:, None], cuts_p[None]), 0)

@@ -19,7 +19,7 @@ from scipy.ndimage import (
 from napari_sam2.data.labels.scores import disc_diameter
 
 from .blobs import Blob
-from .candidates import AGREE, ious, shared_pixels
+from .candidates import AGREE, INSIDE, ious, shared_pixels
 from .ground import ground_of, spread_of
 from .mask_proposals import MaskProposal
 
@@ -58,15 +58,32 @@ def level_proposals(grey: NDArray[np.floating], of_model: Sequence[MaskProposal]
         wholes = [one for one in own if not one.cut]
         if not wholes or not sure:
             continue
-        sizes, of_sure = (np.array([one.size for one in some]) for some in (own, sure))
-        agree = ious(shared_pixels(own, sure, grey.shape[1]), sizes, of_sure).max(axis=1) > AGREE
         # Where objects touch, the model sees the parts of a region rather than all of it.
         seen = np.zeros(grey.shape, bool)
-        for one in compress(own, agree):
+        for one in compress(own, _seen_by(sure, own, grey.shape)):
             seen[one.area] |= one.mask
         if np.mean([seen[one.area][one.mask].mean() for one in wholes]) >= _VOUCHED:
             kept += own
     return kept
+
+
+def _seen_by(
+    masks: Sequence[MaskProposal], regions: Sequence[MaskProposal], frame_size: tuple[int, int]
+) -> Iterator[bool]:
+    """Whether masks agree with each region: one of them, or all that lie in it together."""
+    sizes_r, sizes_m = (np.array([one.size for one in some]) for some in (regions, masks))
+    shared_rm = shared_pixels(regions, masks, frame_size[1])
+    one_agrees = ious(shared_rm, sizes_r, sizes_m).max(axis=1) > AGREE
+    for region, agrees, shared_m in zip(regions, one_agrees, shared_rm, strict=True):
+        if agrees:
+            yield True
+            continue
+        # What is long is found in halves.
+        pieces = np.zeros(frame_size, bool)
+        for piece in compress(masks, shared_m > INSIDE * sizes_m):
+            pieces[piece.area] |= piece.mask
+        both = int(np.count_nonzero(pieces[region.area] & region.mask))
+        yield both > AGREE * (int(np.count_nonzero(pieces)) + region.size - both)
 
 
 def firm_regions(grey: NDArray[np.floating]) -> list[MaskProposal]:
