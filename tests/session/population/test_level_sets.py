@@ -100,6 +100,18 @@ def test_a_long_region_that_the_model_sees_in_halves_counts() -> None:
     assert level_proposals(image, [proposal(wider, 0.8, 45, 40)]) == []
 
 
+def test_a_region_outweighs_the_halves_that_the_model_sees() -> None:
+    rod = np.zeros(SIZE, bool)
+    rod[40:50, 20:100] = True
+    left = np.where(np.arange(SIZE[1]) < 60, rod, False)
+    # From two places each.
+    halves = [proposal(half, 0.8, 45, x) for half, x in ((left, 30), (left, 40), (rod & ~left, 80), (rod & ~left, 90))]
+    image = blurred(picture() + 100 * rod)
+    heaviest, *others = make_candidates(halves + level_proposals(image, halves), image)
+    assert heaviest.size > 0.9 * rod.sum() and len(others) == 2
+    assert heaviest.weight > 2 * others[0].weight
+
+
 def test_a_whole_with_a_neck_weighs_less() -> None:
     image = blurred(picture((60, 60, 10, 100), (60, 82, 10, 100)))
     both = disc(60, 60, 10) | disc(60, 82, 10)

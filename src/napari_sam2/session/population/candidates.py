@@ -44,7 +44,7 @@ MOST_SHARED = 0.3
 class Candidate(MaskInFrame):
     """A mask that may be chosen as an object."""
 
-    # Squared score of the best mask that it was made of, times the number of places that led there; and that to the
+    # Squared score of the best mask that it was made of, times the votes of the places that led there; and that to the
     # power of one and a half, so that one object that many agree on outweighs two parts that few do.
     weight: float
 
@@ -116,11 +116,12 @@ def make_candidates(proposals: Sequence[MaskProposal], image: NDArray[np.floatin
         return []
     sizes = np.array([one.size for one in masks])
     iou_nn = ious(shared_pixels(masks, masks, width), sizes, sizes)
-    # Each place counts once, whatever masks it led to.
-    places = {place: index for index, place in enumerate({id(one.place) for one in masks})}
+    # Each place has its votes once, whatever masks it led to.
+    votes = {id(one.place): one.votes for one in masks}
+    places = {place: index for index, place in enumerate(votes)}
     of_place = np.zeros((len(masks), len(places)))
     of_place[np.arange(len(masks)), [places[id(one.place)] for one in masks]] = 1
-    support = ((iou_nn > AGREE) @ of_place > 0).sum(axis=1)
+    support = ((iou_nn > AGREE) @ of_place > 0) @ np.array(list(votes.values()))
     weights = (np.array([one.score for one in masks]) ** 2 * support) ** _STEEPNESS
     # The heaviest of those that are nearly the same stands for them.
     kept: list[int] = []
@@ -180,13 +181,14 @@ def _without_wholes(candidates: Sequence[Candidate], parts: Sequence[MaskProposa
 
 
 def _voted(masks: Sequence[MaskProposal], agreeing: NDArray[np.intp], weight: float) -> Candidate:
-    """Make a candidate of what enough of the masks that agree have, each by its squared score."""
+    """Make a candidate of what enough of the masks that agree have, each by its votes and squared score."""
     some = [masks[index] for index in agreeing]
     top, left = (min(one.area[axis].start for one in some) for axis in (0, 1))
     bottom, right = (max(one.area[axis].stop for one in some) for axis in (0, 1))
     votes = np.zeros((bottom - top, right - left))
-    for one in some:
+    weights = [one.votes * one.score**2 for one in some]
+    for one, own in zip(some, weights, strict=True):
         rows, columns = one.area
-        votes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] += one.score**2 * one.mask
-    mask = votes > _SHARE * sum(one.score**2 for one in some)
+        votes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] += own * one.mask
+    mask = votes > _SHARE * sum(weights)
     return Candidate((slice(top, bottom), slice(left, right)), mask, weight)

@@ -74,6 +74,8 @@ class MaskProposal(MaskInFrame):
     place: Blob
     # Of a part of something: how deep the cut is between it and the next part, 0..1.
     cut: float = 0.0
+    # It counts as if so many places had led to it.
+    votes: int = 1
 
     @cached_property
     def radius(self) -> float:
