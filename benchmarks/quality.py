@@ -86,16 +86,23 @@ def collect(args: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class Table:
-    """Graded masks: sharpness, J and what else is known of each; prompted ones, whose J is known, are left out."""
+    """Graded masks: sharpness, J and what else is known of each."""
 
     sharpness: NDArray[np.float64]
     j: NDArray[np.float64]
     lines: list[dict[str, Any]]
 
     @classmethod
-    def read(cls, paths: Sequence[Path]) -> Table:
+    def read(cls, paths: Sequence[Path], *, answers: bool = False) -> Table:
+        """Those that were tracked, or the answers to prompts; what was painted is right, and left out."""
         lines = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
-        kept = [line for line in lines if line["frame"] != line["prompted"] and line["sharpness"] is not None]
+        kept = [
+            line
+            for line in lines
+            if (line["frame"] == line["prompted"]) == answers
+            and line["sharpness"] is not None
+            and not (answers and line["prompt"] == "mask")
+        ]
         return cls(np.array([line["sharpness"] for line in kept]), np.array([line["j"] for line in kept]), kept)
 
     @property
@@ -123,9 +130,12 @@ def calibrate(sharpness: NDArray[np.float64], j: NDArray[np.float64]) -> dict[st
 
 
 def fit(args: argparse.Namespace) -> None:
-    table = Table.read(args.records)
-    args.output.write_text(json.dumps(calibrate(table.sharpness, table.j)) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{len(table.j)} masks of {len(set(table.sequences))} sequences\n")
+    fitted = {}
+    for name, answers in (("tracked", False), ("answers", True)):
+        table = Table.read(args.records, answers=answers)
+        fitted[name] = calibrate(table.sharpness, table.j)
+        sys.stdout.write(f"{name}: {len(table.j)} masks of {len(set(table.sequences))} sequences\n")
+    args.output.write_text(json.dumps(fitted) + "\n", encoding="utf-8")
 
 
 def check(args: argparse.Namespace) -> None:

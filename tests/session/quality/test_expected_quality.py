@@ -30,9 +30,15 @@ def test_a_sharper_mask_is_never_expected_to_be_worse(values: list[float | None]
 def test_the_curves_tell_a_sharp_mask_from_a_blurred_one() -> None:
     blurred, sharp = expected_quality([row(0, 0.4), row(1, 0.95)]).mean
     assert blurred < 0.4 < 0.7 < sharp
-    curves = load_curves()
-    for values in (curves.sharpness, curves.mean, curves.low, curves.high):
-        assert (np.diff(values) >= 0).all()
+    for curves in (load_curves(), load_curves(answers=True)):
+        for values in (curves.sharpness, curves.mean, curves.low, curves.high):
+            assert (np.diff(values) >= 0).all()
+
+
+def test_more_is_expected_of_an_answer_to_clicks_than_of_a_tracked_mask_that_is_as_blurred() -> None:
+    rows = [row(t, 0.6, made=Provenance(source)) for t, source in enumerate(("clicked", "boxed", "tracked", "unknown"))]
+    clicked, boxed, tracked, unknown = expected_quality(rows).mean
+    assert clicked == boxed > tracked + 0.2 and tracked == unknown
 
 
 def test_of_a_mask_from_elsewhere_the_usual_is_expected() -> None:

@@ -14,6 +14,8 @@ SOURCES = {
     "found": "found by the model without a prompt",
     "unknown": "not recorded",
 }
+# A person has asked for these and seen them, and may have gone on because they were good.
+ANSWERS = ("clicked", "boxed")
 # Those that no person has looked at.
 UNSEEN = ("tracked", "filled", "found")
 # Added to the code of a source.

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.data.labels.provenance import ANSWERS, Provenance
 from napari_sam2.data.labels.scores import ScoreRow, ScoreTable
 
+from .quality_curves import load_curves
 from .recalibration import QualityCalibration, judged_masks
 
 
@@ -54,13 +56,15 @@ def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration |
     """
     known = calibration or QualityCalibration()
     sharpness = np.array([np.nan if row.sharpness is None else row.sharpness for row in rows], float)
-    right = [row.accepted or (row.made is not None and row.made.source == "painted") for row in rows]
-    # Each model draws outlines in its own way.
-    makers = [None if row.made is None else row.made.maker for row in rows]
+    made = [row.made or Provenance("unknown") for row in rows]
+    right = [row.accepted or one.source == "painted" for row, one in zip(rows, made, strict=True)]
+    # Each model draws outlines in its own way, and softer ones of what was prompted than of what it tracks.
+    kinds = [(one.maker, one.source in ANSWERS) for one in made]
     expected = np.zeros((3, len(rows)))
-    for maker in set(makers):
-        mine = np.array([one == maker for one in makers], bool)
-        expected[:, mine] = known.curves(maker).expect(sharpness[mine])
+    for maker, is_answer in set(kinds):
+        mine = np.array([kind == (maker, is_answer) for kind in kinds], bool)
+        curves = load_curves(answers=True) if is_answer else known.curves(maker)
+        expected[:, mine] = curves.expect(sharpness[mine])
     mean, low, high = np.where(np.array(right, bool), 1.0, expected)
     return ExpectedQuality(np.array([row.frame for row in rows], np.intp), mean, low, high)
 

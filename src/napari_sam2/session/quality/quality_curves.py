@@ -30,9 +30,13 @@ class QualityCurves:
 
 
 @cache
-def load_curves() -> QualityCurves:
-    """Read the curves that come with the package; ``benchmarks/quality.py fit`` makes them."""
+def load_curves(*, answers: bool = False) -> QualityCurves:
+    """Read the curves that come with the package; ``benchmarks/quality.py fit`` makes them.
+
+    ``answers``: for the model's answers to clicks and boxes rather than for what it has tracked.
+    """
     kept = json.loads(files(__package__).joinpath("calibration.json").read_text(encoding="utf-8"))
+    kept = kept["answers" if answers else "tracked"]
     curves = (np.array(kept[name], float) for name in ("sharpness", "mean", "low", "high"))
     sharpness, mean, low, high = curves
     return QualityCurves(sharpness, mean, low, high, unknown=tuple(kept["unknown"]))
