@@ -175,7 +175,7 @@ class Controller(QObject):
         # again.
         if not self.worker.is_idle:
             self.workspace.unshown |= set(self.workspace.engines)
-        self._turn()
+        self.drop_answers()
         self.open_space()
 
     def open_space(self) -> None:
@@ -232,17 +232,17 @@ class Controller(QObject):
 
     def replace_image(self, image: str) -> None:
         """Give up the sessions of an image whose data were replaced; ``image`` is its unique id."""
-        self._turn()
+        self.drop_answers()
         self._let_go(self.workspace.start_over(image))
 
     def _start_over(self) -> None:
         # Reached by all that make the results so far those of another model: a model chosen, taught or brought along,
         # another zoom, other contrast limits. First no more answers, then no more sessions: an answer that came between
         # would be shown as a result of now.
-        self._turn()
+        self.drop_answers()
         self._let_go(self.workspace.start_over())
 
-    def _turn(self) -> None:
+    def drop_answers(self) -> None:
         """Take no answers any more that are on their way."""
         # Jobs under way go on, as nothing can interrupt them; what they return is passed over.
         self._generation += 1
@@ -261,7 +261,7 @@ class Controller(QObject):
     def close_space(self, space: LayerFrames) -> None:
         """Let go of the session of a stack; what it has saved stays."""
         if space in self.workspace.engines:
-            self._turn()
+            self.drop_answers()
             self._let_go([self.workspace.engines.pop(space)])
 
     def _let_go(self, engines: Iterable[Engine]) -> None:
@@ -272,7 +272,7 @@ class Controller(QObject):
     def adopt(self, opened: OpenedSession) -> None:
         """Go on with a session that was brought back; its prompts are in the layers already."""
         # The layers were filled before, and are compared with it; `open_space` finds it and makes no new one.
-        self._turn()
+        self.drop_answers()
         self.workspace.put(opened)
         self.layers.come_back(anew=True)
         self.open_space()

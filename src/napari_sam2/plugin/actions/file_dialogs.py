@@ -25,7 +25,7 @@ from napari_sam2.plugin.preferences import remembered
 from napari_sam2.plugin.state.export_choice import VIDEO_EDITS, ExportChoice, VideoEdit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     import pandas as pd
@@ -55,7 +55,7 @@ class FileDialogs(QObject):
         panel: Panel,
         images: ImageFollower,
         objects: ObjectNames,
-        say: Callable[[str], None],
+        say: Callable[[str], object],
     ) -> None:
         super().__init__()
         self._viewer = viewer
@@ -72,6 +72,7 @@ class FileDialogs(QObject):
             controller, objects, keep_unsaved=lambda: bool(remembered("files", "keep_unsaved", default=True))
         )
         self.keeping.layers_on = lambda image: lie_on(image, viewer.layers)
+        images.removed.part_with = self.keeping.part_with
         self._connect_exports()
         self._connect_sessions()
         # Looked for before anything of this window is there, so what is found is of windows that are closed.
@@ -113,6 +114,7 @@ class FileDialogs(QObject):
         keeping.saved.connect(lambda folder: show_info(f"Saved to {folder}, now and as you work."))
         keeping.opened.connect(self._opened)
         keeping.missing.connect(self._ask_for_image)
+        keeping.parted.connect(self._parted)
         keeping.failed.connect(self._failed)
 
     # Sessions
@@ -127,6 +129,12 @@ class FileDialogs(QObject):
         known = {str(layer.unique_id) for layer in self._viewer.layers}
         found = [one for one in recovery.find_unsaved() if not self.keeping.is_left(one.folder, known)]
         self._box.show_recoveries((one.text, str(one.folder)) for one in found)
+
+    def _parted(self, folders: Iterable[Path]) -> None:
+        self.list_unsaved()
+        bar = "see the top of the panel"
+        for where in dict.fromkeys(bar if recovery.is_recovery(one) else f"it is in {one}" for one in folders):
+            show_info(f"The image was deleted. The work on it can be brought back: {where}.")
 
     def _open_image(self, path: Path, reader: str | None) -> list[Image]:
         problem: Exception | None = None

@@ -5,6 +5,7 @@ Everything here runs on the GUI thread but the functions called ``work``, which 
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class SessionSaver(QObject):
     opened = Signal(object, object, object)
     # With a folder whose image was not found, and the image's path or name.
     missing = Signal(object, str)
+    # With the folders of the work on images that were deleted; once for all at a time.
+    parted = Signal(object)
     failed = Signal(object)
 
     def __init__(self, controller: Controller, objects: ObjectNames, *, keep_unsaved: Callable[[], bool]) -> None:
@@ -65,6 +68,9 @@ class SessionSaver(QObject):
         # Sessions that were given a folder, or are about to be. One whose saving failed stays in here: it is not tried
         # again every time that something changes.
         self._starting: set[Engine] = set()
+        # What is still to be done with sessions whose images were deleted, and folders of those that have ended.
+        self._parting: dict[Engine, Callable[[], Path | None]] = {}
+        self._kept: list[Path] = []
         self._closed = False
         # What is being picked up where the last widget left it.
         self.picked_up: LayerFrames | None = None
@@ -146,7 +152,8 @@ class SessionSaver(QObject):
             # Another model, window or zoom: what the earlier session knew stays where it is.
             return recovery.next_free(self._chosen[space])
         image = self._layers.image
-        return recovery.new_folder(image.name) if self._keep_unsaved() and image is not None else None
+        name = "image" if image is None or str(image.unique_id) != space.image else image.name
+        return recovery.new_folder(name) if self._keep_unsaved() else None
 
     def _move(self, engine: Engine, target: Path, done: Callable[[Path | None], None]) -> None:
         # In the queue with all other jobs: no prompt or frame is half in the folder and half not.
@@ -284,29 +291,59 @@ class SessionSaver(QObject):
         if not self._controller.worker.is_over:
             # It is still inside a step: the folders are let go of when the program ends.
             return
-        for space, engine in self._controller.workspace.engines.items():
-            folder, has_work = engine.session.folder, _has_work(engine)
-            if folder is None and has_work:
-                folder = self._keep_at_the_end(engine, space)
-            engine.session.close()
-            if folder is not None and has_work:
-                _LEFT[space] = folder
-            elif folder is not None and recovery.is_recovery(folder):
-                recovery.discard(folder)
+        endings: list[tuple[LayerFrames | None, Callable[[], Path | None]]]
+        endings = [(None, end) for end in self._parting.values()]
+        endings += [(space, self._ending(space, one)) for space, one in self._controller.workspace.engines.items()]
+        for space, end in endings:
+            try:
+                folder = end()
+            except OSError as error:
+                self.failed.emit(error)
+            else:
+                if space is not None and folder is not None:
+                    _LEFT[space] = folder
         recovery.prune()
 
-    def _keep_at_the_end(self, engine: Engine, space: LayerFrames) -> Path | None:
-        """Save work that is too young for the timer, or whose turn never came; returns its folder, if there is one."""
-        if (folder := self._place_for(space)) is None:
-            return None
-        try:
-            engine.session.save(folder)
-        except OSError as error:
-            self.failed.emit(error)
-            return None
-        if space == self._layers.space:
-            self._write_notes(folder)
-        return folder
+    def part_with(self, space: LayerFrames, engine: Engine) -> None:
+        """Keep the work of a session whose image was deleted, and let go of its folder."""
+        # Behind what the session is still to be told; the window may close before its turn comes.
+        end = self._parting[engine] = self._ending(space, engine)
+        self._controller.worker.submit(Job(end, partial(self._parted, engine), partial(self._not_parted, engine)))
+
+    def _not_parted(self, engine: Engine, error: Exception) -> None:
+        self.failed.emit(error)
+        self._parted(engine, None)
+
+    def _parted(self, engine: Engine, folder: Path | None) -> None:
+        del self._parting[engine]
+        if folder is not None:
+            self._kept.append(folder)
+        if self._kept and not self._parting:
+            kept, self._kept = self._kept, []
+            self.parted.emit(kept)
+
+    def _ending(self, space: LayerFrames, engine: Engine) -> Callable[[], Path | None]:
+        """What brings a session to its end, on any thread, and returns the folder of its work, if there is any."""
+        target, notes = self._place_for(space), self.notes() if space == self._layers.space else None
+
+        # The window may close before it is known to have been called.
+        @cache
+        def end() -> Path | None:
+            session, has_work = engine.session, _has_work(engine)
+            try:
+                # It may be too young for the timer.
+                if session.folder is None and has_work and target is not None:
+                    session.save(recovery.next_free(target))
+                folder = session.folder
+                if folder is not None and notes is not None:
+                    notes.write(folder)
+            finally:
+                session.close()
+            if folder is not None and not has_work and recovery.is_recovery(folder):
+                recovery.discard(folder)
+            return folder if has_work else None
+
+        return end
 
     def write_down(self) -> None:
         """Write down what has changed in the layers, where there is a folder already."""

@@ -20,7 +20,7 @@ from napari_sam2.data.images.volume_series import VolumeSeries
 from .layer_geometry import layer_geometry, scanner_like, transform_like, turned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Self
 
     from napari.layers import Image, Layer
@@ -339,6 +339,18 @@ def is_own(layer: Layer) -> bool:
 def is_made_for(layer: Layer, image: Image) -> bool:
     """Whether a layer was made by the widget for an image."""
     return is_own(layer) and layer.metadata.get(_IMAGE_KEY) == str(image.unique_id)
+
+
+def is_orphan(layer: Layer, images: Collection[str]) -> bool:
+    """Whether a layer was made by the widget for an image that is none of some, given by their unique ids."""
+    return is_own(layer) and layer.metadata.get(_IMAGE_KEY) not in images
+
+
+def leave_to_user(layer: Layer) -> None:
+    """Make a layer that was made by the widget one of the user's own, and mark it as kept."""
+    for key in (_IMAGE_KEY, _LAYER_KEY):
+        layer.metadata.pop(key, None)
+    layer.name = f"{layer.name} (kept)"
 
 
 def is_for_prompts(layer: Layer, image: Image, space: LayerFrames | None) -> bool:

@@ -24,6 +24,7 @@ from napari_sam2.plugin.layers.viewing.patient_view import face_patient
 from napari_sam2.plugin.layers.viewing.sliders import current_frame, current_space, go_to_frame, go_to_space, turn_view
 
 from .colour_choice import ColourChoice
+from .removed_images import RemovedImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,29 +80,28 @@ class ImageFollower(QObject):
         self._layers.moved.connect(self._choose_again)
         self._replaced.connect(self._open_replaced, Qt.ConnectionType.QueuedConnection)
         viewer.dims.events.current_step.connect(self._slider_moved)
+        self.removed = RemovedImages(viewer, controller, objects)
         self.colours = ColourChoice(viewer, controller, panel=panel, changed=self.image_changed)
 
     def open(self, image: Any, *, keep_axis: bool = False) -> None:
         """Turn to another image, or to frames across its planes; what is left keeps its session, layers and names."""
         layers = self._layers
-        # Called by the combo of images, also when the chosen one was deleted, and once at the start. The order: leave
-        # the old image, forget those that are gone, set frames and selection, choose the layers, and open the session
-        # last, because it reads its prompts from those layers.
+        # Called by the combo of images, also when the chosen one was deleted, and once at the start. The order: part
+        # with images that are gone, while all of them is at hand, leave the old image, set frames and selection, choose
+        # the layers, and open the session last, because it reads its prompts from those layers.
+        known = self.removed.look()
         left = self._leave()
         # No frames while layers change, so that no handler takes one image's prompts for another's.
         face_patient(self._viewer.scene.camera, layers.image, image)
         layers.image, layers.space = image, None
-        known = {str(layer.unique_id) for layer in self._viewer.layers}
-        self._controller.workspace.forget_images(known)
-        self._objects.forget_images(known)
         self._companions = {key: kept for key, kept in self._companions.items() if key[0] in known}
         self._show_axes(keep=keep_axis)
         if image is not None:
             connect(image, self._events)
             layers.space = self._current_space(image, self._panel.axis.currentData())
             layers.frame = current_frame(image, layers.space, self._viewer)
-            layers.select(self._objects.open(str(image.unique_id), layers.selected))
             self._show_frames()
+        layers.select(self._objects.open("" if image is None else str(image.unique_id), layers.selected))
         self._turn_view()
         self._choose_companions(image)
         active = self._viewer.layers.selection.active
@@ -173,6 +173,7 @@ class ImageFollower(QObject):
         self._rest.stop()
         self._window_rest.stop()
         self._viewer.dims.events.current_step.disconnect(self._slider_moved)
+        self.removed.close()
         self.colours.close()
         disconnect(self._layers.image, self._events)
         for combo in self._panel.combos:
