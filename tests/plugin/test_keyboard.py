@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from napari import Viewer
 from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.key_bindings import coerce_keybinding
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton
 
 from napari_sam2.plugin.commands import KEYS, Keyboard, undo_keys
 
@@ -61,6 +65,29 @@ def test_undo_on_a_layer_stays_when_another_is_chosen(make_napari_viewer: Callab
     assert bound <= clicks.keymap.keys()
     keyboard.release_all()
     assert not clicks.keymap
+
+
+def test_help_lists_the_keys_that_are_heard_and_buttons_that_there_are(desk: Desk) -> None:
+    desk.widget.act("help")
+    text = desk.find("help_text").text()
+    listed = re.findall(r"<b>(.*?)</b>", text)
+    spelt = {key.key.replace("Control", "Ctrl").replace("-", "+"): key.key for key in KEYS}
+    assert sorted(listed) == sorted([*spelt, "Tab", "Shift+Tab"])
+    assert all(coerce_keybinding(key) in desk.viewer.keymap for key in spelt.values())
+    # It is all in the program: nothing is fetched.
+    assert "href" not in text
+    buttons = " ".join(part.text() for part in desk.widget.findChildren(QAbstractButton))
+    for name in ("New object", "Track both ways", "Update", "Save", "Export"):
+        assert name in buttons
+        assert name.lower() in text.lower()
+
+
+def test_the_guide_lists_these_keys_and_no_others() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "widget.md").read_text(encoding="utf-8")
+    table = guide.partition("| key | what it does |")[2].partition("\n\n")[0]
+    listed = [key for line in table.splitlines() for key in re.findall("`(.*?)`", line.split("|")[1] if line else "")]
+    spelt = [key.key.replace("Control", "Ctrl").replace("-", "+") for key in KEYS]
+    assert sorted(listed) == sorted([*spelt, "Tab"])
 
 
 def test_y_accepts_while_the_image_is_chosen_and_the_table_has_the_keys(desk: Desk) -> None:

@@ -223,7 +223,8 @@ class Presenter:
             one_object_per_click=self._panel.one_object_per_click.isChecked(),
             missing_model=self._panel.model_box.missing,
         )
-        self._panel.show_state(state)
+        tools = self._tools
+        self._panel.show_state(replace(state, obstacle=tools.obstacle, hidden_result=tools.hidden_result))
 
     def show_candidates(self, n_masks: int, at: int) -> None:
         """Say which of the proposed masks is on show."""
@@ -240,10 +241,14 @@ class Presenter:
         self.reader.n_daughters = n_daughters
         self.show_frame()
 
-    def say(self, problem: str) -> None:
-        """Say what went wrong, until the user does something else; without a problem, that all is well."""
-        self.reader.say(problem)
+    def say(self, problem: str) -> bool:
+        """Say what went wrong, until the user does something else; without a problem, that all is well.
+
+        Returns whether it was not said already.
+        """
+        is_news = self.reader.say(problem)
         self.show_state()
+        return is_news
 
     def show_missing(self) -> None:
         """Say that the model that was chosen is not on this machine, where another is in use."""
@@ -252,6 +257,8 @@ class Presenter:
 
     def _prompted(self) -> None:
         self.reader.say("")
+        # It is no change of the session's that tells of these.
+        self.reader.count_outside()
         self._looking.start()
 
     def show_accepted(self) -> None:

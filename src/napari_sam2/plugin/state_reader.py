@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from napari_sam2.plugin.state.panel_state import FINDING, PanelState, RunProgress, SelectedObject
 
 if TYPE_CHECKING:
-    from napari_sam2.data.prompts.drawing import Drawing
     from napari_sam2.plugin.state.object_names import ObjectNames
     from napari_sam2.plugin.worker.messages import Tracked
     from napari_sam2.session.quality.worth import Outlook
@@ -43,7 +42,7 @@ class StateReader:
 
     def count(self, n_rows: int) -> None:
         """Count objects and prompts again, which takes too long for every step of a slider."""
-        results, space = self._controller.results, self._layers.space
+        results = self._controller.results
         prompted = Counter(key.object_id for key in self._controller.edits.prompts.drawings)
         # A run leaves results on frames that have no prompt.
         self._n_untracked = sum(results.n_known(object_id) <= frames for object_id, frames in prompted.items())
@@ -51,14 +50,19 @@ class StateReader:
         if not self._controller.is_running:
             self._outlook = results.review.outlook() if self._is_tracked else None
         self._n_rows = n_rows
-        self._n_outside = 0
-        if space is not None and space.selection.crop is not None:
-            size = space.stack_shape[1], space.stack_shape[2]
-            self._n_outside = sum(_says_nothing(one, size) for one in self._controller.edits.prompts.drawings.values())
+        self.count_outside()
 
-    def say(self, problem: str) -> None:
-        """Say what went wrong on what is on show; nothing where all is well."""
+    def count_outside(self) -> None:
+        """Count what was drawn outside the region and waits for whole frames."""
+        space = self._layers.space
+        known = {} if space is None else self._controller.workspace.prompts(space.whole).drawings
+        self._n_outside = self._layers.n_outside(known)
+
+    def say(self, problem: str) -> bool:
+        """Say what went wrong on what is on show, nothing where all is well; return whether that is news."""
+        before = self._problem, self._said_of
         self._problem, self._said_of = problem, self._on_show
+        return before != (self._problem, self._said_of)
 
     @property
     def _on_show(self) -> object:
@@ -143,9 +147,3 @@ class StateReader:
         # From before the session was opened.
         session = self._controller.session
         return None if session is None else RunProgress(session.behind, session.behind + session.unfinished)
-
-
-def _says_nothing(drawing: Drawing, size: tuple[int, int]) -> bool:
-    """Whether nothing of a drawing lies in frames of that size."""
-    shapes = any(shape.says_something(size) for shape in drawing.shapes)
-    return drawing.painted is None and not shapes and not drawing.clicks(size)

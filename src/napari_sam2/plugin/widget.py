@@ -363,8 +363,8 @@ class Sam2Widget(QWidget):
         self.view.say(explain(error))
 
     def _refused(self, why: str) -> None:
-        show_warning(why)
-        self.view.say(why)
+        if self.view.say(why):
+            show_warning(why)
 
     # The end
 

@@ -46,6 +46,10 @@ SENTENCES = {
     "Draw a line on object 3.": replace(CLICKING, tool="line"),
     "Paint what belongs to object 3; what you paint is kept. N: next object.": replace(CLICKING, tool="paint"),
     "Drag points to move them; Delete removes the selected, Q turns them round.": replace(CLICKING, tool="select"),
+    "image: clicks is hidden and takes nothing: choose a tool. 1 object, not tracked: Track (K).": replace(
+        READY, obstacle="image: clicks is hidden and takes nothing: choose a tool.", n_objects=1, n_untracked=1
+    ),
+    f"{ON_THREE} image: objects is hidden: masks are not seen.": replace(CLICKING, hidden_result="image: objects"),
     "Drag a rectangle: only what is in it will be tracked.": replace(READY, tool="region"),
     "Next click: on object 3 (Q: off it). N: next object. 3 objects, not tracked: Track (K).": replace(
         CLICKING, n_objects=3, n_untracked=3

@@ -34,7 +34,7 @@ class ObjectMenu:
         *,
         tools: DrawTools,
         divisions: DivisionActions,
-        say: Callable[[str], None],
+        say: Callable[[str], object],
     ) -> None:
         self._controller = controller
         self._tools = tools

@@ -27,7 +27,7 @@ class TrackActions(QObject):
     ended = Signal(bool)
 
     def __init__(
-        self, controller: Controller, panel: Panel, reader: StateReader, *, say: Callable[[str], None]
+        self, controller: Controller, panel: Panel, reader: StateReader, *, say: Callable[[str], object]
     ) -> None:
         super().__init__()
         self._say = say

@@ -110,6 +110,19 @@ def reaches_further(layer: Labels, space: LayerFrames, edits: Any) -> bool:
     return any(len(reached[start + axis]) > 1 for start in range(0, len(reached), n_axes) for axis in others)
 
 
+def leaves_region(space: LayerFrames, edits: Any) -> bool:
+    """Whether edits of a layer reach beyond the region that a stack is."""
+    y0, x0, y1, x1 = space.crop
+    sides = tuple(zip(space.plane_axes, (y0, x0), (y1, x1), strict=True))
+    for edit in edits if not space.is_whole else ():
+        for axis, first, end in sides:
+            at = edit[0][axis]
+            reached = np.array([at.start, at.stop - 1]) if isinstance(at, slice) else np.asarray(at)
+            if ((reached < first) | (reached >= end)).any():
+                return True
+    return False
+
+
 def widen(layer: Labels, object_id: int) -> None:
     """Give a layer in memory a wider integer type, which has room for an object's number."""
     layer.data = np.asarray(layer.data).astype(np.promote_types(layer.dtype, label_dtype([object_id])))

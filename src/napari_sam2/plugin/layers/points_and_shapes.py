@@ -99,9 +99,9 @@ def last_row(
 ) -> tuple[PromptKey | None, DrawnPoint | DrawnShape]:
     """Read the last point or shape of a layer that has any."""
     rows: Iterator[tuple[PromptKey | None, DrawnPoint | DrawnShape]] = (
-        _rows_of_points(layer, space, placement, owners, first=-1)
+        rows_of_points(layer, space, placement, owners, first=-1)
         if isinstance(layer, Points)
-        else _rows_of_shapes(layer, space, placement, owners)
+        else rows_of_shapes(layer, space, placement, owners)
     )
     return list(rows)[-1]
 
@@ -114,7 +114,7 @@ def read_points(
     ``owners`` are the objects of the rows, for a layer that does not name them.
     """
     found: dict[PromptKey, list[DrawnPoint]] = {}
-    for key, point in _rows_of_points(points, space, placement, owners):
+    for key, point in rows_of_points(points, space, placement, owners):
         if key is not None:
             found.setdefault(key, []).append(point)
     return {key: Drawing(points=tuple(rows)) for key, rows in found.items()}
@@ -125,13 +125,13 @@ def read_shapes(
 ) -> dict[PromptKey, Drawing]:
     """Read the shapes on a stack's frames; those outside the frames are passed over."""
     found: dict[PromptKey, list[DrawnShape]] = {}
-    for key, shape in _rows_of_shapes(shapes, space, placement, owners):
+    for key, shape in rows_of_shapes(shapes, space, placement, owners):
         if key is not None:
             found.setdefault(key, []).append(shape)
     return {key: Drawing(shapes=tuple(rows)) for key, rows in found.items()}
 
 
-def _rows_of_points(
+def rows_of_points(
     points: Points, space: LayerFrames, placement: Placement, owners: Sequence[int], *, first: int = 0
 ) -> Iterator[tuple[PromptKey | None, DrawnPoint]]:
     """Rows of a Points layer, from one on; without a key where it is no prompt of the stack."""
@@ -143,7 +143,7 @@ def _rows_of_points(
         yield _key(frame, owner), DrawnPoint(y, x, 0 if sign == NEGATIVE else 1)
 
 
-def _rows_of_shapes(
+def rows_of_shapes(
     shapes: Shapes, space: LayerFrames, placement: Placement, owners: Sequence[int]
 ) -> Iterator[tuple[PromptKey | None, DrawnShape]]:
     """Every row of a Shapes layer; without a key where it is no prompt of the stack."""
@@ -169,7 +169,7 @@ def show_points(
     """Make a Points layer show the clicks of a stack; its other rows stay."""
     import pandas as pd
 
-    others = [row for row, (key, _) in enumerate(_rows_of_points(layer, space, placement, owners)) if key is None]
+    others = [row for row, (key, _) in enumerate(rows_of_points(layer, space, placement, owners)) if key is None]
     rows = [(key, point) for key, drawing in drawings.items() for point in drawing.points]
     new = [space.position(key.frame, point.y, point.x) for key, point in rows]
     signs = [POSITIVE if point.label else NEGATIVE for _, point in rows]
@@ -192,7 +192,7 @@ def show_shapes(
     """Make a Shapes layer show the shapes of a stack; its other rows stay."""
     import pandas as pd
 
-    present = list(_rows_of_shapes(layer, space, placement, owners))
+    present = list(rows_of_shapes(layer, space, placement, owners))
     shown: dict[PromptKey, tuple[DrawnShape, ...]] = {}
     for key, shape in present:
         if key is not None:

@@ -6,9 +6,10 @@ and never written to; whose its rows are is kept here, where it does not say so.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.data.prompts.drawing import Drawing
+from napari_sam2.data.prompts.drawing import Drawing, PromptKey
 
 from .layer_frames import is_made_for, is_own
 from .points_and_shapes import (
@@ -18,6 +19,8 @@ from .points_and_shapes import (
     last_row,
     read_points,
     read_shapes,
+    rows_of_points,
+    rows_of_shapes,
     show_points,
     show_shapes,
 )
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_sam2.data.prompts.drawing import DrawnPoint, DrawnShape, PromptKey
+    from napari_sam2.data.prompts.drawing import DrawnPoint, DrawnShape
 
     from .layer_frames import LayerFrames
     from .placement import Placement
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     Drawings = Mapping[PromptKey, Drawing]
 
 _READERS: dict[str, Callable[..., Drawings]] = {"points": read_points, "shapes": read_shapes}
+_ROWS: dict[str, Callable[..., Any]] = {"points": rows_of_points, "shapes": rows_of_shapes}
 _WRITERS: dict[str, Callable[..., None]] = {"points": show_points, "shapes": show_shapes}
 
 
@@ -70,6 +74,18 @@ class PromptLayer:
         """Read what the layer holds; rows that came since the last time are about an object."""
         self._extend(object_id)
         return _READERS[self.part](self.layer, space, placement, owners=self._owners)
+
+    def n_outside(self, space: LayerFrames, placement: Placement, known: Drawings, *, object_id: int) -> int:
+        """Count rows outside a region that whole frames, of which some drawings are known, have yet to take."""
+        self._extend(object_id)
+        rows = [_ROWS[self.part](self.layer, one, placement, self._owners) for one in (space, space.whole)]
+        n_seen, n_outside = Counter[PromptKey](), 0
+        for (here, _), (there, _) in zip(*rows, strict=True):
+            if there is not None:
+                n_seen[there] += 1
+                n_known = len(getattr(known[there], self.part)) if there in known else 0
+                n_outside += here is None and n_seen[there] > n_known
+        return n_outside
 
     def last_drawn(
         self, space: LayerFrames, placement: Placement, *, object_id: int

@@ -12,14 +12,22 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, Qt, Signal
 
 from .eraser import Eraser
-from .labels_layer import fits, holds, labels_on_plane, new_labels_layer, painted_frames, reaches_further, widen
+from .labels_layer import (
+    holds,
+    labels_on_plane,
+    leaves_region,
+    new_labels_layer,
+    painted_frames,
+    reaches_further,
+    widen,
+)
 from .labels_on_disk import is_in_memory, wider_labels
 from .layer_events import connect, disconnect
-from .layer_frames import is_for_prompts, is_made_for, is_own, mark_as_across, why_no_prompts
-from .placement import Placement, Placements, UnrelatedError, check_worlds
+from .layer_frames import is_for_prompts, is_made_for, is_own, mark_as_across
+from .placement import Placement, Placements, UnrelatedError
 from .points_and_shapes import POSITIVE, new_points_layer, new_shapes_layer, next_sign, set_next
 from .prompt_layer import PromptLayer
-from .unusable_prompts import BRUSH_BEYOND, word_about, wrong_planes
+from .unusable_prompts import BRUSH_BEYOND, BRUSH_OUTSIDE, why_no_source, why_unfit, word_about, wrong_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -213,32 +221,11 @@ class SessionLayers(QObject):
         """Say in a line why a layer cannot go with the image; empty where it can."""
         if self.image is None or self.space is None:
             return "there is no image for it"
-        if why := why_no_prompts(layer):
-            return why
-        try:
-            placement = Placement.of(layer, self.image)
-        except UnrelatedError as error:
-            return str(error)
-        if isinstance(layer, Points):
-            return ""
-        if isinstance(layer, Shapes):
-            turned = f"{layer.name} is turned out of the planes of {self.image.name}: its shapes lie on no one frame"
-            return "" if placement.keeps_planes(self.space.plane_axes) else turned
-        if not fits(layer, self.space):
-            return f"results cannot go into {layer.name}: it takes an array of {self.space.layer_shape} whole numbers"
-        elsewhere = f"{layer.name} does not lie on {self.image.name}: its scale, translation or turn is another"
-        return "" if placement.is_same_grid(self.space.layer_shape) else elsewhere
+        return why_unfit(layer, self.image, self.space)
 
     def source_refusal(self, layer: Any) -> str:
         """Say in a line why labels cannot be taken from a Labels layer; empty where they can."""
-        # Labels on any grid are taken as they are seen on the frame on show.
-        if why := "there is no image for it" if self.image is None else why_no_prompts(layer):
-            return why
-        try:
-            check_worlds(layer, self._image)
-        except UnrelatedError as error:
-            return str(error)
-        return ""
+        return "there is no image for it" if self.image is None else why_no_source(layer, self.image)
 
     def drawn_on(self, frame: int) -> NDArray[Any]:
         """(Y, X) labels of the result layer on a frame; zeros where there is no such layer."""
@@ -271,6 +258,12 @@ class SessionLayers(QObject):
             now = part.read(space, placement, object_id=self.selected)
             part.take_changes(now, space, drawings, changed)
         return changed
+
+    def n_outside(self, known: Mapping[PromptKey, Drawing]) -> int:
+        """Count what lies outside the region and waits; ``known`` are drawings that whole frames have already."""
+        is_region = self.space is not None and not self.space.is_whole
+        placed = self._placed() if is_region else ()
+        return sum(part.n_outside(space, at, known, object_id=self.selected) for part, space, at in placed)
 
     def show(self, drawings: Mapping[PromptKey, Drawing]) -> None:
         """Make the layers hold these drawings; layers of the user's own are left as they are."""
@@ -359,6 +352,8 @@ class SessionLayers(QObject):
             self._painted_on |= painted_frames(self.space, event.value) or {self.frame}
             if reaches_further(self.labels, self.space, event.value):
                 self.unusable.emit(BRUSH_BEYOND)
+            if leaves_region(self.space, event.value):
+                self.unusable.emit(BRUSH_OUTSIDE)
         self._notice(self._tell_painted)
 
     def _tell_prompts(self) -> None:

@@ -1,20 +1,22 @@
-"""Words about points and shapes that were added where they mean nothing: beside the image, or in a rolled view."""
+"""Words about layers that do not go with an image, and about what was drawn where it means nothing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Points, Shapes
 
-from .layer_frames import axis_name, frames_along, layer_shape
-from .placement import Placement
+from .labels_layer import fits
+from .layer_frames import axis_name, frames_along, layer_shape, why_no_prompts
+from .placement import Placement, UnrelatedError, check_worlds
 from .viewing.sliders import shows_planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Points, Shapes
+    from napari.layers import Image
     from numpy.typing import NDArray
 
     from .layer_frames import LayerFrames
@@ -23,8 +25,40 @@ BRUSH_BEYOND = (
     "The brush has reached beyond the stack on show, where it makes no prompts: paint there again, or let it edit "
     "fewer dimensions."
 )
+BRUSH_OUTSIDE = "Outside the region what is painted makes no prompts: press Whole, and paint there again."
 # Pixels reach half a pixel beyond their centres.
 _HALF = 0.5
+
+
+def why_unfit(layer: Any, image: Image, space: LayerFrames) -> str:
+    """Say in a line why a layer cannot be used for prompts or results on an image; empty where it can."""
+    if why := why_no_prompts(layer):
+        return why
+    try:
+        placement = Placement.of(layer, image)
+    except UnrelatedError as error:
+        return str(error)
+    if isinstance(layer, Points):
+        return ""
+    if isinstance(layer, Shapes):
+        turned = f"{layer.name} is turned out of the planes of {image.name}: its shapes lie on no one frame"
+        return "" if placement.keeps_planes(space.plane_axes) else turned
+    if not fits(layer, space):
+        return f"results cannot go into {layer.name}: it takes an array of {space.layer_shape} whole numbers"
+    elsewhere = f"{layer.name} does not lie on {image.name}: its scale, translation or turn is another"
+    return "" if placement.is_same_grid(space.layer_shape) else elsewhere
+
+
+def why_no_source(layer: Any, image: Image) -> str:
+    """Say in a line why labels cannot be taken from a Labels layer; empty where they can."""
+    # Labels on any grid are taken as they are seen on the frame on show.
+    if why := why_no_prompts(layer):
+        return why
+    try:
+        check_worlds(layer, image)
+    except UnrelatedError as error:
+        return str(error)
+    return ""
 
 
 def word_about(

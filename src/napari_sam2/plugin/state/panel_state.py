@@ -62,6 +62,9 @@ class PanelState:
     is_loading: bool = False
     # What the mouse does next.
     tool: str = ""
+    # Why it does nothing, where a layer to draw in is chosen; and the layer of masks, where that is hidden.
+    obstacle: str = ""
+    hidden_result: str = ""
     is_positive: bool = True
     one_object_per_click: bool = False
     selected: SelectedObject = SelectedObject()
@@ -138,7 +141,8 @@ def status_line(state: PanelState) -> StatusText:
     if not_in_view:
         return StatusText(not_in_view, PROBLEM)
     locked = "Frame accepted and locked (Y: unlock)." if state.is_accepted else ""
-    parts = (_waiting(state), locked, _next_click(state), _next_step(state))
+    hidden = f"{state.hidden_result} is hidden: masks are not seen." if state.hidden_result else ""
+    parts = (_waiting(state), locked, _next_click(state), hidden, _next_step(state))
     return StatusText(" ".join(part for part in parts if part))
 
 
@@ -178,6 +182,8 @@ def _waiting(state: PanelState) -> str:
 
 def _next_click(state: PanelState) -> str:
     name = state.selected.name
+    if state.obstacle:
+        return state.obstacle
     if state.tool == "find" and state.n_proposals:
         return _next_proposal(state)
     if state.tool == "daughters":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 
 from napari_sam2 import Session, load_model
 from napari_sam2.data import Stack
@@ -89,6 +90,45 @@ def test_region_follows_its_drawing_and_goes_with_its_layer(desk: Desk) -> None:
         desk.widget.images.set_region((0, 0, 20, 60))
     desk.viewer.layers.remove(layer)
     assert desk.widget.images.region is None
+
+
+def test_what_is_drawn_outside_the_region_waits_for_whole_frames(desk: Desk) -> None:
+    line = desk.find("status_line")
+    desk.press("new_object")
+    desk.click_shown(4, 4)
+    draw(desk, REGION)
+    # Whole frames know of that one.
+    assert "outside the region" not in line.text()
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    desk.press("new_object")
+    desk.click(44, 6)
+    outside = "outside the region: it waits until you press Whole."
+    desk.until(lambda: f"1 prompt lies {outside}" in line.text(), line.text())
+    desk.press("tool_box")
+    desk.drag((2, 30), (6, 44))
+    desk.until(lambda: "2 prompts lie outside the region: they wait" in line.text(), line.text())
+    assert {prompt.object_id for prompt in desk.widget.session.prompts} == {2}
+    desk.press("whole_frame")
+    desk.settle()
+    prompts = {prompt.object_id: prompt for prompt in desk.widget.session.prompts}
+    assert {*prompts} == {1, 2, 3}
+    np.testing.assert_allclose(prompts[3].points, [(44, 6)], atol=0.5)
+    assert prompts[3].box is not None
+    desk.until(lambda: "outside the region" not in line.text(), line.text())
+
+
+def test_a_brush_outside_the_region_says_so_once(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    draw(desk, REGION)
+    desk.press("tool_paint")
+    told = len(notification_manager.records)
+    desk.drag((44, 4), (44, 50))
+    desk.settle()
+    assert "Outside the region what is painted makes no prompts" in desk.find("status_line").text()
+    assert len(notification_manager.records) == told + 1
+    assert all(prompt.mask is None for prompt in desk.widget.session.prompts)
 
 
 def test_region_is_saved_with_its_session(

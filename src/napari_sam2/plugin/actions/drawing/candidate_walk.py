@@ -27,7 +27,7 @@ class CandidateWalk(QObject):
     # With the number of masks and the one on show, from 1; zeros where the walk is over.
     changed = Signal(int, int)
 
-    def __init__(self, controller: Controller, *, say: Callable[[str], None]) -> None:
+    def __init__(self, controller: Controller, *, say: Callable[[str], object]) -> None:
         super().__init__()
         self._controller = controller
         self._layers = controller.layers

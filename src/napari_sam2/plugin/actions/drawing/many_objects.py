@@ -80,8 +80,8 @@ class ManyObjects(QObject):
 
     def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
         """Select the object under the mouse, where a click can mean nothing else; in a volume view it means nothing."""
-        if self._watcher.tool == "click" and len(self._layers.displayed) > 2:
-            # napari would put the point on some frame.
+        if self._watcher.tool and len(self._layers.displayed) > 2:
+            # napari would put the point on some frame, and paint on what lies in front.
             yield from until_released(event, viewer.layers.selection.active)
             return
         object_id = self._under(event)

@@ -34,7 +34,7 @@ class DivisionActions(QObject):
     changed = Signal(int)
 
     def __init__(
-        self, viewer: ViewerModel, controller: Controller, *, watcher: ToolWatcher, say: Callable[[str], None]
+        self, viewer: ViewerModel, controller: Controller, *, watcher: ToolWatcher, say: Callable[[str], object]
     ) -> None:
         super().__init__()
         self._viewer = viewer

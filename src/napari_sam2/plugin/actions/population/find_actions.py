@@ -55,7 +55,7 @@ class FindActions(QObject):
         *,
         box: FindBox,
         images: ImageFollower,
-        say: Callable[[str], None],
+        say: Callable[[str], object],
     ) -> None:
         super().__init__()
         self._viewer = viewer
