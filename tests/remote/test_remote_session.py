@@ -171,6 +171,27 @@ def test_a_click_and_a_frame_are_one_round_trip_each(slow: tuple[SlowLine, Remot
     assert line.round_trips - trips <= 8 + 4
 
 
+@pytest.mark.parametrize("zoom", ["off", "auto"])
+def test_the_next_frame_is_encoded_before_it_is_asked_about(
+    here: Sam2, there: Sam2, frames: np.ndarray, zoom: str
+) -> None:
+    sessions = [prompted(Session(model, frames, zoom=zoom)) for model in (here, there)]
+    encoded = []
+    for session in sessions:
+        steps = session.propagate()
+        for _ in range(3):
+            next(steps)
+        # Is told how many there are by now, and asks for nothing new.
+        session.prepare(2)
+        encoded.append(session.encoder.frames_encoded)
+        list(steps)
+    if zoom == "off":
+        assert encoded == [3, 4]
+    # None of them in vain.
+    assert sessions[0].encoder.frames_encoded == sessions[1].encoder.frames_encoded
+    assert_same_sessions(*sessions)
+
+
 def test_frames_go_there_once(slow: tuple[SlowLine, RemoteModel]) -> None:
     line, model = slow
     frames = np.random.default_rng(5).integers(0, 2**16, (4, 256, 256)).astype(np.uint16)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.tracking.frame_tracker import memory_rule
+from napari_sam2.session.tracking.memory.choice import memory_rule
 
 from .timing import Patience, repeat
 from .workload import Workload, calls_of_a_frame

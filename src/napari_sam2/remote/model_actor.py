@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,6 +30,8 @@ class ModelActor:
     def __init__(self) -> None:
         self._model: Sam2 | None = None
         self._sessions: dict[str, SessionThere] = {}
+        # Questions are answered there, and what the next one will need is computed between them.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-model")
 
     def load(
         self, loader: Loader, arguments: Mapping[str, Any], own: WeightsFile | None
@@ -79,5 +82,8 @@ class ModelActor:
             return Refused(error)
 
     def ask(self, name: str, question: Question) -> Reply | Lacking | Refused:
-        """Reply a question of a session."""
-        return self._sessions[name].ask(question)
+        """Reply a question of a session; while the reply is on its way, prepare for the next."""
+        session = self._sessions[name]
+        reply = self._thread.submit(session.ask, question).result()
+        self._thread.submit(session.encode_ahead)
+        return reply

@@ -106,6 +106,8 @@ class Question:
     memories: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     # The number of the first memory that comes of it.
     number: int = 0
+    # The frame that is likely to be asked about next.
+    next_frame: int | None = None
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,10 @@ class RemoteTracker(FrameTracker):
         """Look for objects on one frame: one round trip for all of them."""
         if all(frame in track.bank.conditioning for track in tracks):
             return []
-        return self._ask("look", tracks, frame, step)
+        # The next frame goes there before it is asked about: the worker begins with it while this answer travels.
+        coming = frame + step
+        expected = coming if coming in self.encoder.planned else None
+        return self._ask("look", tracks, frame, step, next_frame=expected)
 
     def branches(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[list[FrameMemory]]:
         """Look for objects on one frame and take all candidates: one round trip for all of them."""
@@ -85,13 +88,16 @@ class RemoteTracker(FrameTracker):
         each = len(found) // len(tracks)
         return [found[first : first + each] for first in range(0, len(found), each)]
 
-    def _ask(self, method: str, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
+    def _ask(
+        self, method: str, tracks: Sequence[ObjectTrack], frame: int, step: int, *, next_frame: int | None = None
+    ) -> list[FrameMemory]:
         # To move a crop along, the frame before is compared with this one.
         before = [track.bank.get(frame - step) for track in tracks]
         moves = any(m is not None and m.view is not None and m.object_score_logit > 0 for m in before)
-        line = self.encoder.line
-        found = line.ask(method, frame, step, frames=[frame, frame - step] if moves else [frame], tracks=tracks)
-        return line.memories(found)
+        line, frames = self.encoder.line, [frame, frame - step] if moves else [frame]
+        if next_frame is not None:
+            frames.append(next_frame)
+        return line.memories(line.ask(method, frame, step, frames=frames, tracks=tracks, next_frame=next_frame))
 
 
 class RemotePredictor(PromptPredictor):

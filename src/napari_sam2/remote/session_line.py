@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, finalize
 
@@ -56,15 +57,23 @@ class SessionLine:
         # What the worker has of the session goes when another is opened there.
         finalize(self, line.forgotten.append, self._name)
 
-    def ask(self, method: str, *arguments: Any, frames: Iterable[int] = (), tracks: Sequence[ObjectTrack] = ()) -> Any:
+    def ask(
+        self,
+        method: str,
+        *arguments: Any,
+        frames: Iterable[int] = (),
+        tracks: Sequence[ObjectTrack] = (),
+        next_frame: int | None = None,
+    ) -> Any:
         """Have something computed.
 
         ``frames``: that it takes. ``tracks``: the objects, of which it takes what concerns these frames.
+        ``next_frame``: one of the frames, which is likely to be asked about next.
         """
         frames = list(frames)
         for _ in range(_TRIES):
             self._open()
-            question = self._question(method, arguments, frames, tracks)
+            question = replace(self._question(method, arguments, frames, tracks), next_frame=next_frame)
             answer = self.line.call("ask", self._name, question)
             if isinstance(answer, Reply):
                 self._there |= question.pixels.keys()

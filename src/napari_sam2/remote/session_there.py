@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ class SessionThere:
         self._parts = make_parts(model, Stack(self._source, stack.axis), stack.settings)
         # By number, those used last at the end.
         self._memories: OrderedDict[int, FrameMemory] = OrderedDict()
+        # What the next question will see, if it is about the frame that is expected.
+        self._coming: Callable[[], None] | None = None
         # A long answer that is given in steps.
         self._steps: Generator[float, None, Any] | None = None
         self._answers: dict[str, Callable[..., Any]] = {
@@ -73,6 +76,14 @@ class SessionThere:
         self._forget(named)
         return Reply(value, self._parts.encoder.frames_encoded)
 
+    def encode_ahead(self) -> None:
+        """Encode what the next question is likely to be about."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            # Nobody has asked yet: what is missing is said when somebody does.
+            with suppress(LackingFrameError):
+                coming()
+
     def _track(self, sent: SentTrack) -> ObjectTrack:
         """The object, as far as an answer depends on it."""
         track = ObjectTrack(sent.object_id, MemoryBank(self._parts.tracker.policy, spare_bytes=0))
@@ -110,7 +121,13 @@ class SessionThere:
         self._parts.encoder.prepare(frame)
 
     def _look(self, question: Question, tracks: list[ObjectTrack], frame: int, step: int) -> list[dict[str, Any]]:
-        return self._told(question, self._parts.tracker.look(tracks, frame, step))
+        tracker = self._parts.tracker
+        found = tracker.look(tracks, frame, step)
+        if question.next_frame is not None:
+            # The objects are copies: on the other side they are not told yet what was found.
+            tracker.take(tracks, found, frame=frame, step=step)
+            self._coming = partial(tracker.encode_ahead, tracks, question.next_frame, step)
+        return self._told(question, found)
 
     def _branches(self, question: Question, tracks: list[ObjectTrack], frame: int, step: int) -> list[dict[str, Any]]:
         found = self._parts.tracker.branches(tracks, frame, step)

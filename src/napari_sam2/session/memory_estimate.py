@@ -15,7 +15,7 @@ from napari_sam2.session.features.prefetch import frames_ahead
 from napari_sam2.session.results.object_set import SPARE_BYTES
 from napari_sam2.session.results.outputs import RECORD_BYTES
 from napari_sam2.session.steps.history import HISTORY_BYTES
-from napari_sam2.session.tracking.frame_tracker import memory_rule
+from napari_sam2.session.tracking.memory.choice import memory_rule
 
 # Bytes that PyTorch and the allocator take besides tensors, once a model has run.
 LIBRARIES = 140 * 2**20

@@ -12,7 +12,8 @@ from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.population.finder import ObjectFinder
 from napari_sam2.session.prompting.predictor import PromptPredictor
-from napari_sam2.session.tracking.frame_tracker import FrameTracker, memory_rule
+from napari_sam2.session.tracking.frame_tracker import FrameTracker
+from napari_sam2.session.tracking.memory.choice import memory_rule
 from napari_sam2.session.tracking.memory.policies import make_policy
 from napari_sam2.session.tracking.memory.policy import MemoryPolicy
 from napari_sam2.session.zoom.crop_size import Zoom, make_zoom

@@ -20,8 +20,7 @@ from napari_sam2.model.sam2 import (
     upsample_to_input,
 )
 from napari_sam2.session.prompting.predictor import PREVIOUS_LOGIT_LIMIT
-from napari_sam2.session.tracking.frame_tracker import memory_rule
-from napari_sam2.session.tracking.memory.choice import choose_memories
+from napari_sam2.session.tracking.memory.choice import choose_memories, memory_rule
 from napari_sam2.training.data.clips import Batch
 from napari_sam2.training.data.prompt_plan import draw_prompt_plan
 from napari_sam2.training.data.simulated_prompts import correction, first_prompts

@@ -154,6 +154,19 @@ def test_parts_encoded_together_are_as_those_encoded_alone(
     assert sum(x.untyped_storage().nbytes() for x in held) == len(encoder._features) * 2 * (64 * 16 + 16 * 64 + 8 * 256)
 
 
+def test_what_was_encoded_ahead_is_used_for_the_same_batch_alone(model: Sam2, stack: Stack) -> None:
+    one, other = FrameEncoder(model, stack), FrameEncoder(model, stack)
+    views = [Crop(0, 0, 20, 20), None]
+    other.encode_ahead(1, [views, [Crop(4, 0, 20, 30)]])
+    assert other.frames_encoded == 3
+    np.testing.assert_equal(numbers(other.encode_views(1, views)), numbers(one.encode_views(1, views)))
+    assert other.frames_encoded == 3
+    # One of them alone may round in another way.
+    other.encode_ahead(2, [views])
+    np.testing.assert_equal(numbers(other.encode(2)), numbers(one.encode(2)))
+    assert other.frames_encoded == 3 + 2 + 1
+
+
 def test_the_last_features_are_kept_whatever_the_budget(model: Sam2, stack: Stack) -> None:
     encoder = FrameEncoder(model, stack, cache_bytes=0)
     for frame in (5, 5, 6, 5):

@@ -13,7 +13,8 @@ from napari_sam2 import Session
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.config import InferenceOptions
 from napari_sam2.model.sam2 import Sam2
-from napari_sam2.session.tracking.frame_tracker import fill_holes, memory_rule
+from napari_sam2.session.tracking.frame_tracker import fill_holes
+from napari_sam2.session.tracking.memory.choice import memory_rule
 from napari_sam2.session.tracking.prompt_tensors import mask_at_input, prompt_points
 from napari_sam2.session.tracking.schedule import Visit, outward, schedule, straight
 from napari_sam2.session.zoom.crop import Crop

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from .prefetch import ReadAhead
 # Default budget, the larger of the two: many frames of a small model, or a few of a large one.
 CACHE_BYTES = 48 * 2**20
 CACHE_FRAMES = 6
+# Frame, crop, and side of the model's input.
+_Place: TypeAlias = tuple[int, Crop | None, int]
 
 
 def resize_rgb8(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -98,8 +100,10 @@ class FrameEncoder:
         self._dtype = feature_dtype(model)
         self.cache_bytes = default_cache_bytes(model.config, self._dtype) if cache_bytes is None else cache_bytes
         self._store = None if cache_folder is None else FeatureStore(cache_folder, model, dtype=self._dtype)
-        # By (frame, crop, input size), the one used longest ago first.
-        self._features: OrderedDict[tuple[int, Crop | None, int], ImageFeatures] = OrderedDict()
+        # The one used longest ago first.
+        self._features: OrderedDict[_Place, ImageFeatures] = OrderedDict()
+        # Of the crops of the next frame that are encoded already, by what is to be encoded together.
+        self._coming: dict[tuple[_Place, ...], list[ImageFeatures]] = {}
         # Pixels of the two frames read last: one is encoded, the other compared with it to follow objects.
         self._last_read: dict[int, NDArray[Any]] = {}
         # Reads ahead for the runs under way, the innermost last.
@@ -131,8 +135,9 @@ class FrameEncoder:
         side = size or self.model.config.image_size
         # Encode what is missing, each crop once.
         places = [(frame, view, side) for view in views]
-        missing = [place for place in dict.fromkeys(places) if place not in self._features]
-        fetched = self._fetch([self.look(frame, view) for _, view, _ in missing], side)
+        missing = self._missing(places)
+        # Only as the same batch: in another one the last bits may be others.
+        fetched = self._coming.pop(missing, None) or self._fetch(missing)
         self._features.update(zip(missing, fetched, strict=True))
         # Mark as used before the cache is shrunk; take the features out first, as shrinking may drop some of them.
         for place in places:
@@ -143,8 +148,20 @@ class FrameEncoder:
         maps = (group[0] if len(group) == 1 else torch.cat(group) for group in zip(*found, strict=True))
         return convert(ImageFeatures(*maps), self.model.dtype)
 
-    def _fetch(self, images: Sequence[NDArray[np.uint8]], size: int) -> list[ImageFeatures]:
-        squared = [resize_rgb8(image, size) for image in images]
+    @torch.inference_mode()
+    def encode_ahead(self, frame: int, groups: Iterable[Sequence[Crop | None]]) -> None:
+        """Encode groups of crops of a frame that are about to be asked for; what was encoded so before is given up."""
+        self._coming.clear()
+        side = self.model.config.image_size
+        for views in groups:
+            missing = self._missing([(frame, view, side) for view in views])
+            self._coming[missing] = self._fetch(missing)
+
+    def _missing(self, places: Iterable[_Place]) -> tuple[_Place, ...]:
+        return tuple(place for place in dict.fromkeys(places) if place not in self._features)
+
+    def _fetch(self, places: Iterable[_Place]) -> list[ImageFeatures]:
+        squared = [resize_rgb8(self.look(frame, view), size) for frame, view, size in places]
         if self._store is None:
             return self._compute(squared)
         # Equal pictures, such as empty frames, have one key and are encoded once.
@@ -177,6 +194,11 @@ class FrameEncoder:
         pixels = self._read(frame)
         return to_rgb8(pixels if view is None else pixels[view.crop], self.window)
 
+    @property
+    def planned(self) -> Sequence[int]:
+        """Frames of the run that is under way."""
+        return self._ahead[-1].plan if self._ahead else ()
+
     @contextmanager
     def reading_ahead(self, plan: Sequence[int]) -> Iterator[None]:
         """Read the next frames of a run on a thread until the context is left."""
@@ -203,4 +225,5 @@ class FrameEncoder:
     def clear(self) -> None:
         """Forget all features."""
         self._features.clear()
+        self._coming.clear()
         self._last_read.clear()

@@ -34,7 +34,7 @@ class ReadAhead:
 
     def __init__(self, stack: Stack, plan: Sequence[int]) -> None:
         self._stack = stack
-        self._plan = plan
+        self.plan = plan
         # How much of the plan is behind, and how many frames to have ready beyond it.
         self._place = 0
         self._depth = frames_ahead(frame_bytes(stack))
@@ -45,9 +45,9 @@ class ReadAhead:
         """Return a frame, and have the next ones read."""
         future = self._waiting.pop(frame, None) or self._thread.submit(self._stack.read, frame)
         # Frames outside the plan, such as those a user prompts while tracking, are read, but the plan does not move on.
-        if frame in self._plan[self._place :]:
-            self._place = self._plan.index(frame, self._place) + 1
-            self._fill(self._plan[self._place : self._place + self._depth])
+        if frame in self.plan[self._place :]:
+            self._place = self.plan.index(frame, self._place) + 1
+            self._fill(self.plan[self._place : self._place + self._depth])
         return future.result()
 
     def _fill(self, coming: Sequence[int]) -> None:

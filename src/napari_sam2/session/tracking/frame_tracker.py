@@ -16,7 +16,6 @@ from napari_sam2.model.sam2 import (
     ImageFeatures,
     MaskPrediction,
     PointerMemory,
-    Sam2,
     SpatialMemory,
     highest_iou,
     soft_mask,
@@ -30,13 +29,14 @@ from napari_sam2.session.zoom.crop_size import Zoom, hidden_place, whole_if_none
 from .crop_follower import CropChoice, CropFollower
 from .crop_maps import kept_map, map_in_crop, widened
 from .fill_between import blend
-from .memory.choice import MemoryChoice, MemoryRule
+from .memory.choice import MemoryChoice
 from .memory.exclusion import excluded
 from .memory.looks import prototypes
 from .memory.observation import NOTHING_SEEN, Observation
 from .memory.policy import MemoryPolicy
 from .memory.rivals import measure_rivals
 from .memory_bank import FrameMemory
+from .object_groups import groups_alike
 from .object_track import ObjectTrack
 from .suppression import SUPPRESSED_LOGIT, overlaps
 
@@ -44,16 +44,6 @@ from .suppression import SUPPRESSED_LOGIT, overlaps
 HOLE_LOGIT = 0.1
 # Masks that the decoder proposes where nothing is prompted.
 _CANDIDATES = 3
-
-
-def memory_rule(model: Sam2) -> MemoryRule:
-    """How many earlier frames a frame attends to with this model and its options."""
-    config, options = model.config, model.options
-    # The model has one slot more than it has recent frames: that of the conditioning frames.
-    recent = config.num_memories - 1
-    if options.recent_memories is not None:
-        recent = min(recent, options.recent_memories)
-    return MemoryRule(recent + 1, config.max_object_pointers, options.max_conditioning)
 
 
 def fill_holes(low_res_bhw: Tensor, largest: int) -> Tensor:
@@ -135,11 +125,23 @@ class FrameTracker:
         with as_planned(self.model.threads):
             return self._look_for(tracks, frame, step)
 
-    def _look_for(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
-        # Choose a crop for each object and run the model.
+    @torch.inference_mode()
+    def encode_ahead(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> None:
+        """Encode what `look` is going to see on a frame, if nothing happens to the objects before."""
+        with as_planned(self.model.threads):
+            members = self._members(tracks, frame, step)
+            _, groups = self._groups(members, frame, step)
+            self.encoder.encode_ahead(frame, [[members[i][1].view for i in some] for some in groups])
+
+    def _members(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[tuple[ObjectTrack, CropChoice]]:
+        """The objects to look for on a frame, with the crops to look in."""
         tracked = [track for track in tracks if frame not in track.bank.conditioning]
         crops = self.crops.shared([self._next_crop(track, frame, step) for track in tracked])
-        members = list(zip(tracked, crops, strict=True))
+        return list(zip(tracked, crops, strict=True))
+
+    def _look_for(self, tracks: Sequence[ObjectTrack], frame: int, step: int) -> list[FrameMemory]:
+        # Choose a crop for each object and run the model.
+        members = self._members(tracks, frame, step)
         records = [record for (record,) in self._look(members, frame, step=step)]
         # Where a mask is cut off by its crop, look again in a wider one. Once, not until it fits: a mask that leaks out
         # of every crop would be followed through the whole frame.
@@ -158,7 +160,7 @@ class FrameTracker:
             records = [self._blended(track, record, frame) for (track, _), record in zip(members, records, strict=True)]
         if self.policy.observes:
             records = [
-                self._observed(track, record, frame, step) for track, record in zip(tracked, records, strict=True)
+                self._observed(track, record, frame, step) for (track, _), record in zip(members, records, strict=True)
             ]
         return records
 
@@ -245,29 +247,25 @@ class FrameTracker:
         picks: Sequence[CandidatePick] = (),
     ) -> list[list[FrameMemory]]:
         """What is seen of each object: a record for each pick, or the one to follow."""
-        # A batch needs memories in the same slots, maps of one size, and one set of features for all or one for each.
-        groups: dict[tuple[MemoryChoice, bool, int | None], list[int]] = {}
+        choices, groups = self._groups(members, frame, step)
+        found: dict[int, list[FrameMemory]] = {}
+        for some in groups:
+            group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame, picks=picks)
+            found |= zip(some, group, strict=True)
+        return [found[index] for index in range(len(members))]
+
+    def _groups(
+        self, members: Sequence[tuple[ObjectTrack, CropChoice]], frame: int, step: int
+    ) -> tuple[list[MemoryChoice], list[list[int]]]:
+        """What objects attend to on a frame, and which of them go through the model together."""
         # What comes back from the second prompt of a stretch must not go by frames behind that: they may be older.
         ends = [track.stretch(frame) if step < 0 else None for track, _ in members]
         choices = [
             track.bank.choose(frame, step=step, num_frames=self.num_frames, within=within)
             for (track, _), within in zip(members, ends, strict=True)
         ]
-        # Those that share a window follow one another, so that its features are at hand.
-        firsts = {crop.view: index for index, (_, crop) in reversed([*enumerate(members)])}
-        for index in sorted(range(len(members)), key=lambda i: firsts[members[i][1].view]):
-            crop = members[index][1]
-            groups.setdefault((choices[index].layout, crop.view is None, crop.cells), []).append(index)
-        found: dict[int, list[FrameMemory]] = {}
-        # Objects that attend to as many frames go through the model together, as many as fit comfortably. Those seen
-        # in the whole frame, which is encoded once, come apart from those with crops.
         at_once = objects_at_once(self.model.config)
-        for indices in groups.values():
-            for first in range(0, len(indices), at_once):
-                some = indices[first : first + at_once]
-                group = self._look_at_group([members[i] for i in some], [choices[i] for i in some], frame, picks=picks)
-                found |= zip(some, group, strict=True)
-        return [found[index] for index in range(len(members))]
+        return choices, groups_alike([crop for _, crop in members], choices, at_once=at_once)
 
     def _features(self, crops: Sequence[CropChoice], frame: int, *, parts: bool = True) -> ImageFeatures:
         """Features of a crop that all share, or of what each of some objects sees."""

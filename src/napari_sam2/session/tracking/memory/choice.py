@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from napari_sam2.model.sam2 import Sam2
+
 
 @dataclass(frozen=True)
 class MemoryRule:
@@ -31,6 +33,16 @@ class MemoryRule:
     def reach(self) -> int:
         """How many frames back anything but a conditioning frame can matter."""
         return max(self.num_recent, self.max_object_pointers - 1)
+
+
+def memory_rule(model: Sam2) -> MemoryRule:
+    """How many earlier frames a frame attends to with this model and its options."""
+    config, options = model.config, model.options
+    # The model has one slot more than it has recent frames: that of the conditioning frames.
+    recent = config.num_memories - 1
+    if options.recent_memories is not None:
+        recent = min(recent, options.recent_memories)
+    return MemoryRule(recent + 1, config.max_object_pointers, options.max_conditioning)
 
 
 @dataclass(frozen=True)
