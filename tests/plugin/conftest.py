@@ -41,6 +41,15 @@ def programs_stay() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def modules_stay() -> Iterator[None]:
+    """Spare what was imported the search for circles of references, which is made before and after each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def no_window_left() -> None:
     """Free windows that are closed but lie in circles of references: napari's fixture takes them for leaks."""
@@ -201,17 +210,22 @@ def open_desk(plugin_settings: None, make_napari_viewer: Callable[..., Viewer]) 
     """Open a viewer with an image and the widget docked; nothing is remembered from one test to the next."""
     desks = []
 
-    def make(image: np.ndarray | None, **options: Any) -> Desk:
+    def make(image: np.ndarray | None, *, checkpoint: Path | None = None, **options: Any) -> Desk:
         viewer = make_napari_viewer(show=True)
         viewer.window.resize(1200, 900)
         if image is not None:
             viewer.add_image(image, name="image", **options)
         widget = Sam2Widget(viewer)
+        if checkpoint is not None:
+            # Chosen before the model that the widget starts with is loaded, which takes longer.
+            widget.panel.model_box.set_checkpoint(checkpoint)
         viewer.window.add_dock_widget(widget, name="SAM 2")
         viewer.dims.set_point(list(range(viewer.dims.ndim)), [0] * viewer.dims.ndim)
         QTest.qWait(50)
-        desks.append(Desk(viewer, widget))
-        return desks[-1]
+        desks.append(made := Desk(viewer, widget))
+        if checkpoint is not None and image is not None:
+            made.until(lambda: made.checkpoint_in_use == checkpoint, "the model")
+        return made
 
     yield make
     for desk in desks:
@@ -221,6 +235,4 @@ def open_desk(plugin_settings: None, make_napari_viewer: Callable[..., Viewer]) 
 @pytest.fixture
 def desk(open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path) -> Desk:
     """A viewer with a stack, the widget and a loaded model."""
-    made = open_desk(frames)
-    made.load(checkpoint)
-    return made
+    return open_desk(frames, checkpoint=checkpoint)

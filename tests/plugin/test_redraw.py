@@ -23,8 +23,7 @@ STEPS = 8
 def test_a_newer_threshold_gives_up_the_older_redraw(
     open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = open_desk(np.tile(frames, (6, 1, 1)))
-    desk.load(checkpoint)
+    desk = open_desk(np.tile(frames, (6, 1, 1)), checkpoint=checkpoint)
     desk.press("new_object")
     desk.click_shown(20, 30)
     desk.track()

@@ -199,8 +199,7 @@ def test_frame_that_cannot_be_read_is_told_and_the_rest_goes_on(
 ) -> None:
     broken = frames.astype(np.float32)
     broken[3, 0, 0] = np.nan
-    desk = open_desk(broken, contrast_limits=(0, 255))
-    desk.load(checkpoint)
+    desk = open_desk(broken, contrast_limits=(0, 255), checkpoint=checkpoint)
     desk.widget.session.stack.missing.refuse = True
     desk.press("new_object")
     desk.click_shown(20, 30)
@@ -215,8 +214,7 @@ def test_nan_around_the_sample_is_background(
 ) -> None:
     ragged = frames.astype(np.float32)
     ragged[:, :, :4] = np.nan
-    desk = open_desk(ragged)
-    desk.load(checkpoint)
+    desk = open_desk(ragged, checkpoint=checkpoint)
     before = len(notification_manager.records)
     desk.press("new_object")
     desk.click_shown(20, 30)

@@ -30,8 +30,7 @@ def volume(frames: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def turned(open_desk: Opener, volume: np.ndarray, checkpoint: Path) -> Desk:
     """A desk on which the volume is tracked along Y."""
-    desk = open_desk(volume, axis_labels=("z", "y", "x"), scale=(2, 1, 1))
-    desk.load(checkpoint)
+    desk = open_desk(volume, axis_labels=("z", "y", "x"), scale=(2, 1, 1), checkpoint=checkpoint)
     choose(desk, "y")
     return desk
 
@@ -48,8 +47,7 @@ def choose(desk: Desk, axis: str) -> None:
 def test_results_are_those_of_a_session_on_the_turned_stack(
     open_desk: Opener, volume: np.ndarray, checkpoint: Path, axis: str
 ) -> None:
-    desk = open_desk(volume, axis_labels=("z", "y", "x"))
-    desk.load(checkpoint)
+    desk = open_desk(volume, axis_labels=("z", "y", "x"), checkpoint=checkpoint)
     combo = desk.find("axis")
     assert [combo.itemText(i) for i in range(combo.count())] == ["z", "y", "x"]
     choose(desk, axis)

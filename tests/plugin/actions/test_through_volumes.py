@@ -25,8 +25,7 @@ def volumes(frames: np.ndarray) -> np.ndarray:
 
 
 def begin(open_desk: Opener, volumes: np.ndarray, checkpoint: Path) -> Desk:
-    desk = open_desk(volumes, axis_labels=("t", "z", "y", "x"), scale=(1, 2, 0.5, 0.5))
-    desk.load(checkpoint)
+    desk = open_desk(volumes, axis_labels=("t", "z", "y", "x"), scale=(1, 2, 0.5, 0.5), checkpoint=checkpoint)
     desk.find("axis").setCurrentText("time and depth")
     desk.until(lambda: desk.widget.session is not None and desk.widget.session.stack.n_planes == 4, "the session")
     desk.settle()
@@ -183,8 +182,7 @@ def test_a_saved_session_is_brought_back(open_desk: Opener, desk: Desk, volumes:
 
 
 def test_prompts_given_along_time_count_through_both(open_desk: Opener, volumes: np.ndarray, checkpoint: Path) -> None:
-    desk = open_desk(volumes)
-    desk.load(checkpoint)
+    desk = open_desk(volumes, checkpoint=checkpoint)
     combo = desk.find("axis")
     assert combo.itemText(2) == "axis 0 (time) and axis 1 (depth)"
     desk.viewer.dims.set_point((0, 1), (0, 3))

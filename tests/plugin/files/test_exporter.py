@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 def tracked(open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path) -> Desk:
     """An object tracked in an image with pixel sizes, under a name."""
     micron = {"units": ("second", "um", "um"), "scale": (2, 0.5, 0.25), "axis_labels": ("t", "y", "x")}
-    made = open_desk(frames, **micron)
-    made.load(checkpoint)
+    made = open_desk(frames, **micron, checkpoint=checkpoint)
     made.press("new_object")
     made.click_shown(20, 30)
     made.track()

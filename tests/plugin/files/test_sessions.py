@@ -123,8 +123,7 @@ def test_work_comes_back_in_another_window_and_goes_on(
 def test_steps_taken_before_can_be_undone_and_done_again(
     open_desk: Opener, frames: np.ndarray, checkpoint: Path, tmp_path: Path
 ) -> None:
-    first = open_desk(frames)
-    first.load(checkpoint)
+    first = open_desk(frames, checkpoint=checkpoint)
     first.press("new_object")
     first.click_shown(20, 30)
     points = first.widget.layers.points

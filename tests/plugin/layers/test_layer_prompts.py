@@ -368,8 +368,9 @@ def test_a_brush_over_several_frames_prompts_each_of_them(desk: Desk, erase: boo
 def test_a_brush_over_several_places_of_another_axis(
     open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path
 ) -> None:
-    desk = open_desk(np.stack([frames[:4], frames[4:8], frames[8:]]), axis_labels=("t", "z", "y", "x"))
-    desk.load(checkpoint)
+    desk = open_desk(
+        np.stack([frames[:4], frames[4:8], frames[8:]]), axis_labels=("t", "z", "y", "x"), checkpoint=checkpoint
+    )
     desk.viewer.dims.set_point([0, 1], [1, 2])
     desk.settle()
     desk.press("tool_paint")

@@ -105,8 +105,7 @@ def test_labels_of_another_grid_by_the_nearest_pixel() -> None:
 @pytest.fixture
 def moved(open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path) -> Desk:
     """A viewer whose image is scaled and moved."""
-    desk = open_desk(frames, scale=(1, 0.5, 0.5), translate=(0, 30, 40))
-    desk.load(checkpoint)
+    desk = open_desk(frames, scale=(1, 0.5, 0.5), translate=(0, 30, 40), checkpoint=checkpoint)
     return desk
 
 

@@ -50,8 +50,7 @@ def test_a_rolled_view(order: tuple[int, ...]) -> None:
 
 
 def test_a_click_beside_the_image_is_told(open_desk: Callable[..., Any], frames: np.ndarray, checkpoint: Path) -> None:
-    desk = open_desk(frames)
-    desk.load(checkpoint)
+    desk = open_desk(frames, checkpoint=checkpoint)
     desk.press("new_object")
     before = len(notification_manager.records)
     desk.click(-3, 20)

@@ -108,8 +108,7 @@ def test_images_that_are_not_plain_arrays(
         image = dask.array.from_array(frames, chunks=(1, 48, 56))
     else:
         image = zarr.create_array(tmp_path / "frames.zarr", data=frames, chunks=(1, 48, 56))
-    desk = open_desk(image, multiscale=make == "multiscale", contrast_limits=(0, 255))
-    desk.load(checkpoint)
+    desk = open_desk(image, multiscale=make == "multiscale", contrast_limits=(0, 255), checkpoint=checkpoint)
     desk.press("new_object")
     desk.click_shown(20, 30)
     assert desk.track()
@@ -123,8 +122,7 @@ def test_time_and_depth_track_along_either(open_desk: Opener, frames: np.ndarray
     image = np.stack([frames[:6], frames[6:, ::-1], frames[:6, :, ::-1]])
     if rgb:
         image = np.stack([image, 255 - image, image], axis=-1)
-    desk = open_desk(image, axis_labels=("t", "z", "y", "x"), rgb=rgb)
-    desk.load(checkpoint)
+    desk = open_desk(image, axis_labels=("t", "z", "y", "x"), rgb=rgb, checkpoint=checkpoint)
     for axis, n_frames, standing in (("t", 3, 2), ("z", 6, 1)):
         desk.find("axis").setCurrentText(axis)
         desk.viewer.dims.set_current_step(1 if axis == "t" else 0, standing)

@@ -31,8 +31,7 @@ def test_types_give_what_a_session_alone_gives(
     else:
         image = (frames.astype(float) * {"uint8": 1, "uint16": 150, "int16": 100, "float32": 0.01}[kind]).astype(kind)
         image = image - image.dtype.type(500) if kind == "int16" else image
-    desk = open_desk(image[:4])
-    desk.load(checkpoint)
+    desk = open_desk(image[:4], checkpoint=checkpoint)
     desk.press("new_object")
     desk.click_shown(20, 30)
     assert desk.track()
@@ -70,8 +69,7 @@ def test_scaled_and_shifted_image(open_desk: Opener, frames: np.ndarray, checkpo
 
 
 def test_single_image_is_a_stack_of_one(open_desk: Opener, frames: np.ndarray, checkpoint: Path) -> None:
-    desk = open_desk(frames[0])
-    desk.load(checkpoint)
+    desk = open_desk(frames[0], checkpoint=checkpoint)
     desk.press("new_object")
     desk.click_shown(20, 30)
     assert desk.labels.shape == (48, 56)
@@ -84,8 +82,7 @@ def test_four_axes_track_along_the_chosen_one_where_the_other_stands(
     open_desk: Opener, frames: np.ndarray, checkpoint: Path
 ) -> None:
     image = np.stack([frames[:6], frames[6:, ::-1], frames[:6, :, ::-1]])
-    desk = open_desk(image, axis_labels=("z", "t", "y", "x"))
-    desk.load(checkpoint)
+    desk = open_desk(image, axis_labels=("z", "t", "y", "x"), checkpoint=checkpoint)
     axis = desk.find("axis")
     assert axis.isVisibleTo(desk.widget)
     assert [axis.itemText(i) for i in range(axis.count())] == ["z", "t", "time and depth"]
@@ -115,8 +112,7 @@ def test_four_axes_track_along_the_chosen_one_where_the_other_stands(
 
 def test_other_slider_moved_during_tracking(open_desk: Opener, frames: np.ndarray, checkpoint: Path) -> None:
     image = np.stack([frames, frames[:, ::-1]])
-    desk = open_desk(image, axis_labels=("z", "t", "y", "x"))
-    desk.load(checkpoint)
+    desk = open_desk(image, axis_labels=("z", "t", "y", "x"), checkpoint=checkpoint)
     desk.find("axis").setCurrentText("t")
     desk.press("new_object")
     desk.click_shown(20, 30)
@@ -138,8 +134,7 @@ def test_other_slider_moved_during_tracking(open_desk: Opener, frames: np.ndarra
 def test_contrast_limits_are_followed_until_there_is_a_prompt(
     open_desk: Opener, frames: np.ndarray, checkpoint: Path
 ) -> None:
-    desk = open_desk(frames.astype(np.uint16) * 10, contrast_limits=(0, 2000))
-    desk.load(checkpoint)
+    desk = open_desk(frames.astype(np.uint16) * 10, contrast_limits=(0, 2000), checkpoint=checkpoint)
     assert desk.widget.session.encoder.window == Window(0, 2000)
     image, first = desk.widget.layers.image, desk.widget.session
     image.contrast_limits = (100, 1500)

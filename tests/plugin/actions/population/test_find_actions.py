@@ -39,8 +39,7 @@ def movie() -> np.ndarray:
 
 @pytest.fixture
 def bench(open_desk: Callable[..., Desk], movie: np.ndarray, finding_model: Path) -> Desk:
-    made = open_desk(movie)
-    made.load(finding_model)
+    made = open_desk(movie, checkpoint=finding_model)
     made.find("find_bar").setValue(20)
     return made
 

@@ -34,8 +34,7 @@ def detector(tmp_path: Path) -> Path:
 def test_words_lead_to_proposals_that_are_taken_in_one_step(
     open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path, detector: Path
 ) -> None:
-    desk = open_desk(frames)
-    desk.load(checkpoint)
+    desk = open_desk(frames, checkpoint=checkpoint)
     desk.find("find_bar").setValue(0)
     line = desk.find("find_text")
     QTest.keyClicks(line, "nucleus, cell")
@@ -62,8 +61,7 @@ def test_words_lead_to_proposals_that_are_taken_in_one_step(
 def test_a_folder_without_a_detector_is_told_and_another_can_be_given(
     open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path, detector: Path, tmp_path: Path
 ) -> None:
-    desk = open_desk(frames)
-    desk.load(checkpoint)
+    desk = open_desk(frames, checkpoint=checkpoint)
     failures: list[Exception] = []
     desk.widget.controller.failed.connect(failures.append)
     words = desk.widget.panel.find_box.words

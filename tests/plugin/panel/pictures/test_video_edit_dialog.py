@@ -22,8 +22,7 @@ av = pytest.importorskip("av", reason="PyAV is not installed")
 
 @pytest.fixture
 def painted(open_desk: Callable[..., Desk], frames: np.ndarray, checkpoint: Path) -> Desk:
-    made = open_desk(frames)
-    made.load(checkpoint)
+    made = open_desk(frames, checkpoint=checkpoint)
     made.press("new_object")
     made.click_shown(20, 30)
     made.track()
