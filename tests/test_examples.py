@@ -15,8 +15,8 @@ from napari_sam2.weights.catalog import get_entry
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 GALLERY = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
-# Writing the files takes a minute, and looking for objects, slices and stacks takes a while, too.
-SLOW = {"track_with_onnx", "find_cells", "many_stacks", "z_stack"}
+# Writing the files takes a minute, and looking for objects, slices, stacks and eight cells takes a while, too.
+SLOW = {"track_with_onnx", "find_cells", "many_stacks", "track_cells", "z_stack"}
 # It makes no picture.
 PLAIN = {"track_with_onnx"}
 # Grey values: on other machines, outlines lie a little elsewhere.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
 SCRIPT = Path(sys.executable).parent / "napari-sam2"
 
@@ -67,3 +68,17 @@ def write_entries(path: Path, entries: Iterable[dict[str, Any]]) -> Path:
     """Write a prompts file by hand."""
     path.write_text(json.dumps({"version": 1, "prompts": list(entries)}), encoding="utf-8")
     return path
+
+
+def write_disk(folder: Path, n_frames: int) -> DiskStack:
+    """Write uint16 frames of 40 x 56 pixels of 0.5 x 0.25 um, every 2 s, and prompts of three objects."""
+    frames, masks = draw_disk(n_frames)
+    sizes = {"axes": "TYX", "unit": "um", "finterval": 2.0}
+    tifffile.imwrite(folder / "disk.tif", frames, imagej=True, resolution=(4, 2), metadata=sizes)
+    tifffile.imwrite(folder / "mask.tif", masks[0].astype(np.uint8))
+    entries = [
+        {"frame": 0, "object": 1, "mask": "mask.tif"},
+        {"frame": 0, "object": 2, "points": [[30, 40]], "labels": [1]},
+        {"frame": 5, "object": 3, "box": [2, 3, 14, 20]},
+    ]
+    return DiskStack(folder / "disk.tif", write_entries(folder / "prompts.json", entries), masks)

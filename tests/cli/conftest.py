@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
-from commandline import DiskStack, Finished, Run, draw_disk, write_entries
+from commandline import DiskStack, Finished, Run, write_disk
 
 from napari_sam2.cli import main
 
@@ -51,14 +49,5 @@ def fast(checkpoint: Path) -> list[object]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> DiskStack:
-    """Eight uint16 frames of 40 x 56 pixels of 0.5 x 0.25 um, every 2 s, and three objects."""
-    frames, masks = draw_disk(8)
-    sizes = {"axes": "TYX", "unit": "um", "finterval": 2.0}
-    tifffile.imwrite(tmp_path / "disk.tif", frames, imagej=True, resolution=(4, 2), metadata=sizes)
-    tifffile.imwrite(tmp_path / "mask.tif", masks[0].astype(np.uint8))
-    entries = [
-        {"frame": 0, "object": 1, "mask": "mask.tif"},
-        {"frame": 0, "object": 2, "points": [[30, 40]], "labels": [1]},
-        {"frame": 5, "object": 3, "box": [2, 3, 14, 20]},
-    ]
-    return DiskStack(tmp_path / "disk.tif", write_entries(tmp_path / "prompts.json", entries), masks)
+    """Eight frames."""
+    return write_disk(tmp_path, 8)

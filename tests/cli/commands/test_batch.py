@@ -262,7 +262,7 @@ def test_job_that_another_program_is_at(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_leaves_it_to_go_on(run: Run, stacks: Path, fast: list[object], tmp_path: Path) -> None:
-    write_stack(stacks, "long", 100)
+    write_stack(stacks, "long", 60)
     rows = [{"input": f"{name}.tif", "prompts": f"{name}.prompts.json"} for name in ("long", "one")]
     table, out = write_table(stacks / "jobs.csv", rows), tmp_path / "out"
     with start_script("batch", table, "--output", out, *fast) as process:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,11 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commandline import DiskStack, Run, draw_disk, start_script, write_entries
+from commandline import DiskStack, Run, start_script, write_disk, write_entries
 
 from napari_sam2 import Session
+from napari_sam2.cli import main
 from napari_sam2.job.run_stack import Progress
 from napari_sam2.session.results.frame_result import FrameResult
+
+# Frames of a run that is stopped on the way.
+LONG = 60
 
 
 def results(folder: Path) -> tuple[np.ndarray, str]:
@@ -183,18 +188,26 @@ def test_run_in_a_part_of_the_image(run: Run, disk: DiskStack, fast: list[object
     assert_same_results(tmp_path / "first", tmp_path / "resumed")
 
 
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple[list[object], Path]:
+    """The words of a run that is long enough to be stopped on the way, however late the signal comes; its results."""
+    folder = tmp_path_factory.mktemp("long")
+    disk = write_disk(folder, LONG)
+    fast = ["--checkpoint", checkpoint, "--image-size", 64, "--overlay", "none"]
+    words = ["segment", disk.path, "--prompts", disk.prompts, "--save", *fast]
+    assert main([*map(str, words), "--output", str(folder / "whole")]) == 0
+    return words, folder / "whole"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_resume_goes_on(run: Run, disk: DiskStack, fast: list[object], tmp_path: Path, how: int) -> None:
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    # Long enough to be stopped on the way, however late the signal comes.
-    tifffile.imwrite(disk.path, draw_disk(100)[0], metadata={"axes": "TYX"}, imagej=True)
-    words = ["segment", disk.path, "--prompts", disk.prompts, "--save", *fast]
-    assert run(*words, "--output", whole).status == 0
+def test_resume_goes_on(run: Run, long_run: tuple[list[object], Path], tmp_path: Path, how: int) -> None:
+    (words, whole), stopped = long_run, tmp_path / "stopped"
     with start_script(*words, "--output", stopped) as process:
         # Once a frame is in the journal.
         while '"done":2' not in journal_in(stopped / "session.napari-sam2"):
             assert process.poll() is None
+            time.sleep(0.005)
         os.kill(process.pid, how)
         process.communicate()
     assert process.returncode != 0
@@ -203,7 +216,7 @@ def test_resume_goes_on(run: Run, disk: DiskStack, fast: list[object], tmp_path:
     assert_same_results(whole, stopped)
     record = json.loads((stopped / "session.json").read_text(encoding="utf-8"))
     assert record["complete"]
-    assert record["tracked_frames"] == [[0, 99]]
+    assert record["tracked_frames"] == [[0, LONG - 1]]
 
 
 def test_resume_after_everything_writes_the_results_again(run: Run, saved: Path) -> None:
