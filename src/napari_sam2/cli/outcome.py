@@ -32,9 +32,9 @@ def tell_job(args: argparse.Namespace, report: JobReport) -> int:
 def done_line(report: JobReport) -> str:
     """Format the line about what was tracked and where the results are."""
     # By steps, not frames: a frame that is passed in both directions is computed twice.
-    rate = report.steps / report.seconds
+    rate = f", {report.steps / report.seconds:.2f} frames/s" if report.steps else ""
     tracked = f"{counted(report.n_objects, 'object')} on {counted(report.n_frames, 'frame')}"
-    return f"{tracked}, {rate:.2f} frames/s: {', '.join(report.files)} in {report.folder}"
+    return f"{tracked}{rate}: {', '.join(report.files)} in {report.folder}"
 
 
 def stopped_line(report: JobReport) -> str:

@@ -222,7 +222,8 @@ def test_resume_goes_on(run: Run, long_run: tuple[list[object], Path], tmp_path:
 def test_resume_after_everything_writes_the_results_again(run: Run, saved: Path) -> None:
     before = results(saved)
     (saved / "labels.tif").unlink()
-    assert run("resume", saved / "session.napari-sam2", "--overlay", "none").status == 0
+    done = run("resume", saved / "session.napari-sam2", "--overlay", "none")
+    assert done.out.startswith("3 objects on 8 frames: labels.tif, "), done.err
     np.testing.assert_array_equal(results(saved)[0], before[0])
 
 
