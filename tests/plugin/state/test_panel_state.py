@@ -117,7 +117,7 @@ def test_line_is_a_call_to_go_on_a_wait_or_a_problem() -> None:
 
 
 def test_buttons_are_grey_for_a_reason() -> None:
-    assert set(greyed(PanelState())) >= {"new_object", "tool_box", "track_both", "draw_region", "undo"}
+    assert set(greyed(PanelState())) >= {"new_object", "tool_box", "track_both", "draw_region", "undo", "take_labels"}
     assert set(greyed(CLICKING)) == {"undo", "redo"}
     assert set(greyed(replace(CLICKING, can_undo=True, can_redo=True))) == set()
     running = greyed(replace(CLICKING, can_undo=True, is_tracking=True))

@@ -267,8 +267,9 @@ def greyed(state: PanelState) -> dict[str, str]:
     reasons: dict[str, str] = {}
     if not state.has_image:
         why = "Open an image first"
-        names = ("new_object", "tool_click", "tool_box", "tool_outline", "tool_scribble", "tool_paint")
-        reasons |= dict.fromkeys((*names, "draw_region", "find_objects", *_TRACKING), why)
+        tools = ("new_object", "tool_click", "tool_box", "tool_outline", "tool_scribble", "tool_paint", "draw_region")
+        others = ("find_objects", "take_labels", "take_tracks", "candidates", "next_doubtful")
+        reasons |= dict.fromkeys((*tools, *others, *_TRACKING), why)
     if state.is_tracking or state.is_teaching or state.is_finding:
         why = "Wait for the run under way, or cancel it"
         reasons |= dict.fromkeys((*_TRACKING, "find_objects", "undo", "redo"), why)
