@@ -80,6 +80,12 @@ class EditSender(QObject):
         return prompts
 
     @property
+    def outside(self) -> list[PromptKey]:
+        """Whose the prompts are that lie outside the region and wait for whole frames, one for each."""
+        space = self._layers.space
+        return [] if space is None else [*self._layers.outside(self._workspace.prompts(space.whole).drawings)]
+
+    @property
     def undo_name(self) -> str | None:
         """What the next undo would undo; None if there is nothing."""
         pending = self.prompts.pending

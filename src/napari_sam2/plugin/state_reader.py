@@ -54,9 +54,7 @@ class StateReader:
 
     def count_outside(self) -> None:
         """Count what was drawn outside the region and waits for whole frames."""
-        space = self._layers.space
-        known = {} if space is None else self._controller.workspace.prompts(space.whole).drawings
-        self._n_outside = self._layers.n_outside(known)
+        self._n_outside = len(self._controller.edits.outside)
 
     def say(self, problem: str) -> bool:
         """Say what went wrong on what is on show, nothing where all is well; return whether that is news."""

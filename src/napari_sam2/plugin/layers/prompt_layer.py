@@ -26,7 +26,7 @@ from .points_and_shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from napari.layers import Image
 
@@ -75,17 +75,19 @@ class PromptLayer:
         self._extend(object_id)
         return _READERS[self.part](self.layer, space, placement, owners=self._owners)
 
-    def n_outside(self, space: LayerFrames, placement: Placement, known: Drawings, *, object_id: int) -> int:
-        """Count rows outside a region that whole frames, of which some drawings are known, have yet to take."""
+    def outside(
+        self, space: LayerFrames, placement: Placement, known: Drawings, *, object_id: int
+    ) -> Iterator[PromptKey]:
+        """Say whose the rows outside a region are that whole frames, which have the known ones, have yet to take."""
         self._extend(object_id)
         rows = [_ROWS[self.part](self.layer, one, placement, self._owners) for one in (space, space.whole)]
-        n_seen, n_outside = Counter[PromptKey](), 0
+        n_seen = Counter[PromptKey]()
         for (here, _), (there, _) in zip(*rows, strict=True):
             if there is not None:
                 n_seen[there] += 1
                 n_known = len(getattr(known[there], self.part)) if there in known else 0
-                n_outside += here is None and n_seen[there] > n_known
-        return n_outside
+                if here is None and n_seen[there] > n_known:
+                    yield there
 
     def last_drawn(
         self, space: LayerFrames, placement: Placement, *, object_id: int

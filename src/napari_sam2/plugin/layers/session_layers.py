@@ -259,11 +259,11 @@ class SessionLayers(QObject):
             part.take_changes(now, space, drawings, changed)
         return changed
 
-    def n_outside(self, known: Mapping[PromptKey, Drawing]) -> int:
-        """Count what lies outside the region and waits; ``known`` are drawings that whole frames have already."""
-        is_region = self.space is not None and not self.space.is_whole
-        placed = self._placed() if is_region else ()
-        return sum(part.n_outside(space, at, known, object_id=self.selected) for part, space, at in placed)
+    def outside(self, known: Mapping[PromptKey, Drawing]) -> Iterator[PromptKey]:
+        """Say whose the rows are that wait outside the region; ``known`` is what whole frames have already."""
+        if self.space is not None and not self.space.is_whole:
+            for part, space, placement in self._placed():
+                yield from part.outside(space, placement, known, object_id=self.selected)
 
     def show(self, drawings: Mapping[PromptKey, Drawing]) -> None:
         """Make the layers hold these drawings; layers of the user's own are left as they are."""

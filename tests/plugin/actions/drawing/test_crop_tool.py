@@ -118,6 +118,21 @@ def test_what_is_drawn_outside_the_region_waits_for_whole_frames(desk: Desk) -> 
     desk.until(lambda: "outside the region" not in line.text(), line.text())
 
 
+def test_each_click_outside_the_region_is_a_new_object_where_the_switch_says_so(desk: Desk) -> None:
+    desk.press("new_object")
+    desk.click_shown(20, 30)
+    draw(desk, REGION)
+    desk.widget.panel.one_object_per_click.click()
+    # What is clicked on is nothing that has a mask.
+    desk.widget.layers.labels.visible = False
+    for y, x in ((44, 6), (4, 50), (44, 50)):
+        desk.click(y, x)
+        desk.settle()
+    desk.press("whole_frame")
+    desk.settle()
+    assert {prompt.object_id for prompt in desk.widget.session.prompts} == {1, 2, 3, 4}
+
+
 def test_a_brush_outside_the_region_says_so_once(desk: Desk) -> None:
     desk.press("new_object")
     desk.click_shown(20, 30)

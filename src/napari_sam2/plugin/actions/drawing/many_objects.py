@@ -69,14 +69,18 @@ class ManyObjects(QObject):
             self._go_on()
 
     def _go_on(self) -> None:
-        known = max((place.object_id for place in self._controller.edits.prompts.drawings), default=0)
         # It gets its name and its row with its first prompt.
         if self._is_prompted(self._layers.selected):
-            self._layers.select(max(known + 1, self._objects.next_id()))
+            self._layers.select(max(*self._drawn_ids(), self._objects.next_id() - 1) + 1)
         self._layers.set_next(POSITIVE)
 
     def _is_prompted(self, object_id: int) -> bool:
-        return any(place.object_id == object_id for place in self._controller.edits.prompts.drawings)
+        return object_id in self._drawn_ids()
+
+    def _drawn_ids(self) -> set[int]:
+        # What waits outside the region has its object, too.
+        edits = self._controller.edits
+        return {place.object_id for place in (*edits.prompts.drawings, *edits.outside)}
 
     def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
         """Select the object under the mouse, where a click can mean nothing else; in a volume view it means nothing."""
