@@ -116,7 +116,7 @@ def test_cancel_and_all_that_leads_elsewhere_leave_nothing_behind(bench: Desk) -
         assert is_at_rest(bench)
         assert "roposal" not in bench.find("status_line").text()
     assert bench.viewer.layers.selection.active is not active
-    assert [layer.name for layer in bench.viewer.layers] == ["image: region"]
+    assert [layer.name for layer in bench.viewer.layers] == []
 
 
 def test_proposals_lie_in_a_region_and_nothing_found_is_said(bench: Desk) -> None:
