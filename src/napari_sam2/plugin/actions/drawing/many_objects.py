@@ -69,9 +69,10 @@ class ManyObjects(QObject):
             self._go_on()
 
     def _go_on(self) -> None:
+        drawn = self._drawn_ids()
         # It gets its name and its row with its first prompt.
-        if self._is_prompted(self._layers.selected):
-            self._layers.select(max(*self._drawn_ids(), self._objects.next_id() - 1) + 1)
+        if self._layers.selected in drawn:
+            self._layers.select(max(max(drawn) + 1, self._objects.next_id()))
         self._layers.set_next(POSITIVE)
 
     def _is_prompted(self, object_id: int) -> bool:
