@@ -1,12 +1,13 @@
-"""Parts of a mask that contradict the clicks: regions that negative clicks reject, and specks without a click."""
+"""Parts of a mask that contradict the clicks: what they reject, specks without one, and changes away from them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import distance_transform_edt, label, maximum
 from skimage.segmentation import watershed
 
 Cell = tuple[int, int]
@@ -14,6 +15,8 @@ Cell = tuple[int, int]
 _MEANT_FOR_ALL = 0.5
 # A region that nobody clicked on belongs to the object if it is as large as this share of one that was clicked on.
 _PART_OF_IT = 0.25
+# A change that is nowhere deeper than this, in cells, is the same outline drawn anew.
+_OUTLINE = 1.5
 
 
 def rejected_part(mask: NDArray[np.bool_], positive: Sequence[Cell], negative: Sequence[Cell]) -> NDArray[np.bool_]:
@@ -46,6 +49,27 @@ def stray_regions(mask: NDArray[np.bool_], positive: Sequence[Cell]) -> NDArray[
     return np.isin(regions, np.setdiff1d(small, [0, *meant]))
 
 
+def changed_elsewhere(
+    mask: NDArray[np.bool_], earlier: NDArray[np.bool_], clicks: Sequence[tuple[Cell, bool]]
+) -> NDArray[np.bool_]:
+    """Find the regions in which a corrected mask differs from the earlier one although no click asks for it.
+
+    ``clicks``: cells, and whether they lie on the object. Those that the earlier mask does not follow ask for a change
+    around them; where it follows all, the last one does.
+    """
+    known = [(cell, positive) for cell, positive in clicks if _within(earlier, cell)]
+    asking = [cell for cell, positive in known if earlier[cell] != positive] or [cell for cell, _ in known[-1:]]
+    elsewhere = np.zeros_like(mask)
+    for changed in (mask & ~earlier, earlier & ~mask):
+        # Clicks beside a change are meant for it, too.
+        regions, count = label(changed, np.ones((3, 3)))
+        asked = [regions[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].ravel() for y, x in asking]
+        depth = distance_transform_edt(np.pad(changed, 1))[1:-1, 1:-1]
+        thin = 1 + np.flatnonzero(maximum(depth, regions, np.arange(1, count + 1)) <= _OUTLINE)
+        elsewhere |= changed & ~np.isin(regions, np.concatenate([*asked, thin]))
+    return elsewhere
+
+
 def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:
     # The edge of the grid is no outline of the object, which may go on beyond it: it adds no depth limit.
     depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
@@ -68,5 +92,8 @@ def _deepest(depth: NDArray[np.float64]) -> Cell:
 
 
 def _on(regions: NDArray[np.int32], cells: Sequence[Cell]) -> list[Cell]:
-    height, width = regions.shape
-    return [(y, x) for y, x in cells if 0 <= y < height and 0 <= x < width and regions[y, x]]
+    return [cell for cell in cells if _within(regions, cell) and regions[cell]]
+
+
+def _within(grid: NDArray[Any], cell: Cell) -> bool:
+    return all(0 <= place < length for place, length in zip(cell, grid.shape, strict=True))

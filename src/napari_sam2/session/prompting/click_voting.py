@@ -21,7 +21,7 @@ from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 from napari_sam2.session.zoom.crop import BEYOND_LOGIT, Crop, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
-from .click_constraints import rejected_part, stray_regions
+from .click_constraints import changed_elsewhere, rejected_part, stray_regions
 from .threads import answers_at_once
 
 # The threshold is raised and lowered by this logit to see how much of a mask depends on it.
@@ -95,8 +95,13 @@ def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> int:
     return sum(_inside(mask, cell) != wanted for cell, wanted in _clicks(mask, prompt, view))
 
 
-def vote(candidates: Sequence[Candidates], prompt: Prompt, view: Crop) -> DecoderOutput:
-    """Average masks by their weights, as far as the clicks are followed."""
+def vote(
+    candidates: Sequence[Candidates], prompt: Prompt, view: Crop, *, earlier_hw: Tensor | None = None
+) -> DecoderOutput:
+    """Average masks by their weights, as far as the clicks are followed.
+
+    ``earlier_hw``: logits over ``view`` of the mask that the clicks correct; it changes only around them.
+    """
     # Average the probabilities on the grid of the crop in which the answer is wanted.
     weights = torch.cat([each.weights_k for each in candidates])
     logits = torch.cat([align_logits(each.output.masks_bkhw, each.view, view)[0] for each in candidates])
@@ -106,6 +111,9 @@ def vote(candidates: Sequence[Candidates], prompt: Prompt, view: Crop) -> Decode
     against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (voted, logits[best])]
     if against[1] < against[0]:
         voted = logits[best]
+    # What a correction is not about stays as it was.
+    if earlier_hw is not None:
+        voted = _changed_at_clicks(voted, earlier_hw, prompt, view)
     # Then the clicks are enforced; the score is averaged, too.
     voted, is_gone = _as_clicked(voted, prompt, view)
     scores = torch.cat([each.output.object_score_logits_b.expand_as(each.weights_k) for each in candidates])
@@ -117,6 +125,12 @@ def vote(candidates: Sequence[Candidates], prompt: Prompt, view: Crop) -> Decode
         # As sure as of a mask that was painted, or of one that was painted empty.
         object_score_logits_b=score.clamp(max=-MASK_LOGIT) if is_gone else score,
     )
+
+
+def _changed_at_clicks(logits_hw: Tensor, earlier_hw: Tensor, prompt: Prompt, view: Crop) -> Tensor:
+    mask, earlier = ((logits > 0).cpu().numpy() for logits in (logits_hw, earlier_hw))
+    elsewhere = changed_elsewhere(mask, earlier, _clicks(mask, prompt, view))
+    return torch.where(torch.from_numpy(elsewhere).to(logits_hw.device), earlier_hw.to(logits_hw), logits_hw)
 
 
 def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: Crop) -> tuple[Tensor, bool]:

@@ -140,7 +140,9 @@ class PromptPredictor:
             )
 
         def answer(candidates: list[Candidates], view: Crop | None) -> FrameMemory:
-            output = vote(candidates, prompt, whole_if_none(view, self.frame_size))
+            earlier = self._to_refine(track, prompt.frame, drawn, view=view)
+            known = None if earlier is None else earlier[0, 0]
+            output = vote(candidates, prompt, whole_if_none(view, self.frame_size), earlier_hw=known)
             return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
 
         # Candidates for a known object come from the crop in which it was found and from one that fits it now.
