@@ -27,7 +27,7 @@ def test_memory_is_as_full_as_asked(model: Sam2, history: int | None, maps: int,
     session, run = Workload(objects=2, side=64).begin(model, history=history)
     start = 16 if history is None else history
     for track in session._objects.tracks.values():
-        choice = track.bank.choose(start, step=1, num_frames=session.stack.n_frames)
+        choice = track.bank.choose(start, track.visited, step=1, num_frames=session.stack.n_frames)
         assert (len(choice.spatial), len(choice.pointers)) == (maps, pointers)
     assert next(run).frame == start
 

@@ -38,7 +38,7 @@ def test_they_stand_beside_prompts(tracked: Session, model: Sam2, next_frames: n
         session.add_points(2, 1, [[10, 12]], [1])
     logits = [list(session.propagate(object_ids=[1]))[1].low_res_logits for session in (alone, both)]
     assert not np.array_equal(*logits)
-    choice = both._objects.tracks[1].bank.choose(3, step=1, num_frames=5)
+    choice = both._objects.tracks[1].bank.choose(3, {}, step=1, num_frames=5)
     assert choice.spatial[:2] == ((-1, 0), (2, 0))
     assert choice.pointers[:2] == ((-1, 4), (2, 1))
     # A later one makes what was tracked without it out of date.
@@ -52,7 +52,7 @@ def test_every_rule_of_memory_attends_to_them(
 ) -> None:
     session = Session(model, next_frames, exemplars=tracked, memory=memory)
     list(session.propagate())
-    choice = session._objects.tracks[1].bank.choose(3, step=1, num_frames=5)
+    choice = session._objects.tracks[1].bank.choose(3, {}, step=1, num_frames=5)
     assert (-1, 0) in choice.spatial
     assert len(choice.spatial) <= 7
 

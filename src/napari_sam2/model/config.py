@@ -93,6 +93,11 @@ class Sam2Config:
         """Whether several looks vote on what a click means, which was made for, and measured with, these variants."""
         return self.name in _VOTING
 
+    @property
+    def learned_conditioning(self) -> int | None:
+        """Most prompted frames that the weights learned to attend to at once; ``None`` where no limit is known."""
+        return _LEARNED_CONDITIONING.get(self.name)
+
     def with_image_size(self, image_size: int | None) -> Sam2Config:
         """Return the same variant for another input size (``None`` keeps the variant's own)."""
         return self if image_size is None else replace(self, image_size=image_size)
@@ -100,6 +105,7 @@ class Sam2Config:
 
 # By name, which a variant keeps when it is taught or trained on.
 _VOTING = ("sam2_nano",)
+_LEARNED_CONDITIONING = {"sam2_nano": 2}
 
 _TRUNKS = {
     "tiny": HieraConfig(96, 1, (1, 2, 7, 2), (5, 7, 9)),

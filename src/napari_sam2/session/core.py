@@ -72,7 +72,7 @@ class TrackingSession(RunMethods, LineageMethods, Reviewing, Finding, TakingExem
             zoom = "off" if model.options.preset == "exact" else "auto"
         # Zoom changes results, so the exact preset has it off unless it is asked for.
         make_zoom(zoom, model.config.image_size)
-        self.zoom, self.memory = zoom, policy_name(memory)
+        self.zoom, self.memory = zoom, policy_name(memory, exact=model.options.preset == "exact")
         self.model = model
         self.stack = frames if isinstance(frames, Stack) else Stack.from_array(frames, axis)
         settings = PartsSettings(contrast_limits, fill_hole_area, zoom, self.memory, cache_bytes, cache_folder)

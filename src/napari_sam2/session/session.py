@@ -47,7 +47,7 @@ class Session(TrackingSession):
     memory : str
         Which earlier frames a frame attends to. ``"standard"``: the last ones, as in SAM 2; ``"gated"``: the last ones
         on which the object was seen well; ``"distractor"``, ``"motion"``, ``"long"`` and others are described in
-        docs/memory-rules.md. ``"auto"`` is the one that measures best.
+        docs/memory-rules.md. ``"auto"`` is the one that measures best, with ``preset="exact"`` the standard one.
     cache_bytes : int, optional
         How much memory image features may take; 48 MiB or six frames where not given, whichever is more.
     cache_folder : str or path-like, optional

@@ -11,6 +11,7 @@ from napari_sam2 import Session
 from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.population.found_objects import FoundObject
+from napari_sam2.session.tracking.memory.policies import AUTO
 from napari_sam2.storage.fingerprint import hash_weights
 from session_state import assert_same_sessions
 
@@ -37,7 +38,7 @@ def test_clicks_boxes_paint_and_tracking(tracked: Session, model: Sam2) -> None:
     assert sources(tracked, 1) == ["clicked", *["tracked"] * 11]
     assert sources(tracked, 2) == ["boxed", *["tracked"] * 11]
     maker = row(tracked, 4, 1).made.maker
-    assert (maker.model, maker.sha256, maker.memory) == (model.config.name or "", hash_weights(model), "standard")
+    assert (maker.model, maker.sha256, maker.memory) == (model.config.name or "", hash_weights(model), AUTO)
     tracked.add_mask(0, 3, disc(tracked))
     assert row(tracked, 0, 3).made.source == "painted"
     assert row(tracked, 0, 3).made.maker is None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam2 import Session
+from napari_sam2 import Session, load_model
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.config import InferenceOptions
 from napari_sam2.model.sam2 import Sam2
@@ -111,6 +111,14 @@ def test_options_shorten_the_memory(model: Sam2) -> None:
     assert memory_rule(shorter).num_recent == 2
 
 
+def test_no_more_prompted_frames_than_the_weights_learned_to_attend_to(model: Sam2) -> None:
+    # The small one met one or two in its training clips.
+    nano = replace(model.config, name="sam2_nano")
+    for config, most, expected in ((nano, 6, 2), (nano, None, None), (model.config, 6, 6)):
+        assert memory_rule(Sam2(config, InferenceOptions(max_conditioning=most))).max_conditioning == expected
+    assert memory_rule(load_model("sam2_nano", device="cpu")).max_conditioning == 2
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("preset", "most"), [("balanced", 12), ("exact", 56)])
 def test_fifty_corrections_lengthen_the_memory_only_where_it_is_exact(
@@ -123,7 +131,7 @@ def test_fifty_corrections_lengthen_the_memory_only_where_it_is_exact(
         session.add_points(frame, 1, [[10, 12]], [1])
     assert [r.frame for r in session.propagate(start=98, max_frames=10)] == list(range(98, 108))
     track = session._objects.tracks[1]
-    choices = {t: track.bank.choose(t, step=1, num_frames=120) for t in (51, 99, 105)}
+    choices = {t: track.bank.choose(t, track.visited, step=1, num_frames=120) for t in (51, 99, 105)}
     assert max(len(choice.spatial) for choice in choices.values()) == most
     # The nearest ones are among them, in any case.
     assert {t for t, _ in choices[51].spatial} >= {46, 48, 50, 52, 54}

@@ -113,12 +113,23 @@ def record(value: float = 0.0) -> FrameMemory:
     )
 
 
+def test_one_way_leaves_out_what_was_tracked_the_other_way() -> None:
+    visited = {frame: 1 if frame > 10 else -1 for frame in range(6, 15)}
+    for one_way, expected in ((False, {10, 6, 7, 8, 9, 11}), (True, {10, 6, 7, 8, 9})):
+        bank = MemoryBank(MemoryPolicy(RULE, one_way=one_way), spare_bytes=0)
+        bank.conditioning[10] = record()
+        for frame in (11, 12, 13, 14, 9, 8, 7, 6):
+            bank.put_recent(frame, record(), step=visited[frame])
+        choice = bank.choose(5, visited, step=-1, num_frames=1000)
+        assert {t for t, _ in choice.spatial} == expected
+
+
 def test_only_what_can_be_attended_to_is_kept() -> None:
     bank = MemoryBank(MemoryPolicy(RULE), spare_bytes=0)
     bank.conditioning[0] = record()
     for frame in range(1, 200):
         bank.put_recent(frame, record(), step=1)
-        choice = bank.choose(frame + 1, step=1, num_frames=1000)
+        choice = bank.choose(frame + 1, {}, step=1, num_frames=1000)
         expected = choose(frame + 1, [0], range(1, frame + 1))
         assert (choice.spatial, choice.pointers) == (expected.spatial, expected.pointers)
         for t, _ in choice.spatial:

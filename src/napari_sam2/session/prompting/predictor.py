@@ -230,7 +230,7 @@ class PromptPredictor:
         # A frame never tracked is a fresh start; on a tracked one the correction builds on what is remembered.
         step = track.visited.get(frame)
         if step is not None:
-            choice = track.bank.choose(frame, step=step, num_frames=self.tracker.num_frames)
+            choice = track.bank.choose(frame, track.visited, step=step, num_frames=self.tracker.num_frames)
             if choice.spatial:
                 return self.tracker.condition([(track, crop)], features, [choice])
         return self.model.without_memory(features)

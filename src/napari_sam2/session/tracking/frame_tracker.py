@@ -261,7 +261,7 @@ class FrameTracker:
         # What comes back from the second prompt of a stretch must not go by frames behind that: they may be older.
         ends = [track.stretch(frame) if step < 0 else None for track, _ in members]
         choices = [
-            track.bank.choose(frame, step=step, num_frames=self.num_frames, within=within)
+            track.bank.choose(frame, track.visited, step=step, num_frames=self.num_frames, within=within)
             for (track, _), within in zip(members, ends, strict=True)
         ]
         at_once = objects_at_once(self.model.config)

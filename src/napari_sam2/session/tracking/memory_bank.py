@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -153,9 +153,26 @@ class MemoryBank:
             prompted = min(self.conditioning, key=lambda t: abs(t - frame))
         return (self.conditioning[prompted].observation or NOTHING_SEEN).as_prompt(prompted)
 
-    def choose(self, frame: int, *, step: int, num_frames: int, within: tuple[int, int] | None = None) -> MemoryChoice:
-        """Choose those of the memories that a frame attends to; of tracked frames only those between two, if given."""
-        recent = self.recent
+    def known(self, visited: Mapping[int, int], step: int) -> dict[int, FrameMemory]:
+        """Tracked frames that a pass in a direction may attend to; ``visited``: the direction of each frame."""
+        if not self.policy.one_way:
+            return self.recent
+        return {t: memory for t, memory in self.recent.items() if visited.get(t) != -step}
+
+    def choose(
+        self,
+        frame: int,
+        visited: Mapping[int, int],
+        *,
+        step: int,
+        num_frames: int,
+        within: tuple[int, int] | None = None,
+    ) -> MemoryChoice:
+        """Choose those of the memories that a frame attends to; of tracked frames only those between two, if given.
+
+        ``visited``: as for `known`.
+        """
+        recent = self.known(visited, step)
         if within is not None:
             recent = {t: memory for t, memory in recent.items() if within[0] < t < within[1]}
         conditioning = {-1 - place: memory for place, memory in enumerate(self.exemplars)} | self.conditioning

@@ -67,7 +67,7 @@ class PathwayTracker:
 
     def explore(self, track: ObjectTrack, frames: Sequence[int], step: int) -> dict[int, FrameMemory]:
         """Follow an object on all paths over some frames: by frame, what the best saw."""
-        known = {t: memory for t, memory in track.bank.recent.items() if t not in frames}
+        known = {t: memory for t, memory in track.bank.known(track.visited, step).items() if t not in frames}
         paths = [_Path(_fork(track, known))]
         for place, frame in enumerate(_to_see(track, frames)):
             looks = self._tracker.branches([path.track for path in paths], frame, step)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # File in the folder that describes the work whose volumes lie there.
 HEADER = "volumes.json"
+# The rule of memory of work that names none: it was begun before there was a choice.
+_FIRST_RULE = "standard"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class VolumeSession:
         self.folder = None if folder is None else Path(folder)
         # One window for all volumes: each session choosing its own would make objects change brightness over time.
         self.window = choose_window(self.volumes.planes, contrast_limits)
-        self._holes, self._zoom, self._memory = fill_hole_area, zoom, policy_name(memory)
+        self._holes, self._zoom = fill_hole_area, zoom
+        self._memory, self._any_memory = policy_name(memory, exact=model.options.preset == "exact"), memory == "auto"
         # By time point, then by plane and object.
         self._prompts: dict[int, dict[tuple[int, int], Prompt]] = {}
         self._labels: VolumeLabels | None = None
@@ -176,10 +179,15 @@ class VolumeSession:
     def _open_labels(self) -> VolumeLabels:
         if self.folder is None:
             return VolumeLabels(self.volumes.shape)
-        header, work = self.folder / HEADER, self._fingerprint()
+        header = self.folder / HEADER
+        begun = read_json(header) if header.is_file() else None
+        # Work goes on with the rule that it was begun with, where none is asked for.
+        if self._any_memory and isinstance(begun, dict):
+            self._memory = begun.get("memory", _FIRST_RULE)
+        work = self._fingerprint()
         # Finished volumes are only reused if everything they depend on is the same.
         if self.folder.exists() and any(self.folder.iterdir()):
-            if not header.is_file() or read_json(header) != work:
+            if begun != work:
                 raise ValueError(
                     f"{self.folder} holds something else than this work, half done: name another folder, or remove it"
                 )
@@ -202,8 +210,7 @@ class VolumeSession:
                 digest.update(repr((time, prompt.frame, prompt.object_id, points, marks, prompt.box)).encode())
                 digest.update(mask or b"")
         window = None if self.window is None else [self.window.low, self.window.high]
-        # Work begun before there was a choice of memory goes on with the standard one.
-        rules = {} if self._memory == "standard" else {"memory": self._memory}
+        rules = {} if self._memory == _FIRST_RULE else {"memory": self._memory}
         return {
             "volumes": list(self.volumes.shape),
             "sample": sample_hash(self.volumes.planes),

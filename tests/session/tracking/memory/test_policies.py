@@ -13,12 +13,13 @@ from napari_sam2 import Session
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session.results.frame_result import FrameResult
 from napari_sam2.session.tracking.memory.choice import MemoryRule
-from napari_sam2.session.tracking.memory.policies import AUTO, POLICY_NAMES, make_policy, policy_name
+from napari_sam2.session.tracking.memory.policies import AUTO, AUTO_EXACT, POLICY_NAMES, make_policy, policy_name
 from scripted_memory import PROMPT, mirrored, random_script
 
 
 def test_names() -> None:
     assert policy_name("auto") == AUTO
+    assert policy_name("auto", exact=True) == AUTO_EXACT == policy_name("standard")
     assert {policy_name(name) for name in POLICY_NAMES} == set(POLICY_NAMES)
     assert policy_name("gated+sparse+exclusive") == "gated+exclusive+sparse"
     for wrong in ("good", "gated+good", "exclusive", ""):
@@ -27,7 +28,7 @@ def test_names() -> None:
 
 
 def test_a_session_knows_its_policy(model: Sam2, frames: np.ndarray) -> None:
-    assert Session(model, frames).memory == AUTO
+    assert Session(model, frames).memory == (AUTO_EXACT if model.options.preset == "exact" else AUTO)
     assert Session(model, frames, memory="gated").memory == "gated"
     with pytest.raises(ValueError, match="memory is"):
         Session(model, frames, memory="")
@@ -85,7 +86,7 @@ def summary(results: Iterable[FrameResult]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("name", [*POLICY_NAMES, "gated+exclusive+sparse"])
+@pytest.mark.parametrize("name", [*POLICY_NAMES, "gated+exclusive+sparse", "standard+one-way"])
 def test_a_run_taken_up_again_gives_what_it_would_have_given(
     name: str, flickering_model: Sam2, frames: np.ndarray, tmp_path: Path
 ) -> None:
@@ -112,3 +113,25 @@ def test_a_run_taken_up_again_gives_what_it_would_have_given(
         assert (again.memory, again.problems) == (name, ())
         assert summary(again.resume()) == whole[stop:]
         again.close()
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("rule", POLICY_NAMES)
+def test_one_way_the_pass_back_does_not_depend_on_the_pass_forward(
+    rule: str, flickering_model: Sam2, frames: np.ndarray
+) -> None:
+    def prompted(memory: str) -> Session:
+        session = Session(flickering_model, frames, memory=memory)
+        session.add_points(len(frames) // 2, 1, [[10, 12]], [1])
+        return session
+
+    def both(session: Session) -> tuple[list[Any], list[Any]]:
+        tracked = summary(session.propagate(direction="both"))
+        back = len(frames) // 2
+        return tracked[:-back], tracked[-back:]
+
+    forward, back = both(session := prompted(f"{rule}+one-way"))
+    assert back == summary(prompted(f"{rule}+one-way").propagate(direction="backward"))[1:]
+    # Nor does a run depend on an earlier one.
+    assert both(session) == (forward, back)
+    assert forward == both(prompted(rule))[0]

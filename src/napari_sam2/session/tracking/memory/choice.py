@@ -42,7 +42,11 @@ def memory_rule(model: Sam2) -> MemoryRule:
     recent = config.num_memories - 1
     if options.recent_memories is not None:
         recent = min(recent, options.recent_memories)
-    return MemoryRule(recent + 1, config.max_object_pointers, options.max_conditioning)
+    # Without a limit everything is to be attended to, as the reference does.
+    most = options.max_conditioning
+    if most is not None and config.learned_conditioning is not None:
+        most = min(most, config.learned_conditioning)
+    return MemoryRule(recent + 1, config.max_object_pointers, most)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from .motion import MotionMemory
 from .pathways import PathwayMemory
 from .policy import MemoryPolicy
 
-# What ``"auto"`` stands for; docs/memory-rules.md has the measurements.
-AUTO = "standard"
+# What ``"auto"`` stands for, and with the preset "exact"; docs/memory-rules.md has the measurements.
+AUTO, AUTO_EXACT = "standard+one-way", "standard"
 _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
     "standard": MemoryPolicy,
     "gated": GatedMemory,
@@ -29,12 +29,15 @@ _POLICIES: dict[str, Callable[[MemoryRule], MemoryPolicy]] = {
 }
 POLICY_NAMES = tuple(_POLICIES)
 # Each rule can be combined with these: "gated+exclusive".
-ADDITIONS = ("exclusive", "sparse")
+ADDITIONS = ("exclusive", "one-way", "sparse")
 
 
-def policy_name(memory: str) -> str:
-    """Name of the policy that a setting stands for; ``ValueError`` if there is none."""
-    name = AUTO if memory == "auto" else memory
+def policy_name(memory: str, *, exact: bool = False) -> str:
+    """Name of the policy that a setting stands for; ``ValueError`` if there is none.
+
+    ``exact``: whether results are to be those of the reference.
+    """
+    name = (AUTO_EXACT if exact else AUTO) if memory == "auto" else memory
     rule, *more = name.split("+")
     if rule not in POLICY_NAMES or not set(more) <= set(ADDITIONS):
         raise ValueError(
@@ -50,7 +53,8 @@ def policy_name(memory: str) -> str:
 def make_policy(memory: str, rule: MemoryRule, *, axis: str = "t") -> MemoryPolicy:
     """Make the policy of that name, or the one that ``"auto"`` stands for, for frames along an axis."""
     kind, *more = policy_name(memory).split("+")
-    policy = replace(_POLICIES[kind](rule), exclusive="exclusive" in more, sparse="sparse" in more)
+    exclusive, one_way, sparse = (name in more for name in ADDITIONS)
+    policy = replace(_POLICIES[kind](rule), exclusive=exclusive, one_way=one_way, sparse=sparse)
     # Stacks of slices are short, and neighbouring slices differ more than frames of a movie do.
     if axis == "z" and isinstance(policy, DistractorMemory):
         return replace(policy, stride=1, gap=1)

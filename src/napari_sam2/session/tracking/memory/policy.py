@@ -47,6 +47,8 @@ class MemoryPolicy:
     rule: MemoryRule
     # Of two tracks on one object, one gives way; see `excluded`.
     exclusive: bool = False
+    # Frames that were tracked the other way are left out.
+    one_way: bool = False
     # Recent maps that say nothing new are left out; see `pruned`.
     sparse: bool = False
 
