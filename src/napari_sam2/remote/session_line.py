@@ -126,7 +126,7 @@ class SessionLine:
             staged,
             conditioning,
             recent,
-            visited={t: track.visited[t] for t in there if t in track.visited},
+            visited={t: track.visited[t] for t in (*there, *recent) if t in track.visited},
             fills={t: track.fills[t] for t in there if t in track.fills},
             absent=tuple(t for t in there if t in track.prompts and track.prompts[t].says_absent),
             exemplars=tuple(self._number(m) for m in track.bank.exemplars),

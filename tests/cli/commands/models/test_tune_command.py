@@ -9,6 +9,7 @@ import pytest
 from commandline import DiskStack, Run
 
 from napari_sam2 import Session
+from napari_sam2.session.tracking.memory.policies import AUTO
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def test_a_table_and_the_words_that_use_the_best(
     assert done.status == 0, done.err
     report = json.loads(done.out)
     assert [one["settings"].split(", ", 1)[1] for one in report["tried"]] == [
-        "balanced, zoom auto, memory standard",
-        "balanced, zoom off, memory standard",
+        f"balanced, zoom auto, memory {AUTO}",
+        f"balanced, zoom off, memory {AUTO}",
         report["tried"][2]["settings"].split(", ", 1)[1],
     ]
     assert report["best"] in [one["settings"] for one in report["tried"]]
