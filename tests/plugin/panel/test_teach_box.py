@@ -152,7 +152,7 @@ def test_settings_are_tried_and_the_best_is_chosen(tracked: Desk, monkeypatch: p
     tracked.viewer.dims.set_point(0, 11)
     tracked.press("accept_up_to")
     # A few are enough here.
-    monkeypatch.setattr(settings_trial, "MEMORIES", {"standard": (), "gated": ()})
+    monkeypatch.setattr(settings_trial, "MEMORIES", {"auto": (), "gated": ()})
     monkeypatch.setattr(settings_trial, "_PRESETS", ("balanced",))
     monkeypatch.setattr(settings_trial, "is_available", lambda name: False)
     tracked.press("try_settings")

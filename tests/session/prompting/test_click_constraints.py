@@ -104,3 +104,11 @@ def test_an_outline_may_be_drawn_anew_all_round() -> None:
     grown = grid((y0 - 2, x0 - 2, y1 + 2, x1 + 2))
     assert not changed_elsewhere(grown, grid(OBJECT), [((32, 32), False)]).any()
     assert changed_elsewhere(grid((y0, x0, y1, x1 + 4)), grid(OBJECT), [((32, 32), False)]).any()
+
+
+@pytest.mark.parametrize(("click", "left"), [((12, 19), [(7, 7, 17, 17)]), ((12, 12), [])])
+def test_a_no_near_the_rim_is_not_meant_for_the_body(
+    click: tuple[int, int], left: list[tuple[int, int, int, int]]
+) -> None:
+    # The model gives up all of the object; one cell from the rim, up to three are meant.
+    np.testing.assert_array_equal(changed_elsewhere(grid(), grid(OBJECT), [(click, False)]), grid(*left))

@@ -67,6 +67,11 @@ def changed_elsewhere(
         depth = distance_transform_edt(np.pad(changed, 1))[1:-1, 1:-1]
         thin = 1 + np.flatnonzero(maximum(depth, regions, np.arange(1, count + 1)) <= _OUTLINE)
         elsewhere |= changed & ~np.isin(regions, np.concatenate([*asked, thin]))
+    # A "no" near the rim is meant for what lies there, not for the body behind it.
+    depth = distance_transform_edt(np.pad(earlier, 1, mode="edge"))[1:-1, 1:-1]
+    meant = max((depth[cell] for cell in asking), default=0.0)
+    if 0 < meant < _MEANT_FOR_ALL * depth.max():
+        elsewhere |= earlier & ~mask & (depth > 2 * meant + 1)
     return elsewhere
 
 
