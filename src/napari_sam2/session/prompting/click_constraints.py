@@ -57,7 +57,7 @@ def changed_elsewhere(
     ``clicks``: cells, and whether they lie on the object. Those that the earlier mask does not follow ask for a change
     around them; where it follows all, the last one does.
     """
-    known = [(cell, positive) for cell, positive in clicks if _within(earlier, cell)]
+    known = [(cell, positive) for cell, positive in clicks if within(earlier, cell)]
     asking = [cell for cell, positive in known if earlier[cell] != positive] or [cell for cell, _ in known[-1:]]
     elsewhere = np.zeros_like(mask)
     for changed in (mask & ~earlier, earlier & ~mask):
@@ -97,8 +97,9 @@ def _deepest(depth: NDArray[np.float64]) -> Cell:
 
 
 def _on(regions: NDArray[np.int32], cells: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in cells if _within(regions, cell) and regions[cell]]
+    return [cell for cell in cells if within(regions, cell) and regions[cell]]
 
 
-def _within(grid: NDArray[Any], cell: Cell) -> bool:
+def within(grid: NDArray[Any], cell: Cell) -> bool:
+    """Whether a click lies on the grid."""
     return all(0 <= place < length for place, length in zip(cell, grid.shape, strict=True))

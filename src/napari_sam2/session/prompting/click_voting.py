@@ -21,7 +21,7 @@ from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 from napari_sam2.session.zoom.crop import BEYOND_LOGIT, Crop, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
-from .click_constraints import changed_elsewhere, rejected_part, stray_regions
+from .click_constraints import changed_elsewhere, rejected_part, stray_regions, within
 from .threads import answers_at_once
 
 # The threshold is raised and lowered by this logit to see how much of a mask depends on it.
@@ -157,8 +157,7 @@ def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> list[tuple[t
 
 
 def _inside(mask: NDArray[np.bool_], cell: tuple[int, int]) -> bool:
-    y, x = cell
-    return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x])
+    return within(mask, cell) and bool(mask[cell])
 
 
 def _middleness(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> float:
