@@ -17,7 +17,9 @@ from napari_sam2.evaluation.simulated.simulated_clicks import first_click, worst
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.mask_decoder import DecoderOutput
 from napari_sam2.model.sam2 import Sam2, build_sam2
+from napari_sam2.session.prompting import click_voting
 from napari_sam2.session.prompting.click_voting import VotingRule, contradictions, vote, voting_rule, weigh
+from napari_sam2.session.prompting.random_walk import spread_clicks
 from napari_sam2.session.zoom.crop import Crop, whole
 from napari_sam2.session.zoom.crop_size import make_zoom
 from napari_sam2.synthetic import SceneSettings, render_clip
@@ -204,3 +206,30 @@ def test_a_no_in_the_middle_of_a_tracked_mask_sticks() -> None:
     assert not answer.masks.any() and answer.object_score_logits[0] <= -10
     list(session.update())
     assert not session.labels[2].any() and session.labels[1].any()
+
+
+def test_a_correction_goes_up_to_the_edges_of_the_picture() -> None:
+    # The model is unsure of an outline two cells off; what the frame shows decides.
+    y, x = np.mgrid[:32, :32]
+    disc = np.hypot(y - 16, x - 16) < 8
+    picture = np.where(disc[..., None], np.uint8(150), np.uint8(90)).repeat(3, axis=2)
+    output, prompt = boxes((0, 0, 1, 1), ious=[0.9], firm=0.5), clicks((32, 32), (6, 6), labels=(1, 0))
+    output.masks_bkhw[:] = torch.from_numpy(np.where(np.hypot(y - 16, x - 16) < 10, 0.5, -0.5)).float()
+    proposed = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+    without, drawn = (vote([proposed], prompt, whole(FRAME), picture=p).masks_bkhw[0, 1] > 0 for p in (None, picture))
+    np.testing.assert_array_equal(drawn.numpy(), disc)
+    assert without.sum() > 1.4 * disc.sum()
+
+
+def test_only_corrections_of_what_was_tracked_go_by_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    nano, seen = load_model("sam2_nano", device="cpu"), []
+    monkeypatch.setattr(click_voting, "spread_clicks", lambda *args: seen.append(args[2]) or spread_clicks(*args))
+    clip = render_clip(np.random.default_rng(3), SceneSettings(size=(96, 128), n_frames=3, kind="natural"))
+    y, x = first_click(clip.labels[0] == 1)[:2]
+    session = Session(nano, clip.frames, zoom="auto")
+    session.add_points(0, 1, [[y, x]], [1])
+    session.add_points(0, 1, [[y + 2, x]], [1], replace=False)
+    list(session.propagate())
+    assert not seen
+    answer = session.add_points(2, 1, [[y, x]], [1])
+    assert seen and answer.masks[0, round(y), round(x)]

@@ -21,7 +21,8 @@ from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 from napari_sam2.session.zoom.crop import BEYOND_LOGIT, Crop, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
-from .click_constraints import changed_elsewhere, rejected_part, stray_regions, within
+from .click_constraints import Cell, changed_elsewhere, rejected_part, stray_regions, within
+from .random_walk import spread_clicks
 from .threads import answers_at_once
 
 # The threshold is raised and lowered by this logit to see how much of a mask depends on it.
@@ -96,11 +97,17 @@ def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> int:
 
 
 def vote(
-    candidates: Sequence[Candidates], prompt: Prompt, view: Crop, *, earlier_hw: Tensor | None = None
+    candidates: Sequence[Candidates],
+    prompt: Prompt,
+    view: Crop,
+    *,
+    earlier_hw: Tensor | None = None,
+    picture: NDArray[np.uint8] | None = None,
 ) -> DecoderOutput:
     """Average masks by their weights, as far as the clicks are followed.
 
     ``earlier_hw``: logits over ``view`` of the mask that the clicks correct; it changes only around them.
+    ``picture``: (h, w, 3), what ``view`` shows on the grid of the masks; where given, clicks spread along its edges.
     """
     # Average the probabilities on the grid of the crop in which the answer is wanted.
     weights = torch.cat([each.weights_k for each in candidates])
@@ -111,15 +118,14 @@ def vote(
     against = [contradictions((mask > 0).cpu().numpy(), prompt, view) for mask in (voted, logits[best])]
     if against[1] < against[0]:
         voted = logits[best]
-    # What a correction is not about stays as it was.
-    if earlier_hw is not None:
-        voted = _changed_at_clicks(voted, earlier_hw, prompt, view)
     # Then the clicks are enforced; the score is averaged, too.
-    voted, is_gone = _as_clicked(voted, prompt, view)
+    earlier = None if earlier_hw is None else earlier_hw.float().cpu().numpy()
+    drawn = _as_clicked(voted.float().cpu().numpy(), _clicks(voted, prompt, view), earlier=earlier, picture=picture)
+    is_gone = bool((voted > 0).any() and not (drawn > 0).any())
     scores = torch.cat([each.output.object_score_logits_b.expand_as(each.weights_k) for each in candidates])
     score = (scores * weights).sum(dim=0, keepdim=True) / weights.sum()
     return DecoderOutput(
-        masks_bkhw=voted.expand(1, 2, -1, -1),
+        masks_bkhw=torch.from_numpy(drawn).to(voted).expand(1, 2, -1, -1),
         ious_bk=torch.cat([each.output.ious_bk[0] for each in candidates])[best].expand(1, 2),
         mask_tokens_bkc=torch.cat([each.output.mask_tokens_bkc[0] for each in candidates])[best].expand(1, 2, -1),
         # As sure as of a mask that was painted, or of one that was painted empty.
@@ -127,27 +133,26 @@ def vote(
     )
 
 
-def _changed_at_clicks(logits_hw: Tensor, earlier_hw: Tensor, prompt: Prompt, view: Crop) -> Tensor:
-    mask, earlier = ((logits > 0).cpu().numpy() for logits in (logits_hw, earlier_hw))
-    elsewhere = changed_elsewhere(mask, earlier, _clicks(mask, prompt, view))
-    return torch.where(torch.from_numpy(elsewhere).to(logits_hw.device), earlier_hw.to(logits_hw), logits_hw)
-
-
-def _as_clicked(logits_hw: Tensor, prompt: Prompt, view: Crop) -> tuple[Tensor, bool]:
-    """A mask without what the clicks reject, and whether that was all of it."""
-    mask = (logits_hw > 0).cpu().numpy()
-    clicks = _clicks(mask, prompt, view)
+def _as_clicked(
+    logits: NDArray[np.float32],
+    clicks: Sequence[tuple[Cell, bool]],
+    *,
+    earlier: NDArray[np.float32] | None,
+    picture: NDArray[np.uint8] | None,
+) -> NDArray[np.float32]:
+    """A mask that follows the clicks."""
     positive, negative = ([cell for cell, is_positive in clicks if is_positive is kind] for kind in (True, False))
-    gone = rejected_part(mask, positive, negative)
-    gone |= stray_regions(mask & ~gone, positive)
-    if not gone.any():
-        return logits_hw, False
     # Mirrored, so that the outline stays half-way between cells.
-    without = torch.where(torch.from_numpy(gone).to(logits_hw.device), -logits_hw.abs(), logits_hw)
-    return without, bool((gone == mask).all())
+    drawn = np.where(rejected_part(logits > 0, positive, negative), -np.abs(logits), logits)
+    if picture is not None:
+        drawn = spread_clicks(drawn, picture, clicks)
+    # What a correction is not about stays as it was.
+    if earlier is not None:
+        drawn = np.where(changed_elsewhere(drawn > 0, earlier > 0, clicks), earlier, drawn)
+    return np.where(stray_regions(drawn > 0, positive), -np.abs(drawn), drawn)
 
 
-def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> list[tuple[tuple[int, int], bool]]:
+def _clicks(mask: NDArray[np.bool_] | Tensor, prompt: Prompt, view: Crop) -> list[tuple[Cell, bool]]:
     """Cells of a mask's grid that were clicked on, some beyond it, and whether the clicks are positive."""
     if prompt.points is None or prompt.labels is None:
         return []
@@ -156,7 +161,7 @@ def _clicks(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> list[tuple[t
     return [((int(y), int(x)), bool(label)) for (y, x), label in zip(cells, prompt.labels, strict=True)]
 
 
-def _inside(mask: NDArray[np.bool_], cell: tuple[int, int]) -> bool:
+def _inside(mask: NDArray[np.bool_], cell: Cell) -> bool:
     return within(mask, cell) and bool(mask[cell])
 
 

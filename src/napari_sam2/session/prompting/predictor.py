@@ -10,6 +10,7 @@ from torch import Tensor
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.mask_decoder import DecoderOutput, resize_logits
 from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, MaskPrediction, hard_mask, upsample_to_input
+from napari_sam2.session.features.frame_encoder import resize_rgb8
 from napari_sam2.session.tracking.crop_follower import WHOLE_FRAME, CropChoice
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.memory_bank import FrameMemory
@@ -142,7 +143,16 @@ class PromptPredictor:
         def answer(candidates: list[Candidates], view: Crop | None) -> FrameMemory:
             earlier = self._to_refine(track, prompt.frame, drawn, view=view)
             known = None if earlier is None else earlier[0, 0]
-            output = vote(candidates, prompt, whole_if_none(view, self.frame_size), earlier_hw=known)
+            # What was tracked there has been found wrong: the picture has a say beside the model.
+            tracked = prompt.frame in track.visited
+            picture = resize_rgb8(self.encoder.look(prompt.frame, view), self.model.config.low_res_size)
+            output = vote(
+                candidates,
+                prompt,
+                whole_if_none(view, self.frame_size),
+                earlier_hw=known,
+                picture=picture if tracked else None,
+            )
             return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
 
         # Candidates for a known object come from the crop in which it was found and from one that fits it now.
