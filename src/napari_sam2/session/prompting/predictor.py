@@ -141,19 +141,7 @@ class PromptPredictor:
             )
 
         def answer(candidates: list[Candidates], view: Crop | None) -> FrameMemory:
-            earlier = self._to_refine(track, prompt.frame, drawn, view=view)
-            known = None if earlier is None else earlier[0, 0]
-            # What was tracked there has been found wrong: the picture has a say beside the model.
-            tracked = prompt.frame in track.visited
-            picture = resize_rgb8(self.encoder.look(prompt.frame, view), self.model.config.low_res_size)
-            output = vote(
-                candidates,
-                prompt,
-                whole_if_none(view, self.frame_size),
-                earlier_hw=known,
-                picture=picture if tracked else None,
-            )
-            return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
+            return self._answer_by_vote(track, prompt, candidates=candidates, drawn=drawn, view=view)
 
         # Candidates for a known object come from the crop in which it was found and from one that fits it now.
         if place is not None:
@@ -172,6 +160,24 @@ class PromptPredictor:
         view = self._nearer(far, prompt, zoom)
         near = far if view is None else answer([propose(view)], view)
         return far if near.place is None else near
+
+    def _answer_by_vote(
+        self,
+        track: ObjectTrack,
+        prompt: Prompt,
+        *,
+        candidates: list[Candidates],
+        drawn: Mask | None,
+        view: Crop | None,
+    ) -> FrameMemory:
+        earlier = self._to_refine(track, prompt.frame, drawn, view=view)
+        # What was tracked there has been found wrong: the picture has a say beside the model.
+        picture = None
+        if prompt.frame in track.visited:
+            picture = resize_rgb8(self.encoder.look(prompt.frame, view), self.model.config.low_res_size)
+        seen, known = whole_if_none(view, self.frame_size), None if earlier is None else earlier[0, 0]
+        output = vote(candidates, prompt, seen, earlier_hw=known, picture=picture)
+        return self.tracker.records(self.model.choose(output, num_points=1), [CropChoice(view)])[0]
 
     def _answer(self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice) -> FrameMemory:
         seen = whole_if_none(crop.view, self.frame_size)
