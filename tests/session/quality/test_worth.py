@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,31 @@ def test_a_correction_helps_on_the_far_side_of_its_prompt_only() -> None:
     np.testing.assert_array_equal(after.mean[:2], before.mean[:2])
     assert (after.mean[2:] > before.mean[2:]).all()
     assert (np.diff(after.mean[2:]) < 0).all()
+
+
+def test_in_slices_the_end_of_an_object_is_looked_for_inside_what_nothing_is_expected_of() -> None:
+    # An object of seven slices, followed through eight more: "not here" on one clears all beyond.
+    known = quality(0.8, *[0.4] * 6, *[0.15] * 8)
+    usual, worth = (worth_of_corrections(known, {0}, slices=slices) for slices in (False, True))
+    assert 5 <= worth.argmax() <= 11 and (worth > usual)[7:].all()
+    mirrored = worth_of_corrections(quality(*known.mean[::-1]), {14}, slices=True)
+    np.testing.assert_allclose(mirrored, worth[::-1])
+    # What has no mask there is cleared already, and says that the object has ended.
+    empty = replace(known, empty=np.arange(15) >= 9)
+    cleared = worth_of_corrections(empty, {0}, slices=True)
+    assert cleared.sum() < worth.sum() and cleared.argmax() <= worth.argmax()
+
+
+def test_what_is_good_gains_nothing_in_slices_either() -> None:
+    assert not worth_of_corrections(quality(*[0.9] * 15), {0}, slices=True).any()
+
+
+@pytest.mark.parametrize("prompted", [{0, 14}, {0, 7, 14}])
+def test_between_prompts_no_object_ends(prompted: set[int]) -> None:
+    known = quality(*[0.8] * 5, *[0.15] * 10)
+    np.testing.assert_array_equal(
+        worth_of_corrections(known, prompted, slices=True), worth_of_corrections(known, prompted)
+    )
 
 
 def test_what_is_good_gains_nothing() -> None:

@@ -51,6 +51,8 @@ class Review:
         # The same of all objects, with the frames that need no correction.
         self._outlook: tuple[object, Outlook | None] = None, None
         self._visited: set[tuple[int, int]] = set()
+        # Whether frames are slices, so that an object that has ended does not come back.
+        self.in_slices = False
         # When the frame on show was gone to, and seconds spent on those before it.
         self._since: float | None = None
         self._seconds = 0.0
@@ -69,7 +71,7 @@ class Review:
             self._seconds += min(self._clock() - self._since, _LONGEST_LOOK)
             self.n_frames += 1
             self._since = None
-        for found, _ in corrections_in_turn(self._qualities(), self._given()):
+        for found, _ in corrections_in_turn(self._qualities(), self._given(), slices=self.in_slices):
             if (found.frame, found.object_id) not in self._visited:
                 self._visited.add((found.frame, found.object_id))
                 self._since = self._clock()

@@ -31,12 +31,15 @@ class ExpectedQuality:
         (n,) expected J, 0 to 1.
     low, high : ndarray
         (n,) ends of the interval that holds J in four of five cases.
+    empty : ndarray, optional
+        (n,) where the object has no mask; nowhere by default.
     """
 
     frames: NDArray[np.intp]
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    empty: NDArray[np.bool_] | None = None
 
 
 def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration | None = None) -> ExpectedQuality:
@@ -66,7 +69,8 @@ def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration |
         curves = load_curves(answers=True) if is_answer else known.curves(maker)
         expected[:, mine] = curves.expect(sharpness[mine])
     mean, low, high = np.where(np.array(right, bool), 1.0, expected)
-    return ExpectedQuality(np.array([row.frame for row in rows], np.intp), mean, low, high)
+    frames, empty = np.array([row.frame for row in rows], np.intp), np.array([row.area == 0 for row in rows], bool)
+    return ExpectedQuality(frames, mean, low, high, empty)
 
 
 def estimated(table: ScoreTable) -> ScoreTable:
