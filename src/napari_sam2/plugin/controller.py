@@ -216,7 +216,7 @@ class Controller(QObject):
             # The user may have moved to another stack meanwhile; the calls below are about the one on show.
             self.workspace.engines[space], stack, report = opened
             self.workspace.stacks[space], self.workspace.looks[space] = (stack, window), looks
-            self.workspace.results(space).review.in_slices = stack.axis == "z" and stack.n_planes is None
+            self.workspace.results(space).review.in_slices = stack.is_slices
             if drawings:
                 self._display.show_preview(report, space)
             self.results_changed.emit()  # The model may see something else now.

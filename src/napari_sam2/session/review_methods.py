@@ -63,7 +63,7 @@ class Reviewing(Accepting):
         tuple of int or None
             Frame and object; ``None`` where no frame is expected to gain.
         """
-        first = next(corrections_in_turn(self._qualities(), self._checked(), slices=self._in_slices), None)
+        first = next(corrections_in_turn(self._qualities(), self._checked(), slices=self.stack.is_slices), None)
         return None if first is None else (first[0].frame, first[0].object_id)
 
     def outlook(self, corrections: int = 3) -> Outlook | None:
@@ -79,12 +79,7 @@ class Reviewing(Accepting):
         Outlook or None
             Expected mean J over all objects and frames, now and then; ``None`` where nothing has been tracked.
         """
-        return outlook(self._qualities(), self._checked(), corrections=corrections)
-
-    @property
-    def _in_slices(self) -> bool:
-        """Whether frames are slices, so that an object that has ended does not come back."""
-        return self.stack.axis == "z" and self.stack.n_planes is None
+        return outlook(self._qualities(), self._checked(), corrections=corrections, slices=self.stack.is_slices)
 
     def _checked(self) -> dict[int, set[int]]:
         """By object, the frames on which a person has said what is right."""

@@ -381,3 +381,11 @@ def test_real_sequences(data_dir: Path, name: str, shape: tuple[int, ...], dtype
         np.testing.assert_array_equal(frame, np.asarray(Image.open(file)))
     else:
         np.testing.assert_array_equal(frame, tifffile.imread(data_dir / name, key=stack.n_frames // 2))
+
+
+def test_slices_are_those_of_one_volume() -> None:
+    frames = np.zeros((6, 4, 4), np.uint8)
+    depth, time = Stack.from_array(frames, "z"), Stack.from_array(frames, "t")
+    assert depth.is_slices and not time.is_slices
+    depth.n_planes = 3
+    assert not depth.is_slices

@@ -120,3 +120,14 @@ def test_of_volumes_over_time_nothing_is_claimed() -> None:
     store.state = State({1: (0,), 2: (0,)})
     assert store.review.next() is None
     assert store.review.outlook() is None
+
+
+def test_in_slices_the_walk_begins_farther_out_than_where_an_object_is_lost(store: ResultStore) -> None:
+    for frame in range(1, SHAPE[0]):
+        put(store, frame, second=0.05)
+    lost = next_correction(store)
+    store.review.in_slices = True
+    store.review.restart()
+    ended = next_correction(store)
+    assert lost is not None and ended is not None
+    assert lost.frame == 1 < ended.frame

@@ -164,6 +164,11 @@ class Stack:
         return self.shape[2]
 
     @property
+    def is_slices(self) -> bool:
+        """Whether frames are slices of one volume, where an object that has ended does not come back."""
+        return self.axis == "z" and self.n_planes is None
+
+    @property
     def is_rgb(self) -> bool:
         """Whether frames are (Y, X, 3)."""
         return len(self._source.shape) == 4

@@ -51,7 +51,7 @@ class Review:
         # The same of all objects, with the frames that need no correction.
         self._outlook: tuple[object, Outlook | None] = None, None
         self._visited: set[tuple[int, int]] = set()
-        # Whether frames are slices, so that an object that has ended does not come back.
+        # Whether frames are slices, as the stack has it.
         self.in_slices = False
         # When the frame on show was gone to, and seconds spent on those before it.
         self._since: float | None = None
@@ -90,7 +90,7 @@ class Review:
         # Asked for with every change of any kind, of which few are about results.
         made_of = dict(self._results.revisions), self._given()
         if self._outlook[0] != made_of:
-            self._outlook = made_of, outlook(self._qualities(), made_of[1])
+            self._outlook = made_of, outlook(self._qualities(), made_of[1], slices=self.in_slices)
         return self._outlook[1]
 
     def expected(self, frame: int, object_id: int) -> float | None:

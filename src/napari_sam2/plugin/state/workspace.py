@@ -74,6 +74,7 @@ class Workspace:
         self.engines[space] = opened.engine
         self.stacks[space], self.looks[space] = (opened.stack, opened.window), opened.looks
         self._results[space] = ResultStore(space.stack_shape, space.crop[:2], n_planes=space.n_planes)
+        self._results[space].review.in_slices = opened.stack.is_slices
         self._prompts[space] = ShownPrompts(dict(opened.drawings), list(opened.pending))
         self.unshown.add(space)
 

@@ -134,7 +134,11 @@ def corrections_in_turn(
 
 
 def outlook(
-    qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]], *, corrections: int = 3
+    qualities: Mapping[int, ExpectedQuality],
+    prompted: Mapping[int, Collection[int]],
+    *,
+    corrections: int = 3,
+    slices: bool = False,
 ) -> Outlook | None:
     """Say how good the result is and what a few corrections, each where it brings most, would make of it.
 
@@ -145,7 +149,7 @@ def outlook(
         return None
     # Errors on the frames of one object go together; those of different objects do not.
     margin = float(np.mean([np.mean(quality.high - quality.low) for quality in known])) / 2 / np.sqrt(len(known))
-    done = [after for _, after in islice(corrections_in_turn(qualities, prompted), corrections)]
+    done = [after for _, after in islice(corrections_in_turn(qualities, prompted, slices=slices), corrections)]
     frames = sum(len(quality.frames) for quality in known)
     return Outlook(frames, _mean(known), margin, len(done), _mean((done or [qualities])[-1].values()))
 
