@@ -3,7 +3,8 @@
 ``python benchmarks/quality.py collect --generated 48 drawn.jsonl`` tracks clips whose truth is known and writes a row
 for each object and frame; ``--data FOLDER`` takes labelled sequences. ``fit drawn.jsonl`` fits the estimate that comes
 with the package; ``check data.jsonl`` compares it with the scores that it is made of; ``recalibrate data.jsonl`` says
-what is gained by judging some masks of a sequence.
+what is gained by judging some masks of a sequence, and ``ends data.jsonl`` how well it is known where objects end in
+slices.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ from napari_sam2.evaluation.interactive import GOOD_ENOUGH
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, bounding_box, deepest_point, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity, roc_auc
 from napari_sam2.session import quality
+from napari_sam2.session.quality.expected_quality import ExpectedQuality
 from napari_sam2.session.quality.quality_curves import QualityCurves, load_curves
 from napari_sam2.session.quality.recalibration import JudgedMask, refitted
+from napari_sam2.session.quality.worth import beyond_the_end
 from napari_sam2.weights.catalog import CATALOG
 
 CALIBRATION = Path(quality.__path__[0]) / "calibration.json"
@@ -62,6 +66,8 @@ def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dic
                 "prompted": sequence.prompt_frame(row.object_id),
                 "size": sequence.labels.shape[1:],
                 "frames": len(sequence.labels),
+                "slices": sequence.stack.is_slices,
+                "there": bool(sequence.truth(row.frame, row.object_id).any()),
                 "j": region_similarity(mask, sequence.truth(row.frame, row.object_id)),
             }
 
@@ -196,6 +202,35 @@ def recalibrate(args: argparse.Namespace) -> None:
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 
 
+def ends(args: argparse.Namespace) -> None:
+    """How likely objects are said to have ended before slices in which they have a mask, and how often they have."""
+    lines = [json.loads(line) for path in args.records for line in path.read_text(encoding="utf-8").splitlines()]
+    objects: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for line in sorted((line for line in lines if line["slices"]), key=itemgetter("frame")):
+        objects.setdefault((line["sequence"], line["prompt"], line["object_id"]), []).append(line)
+    said, gone = [], []
+    for rows in objects.values():
+        mean, low, high = load_curves().expect(np.array([row["sharpness"] for row in rows], float))
+        frames, empty = np.array([row["frame"] for row in rows]), np.array([row["area"] == 0 for row in rows])
+        offsets = frames - rows[0]["prompted"]
+        ended, _ = beyond_the_end(ExpectedQuality(frames, mean, low, high, empty), offsets)
+        asked = ~empty & (offsets != 0)
+        said += ended[asked].tolist()
+        gone += [not row["there"] for row, is_asked in zip(rows, asked, strict=True) if is_asked]
+    likely, is_gone = np.array(said), np.array(gone)
+    report = {
+        "masks": len(likely),
+        "of nothing": round(float(is_gone.mean()), 3),
+        "AUC": round(roc_auc(likely, is_gone), 3),
+        "calibration (said, so, masks)": [
+            [round(float(values[part].mean()), 2) for values in (likely, is_gone)] + [int(part.sum())]
+            for level in np.arange(0, 1, 0.2)
+            if (part := (level <= likely) & (likely < level + 0.2)).any()
+        ],
+    }
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -220,6 +255,9 @@ def main() -> None:
     again.add_argument("--judged", type=int, nargs="+", default=[3, 8, 15, 30])
     again.add_argument("--draws", type=int, default=20)
     again.set_defaults(run=recalibrate)
+    ending = commands.add_parser("ends")
+    ending.add_argument("records", type=Path, nargs="+")
+    ending.set_defaults(run=ends)
     args = parser.parse_args()
     args.run(args)
 

@@ -52,13 +52,13 @@ def worth_of_corrections(
         here[here] = (offsets[following[here]] - offsets[here]) == ahead * steps[here]
         worth[here] += np.clip(reached[ahead] - quality.mean[following[here]], 0, None)
     if slices:
-        ended, cleared = _beyond_the_end(quality, offsets)
+        ended, cleared = beyond_the_end(quality, offsets)
         worth = ended * cleared + (1 - ended) * worth
     worth[np.isin(quality.frames, list(prompted))] = 0
     return worth
 
 
-def _beyond_the_end(
+def beyond_the_end(
     quality: ExpectedQuality, offsets: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n,) how likely an object has ended before a slice, and how many masks from there on would then be wrong.
