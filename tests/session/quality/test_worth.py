@@ -57,6 +57,14 @@ def test_what_is_good_gains_nothing_in_slices_either() -> None:
     assert not worth_of_corrections(quality(*[0.9] * 15), {0}, slices=True).any()
 
 
+def test_in_slices_a_prompted_slice_need_not_have_a_result() -> None:
+    whole = quality(*[0.15] * 7, 0.9, *[0.15] * 7)
+    kept = np.arange(15) != 7
+    without = ExpectedQuality(*(values[kept] for values in (whole.frames, whole.mean, whole.low, whole.high)))
+    known, found = (worth_of_corrections(one, {7}, slices=True) for one in (whole, without))
+    np.testing.assert_allclose(found, known[kept])
+
+
 @pytest.mark.parametrize("prompted", [{0, 14}, {0, 7, 14}])
 def test_between_prompts_no_object_ends(prompted: set[int]) -> None:
     known = quality(*[0.8] * 5, *[0.15] * 10)

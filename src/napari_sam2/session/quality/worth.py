@@ -67,14 +67,13 @@ def beyond_the_end(
     """
     empty = np.zeros(len(offsets), bool) if quality.empty is None else quality.empty
     speaks = np.where(empty, _NO_MASK, _NOTHING_EXPECTED - (_NOTHING_EXPECTED / _EXPECTED) * quality.mean)
-    ended, cleared = np.zeros(len(offsets)), np.zeros(len(offsets))
-    prompts = np.flatnonzero(offsets == 0)
-    for side in (slice(prompts[-1] + 1, None), slice(prompts[0] - 1 if prompts[0] else None, None, -1)):
-        if side.start is None:
-            continue
+    ended, cleared, numbers = np.zeros(len(offsets)), np.zeros(len(offsets)), np.arange(len(offsets))
+    # Outwards on either side. A prompted slice itself may have no result.
+    last, first = numbers[offsets <= 0].max(initial=-1), numbers[offsets >= 0].min(initial=len(offsets))
+    for side in (numbers[last + 1 :], numbers[:first][::-1]):
         # That it ends with a slice is as likely as all of the slices from there on are unlike the object.
         beyond = np.cumsum(speaks[side][::-1])[::-1]
-        likely = np.exp(np.append(beyond, 0.0) - max(beyond.max(initial=0.0), 0.0))
+        likely = np.exp(np.append(beyond, 0.0) - beyond.max(initial=0.0))
         ended[side] = np.cumsum(likely / likely.sum())[:-1]
         cleared[side] = np.cumsum(~empty[side][::-1])[::-1]
     return ended * ((_SURE - quality.mean) / (_SURE - _DOUBTFUL)).clip(0, 1), cleared
