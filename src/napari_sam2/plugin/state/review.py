@@ -88,7 +88,7 @@ class Review:
         from napari_sam2.session.quality.worth import outlook
 
         # Asked for with every change of any kind, of which few are about results.
-        made_of = dict(self._results.revisions), self._given()
+        made_of = dict(self._results.revisions), self._given(), self.in_slices
         if self._outlook[0] != made_of:
             self._outlook = made_of, outlook(self._qualities(), made_of[1], slices=self.in_slices)
         return self._outlook[1]
