@@ -101,7 +101,7 @@ class Table:
     @classmethod
     def read(cls, paths: Sequence[Path], *, answers: bool = False) -> Table:
         """Those that were tracked, or the answers to prompts; what was painted is right, and left out."""
-        lines = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = read_lines(paths)
         kept = [
             line
             for line in lines
@@ -114,6 +114,19 @@ class Table:
     @property
     def sequences(self) -> NDArray[np.str_]:
         return np.array([line["sequence"] for line in self.lines])
+
+
+def read_lines(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def by_level(said: NDArray[np.float64], so: NDArray[Any], step: float) -> list[list[float]]:
+    """What was said and what was so in the mean, and of how many masks, level by level."""
+    return [
+        [round(float(values[part].mean()), 2) for values in (said, so)] + [int(part.sum())]
+        for level in np.arange(0, 1, step)
+        if (part := (level <= said) & (said < level + step)).any()
+    ]
 
 
 def calibrate(sharpness: NDArray[np.float64], j: NDArray[np.float64]) -> dict[str, Any]:
@@ -163,11 +176,7 @@ def check(args: argparse.Namespace) -> None:
         }  # fmt: skip
     report["mean J"], report["mean estimate"] = round(float(j.mean()), 3), round(float(mean.mean()), 3)
     report["within interval"] = round(float(((low <= j) & (j <= high)).mean()), 3)
-    report["calibration (estimate, J, masks)"] = [
-        [round(float(values[part].mean()), 2) for values in (mean, j)] + [int(part.sum())]
-        for level in np.arange(0, 1, 0.1)
-        if (part := (level <= mean) & (mean < level + 0.1)).any()
-    ]
+    report["calibration (estimate, J, masks)"] = by_level(mean, j, 0.1)
     held = [within_margin(table, np.flatnonzero(sequences == name), load_curves()) for name in sorted(set(sequences))]
     report["sequences whose mean lay within the margin"] = f"{sum(held)} of {len(held)}"
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
@@ -204,7 +213,7 @@ def recalibrate(args: argparse.Namespace) -> None:
 
 def ends(args: argparse.Namespace) -> None:
     """How likely objects are said to have ended before slices in which they have a mask, and how often they have."""
-    lines = [json.loads(line) for path in args.records for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = read_lines(args.records)
     objects: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for line in sorted((line for line in lines if line["slices"]), key=itemgetter("frame")):
         objects.setdefault((line["sequence"], line["prompt"], line["object_id"]), []).append(line)
@@ -222,11 +231,7 @@ def ends(args: argparse.Namespace) -> None:
         "masks": len(likely),
         "of nothing": round(float(is_gone.mean()), 3),
         "AUC": round(roc_auc(likely, is_gone), 3),
-        "calibration (said, so, masks)": [
-            [round(float(values[part].mean()), 2) for values in (likely, is_gone)] + [int(part.sum())]
-            for level in np.arange(0, 1, 0.2)
-            if (part := (level <= likely) & (likely < level + 0.2)).any()
-        ],
+        "calibration (said, so, masks)": by_level(likely, is_gone, 0.2),
     }
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, diags_array
+from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.linalg import cg
 from scipy.special import expit, logit
 
@@ -49,7 +49,7 @@ def spread_clicks(
             near = np.s_[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
             ends[near], as_what[near] = _CLICKED, float(positive)
     # The likelihoods that agree with those of the neighbours solve a linear system.
-    steps = _steps(picture.reshape(-1, 3).astype(np.float64), picture.shape[:2])
+    steps = _steps(picture)
     total = np.asarray(steps.sum(axis=1)) + ends.ravel()
     found, _ = cg(
         diags_array(total) - steps, (ends * as_what).ravel(), x0=likely.ravel(), rtol=1e-6, M=diags_array(1 / total)
@@ -57,9 +57,10 @@ def spread_clicks(
     return np.asarray(logit(found.clip(_EPSILON, 1 - _EPSILON)), np.float32).reshape(logits.shape)
 
 
-def _steps(colours: NDArray[np.float64], shape: tuple[int, int]) -> coo_array:
+def _steps(picture: NDArray[np.uint8]) -> csr_array:
     """(cells, cells), how readily a walker goes from one to the other."""
-    first, second, distances = _neighbours(*shape)
+    first, second, distances = _neighbours(*picture.shape[:2])
+    colours = picture.reshape(-1, 3).astype(np.float64)
     edges = ((colours[first] - colours[second]) ** 2).sum(axis=1)
     readily = (np.exp(-_CONTRAST * edges / max(edges.mean(), _EPSILON)) + _LEAST_STEP) / distances
     ways = np.concatenate([first, second]), np.concatenate([second, first])
