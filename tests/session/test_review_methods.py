@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from napari_sam2 import Session
+from napari_sam2.data.labels.scores import ScoreRow
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.session import review_methods
-from napari_sam2.session.quality.expected_quality import expected_quality
+from napari_sam2.session.quality.expected_quality import ExpectedQuality, expected_quality
+from napari_sam2.session.quality.recalibration import QualityCalibration
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -67,8 +69,11 @@ def test_a_model_of_which_all_is_accepted_is_believed_more(tracked: Session) -> 
 
 def test_one_object_is_estimated_alone(tracked: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(
-        review_methods, "expected_quality", lambda rows, known: seen.append(rows) or expected_quality(rows, known)
-    )
+
+    def noted(rows: list[ScoreRow], *others: QualityCalibration, in_slices: bool) -> ExpectedQuality:
+        seen.append(rows)
+        return expected_quality(rows, *others, in_slices=in_slices)
+
+    monkeypatch.setattr(review_methods, "expected_quality", noted)
     tracked.expected_quality(2)
     assert [{row.object_id for row in rows} for rows in seen] == [{2}]

@@ -138,7 +138,7 @@ class SimulatedUser:
         if self.interaction.choice == "worth":
             quality = self.session.expected_quality(object_id)
             checked = {*self.clicked[object_id], *self.session.accepted.get(object_id, ())}
-            worth = worth_of_corrections(quality, checked, slices=self.sequence.stack.is_slices)
+            worth = worth_of_corrections(quality, checked)
             known = dict(zip(quality.frames.tolist(), (-worth).tolist(), strict=True))
         else:
             known = self._goodness(object_id)

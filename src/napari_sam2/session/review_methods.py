@@ -53,7 +53,7 @@ class Reviewing(Accepting):
             If there is no such object.
         """
         rows = self._objects.outputs.scores.of_object(self._objects.known(object_id).object_id)
-        return expected_quality(rows, self._calibration())
+        return expected_quality(rows, self._calibration(), in_slices=self.stack.is_slices)
 
     def next_correction(self) -> tuple[int, int] | None:
         """Find where a correction brings most.
@@ -63,7 +63,7 @@ class Reviewing(Accepting):
         tuple of int or None
             Frame and object; ``None`` where no frame is expected to gain.
         """
-        first = next(corrections_in_turn(self._qualities(), self._checked(), slices=self.stack.is_slices), None)
+        first = next(corrections_in_turn(self._qualities(), self._checked()), None)
         return None if first is None else (first[0].frame, first[0].object_id)
 
     def outlook(self, corrections: int = 3) -> Outlook | None:
@@ -79,7 +79,7 @@ class Reviewing(Accepting):
         Outlook or None
             Expected mean J over all objects and frames, now and then; ``None`` where nothing has been tracked.
         """
-        return outlook(self._qualities(), self._checked(), corrections=corrections, slices=self.stack.is_slices)
+        return outlook(self._qualities(), self._checked(), corrections=corrections)
 
     def _checked(self) -> dict[int, set[int]]:
         """By object, the frames on which a person has said what is right."""
@@ -87,7 +87,8 @@ class Reviewing(Accepting):
 
     def _qualities(self) -> dict[int, ExpectedQuality]:
         scores, calibration = self._objects.outputs.scores, self._calibration()
-        return {i: expected_quality(scores.of_object(i), calibration) for i in self._objects.tracks}
+        slices = self.stack.is_slices
+        return {i: expected_quality(scores.of_object(i), calibration, in_slices=slices) for i in self._objects.tracks}
 
     def _calibration(self) -> QualityCalibration:
         """What a person has said of the masks here."""

@@ -44,9 +44,9 @@ class Review:
     def __init__(self, results: Reviewed, clock: Callable[[], float] = monotonic) -> None:
         self._results = results
         self._clock = clock
-        # By object: how often its rows had changed when they were estimated, and the estimate, which also goes by what
-        # was said of the masks of all objects.
-        self._known: dict[int, tuple[int, ExpectedQuality]] = {}
+        # By object: how often its rows had changed when they were estimated, whether frames were slices then, and the
+        # estimate, which also goes by what was said of the masks of all objects.
+        self._known: dict[int, tuple[tuple[int, bool], ExpectedQuality]] = {}
         self._judged: tuple[JudgedMask, ...] = ()
         # The same of all objects, with the frames that need no correction.
         self._outlook: tuple[object, Outlook | None] = None, None
@@ -71,7 +71,7 @@ class Review:
             self._seconds += min(self._clock() - self._since, _LONGEST_LOOK)
             self.n_frames += 1
             self._since = None
-        for found, _ in corrections_in_turn(self._qualities(), self._given(), slices=self.in_slices):
+        for found, _ in corrections_in_turn(self._qualities(), self._given()):
             if (found.frame, found.object_id) not in self._visited:
                 self._visited.add((found.frame, found.object_id))
                 self._since = self._clock()
@@ -90,7 +90,7 @@ class Review:
         # Asked for with every change of any kind, of which few are about results.
         made_of = dict(self._results.revisions), self._given(), self.in_slices
         if self._outlook[0] != made_of:
-            self._outlook = made_of, outlook(self._qualities(), made_of[1], slices=self.in_slices)
+            self._outlook = made_of, outlook(self._qualities(), made_of[1])
         return self._outlook[1]
 
     def expected(self, frame: int, object_id: int) -> float | None:
@@ -119,7 +119,8 @@ class Review:
             self._judged, self._known = judged, {}
         calibration = QualityCalibration(judged)
         for object_id in prompted:
-            revision = results.revisions[object_id]
-            if self._known.get(object_id, (None,))[0] != revision:
-                self._known[object_id] = revision, expected_quality(results.rows_of(object_id), calibration)
+            made_of = results.revisions[object_id], self.in_slices
+            if self._known.get(object_id, (None,))[0] != made_of:
+                quality = expected_quality(results.rows_of(object_id), calibration, in_slices=self.in_slices)
+                self._known[object_id] = made_of, quality
         return {i: self._known[i][1] for i in prompted}

@@ -33,6 +33,8 @@ class ExpectedQuality:
         (n,) ends of the interval that holds J in four of five cases.
     empty : ndarray, optional
         (n,) where the object has no mask; nowhere by default.
+    in_slices : bool
+        Whether frames are slices, in which an object ends.
     """
 
     frames: NDArray[np.intp]
@@ -40,9 +42,12 @@ class ExpectedQuality:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     empty: NDArray[np.bool_] | None = None
+    in_slices: bool = False
 
 
-def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration | None = None) -> ExpectedQuality:
+def expected_quality(
+    rows: Sequence[ScoreRow], calibration: QualityCalibration | None = None, *, in_slices: bool = False
+) -> ExpectedQuality:
     """Estimate how good the masks of one object are.
 
     Parameters
@@ -51,6 +56,8 @@ def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration |
         Of one object, by frame, rising.
     calibration : QualityCalibration, optional
         What a person has said of masks of the same session; the curves that come with the package where not given.
+    in_slices : bool
+        Whether frames are slices.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def expected_quality(rows: Sequence[ScoreRow], calibration: QualityCalibration |
         expected[:, mine] = curves.expect(sharpness[mine])
     mean, low, high = np.where(np.array(right, bool), 1.0, expected)
     frames, empty = np.array([row.frame for row in rows], np.intp), np.array([row.area == 0 for row in rows], bool)
-    return ExpectedQuality(frames, mean, low, high, empty)
+    return ExpectedQuality(frames, mean, low, high, empty, in_slices)
 
 
 def estimated(table: ScoreTable) -> ScoreTable:

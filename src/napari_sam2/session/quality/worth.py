@@ -34,9 +34,7 @@ class Outlook:
     after: float
 
 
-def worth_of_corrections(
-    quality: ExpectedQuality, prompted: Collection[int], *, slices: bool = False
-) -> NDArray[np.float64]:
+def worth_of_corrections(quality: ExpectedQuality, prompted: Collection[int]) -> NDArray[np.float64]:
     """What a correction on each frame of one object is expected to bring, summed over the frames that depend on it.
 
     A frame depends on those between it and its nearest prompt. In slices, an object may have ended before: saying so
@@ -51,7 +49,7 @@ def worth_of_corrections(
         here = (steps != 0) & (following >= 0) & (following < len(own))
         here[here] = (offsets[following[here]] - offsets[here]) == ahead * steps[here]
         worth[here] += np.clip(reached[ahead] - quality.mean[following[here]], 0, None)
-    if slices:
+    if quality.in_slices:
         ended, cleared = beyond_the_end(quality, offsets)
         worth = ended * cleared + (1 - ended) * worth
     worth[np.isin(quality.frames, list(prompted))] = 0
@@ -85,7 +83,12 @@ def corrected(quality: ExpectedQuality, frame: int, prompted: Collection[int]) -
     at = int(np.searchsorted(quality.frames, frame))
     ways = (np.arange(len(offsets)) - at) * (np.sign(offsets[at]) or 1)
     better = np.where(ways >= 0, _reached(quality, np.abs(offsets))[np.abs(ways)], 0.0)
-    return replace(quality, mean=np.maximum(quality.mean, better))
+    mean = np.maximum(quality.mean, better)
+    if quality.in_slices:
+        # If the object has ended before, saying so leaves nothing wrong beyond.
+        ended = np.where(ways >= 0, beyond_the_end(quality, offsets)[0][at], 0.0)
+        mean = ended + (1 - ended) * mean
+    return replace(quality, mean=mean)
 
 
 def _reached(quality: ExpectedQuality, distances: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -109,7 +112,7 @@ class Correction:
 
 
 def corrections_in_turn(
-    qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]], *, slices: bool = False
+    qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]]
 ) -> Iterator[tuple[Correction, Mapping[int, ExpectedQuality]]]:
     """Correct where it brings most, again and again, as long as anything is gained.
 
@@ -117,9 +120,7 @@ def corrections_in_turn(
     """
     known = dict(qualities)
     seen = {i: {*prompted.get(i, ())} for i in known}
-    worths = {
-        i: worth_of_corrections(quality, seen[i], slices=slices) for i, quality in known.items() if len(quality.frames)
-    }
+    worths = {i: worth_of_corrections(quality, seen[i]) for i, quality in known.items() if len(quality.frames)}
     while worths:
         best = max(worths, key=lambda i: worths[i].max())
         at = int(worths[best].argmax())
@@ -128,16 +129,12 @@ def corrections_in_turn(
         found = Correction(int(known[best].frames[at]), best, float(worths[best][at]))
         known[best] = corrected(known[best], found.frame, seen[best])
         seen[best].add(found.frame)
-        worths[best] = worth_of_corrections(known[best], seen[best], slices=slices)
+        worths[best] = worth_of_corrections(known[best], seen[best])
         yield found, dict(known)
 
 
 def outlook(
-    qualities: Mapping[int, ExpectedQuality],
-    prompted: Mapping[int, Collection[int]],
-    *,
-    corrections: int = 3,
-    slices: bool = False,
+    qualities: Mapping[int, ExpectedQuality], prompted: Mapping[int, Collection[int]], *, corrections: int = 3
 ) -> Outlook | None:
     """Say how good the result is and what a few corrections, each where it brings most, would make of it.
 
@@ -148,7 +145,7 @@ def outlook(
         return None
     # Errors on the frames of one object go together; those of different objects do not.
     margin = float(np.mean([np.mean(quality.high - quality.low) for quality in known])) / 2 / np.sqrt(len(known))
-    done = [after for _, after in islice(corrections_in_turn(qualities, prompted, slices=slices), corrections)]
+    done = [after for _, after in islice(corrections_in_turn(qualities, prompted), corrections)]
     frames = sum(len(quality.frames) for quality in known)
     return Outlook(frames, _mean(known), margin, len(done), _mean((done or [qualities])[-1].values()))
 
