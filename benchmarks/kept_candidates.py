@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2.session.features.frame_encoder import FrameEncoder
-from napari_sam2.session.population.candidates import Candidate
 from napari_sam2.session.population.finder import FindOptions, ObjectFinder
+from napari_sam2.session.population.proposals.candidates import Candidate
 
 
 class KeepingFinder(ObjectFinder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_sam2.session.population.candidates import Candidate
+from napari_sam2.session.population.proposals.candidates import Candidate
 
 SIZE = (120, 160)
 

@@ -16,9 +16,9 @@ from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.sam2 import ImageFeatures, Sam2
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 from napari_sam2.session.model_parts import PartsSettings
-from napari_sam2.session.population.candidates import Candidate
 from napari_sam2.session.population.finder import FindOptions, ObjectFinder
 from napari_sam2.session.population.found_objects import FoundObjects
+from napari_sam2.session.population.proposals.candidates import Candidate
 from napari_sam2.session.prompting.predictor import PromptPredictor
 from napari_sam2.session.tracking.frame_tracker import FrameTracker
 from napari_sam2.session.tracking.memory_bank import FrameMemory

@@ -10,13 +10,13 @@ from scipy.ndimage import gaussian_filter
 
 from drawn_discs import SIZE, candidate, disc, picture
 from napari_sam2.data.images.pixels.contrast import Window
-from napari_sam2.session.population.blobs import Blob, find_blobs
-from napari_sam2.session.population.candidates import make_candidates, without_ground
-from napari_sam2.session.population.dim_objects import show_dim
 from napari_sam2.session.population.finder import FindOptions
 from napari_sam2.session.population.found_objects import paint_objects
-from napari_sam2.session.population.mask_proposals import MaskProposal, is_part, outline_contrast
 from napari_sam2.session.population.newcomers import newcomers, passing
+from napari_sam2.session.population.proposals.blobs import Blob, find_blobs
+from napari_sam2.session.population.proposals.candidates import make_candidates, without_ground
+from napari_sam2.session.population.proposals.dim_objects import show_dim
+from napari_sam2.session.population.proposals.mask_proposals import MaskProposal, is_part, outline_contrast
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import load_model
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from drawn_discs import SIZE, candidate
-from napari_sam2.session.population.candidates import Candidate
 from napari_sam2.session.population.late_daughters import with_late_daughters
+from napari_sam2.session.population.proposals.candidates import Candidate
 from napari_sam2.session.population.tracklets import Tracklet
 
 BIRTH, FOUND, FRAMES = 4, 6, 9

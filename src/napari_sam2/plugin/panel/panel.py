@@ -81,6 +81,32 @@ _BUTTONS = {
     "candidates": ("Another mask", "Show the next mask that the model proposes for the clicks or the box here (Tab)"),
     "help": ("Help", "How it goes, step by step, and all keys"),
 }
+_TIPS = {
+    "image_layer": "The image to segment: a time series, a z-stack or a single image, grey or colour",
+    "points_layer": "Clicks on and off the objects",
+    "shapes_layer": "Boxes, outlines and scribbles",
+    "labels_layer": "Where the result is written",
+    "source_labels": "Labels of yours to take as prompts: from a threshold, Cellpose or by hand",
+    "axis": "The axis along which objects are tracked",
+    "frames_are": "Whether frames are time points or slices, which the image does not say",
+    "colours": "What the model sees: this layer, or the colours that all layers in sight on it make together",
+    "doubt": "What makes a frame doubtful",
+    "live_preview": "Show the mask on this frame after every prompt",
+    "one_object_per_click": "For many objects: click on each in turn; a click on a mask selects its object",
+    "threshold": "Objects are hidden where the confidence is below this. Below 0.5 the model gives no mask",
+    "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
+    "region_note": "The part of the frames that is tracked",
+    "prompt_note": "What the last prompt was taken for, where that is not plain",
+    "frame_note": "What there is to know about the frame on show",
+    "colour_by_class": "Objects of one class get one colour; those without a class are grey",
+    "object_filter": "List only objects with this in their name or number",
+    "object_count": "How many objects there are",
+    "object_table": "The objects; the selected one is the one that clicks are about",
+    "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
+    "Triangles: prompts. Green: accepted. Click to go to a frame",
+    "lineage_plot": "A bar for each object, joined to the one it was born of; dashed where that is proposed. "
+    "Click to go to an object and a frame",
+}
 
 
 # Of buttons that stand beside something that needs the room more.
@@ -197,33 +223,7 @@ class Panel(QScrollArea):
         self._help.open()
 
     def _name_and_explain(self) -> None:
-        tips = {
-            "image_layer": "The image to segment: a time series, a z-stack or a single image, grey or colour",
-            "points_layer": "Clicks on and off the objects",
-            "shapes_layer": "Boxes, outlines and scribbles",
-            "labels_layer": "Where the result is written",
-            "source_labels": "Labels of yours to take as prompts: from a threshold, Cellpose or by hand",
-            "axis": "The axis along which objects are tracked",
-            "frames_are": "Whether frames are time points or slices, which the image does not say",
-            "colours": "What the model sees: this layer, or the colours that all layers in sight on it make together",
-            "doubt": "What makes a frame doubtful",
-            "live_preview": "Show the mask on this frame after every prompt",
-            "one_object_per_click": "For many objects: click on each in turn; a click on a mask selects its object",
-            "threshold": "Objects are hidden where the confidence is below this. Below 0.5 the model gives no mask",
-            "window_note": "Pixel values that the model sees as black and white, the same for the whole stack",
-            "region_note": "The part of the frames that is tracked",
-            "prompt_note": "What the last prompt was taken for, where that is not plain",
-            "frame_note": "What there is to know about the frame on show",
-            "colour_by_class": "Objects of one class get one colour; those without a class are grey",
-            "object_filter": "List only objects with this in their name or number",
-            "object_count": "How many objects there are",
-            "object_table": "The objects; the selected one is the one that clicks are about",
-            "score_plot": "How sure the model is that the object is there. Shaded: hidden. Hatched: out of date. "
-            "Triangles: prompts. Green: accepted. Click to go to a frame",
-            "lineage_plot": "A bar for each object, joined to the one it was born of; dashed where that is proposed. "
-            "Click to go to an object and a frame",
-        }
-        for name, text in tips.items():
+        for name, text in _TIPS.items():
             control = getattr(self, name)
             control.setObjectName(name)
             # The table's header has tips of its own, which an own tip of the table would not hide.

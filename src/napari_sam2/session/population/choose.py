@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 
-from .candidates import MOST_SHARED, Candidate, shared_pixels
+from .proposals.candidates import MOST_SHARED, Candidate, shared_pixels
 from .succession import Succession, divisions, successions
 
 # What it costs to begin or to end away from the border of the frame, times the score: more than an object without any

@@ -21,10 +21,10 @@ from napari_sam2.session.results.object_set import SessionObjects
 from napari_sam2.session.results.outputs import SessionOutputs
 from napari_sam2.session.steps.step_methods import StepMethods
 
-from .candidates import of_score
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder
 from .found_objects import FoundObject, FoundObjects, paint_objects
 from .newcomers import EVERY, birth_frame, newcomers, passing
+from .proposals.candidates import of_score
 from .proposed_divisions import DivisionProposal, drawn_objects, propose_divisions
 from .text.text_detector import LEAST_TEXT_SCORE, TextDetector
 

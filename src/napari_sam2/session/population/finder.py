@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from napari_sam2.generators import finish
 from napari_sam2.session.features.frame_encoder import FrameEncoder
 
-from .blobs import Blob, find_blobs
-from .candidates import Candidate, make_candidates, without_ground
 from .choose import choose_objects
-from .dim_objects import show_dim
 from .found_objects import FoundObjects, paint_objects
-from .level_sets import level_proposals
-from .mask_proposals import proposing_masks
+from .proposals.blobs import Blob, find_blobs
+from .proposals.candidates import Candidate, make_candidates, without_ground
+from .proposals.dim_objects import show_dim
+from .proposals.level_sets import level_proposals
+from .proposals.mask_proposals import proposing_masks
 
 # Beside the blobs, places on a grid of so many rows and columns: what is large and uneven shows no blob.
 _GRID = 8

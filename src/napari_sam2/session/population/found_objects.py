@@ -9,7 +9,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidates import Candidate
+from .proposals.candidates import Candidate
 
 
 class FoundObject(NamedTuple):

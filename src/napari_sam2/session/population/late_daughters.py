@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from napari_sam2.data.labels.scores import Measures
 
-from .candidates import Candidate
 from .choose import at_border
 from .newcomers import birth_frame
+from .proposals.candidates import Candidate
 from .tracklets import Tracklet
 
 # A daughter is found within so many frames of her birth.

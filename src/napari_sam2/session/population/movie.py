@@ -16,10 +16,10 @@ from napari_sam2.data.labels.lineage import Lineage, Track
 from napari_sam2.data.labels.provenance import Maker, Provenance
 from napari_sam2.data.labels.scores import Measures, ScoreRow, ScoreTable, measure
 
-from .candidates import Candidate
 from .choose import Node, choose_objects
 from .finder import LEAST_SCORE, FindOptions, ObjectFinder
 from .late_daughters import with_late_daughters
+from .proposals.candidates import Candidate
 from .tracklets import Tracklet, close_gaps, lineage_of, make_tracklets, rooted, without_strays
 
 # Frames that are decided on at a time, and frames beyond them that are looked at for it.

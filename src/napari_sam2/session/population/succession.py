@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from .candidates import Candidate, ious, shared_pixels
+from .proposals.candidates import Candidate, ious, shared_pixels
 
 # An object is looked for within so many of its diameters; half as likely at somewhat more than one.
 _REACH = 2.5

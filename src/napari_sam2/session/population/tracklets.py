@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from napari_sam2.data.labels.lineage import Track
 
-from .candidates import Candidate
 from .choose import Node, at_border
+from .proposals.candidates import Candidate
 
 # What lasts for fewer frames, away from the border, was no object; nor was a daughter who does.
 LEAST_FRAMES = 3

@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter
 
 from drawn_discs import SIZE, disc, picture
 from napari_sam2.data.labels.label_storage import bounding_box
-from napari_sam2.session.population.blobs import Blob
-from napari_sam2.session.population.candidates import make_candidates
-from napari_sam2.session.population.level_sets import firm_regions, level_proposals
-from napari_sam2.session.population.mask_proposals import MaskProposal
+from napari_sam2.session.population.proposals.blobs import Blob
+from napari_sam2.session.population.proposals.candidates import make_candidates
+from napari_sam2.session.population.proposals.level_sets import firm_regions, level_proposals
+from napari_sam2.session.population.proposals.mask_proposals import MaskProposal
 
 
 def iou(one: MaskProposal, mask: np.ndarray) -> float:
