@@ -10,6 +10,11 @@ import pytest
 import tifffile
 from commandline import Run, draw_disk
 
+from napari_sam2.model.centre_head import CentreHead
+from napari_sam2.model.config import CONFIGS
+from napari_sam2.model.sam2 import build_sam2
+from napari_sam2.weights.load import save_checkpoint
+
 TINY = "--image-size 64 --steps 2 --stills 1 --still-objects 1 --clips 1 --clip-objects 1 --clip-frames 2 --warmup 1"
 
 
@@ -35,6 +40,17 @@ def test_evaluate_prints_the_mean_and_writes_the_report(
     assert done.out.splitlines()[-1] == (
         f"sam2_nano, box prompts: J {report['mean']['J']:.3f} F {report['mean']['F']:.3f}; see {out}"
     )
+
+
+def test_evaluate_prints_what_the_model_finds(run: Run, sequences: Path, tmp_path: Path) -> None:
+    model = build_sam2(CONFIGS["sam2_nano"].with_image_size(64))
+    model.centre_head = CentreHead(model.config.d_model)
+    weights, out = tmp_path / "headed.safetensors", tmp_path / "found.json"
+    save_checkpoint(model, weights)
+    done = run("evaluate", sequences, "--find", "--model", weights, "--output", out)
+    assert done.status == 0, done.err
+    mean = json.loads(out.read_text(encoding="utf-8"))["mean"]
+    assert f"clicks of its own: recall {mean['recall']:.3f} precision {mean['precision']:.3f}" in done.out
 
 
 def test_evaluate_without_sequences(run: Run, checkpoint: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +55,20 @@ def run(args: argparse.Namespace) -> int:
     from napari_sam2.evaluation.evaluate_folder import evaluate_from_args
 
     report = evaluate_from_args(args)
-    summary = _interactive_summary(report) if args.interactive else "\n".join(_summary(report))
-    tell(args, f"{summary}; see {args.output}", report)
+    summarise = _finding_summary if args.find else _interactive_summary if args.interactive else _summary
+    tell(args, f"{summarise(report)}; see {args.output}", report)
     return 0
 
 
-def _summary(report: dict[str, Any]) -> Iterator[str]:
+def _summary(report: dict[str, Any]) -> str:
+    lines = []
     for prompt, one in report.get("prompts", {report.get("prompt"): report}).items():
         mean, score = one["mean"], one["object_score"]
-        yield f"object score after {prompt} prompts: {_ranking(score)}"
-        yield f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}"
+        lines += [
+            f"object score after {prompt} prompts: {_ranking(score)}",
+            f"{one['model']}, {prompt} prompts: J {mean['J']:.3f} F {mean['F']:.3f}",
+        ]
+    return "\n".join(lines)
 
 
 def _ranking(score: dict[str, Any]) -> str:
@@ -80,6 +83,12 @@ def _interactive_summary(report: dict[str, Any]) -> str:
     ways = ", both ways" if report["interactive"]["both_ways"] else ""
     how = f"{report['interactive']['mode']}{ways}, up to {clicks} clicks a frame"
     return f"{report['model']}, {how}: J&F after 1, 2, ... frames {by_count}; frames until J&F {goals}"
+
+
+def _finding_summary(report: dict[str, Any]) -> str:
+    mean = report["mean"]
+    found = f"recall {mean['recall']:.3f} precision {mean['precision']:.3f}"
+    return f"{report['model']}, clicks of its own: {found}, a click on {mean['on_object']:.3f} of the objects"
 
 
 def _grade_results(args: argparse.Namespace) -> int:
