@@ -61,6 +61,13 @@ def test_a_trained_model_is_exported_and_loads(tmp_path: Path, capsys: pytest.Ca
     assert torch.allclose(model.state_dict()[name], content["average"][name], atol=1e-3)
 
 
+def test_by_the_clock_the_bar_shows_minutes_and_the_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--fill-pool", "2", "--minutes", "0.001", "--validate-every", "0"
+    train_from_args(parse(str(tmp_path / "run"), "--data", str(tmp_path / "pool"), *words, *TINY))
+    shown = capsys.readouterr().err
+    assert "of 0.001 min, step 1," in shown and "s/s" not in shown
+
+
 TWO = """
 import argparse, sys, torch
 from napari_sam2.training.optimisation import processes

@@ -108,11 +108,13 @@ def train_from_args(args: argparse.Namespace) -> None:
     from_first(0.0)  # the others wait for the clips
     by_clock, begun = settings.minutes > 0, time.monotonic()
     total, unit = (round(60 * settings.minutes), "s") if by_clock else (settings.steps, "step")
-    with tqdm(total=total, unit=unit, disable=rank() > 0) as bar:
+    # By the clock, seconds are no steps: what has passed, of how much.
+    shape = f"{{percentage:3.0f}}%|{{bar}}| {{elapsed}} of {settings.minutes:g} min{{postfix}}" if by_clock else None
+    with tqdm(total=total, unit=unit, bar_format=shape, disable=rank() > 0) as bar:
 
         def show(step: int, _steps: int, line: str) -> None:
             bar.update(min(round(time.monotonic() - begun), total) - bar.n if by_clock else step - bar.n)
-            bar.set_postfix_str(line, refresh=False)
+            bar.set_postfix_str(f"step {step}, {line}", refresh=False)
 
         state = run_training(settings, init=args.init, stop_after=args.stop_after, progress=show)
     if args.export and rank() == 0:
