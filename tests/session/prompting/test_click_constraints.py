@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.session.prompting.click_constraints import changed_elsewhere, rejected_part, stray_regions
+from napari_sam2.session.prompting.click_constraints import rejected_part, stray_regions
 
 
 def grid(*boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -48,6 +48,22 @@ def test_a_no_beside_the_body_leaves_the_body_to_a_yes_on_the_head() -> None:
     assert not gone[8:27, 4:26].any() and not gone[:8].any()
 
 
+@pytest.mark.parametrize(
+    ("waist", "left"),
+    [
+        pytest.param((10, 16, 14, 24), (4, 4, 20, 16), id="two objects taken for one"),
+        pytest.param((5, 16, 19, 24), None, id="one that is a little thinner in the middle"),
+    ],
+)
+def test_a_no_in_the_middle_of_one_of_two_objects_leaves_the_other(
+    waist: tuple[int, int, int, int], left: tuple[int, int, int, int] | None
+) -> None:
+    mask = grid((4, 4, 20, 16), waist, (4, 24, 20, 36))
+    gone = rejected_part(mask, [], [(12, 30)])
+    assert gone[4:20, 24:36].all()
+    assert gone.sum() == mask.sum() if left is None else not (gone & grid(left)).any()
+
+
 def test_no_and_yes_side_by_side_both_count() -> None:
     gone = rejected_part(grid(OBJECT), [(12, 11)], [(12, 13)])
     assert gone[12, 13] and not gone[12, 11]
@@ -76,39 +92,3 @@ PART, CORNER, SPECK = (28, 26, 38, 36), (20, 20, 24, 24), (24, 4, 27, 7)
 def test_specks_apart_from_what_was_clicked_on_go(positive: list, expected: np.ndarray) -> None:
     mask = grid(OBJECT, CORNER, PART, SPECK)
     np.testing.assert_array_equal(stray_regions(mask, positive), expected)
-
-
-@pytest.mark.parametrize(
-    ("clicks", "kept"),
-    [
-        pytest.param([((32, 32), True)], [APART], id="what is clicked on comes, no other"),
-        pytest.param([((27, 27), True)], [APART], id="a click may lie one cell beside the change"),
-        pytest.param([((12, 12), True), ((11, 29), True)], [LEAK], id="followed clicks ask for nothing"),
-        pytest.param([((12, 12), True)], [], id="where all are followed, the last one is meant"),
-        pytest.param([((50, 3), True)], [], id="beyond the grid"),
-    ],
-)
-def test_a_correction_changes_the_mask_where_it_was_clicked_on(
-    clicks: list, kept: list[tuple[int, int, int, int]]
-) -> None:
-    wide, object_alone = grid(OBJECT, LEAK, APART), grid(OBJECT)
-    np.testing.assert_array_equal(changed_elsewhere(wide, object_alone, clicks), grid(LEAK, APART) & ~grid(*kept))
-    # A "no" in the same places takes away what the "yes" would have brought.
-    denied = [(cell, not positive) for cell, positive in clicks if cell != (12, 12)]
-    if denied:
-        np.testing.assert_array_equal(changed_elsewhere(object_alone, wide, denied), grid(LEAK, APART) & ~grid(*kept))
-
-
-def test_an_outline_may_be_drawn_anew_all_round() -> None:
-    y0, x0, y1, x1 = OBJECT
-    grown = grid((y0 - 2, x0 - 2, y1 + 2, x1 + 2))
-    assert not changed_elsewhere(grown, grid(OBJECT), [((32, 32), False)]).any()
-    assert changed_elsewhere(grid((y0, x0, y1, x1 + 4)), grid(OBJECT), [((32, 32), False)]).any()
-
-
-@pytest.mark.parametrize(("click", "left"), [((12, 19), [(7, 7, 17, 17)]), ((12, 12), [])])
-def test_a_no_near_the_rim_is_not_meant_for_the_body(
-    click: tuple[int, int], left: list[tuple[int, int, int, int]]
-) -> None:
-    # The model gives up all of the object; one cell from the rim, up to three are meant.
-    np.testing.assert_array_equal(changed_elsewhere(grid(), grid(OBJECT), [(click, False)]), grid(*left))

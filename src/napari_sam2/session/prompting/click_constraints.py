@@ -1,4 +1,4 @@
-"""Parts of a mask that contradict the clicks: what they reject, specks without one, and changes away from them."""
+"""Parts of a mask that contradict the clicks: what they reject, and specks without one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, label, maximum
+from scipy.ndimage import distance_transform_edt, label
 from skimage.segmentation import watershed
 
 Cell = tuple[int, int]
 # A click as deep in a region as this, as a share of the greatest depth there is, is meant for all of it.
-_MEANT_FOR_ALL = 0.5
+MEANT_FOR_ALL = 0.5
 # A region that nobody clicked on belongs to the object if it is as large as this share of one that was clicked on.
 _PART_OF_IT = 0.25
-# A change that is nowhere deeper than this, in cells, is the same outline drawn anew.
-_OUTLINE = 1.5
+# Where a region is less deep than this share of the depth of a click, a part beyond is another lobe.
+_NECK = 0.7
 
 
 def rejected_part(mask: NDArray[np.bool_], positive: Sequence[Cell], negative: Sequence[Cell]) -> NDArray[np.bool_]:
@@ -24,7 +24,8 @@ def rejected_part(mask: NDArray[np.bool_], positive: Sequence[Cell], negative: S
 
     A region with clicks of both kinds, or with a negative one near its rim, is split where it is narrow; its deepest
     cell stays unless a negative click lies about as deep. A region with a negative click in its middle and no positive
-    one goes as a whole. Clicks, (y, x), that lie beyond the grid do not count.
+    one goes as a whole but for lobes about as deep, that a neck parts from it. Clicks, (y, x), that lie beyond the grid
+    do not count.
     """
     regions, _ = label(mask)
     out = np.zeros_like(mask)
@@ -49,38 +50,14 @@ def stray_regions(mask: NDArray[np.bool_], positive: Sequence[Cell]) -> NDArray[
     return np.isin(regions, np.setdiff1d(small, [0, *meant]))
 
 
-def changed_elsewhere(
-    mask: NDArray[np.bool_], earlier: NDArray[np.bool_], clicks: Sequence[tuple[Cell, bool]]
-) -> NDArray[np.bool_]:
-    """Find the regions in which a corrected mask differs from the earlier one although no click asks for it.
-
-    ``clicks``: cells, and whether they lie on the object. Those that the earlier mask does not follow ask for a change
-    around them; where it follows all, the last one does.
-    """
-    known = [(cell, positive) for cell, positive in clicks if within(earlier, cell)]
-    asking = [cell for cell, positive in known if earlier[cell] != positive] or [cell for cell, _ in known[-1:]]
-    elsewhere = np.zeros_like(mask)
-    for changed in (mask & ~earlier, earlier & ~mask):
-        # Clicks beside a change are meant for it, too.
-        regions, count = label(changed, np.ones((3, 3)))
-        asked = [regions[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].ravel() for y, x in asking]
-        depth = distance_transform_edt(np.pad(changed, 1))[1:-1, 1:-1]
-        thin = 1 + np.flatnonzero(maximum(depth, regions, np.arange(1, count + 1)) <= _OUTLINE)
-        elsewhere |= changed & ~np.isin(regions, np.concatenate([*asked, thin]))
-    # A "no" near the rim is meant for what lies there, not for the body behind it.
-    depth = distance_transform_edt(np.pad(earlier, 1, mode="edge"))[1:-1, 1:-1]
-    meant = max((depth[cell] for cell in asking), default=0.0)
-    if 0 < meant < _MEANT_FOR_ALL * depth.max():
-        elsewhere |= earlier & ~mask & (depth > 2 * meant + 1)
-    return elsewhere
-
-
 def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:
     # The edge of the grid is no outline of the object, which may go on beyond it: it adds no depth limit.
     depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
-    if max(depth[cell] for cell in no) < _MEANT_FOR_ALL * depth.max():
+    if max(depth[cell] for cell in no) < MEANT_FOR_ALL * depth.max():
         # A positive click far off, on a head for example, does not make a negative one beside the body reject the body.
         yes = [*yes, _deepest(depth)]
+    # Two objects were taken for one, and one of them is meant.
+    yes = yes or _other_lobes(depth, no)
     if not yes:
         return region
     # Basins grow from the clicks through the depth and meet where the region is narrow.
@@ -89,6 +66,14 @@ def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDAr
         for cell in cells:
             markers[cell] = mark
     return np.asarray(watershed(-depth, markers, mask=region) == 2)
+
+
+def _other_lobes(depth: NDArray[np.float64], no: Sequence[Cell]) -> list[Cell]:
+    """Find the deepest cells of parts of a region that a neck parts from the clicks and that are about as deep."""
+    lobes, count = label(depth > _NECK * max(depth[cell] for cell in no))
+    others = {*range(1, count + 1)} - {int(lobes[cell]) for cell in no}
+    deepest = [_deepest(np.where(lobes == number, depth, 0)) for number in others]
+    return [cell for cell in deepest if depth[cell] >= MEANT_FOR_ALL * depth.max()]
 
 
 def _deepest(depth: NDArray[np.float64]) -> Cell:

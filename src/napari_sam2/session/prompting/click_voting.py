@@ -21,7 +21,8 @@ from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
 from napari_sam2.session.zoom.crop import BEYOND_LOGIT, Crop, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
-from .click_constraints import Cell, changed_elsewhere, rejected_part, stray_regions, within
+from .click_constraints import Cell, rejected_part, stray_regions, within
+from .mask_correction import MaskCorrection
 from .random_walk import spread_clicks
 from .threads import answers_at_once
 
@@ -119,8 +120,9 @@ def vote(
     if against[1] < against[0]:
         voted = logits[best]
     # Then the clicks are enforced; the score is averaged, too.
-    earlier = None if earlier_hw is None else earlier_hw.float().cpu().numpy()
-    drawn = _as_clicked(voted.float().cpu().numpy(), _clicks(voted, prompt, view), earlier=earlier, picture=picture)
+    clicks = _clicks(voted, prompt, view)
+    correction = None if earlier_hw is None else MaskCorrection(earlier_hw.float().cpu().numpy(), clicks)
+    drawn = _as_clicked(voted.float().cpu().numpy(), clicks, correction=correction, picture=picture)
     is_gone = bool((voted > 0).any() and not (drawn > 0).any())
     scores = torch.cat([each.output.object_score_logits_b.expand_as(each.weights_k) for each in candidates])
     score = (scores * weights).sum(dim=0, keepdim=True) / weights.sum()
@@ -137,7 +139,7 @@ def _as_clicked(
     logits: NDArray[np.float32],
     clicks: Sequence[tuple[Cell, bool]],
     *,
-    earlier: NDArray[np.float32] | None,
+    correction: MaskCorrection | None,
     picture: NDArray[np.uint8] | None,
 ) -> NDArray[np.float32]:
     """A mask that follows the clicks."""
@@ -145,10 +147,12 @@ def _as_clicked(
     # Mirrored, so that the outline stays half-way between cells.
     drawn = np.where(rejected_part(logits > 0, positive, negative), -np.abs(logits), logits)
     if picture is not None:
-        drawn = spread_clicks(drawn, picture, clicks)
+        # Nobody aims better than to a cell, unless it is at the outline.
+        is_aimed = correction is not None and correction.is_aimed
+        drawn = spread_clicks(drawn, picture, clicks, around=0 if is_aimed else 1)
     # What a correction is not about stays as it was.
-    if earlier is not None:
-        drawn = np.where(changed_elsewhere(drawn > 0, earlier > 0, clicks), earlier, drawn)
+    if correction is not None:
+        drawn = np.where(correction.changed_elsewhere(drawn > 0), correction.earlier, drawn)
     return np.where(stray_regions(drawn > 0, positive), -np.abs(drawn), drawn)
 
 

@@ -24,27 +24,26 @@ _CONTRAST = 1.0
 _TRUST, _CLICKED = 0.2, 1e3
 # No step, and no end, is impossible.
 _LEAST_STEP, _LEAST_TRUST = 1e-4, 1e-6
-# A click counts for cells so far around it, too: nobody aims better.
-_AROUND = 1
 # Where likelihoods end.
 _EPSILON = 1e-4
 
 
 def spread_clicks(
-    logits: NDArray[np.float32], picture: NDArray[np.uint8], clicks: Sequence[tuple[Cell, bool]]
+    logits: NDArray[np.float32], picture: NDArray[np.uint8], clicks: Sequence[tuple[Cell, bool]], *, around: int = 1
 ) -> NDArray[np.float32]:
     """Draw a mask anew between clicks, along the picture.
 
     ``logits``: (h, w) of the mask.
     ``picture``: (h, w, 3), what its cells show.
     ``clicks``: cells, and whether they lie on the object; those beyond the grid do not count.
+    ``around``: each counts for cells so far around it, too.
     Returns (h, w) logits that follow every click.
     """
     likely = expit(logits.astype(np.float64))
     # Where walkers end, and as what: as the model has it, or as clicked. Clicked cells come after those around others.
     ends, as_what = _TRUST * np.abs(2 * likely - 1) + _LEAST_TRUST, likely.copy()
     known = [(cell, positive) for cell, positive in clicks if within(logits, cell)]
-    for reach in (_AROUND, 0):
+    for reach in (around, 0):
         for (y, x), positive in known:
             near = np.s_[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
             ends[near], as_what[near] = _CLICKED, float(positive)
