@@ -16,6 +16,8 @@ from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.sam2 import Sam2, build_sam2
 from napari_sam2.session.prompting.proposed_clicks import propose_clicks
 from napari_sam2.session.session import Session
+from napari_sam2.synthetic import SceneSettings, render_clip
+from napari_sam2.weights.load import load_model
 
 CELLS = ((20, 30), (60, 90))
 
@@ -66,6 +68,16 @@ def test_a_model_without_a_head_says_so(model: Sam2) -> None:
     model.centre_head = None
     with pytest.raises(ValueError, match="no centre head"):
         propose_clicks(model, np.zeros((64, 64, 3), np.uint8))
+
+
+def test_the_bundled_model_proposes_a_click_for_most_cells() -> None:
+    clip = render_clip(np.random.default_rng(1), SceneSettings(size=(256, 256), n_frames=1, kind="cells"))
+    labels, grey = clip.labels[0], clip.frames[0]
+    image = np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey
+    clicks = propose_clicks(load_model("sam2_nano", device="cpu"), image)
+    hit = {int(labels[int(click.y), int(click.x)]) for click in clicks} - {0}
+    cells = len(np.unique(labels)) - 1
+    assert len(hit) >= 0.75 * cells and len(clicks) <= 1.25 * cells
 
 
 def test_found_objects_are_counted(model: Sam2) -> None:
