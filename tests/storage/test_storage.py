@@ -17,8 +17,10 @@ from napari_sam2.data import Stack
 from napari_sam2.data.readers.open_stack import open_stack
 from napari_sam2.model.sam2 import Sam2
 from napari_sam2.storage import writer
-from napari_sam2.storage.fingerprint import describe_data
+from napari_sam2.storage.fingerprint import describe_data, describe_model, same_model
 from napari_sam2.storage.folder.schema import DataRecord
+from napari_sam2.weights.catalog import SAME_RESULTS
+from napari_sam2.weights.load import load_model
 from session_driver import Driver
 from session_state import assert_same_sessions
 
@@ -367,3 +369,11 @@ def test_which_of_several_series_is_kept() -> None:
     stack.geometry = replace(stack.geometry, selection=replace(stack.geometry.selection, series="1.2.9"))
     record = DataRecord.model_validate_json(describe_data(stack, Path("x")).model_dump_json())
     assert record.geometry == stack.geometry
+
+
+def test_what_the_bundled_file_before_made_is_of_the_same_model() -> None:
+    model = load_model("sam2_nano", device="cpu")
+    record = describe_model(model)
+    earlier = SAME_RESULTS[record.sha256 or ""]
+    assert same_model(record.model_copy(update={"sha256": earlier}), model)
+    assert not same_model(record.model_copy(update={"sha256": "0" * 64}), model)

@@ -24,6 +24,7 @@ from napari_sam2.storage.folder.schema import (
     ModelRecord,
     SettingsRecord,
 )
+from napari_sam2.weights.catalog import SAME_RESULTS
 from napari_sam2.weights.hash_file import hash_file
 from napari_sam2.weights.source import device_of, source_of
 
@@ -116,7 +117,8 @@ def maker_of(model: Sam2, memory: str) -> Maker:
 
 def model_identity(record: ModelRecord) -> dict[str, object]:
     """The parts of a description that must agree for results to be the same; device and backend may differ."""
-    return record.model_dump(include={"image_size", "preset", "dtype", "sha256", "weights"})
+    parts = record.model_dump(include={"image_size", "preset", "dtype", "sha256", "weights"})
+    return parts | {"sha256": SAME_RESULTS.get(record.sha256 or "", record.sha256)}
 
 
 def same_model(record: ModelRecord, model: Sam2) -> bool:

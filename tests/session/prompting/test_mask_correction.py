@@ -63,6 +63,12 @@ def test_a_yes_beside_the_rim_is_not_meant_for_all_of_the_ground(click: tuple[in
     np.testing.assert_array_equal(kept, grid((4, 20 + reach, 20, 40)))
 
 
+@pytest.mark.parametrize(("click", "left"), [((0, 20), (2, 0, 18, 40)), ((10, 20), (0, 0, 0, 0))])
+def test_a_no_at_the_edge_of_the_frame_is_meant_for_what_lies_along_it(click: tuple[int, int], left: Box) -> None:
+    earlier = grid((0, 0, 20, 40))
+    np.testing.assert_array_equal(changed_elsewhere(grid(), earlier, [(click, False)]), grid(left))
+
+
 def test_where_nothing_was_a_yes_may_bring_anything() -> None:
     assert not changed_elsewhere(grid(OBJECT), grid(), [((12, 12), True)]).any()
     assert not changed_elsewhere(grid(), ~grid(), [((12, 12), False)]).any()

@@ -15,6 +15,8 @@ Cell = tuple[int, int]
 MEANT_FOR_ALL = 0.5
 # A region that nobody clicked on belongs to the object if it is as large as this share of one that was clicked on.
 _PART_OF_IT = 0.25
+# A click as near to the edge of the grid as this, in cells, is aimed at what lies along it.
+_AT_EDGE = 2
 # Where a region is less deep than this share of the depth of a click, a part beyond is another lobe.
 _NECK = 0.7
 
@@ -50,9 +52,23 @@ def stray_regions(mask: NDArray[np.bool_], positive: Sequence[Cell]) -> NDArray[
     return np.isin(regions, np.setdiff1d(small, [0, *meant]))
 
 
+def depth_in(region: NDArray[np.bool_], clicks: Sequence[Cell], *, finer: int = 1) -> NDArray[np.float64]:
+    """Distance of each cell in a region to its outline, in cells of a grid that is so much ``finer``.
+
+    The edge of the grid is no outline of the object, which may go on beyond it, but on sides where a click lies.
+    """
+    height, width = (length // finer for length in region.shape)
+    padded = np.pad(region, 1, mode="edge")
+    for y, x in clicks:
+        sides = (y, np.s_[0]), (height - 1 - y, np.s_[-1]), (x, np.s_[:, 0]), (width - 1 - x, np.s_[:, -1])
+        for distance, side in sides:
+            if distance < _AT_EDGE:
+                padded[side] = False
+    return np.asarray(distance_transform_edt(padded)[1:-1, 1:-1])
+
+
 def _part_of(region: NDArray[np.bool_], yes: list[Cell], no: list[Cell]) -> NDArray[np.bool_]:
-    # The edge of the grid is no outline of the object, which may go on beyond it: it adds no depth limit.
-    depth = distance_transform_edt(np.pad(region, 1, mode="edge"))[1:-1, 1:-1]
+    depth = depth_in(region, no)
     if max(depth[cell] for cell in no) < MEANT_FOR_ALL * depth.max():
         # A positive click far off, on a head for example, does not make a negative one beside the body reject the body.
         yes = [*yes, _deepest(depth)]

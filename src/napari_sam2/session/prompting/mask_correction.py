@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, label, maximum, zoom
 
-from .click_constraints import MEANT_FOR_ALL, Cell, within
+from .click_constraints import MEANT_FOR_ALL, Cell, depth_in, within
 
 # Outlines are looked at so much finer than the cells of a mask.
 _FINER = 2
@@ -40,13 +40,13 @@ class MaskCorrection:
 
     @cached_property
     def depth(self) -> NDArray[np.float64]:
-        """(h, w) distance to the outline, in cells; negative outside the mask. The edge of the grid is no outline."""
+        """(h, w) distance to the outline, in cells; negative outside the mask."""
         inside = zoom(self.earlier, _FINER, order=1, grid_mode=True, mode="nearest") > 0
         if inside.all() or not inside.any():
             return np.full(self.earlier.shape, np.inf if inside.any() else -np.inf)
-        to_rim, to_mask = (
-            distance_transform_edt(np.pad(some, 1, mode="edge"))[1:-1, 1:-1] for some in (inside, ~inside)
-        )
+        # Those that take something away may be about the edge of the grid, too.
+        negative = [cell for cell, positive in self.asking if not positive]
+        to_rim, to_mask = depth_in(inside, negative, finer=_FINER), depth_in(~inside, [])
         # Pixels beside the outline are half of one away from it.
         fine = np.where(inside, to_rim - 0.5, 0.5 - to_mask) / _FINER
         height, width = self.earlier.shape
