@@ -223,8 +223,9 @@ def test_a_correction_goes_up_to_the_edges_of_the_picture() -> None:
 
 def test_only_corrections_of_what_was_tracked_go_by_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     nano, seen = load_model("sam2_nano", device="cpu"), []
-    noted = lambda *args, around: seen.append(args[2]) or spread_clicks(*args, around=around)  # noqa: E731
-    monkeypatch.setattr(click_voting, "spread_clicks", noted)
+    monkeypatch.setattr(
+        click_voting, "spread_clicks", lambda *args, **how: seen.append(args) or spread_clicks(*args, **how)
+    )
     clip = render_clip(np.random.default_rng(3), SceneSettings(size=(96, 128), n_frames=3, kind="natural"))
     y, x = first_click(clip.labels[0] == 1)[:2]
     session = Session(nano, clip.frames, zoom="auto")
