@@ -13,10 +13,12 @@ from scipy.ndimage import distance_transform_edt, label
 
 from napari_sam2 import Session, load_model
 from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.evaluation.labelled_sequences import deepest_point
+from napari_sam2.evaluation.metrics import region_similarity
 from napari_sam2.evaluation.simulated.simulated_clicks import first_click, worst_click
 from napari_sam2.model.config import CONFIGS
 from napari_sam2.model.mask_decoder import DecoderOutput
-from napari_sam2.model.sam2 import Sam2, build_sam2
+from napari_sam2.model.sam2 import ImageFeatures, Sam2, build_sam2
 from napari_sam2.session.prompting import click_voting
 from napari_sam2.session.prompting.click_voting import VotingRule, contradictions, vote, voting_rule, weigh
 from napari_sam2.session.prompting.random_walk import spread_clicks
@@ -29,6 +31,7 @@ from napari_sam2.weights.presets import PRESETS
 pytestmark = pytest.mark.usefixtures("one_thread")
 FRAME = (64, 64)
 RULE = VotingRule()
+FEATURES = ImageFeatures(torch.zeros(1, 8, 16, 16), torch.zeros(1, 8, 8, 8), torch.arange(64.0).reshape(1, 4, 4, 4))
 
 
 def boxes(*corners: tuple[int, int, int, int], ious: Sequence[float], firm: float = 4.0) -> DecoderOutput:
@@ -44,9 +47,11 @@ def clicks(*places: tuple[float, float], labels: Sequence[int] = (1,)) -> Prompt
     return Prompt(0, 1, points=np.array(places, np.float32), labels=np.array(labels, np.int32))
 
 
-def weights(output: DecoderOutput, prompt: Prompt, *, view: Crop | None = None, first: bool = False) -> list[float]:
+def weights(
+    output: DecoderOutput, prompt: Prompt, *, view: Crop | None = None, features: ImageFeatures | None = None
+) -> list[float]:
     seen = view or whole(FRAME)
-    return weigh(output, prompt, seen, rule=RULE, frame_size=FRAME, first=first).weights_k.tolist()
+    return weigh(output, prompt, seen, rule=RULE, frame_size=FRAME, features=features).weights_k.tolist()
 
 
 def test_what_the_model_trusts_weighs_more() -> None:
@@ -62,14 +67,31 @@ def test_a_mask_that_wavers_weighs_less() -> None:
     assert weights(output, clicks((30, 30))) == pytest.approx([0.25, 0.0625])
 
 
-def test_a_first_click_is_meant_for_the_middle() -> None:
+def test_a_click_on_a_new_object_is_meant_for_the_middle() -> None:
     output = boxes((8, 8, 24, 24), (8, 8, 24, 32), ious=[0.5, 0.5])
-    middle, beside = weights(output, clicks((18, 32)), first=True)
+    middle, beside = weights(output, clicks((18, 32)), features=FEATURES)
     assert weights(output, clicks((18, 32))) == pytest.approx([0.25, 0.25])
     # A rectangle is as deep as it is wide: the click is a row and two cells of eight away from its middle.
     assert middle == pytest.approx(beside) and middle < 0.25
-    centred, _ = weights(output, clicks((32, 32)), first=True)
+    centred, _ = weights(output, clicks((32, 32)), features=FEATURES)
     assert centred == pytest.approx(0.25)
+
+
+def test_the_judge_weighs_by_what_it_expects() -> None:
+    output, prompt = boxes((8, 8, 24, 24), (8, 8, 24, 32), ious=[0.5, 0.5]), clicks((32, 32))
+    expected = RULE.judge.expected_iou(output, FEATURES, prompt=prompt, view=whole(FRAME), frame_size=FRAME)
+    proposed, denied = (
+        weigh(output, asked, whole(FRAME), rule=RULE, frame_size=FRAME, features=FEATURES)
+        for asked in (prompt, clicks((32, 32), (32, 60), labels=(1, 0)))
+    )
+    first, second = proposed.judged.weights_k.tolist()
+    assert first / second == pytest.approx(np.exp(RULE.sharpness * (expected[0] - expected[1])), rel=1e-4)
+    # A "not here" in the second counts as ever.
+    less = denied.judged.weights_k.tolist()
+    assert less[1] / less[0] == pytest.approx(RULE.contradicted * second / first, rel=1e-4)
+    # Of a mask that is refined it says nothing.
+    refined = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME)
+    assert refined.judged is refined
 
 
 def test_a_mask_against_the_clicks_or_cut_off_weighs_little() -> None:
@@ -84,9 +106,9 @@ def test_a_mask_against_the_clicks_or_cut_off_weighs_little() -> None:
 
 def test_the_answer_is_the_average_over_what_each_look_shows() -> None:
     prompt, window = clicks((32, 32)), Crop(16, 16, 32, 32)
-    far = weigh(boxes((8, 8, 24, 24), ious=[0.6]), prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+    far = weigh(boxes((8, 8, 24, 24), ious=[0.6]), prompt, whole(FRAME), rule=RULE, frame_size=FRAME)
     # The window's left half of what it shows: frame rows 16 to 48, columns 16 to 40.
-    near = weigh(boxes((1, 1, 31, 24), ious=[0.9]), prompt, window, rule=RULE, frame_size=FRAME, first=False)
+    near = weigh(boxes((1, 1, 31, 24), ious=[0.9]), prompt, window, rule=RULE, frame_size=FRAME)
     output = vote([far, near], prompt, whole(FRAME))
     mask = output.masks_bkhw[0, 1] > 0
     assert mask[12:20, 10:19].all() and not mask[:, 21:].any() and not mask[:7].any()
@@ -98,7 +120,7 @@ def test_an_answer_follows_the_clicks_if_any_mask_does() -> None:
     # Three masks without the second click outweigh one with it, and so does their average.
     prompt = clicks((20, 20), (44, 44), labels=(1, 1))
     output = boxes(*[(8, 8, 14, 14)] * 3, (8, 8, 24, 24), ious=[0.9, 0.9, 0.9, 0.21])
-    proposed = weigh(output, prompt, whole(FRAME), rule=replace(RULE, contradicted=0.05), frame_size=FRAME, first=False)
+    proposed = weigh(output, prompt, whole(FRAME), rule=replace(RULE, contradicted=0.05), frame_size=FRAME)
     assert proposed.weights_k[:3].sum() > proposed.weights_k[3] > proposed.weights_k[0]
     voted = vote([proposed], prompt, whole(FRAME)).masks_bkhw[0, 1] > 0
     assert contradictions(voted.numpy(), prompt, whole(FRAME)) == 0
@@ -107,7 +129,7 @@ def test_an_answer_follows_the_clicks_if_any_mask_does() -> None:
 def test_the_answer_holds_no_specks_apart_from_the_clicks() -> None:
     output = boxes((8, 8, 24, 24), ious=[0.9])
     output.masks_bkhw[:, :, 28:30, 4:6] = 5.0
-    proposed = weigh(output, clicks((32, 32)), whole(FRAME), rule=RULE, frame_size=FRAME, first=True)
+    proposed = weigh(output, clicks((32, 32)), whole(FRAME), rule=RULE, frame_size=FRAME)
     clicked = vote([proposed], clicks((32, 32)), whole(FRAME)).masks_bkhw[0, 1] > 0
     assert clicked[8:24, 8:24].all() and clicked.sum() == 16 * 16
     both = clicks((32, 32), (58, 10), labels=(1, 1))
@@ -145,6 +167,17 @@ def test_clicks_on_another_small_input_are_answered_as_the_reference_does(model:
     hook.remove()
     # The whole frame, and the window that its answer asks for: nothing is looked at beside them.
     assert len(looks) <= 2
+
+
+def test_a_click_finds_a_small_cell_in_a_large_crowd() -> None:
+    clip = render_clip(np.random.default_rng(2), SceneSettings(size=(768, 768), n_frames=1, kind="cells"))
+    session, overlaps = Session(load_model("sam2_nano", device="cpu"), clip.frames), []
+    for number in range(1, 9):
+        truth = clip.labels[0] == number
+        answer = session.add_points(0, 1000 + number, [deepest_point(truth)], [1])
+        overlaps.append(region_similarity(answer.masks[answer.row(1000 + number)], truth))
+    # With one close-up, half as wide as the frame, it was 0.18.
+    assert np.mean(overlaps) > 0.4
 
 
 def test_a_correction_brings_back_what_a_click_took_away() -> None:
@@ -188,7 +221,7 @@ def test_a_denied_mask_goes_and_the_object_is_hidden() -> None:
         ([(48, 48), (32, 32)], (0, 1), 5.0, True),
     ):
         prompt = clicks(*places, labels=labels)
-        proposed = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+        proposed = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME)
         answer = vote([proposed], prompt, whole(FRAME))
         assert float(answer.object_score_logits_b) == score
         assert bool((answer.masks_bkhw > 0).any()) == left
@@ -215,7 +248,7 @@ def test_a_correction_goes_up_to_the_edges_of_the_picture() -> None:
     picture = np.where(disc[..., None], np.uint8(150), np.uint8(90)).repeat(3, axis=2)
     output, prompt = boxes((0, 0, 1, 1), ious=[0.9], firm=0.5), clicks((32, 32), (6, 6), labels=(1, 0))
     output.masks_bkhw[:] = torch.from_numpy(np.where(np.hypot(y - 16, x - 16) < 10, 0.5, -0.5)).float()
-    proposed = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME, first=False)
+    proposed = weigh(output, prompt, whole(FRAME), rule=RULE, frame_size=FRAME)
     without, drawn = (vote([proposed], prompt, whole(FRAME), picture=p).masks_bkhw[0, 1] > 0 for p in (None, picture))
     np.testing.assert_array_equal(drawn.numpy(), disc)
     assert without.sum() > 1.4 * disc.sum()

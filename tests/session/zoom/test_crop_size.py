@@ -78,14 +78,17 @@ def test_a_window_lies_in_the_frame_and_holds_its_object(zoom: Zoom, place: Obje
     assert view.holds(max(y0, 0), max(x0, 0), min(y1, FRAME[0]), min(x1, FRAME[1]))
 
 
-def test_a_click_is_looked_at_through_a_window_half_as_wide_as_its_frame() -> None:
-    view = AUTO.around(500, 700, FRAME)
-    assert view is not None and 0.3 <= view.height / max(FRAME) <= 0.55
-    assert (view.top + view.height / 2, view.left + view.width / 2) == (500, 700)
-    corner = AUTO.around(3, 1399, FRAME)
-    assert corner is not None and corner.size == view.size and (corner.top, corner.left + corner.width) == (0, 1400)
-    assert AUTO.around(10, 10, (40, 40)) is None
-    assert Zoom(4.0, 256).around(500, 700, FRAME) == Crop(324, 524, 352, 352)
+def test_a_click_is_looked_at_through_windows_half_as_wide_each() -> None:
+    views = AUTO.close_ups(500, 700, FRAME)
+    assert 0.3 <= views[0].height / max(FRAME) <= 0.55
+    sides = [max(view.size) for view in views]
+    assert len(views) == 3 and sides[1:] == [pytest.approx(side / 2, abs=4) for side in sides[:-1]]
+    assert {(v.top + v.height / 2, v.left + v.width / 2) for v in views} == {(500, 700)}
+    corner, *_ = AUTO.close_ups(3, 1399, FRAME)
+    assert corner.size == views[0].size and (corner.top, corner.left + corner.width) == (0, 1400)
+    # None is magnified for nothing, and a factor that the user gave is kept to.
+    assert AUTO.close_ups(10, 10, (40, 40)) == [] and len(AUTO.close_ups(60, 60, (128, 128))) == 2
+    assert Zoom(4.0, 256).close_ups(500, 700, FRAME) == [Crop(324, 524, 352, 352)]
 
 
 def test_a_window_goes_with_its_object_and_keeps_its_size() -> None:
@@ -236,15 +239,13 @@ def test_a_mask_cut_off_by_its_window_is_looked_at_again(model: Sam2) -> None:
     assert crops.wider(CropChoice(None, crop.place), logits) is None
 
 
-def test_a_first_click_takes_three_looks_at_most(
-    nano: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]]
-) -> None:
+def test_a_first_click_takes_four_looks_at_most(nano: Sam2, speck: tuple[NDArray[np.uint8], NDArray[np.bool_]]) -> None:
     session = Session(nano, speck[0][:, 160:320, 200:440], zoom="auto")
     session.add_points(0, 1, [[80, 100]], [1])
-    assert session.encoder.frames_encoded <= 3
-    # The window around the click is encoded while the user waits: with a small input.
+    assert session.encoder.frames_encoded <= 4
+    # The windows around the click are encoded while the user waits: with a small input.
     sizes = [(view is None, size) for _, view, size in session.encoder._features]
-    assert sizes[:2] == [(True, nano.config.image_size), (False, VotingRule().close_up_size)]
+    assert sizes[:3] == [(True, nano.config.image_size), *[(False, VotingRule().close_up_size)] * 2]
     assert VotingRule().close_up_size < nano.config.image_size
     # What was looked at is not encoded again.
     before = session.encoder.frames_encoded

@@ -1,4 +1,4 @@
-"""Parts of a mask that contradict the clicks: what they reject, and specks without one."""
+"""Where a mask was clicked on, and its parts that contradict the clicks: what they reject, and specks without one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, label
 from skimage.segmentation import watershed
 
+from napari_sam2.data.prompts.prompt import Prompt
+from napari_sam2.session.zoom.crop import Crop
+
 Cell = tuple[int, int]
 # A click as deep in a region as this, as a share of the greatest depth there is, is meant for all of it.
 MEANT_FOR_ALL = 0.5
@@ -19,6 +22,18 @@ _PART_OF_IT = 0.25
 _AT_EDGE = 2
 # Where a region is less deep than this share of the depth of a click, a part beyond is another lobe.
 _NECK = 0.7
+
+
+def clicked_cells(grid: Sequence[int], prompt: Prompt, view: Crop) -> list[tuple[Cell, bool]]:
+    """Cells of a grid over a crop that were clicked on, some beyond it, and whether the clicks are positive.
+
+    ``grid``: its (h, w).
+    """
+    if prompt.points is None or prompt.labels is None:
+        return []
+    scale = np.divide(grid, view.size)
+    cells = np.floor((prompt.points + 0.5 - (view.top, view.left)) * scale).astype(int)
+    return [((int(y), int(x)), bool(label)) for (y, x), label in zip(cells, prompt.labels, strict=True)]
 
 
 def rejected_part(mask: NDArray[np.bool_], positive: Sequence[Cell], negative: Sequence[Cell]) -> NDArray[np.bool_]:

@@ -7,47 +7,52 @@ images unlike those that it was trained on. Several crops err in different ways.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_cdt
 from torch import Tensor
 
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.model.mask_decoder import DecoderOutput
-from napari_sam2.model.sam2 import MASK_LOGIT, Sam2
+from napari_sam2.model.sam2 import MASK_LOGIT, ImageFeatures, Sam2
 from napari_sam2.session.zoom.crop import BEYOND_LOGIT, Crop, align_logits, cut_off
 from napari_sam2.session.zoom.crop_size import Zoom
 
-from .click_constraints import Cell, rejected_part, stray_regions, within
+from .click_constraints import Cell, clicked_cells, rejected_part, stray_regions, within
 from .mask_correction import MaskCorrection
+from .mask_judge import MaskJudge, firmness, load_judge, middleness
 from .random_walk import spread_clicks
 from .threads import answers_at_once
 
 # The threshold is raised and lowered by this logit to see how much of a mask depends on it.
 _FIRM = 1.0
 # No weight is zero, so that there is always an average.
-_LEAST = 1e-6
+_LEAST = 1e-12
 
 
 @dataclass(frozen=True)
 class VotingRule:
     """How the masks proposed for clicks are weighed."""
 
-    # IoU that the model must expect of a mask in a close-up of a first click, for the close-up to count beside the
-    # whole frame: small crops show parts, and parts look like specks.
-    close_up_iou: float = 0.5
     # Powers of the IoU that the model expects; of the share of the mask that stays when the threshold is raised; and,
-    # for a first click, of how near to the mask's middle it lies.
+    # for an object without a mask, of how near to the mask's middle a click lies.
     trust: float = 2.0
     firmness: float = 2.0
     middle: float = 1.0
-    # Factors for each click that a mask does not follow, and for a mask cut off by its crop.
-    contradicted: float = 0.05
+    # Factor for a mask cut off by its crop.
     cut: float = 0.02
-    # Most pixels a side of the close-up's input: it has to be encoded while the user waits.
+    # IoU that the model must expect of a mask in a close-up, for the close-up to count beside the whole frame.
+    close_up_iou: float = 0.5
+    # A new object of up to this share of the frame's longer side is small. Its masks are weighed by what the judge
+    # expects: by this power of e more where they are expected to fit than where they are expected to miss it.
+    small: float = 0.1
+    judge: MaskJudge = field(default_factory=load_judge)
+    sharpness: float = 20.0
+    # Factor for each click that a mask does not follow.
+    contradicted: float = 0.05
+    # Most pixels a side of a close-up's input: it has to be encoded while the user waits.
     close_up_size: int = 256
 
 
@@ -65,36 +70,51 @@ class Candidates:
     # (masks,) float32, positive.
     weights_k: Tensor
     view: Crop
+    # The weights by the judge, for an object without a mask.
+    judged_k: Tensor | None = None
 
     @property
     def best_iou(self) -> float:
         """The highest IoU that the model expects."""
         return float(self.output.ious_bk.max())
 
+    @property
+    def judged(self) -> Candidates:
+        """The same, weighed by the judge."""
+        return self if self.judged_k is None else replace(self, weights_k=self.judged_k)
+
 
 def weigh(
-    output: DecoderOutput, prompt: Prompt, view: Crop, *, rule: VotingRule, frame_size: tuple[int, int], first: bool
+    output: DecoderOutput,
+    prompt: Prompt,
+    view: Crop,
+    *,
+    rule: VotingRule,
+    frame_size: tuple[int, int],
+    features: ImageFeatures | None = None,
 ) -> Candidates:
-    """Weigh the masks that the model proposes for clicks; ``first``: for an object's first click."""
-    # Trust what the model expects to be right and what hardly depends on the threshold.
-    logits = output.masks_bkhw[0]
-    certain, likely = ((logits > level).flatten(1).sum(dim=1).float() for level in (_FIRM, -_FIRM))
-    weights = output.ious_bk[0] ** rule.trust * (certain / likely.clamp(min=1)) ** rule.firmness
-    # Distrust what ignores a click, ends at the edge of its crop or was clicked on far from its middle.
-    masks = (logits > 0).cpu().numpy()
-    factors = [
-        rule.contradicted ** contradictions(mask, prompt, view)
-        * (rule.cut if cut_off(mask, view, frame_size) else 1.0)
-        * (_middleness(mask, prompt, view) ** rule.middle if first else 1.0)
-        for mask in masks
-    ]
-    return Candidates(output, (weights * weights.new_tensor(factors)).clamp(min=_LEAST), view)
+    """Weigh the masks that the model proposes for clicks.
+
+    ``features``: of what was shown, for an object without a mask; ``None`` for one whose mask is refined.
+    """
+    masks = (output.masks_bkhw[0] > 0).cpu().numpy()
+    follows = torch.tensor([rule.contradicted ** contradictions(mask, prompt, view) for mask in masks])
+    # Trust what the model expects to be right and what hardly depends on the threshold; what is cut off is not.
+    weights = output.ious_bk[0].cpu() ** rule.trust * firmness(output.masks_bkhw[0], _FIRM).cpu() ** rule.firmness
+    weights *= follows * torch.tensor([rule.cut if cut_off(mask, view, frame_size) else 1.0 for mask in masks])
+    judged = None
+    if features is not None:
+        weights *= torch.tensor([middleness(mask, prompt, view) ** rule.middle for mask in masks])
+        expected = rule.judge.expected_iou(output, features, prompt=prompt, view=view, frame_size=frame_size)
+        judged = (torch.from_numpy(np.exp(rule.sharpness * (expected - 1))) * follows).clamp(min=_LEAST)
+        judged = judged.to(output.ious_bk)
+    return Candidates(output, weights.clamp(min=_LEAST).to(output.ious_bk), view, judged)
 
 
 def contradictions(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> int:
     """Count the clicks that a mask, a grid over a crop, does not follow."""
     # Clicks beyond the crop count as outside the mask.
-    return sum(_inside(mask, cell) != wanted for cell, wanted in _clicks(mask, prompt, view))
+    return sum(_inside(mask, cell) != wanted for cell, wanted in clicked_cells(mask.shape, prompt, view))
 
 
 def vote(
@@ -120,7 +140,7 @@ def vote(
     if against[1] < against[0]:
         voted = logits[best]
     # Then the clicks are enforced; the score is averaged, too.
-    clicks = _clicks(voted, prompt, view)
+    clicks = clicked_cells(voted.shape, prompt, view)
     correction = None if earlier_hw is None else MaskCorrection(earlier_hw.float().cpu().numpy(), clicks)
     drawn = _as_clicked(voted.float().cpu().numpy(), clicks, correction=correction, picture=picture)
     is_gone = bool((voted > 0).any() and not (drawn > 0).any())
@@ -156,23 +176,5 @@ def _as_clicked(
     return np.where(stray_regions(drawn > 0, positive), -np.abs(drawn), drawn)
 
 
-def _clicks(mask: NDArray[np.bool_] | Tensor, prompt: Prompt, view: Crop) -> list[tuple[Cell, bool]]:
-    """Cells of a mask's grid that were clicked on, some beyond it, and whether the clicks are positive."""
-    if prompt.points is None or prompt.labels is None:
-        return []
-    scale = np.divide(mask.shape, view.size)
-    cells = np.floor((prompt.points + 0.5 - (view.top, view.left)) * scale).astype(int)
-    return [((int(y), int(x)), bool(label)) for (y, x), label in zip(cells, prompt.labels, strict=True)]
-
-
 def _inside(mask: NDArray[np.bool_], cell: Cell) -> bool:
     return within(mask, cell) and bool(mask[cell])
-
-
-def _middleness(mask: NDArray[np.bool_], prompt: Prompt, view: Crop) -> float:
-    """How deep in a mask the click lies, as a share of the greatest depth there is."""
-    # Padded, so that the edge of the crop counts as the mask's rim.
-    depth = distance_transform_cdt(np.pad(mask, 1))
-    ((y, x), _), *_ = _clicks(mask, prompt, view)
-    # One cell off is fine: the pixel clicked on need not be the middle of its cell.
-    return float(depth[y : y + 3, x : x + 3].max(initial=0) / max(depth.max(), 1))

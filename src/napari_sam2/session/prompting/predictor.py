@@ -129,16 +129,9 @@ class PromptPredictor:
         place = self.crops.place_of_prompt(track, prompt, drawn)
 
         def propose(view: Crop | None, size: int | None = None) -> Candidates:
-            output, known = self._propose(track, prompt, drawn, crop=CropChoice(view, place), size=size)
-            first = not known and prompt.points is not None and len(prompt.points) == 1
-            return weigh(
-                output,
-                prompt,
-                whole_if_none(view, self.frame_size),
-                rule=rule,
-                frame_size=self.frame_size,
-                first=first,
-            )
+            output, features = self._propose(track, prompt, drawn, crop=CropChoice(view, place), size=size)
+            seen = whole_if_none(view, self.frame_size)
+            return weigh(output, prompt, seen, rule=rule, frame_size=self.frame_size, features=features)
 
         def answer(candidates: list[Candidates], view: Crop | None) -> FrameMemory:
             return self._answer_by_vote(track, prompt, candidates=candidates, drawn=drawn, view=view)
@@ -148,17 +141,25 @@ class PromptPredictor:
             views = self.crops.views_of_clicks(track, prompt, place)
             found = answer([propose(view) for view in views], views[0])
             return replace(found, place=found.place or place)
-        # Those for a new object come from the whole frame and from a close-up of the clicks.
+        # Those for a new object come from the whole frame and from close-ups of the clicks.
         bounds = prompt_bounds(prompt)
-        around = zoom.around(*place_of_box(*bounds).middle, self.frame_size)
-        candidates = [propose(None)]
-        if around is not None and around.holds(*bounds):
-            close_up = propose(around, min(rule.close_up_size, self.model.config.image_size))
-            candidates += [close_up] if close_up.best_iou >= rule.close_up_iou else []
-        # The object found is predicted once more in a crop of its size.
-        far = answer(candidates, None)
+        close_ups = zoom.close_ups(*place_of_box(*bounds).middle, self.frame_size)
+        size = min(rule.close_up_size, self.model.config.image_size)
+        looks = [propose(None), *(propose(view, size) for view in close_ups if view.holds(*bounds))]
+
+        # What is small is known best by all looks and the judge. Parts of something large would pass for small things:
+        # it is known by the larger looks.
+        judged = [look.judged for look in looks]
+        far = answer(judged, None)
+        is_small = far.place is not None and far.place.extent <= rule.small * max(self.frame_size)
+        if not is_small:
+            far = answer(looks[:1] + [look for look in looks[1:2] if look.best_iou >= rule.close_up_iou], None)
+        # The object found is looked at once more in a crop of its size.
         view = self._nearer(far, prompt, zoom)
-        near = far if view is None else answer([propose(view)], view)
+        if view is None:
+            return far
+        again = propose(view)
+        near = answer([*judged, again.judged] if is_small else [again], view)
         return far if near.place is None else near
 
     def _answer_by_vote(
@@ -201,8 +202,8 @@ class PromptPredictor:
 
     def _propose(
         self, track: ObjectTrack, prompt: Prompt, drawn: Mask | None, *, crop: CropChoice, size: int | None = None
-    ) -> tuple[DecoderOutput, bool]:
-        """Run the mask decoder on a prompt; also return whether an earlier result was refined."""
+    ) -> tuple[DecoderOutput, ImageFeatures | None]:
+        """Run the mask decoder on a prompt; also return what it saw, or ``None`` where it refined a mask."""
         features = self.encoder.encode(prompt.frame, crop.view, size=size)
         config, device = self.model.config, self.model.device
         # An earlier result goes in beside the points: clicks refine it.
@@ -219,7 +220,7 @@ class PromptPredictor:
         grid = (config.low_res_size, config.low_res_size)
         if output.masks_bkhw.shape[-2:] != grid:
             output = replace(output, masks_bkhw=resize_logits(output.masks_bkhw, grid))
-        return output, earlier is not None
+        return output, features if earlier is None else None
 
     def _to_refine(self, track: ObjectTrack, frame: int, drawn: Mask | None, *, view: Crop | None) -> Tensor | None:
         """(1, 1, h, w) logits of the object's result on a frame, over a crop; ``None`` if it has none there."""

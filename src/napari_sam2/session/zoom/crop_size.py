@@ -14,6 +14,8 @@ LEAST_ROOM, MOST_ROOM = 2.0, 6.0
 MOST_MAGNIFIED = 8.0
 # Automatic zoom leaves objects alone whose crop would not be smaller than the frame by at least this.
 WORTHWHILE = 0.75
+# Most crops that are tried around a click.
+_CLOSE_UPS = 3
 # Sides are multiples of this many pixels.
 _GRAIN = 4
 # Factor per frame by which the area grows in which a hidden object is looked for.
@@ -56,19 +58,21 @@ class Zoom:
         side = self.side(place.extent, frame_size)
         return None if side is None else _window(place, side, frame_size)
 
-    def around(self, y: float, x: float, frame_size: tuple[int, int]) -> Crop | None:
-        """Choose a crop around a click on an object whose size is not known; ``None`` for the whole frame.
+    def close_ups(self, y: float, x: float, frame_size: tuple[int, int]) -> list[Crop]:
+        """Choose crops around a click on an object whose size is not known, the largest first.
 
         ``y``, ``x``: the click in pixels.
         ``frame_size``: (Y, X) in pixels.
         """
+        click = ObjectLocation(y, x, 1)
         if self.factor is not None:
             side = self.side(0, frame_size)
-            return None if side is None else _window(ObjectLocation(y, x, 1), side, frame_size)
-        # One rung below the largest crop: two crops of nearly one size would see the same.
+            return [] if side is None else [_window(click, side, frame_size)]
+        # The first is one rung below the largest crop, since two crops of nearly one size would see the same; each
+        # further one is half as large.
         largest = math.floor(2 * math.log2(WORTHWHILE * max(frame_size) / self.input_size))
-        side = self._rung(largest - 1)
-        return _window(ObjectLocation(y, x, 1), side, frame_size) if side >= self.input_size / MOST_MAGNIFIED else None
+        sides = [self._rung(largest - 1 - 2 * halved) for halved in range(_CLOSE_UPS)]
+        return [_window(click, side, frame_size) for side in sides if side >= self.input_size / MOST_MAGNIFIED]
 
     def follow(self, view: Crop | None, place: ObjectLocation, frame_size: tuple[int, int]) -> Crop | None:
         """Choose the crop for the next frame.
