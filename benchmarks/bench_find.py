@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
+from named_model import named_model
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from napari_sam2 import Session, load_model
-from napari_sam2.weights.catalog import CATALOG
+from napari_sam2 import Session
 
 _FOUND = 0.5
 
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_model(options.model) if options.model in CATALOG else load_model(checkpoint=options.model)
+    model = named_model(options.model)
     sys.stdout.write("| frame of | pixels | objects | found | missed | false | mean IoU of found | CPU s |\n")
     sys.stdout.write("|---|---|---:|---:|---:|---:|---:|---:|\n")
     for folder in options.folders:

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from named_model import named_model
 
-from napari_sam2 import Session, load_model
+from napari_sam2 import Session
 from napari_sam2.evaluation.interactive import InteractionSettings, SimulatedUser
 from napari_sam2.evaluation.labelled_sequences import LabelledSequence, read_sequences
 from napari_sam2.evaluation.metrics import region_similarity
 from napari_sam2.session.quality.worth import Outlook
-from napari_sam2.weights.catalog import CATALOG
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file of all figures")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_model(args.model) if args.model in CATALOG else load_model(checkpoint=args.model)
+    model = named_model(args.model)
     reviewed: dict[str, list[Saying]] = {}
     for sequence in read_sequences(args.data):
         if sequence.objects() and not sequence.is_still and (not args.sequences or sequence.name in args.sequences):

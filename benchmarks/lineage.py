@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 import tifffile
 from kept_candidates import KeepingFinder
+from named_model import named_model
 
-from napari_sam2 import Session, load_model
+from napari_sam2 import Session
 from napari_sam2.data.formats import Results, export_results
 from napari_sam2.session.population.movie import MovieOptions, MovieTracker
 from napari_sam2.weights.catalog import CATALOG
@@ -54,7 +55,7 @@ def found(movie: Path, output: Path, options: list[str]) -> float:
 def replayed(movie: Path, output: Path, model: str, kept: Path) -> float:
     """Choose among candidates that are kept, and link them; returns the seconds it took."""
     begun = time.perf_counter()
-    loaded = load_model(model) if model in CATALOG else load_model(checkpoint=model)
+    loaded = named_model(model)
     session = Session(loaded, tifffile.imread(movie / "frames.tif"), axis="t")
     tracker = MovieTracker(KeepingFinder(session.encoder, kept), MovieOptions())
     for _ in tracker.run():

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from named_model import named_model
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from torch.nn.functional import interpolate
 
-from napari_sam2 import load_model
 from napari_sam2.data.images.stack import Stack
 from napari_sam2.data.prompts.prompt import Prompt
 from napari_sam2.evaluation.evaluate_folder import generated_sequences
@@ -37,7 +37,6 @@ from napari_sam2.session.prompting.mask_judge import MaskJudge, load_judge, mask
 from napari_sam2.session.tracking.memory_bank import MemoryBank
 from napari_sam2.session.tracking.object_track import ObjectTrack
 from napari_sam2.session.zoom.crop import Crop
-from napari_sam2.weights.catalog import CATALOG
 
 JUDGE = Path(prompting.__path__[0]) / "mask_judge.json"
 UNITS = 8
@@ -107,7 +106,7 @@ def family(name: str) -> str:
 
 def collect(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    model = load_model(args.model) if args.model in CATALOG else load_model(checkpoint=args.model)
+    model = named_model(args.model)
     rng, taken = np.random.default_rng(0), dict[str, int]()
     if args.generated:
         sequences = generated_sequences(args.generated)

@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from named_model import named_model
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from napari_sam2 import Session, load_model
+from napari_sam2 import Session
 from napari_sam2.evaluation.evaluate_folder import generated_sequences
 from napari_sam2.evaluation.image_sets import Split
 from napari_sam2.evaluation.interactive import GOOD_ENOUGH
@@ -35,7 +36,6 @@ from napari_sam2.session.quality.expected_quality import ExpectedQuality
 from napari_sam2.session.quality.quality_curves import QualityCurves, load_curves
 from napari_sam2.session.quality.recalibration import JudgedMask, refitted
 from napari_sam2.session.quality.worth import beyond_the_end
-from napari_sam2.weights.catalog import CATALOG
 
 CALIBRATION = Path(quality.__path__[0]) / "calibration.json"
 
@@ -74,7 +74,7 @@ def records(model: Any, sequence: LabelledSequence, prompt: str) -> Iterator[dic
 
 def collect(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    model = load_model(args.model) if args.model in CATALOG else load_model(checkpoint=args.model)
+    model = named_model(args.model)
     with args.output.open("a", encoding="utf-8") as file:
         for prompt in args.prompts:
             split = Split(args.held_out, held_out=args.held_out > 0)
