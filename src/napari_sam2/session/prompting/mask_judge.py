@@ -78,9 +78,9 @@ def mask_traits(
     # Its shape around the click; one row for each mask.
     shapes = [_around_click(logits, prompt, view, frame_size=frame_size) for logits in logits_khw.numpy()]
     columns += list(np.array(shapes).T)
-    columns.append(
-        np.log(_contrast(logits_khw > 0, features.s16_bchw[0].float().cpu()).double().numpy().clip(*_CONTRASTS))
-    )
+    # Whether the image differs from it to what lies around it, how much of the frame was shown, and which mask it is.
+    contrasts = _contrast(logits_khw > 0, features.s16_bchw[0].float().cpu()).double().numpy()
+    columns.append(np.log(contrasts.clip(*_CONTRASTS)))
     columns += [np.full(len(ious), shown), *(np.arange(len(ious)) == k for k in range(3))]
     return np.stack(columns, axis=1).astype(np.float64)
 
@@ -94,12 +94,14 @@ def firmness(logits_khw: Tensor, level: float) -> Tensor:
 def _contrast(masks_khw: Tensor, features_chw: Tensor) -> Tensor:
     """(masks,) how far apart image features are in a mask and around it, by their variance (Fisher's criterion)."""
     # Around it: a sixteenth of the side of what was shown; for masks of everything or nothing, all or nothing else.
-    masks_1k = masks_khw[None].float()
+    masks_1khw = masks_khw[None].float()
     reach = masks_khw.shape[-1] // 16
-    around_1k = max_pool2d(masks_1k, 2 * reach + 1, stride=1, padding=reach) - masks_1k
-    around_1k = torch.where(around_1k.sum(dim=(-2, -1), keepdim=True) > 0, around_1k, 1 - masks_1k)
+    around_1khw = max_pool2d(masks_1khw, 2 * reach + 1, stride=1, padding=reach) - masks_1khw
+    around_1khw = torch.where(around_1khw.sum(dim=(-2, -1), keepdim=True) > 0, around_1khw, 1 - masks_1khw)
     # Share of each cell of the features that lies inside, or around.
-    shares_skn = torch.cat([interpolate(part, features_chw.shape[-2:], mode="area") for part in (masks_1k, around_1k)])
+    shares_skn = torch.cat(
+        [interpolate(part, features_chw.shape[-2:], mode="area") for part in (masks_1khw, around_1khw)]
+    )
     shares_skn = shares_skn.flatten(2) / shares_skn.flatten(2).sum(dim=-1, keepdim=True).clamp(min=1e-3)
     features_nc = features_chw.flatten(1).T
     means_skc = shares_skn @ features_nc
